@@ -1,0 +1,43 @@
+# Everything runs in .venv, made from the hashed lock on first use. `make study` and `make test` need nothing before them.
+PYTHON ?= python3
+STUDY ?= quick
+BIN := .venv/bin
+SNAKEMAKE = $(BIN)/snakemake --cores all --quiet rules host progress reason
+CONFIG = --config studies=$(STUDY) $(if $(SEEDS),seeds=$(SEEDS)) $(if $(DATA_ROOT),data_root=$(DATA_ROOT))
+
+.PHONY: study test nbval lint lab notebooks lock clean
+
+study: .venv/.complete  ## run a study: STUDY=name, DATA_ROOT=folder, SEEDS=0,1
+	@$(SNAKEMAKE) $(CONFIG)
+	@$(BIN)/python -m kpop_rca.report --where $(STUDY) $(if $(SEEDS),--seeds $(SEEDS))
+
+test: .venv/.complete  ## unit tests, the notebooks' structure, a smoke run of the whole graph
+	@$(BIN)/python -m pytest tests
+
+nbval: .venv/.complete  ## run the committed notebooks again in a scratch folder and compare
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+	KPOP_RCA_OUTPUT="$$scratch" $(BIN)/python -m pytest --nbval --nbval-cell-timeout=3600 \
+	    --nbval-sanitize-with tests/notebooks/nbval_sanitize.cfg -p no:cacheprovider notebooks
+
+lint: .venv/.complete
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+lab: .venv/.complete  ## JupyterLab with this environment as its kernel
+	@$(BIN)/python -m ipykernel install --sys-prefix --name python3 --display-name "kpop_rca" && $(BIN)/jupyter lab notebooks
+
+notebooks: study  ## adopt the results of `quick` as the committed notebooks
+	@$(BIN)/python -m kpop_rca.run adopt --study quick
+
+.venv/.complete: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+lock:  ## for maintainers: resolve pyproject.toml anew (needs uv)
+	uv pip compile --universal --generate-hashes --no-header --python-version 3.11 --extra dev \
+	    --constraint requirements.in pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf artifacts data .snakemake

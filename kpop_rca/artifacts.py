@@ -1,0 +1,235 @@
+"""Files that stages hand to each other: written whole or not at all, and never read without knowing their making.
+
+A stage folder `artifacts/<study>/<folder>/` holds what a stage made, and
+- `started.json`: what the present contents are being made from (parameters, inputs, code). When it differs from
+  what a new run would use, the folder is emptied; when it is the same, work in it is continued.
+- `manifest.json`: written last. Its presence means that the stage is complete; it adds the hash of every file.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from kpop_rca import fingerprint, paths, stages
+from kpop_rca.errors import StudyError
+
+MANIFEST = "manifest.json"
+STARTED = "started.json"
+# Where results go does not change them: these parameters may differ between a stage and the stages behind it.
+NOT_COMPARED = {"study", "device", "data_root", "detector_batch_size", "checkpoint_minutes"}
+VERSIONED = (
+    "torch",
+    "torchvision",
+    "diffusers",
+    "accelerate",
+    "facenet-pytorch",
+    "torchmetrics",
+    "numpy",
+    "scikit-learn",
+)
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` to write to; renamed to `path` when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    temporary.chmod(0o644)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON that every reader accepts: NaN and infinity are refused, keys keep their order."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        StudyError: the file is not JSON; says to remove it.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise StudyError(f"{path} is damaged ({error}); remove it and run its stage again") from None
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that results depend on."""
+    return {"python": platform.python_version()} | {name: version(name) for name in VERSIONED}
+
+
+@dataclass
+class StageRun:
+    """A stage at work: where it reads and where it writes.
+
+    Attributes:
+        stage: which.
+        parameters: as the notebook declares them, checked.
+        folder: its own folder, `artifacts/<study>/<folder>`.
+    """
+
+    stage: stages.Stage
+    parameters: dict[str, Any]
+    folder: Path
+    started: dict[str, Any]
+    begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def study(self) -> str:
+        return self.parameters["study"]
+
+    @property
+    def report(self) -> Path:
+        """`reports/<study>`."""
+        return paths.report_folder(self.study)
+
+    def input(self, folder: str) -> Path:
+        """Folder of an earlier stage, one of those that this stage is declared to need."""
+        if folder not in self.stage.needs:
+            raise ValueError(f"{self.stage.notebook} does not declare that it needs {folder!r}; see kpop_rca.stages")
+        return paths.artifacts_folder(self.study) / folder
+
+    def save_figure(self, figure: Figure, name: str) -> None:
+        """Save a figure as `reports/<study>/figures/<name>.png`."""
+        with atomic(self.report / "figures" / f"{name}.png") as temporary:
+            figure.savefig(temporary, dpi=130, bbox_inches="tight", metadata={"Software": None})
+
+    def save_table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
+        """Save a table as `reports/<study>/tables/<name>.csv` and hand it back to be shown."""
+        with atomic(self.report / "tables" / f"{name}.csv") as temporary:
+            table.to_csv(temporary, index=not isinstance(table.index, pd.RangeIndex))
+        return table
+
+    def save_parquet(self, table: pd.DataFrame, name: str) -> None:
+        """Save a table as `<name>.parquet` in the stage's folder, for the stages behind it."""
+        with atomic(self.folder / f"{name}.parquet") as temporary:
+            table.to_parquet(temporary, index=False)
+
+    def save_array(self, array: np.ndarray, name: str) -> None:
+        """Save an array as `<name>.npy` in the stage's folder, for the stages behind it."""
+        with atomic(self.folder / f"{name}.npy") as temporary:
+            np.save(temporary, array, allow_pickle=False)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time since the stage began."""
+        return round(time.monotonic() - self.begun, 1)
+
+    def finish(self) -> None:
+        """Declare the stage complete: write the manifest with the hash of every file in the folder."""
+        files = sorted(p for p in self.folder.rglob("*") if p.is_file() and p.name not in (MANIFEST, STARTED))
+        hashes = {path.relative_to(self.folder).as_posix(): fingerprint.sha256(path) for path in files}
+        manifest = self.started | {
+            "files": hashes,
+            "versions": versions(),
+            "seconds": self.seconds,
+        }
+        write_json(self.folder / MANIFEST, manifest)
+        print(f"{self.stage.notebook}: complete, {len(hashes)} files in artifacts/{self.study}/{self.stage.folder}")
+
+
+def identity(manifest: dict[str, Any]) -> str:
+    """Short hash that names what a stage made: its parameters, inputs and files, not when or how fast."""
+    compared = {key: manifest[key] for key in ("stage", "parameters", "inputs", "files")}
+    compared["parameters"] = _compared(manifest["parameters"])
+    return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _compared(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if name not in NOT_COMPARED}
+
+
+def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:
+    """Start a stage: check what it reads, then empty its folder unless it holds the same work half done.
+
+    Args:
+        notebook: name in `stages.STAGES`.
+        parameters: from `params.collect(globals())`.
+
+    Raises:
+        StudyError: an earlier stage was not run, or its artifacts were made with other parameters or inputs.
+    """
+    stage = stages.by_notebook(notebook)
+    study = parameters["study"]
+    inputs = {need: identity(require(study, need, parameters)) for need in stage.needs}
+    started = {
+        "stage": stage.notebook,
+        "parameters": parameters,
+        "inputs": inputs,
+        "code": fingerprint.of_modules(stage.module),
+    }
+    folder = paths.artifacts_folder(study) / stage.folder
+    if not _continues(folder / STARTED, started):
+        shutil.rmtree(folder, ignore_errors=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
+    write_json(folder / STARTED, started)
+    return StageRun(stage=stage, parameters=parameters, folder=folder, started=started)
+
+
+def _continues(record: Path, started: dict[str, Any]) -> bool:
+    """Whether the folder's contents were begun from the same parameters, inputs and code."""
+    if not record.is_file():
+        return False
+    try:
+        before = read_json(record)
+    except StudyError:  # half a record is no record
+        return False
+    same = ("stage", "inputs", "code")
+    return all(before.get(k) == started[k] for k in same) and _compared(before["parameters"]) == _compared(
+        started["parameters"]
+    )
+
+
+def require(study: str, folder: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """The manifest of an earlier stage, after checking that it fits the present run.
+
+    Args:
+        study: name of the study.
+        folder: the earlier stage's folder.
+        parameters: of the present run; those that the earlier stage used too must be equal.
+
+    Raises:
+        StudyError: not run, made with other parameters, or older than what it was made from. Says which command
+            mends it.
+    """
+    stage = stages.by_folder(folder)
+    command = f"python -m kpop_rca.run {stage.notebook} --study {study}"
+    path = paths.artifacts_folder(study) / folder / MANIFEST
+    if not path.is_file():
+        raise StudyError(f"artifacts/{study}/{folder} is not there or not complete; run: {command}")
+    manifest = read_json(path)
+    made, wanted = _compared(manifest["parameters"]), _compared(parameters)
+    differing = [name for name in made if name in wanted and made[name] != wanted[name]]
+    if differing:
+        name = differing[0]
+        raise StudyError(
+            f"artifacts/{study}/{folder} were made with {name} = {made[name]!r}, this run has {wanted[name]!r}"
+            f"{f' (and {len(differing) - 1} more differ)' if len(differing) > 1 else ''}; run: {command}"
+        )
+    for need, made_from in manifest["inputs"].items():
+        if identity(require(study, need, parameters)) != made_from:
+            raise StudyError(f"artifacts/{study}/{folder} were made from an earlier {need}; run: {command}")
+    return manifest

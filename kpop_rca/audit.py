@@ -1,0 +1,322 @@
+"""What is wrong with the photographs: one flag for each way in which the paper saw its crops fail.
+
+Every flag has a rule that can be said in a sentence (`rules_table`); none has seen the truth of the drawn corpus,
+against which `flag_accuracy` holds them.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from kpop_rca.data.duplicates import MAX_DISTANCE, duplicate_groups
+from kpop_rca.detection import most_prominent
+from kpop_rca.errors import StudyError
+from kpop_rca.label_issues import find_mismatches
+
+FLAGS = (
+    "unreadable",
+    "no_face",
+    "several_faces",
+    "non_facial",
+    "small_face",
+    "extreme_pose",
+    "identity_mismatch",
+    "near_duplicate",
+)
+HAND_LABELS = ("contextual_artifact", "hard_case", "wrong_person", "not_a_face", "fine")
+NON_FACES = ("mascot", "pareidolia", "clutter")
+
+SECOND_FACE_SHARE = 0.3  # of the most prominent face's size: smaller ones are people in the background
+MAX_ROLL = 40.0  # degrees; MTCNN was trained on upright faces
+EYE_DISTANCE = (0.2, 0.6)  # of the box's width
+EYE_MOUTH_DISTANCE = (0.25, 0.55)  # of the box's height
+MAX_YAW = 0.35  # of the distance between the eyes
+MAX_MISMATCH_SCORE = 0.05
+
+
+def face_geometry(detections: pd.DataFrame) -> pd.DataFrame:
+    """How the five landmarks of each image's most prominent face lie.
+
+    Args:
+        detections: from `detection.detect_faces`, n rows.
+
+    Returns:
+        n rows, NaN without a face:
+        probability: MTCNN's, in [0, 1].
+        roll: degrees, 0 for eyes that are level, positive when the right one in the picture is lower.
+        eye_distance: distance between the eyes as a share of the box's width.
+        eye_mouth: how far the mouth lies below the line through the eyes, as a share of the box's height.
+        nose_height: where the nose lies between the eyes (0) and the mouth (1).
+        yaw: sideways offset of the nose from the line between eyes and mouth, in eye distances seen from the
+            front (at least the distance between the eyes); 0 for a frontal face, positive to the right.
+    """
+    faces = most_prominent(detections)
+    points = faces.landmarks.astype(np.float64).reshape(-1, 5, 2)
+    size = (faces.boxes[:, 2:] - faces.boxes[:, :2]).astype(np.float64)
+    eyes, mouth, nose = points[:, :2].mean(axis=1), points[:, 3:].mean(axis=1), points[:, 2]
+    across, down = points[:, 1] - points[:, 0], mouth - eyes
+    eye_distance, height = np.linalg.norm(across, axis=1), np.linalg.norm(down, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        axis = down / height[:, None]
+        along = ((nose - eyes) * axis).sum(axis=1)
+        below = (across[:, 0] * down[:, 1] - across[:, 1] * down[:, 0]) / eye_distance
+        aside = (nose - eyes)[:, 0] * axis[:, 1] - (nose - eyes)[:, 1] * axis[:, 0]
+    return pd.DataFrame(
+        {
+            "probability": faces.probabilities.astype(np.float64),
+            "roll": np.degrees(np.arctan2(across[:, 1], across[:, 0])),
+            "eye_distance": eye_distance / size[:, 0],
+            "eye_mouth": below / size[:, 1],
+            "nose_height": along / height,
+            "yaw": aside / np.maximum(eye_distance, 0.8 * height),
+        },
+        index=detections.index,
+    )
+
+
+def several_faces(detections: pd.DataFrame, *, min_probability: float) -> np.ndarray:
+    """(n,) bool: a second face is likely, and large enough to be mistaken for the first."""
+    first, flagged = most_prominent(detections), np.zeros(len(detections), dtype=bool)
+    for rank in range(1, int(detections["n_faces"].to_numpy().max(initial=0))):
+        other = most_prominent(detections, rank=rank)
+        share = _side(other.boxes) / _side(first.boxes)
+        flagged |= (other.probabilities >= min_probability) & (share >= SECOND_FACE_SHARE)
+    return flagged
+
+
+def _side(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+
+
+def non_facial(detections: pd.DataFrame, *, min_probability: float) -> np.ndarray:
+    """(n,) bool: something was found, but MTCNN doubts it or its landmarks do not lie as in a face."""
+    face = face_geometry(detections)
+    plausible = (
+        (face["probability"] >= min_probability)
+        & (face["roll"].abs() <= MAX_ROLL)
+        & face["eye_distance"].between(*EYE_DISTANCE)
+        & face["eye_mouth"].between(*EYE_MOUTH_DISTANCE)
+        & face["nose_height"].between(0, 1)
+    )
+    return (detections["n_faces"].to_numpy() > 0) & ~plausible.to_numpy()
+
+
+def flag_images(
+    detections: pd.DataFrame,
+    root: Path | str,
+    *,
+    min_probability: float,
+    min_face_width: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Every flag of every image; `rules_table` says in words what each means.
+
+    Args:
+        detections: from `detection.detect_faces`.
+        root: the data folder; faces are cropped from it to find identity mismatches.
+        min_probability: MTCNN's, in [0, 1], below which a face is doubted.
+        min_face_width: pixels, longer side of the box, below which a face is small.
+        seed: of the cross-validation behind the identity mismatches.
+
+    Returns:
+        A copy of `detections` with duplicate_group (int, -1 alone), mismatch_score (float in [0, 1], the
+        probability of its own label; NaN where not scored), hand_label ("") and a bool column `flag_<name>` for
+        each of `FLAGS`.
+    """
+    table = detections.copy()
+    table["duplicate_group"] = duplicate_groups(table["phash"], table["identity"])
+    flags = {
+        "unreadable": table["unreadable"] != "",
+        "no_face": (table["unreadable"] == "") & (table["n_faces"] == 0),
+        "several_faces": several_faces(table, min_probability=min_probability),
+        "non_facial": non_facial(table, min_probability=min_probability),
+        "small_face": table["face_width"] < min_face_width,
+        "extreme_pose": face_geometry(table)["yaw"].abs() > MAX_YAW,
+    }
+    candidates = (table["n_faces"].to_numpy() > 0) & ~flags["non_facial"]
+    table["mismatch_score"], flags["identity_mismatch"] = find_mismatches(
+        table, root, candidates=candidates, max_score=MAX_MISMATCH_SCORE, seed=seed
+    )
+    flags["near_duplicate"] = (table["duplicate_group"] >= 0) & table.duplicated("duplicate_group")
+    for name in FLAGS:
+        table[f"flag_{name}"] = np.asarray(flags[name], dtype=bool)
+    table["hand_label"] = ""
+    return table
+
+
+def rules_table(*, min_probability: float, min_face_width: int) -> pd.DataFrame:
+    """What each flag means, in words, and which figure of the paper shows it.
+
+    Args:
+        min_probability: as given to `flag_images`.
+        min_face_width: as given to `flag_images`.
+
+    Returns:
+        Indexed by flag: rule, paper.
+    """
+    low, high = EYE_DISTANCE
+    rules = {
+        "unreadable": ("the file cannot be decoded, or is smaller than a face", ""),
+        "no_face": ("MTCNN finds nothing", "section 5.1"),
+        "several_faces": (
+            f"a second face of probability {min_probability} or more, at least {SECOND_FACE_SHARE:.0%} as large",
+            "Fig 5",
+        ),
+        "non_facial": (
+            f"probability below {min_probability}, or landmarks that do not lie as in a face: eyes tilted by more "
+            f"than {MAX_ROLL:.0f} degrees, {low:.0%} to {high:.0%} of the box apart, …",
+            "Fig 6",
+        ),
+        "small_face": (f"box smaller than {min_face_width} px", ""),
+        "extreme_pose": (f"nose beside the middle by more than {MAX_YAW:.0%} of the eyes' distance", "Fig 4"),
+        "identity_mismatch": (
+            "a classifier trained on the other faces takes it for someone else (confident learning), and gives its "
+            f"own label less than {MAX_MISMATCH_SCORE:.0%}",
+            "Fig 5",
+        ),
+        "near_duplicate": (
+            f"perceptual hash within {MAX_DISTANCE} of 256 bits of an earlier picture of the same identity",
+            "",
+        ),
+    }
+    return pd.DataFrame.from_dict(rules, orient="index", columns=["rule", "paper"]).rename_axis("flag")
+
+
+def flag_counts(flagged: pd.DataFrame) -> pd.DataFrame:
+    """Images per identity, and how many carry each flag (an image may carry several).
+
+    Returns:
+        Indexed by identity, with a last row "all": images, one column per flag, and `any`.
+    """
+    columns = [f"flag_{name}" for name in FLAGS]
+    counts = flagged.groupby("identity", sort=False)[columns].sum()
+    counts.columns = list(FLAGS)
+    counts.insert(0, "images", flagged["identity"].value_counts())
+    counts["any"] = flagged[columns].any(axis=1).groupby(flagged["identity"]).sum()
+    counts.loc["all"] = counts.sum()
+    return counts
+
+
+def flag_accuracy(flagged: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    """Precision and recall of the flags on the drawn corpus.
+
+    Args:
+        flagged: from `flag_images`.
+        truth: the corpus' truth.csv (path, kind, hard, shown, burst, …).
+
+    Returns:
+        One row per question, indexed by flag: truth (what it should find, in words), among (which images count),
+        n_true, n_flagged, n_both (counts), precision = n_both / n_flagged, recall = n_both / n_true (NaN where
+        the denominator is 0).
+
+    Raises:
+        StudyError: the truth misses an image.
+    """
+    table = _with_truth(flagged, truth)
+    found = table["n_faces"] > 0
+    non_face = table["kind"].isin(NON_FACES)
+    nothing = table["flag_no_face"] | table["flag_non_facial"]
+    everything = pd.Series(True, index=table.index)
+    repeated = (table["burst"] != "") & table.duplicated(["identity", "burst"])
+    someone_else = (table["shown"] != "") & (table["shown"] != table["identity"])
+    questions = [
+        ("several_faces", table["flag_several_faces"], "group shot", table["kind"] == "group", everything),
+        ("non_facial", table["flag_non_facial"], "no human face", non_face, found),
+        ("no_face or non_facial", nothing, "no human face", non_face, everything),
+        ("identity_mismatch", table["flag_identity_mismatch"], "shows someone else", someone_else, found),
+        ("extreme_pose", table["flag_extreme_pose"], "extreme angle", table["hard"] == "extreme_angle", found),
+        ("near_duplicate", table["flag_near_duplicate"], "later picture of a burst", repeated, everything),
+    ]
+    rows = [
+        {"flag": flag, "truth": words, "among": "all images" if among.all() else "images with a detection"}
+        | _agreement(predicted[among], actual[among])
+        for flag, predicted, words, actual, among in questions
+    ]
+    return pd.DataFrame(rows).set_index("flag")
+
+
+def _agreement(predicted: pd.Series, actual: pd.Series) -> dict[str, float]:
+    n_true, n_flagged, n_both = int(actual.sum()), int(predicted.sum()), int((predicted & actual).sum())
+    return {
+        "n_true": n_true,
+        "n_flagged": n_flagged,
+        "n_both": n_both,
+        "precision": n_both / n_flagged if n_flagged else np.nan,
+        "recall": n_both / n_true if n_true else np.nan,
+    }
+
+
+def _with_truth(flagged: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    missing = ~flagged["path"].isin(truth["path"])
+    if missing.any():
+        raise StudyError(
+            f"truth.csv has no row for {flagged['path'][missing].iloc[0]}; draw the corpus again into an empty folder"
+        )
+    known = truth[["path", "kind", "hard", "shown", "burst"]].fillna("").astype({"burst": str, "shown": str})
+    return flagged.merge(known, on="path", how="left", validate="one_to_one")
+
+
+def detection_rate(flagged: pd.DataFrame, truth: pd.DataFrame) -> dict[str, float]:
+    """In how many of the drawn portraits, which all show the target's face, MTCNN finds a face.
+
+    Returns:
+        n (portraits), found, rate = found / n.
+
+    Raises:
+        StudyError: no portrait among the images.
+    """
+    table = _with_truth(flagged, truth)
+    portraits = table[table["kind"] == "portrait"]
+    if portraits.empty:
+        raise StudyError("truth.csv names no portrait; draw the corpus again with idols_train_per_identity above 0")
+    found = int((portraits["n_faces"] > 0).sum())
+    return {"n": len(portraits), "found": found, "rate": found / len(portraits)}
+
+
+def read_hand_labels(path: Path | str) -> pd.DataFrame:
+    """Labels given by hand, for what no rule finds: contextual artifacts (Fig 3), hard cases (Fig 4), ….
+
+    Args:
+        path: CSV with the columns path (relative to the data folder) and label (one of `HAND_LABELS`).
+
+    Returns:
+        path, label (str); one row per image.
+
+    Raises:
+        StudyError: no such file, columns missing, an unknown label, or an image named twice; names the line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise StudyError(f"hand_labels: {path} does not exist; make it with the labelling page or set it to ''")
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (ValueError, pd.errors.ParserError) as error:
+        raise StudyError(f"{path} is not a CSV of path,label ({error}); mend or remove it") from None
+    if not {"path", "label"} <= set(table.columns):
+        raise StudyError(f"{path}, line 1: expected the columns path,label, found {','.join(table.columns)}")
+    unknown, repeated = ~table["label"].isin(HAND_LABELS), table["path"].duplicated()
+    for wrong, column, advice in (
+        (unknown, "label", f"use one of {', '.join(HAND_LABELS)}"),
+        (repeated, "path", "it has a label already; keep one of the two lines"),
+    ):
+        if wrong.any():
+            line = int(np.argmax(wrong)) + 2  # the first line holds the column names
+            raise StudyError(f"{path}, line {line}: {column} {table[column].iloc[line - 2]!r}; {advice}")
+    return table[["path", "label"]]
+
+
+def join_hand_labels(flagged: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """A copy of the flagged images with hand_label filled in, "" where there is none.
+
+    Raises:
+        StudyError: a label names an image that is not there.
+    """
+    unknown = ~labels["path"].isin(flagged["path"])
+    if unknown.any():
+        first = labels["path"][unknown].iloc[0]
+        raise StudyError(
+            f"hand_labels: {first!r} is not among the images (and {unknown.sum() - 1} more); mend its path"
+        )
+    by_path = labels.set_index("path")["label"]
+    return flagged.assign(hand_label=flagged["path"].map(by_path).fillna(""))

@@ -1,0 +1,1 @@
+"""Where photographs come from: folders of identities, drawn idols, Labeled Faces in the Wild."""

@@ -1,0 +1,294 @@
+"""A corpus of invented people in KoIn's layout, drawn from a seed, with the truth beside the pictures.
+
+Each picture depends on the corpus seed, its identity, split, part and number alone: neither the number of workers
+nor how many others are drawn changes it. The corpus contains, at given rates, what the paper found in its data
+(sections 5.1 and 5.2: contextual artifacts, hard cases, identity mismatches, non-facial false positives), and
+near-duplicates.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kpop_rca.data import canvas, creatures, head, painter, photograph, portrait, scenery
+from kpop_rca.errors import StudyError
+
+ARGUMENTS = "idols.json"
+TRUTH = "truth.csv"
+JPEG_QUALITY = 92
+PLACES = (("normal", "train"), ("normal", "test"), ("hard", "test"), ("group", "test"))
+FOLDERS = {"normal": "normal_cases", "hard": "hard_cases", "group": "Group_cases"}
+PAPER_GROUPS = {"A": (0, 1, 2, 7, 8), "B": (3, 4, 5, 6, 9)}  # the paper's look-alikes among its ten
+STYLE = {"A": "long", "B": "short"}
+COLUMNS = ["path", "identity", "split", "part", "kind", "artifact", "hard", "shown", "burst", "yaw", "seed"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one picture is to show; most fields are columns of `truth.csv`."""
+
+    identity: int
+    part: str
+    split: str
+    index: int
+    kind: str
+    artifact: str
+    hard: str
+    scene: int  # the number of the first picture of this scene: of a burst, the picture that it began with
+    scene_seed: int
+    seed: int
+
+    @property
+    def path(self) -> str:
+        return f"{FOLDERS[self.part]}/{self.split}/{self.identity:04d}/{self.index}.jpg"
+
+
+def look_alike_groups(n_identities: int) -> dict[str, list[str]]:
+    """The folders of the two groups of look-alikes.
+
+    For ten identities the paper's groups {0,1,2,7,8} and {3,4,5,6,9}; for any other number the first half, rounded
+    up, and the rest.
+
+    Returns:
+        {"A": folders, "B": folders}: A has long hair, B short.
+    """
+    numbers = PAPER_GROUPS
+    if n_identities != 10:
+        half = (n_identities + 1) // 2
+        numbers = {"A": range(half), "B": range(half, n_identities)}
+    return {group: [f"{number:04d}" for number in members] for group, members in numbers.items()}
+
+
+def people(*, seed: int, n_identities: int, alikeness: float) -> list[portrait.Person]:
+    """The identities of a corpus, in the order of their folders."""
+    style = {name: STYLE[group] for group, names in look_alike_groups(n_identities).items() for name in names}
+    generator = np.random.default_rng(np.random.SeedSequence([seed, 0]))
+    return portrait.invent_people(
+        styles=[style[name] for name in sorted(style)], alikeness=alikeness, generator=generator
+    )
+
+
+def draw_corpus(
+    root: Path,
+    *,
+    seed: int,
+    n_identities: int,
+    train_per_identity: int,
+    test_per_identity: int,
+    hard_per_identity: int,
+    group_per_identity: int,
+    size: int,
+    alikeness: float,
+    artifact_rate: float,
+    hard_rate: float,
+    group_rate: float,
+    nonface_rate: float,
+    burst_rate: float,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> pd.DataFrame:
+    """Draw a corpus, or hand back the truth of the one that was drawn with the same arguments.
+
+    Args:
+        root: folder to write; a corpus drawn with other arguments is replaced, any other folder refused.
+        seed: of the whole corpus, >= 0.
+        n_identities: >= 2.
+        train_per_identity, test_per_identity: pictures in `normal_cases`.
+        hard_per_identity: pictures in `hard_cases`, all of them hard.
+        group_per_identity: pictures in `Group_cases`, all of them group shots.
+        size: side of the pictures, px.
+        alikeness: in [0, 1]; 1 makes the identities of one group identical.
+        artifact_rate, hard_rate: share of the portraits of `normal_cases` with an artifact, with a difficulty.
+        group_rate, nonface_rate: share of the pictures of `normal_cases` that are group shots, that show no person.
+        burst_rate: share of the pictures of `normal_cases` that repeat the one before, a moment later.
+        workers: processes; None for one a CPU core.
+        progress: called with (drawn, of how many).
+
+    Returns:
+        One row a picture, columns `COLUMNS`; also in `truth.csv`.
+
+    Raises:
+        StudyError: an argument is out of range, or `root` is a folder that was not drawn here.
+    """
+    arguments = {name: value for name, value in locals().items() if name not in ("root", "workers", "progress")}
+    _check(arguments)
+    record = arguments | {"code": _code_hash()}
+    if _holds(root, record):
+        return read_truth(root)
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}.") as name:
+        fresh = Path(name) / "corpus"
+        truth = _draw_all(fresh, arguments=arguments, workers=workers, progress=progress)
+        truth.to_csv(fresh / TRUTH, index=False)
+        (fresh / ARGUMENTS).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        if root.exists():
+            shutil.rmtree(root)
+        fresh.rename(root)
+    return read_truth(root)
+
+
+def read_truth(root: Path) -> pd.DataFrame:
+    """The truth about a drawn corpus, one row a picture; empty strings stay empty strings."""
+    text = [column for column in COLUMNS if column not in ("yaw", "seed")]
+    return pd.read_csv(root / TRUTH, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values={"yaw": [""]})
+
+
+def _check(arguments: dict[str, Any]) -> None:
+    """Refuse arguments that can't be drawn."""
+    if arguments["n_identities"] < 2:
+        raise StudyError(f"n_identities is {arguments['n_identities']}; a study needs two identities or more")
+    if arguments["size"] < 48:
+        raise StudyError(f"size is {arguments['size']} px; draw pictures of 48 px or more")
+    for name in ("alikeness", "artifact_rate", "hard_rate", "group_rate", "nonface_rate", "burst_rate"):
+        if not 0 <= arguments[name] <= 1:
+            raise StudyError(f"{name} is {arguments[name]}; give a value from 0 to 1")
+    for first, second in (("artifact_rate", "hard_rate"), ("group_rate", "nonface_rate")):
+        if arguments[first] + arguments[second] > 1:
+            raise StudyError(f"{first} and {second} add up to more than 1; lower one of them")
+
+
+def _holds(root: Path, record: dict[str, Any]) -> bool:
+    """Whether the folder is the corpus of these arguments.
+
+    Raises:
+        StudyError: there is something else in the folder.
+    """
+    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+        return False
+    path = root / ARGUMENTS
+    if not path.is_file():
+        raise StudyError(f"{root} was not drawn by idols and is left alone; give another folder, or remove it")
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) == record and (root / TRUTH).is_file()
+    except ValueError:
+        return False
+
+
+def _code_hash() -> str:
+    """Hash of the source that decides what is drawn."""
+    modules = (canvas, head, portrait, painter, scenery, creatures, photograph)
+    sources = [Path(module.__file__).read_bytes() for module in modules] + [Path(__file__).read_bytes()]
+    return hashlib.sha256(b"\0".join(sources)).hexdigest()[:16]
+
+
+def _draw_all(
+    root: Path, *, arguments: dict[str, Any], workers: int | None, progress: Callable[[int, int], None] | None
+) -> pd.DataFrame:
+    """Draw every picture of a corpus into a new folder."""
+    plans = list(_plan_corpus(arguments))
+    for folder in {Path(plan.path).parent for plan in plans}:
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    draw = partial(
+        _draw_one,
+        root=root,
+        size=arguments["size"],
+        identities=people(**{name: arguments[name] for name in ("seed", "n_identities", "alikeness")}),
+    )
+    rows = []
+    for row in _in_processes(draw, plans, workers=workers or os.cpu_count() or 1):
+        rows.append(row)
+        if progress is not None:
+            progress(len(rows), len(plans))
+    return _named_bursts(pd.DataFrame(rows))
+
+
+def _in_processes(work: Callable[[Plan], dict], plans: list[Plan], *, workers: int) -> Iterator[dict]:
+    """Results in the order of the plans."""
+    if workers == 1:
+        yield from map(work, plans)
+        return
+    with ProcessPoolExecutor(max_workers=workers) as pool:
+        yield from pool.map(work, plans, chunksize=16)
+
+
+def _draw_one(plan: Plan, *, root: Path, size: int, identities: list[portrait.Person]) -> dict[str, Any]:
+    """Draw one picture, and say what it shows."""
+    generator = np.random.default_rng(plan.scene_seed)
+    shot, shown = _shoot(plan, identities=identities, generator=generator)
+    if plan.seed != plan.scene_seed:
+        shot = photograph.moment_later(shot, generator=np.random.default_rng(plan.seed))
+    photograph.take(shot, size=size).save(root / plan.path, quality=JPEG_QUALITY)
+    yaw = round(shot.sitters[-1].look.yaw, 2) if shot.sitters else None
+    copied = ("path", "split", "part", "kind", "artifact", "hard", "scene", "seed")
+    named = {"identity": f"{plan.identity:04d}", "shown": shown, "yaw": yaw}
+    return {name: getattr(plan, name) for name in copied} | named
+
+
+def _shoot(
+    plan: Plan, *, identities: list[portrait.Person], generator: np.random.Generator
+) -> tuple[photograph.Shot, str]:
+    """The shot of a plan, and the folder of the identity whose face is the most prominent ("" for none)."""
+    person = identities[plan.identity]
+    if plan.kind == "portrait":
+        shot = photograph.solo(person, artifact=plan.artifact, hard=plan.hard, generator=generator)
+        return shot, f"{plan.identity:04d}"
+    if plan.kind == "group":
+        others = [number for number in range(len(identities)) if number != plan.identity]
+        n_costars = min(1 + int(generator.random() < 0.3), len(others))
+        chosen = generator.choice(others, size=n_costars, replace=False)
+        costars = [identities[number] for number in chosen]
+        return photograph.group(person, costars=costars, generator=generator), f"{chosen[0]:04d}"
+    return photograph.nonface(plan.kind, generator=generator), ""
+
+
+def _plan_corpus(arguments: dict[str, Any]) -> Iterator[Plan]:
+    """The plans of all pictures, in the order of the truth."""
+    names = ("train_per_identity", "test_per_identity", "hard_per_identity", "group_per_identity")
+    for number, (part, split) in enumerate(PLACES):
+        for identity in range(arguments["n_identities"]):
+            before: Plan | None = None
+            for index in range(arguments[names[number]]):
+                entropy = [arguments["seed"], 1, number, identity, index]
+                before = _plan_one(entropy, part=part, split=split, before=before, arguments=arguments)
+                yield before
+
+
+def _plan_one(entropy: list[int], *, part: str, split: str, before: Plan | None, arguments: dict[str, Any]) -> Plan:
+    """The plan of one picture; `before` is the one before it in the folder."""
+    sequence = np.random.SeedSequence(entropy)
+    seed = int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
+    generator = np.random.default_rng(sequence)
+    identity, index = entropy[-2:]
+    repeats = generator.random() < arguments["burst_rate"] and part == "normal"
+    if repeats and before is not None:
+        return replace(before, index=index, seed=seed)
+    kind, artifact, hard = _subject(part, generator=generator, arguments=arguments)
+    return Plan(identity, part, split, index, kind, artifact, hard, scene=index, scene_seed=seed, seed=seed)
+
+
+def _subject(part: str, *, generator: np.random.Generator, arguments: dict[str, Any]) -> tuple[str, str, str]:
+    """What a picture shows: its kind, artifact and difficulty."""
+    chance, detail = generator.random(2)
+    any_of = {
+        names: names[generator.integers(len(names))]
+        for names in (photograph.ARTIFACTS, photograph.HARD, photograph.NONFACE)
+    }
+    if part == "hard":
+        return "portrait", "", any_of[photograph.HARD]
+    if part == "group" or chance < arguments["group_rate"]:
+        return "group", "", ""
+    if chance < arguments["group_rate"] + arguments["nonface_rate"]:
+        return any_of[photograph.NONFACE], "", ""
+    if detail < arguments["artifact_rate"]:
+        return "portrait", any_of[photograph.ARTIFACTS], ""
+    if detail < arguments["artifact_rate"] + arguments["hard_rate"]:
+        return "portrait", "", any_of[photograph.HARD]
+    return "portrait", "", ""
+
+
+def _named_bursts(rows: pd.DataFrame) -> pd.DataFrame:
+    """The truth's columns, with an id for every scene that was taken more than once."""
+    scene = rows["part"] + "-" + rows["split"] + "-" + rows["identity"] + "-" + rows["scene"].astype(str)
+    repeated = scene.groupby(scene).transform("size") > 1
+    return rows.assign(burst=scene.where(repeated, ""))[COLUMNS]

@@ -1,0 +1,157 @@
+"""The class-conditional DDPM: the noise predictor eps_theta(x_t, t, c), the forward process and the samplers."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from diffusers import DDIMScheduler, DDPMScheduler, SchedulerMixin, UNet2DModel
+
+TIMESTEPS = 1000  # T of the paper, section 4.2.3
+
+
+def build_unet(
+    *, image_size: int, channels: Sequence[int], layers_per_block: int, attention_size: int, n_classes: int
+) -> UNet2DModel:
+    """The paper's noise predictor: a UNet2DModel told the class through an embedding added to that of t.
+
+    The embedding has one entry more than there are classes: label `n_classes` means "no class", which
+    classifier-free guidance needs (Ho and Salimans 2022).
+
+    Args:
+        image_size: side of x_t in pixels.
+        channels: a number for each level, 3 levels at 32 px and 4 at 64 px in the paper.
+        layers_per_block: residual blocks a level.
+        attention_size: side in pixels of the levels with self-attention; 0 for none but the middle's.
+        n_classes: K.
+
+    Source: paper section 4.2.3.
+    """
+    attends = [image_size // 2**level == attention_size for level in range(len(channels))]
+    return UNet2DModel(
+        sample_size=image_size,
+        block_out_channels=tuple(channels),
+        layers_per_block=layers_per_block,
+        down_block_types=tuple("AttnDownBlock2D" if a else "DownBlock2D" for a in attends),
+        up_block_types=tuple("AttnUpBlock2D" if a else "UpBlock2D" for a in reversed(attends)),
+        norm_num_groups=math.gcd(32, *channels),
+        num_class_embeds=n_classes + 1,
+    )
+
+
+def no_class(unet: UNet2DModel) -> int:
+    """The label that means "no class"."""
+    return unet.config.num_class_embeds - 1
+
+
+def forward_process(noise_schedule: str) -> DDPMScheduler:
+    """The fixed Markov chain q(x_t | x_{t-1}) with T = 1000 (paper eqs. 1 and 2)."""
+    return DDPMScheduler(num_train_timesteps=TIMESTEPS, beta_schedule=noise_schedule)
+
+
+def sampling_process(forward: DDPMScheduler, sampler: str) -> SchedulerMixin:
+    """The reverse process that belongs to a forward one: "ddpm" (ancestral, paper eq. 3) or "ddim" (eta = 0)."""
+    if sampler == "ddpm":
+        return DDPMScheduler.from_config(forward.config)
+    return DDIMScheduler.from_config(forward.config, timestep_spacing="trailing")
+
+
+def to_model(images: torch.Tensor) -> torch.Tensor:
+    """uint8 (B, H, W, 3) in [0, 255] to float32 (B, 3, H, W) in [-1, 1] (paper section 4.1)."""
+    return images.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def to_images(x_0: torch.Tensor) -> np.ndarray:
+    """float (B, 3, H, W) in [-1, 1] to uint8 (B, H, W, 3), values outside clipped."""
+    levels = ((x_0.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return levels.permute(0, 2, 3, 1).cpu().numpy()
+
+
+def noised(
+    images: np.ndarray, forward: DDPMScheduler, *, timesteps: Sequence[int], generator: torch.Generator
+) -> np.ndarray:
+    """The forward process at some timesteps, with the same noise throughout (paper eq. 2), for showing.
+
+    Args:
+        images: uint8 (B, H, W, 3).
+        forward: the forward process.
+        timesteps: in [0, T).
+        generator: of the noise, on the CPU.
+
+    Returns:
+        uint8 (len(timesteps), B, H, W, 3).
+    """
+    x_0 = to_model(torch.as_tensor(images))
+    eps = torch.randn(x_0.shape, generator=generator)
+    return np.stack([to_images(forward.add_noise(x_0, eps, torch.full((len(x_0),), t))) for t in timesteps])
+
+
+def predict_noise(
+    unet: UNet2DModel, x_t: torch.Tensor, t: torch.Tensor, class_labels: torch.Tensor, *, guidance: float
+) -> torch.Tensor:
+    """The noise estimate, steered towards the class by classifier-free guidance.
+
+        eps = eps_theta(x_t, t, c) + w * (eps_theta(x_t, t, c) - eps_theta(x_t, t, no class))
+
+    Args:
+        unet: the noise predictor.
+        x_t: (B, 3, H, W).
+        t: timestep, one for the batch.
+        class_labels: int64 (B,).
+        guidance: w; 0 is the conditional model itself, with one forward pass in place of a doubled batch.
+
+    Returns:
+        (B, 3, H, W).
+
+    Source: Ho and Salimans (2022), eq. 6.
+    """
+    if guidance == 0:
+        return unet(x_t, t, class_labels=class_labels).sample
+    both = torch.cat([class_labels, torch.full_like(class_labels, no_class(unet))])
+    eps_class, eps_none = unet(torch.cat([x_t, x_t]), t, class_labels=both).sample.chunk(2)
+    return eps_class + guidance * (eps_class - eps_none)
+
+
+@torch.inference_mode()
+def sample(
+    unet: UNet2DModel,
+    process: SchedulerMixin,
+    class_labels: torch.Tensor,
+    *,
+    generators: Sequence[torch.Generator],
+    steps: int,
+    guidance: float,
+    keep_every: int = 0,
+) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+    """Draw one batch of images by the reverse process, from x_T ~ N(0, I) to x_0.
+
+    Each image has a generator of its own, so that it does not depend on its neighbours in the batch.
+
+    Args:
+        unet: in evaluation mode.
+        process: from `sampling_process`.
+        class_labels: int64 (B,) on the model's device.
+        generators: B of them, on the CPU.
+        steps: number of denoising steps, 1 to T.
+        guidance: see `predict_noise`.
+        keep_every: also return every so-manieth x_t, for showing the process.
+
+    Returns:
+        uint8 (B, H, W, 3); with `keep_every`, also the states, uint8 (kept, B, H, W, 3), the first of them x_T.
+    """
+    shape = (unet.config.in_channels, unet.config.sample_size, unet.config.sample_size)
+    x_t = torch.stack([torch.randn(shape, generator=g) for g in generators]).to(unet.device)
+    process.set_timesteps(steps)
+    kept = [to_images(x_t)]
+    for number, t in enumerate(process.timesteps.to(unet.device), start=1):
+        eps = predict_noise(unet, x_t, t, class_labels, guidance=guidance)
+        x_t = process.step(eps, t, x_t, generator=list(generators)).prev_sample
+        if keep_every and number % keep_every == 0:
+            kept.append(to_images(x_t))
+    return (to_images(x_t), np.stack(kept)) if keep_every else to_images(x_t)
+
+
+def image_generator(*, seed: int, label: int, index: int) -> torch.Generator:
+    """The generator of image `index` of class `label`: the same whatever else is drawn, in any order or batch."""
+    state = np.random.SeedSequence([seed, label, index]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0]))

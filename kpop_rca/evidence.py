@@ -1,0 +1,58 @@
+"""What the audit shows to a reader: counts, examples, and how the flags fare where the truth is known.
+
+A drawn corpus brings its truth along. It is read here, for evaluation, and nowhere else.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from kpop_rca import audit
+from kpop_rca.data import idols
+
+
+def photographs_of_each(photographs: pd.DataFrame) -> pd.DataFrame:
+    """Photographs of each identity, a column for each part and split of the folder.
+
+    Args:
+        photographs: from `identity_folders.scan`.
+
+    Returns:
+        Indexed by identity; columns such as "normal train", "hard test", or "photographs" for a flat folder.
+    """
+    kind = (photographs["part"] + " " + photographs["split"]).where(photographs["split"] != "", "photographs")
+    counts = pd.crosstab(photographs["identity"], kind)
+    counts = counts.reindex(index=photographs["identity"].unique(), columns=kind.unique())
+    counts.columns.name = None
+    return counts
+
+
+def samples(detections: pd.DataFrame, *, identities: int, of_each: int) -> pd.DataFrame:
+    """The first photographs of the first identities: rows of the audit's table."""
+    chosen = detections["identity"].unique()[:identities]
+    return detections[detections["identity"].isin(chosen)].groupby("identity", sort=False).head(of_each)
+
+
+def truth_of(root: Path) -> pd.DataFrame | None:
+    """The truth of a drawn corpus; None for photographs, of which nobody knows it."""
+    return idols.read_truth(root) if (root / idols.TRUTH).is_file() else None
+
+
+def contextual_artifacts(flagged: pd.DataFrame, root: Path) -> pd.DataFrame:
+    """Pictures labelled by hand as holding a contextual artifact, or, in a drawn corpus, those drawn with one."""
+    truth = truth_of(root)
+    if truth is None:
+        return flagged[flagged["hand_label"] == "contextual_artifact"]
+    return flagged[flagged["path"].isin(truth.loc[truth["artifact"] != "", "path"])]
+
+
+def flag_accuracy(flagged: pd.DataFrame, root: Path) -> pd.DataFrame:
+    """`audit.flag_accuracy` against the truth of the corpus; empty where there is none."""
+    truth = truth_of(root)
+    return pd.DataFrame() if truth is None else audit.flag_accuracy(flagged, truth)
+
+
+def detection_rate(flagged: pd.DataFrame, root: Path) -> pd.DataFrame:
+    """`audit.detection_rate` as a table of one row; empty where there is no truth."""
+    truth = truth_of(root)
+    return pd.DataFrame([] if truth is None else [audit.detection_rate(flagged, truth)])

@@ -1,0 +1,282 @@
+"""From photographs to arrays: which images are kept, square crops of their faces, and the split."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import GroupShuffleSplit
+
+from kpop_rca import artifacts
+from kpop_rca.data import images
+from kpop_rca.errors import StudyError
+
+SPLITS = ("train", "validation", "test", "hard")
+# Leaving these out of the *test* images would remove those that a classifier finds hard, and raise its accuracy.
+NOT_APPLIED_TO_TEST = ("identity_mismatch",)
+
+
+def load_audit(folder: Path) -> tuple[pd.DataFrame, Path, str]:
+    """The audit's table, one row a photograph; the data folder that its paths are relative to; and its source.
+
+    Args:
+        folder: `artifacts/<study>/audit`.
+
+    Raises:
+        StudyError: the photographs are no longer where the audit saw them.
+    """
+    source = artifacts.read_json(folder / "source.json")
+    root = Path(source["root"])
+    if not root.is_dir():
+        raise StudyError(f"the photographs were at {root}, which is no folder now; bring it back or run 01 again")
+    return pd.read_parquet(folder / "detections.parquet"), root, source["source"]
+
+
+def exclusion_reasons(detections: pd.DataFrame, *, exclude_flags: Sequence[str]) -> pd.Series:
+    """Why each image is left out, the first reason that applies; "" for an image that is kept.
+
+    An unreadable image and one without a face can't be cropped and are always left out. Flags that a classifier
+    raised are not applied to a test split that the folder brings: the judge would be tested on easy images only.
+
+    Args:
+        detections: the audit's table, one row an image, with `flag_<name>` columns.
+        exclude_flags: names of flags without `flag_`, in the order in which they are given as the reason.
+
+    Returns:
+        A string an image, on the index of `detections`.
+    """
+    reasons = pd.Series("", index=detections.index, dtype=object)
+    order = [
+        "unreadable",
+        "no_face",
+        *(flag for flag in exclude_flags if flag not in ("unreadable", "no_face")),
+    ]
+    for flag in order:
+        flagged = detections[f"flag_{flag}"].to_numpy(dtype=bool, copy=True)
+        if flag in NOT_APPLIED_TO_TEST:
+            flagged &= (detections["split"] != "test").to_numpy()
+        reasons[(reasons == "").to_numpy() & flagged] = flag
+    return reasons
+
+
+def exclusion_table(detections: pd.DataFrame, reasons: pd.Series) -> pd.DataFrame:
+    """Counts before and after: a row an identity, with the photographs, those kept, and those left out by reason.
+
+    Args:
+        detections: the audit's table.
+        reasons: from `exclusion_reasons`.
+    """
+    counts = pd.crosstab(detections["identity"], reasons.replace("", "kept"))
+    by_reason = counts.reindex(columns=["kept", *sorted(set(counts.columns) - {"kept"})], fill_value=0)
+    total = by_reason.sum(axis=1)
+    by_reason.columns.name = None
+    return by_reason.assign(**{"left out": total - by_reason["kept"], "photographs": total})
+
+
+def assign_splits(kept: pd.DataFrame, *, validation_fraction: float, test_fraction: float, seed: int) -> pd.Series:
+    """The split of each kept image: "train", "validation", "test", "hard", or "" where it must be left out.
+
+    Stratified: the fractions hold in every identity. Near-duplicates stay together, so a judge is never tested on
+    a picture whose twin it was trained on. Where the folder brings its own test split, that one is used, and a
+    training image whose near-duplicate is a test image is left out. Images of the `hard` part are a test set of
+    their own; group photographs are for the audit only.
+
+    Args:
+        kept: rows of the audit's table (identity, split, part, duplicate_group).
+        validation_fraction: share of each identity's training images that select the judge, in (0, 1).
+        test_fraction: share of each identity's images for the test where the folder has none, in (0, 1).
+        seed: of the random split.
+
+    Returns:
+        A string an image, on the index of `kept`.
+    """
+    split = pd.Series("", index=kept.index, dtype=object)
+    split[kept["part"] == "hard"] = "hard"
+    normal = kept[kept["part"] == "normal"]
+    groups = _duplicate_groups(normal)
+    test = normal["split"] == "test"
+    if not test.any():
+        test = _draw(normal, groups, fraction=test_fraction, seed=seed)
+    rest = normal[~test & ~groups.isin(set(groups[test]))]
+    validation = _draw(rest, groups[rest.index], fraction=validation_fraction, seed=seed + 1)
+    split[test.index[test]] = "test"
+    split[rest.index] = np.where(validation, "validation", "train")
+    return split
+
+
+def _duplicate_groups(table: pd.DataFrame) -> pd.Series:
+    """A number for each set of near-duplicates; an image without one is a set of its own."""
+    alone = -2 - np.arange(len(table))
+    group = table["duplicate_group"].to_numpy()
+    return pd.Series(np.where(group == -1, alone, group), index=table.index)
+
+
+def _draw(table: pd.DataFrame, groups: pd.Series, *, fraction: float, seed: int) -> pd.Series:
+    """A random share of every identity's near-duplicate groups, as a mask on the table's index."""
+    drawn = pd.Series(False, index=table.index)
+    for _, rows in table.groupby("identity", sort=True):
+        if groups[rows.index].nunique() < 2:
+            continue  # one picture can't be on both sides; `check_classes` tells when a side stays empty
+        splitter = GroupShuffleSplit(n_splits=1, test_size=fraction, random_state=seed)
+        _, chosen = next(splitter.split(rows, groups=groups[rows.index]))
+        drawn[rows.index[chosen]] = True
+    return drawn
+
+
+def make_index(kept: pd.DataFrame) -> pd.DataFrame:
+    """One row a face that is used: path, identity, label and split, without those that no split took.
+
+    Args:
+        kept: rows of the audit's table, with the split from `assign_splits`.
+
+    Returns:
+        Columns path, identity, label (int64, 0 to K-1 in the audit's order of identities), split.
+    """
+    labels = {name: label for label, name in enumerate(kept["identity"].unique())}
+    used = kept.loc[kept["split"].isin(SPLITS), ["path", "identity", "split"]]
+    used.insert(2, "label", used["identity"].map(labels).astype(np.int64))
+    return used
+
+
+def split_sizes(index: pd.DataFrame) -> pd.DataFrame:
+    """Faces for each identity and split."""
+    order = index["identity"].drop_duplicates()
+    counts = pd.crosstab(index["identity"], index["split"]).reindex(order)
+    counts.columns.name = None
+    return counts.reindex(columns=[split for split in SPLITS if split in counts], fill_value=0)
+
+
+def data_summary(detections: pd.DataFrame, reasons: pd.Series, index: pd.DataFrame, *, source: str) -> dict:
+    """What `metrics.json` says of the data.
+
+    Args:
+        detections: the audit's table.
+        reasons: from `exclusion_reasons`.
+        index: from `make_index`.
+        source: where the photographs come from.
+
+    Returns:
+        source, n_images, n_identities, n_faces (used), and excluded, the number left out for each reason.
+    """
+    excluded = reasons[reasons != ""].value_counts()
+    return {
+        "source": source,
+        "n_images": len(detections),
+        "n_identities": int(detections["identity"].nunique()),
+        "n_faces": len(index),
+        "excluded": {reason: int(n) for reason, n in excluded.items()},
+    }
+
+
+def check_classes(index: pd.DataFrame, identities: Sequence[str]) -> None:
+    """Refuse a data set in which an identity has no image left in one of the splits.
+
+    Args:
+        index: kept images (identity, split).
+        identities: all that the audit saw.
+
+    Raises:
+        StudyError: names the identity and the split.
+    """
+    counts = pd.crosstab(index["identity"], index["split"]).reindex(index=list(identities), fill_value=0)
+    for split in SPLITS[:3]:
+        missing = counts.index[counts.get(split, pd.Series(0, index=counts.index)) == 0]
+        if len(missing):
+            raise StudyError(
+                f"identity {missing[0]!r} has no usable face left in the {split} split; "
+                "add photographs of it, exclude fewer flags, or leave the identity out"
+            )
+
+
+def _crops_of(row: tuple[str, Sequence[float]], *, root: Path, margin: float, sizes: Sequence[int]) -> list[np.ndarray]:
+    path, box = row
+    image = images.read_rgb(root / path)
+    return [np.asarray(images.crop_square(image, box, margin=margin, size=size)) for size in sizes]
+
+
+def crop_faces(
+    detections: pd.DataFrame,
+    root: Path,
+    *,
+    margin: float,
+    sizes: Sequence[int],
+    progress: Callable = iter,
+) -> dict[int, np.ndarray]:
+    """Crop the most prominent face of every image, at several sizes from one decoding.
+
+    Args:
+        detections: rows with `path` and at least one box, the most prominent first.
+        root: the data folder.
+        margin: see `crop_square`.
+        sizes: sides in pixels.
+        progress: wraps the iterable, `tqdm` for example.
+
+    Returns:
+        For each size, uint8 (N, size, size, 3) in the order of `detections`.
+    """
+    rows = [(path, boxes[0]) for path, boxes in zip(detections["path"], detections["boxes"], strict=True)]
+    crop = partial(_crops_of, root=root, margin=margin, sizes=sizes)
+    with ThreadPoolExecutor() as pool:  # decoding and resampling release the interpreter's lock
+        crops = list(progress(pool.map(crop, rows)))
+    return {size: np.stack([c[k] for c in crops]) for k, size in enumerate(sizes)}
+
+
+def save(folder: Path, crops: dict[int, np.ndarray], index: pd.DataFrame) -> None:
+    """Write `faces_<size>.npy` and `index.parquet` (path, identity, label, split), whole or not at all."""
+    for size, array in crops.items():
+        with artifacts.atomic(folder / f"faces_{size}.npy") as temporary:
+            np.save(temporary, array, allow_pickle=False)
+    with artifacts.atomic(folder / "index.parquet") as temporary:
+        index.to_parquet(temporary, index=False)
+
+
+def load_index(folder: Path) -> pd.DataFrame:
+    """One row a face: path, identity, label (0 to K-1, identities in natural order), split."""
+    return pd.read_parquet(folder / "index.parquet")
+
+
+def class_names(folder: Path) -> list[str]:
+    """Identities in the order of their labels."""
+    index = load_index(folder)
+    return index.drop_duplicates("label").sort_values("label")["identity"].tolist()
+
+
+def load(folder: Path, *, size: int, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Faces of one split.
+
+    Args:
+        folder: `artifacts/<study>/faces`.
+        size: side in pixels.
+        split: one of SPLITS.
+
+    Returns:
+        uint8 (n, size, size, 3) and int64 labels (n,).
+
+    Raises:
+        StudyError: the faces were not cropped at this size.
+    """
+    path = folder / f"faces_{size}.npy"
+    if not path.is_file():
+        sizes = ", ".join(sorted(p.stem.removeprefix("faces_") for p in folder.glob("faces_*.npy")))
+        raise StudyError(f"faces were cropped at {sizes} px, not at {size}; add {size} to face_sizes of 02")
+    index = load_index(folder)
+    chosen = (index["split"] == split).to_numpy()
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array[chosen], index.loc[chosen, "label"].to_numpy(dtype=np.int64)
+
+
+def first_of_each(images: np.ndarray, labels: np.ndarray, *, count: int) -> np.ndarray:
+    """The first few faces of every class, in the order of the labels, for showing.
+
+    Args:
+        images: uint8 (N, H, W, 3).
+        labels: int64 (N,).
+        count: how many of each; fewer where a class has fewer.
+
+    Returns:
+        uint8 (K, n, H, W, 3).
+    """
+    count = min(count, np.bincount(labels).min())
+    return np.stack([images[labels == label][:count] for label in range(labels.max() + 1)])

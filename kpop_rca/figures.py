@@ -1,0 +1,286 @@
+"""The study's figures. One palette, identities in the same order everywhere; each takes tables or arrays."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from kpop_rca.data import images as image_files
+
+REAL, GENERATED, PAPER, CHANCE = "#3b6ea5", "#d1495b", "#8d99ae", "#6c757d"
+SPLIT_COLOURS = {"train": "#3b6ea5", "validation": "#8fb8de", "test": "#edae49", "hard": "#d1495b"}
+WIDTH = 10.0  # inches, the width of a notebook
+
+
+def use_style() -> None:
+    """Set the look of every figure; called once in a notebook."""
+    sns.set_theme(style="whitegrid", context="notebook", font_scale=0.85)
+    plt.rcParams.update(
+        {
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titleweight": "bold",
+            "axes.titlesize": "medium",
+            "figure.dpi": 90,
+            "legend.frameon": False,
+        }
+    )
+
+
+def _without_axes(ax: Axes) -> None:
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+
+
+def _tile(images: np.ndarray, *, gap: int = 1) -> np.ndarray:
+    """uint8 (rows, columns, H, W, 3) to one white-gapped picture."""
+    padded = np.pad(images, ((0, 0), (0, 0), (gap, gap), (gap, gap), (0, 0)), constant_values=255)
+    rows, columns, height, width, _ = padded.shape
+    return padded.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, 3)
+
+
+def face_rows(images: np.ndarray, names: Sequence[str], *, title: str, width: float = WIDTH) -> Figure:
+    """A sheet of faces: a row for each name.
+
+    Args:
+        images: uint8 (rows, columns, H, W, 3).
+        names: a label for each row.
+        title: of the figure.
+        width: inches.
+    """
+    rows, columns = images.shape[:2]
+    figure, ax = plt.subplots(figsize=(width, width * rows / columns + 0.4))
+    ax.imshow(_tile(images), interpolation="nearest")
+    _without_axes(ax)
+    height = images.shape[2] + 2
+    ax.set_yticks((np.arange(rows) + 0.5) * height, labels=names)
+    ax.tick_params(left=False)
+    ax.set_title(title, loc="left")
+    return figure
+
+
+def face_sizes(faces: dict[int, np.ndarray], names: Sequence[str]) -> Figure:
+    """The same faces at several sizes, enlarged alike: a row a size, a column an identity.
+
+    Args:
+        faces: side in pixels to uint8 (K, 1, side, side, 3).
+        names: K identities.
+    """
+    figure, axes = plt.subplots(
+        len(faces),
+        len(names),
+        figsize=(WIDTH, len(faces) * WIDTH / len(names) + 0.5),
+        squeeze=False,
+        layout="constrained",
+    )
+    for line, (size, images) in zip(axes, faces.items(), strict=True):
+        for ax, face, name in zip(line, images[:, 0], names, strict=True):
+            ax.imshow(face, interpolation="nearest")
+            _without_axes(ax)
+            ax.set_title(name if line is axes[0] else "", fontsize="small")
+        line[0].set_ylabel(f"{size} px")
+    return figure
+
+
+def real_beside_generated(real: np.ndarray, generated: np.ndarray, names: Sequence[str], *, title: str) -> Figure:
+    """Real faces left, generated ones right, a row an identity.
+
+    Args:
+        real: uint8 (K, m, H, W, 3).
+        generated: uint8 (K, n, H, W, 3).
+        names: K identities.
+        title: of the figure.
+    """
+    columns = real.shape[1] + generated.shape[1]
+    figure, axes = plt.subplots(
+        ncols=2,
+        figsize=(WIDTH, WIDTH * len(real) / columns + 0.6),
+        width_ratios=[real.shape[1], generated.shape[1]],
+        layout="constrained",
+    )
+    for ax, faces, label in zip(axes, (real, generated), ("real, held out", "generated"), strict=True):
+        ax.imshow(_tile(faces), interpolation="nearest")
+        _without_axes(ax)
+        ax.set_title(label, loc="left")
+    height = real.shape[2] + 2
+    axes[0].set_yticks((np.arange(len(real)) + 0.5) * height, labels=names)
+    axes[0].tick_params(left=False)
+    figure.suptitle(title, fontweight="bold")
+    return figure
+
+
+def photographs(rows: pd.DataFrame, root: Path, captions: Sequence[str], *, title: str, columns: int = 6) -> Figure:
+    """Photographs with the detected faces boxed: the most prominent one, which is cropped, in red.
+
+    Args:
+        rows: of the audit's table: path, boxes. None at all gives a figure that says so.
+        root: the data folder.
+        captions: a line under each photograph.
+        title: of the figure.
+        columns: photographs in a row.
+    """
+    lines = max(1, -(-len(rows) // columns))
+    size = WIDTH / columns
+    figure, axes = plt.subplots(lines, columns, figsize=(WIDTH, lines * size * 1.15 + 0.4), squeeze=False)
+    for ax in axes.flat:
+        ax.set_visible(False)
+    for ax, row, caption in zip(axes.flat, rows.itertuples(), captions, strict=False):
+        ax.set_visible(True)
+        ax.imshow(image_files.read_rgb(root / row.path))
+        for number, (x0, y0, x1, y1) in enumerate(row.boxes):
+            colour, line = (GENERATED, 2) if number == 0 else ("white", 1)
+            ax.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=line))
+        _without_axes(ax)
+        ax.set_xlabel(caption, fontsize="small")
+    figure.suptitle(title if len(rows) else f"{title}: none", fontweight="bold", x=0.01, ha="left")
+    figure.tight_layout()
+    return figure
+
+
+def stacked_counts(table: pd.DataFrame, *, title: str, ylabel: str, colours: dict[str, str] | None = None) -> Figure:
+    """Bars of counts: a bar for each row of the table, a colour for each column."""
+    figure, ax = plt.subplots(figsize=(WIDTH, 3.6))
+    table.plot.bar(stacked=True, ax=ax, width=0.8, color=colours, rot=0 if len(str(table.index[0])) < 8 else 30)
+    ax.set(title=title, xlabel="identity", ylabel=ylabel)
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    ax.grid(axis="x", visible=False)
+    return figure
+
+
+def loss_curve(log: pd.DataFrame) -> Figure:
+    """The training loss against steps, raw and smoothed, with the learning rate below it.
+
+    Args:
+        log: step, loss, learning_rate.
+    """
+    figure, (top, below) = plt.subplots(2, sharex=True, figsize=(WIDTH, 4), height_ratios=[3, 1], layout="constrained")
+    smooth = log["loss"].ewm(span=max(2, len(log) // 20)).mean()
+    top.plot(log["step"], log["loss"], color=REAL, alpha=0.25, label="mean of 10 steps")
+    top.plot(log["step"], smooth, color=REAL, label="moving average")
+    top.set(title="Training loss", ylabel="noise MSE (eq. 4)", yscale="log")
+    top.legend()
+    below.plot(log["step"], log["learning_rate"], color=CHANCE)
+    below.set(xlabel="step", ylabel="learning rate", ylim=(0, None))
+    return figure
+
+
+def loss_by_timestep(table: pd.DataFrame) -> Figure:
+    """Noise loss against t, training against held-out faces.
+
+    Args:
+        table: t, loss, faces ("training" or "held out").
+    """
+    figure, ax = plt.subplots(figsize=(WIDTH / 2, 3))
+    palette = {"training": REAL, "held out": SPLIT_COLOURS["test"]}
+    sns.lineplot(table, x="t", y="loss", hue="faces", marker="o", palette=palette, ax=ax)
+    ax.set(title="Loss by timestep", ylabel="noise MSE", yscale="log")
+    ax.legend(title=None)
+    return figure
+
+
+def process_strip(states: np.ndarray, labels: Sequence[str], names: Sequence[str], *, title: str) -> Figure:
+    """A process step by step: a row an image, a column a state.
+
+    Args:
+        states: uint8 (states, B, H, W, 3).
+        labels: one for each state.
+        names: one for each image.
+        title: of the figure.
+    """
+    figure = face_rows(states.swapaxes(0, 1), names, title=title)
+    width = states.shape[3] + 2
+    figure.axes[0].set_xticks((np.arange(len(states)) + 0.5) * width, labels=labels)
+    return figure
+
+
+def judge_histories(histories: dict[str, pd.DataFrame]) -> Figure:
+    """Training loss and validation accuracy of every judge by epoch."""
+    figure, (left, right) = plt.subplots(ncols=2, figsize=(WIDTH, 3.2), layout="constrained")
+    for colour, (name, history) in zip(sns.color_palette("deep"), histories.items(), strict=False):
+        left.plot(history["epoch"], history["train_loss"], color=colour, label=f"{name}, training")
+        left.plot(history["epoch"], history["validation_loss"], color=colour, ls="--", label=f"{name}, validation")
+        right.plot(history["epoch"], history["validation_accuracy"], color=colour, label=name)
+    left.set(title="Cross-entropy", xlabel="epoch", ylim=(0, None))
+    right.set(title="Validation accuracy", xlabel="epoch", ylim=(0, 1))
+    left.legend()
+    right.legend()
+    return figure
+
+
+def confusion_matrices(matrices: dict[str, tuple[np.ndarray, Sequence[str]]], *, rows: str) -> Figure:
+    """Confusion matrices side by side, in percent of each row, on one colour scale.
+
+    Args:
+        matrices: title to (K, K) counts and their K identities; columns are what the judge says.
+        rows: what the rows are, "truth" or "asked for" for example.
+    """
+    figure, axes = plt.subplots(
+        ncols=len(matrices), figsize=(WIDTH, WIDTH / len(matrices) + 0.4), layout="constrained", squeeze=False
+    )
+    for ax, (title, (counts, names)) in zip(axes.flat, matrices.items(), strict=True):
+        share = 100 * np.asarray(counts) / np.sum(counts, axis=1, keepdims=True)
+        sns.heatmap(
+            share,
+            ax=ax,
+            vmin=0,
+            vmax=100,
+            cmap="Blues",
+            annot=len(names) <= 12,
+            fmt=".0f",
+            annot_kws={"fontsize": 7},
+            cbar=False,
+            square=True,
+            xticklabels=names,
+            yticklabels=names,
+        )
+        ax.set(title=f"{title}, % of row", xlabel="judged as", ylabel=rows)
+        ax.tick_params(axis="y", rotation=0)
+    return figure
+
+
+def class_rca(table: pd.DataFrame, *, chance: float, overall: float) -> Figure:
+    """Class RCA with its interval, beside the chance level and the global value.
+
+    Args:
+        table: class, rca, low, high.
+        chance: RCA of a generator that ignores the class.
+        overall: global RCA.
+    """
+    figure, ax = plt.subplots(figsize=(WIDTH, 3.6))
+    place = np.arange(len(table))
+    error = np.abs(table[["low", "high"]].to_numpy().T - table["rca"].to_numpy())
+    ax.errorbar(place, table["rca"], yerr=error, fmt="o", color=GENERATED, capsize=3, label="class RCA, 95 % interval")
+    ax.axhline(overall, color=GENERATED, lw=1, label="global RCA")
+    ax.axhline(chance, color=CHANCE, ls="--", label="chance: the class ignored")
+    ax.axhline(1, color=REAL, ls=":", label="as recognisable as real faces")
+    ax.set(title="Does it draw the person it was told to?", ylabel="RCA", ylim=(0, None))
+    ax.set_xticks(place, labels=table["class"], rotation=0 if len(str(table["class"].iloc[0])) < 8 else 30)
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    ax.grid(axis="x", visible=False)
+    return figure
+
+
+def label_shares(table: pd.DataFrame) -> Figure:
+    """Where the judge's labels of generated images go, against an even share.
+
+    Args:
+        table: class, share (0 to 1), low, high.
+    """
+    figure, ax = plt.subplots(figsize=(WIDTH, 3))
+    place = np.arange(len(table))
+    error = np.abs(table[["low", "high"]].to_numpy().T - table["share"].to_numpy())
+    ax.bar(place, table["share"], yerr=error, color=GENERATED, alpha=0.8, capsize=3, width=0.7)
+    ax.axhline(1 / len(table), color=CHANCE, ls="--", label="what was asked for")
+    ax.set(title="Labels that the judge gives to generated images", ylabel="share of all generated")
+    ax.set_xticks(place, labels=table["class"], rotation=0 if len(str(table["class"].iloc[0])) < 8 else 30)
+    ax.legend()
+    ax.grid(axis="x", visible=False)
+    return figure

@@ -1,0 +1,89 @@
+"""What makes a result stale: hashes of a notebook's code, of the modules it imports, and of a data folder."""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+import nbformat
+
+from kpop_rca import paths
+
+PACKAGE = "kpop_rca"
+PACKAGE_FOLDER = Path(__file__).resolve().parent
+
+
+def sha256(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(parts: list[str]) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _module_file(name: str) -> Path | None:
+    """The file of `kpop_rca.<name>`, dots allowed; None where `name` is no module (a function, say)."""
+    stem = PACKAGE_FOLDER.joinpath(*name.split("."))
+    candidates = (stem.with_suffix(".py"), stem / "__init__.py")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def imported_modules(source: str) -> set[str]:
+    """Names below `kpop_rca` that a piece of Python imports, as `audit` or `data.idols`."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        found |= {n.removeprefix(f"{PACKAGE}.") for n in names if n.startswith(f"{PACKAGE}.")}
+    return {name for name in found if _module_file(name)}
+
+
+@cache
+def module_closure(modules: frozenset[str]) -> tuple[str, ...]:
+    """The modules and all that they import within the package, sorted."""
+    known, to_read = set(), set(modules)
+    while to_read:
+        name = to_read.pop()
+        known.add(name)
+        to_read |= imported_modules(_module_file(name).read_text(encoding="utf-8")) - known
+    return tuple(sorted(known))
+
+
+def of_modules(*modules: str) -> str:
+    """Hash of the source of modules and of everything in the package that they import."""
+    closure = module_closure(frozenset(modules))
+    return _digest([f"{name} {sha256(_module_file(name))}" for name in closure])
+
+
+def of_notebook(notebook: str) -> str:
+    """Hash of a notebook's code cells and of the package modules behind them.
+
+    Outputs, prose and the defaults in the parameters cell are left out: saving a notebook or rewording it
+    reruns nothing, and parameters count by their resolved values.
+    """
+    cells = nbformat.read(paths.notebook_source(notebook), as_version=4).cells
+    code = [
+        c.source
+        for c in cells
+        if c.cell_type == "code" and not {"parameters", "colab"} & set(c.metadata.get("tags", []))
+    ]
+    modules = set().union(*(imported_modules(source) for source in code))
+    return _digest([*code, of_modules(*modules)])
+
+
+def of_data(root: str) -> str | None:
+    """Hash of the names, sizes and times of the files below a data folder; None where there is no such folder.
+
+    Contents are not read: this runs before every build, and a changed photograph changes its time.
+    """
+    folder = paths.resolve_data_root(root)
+    if not root or not folder.is_dir():
+        return None
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return _digest([f"{p.relative_to(folder)} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in files])

@@ -1,0 +1,166 @@
+"""Probable identity mismatches: faces that a light classifier, trained without them, takes for someone else."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from cleanlab.filter import find_label_issues
+from cleanlab.rank import get_label_quality_scores
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import VotingClassifier
+from sklearn.kernel_approximation import Nystroem
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from kpop_rca.data.images import crop_square, read_rgb
+from kpop_rca.detection import most_prominent
+
+CROP_SIZE = 32  # pixels
+REACH = 1.3  # half the crop's side, in distances between eyes and mouth: some hair, little background
+COMPONENTS = 120  # of the PCA
+LANDMARK_FACES = 400  # of the kernel's approximation
+FOLDS = 5
+
+
+def landmark_boxes(landmarks: np.ndarray) -> np.ndarray:
+    """Squares about the middle of eyes and mouth, as large as the landmarks say.
+
+    Faces cut out by these are better aligned than by MTCNN's boxes, and a linear classifier tells them apart
+    more easily.
+
+    Args:
+        landmarks: (n, 10) in the order of `detection.LANDMARKS`, pixels.
+
+    Returns:
+        (n, 4) x0, y0, x1, y1 in pixels.
+    """
+    points = landmarks.reshape(-1, 5, 2)
+    eyes, mouth = points[:, :2].mean(axis=1), points[:, 3:].mean(axis=1)
+    eye_to_eye = np.linalg.norm(points[:, 1] - points[:, 0], axis=1)
+    scale = np.maximum(np.linalg.norm(mouth - eyes, axis=1), eye_to_eye)[:, None]
+    middle = (eyes + mouth) / 2
+    return np.hstack([middle - REACH * scale, middle + REACH * scale])
+
+
+def identity_features(faces: pd.DataFrame, root: Path | str) -> np.ndarray:
+    """Pixels of each image's most prominent face, without its brightness and contrast.
+
+    Args:
+        faces: rows of the detections with at least one face.
+        root: the data folder.
+
+    Returns:
+        (n, 120) float32, principal components of 32 x 32 crops; fewer where there are few images.
+    """
+    boxes = landmark_boxes(most_prominent(faces).landmarks)
+    crops = [
+        np.asarray(crop_square(read_rgb(Path(root) / path), box, margin=0.0, size=CROP_SIZE), dtype=np.float32)
+        for path, box in zip(faces["path"], boxes, strict=True)
+    ]
+    pixels = np.stack(crops).reshape(len(faces), -1)
+    # 8 grey levels keep a flat patch, whose contrast is only noise, from being blown up.
+    pixels = (pixels - pixels.mean(axis=1, keepdims=True)) / (pixels.std(axis=1, keepdims=True) + 8)
+    components = min(COMPONENTS, len(faces) // 2)
+    # Fitted to all faces at once: it sees no labels, and is most of the work.
+    return PCA(components, svd_solver="randomized", iterated_power=2, random_state=0).fit_transform(pixels)
+
+
+def _classifier(n_images: int, n_features: int) -> VotingClassifier:
+    """The mean of two classifiers' probabilities: each is sure of labels that the other doubts.
+
+    Linear discriminant analysis is the better one on photographs, logistic regression on an approximated
+    Gaussian kernel on drawings; their mean ranks wrong labels at least as well as the better one on both.
+    """
+    kernel = Nystroem(gamma=1 / n_features, n_components=min(LANDMARK_FACES, n_images // 2), random_state=0)
+    return VotingClassifier(
+        [
+            ("linear", LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")),
+            ("kernel", make_pipeline(StandardScaler(), kernel, LogisticRegression(C=10, max_iter=300))),
+        ],
+        voting="soft",
+    )
+
+
+def identity_probabilities(
+    features: np.ndarray, labels: np.ndarray, groups: np.ndarray, *, learn_from: np.ndarray, seed: int
+) -> np.ndarray:
+    """Probability of each identity for each face, from classifiers that never saw the face.
+
+    Args:
+        features: (n, d).
+        labels: (n,) int, 0 to K - 1.
+        groups: (n,) faces of equal number (near-duplicates) are never on both sides of a split.
+        learn_from: (n,) bool, faces to train on, scored by 5-fold cross-validation; the others are scored by a
+            classifier trained on all of these.
+        seed: of the split.
+
+    Returns:
+        (n, K) float, rows sum to 1.
+    """
+    classifier = _classifier(int(learn_from.sum()), features.shape[1])
+    probabilities = np.empty((len(labels), labels.max() + 1))
+    x, y = features[learn_from], labels[learn_from]
+    probabilities[learn_from] = cross_val_predict(
+        classifier,
+        x,
+        y,
+        groups=groups[learn_from],
+        cv=StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed),
+        method="predict_proba",
+    )
+    if not learn_from.all():
+        probabilities[~learn_from] = classifier.fit(x, y).predict_proba(features[~learn_from])
+    return probabilities
+
+
+def find_mismatches(
+    detections: pd.DataFrame, root: Path | str, *, candidates: np.ndarray, max_score: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Faces whose identity label is probably wrong.
+
+    A face is an issue where confident learning finds it so (cleanlab, filter "both") and its self-confidence,
+    the probability of its own label, is below `max_score`. Identities with fewer than ten faces in the
+    normal part are not scored: nothing can be learnt from so few.
+
+    Args:
+        detections: all images, with duplicate_group.
+        root: the data folder.
+        candidates: (n,) bool, images whose most prominent face is worth a look.
+        max_score: self-confidence below which an issue is believed, in [0, 1].
+        seed: of the cross-validation.
+
+    Returns:
+        Self-confidence (n,) float in [0, 1], NaN where not scored; issue (n,) bool.
+
+    Source:
+        Northcutt, Jiang, Chuang 2021, "Confident Learning".
+    """
+    scores, issues = np.full(len(detections), np.nan), np.zeros(len(detections), dtype=bool)
+    scored = candidates & _learnable(detections, candidates)
+    if detections["identity"][scored].nunique() < 2:
+        return scores, issues
+    faces = detections[scored]
+    labels = pd.factorize(faces["identity"], sort=True)[0]
+    group = faces["duplicate_group"].to_numpy()
+    alone = -1 - np.arange(len(faces))
+    probabilities = identity_probabilities(
+        identity_features(faces, root),
+        labels,
+        np.where(group < 0, alone, group),
+        learn_from=(faces["part"] == "normal").to_numpy(),
+        seed=seed,
+    )
+    scores[scored] = get_label_quality_scores(labels, probabilities, method="self_confidence")
+    issues[scored] = find_label_issues(labels, probabilities, filter_by="both", n_jobs=1)
+    return scores, issues & (scores < max_score)
+
+
+def _learnable(detections: pd.DataFrame, candidates: np.ndarray) -> np.ndarray:
+    """(n,) bool: images of identities with enough distinct normal faces for every fold."""
+    normal = detections[candidates & (detections["part"] == "normal").to_numpy()]
+    distinct = normal[(normal["duplicate_group"] < 0) | ~normal.duplicated(["identity", "duplicate_group"])]
+    counts = distinct["identity"].value_counts()
+    return detections["identity"].isin(counts.index[counts >= 2 * FOLDS]).to_numpy()

@@ -1,0 +1,253 @@
+"""Study parameters: what there is, of which type and range, and what a study file sets.
+
+A notebook declares the parameters that it uses in its cell tagged `parameters`, with the values of the `quick`
+study as defaults. A study file (`params/<study>.yaml`, flat) names only what differs from those. This module
+knows the type and the range of each parameter, and refuses everything else in one readable line.
+"""
+
+import ast
+import difflib
+import re
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import nbformat
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kpop_rca import paths, stages
+from kpop_rca.errors import StudyError
+
+Rate = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+Flag = Literal[
+    "no_face",
+    "several_faces",
+    "non_facial",
+    "small_face",
+    "extreme_pose",
+    "identity_mismatch",
+    "near_duplicate",
+]
+Architecture = Literal["resnet10", "resnet18", "resnet34", "resnet50"]
+
+
+class Parameters(BaseModel):
+    """Type and range of every parameter. All optional here: which exist for a study, the notebooks decide."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    study: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")] = None
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = None
+    device: Literal["auto", "cpu", "cuda", "mps"] = None
+
+    data_source: Literal["idols", "folder", "lfw"] = None
+    data_root: str = None
+    n_identities: Count = None
+    max_per_identity: Count = None
+    idols_train_per_identity: Positive = None
+    idols_test_per_identity: Positive = None
+    idols_hard_per_identity: Count = None
+    idols_group_per_identity: Count = None
+    idols_size: Annotated[int, Field(ge=96, le=512)] = None
+    idols_alikeness: Rate = None
+    idols_artifact_rate: Rate = None
+    idols_hard_rate: Rate = None
+    idols_group_rate: Rate = None
+    idols_nonface_rate: Rate = None
+    idols_burst_rate: Rate = None
+    min_face_size: Annotated[int, Field(ge=12, le=200)] = None
+    detector_batch_size: Positive = None
+    max_side: Annotated[int, Field(ge=96)] = None
+    min_probability: Rate = None
+    min_face_width: Annotated[int, Field(ge=1)] = None
+    hand_labels: str = None
+
+    image_size: Literal[16, 32, 64] = None
+    face_sizes: Annotated[list[Literal[16, 32, 64]], Field(min_length=1)] = None
+    crop_margin: Annotated[float, Field(ge=0, le=1)] = None
+    exclude_flags: list[Flag] = None
+    validation_fraction: Fraction = None
+    test_fraction: Fraction = None
+
+    channels: Annotated[list[Positive], Field(min_length=2, max_length=5)] = None
+    layers_per_block: Annotated[int, Field(ge=1, le=4)] = None
+    attention_size: Literal[0, 4, 8, 16, 32] = None
+    noise_schedule: Literal["linear", "squaredcos_cap_v2"] = None
+    train_steps: Positive = None
+    batch_size: Positive = None
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = None
+    learning_rate_schedule: Literal["constant", "cosine"] = None
+    label_dropout: Annotated[float, Field(ge=0, lt=1)] = None
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = None
+    flip: bool = None
+    mixed_precision: Literal["no", "fp16", "bf16"] = None
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = None
+    sample_grids: Annotated[int, Field(ge=1, le=20)] = None
+
+    judges: Annotated[list[Architecture], Field(min_length=1)] = None
+    judge_width: Annotated[int, Field(ge=4, le=64)] = None
+    judge_warmup_epochs: Count = None
+    judge_epochs: Positive = None
+    judge_batch_size: Positive = None
+    judge_learning_rate: Annotated[float, Field(gt=0, le=1)] = None
+    pretrained: bool = None
+
+    sampler: Literal["ddpm", "ddim"] = None
+    sampling_steps: Annotated[int, Field(ge=1, le=1000)] = None
+    guidance: Annotated[float, Field(ge=0, le=20)] = None
+    images_per_identity: Positive = None
+    sampling_batch_size: Positive = None
+
+    selected_judge: Literal["best", "resnet10", "resnet18", "resnet34", "resnet50"] = None
+    look_alike_groups: str = None
+    lpips_pairs: Positive = None
+
+
+def check(values: dict[str, Any], *, where: str) -> dict[str, Any]:
+    """The values, each of its declared type and within its range.
+
+    Args:
+        values: parameter name to value.
+        where: what to name in an error, a file for example.
+
+    Raises:
+        StudyError: names `where`, the key, what was expected and what was found.
+    """
+    try:
+        checked = Parameters.model_validate(values)
+    except ValidationError as error:
+        raise StudyError(_first_problem(error, where=where)) from None
+    return {name: getattr(checked, name) for name in values}
+
+
+def _first_problem(error: ValidationError, *, where: str) -> str:
+    problem = error.errors()[0]
+    key = str(problem["loc"][0])
+    found = problem["input"]
+    if problem["type"] == "extra_forbidden":
+        return _unknown_key(key, known=Parameters.model_fields, where=where)
+    hint = ""
+    if isinstance(found, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", found):
+        hint = "; YAML reads 1e-3 as text, write 1.0e-3"
+    expected = problem["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+    return f"{where}: {key} is {found!r} ({type(found).__name__}); expected {expected}{hint}"
+
+
+def _unknown_key(key: str, *, known: Any, where: str) -> str:
+    close = difflib.get_close_matches(key, list(known), n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{where}: no notebook declares the parameter {key!r}{hint}"
+
+
+def collect(namespace: dict[str, Any]) -> dict[str, Any]:
+    """The parameters that a notebook declared, picked out of its `globals()` and checked.
+
+    Raises:
+        StudyError: a value is of the wrong type or out of range.
+    """
+    declared = {name: namespace[name] for name in Parameters.model_fields if name in namespace}
+    return check(declared, where="parameters cell")
+
+
+@cache
+def declared(notebook: str) -> dict[str, Any]:
+    """The parameters that a notebook declares with their defaults, read from its tagged cell without running it.
+
+    Raises:
+        StudyError: the notebook has not exactly one cell tagged `parameters`, or a line of it is not of the form
+            `name: type = literal`.
+    """
+    path = paths.notebook_source(notebook)
+    cells = [c for c in nbformat.read(path, as_version=4).cells if "parameters" in c.metadata.get("tags", [])]
+    if len(cells) != 1:
+        raise StudyError(f"{path.name}: {len(cells)} cells are tagged `parameters`; exactly one is needed")
+    defaults = {}
+    for node in ast.parse(cells[0].source).body:
+        if not isinstance(node, ast.AnnAssign) or node.value is None:
+            raise StudyError(f"{path.name}: line {node.lineno} of the parameters cell is not `name: type = value`")
+        defaults[node.target.id] = ast.literal_eval(node.value)
+    return check(defaults, where=path.name)
+
+
+def defaults() -> dict[str, Any]:
+    """Every parameter that some notebook declares, with its default: the `quick` study.
+
+    Raises:
+        StudyError: two notebooks declare the same parameter with different defaults.
+    """
+    merged: dict[str, Any] = {}
+    for stage in stages.STAGES:
+        for name, value in declared(stage.notebook).items():
+            if merged.setdefault(name, value) != value:
+                raise StudyError(f"{stage.notebook}: {name} = {value!r}, but an earlier notebook has {merged[name]!r}")
+    return merged
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Safe YAML that refuses a key given twice, of which the plain loader keeps the last without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = next((key for i, key in enumerate(keys) if key in keys[:i]), None)
+        if twice is not None:
+            raise yaml.MarkedYAMLError(problem=f"the key {twice!r} is given twice")
+        return super().construct_mapping(node, deep)
+
+
+def read_study_file(path: Path) -> dict[str, Any]:
+    """What a study file sets: a flat mapping of parameter names to values, checked.
+
+    Raises:
+        StudyError: unreadable, not flat YAML, a key given twice, unknown, of the wrong type or out of range.
+    """
+    where = f"params/{path.name}"
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+    except FileNotFoundError:
+        names = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
+        raise StudyError(f"there is no study {path.stem!r}: {where} does not exist; there are {names}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
+        raise StudyError(f"{where}: not readable as YAML: {' '.join(str(error).split())}") from None
+    values = {} if values is None else values
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise StudyError(f"{where}: expected lines of the form `name: value`")
+    if "study" in values:
+        raise StudyError(f"{where}: a study is named by its file; remove the key 'study'")
+    unknown = next((key for key in values if key not in defaults()), None)
+    if unknown:
+        raise StudyError(_unknown_key(unknown, known=defaults(), where=where))
+    return check(values, where=where)
+
+
+def split_seed(study: str) -> tuple[str, int | None]:
+    """`quick-seed3` is the study file `quick` with seed 3; any other name is its own file with its own seed."""
+    match = re.fullmatch(r"(.+)-seed(\d+)", study)
+    return (match.group(1), int(match.group(2))) if match else (study, None)
+
+
+def resolve(study: str, *, data_root: str | None = None) -> dict[str, Any]:
+    """Every parameter of a study: the notebooks' defaults, then the study file, then seed and data folder.
+
+    Args:
+        study: name of a file in `params/`, with `-seed<N>` behind it for another seed.
+        data_root: folder of identities, in place of the study file's.
+
+    Raises:
+        StudyError: see `read_study_file`.
+    """
+    base, seed = split_seed(study)
+    values = defaults() | read_study_file(paths.study_file(base)) | {"study": study}
+    if seed is not None:
+        values["seed"] = seed
+    if data_root:
+        values["data_root"] = data_root
+    return check(values, where=f"params/{base}.yaml")
+
+
+def of_notebook(notebook: str, resolved: dict[str, Any]) -> dict[str, Any]:
+    """The part of a study's resolved parameters that one notebook declares."""
+    return {name: resolved[name] for name in declared(notebook)}

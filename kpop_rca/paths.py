@@ -1,0 +1,48 @@
+"""Where things lie. Every path of the study is built here and nowhere else."""
+
+import os
+from pathlib import Path
+
+OUTPUT_VARIABLE = "KPOP_RCA_OUTPUT"
+
+
+def project_root() -> Path:
+    """The folder that holds `notebooks/`, `params/` and this package."""
+    return Path(__file__).resolve().parents[1]
+
+
+def output_root() -> Path:
+    """Where artifacts, reports and data are written: the project, or the folder named by KPOP_RCA_OUTPUT.
+
+    Tests and `make nbval` set the variable, so that a check never touches the results it checks.
+    """
+    return Path(os.environ.get(OUTPUT_VARIABLE) or project_root()).resolve()
+
+
+def artifacts_folder(study: str) -> Path:
+    return output_root() / "artifacts" / study
+
+
+def report_folder(study: str) -> Path:
+    return output_root() / "reports" / study
+
+
+def data_folder(name: str) -> Path:
+    return output_root() / "data" / name
+
+
+def notebook_source(notebook: str) -> Path:
+    return project_root() / "notebooks" / f"{notebook}.ipynb"
+
+
+def executed_notebook(study: str, notebook: str) -> Path:
+    return report_folder(study) / "notebooks" / f"{notebook}.ipynb"
+
+
+def study_file(study: str) -> Path:
+    return project_root() / "params" / f"{study}.yaml"
+
+
+def resolve_data_root(data_root: str) -> Path:
+    """The data folder that a parameter names: absolute, from the home folder, or within the project."""
+    return project_root() / Path(data_root).expanduser()

@@ -1,0 +1,156 @@
+"""The report of a study: one page that opens with the answer, and the six notebooks as pages beside it.
+
+python -m kpop_rca.report --study quick
+"""
+
+import argparse
+import base64
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import nbformat
+import numpy as np
+import pandas as pd
+import yaml
+from markupsafe import Markup
+from nbconvert import HTMLExporter
+from traitlets.config import Config
+
+from kpop_rca import artifacts, paths, stages
+from kpop_rca import metrics as metrics_module
+from kpop_rca.errors import StudyError
+
+PAGE_TITLES = {
+    "01_data_audit": "1 Data audit",
+    "02_preprocessing": "2 Preprocessing",
+    "03_ddpm_training": "3 Training",
+    "04_oracle_benchmark": "4 Judges",
+    "05_generation": "5 Generation",
+    "06_rca_analysis": "6 RCA",
+}
+
+
+def build(study: str) -> Path:
+    """Write `reports/<study>/index.html` and a page a notebook; needs nothing but the study's own report folder.
+
+    Returns:
+        The path of the index.
+
+    Raises:
+        StudyError: the study has not run to the end.
+    """
+    folder = paths.report_folder(study)
+    if not (folder / "metrics.json").is_file():
+        raise StudyError(f"reports/{study}/metrics.json is not there; run: make study STUDY={study}")
+    for stage in stages.STAGES:
+        _write(folder / f"{stage.notebook}.html", notebook_page(study, stage.notebook))
+    metrics = artifacts.read_json(folder / "metrics.json")
+    _write(folder / "index.html", index_page(study, metrics))
+    return folder / "index.html"
+
+
+def _write(path: Path, text: str) -> None:
+    with artifacts.atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _environment() -> jinja2.Environment:
+    """Templates beside this module; every value is escaped, since names of people come from folder names."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("kpop_rca", "templates"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["number"] = format_number
+    environment.filters["interval"] = lambda pair: f"{format_number(pair[0])} to {format_number(pair[1])}"
+    return environment
+
+
+def format_number(value: float | None, digits: int = 2) -> str:
+    """A number for reading: fixed digits, thousands marked, a dash for what could not be computed."""
+    if value is None or pd.isna(value):
+        return "–"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
+
+
+def embedded(path: Path) -> str:
+    """A PNG as a data address, so that the page needs no other file."""
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def index_page(study: str, metrics: dict[str, Any]) -> str:
+    """The first page, from `metrics.json`, the figures and the resolved parameters."""
+    folder = paths.report_folder(study)
+    return (
+        _environment()
+        .get_template("index.html")
+        .render(
+            study=study,
+            metrics=metrics,
+            visual=visual_rows(metrics),
+            pages=PAGE_TITLES,
+            here="index",
+            sheet=embedded(folder / "figures" / "05_real_beside_generated.png"),
+            class_rca=embedded(folder / "figures" / "06_class_rca.png"),
+            confusions=embedded(folder / "figures" / "06_fig7_confusions.png"),
+            parameters=yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8")),
+        )
+    )
+
+
+def visual_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
+    """The measures of image quality as rows of a table: measure, value, real, paper, features, why."""
+    rows = metrics_module.visual_table(metrics["visual"]).replace(np.nan, None).to_dict("records")
+    theirs = metrics["paper"]["visual"]
+    for row in rows:
+        paper = theirs.get(row["measure"], {})
+        row["paper"] = paper.get("value", paper.get("mean"))
+    return rows
+
+
+def notebook_page(study: str, notebook: str) -> str:
+    """An executed notebook as a page that needs no other file, with links to the others."""
+    source = nbformat.read(paths.executed_notebook(study, notebook), as_version=4)
+    config = Config()
+    config.HTMLExporter.update(mathjax_url="", require_js_url="", embed_images=True)
+    config.HTMLExporter.preprocessors = ["nbconvert.preprocessors.TagRemovePreprocessor"]
+    config.TagRemovePreprocessor.remove_cell_tags = {"colab"}
+    exporter = HTMLExporter(config=config)
+    body, _ = exporter.from_notebook_node(source, {"metadata": {"name": f"{study} · {notebook}"}})
+    navigation = _environment().get_template("navigation.html").render(study=study, pages=PAGE_TITLES, here=notebook)
+    return re.sub(r"(<body[^>]*>)", lambda match: match.group(1) + Markup(navigation), body, count=1)
+
+
+def answer(study: str) -> str:
+    """The study's result in one line, and where its report is."""
+    metrics = artifacts.read_json(paths.report_folder(study) / "metrics.json")
+    low, high = metrics["rca"]["ci95"]
+    return (
+        f"{study}: RCA {metrics['rca']['global']:.2f} (95 % interval {low:.2f} to {high:.2f}, "
+        f"chance {metrics['rca']['chance']:.2f}); open {paths.report_folder(study) / 'index.html'}"
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m kpop_rca.report", description="Write a study's report.")
+    parser.add_argument("--study", action="append", default=[], help="write the report of this study")
+    parser.add_argument("--where", action="append", default=[], help="print the result of these, comma-separated")
+    parser.add_argument("--seeds", help="with --where: the seeds, comma-separated")
+    options = parser.parse_args(arguments)
+    suffixes = [f"-seed{seed}" for seed in options.seeds.split(",")] if options.seeds else [""]
+    try:
+        for study in options.study:
+            build(study)
+        for study in (name for names in options.where for name in names.split(",")):
+            for suffix in suffixes:
+                print(answer(study + suffix))
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""Run one notebook of a study through papermill.
+
+    python -m kpop_rca.run 03_ddpm_training --study quick
+
+Shows progress cell by cell. When a cell fails, prints which and why, and keeps the partly executed notebook.
+"""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+import yaml
+from nbclient.exceptions import DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+
+from kpop_rca import artifacts, params, paths, stages
+from kpop_rca.errors import StudyError
+
+
+def run_notebook(notebook: str, study: str, *, data_root: str | None = None) -> Path:
+    """Execute one notebook for a study and return the path of the executed copy.
+
+    A notebook is handed those of its parameters whose value is not already the default written in it, so that
+    a run of `quick` leaves exactly the notebook that a reader would get by running it in JupyterLab.
+
+    Args:
+        notebook: name in `stages.STAGES`, or the beginning of one, such as `03`.
+        study: name of a study file, with `-seed<N>` behind it for another seed.
+        data_root: folder of identities, in place of the study file's.
+
+    Raises:
+        StudyError: wrong parameters, an earlier stage missing or made otherwise, or a cell that failed.
+    """
+    stage = stages.by_notebook(notebook)
+    resolved = params.resolve(study, data_root=data_root)
+    check_earlier_stages(stage, resolved)
+    write_resolved(resolved)
+    declared = params.declared(stage.notebook)
+    handed = {name: resolved[name] for name, default in declared.items() if resolved[name] != default}
+    output = paths.executed_notebook(study, stage.notebook)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        papermill.execute_notebook(
+            paths.notebook_source(stage.notebook),
+            output,
+            parameters=handed,
+            kernel_name="python3",
+            cwd=paths.project_root() / "notebooks",
+            progress_bar={"desc": f"{study} {stage.notebook}", "file": sys.stdout},
+        )
+    except PapermillExecutionError as error:
+        raise StudyError(_failure(error, output)) from None
+    except DeadKernelError:
+        raise StudyError(f"the kernel died, out of memory perhaps; what had run is kept in {output}") from None
+    finally:
+        _without_machine_traces(output)
+    return output
+
+
+def check_earlier_stages(stage: stages.Stage, resolved: dict[str, Any]) -> None:
+    """Refuse artifacts made with other parameters, before a kernel is started.
+
+    A notebook sees its own parameters alone; here all of the study's are known, so a changed parameter of an
+    earlier notebook is found too.
+
+    Raises:
+        StudyError: see `artifacts.require`.
+    """
+    for need in stage.needs:
+        artifacts.require(resolved["study"], need, resolved)
+
+
+def write_resolved(resolved: dict[str, Any]) -> None:
+    """Write every parameter of the study as used to `reports/<study>/params.yaml`."""
+    with artifacts.atomic(paths.report_folder(resolved["study"]) / "params.yaml") as temporary:
+        temporary.write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
+
+
+def _failure(error: PapermillExecutionError, output: Path) -> str:
+    reason = error.evalue if error.ename == "StudyError" else f"{error.ename}: {error.evalue}"
+    where = f"cell {error.cell_index + 1} ({error.source.strip().splitlines()[0]})"
+    return f"{output.name}, {where} failed: {reason}\nWhat had run is kept in {output}"
+
+
+def _without_machine_traces(output: Path) -> None:
+    """Drop what papermill notes of paths and times: a rerun should change what the results change."""
+    if not output.is_file():
+        return
+    notebook = nbformat.read(output, as_version=4)
+    for part in (notebook, *notebook.cells):
+        part.metadata.pop("papermill", None)
+    with artifacts.atomic(output) as temporary:
+        nbformat.write(notebook, temporary)
+
+
+def adopt(study: str) -> None:
+    """Make a study's executed notebooks the committed ones; for `quick`, whose values are the defaults.
+
+    Raises:
+        StudyError: the study has not run to the end, or its notebooks were handed other values than the defaults.
+    """
+    if params.resolve(study) != params.defaults() | {"study": study} or params.defaults()["study"] != study:
+        raise StudyError(f"{study} is not the study whose values the notebooks declare; run this for quick")
+    artifacts.require(study, stages.STAGES[-1].folder, params.resolve(study))
+    for stage in stages.STAGES:
+        shutil.copy(paths.executed_notebook(study, stage.notebook), paths.notebook_source(stage.notebook))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m kpop_rca.run", description="Run one notebook of a study.")
+    parser.add_argument("notebook", help="03_ddpm_training, or 03; `adopt` copies quick's results into notebooks/")
+    parser.add_argument("--study", default="quick", help="a file in params/, with -seed<N> behind it for a seed")
+    parser.add_argument("--data-root", help="folder with one folder per identity, in place of the study file's")
+    options = parser.parse_args(arguments)
+    try:
+        if options.notebook == "adopt":
+            adopt(options.study)
+        else:
+            run_notebook(options.notebook, options.study, data_root=options.data_root)
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(
+            f"stopped; continue with: python -m kpop_rca.run {options.notebook} --study {options.study}",
+            file=sys.stderr,
+        )
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""The stages of the study in reading order, and which needs which. The one place that knows the graph."""
+
+from dataclasses import dataclass
+
+from kpop_rca.errors import StudyError
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One notebook and the folder of artifacts that it owns.
+
+    Attributes:
+        notebook: file name without ending.
+        folder: name under `artifacts/<study>/`.
+        needs: folders of the stages whose files it reads.
+        module: the module whose code makes the artifacts. Work in progress (a checkpoint, half of the
+            images) is continued only when this module and what it imports are unchanged; a new colour
+            in a figure, which lives elsewhere, throws no training away.
+    """
+
+    notebook: str
+    folder: str
+    needs: tuple[str, ...]
+    module: str
+
+
+STAGES = (
+    Stage(notebook="01_data_audit", folder="audit", needs=(), module="audit"),
+    Stage(notebook="02_preprocessing", folder="faces", needs=("audit",), module="faces"),
+    Stage(notebook="03_ddpm_training", folder="ddpm", needs=("faces",), module="training"),
+    Stage(notebook="04_oracle_benchmark", folder="oracle", needs=("faces",), module="oracle"),
+    Stage(notebook="05_generation", folder="generated", needs=("faces", "ddpm"), module="sampling"),
+    Stage(notebook="06_rca_analysis", folder="rca", needs=("faces", "oracle", "generated"), module="rca"),
+)
+
+
+def by_notebook(notebook: str) -> Stage:
+    """The stage of a notebook, named whole or by its number.
+
+    Raises:
+        StudyError: no such notebook.
+    """
+    for stage in STAGES:
+        if notebook in (stage.notebook, stage.notebook[:2]):
+            return stage
+    names = ", ".join(stage.notebook for stage in STAGES)
+    raise StudyError(f"there is no notebook {notebook!r}; the study has {names}")
+
+
+def by_folder(folder: str) -> Stage:
+    """The stage that owns an artifacts folder; `folder` is one of the names in STAGES."""
+    return next(stage for stage in STAGES if stage.folder == folder)

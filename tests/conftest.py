@@ -1,0 +1,32 @@
+"""Fixtures that several tests share."""
+
+import numpy as np
+import pytest
+from accelerate.state import AcceleratorState
+
+from kpop_rca import paths
+
+
+@pytest.fixture
+def output(tmp_path, monkeypatch):
+    """A scratch folder in place of the project's for artifacts, reports and data."""
+    monkeypatch.setenv(paths.OUTPUT_VARIABLE, str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def fresh_accelerate():
+    """accelerate keeps one state a process; tests with several trainings start each from none."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield AcceleratorState._reset_state
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def coloured_faces():
+    """uint8 (120, 16, 16, 3) and labels (120,): three classes, told apart by colour, with noise."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(120) % 3
+    base = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200]])[labels]
+    noise = rng.normal(0, 30, size=(120, 16, 16, 3))
+    return (base[:, None, None, :] + noise).clip(0, 255).astype(np.uint8), labels

@@ -1,0 +1,91 @@
+"""What every notebook of the study must look like, checked without running any."""
+
+import ast
+import re
+
+import nbformat
+import pytest
+
+from kpop_rca import params, paths, stages
+
+NOTEBOOKS = [stage.notebook for stage in stages.STAGES]
+LONGEST_CELL = 25
+
+
+@pytest.fixture(params=NOTEBOOKS)
+def notebook(request):
+    return nbformat.read(paths.notebook_source(request.param), as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def tagged(notebook, tag):
+    return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
+
+
+def without_magics(source):
+    return re.sub(r"^(\s*)[!%].*$", r"\1pass", source, flags=re.M)
+
+
+def test_the_stages_are_the_notebooks():
+    assert sorted(p.stem for p in (paths.project_root() / "notebooks").glob("*.ipynb")) == NOTEBOOKS
+
+
+def test_it_opens_with_the_question_and_the_paper_section(notebook):
+    first = notebook.cells[0]
+    assert first.cell_type == "markdown"
+    assert first.source.startswith("# ")
+    for needed in ("**Question**", "paper section", "| reads |", "| writes |", "| takes |", "colab-badge"):
+        assert needed in first.source, needed
+    assert notebook.cells[-1].source.startswith("## What differs from the paper")
+
+
+def test_its_parameters_are_typed_commented_and_flat(notebook):
+    (cell,) = tagged(notebook, "parameters")
+    for line in cell.source.splitlines():
+        assert re.fullmatch(r"[a-z_0-9]+: [a-z\[\]]+ = .+  # .+", line), line
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_declared_types_are_those_that_are_checked(name):
+    """The annotation in the notebook, for the reader, agrees with the type of the default, which is checked."""
+    (cell,) = tagged(nbformat.read(paths.notebook_source(name), as_version=4), "parameters")
+    for node in ast.parse(cell.source).body:
+        default = params.declared(name)[node.target.id]
+        annotation = ast.unparse(node.annotation).split("[")[0]
+        assert annotation == type(default).__name__, node.target.id
+
+
+def test_cells_are_short_and_define_nothing(notebook):
+    for cell in code_cells(notebook):
+        assert len(cell.source.splitlines()) <= LONGEST_CELL, cell.source
+        tree = ast.parse(without_magics(cell.source))
+        assert not any(isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Lambda) for node in ast.walk(tree))
+
+
+def test_it_installs_nothing_outside_colab(notebook):
+    for cell in code_cells(notebook):
+        if "install" in cell.source:
+            assert "colab" in cell.metadata.tags
+            assert 'if "google.colab" in sys.modules' in cell.source
+
+
+def test_prose_comes_between_results(notebook):
+    """No reader meets more than three code cells without a word."""
+    run = 0
+    for cell in notebook.cells:
+        run = run + 1 if cell.cell_type == "code" else 0
+        assert run <= 3, cell.source
+
+
+def test_it_was_run_to_the_end_without_errors(notebook):
+    counts = [cell.execution_count for cell in code_cells(notebook)]
+    assert counts == list(range(1, len(counts) + 1))
+    assert not [o for cell in code_cells(notebook) for o in cell.outputs if o.output_type == "error"]
+
+
+def test_it_leaves_no_trace_of_the_machine_it_ran_on(notebook):
+    text = nbformat.writes(notebook)
+    assert not re.search(r"/home/|/root/|/Users/|/work/|\\\\Users", text)

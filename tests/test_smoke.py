@@ -1,0 +1,151 @@
+"""The whole graph at its smallest size: it runs, its answer has the promised form, and only what changed runs again."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from kpop_rca import paths, stages
+
+RULES = [f"notebook_{stage.notebook}" for stage in stages.STAGES] + ["report"]
+METRICS = {
+    "study", "seed", "image_size", "classes", "data", "oracle", "judge", "real", "generated", "rca", "visual", "paper",
+    "seconds", "versions", "device",
+}  # fmt: skip
+
+
+def snakemake(output, *arguments, project=None):
+    """Run the graph of a copy of the project, the real one by default, into a scratch folder."""
+    project = project or paths.project_root()
+    command = [sys.executable, "-m", "snakemake", "-s", str(project / "Snakefile"), "--cores", "2", *arguments]
+    environment = os.environ | {paths.OUTPUT_VARIABLE: str(output), "PYTHONPATH": str(project)}
+    return subprocess.run(
+        [*command, "--config", "studies=smoke"], env=environment, cwd=project, capture_output=True, text=True
+    )
+
+
+def planned(output, project=None):
+    """Names of the rules that another run would execute."""
+    run = snakemake(output, "--dry-run", project=project)
+    assert run.returncode == 0, run.stderr
+    return [name for name in RULES if f"rule {name}:" in run.stdout + run.stderr]
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    output = tmp_path_factory.mktemp("smoke")
+    run = snakemake(output)
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    return output
+
+
+def test_the_answer_has_the_promised_form(smoke):
+    metrics = json.loads((smoke / "reports/smoke/metrics.json").read_text())
+    assert set(metrics) >= METRICS
+    low, high = metrics["rca"]["ci95"]
+    assert low <= metrics["rca"]["global"] <= high
+    assert metrics["generated"]["n"] == 4 * 12
+    assert len(metrics["rca"]["per_class"]) == len(metrics["classes"]) == 4
+
+
+def test_what_could_not_be_computed_says_why(smoke):
+    visual = json.loads((smoke / "reports/smoke/metrics.json").read_text())["visual"]
+    for name in ("fid", "is", "lpips_diversity"):
+        value = visual[name].get("value", visual[name].get("mean"))
+        assert value is not None or visual[name]["why"]
+
+
+def test_the_report_needs_no_other_file(smoke):
+    page = (smoke / "reports/smoke/index.html").read_text()
+    assert "Told to draw one person" in page
+    assert 'src="http' not in page
+    for stage in stages.STAGES:
+        assert (smoke / f"reports/smoke/{stage.notebook}.html").is_file()
+        assert f'href="{stage.notebook}.html"' in page
+
+
+def test_nothing_changed_runs_nothing(smoke):
+    assert planned(smoke) == []
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A copy of the project that a test may change."""
+    left_behind = shutil.ignore_patterns(".*", "artifacts", "data", "reports")
+    copy = tmp_path / "project"
+    shutil.copytree(paths.project_root(), copy, ignore=left_behind)
+    # the package's own folder of data sources shares its name with the one left behind
+    shutil.copytree(paths.project_root() / "kpop_rca/data", copy / "kpop_rca/data")
+    return copy
+
+
+def test_an_untouched_copy_reruns_nothing(smoke, project):
+    assert planned(smoke, project) == []
+
+
+def test_a_changed_parameter_of_05_reruns_05_and_what_follows(smoke, project):
+    study = project / "params/smoke.yaml"
+    study.write_text(study.read_text().replace("sampling_steps: 4", "sampling_steps: 5"))
+    assert planned(smoke, project) == RULES[4:]
+
+
+def test_a_changed_module_reruns_the_notebooks_that_import_it(smoke, project):
+    module = project / "kpop_rca/oracle.py"
+    module.write_text(module.read_text() + "\n\nADDED = 1\n")
+    assert planned(smoke, project) == [RULES[3], *RULES[5:]]
+
+
+def test_a_changed_code_cell_reruns_and_changed_prose_does_not(smoke, project):
+    path = project / "notebooks/05_generation.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[-1].source += "\nOne word more."
+    nbformat.write(notebook, path)
+    assert planned(smoke, project) == []
+    next(cell for cell in notebook.cells if "stage.finish()" in cell.source).source += "\nprint('done')"
+    nbformat.write(notebook, path)
+    assert planned(smoke, project) == RULES[4:]
+
+
+def test_a_failing_cell_is_named_and_the_partial_notebook_kept(smoke, project, tmp_path):
+    path = project / "notebooks/02_preprocessing.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    next(cell for cell in notebook.cells if "crop_faces" in cell.source).source = "1 / 0"
+    nbformat.write(notebook, path)
+    output = tmp_path / "output"
+    shutil.copytree(smoke, output)
+    run = subprocess.run(
+        [sys.executable, "-m", "kpop_rca.run", "02", "--study", "smoke"],
+        env=os.environ | {paths.OUTPUT_VARIABLE: str(output), "PYTHONPATH": str(project)},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 1
+    assert "(1 / 0) failed: ZeroDivisionError" in run.stderr
+    assert "Traceback" not in run.stderr
+    kept = nbformat.read(output / "reports/smoke/notebooks/02_preprocessing.ipynb", as_version=4)
+    assert any(o.output_type == "error" for c in kept.cells if c.cell_type == "code" for o in c.outputs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["02", "--study", "smokey"], "there is no study 'smokey'"),
+        (["09", "--study", "smoke"], "there is no notebook '09'"),
+        (["02", "--study", "smoke-seed9"], "run: python -m kpop_rca.run 01_data_audit --study smoke-seed9"),
+        (["01", "--study", "lfw10-quick", "--data-root", "nowhere"], "data_root 'nowhere' is no folder"),
+    ],
+)
+def test_a_users_mistake_gets_one_readable_error(tmp_path, arguments, expected):
+    run = subprocess.run(
+        [sys.executable, "-m", "kpop_rca.run", *arguments],
+        env=os.environ | {paths.OUTPUT_VARIABLE: str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 1
+    assert expected in run.stderr
+    assert "Traceback" not in run.stderr

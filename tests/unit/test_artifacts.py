@@ -1,0 +1,118 @@
+import json
+
+import pandas as pd
+import pytest
+
+from kpop_rca import artifacts
+from kpop_rca.errors import StudyError
+
+AUDIT = {"study": "mine", "seed": 0, "min_face_size": 20, "device": "auto"}
+FACES = {"study": "mine", "seed": 0, "crop_margin": 0.25}
+
+
+def run_audit(parameters=AUDIT, content="a"):
+    stage = artifacts.begin("01_data_audit", parameters)
+    (stage.folder / "found.txt").write_text(content)
+    stage.finish()
+    return stage
+
+
+def run_faces(parameters=FACES):
+    stage = artifacts.begin("02_preprocessing", parameters)
+    (stage.folder / "faces.txt").write_text("f")
+    stage.finish()
+    return stage
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "deep" / "file.txt"
+    with artifacts.atomic(path) as temporary:
+        temporary.write_text("first")
+    with pytest.raises(RuntimeError), artifacts.atomic(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "first"
+    assert [p.name for p in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_json_with_nan_is_refused_and_leaves_nothing(tmp_path):
+    with pytest.raises(ValueError):
+        artifacts.write_json(tmp_path / "a.json", {"value": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_stage_that_has_not_run_is_named_with_its_command(output):
+    with pytest.raises(
+        StudyError, match=r"artifacts/mine/audit .* run: python -m kpop_rca.run 01_data_audit --study mine"
+    ):
+        artifacts.begin("02_preprocessing", FACES)
+
+
+def test_artifacts_of_other_parameters_are_refused_and_named(output):
+    run_audit()
+    with pytest.raises(StudyError, match=r"made with seed = 0, this run has 1"):
+        artifacts.begin("02_preprocessing", FACES | {"seed": 1})
+
+
+def test_the_device_may_differ(output):
+    run_audit()
+    artifacts.require("mine", "audit", AUDIT | {"device": "cuda"})
+
+
+def test_an_earlier_stage_made_anew_makes_later_ones_stale(output):
+    run_audit()
+    run_faces()
+    artifacts.require("mine", "faces", FACES)
+    run_audit(content="b")
+    with pytest.raises(StudyError, match=r"made from an earlier audit; run: python -m kpop_rca.run 02_preprocessing"):
+        artifacts.require("mine", "faces", FACES)
+
+
+def test_an_earlier_stage_run_again_to_the_same_result_makes_nothing_stale(output):
+    run_audit()
+    run_faces()
+    run_audit()
+    artifacts.require("mine", "faces", FACES)
+
+
+def test_half_done_work_is_kept_when_the_same_is_begun_again(output):
+    stage = artifacts.begin("01_data_audit", AUDIT)
+    (stage.folder / "half.txt").write_text("half")
+    assert (artifacts.begin("01_data_audit", AUDIT).folder / "half.txt").is_file()
+    assert not (artifacts.begin("01_data_audit", AUDIT | {"seed": 1}).folder / "half.txt").exists()
+
+
+def test_a_stage_that_was_begun_again_is_not_complete(output):
+    run_audit()
+    artifacts.begin("01_data_audit", AUDIT)
+    with pytest.raises(StudyError, match="not complete"):
+        artifacts.require("mine", "audit", AUDIT)
+
+
+def test_the_manifest_holds_a_hash_of_every_file(output):
+    folder = run_audit().folder
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["files"] == {"found.txt": "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"}
+
+
+def test_a_damaged_manifest_is_named(output):
+    folder = run_audit().folder
+    (folder / "manifest.json").write_text("{")
+    with pytest.raises(StudyError, match="is damaged"):
+        artifacts.require("mine", "audit", AUDIT)
+
+
+def test_only_declared_inputs_can_be_read(output):
+    run_audit()
+    stage = artifacts.begin("02_preprocessing", FACES)
+    assert stage.input("audit").name == "audit"
+    with pytest.raises(ValueError, match="does not declare"):
+        stage.input("oracle")
+
+
+def test_tables_keep_a_named_index_and_drop_a_plain_one(output):
+    stage = artifacts.begin("01_data_audit", AUDIT)
+    stage.save_table(pd.DataFrame({"n": [1]}), "plain")
+    stage.save_table(pd.DataFrame({"n": [1]}, index=pd.Index(["a"], name="who")), "named")
+    assert (stage.report / "tables" / "plain.csv").read_text() == "n\n1\n"
+    assert (stage.report / "tables" / "named.csv").read_text() == "who,n\na,1\n"

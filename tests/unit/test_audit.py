@@ -1,0 +1,235 @@
+"""Flags: hand-made detections for each rule, counts, and the comparison with the truth."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from kpop_rca import audit, label_issues
+from kpop_rca.detection import most_prominent
+from kpop_rca.errors import StudyError
+
+# left eye, right eye, nose, left and right corner of the mouth, of a frontal face in a box from (0, 0) to (100, 130)
+FRONTAL = [(28, 50), (72, 50), (50, 75), (32, 98), (68, 98)]
+BOX = [0, 0, 100, 130]
+
+
+def _detections(*images: dict) -> pd.DataFrame:
+    """A table of detections; an image is given by `faces` [(box, probability, landmarks)], identity, part, ….."""
+    rows = []
+    for number, image in enumerate(images):
+        faces = image.get("faces", [(BOX, 0.999, FRONTAL)])
+        rows.append(
+            {
+                "path": f"{number}.png",
+                "identity": image.get("identity", "A"),
+                "split": "",
+                "part": image.get("part", "normal"),
+                "unreadable": image.get("unreadable", ""),
+                "n_faces": len(faces),
+                "boxes": [np.float32(box) for box, _, _ in faces],
+                "probabilities": [np.float32(p) for _, p, _ in faces],
+                "landmarks": [np.float32(points).ravel() for _, _, points in faces],
+                "face_width": max(faces[0][0][2:]) if faces else np.nan,
+                "phash": image.get("phash", np.random.default_rng(number).bytes(32).hex()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _moved(points: list, *, by: tuple[float, float], which: tuple[int, ...]) -> list:
+    return [(x + by[0], y + by[1]) if i in which else (x, y) for i, (x, y) in enumerate(points)]
+
+
+def _rotated(points: list, degrees: float) -> list:
+    turn = np.radians(degrees)
+    matrix = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    return ((np.array(points) - 50) @ matrix + 50).tolist()
+
+
+def test_geometry_of_a_frontal_face_by_hand() -> None:
+    face = audit.face_geometry(_detections({})).iloc[0]
+    assert face["roll"] == 0 and face["yaw"] == 0
+    assert face["eye_distance"] == pytest.approx(44 / 100)
+    assert face["eye_mouth"] == pytest.approx(48 / 130)
+    assert face["nose_height"] == pytest.approx(25 / 48)
+
+
+def test_yaw_has_a_sign_and_does_not_change_with_roll() -> None:
+    right = _moved(FRONTAL, by=(11, 0), which=(2,))
+    yaw = audit.face_geometry(
+        _detections({"faces": [(BOX, 1, right)]}, {"faces": [(BOX, 1, _rotated(right, 20))]}, {"faces": []})
+    )
+    assert yaw["yaw"].iloc[:2].tolist() == pytest.approx([11 / 44, 11 / 44], abs=1e-4)
+    assert yaw["roll"].iloc[1] == pytest.approx(20, abs=1e-3)
+    assert yaw.iloc[2].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("face", "expected"),
+    [
+        ((BOX, 0.999, FRONTAL), False),
+        ((BOX, 0.80, FRONTAL), True),  # doubtful
+        ((BOX, 0.999, _rotated(FRONTAL, 60)), True),  # tilted
+        ((BOX, 0.999, [(x, 148 - y) for x, y in FRONTAL]), True),  # mouth above the eyes
+        ((BOX, 0.999, _moved(FRONTAL, by=(0, 60), which=(2,))), True),  # nose below the mouth
+        (([0, 0, 400, 520], 0.999, FRONTAL), True),  # landmarks huddle in a corner of the box
+    ],
+)
+def test_non_facial(face: tuple, expected: bool) -> None:
+    assert audit.non_facial(_detections({"faces": [face]}), min_probability=0.95).tolist() == [expected]
+
+
+def test_no_face_is_not_non_facial() -> None:
+    assert audit.non_facial(_detections({"faces": []}), min_probability=0.95).tolist() == [False]
+
+
+@pytest.mark.parametrize(("size", "probability", "expected"), [(90, 0.99, True), (90, 0.9, False), (20, 0.99, False)])
+def test_several_faces_need_a_likely_and_large_second_one(size: int, probability: float, expected: bool) -> None:
+    second = ([200, 0, 200 + size, size], probability, FRONTAL)
+    alone, both = {}, {"faces": [(BOX, 0.999, FRONTAL), second]}
+    flags = audit.several_faces(_detections(alone, both), min_probability=0.95)
+    assert flags.tolist() == [False, expected]
+
+
+def test_any_further_face_counts_not_only_the_second() -> None:
+    doubtful, likely = ([200, 0, 300, 100], 0.7, FRONTAL), ([400, 0, 490, 90], 0.99, FRONTAL)
+    table = _detections({"faces": [(BOX, 0.999, FRONTAL), doubtful, likely]})
+    assert audit.several_faces(table, min_probability=0.95).tolist() == [True]
+
+
+def _flagged(tmp_path: Path, *images: dict) -> pd.DataFrame:
+    table = _detections(*images)
+    for path in table["path"]:
+        Image.new("RGB", (120, 140)).save(tmp_path / path)
+    return audit.flag_images(table, tmp_path, min_probability=0.95, min_face_width=50, seed=0)
+
+
+def test_flags_of_a_small_corpus(tmp_path: Path) -> None:
+    turned = _moved(FRONTAL, by=(20, 0), which=(2,))
+    flagged = _flagged(
+        tmp_path,
+        {},
+        {"faces": [], "unreadable": "empty file", "phash": ""},
+        {"faces": []},
+        {"faces": [([0, 0, 30, 39], 0.999, np.array(FRONTAL) * 0.3)]},
+        {"faces": [(BOX, 0.999, turned)], "identity": "B"},
+        {"phash": "00" * 32},
+        {"phash": "00" * 32},
+        {"phash": "00" * 32, "identity": "B"},
+    )
+    expected = {"unreadable": [1], "no_face": [2], "small_face": [3], "extreme_pose": [4], "near_duplicate": [6]}
+    for name in audit.FLAGS:
+        assert np.flatnonzero(flagged[f"flag_{name}"]).tolist() == expected.get(name, []), name
+    assert flagged["mismatch_score"].isna().all()  # too few images to learn from
+    counts = audit.flag_counts(flagged)
+    assert counts.loc["A", ["images", "no_face", "near_duplicate", "any"]].tolist() == [6, 1, 1, 4]
+    assert counts.loc["all", ["images", "extreme_pose", "any"]].tolist() == [8, 1, 5]
+
+
+def test_every_flag_has_a_rule() -> None:
+    rules = audit.rules_table(min_probability=0.97, min_face_width=33)
+    assert rules.index.tolist() == list(audit.FLAGS)
+    assert "0.97" in rules.loc["non_facial", "rule"] and "33 px" in rules.loc["small_face", "rule"]
+
+
+def test_wrong_labels_are_found(tmp_path: Path) -> None:
+    """Two identities that differ in a corner of the face; three pictures of each carry the other's name."""
+    rng = np.random.default_rng(0)
+    images = []
+    for number in range(60):
+        truth, wrong = "AB"[number % 2], number in (4, 9, 22, 31, 40, 57)
+        images.append({"identity": "BA"["AB".index(truth)] if wrong else truth})
+    table = _detections(*images).assign(duplicate_group=-1)
+    for number, path in enumerate(table["path"]):
+        pixels = rng.normal(128, 25, (140, 120, 3))
+        pixels[60:90, 20:50, number % 2] += 60
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(tmp_path / path)
+    everyone = np.ones(60, dtype=bool)
+    score, issue = label_issues.find_mismatches(table, tmp_path, candidates=everyone, max_score=0.5, seed=0)
+    assert np.flatnonzero(issue).tolist() == [4, 9, 22, 31, 40, 57]
+    assert score[issue].max() < 0.5 < score[~issue].min()
+    score, issue = label_issues.find_mismatches(table, tmp_path, candidates=everyone, max_score=0.0, seed=0)
+    assert not issue.any()
+
+
+def test_landmark_box_by_hand() -> None:
+    box = label_issues.landmark_boxes(most_prominent(_detections({})).landmarks)
+    reach = label_issues.REACH * 48  # eyes at y = 50 and mouth at y = 98 are farther apart than the eyes
+    assert box[0].tolist() == pytest.approx([50 - reach, 74 - reach, 50 + reach, 74 + reach])
+
+
+@pytest.fixture
+def compared() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Six images, their flags and their truth, different from each other in every question."""
+    rows = [  # path, n_faces, several, non_facial, no_face, mismatch, pose, duplicate, kind, hard, shown, burst
+        ("0", 1, 0, 0, 0, 0, 0, 0, "portrait", "", "A", "x"),
+        ("1", 1, 1, 0, 0, 1, 0, 1, "portrait", "", "A", "x"),
+        ("2", 2, 1, 0, 0, 1, 0, 0, "group", "", "B", ""),
+        ("3", 1, 0, 1, 0, 0, 1, 0, "mascot", "", "", ""),
+        ("4", 1, 0, 0, 0, 0, 1, 0, "clutter", "", "", ""),
+        ("5", 0, 0, 0, 1, 0, 0, 0, "pareidolia", "", "", ""),
+        ("6", 0, 0, 0, 1, 0, 0, 0, "portrait", "extreme_angle", "A", "x"),
+    ]
+    flags = ["several_faces", "non_facial", "no_face", "identity_mismatch", "extreme_pose", "near_duplicate"]
+    columns = ["path", "n_faces", *(f"flag_{name}" for name in flags), "kind", "hard", "shown", "burst"]
+    table = pd.DataFrame(rows, columns=columns).assign(identity="A")
+    table = table.astype({f"flag_{name}": bool for name in flags})
+    return table.drop(columns=["kind", "hard", "shown", "burst"]), table[["path", "kind", "hard", "shown", "burst"]]
+
+
+def test_accuracy_of_the_flags_by_hand(compared: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    accuracy = audit.flag_accuracy(*compared)
+    counts = accuracy[["n_true", "n_flagged", "n_both"]]
+    assert counts.loc["several_faces"].tolist() == [1, 2, 1]
+    assert counts.loc["non_facial"].tolist() == [2, 1, 1]  # the pareidolia without a detection does not count
+    assert counts.loc["no_face or non_facial"].tolist() == [3, 3, 2]
+    assert counts.loc["identity_mismatch"].tolist() == [1, 2, 1]
+    assert counts.loc["extreme_pose"].tolist() == [0, 2, 0]
+    assert counts.loc["near_duplicate"].tolist() == [2, 1, 1]
+    assert accuracy.loc["several_faces", ["precision", "recall"]].tolist() == [0.5, 1.0]
+    assert accuracy.loc["non_facial", ["precision", "recall"]].tolist() == [1.0, 0.5]
+    assert np.isnan(accuracy.loc["extreme_pose", "recall"])
+
+
+def test_truth_read_from_a_csv_with_empty_cells(compared: tuple[pd.DataFrame, pd.DataFrame], tmp_path: Path) -> None:
+    flagged, truth = compared
+    truth.to_csv(tmp_path / "truth.csv", index=False)
+    read = pd.read_csv(tmp_path / "truth.csv", dtype={"path": str})
+    pd.testing.assert_frame_equal(audit.flag_accuracy(flagged, read), audit.flag_accuracy(flagged, truth))
+
+
+def test_detection_rate_and_incomplete_truth(compared: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    flagged, truth = compared
+    assert audit.detection_rate(flagged, truth) == {"n": 3, "found": 2, "rate": pytest.approx(2 / 3)}
+    with pytest.raises(StudyError, match=r"no row for 6"):
+        audit.flag_accuracy(flagged, truth.iloc[:6])
+
+
+def test_hand_labels_are_read_and_joined(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("path,label\n1.png,hard_case\n")
+    joined = audit.join_hand_labels(pd.DataFrame({"path": ["0.png", "1.png"]}), audit.read_hand_labels(path))
+    assert joined["hand_label"].tolist() == ["", "hard_case"]
+    with pytest.raises(StudyError, match=r"'1\.png' is not among the images"):
+        audit.join_hand_labels(pd.DataFrame({"path": ["0.png"]}), audit.read_hand_labels(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("path,label\na,fine\nb,nice\n", r"labels\.csv, line 3: label 'nice'; use one of contextual_artifact"),
+        ("path,label\na,fine\nb,fine\na,hard_case\n", r"line 4: path 'a'; it has a label already"),
+        ("file,label\na,fine\n", r"line 1: expected the columns path,label, found file,label"),
+        ("", "is not a CSV"),
+    ],
+)
+def test_bad_hand_labels_name_file_and_line(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text(content)
+    with pytest.raises(StudyError, match=message):
+        audit.read_hand_labels(path)
+    with pytest.raises(StudyError, match="does not exist"):
+        audit.read_hand_labels(tmp_path / "none.csv")

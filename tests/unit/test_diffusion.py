@@ -1,0 +1,130 @@
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from kpop_rca import diffusion, sampling
+
+
+@pytest.fixture(scope="module")
+def unet():
+    torch.manual_seed(0)
+    model = diffusion.build_unet(image_size=16, channels=[8, 16], layers_per_block=1, attention_size=8, n_classes=3)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def forward():
+    return diffusion.forward_process("squaredcos_cap_v2")
+
+
+def draw(unet, forward, labels, indices, *, sampler="ddim", guidance=0.0, steps=3):
+    generators = [diffusion.image_generator(seed=1, label=c, index=i) for c, i in zip(labels, indices, strict=True)]
+    process = diffusion.sampling_process(forward, sampler)
+    return diffusion.sample(unet, process, torch.tensor(labels), generators=generators, steps=steps, guidance=guidance)
+
+
+def test_pixels_survive_the_way_to_the_model_and_back():
+    images = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
+    x_0 = diffusion.to_model(torch.as_tensor(images))
+    assert x_0.min() == -1
+    assert x_0.max() == 1
+    assert np.array_equal(diffusion.to_images(x_0), images)
+    assert diffusion.to_images(torch.tensor([[[[-3.0]], [[0.0]], [[3.0]]]])).tolist() == [[[[0, 128, 255]]]]
+
+
+def test_the_forward_process_follows_equation_2(forward):
+    images = np.full((1, 4, 4, 3), 255, dtype=np.uint8)
+    noised = diffusion.noised(images, forward, timesteps=[400], generator=torch.Generator().manual_seed(0))[0]
+    eps = torch.randn((1, 3, 4, 4), generator=torch.Generator().manual_seed(0))
+    abar = forward.alphas_cumprod[400]
+    assert np.array_equal(noised, diffusion.to_images(abar.sqrt() * 1.0 + (1 - abar).sqrt() * eps))
+
+
+def test_the_networks_have_the_paper_levels_and_one_label_more(unet):
+    assert unet.config.num_class_embeds == 4
+    assert diffusion.no_class(unet) == 3
+    assert unet.config.down_block_types == ("DownBlock2D", "AttnDownBlock2D")
+    assert unet.config.up_block_types == ("AttnUpBlock2D", "UpBlock2D")
+
+
+def test_the_paper_unet_has_its_published_cost():
+    """12.8 GFLOP an image forward and backward: 4.27 forward, of which the convolutions alone are nearly all."""
+    paper = diffusion.build_unet(
+        image_size=32, channels=[64, 128, 256], layers_per_block=2, attention_size=16, n_classes=10
+    )
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        paper(torch.zeros(1, 3, 32, 32), 0, class_labels=torch.tensor([0]))
+    assert counter.get_total_flops() / 1e9 == pytest.approx(4.27, rel=0.1)
+
+
+def test_guidance_is_linear_in_its_weight(unet):
+    x, t, labels = torch.randn(2, 3, 16, 16), torch.tensor(500), torch.tensor([0, 2])
+    with torch.inference_mode():
+        none = unet(x, t, class_labels=torch.tensor([3, 3])).sample
+        of_class = diffusion.predict_noise(unet, x, t, labels, guidance=0.0)
+        guided = diffusion.predict_noise(unet, x, t, labels, guidance=2.0)
+    assert not torch.allclose(none, of_class, atol=1e-4)
+    torch.testing.assert_close(guided, of_class + 2 * (of_class - none), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
+def test_an_image_depends_on_its_own_seed_alone(unet, forward, sampler):
+    together = draw(unet, forward, [0, 1, 2, 0], [0, 5, 7, 1], sampler=sampler)
+    shuffled = draw(unet, forward, [2, 0, 0, 1], [7, 1, 0, 5], sampler=sampler)
+    assert np.array_equal(together, shuffled[[2, 3, 0, 1]])
+    assert not np.array_equal(together[0], together[3])
+
+
+def test_the_class_changes_the_image(unet, forward):
+    one = draw(unet, forward, [0], [0])
+    generators = [diffusion.image_generator(seed=1, label=0, index=0)]
+    process = diffusion.sampling_process(forward, "ddim")
+    other = diffusion.sample(unet, process, torch.tensor([1]), generators=generators, steps=3, guidance=0.0)
+    assert not np.array_equal(one, other)
+
+
+def test_states_run_from_noise_to_the_image(unet, forward):
+    generators = [diffusion.image_generator(seed=1, label=0, index=0)]
+    process = diffusion.sampling_process(forward, "ddim")
+    image, states = diffusion.sample(
+        unet, process, torch.tensor([0]), generators=generators, steps=4, guidance=0.0, keep_every=2
+    )
+    assert states.shape == (3, 1, 16, 16, 3)
+    assert np.array_equal(states[-1], image)
+
+
+@pytest.fixture
+def plan():
+    return sampling.Plan(sampler="ddim", steps=2, guidance=0.5, images_per_identity=5, batch_size=2, seed=1)
+
+
+def generate(unet, forward, plan, folder, progress=list):
+    sampling.generate(unet, forward, plan, n_classes=2, folder=folder, progress=progress)
+
+
+def test_generation_gives_the_planned_images_in_order(unet, forward, plan, tmp_path):
+    generate(unet, forward, plan, tmp_path)
+    images, conditions = sampling.load_generated(tmp_path)
+    assert images.shape == (10, 16, 16, 3)
+    assert conditions.tolist() == [0] * 5 + [1] * 5
+    assert np.array_equal(images[5:7], draw(unet, forward, [1, 1], [0, 1], guidance=0.5, steps=2))
+    assert not list((tmp_path / "batches").iterdir())
+
+
+def test_an_interrupted_generation_ends_with_the_same_images(unet, forward, plan, tmp_path):
+    generate(unet, forward, plan, tmp_path / "whole")
+
+    def stop_after_four(batches):
+        for number, batch in enumerate(batches):
+            if number == 4:
+                raise KeyboardInterrupt
+            yield batch
+
+    with pytest.raises(KeyboardInterrupt):
+        generate(unet, forward, plan, tmp_path / "stopped", progress=stop_after_four)
+    done = []
+    generate(unet, forward, plan, tmp_path / "stopped", progress=lambda batches: done.extend(batches) or batches)
+    assert len(done) == 2  # of six; the four drawn before are not drawn again
+    whole, stopped = (sampling.load_generated(tmp_path / name)[0] for name in ("whole", "stopped"))
+    assert np.array_equal(whole, stopped)

@@ -1,0 +1,145 @@
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from kpop_rca import faces
+from kpop_rca.data import images
+from kpop_rca.errors import StudyError
+
+FLAGS = ["unreadable", "no_face", "non_facial", "identity_mismatch"]
+
+
+def table(n=40, identities=("a", "b"), **columns):
+    """An audit table of n photographs of each identity, none flagged, none a duplicate."""
+    rows = pd.DataFrame(
+        {
+            "path": [f"{name}/{k}.jpg" for name in identities for k in range(n)],
+            "identity": np.repeat(identities, n),
+            "split": "",
+            "part": "normal",
+            "duplicate_group": -1,
+        }
+    )
+    return rows.assign(**({f"flag_{flag}": False for flag in FLAGS} | columns))
+
+
+def split(rows, **settings):
+    return faces.assign_splits(rows, **({"validation_fraction": 0.2, "test_fraction": 0.25, "seed": 0} | settings))
+
+
+def test_the_first_reason_counts_and_some_always_do():
+    rows = table(n=2)
+    rows.loc[0, ["flag_no_face", "flag_non_facial"]] = True
+    rows.loc[1, "flag_non_facial"] = True
+    assert faces.exclusion_reasons(rows, exclude_flags=["non_facial"]).tolist() == ["no_face", "non_facial", "", ""]
+    assert faces.exclusion_reasons(rows, exclude_flags=[]).tolist() == ["no_face", "", "", ""]
+
+
+def test_a_classifiers_flag_does_not_clean_the_test_split():
+    rows = table(n=2, flag_identity_mismatch=True)
+    rows["split"] = ["train", "test"] * 2
+    reasons = faces.exclusion_reasons(rows, exclude_flags=["identity_mismatch"])
+    assert reasons.tolist() == ["identity_mismatch", ""] * 2
+
+
+def test_the_table_adds_up():
+    rows = table(n=4)
+    reasons = pd.Series(["", "no_face", "non_facial", "", "", "", "", "no_face"])
+    counts = faces.exclusion_table(rows, reasons)
+    assert counts.loc["a"].to_dict() == {"kept": 2, "no_face": 1, "non_facial": 1, "left out": 2, "photographs": 4}
+    assert counts.loc["b", "kept"] == 3
+
+
+def test_the_split_is_stratified():
+    counts = pd.crosstab((rows := table(n=80))["identity"], split(rows))
+    assert (counts["test"] == 20).all()
+    assert (counts["validation"] == 12).all()
+    assert (counts["train"] == 48).all()
+
+
+def test_near_duplicates_stay_on_one_side():
+    rows = table(n=60)
+    rows["duplicate_group"] = np.arange(len(rows)) // 3
+    assert (split(rows).groupby(rows["duplicate_group"]).nunique() == 1).all()
+
+
+def test_the_folders_own_test_is_used_and_its_twins_are_not_trained_on():
+    rows = table(n=20)
+    rows["split"] = (["train"] * 15 + ["test"] * 5) * 2
+    rows.loc[[0, 16], "duplicate_group"] = 9  # one in train, one in test
+    assigned = split(rows)
+    assert (assigned[rows["split"] == "test"] == "test").all()
+    assert assigned[0] == ""
+    assert set(assigned[rows["split"] == "train"].drop(0)) == {"train", "validation"}
+
+
+def test_parts_have_their_own_fate():
+    rows = table(n=12)
+    rows.loc[0, "part"], rows.loc[1, "part"] = "hard", "group"
+    assigned = split(rows)
+    assert assigned[0] == "hard"
+    assert assigned[1] == ""
+
+
+def test_the_split_follows_the_seed():
+    rows = table()
+    assert split(rows).equals(split(rows))
+    assert not split(rows).equals(split(rows, seed=1))
+
+
+def test_an_identity_without_faces_is_named():
+    index = faces.make_index(table().assign(split=["train"] * 70 + ["test"] * 10))
+    with pytest.raises(StudyError, match="identity 'a' has no usable face left in the validation split"):
+        faces.check_classes(index.replace({"split": {"test": "validation"}}).assign(split="train"), ["a", "b"])
+
+
+def test_labels_follow_the_order_of_identities():
+    rows = table(n=1, identities=("b", "a", "c")).assign(split=["train", "test", ""])
+    index = faces.make_index(rows)
+    assert index["label"].tolist() == [0, 1]
+    assert index["identity"].tolist() == ["b", "a"]
+
+
+def gradient(width=100, height=80):
+    x, y = np.meshgrid(np.arange(width), np.arange(height))
+    return Image.fromarray(np.stack([x * 2, y * 2, np.zeros_like(x)], axis=-1).astype(np.uint8))
+
+
+def test_the_crop_is_the_box_with_a_quarter_on_each_side():
+    """A box of 40 x 20 about (50, 40): the side is 40 * 1.5 = 60, so x runs from 20 to 80 and y from 10 to 70."""
+    crop = np.asarray(images.crop_square(gradient(), [30, 30, 70, 50], margin=0.25, size=60))
+    assert crop[30, [0, -1], 0].tolist() == [40, 158]
+    assert crop[[0, -1], 30, 1].tolist() == [20, 138]
+
+
+def test_beyond_the_border_the_border_is_repeated():
+    crop = np.asarray(images.crop_square(gradient(), [-10, -10, 10, 10], margin=0.0, size=20))
+    assert crop.shape == (20, 20, 3)
+    assert (crop[:10, :10] == 0).all()
+    assert crop[15, 15].tolist() == [10, 10, 0]
+
+
+def test_shrinking_is_antialiased():
+    stripes = np.zeros((64, 64, 3), dtype=np.uint8)
+    stripes[:, ::2] = 255
+    crop = np.asarray(images.crop_square(Image.fromarray(stripes), [0, 0, 64, 64], margin=0.0, size=16))
+    assert abs(crop[:, 2:-2].astype(int) - 127).max() < 12  # every other column kept would be all black or all white
+
+
+def test_faces_are_saved_and_loaded_by_split(tmp_path):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        for k in range(4):
+            gradient().save(tmp_path / name / f"{k}.jpg")
+    rows = table(n=4, boxes=[[np.array([10, 10, 50, 50], dtype=np.float32)]] * 8)
+    index = faces.make_index(rows.assign(split=["train", "validation", "test", "train"] * 2))
+    crops = faces.crop_faces(rows, tmp_path, margin=0.25, sizes=[16, 32])
+    faces.save(tmp_path / "faces", crops, index)
+    loaded, labels = faces.load(tmp_path / "faces", size=32, split="train")
+    assert loaded.shape == (4, 32, 32, 3)
+    assert labels.tolist() == [0, 0, 1, 1]
+    assert np.array_equal(loaded, crops[32][[0, 3, 4, 7]])
+    assert faces.class_names(tmp_path / "faces") == ["a", "b"]
+    with pytest.raises(StudyError, match="cropped at 16, 32 px, not at 64"):
+        faces.load(tmp_path / "faces", size=64, split="train")

@@ -1,0 +1,87 @@
+"""Labelling by hand, without a browser."""
+
+import io
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from kpop_rca import audit, labelling
+from kpop_rca.errors import StudyError
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> labelling.LabellingSession:
+    """Four images: a.png calm, b.png unreadable, c.png flagged with a face, d.png calm."""
+    flagged = pd.DataFrame({"path": ["a.png", "b.png", "c.png", "d.png"], "boxes": [[], [], [[100, 50, 300, 250]], []]})
+    for name in audit.FLAGS:
+        flagged[f"flag_{name}"] = False
+    flagged.loc[1, "flag_unreadable"] = flagged.loc[2, "flag_several_faces"] = True
+    for name in "acd":
+        Image.new("RGB", (960, 600), "navy").save(tmp_path / f"{name}.png")
+    return labelling.LabellingSession(flagged, tmp_path, tmp_path / "labels" / "hand.csv")
+
+
+def test_flagged_images_come_first_and_unreadable_ones_never(session: labelling.LabellingSession) -> None:
+    assert session.flagged["path"].tolist() == ["c.png", "a.png", "d.png"]
+    assert session.describe() == "1 of 3 · c.png · several_faces · not labelled"
+
+
+def test_labels_are_saved_at_once_and_work_is_resumed(session: labelling.LabellingSession) -> None:
+    session.label("contextual_artifact")
+    session.move(1)
+    session.label("fine")
+    assert session.csv_path.read_text() == "path,label\nc.png,contextual_artifact\nd.png,fine\n"
+    again = labelling.LabellingSession(session.flagged, session.root, session.csv_path)
+    assert again.path == "a.png"
+    again.move(-1)
+    assert again.describe().endswith("c.png · several_faces · contextual_artifact")
+
+
+def test_moving_stays_within_the_table_and_clear_takes_back(session: labelling.LabellingSession) -> None:
+    session.move(-5)
+    assert session.path == "c.png"
+    session.label("fine")
+    session.move(-1)
+    session.clear()
+    assert session.csv_path.read_text() == "path,label\n"
+    session.move(9)
+    session.label("fine")
+    assert session.path == "d.png"
+
+
+def test_labels_of_other_images_are_kept(session: labelling.LabellingSession) -> None:
+    session.csv_path.parent.mkdir()
+    session.csv_path.write_text("path,label\nelsewhere.png,fine\n")
+    again = labelling.LabellingSession(session.flagged, session.root, session.csv_path)
+    again.label("hard_case")
+    assert session.csv_path.read_text() == "path,label\nc.png,hard_case\nelsewhere.png,fine\n"
+
+
+def test_picture_is_reduced_and_framed(session: labelling.LabellingSession) -> None:
+    shown = Image.open(io.BytesIO(session.png()))
+    assert shown.size == (480, 300)
+    assert shown.getpixel((50, 60)) == (255, 255, 0)  # the box's left side, halved
+    assert shown.getpixel((100, 60)) == (0, 0, 128)
+    (session.root / "c.png").unlink()
+    assert Image.open(io.BytesIO(session.png())).format == "PNG"
+
+
+def test_unknown_label_and_nothing_to_label_are_refused(session: labelling.LabellingSession) -> None:
+    with pytest.raises(ValueError, match="nice"):
+        session.label("nice")
+    with pytest.raises(StudyError, match="no readable image"):
+        labelling.LabellingSession(session.flagged.iloc[:0], session.root, session.csv_path)
+
+
+def test_buttons_label_and_show_the_next_image(session: labelling.LabellingSession) -> None:
+    page = labelling.labelling_page(session)
+    caption, picture, labels, steps = page.children
+    assert [b.description for b in labels.children] == [name.replace("_", " ") for name in audit.HAND_LABELS]
+    before = picture.value
+    labels.children[1].click()
+    assert session.labels == {"c.png": "hard_case"}
+    assert caption.value.startswith("2 of 3 · a.png") and picture.value != before
+    steps.children[0].click()
+    assert caption.value.endswith("hard_case")

@@ -1,0 +1,87 @@
+import pytest
+
+from kpop_rca import params, paths
+from kpop_rca.errors import StudyError
+
+
+@pytest.fixture
+def study_file(tmp_path):
+    def write(text):
+        path = tmp_path / "mine.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def refused(path):
+    with pytest.raises(StudyError) as error:
+        params.read_study_file(path)
+    return str(error.value)
+
+
+def test_a_good_file_gives_what_it_sets(study_file):
+    assert params.read_study_file(study_file("guidance: 2\nchannels: [8, 16]\n")) == {
+        "guidance": 2.0,
+        "channels": [8, 16],
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("guidence: 2.0", ["guidence", "did you mean 'guidance'"]),
+        ("study: other", ["named by its file"]),
+        ("guidance: strong", ["guidance", "'strong'", "number"]),
+        ("guidance: -1.0", ["guidance", "greater than or equal to 0"]),
+        ("guidance: .nan", ["guidance", "finite"]),
+        ("learning_rate: 1e-3", ["learning_rate", "1.0e-3"]),
+        ("batch_size: 32.5", ["batch_size", "32.5"]),
+        ("batch_size: yes", ["batch_size", "True"]),
+        ("flip: 1", ["flip", "boolean"]),
+        ("mixed_precision: no", ["mixed_precision", "False"]),
+        ("image_size: 48", ["image_size", "48", "16, 32 or 64"]),
+        ("exclude_flags: [blurred]", ["exclude_flags", "blurred"]),
+        ("seed: 1\nseed: 2", ["'seed' is given twice"]),
+        ("- seed", ["name: value"]),
+        ("seed: [1", ["not readable as YAML"]),
+        ("seed: !!python/object/apply:os.system ['true']", ["not readable as YAML"]),
+    ],
+)
+def test_a_bad_file_is_refused_in_a_line_that_names_file_and_key(study_file, text, expected):
+    message = refused(study_file(text))
+    assert message.startswith("params/mine.yaml")
+    assert all(part in message for part in expected), message
+    assert len(message.splitlines()) <= 2
+
+
+def test_a_missing_study_names_those_that_exist():
+    with pytest.raises(StudyError, match=r"no study 'qick'.*quick"):
+        params.resolve("qick")
+
+
+@pytest.mark.parametrize("path", sorted((paths.project_root() / "params").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_study_in_the_project_resolves(path):
+    resolved = params.resolve(path.stem)
+    assert resolved["study"] == path.stem
+    assert resolved.keys() == params.defaults().keys()
+
+
+def test_quick_is_what_the_notebooks_declare():
+    assert params.resolve("quick") == params.defaults()
+
+
+def test_every_parameter_is_declared_by_a_notebook_with_its_type():
+    assert set(params.defaults()) == set(params.Parameters.model_fields)
+
+
+def test_a_seed_in_the_name_changes_the_seed_alone():
+    plain, seeded = params.resolve("smoke"), params.resolve("smoke-seed7")
+    assert {k for k in plain if plain[k] != seeded[k]} == {"study", "seed"}
+    assert seeded["seed"] == 7
+
+
+def test_collect_takes_parameters_and_leaves_other_names():
+    assert params.collect({"seed": 3, "np": object(), "_": 1}) == {"seed": 3}
+    with pytest.raises(StudyError, match="parameters cell: seed"):
+        params.collect({"seed": "three"})

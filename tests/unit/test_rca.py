@@ -1,0 +1,261 @@
+"""RCA against hand-computed cases, scikit-learn, scipy and simulation."""
+
+import doctest
+import json
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+from scipy.stats.contingency import relative_risk
+from sklearn.metrics import precision_recall_fscore_support
+from statsmodels.stats.proportion import confint_proportions_2indep
+
+from kpop_rca import rca
+from kpop_rca.errors import StudyError
+
+# Three identities of unequal size; nothing in here is symmetric, so that swapping anything shows.
+REAL = np.array([[8, 1, 1], [2, 16, 2], [0, 1, 4]])  # recalls 0.8, 0.8, 0.8; accuracy 28/35 = 0.8
+GENERATED = np.array([[40, 50, 10], [0, 100, 0], [60, 20, 20]])  # recalls 0.4, 1.0, 0.2; accuracy 160/300
+NAMES = ["Ari", "Bo", "Cy"]
+
+
+def labels_of(counts):
+    """True and judged labels that give these counts."""
+    true, judged = np.indices(counts.shape)
+    return np.repeat(true.ravel(), counts.ravel()), np.repeat(judged.ravel(), counts.ravel())
+
+
+def test_docstring_examples():
+    assert doctest.testmod(rca).failed == 0
+
+
+def test_counts_are_those_of_the_labels_in_any_order():
+    true, judged = labels_of(REAL)
+    order = np.random.default_rng(0).permutation(len(true))
+    np.testing.assert_array_equal(rca.confusion_counts(true, judged, 3), REAL)
+    np.testing.assert_array_equal(rca.confusion_counts(true[order], judged[order], 3), REAL)
+    np.testing.assert_array_equal(rca.confusion_counts(judged, true, 3), REAL.T)
+
+
+def test_counts_add_up_over_batches():
+    true, judged = labels_of(GENERATED)
+    parts = [rca.confusion_counts(true[i : i + 7], judged[i : i + 7], 3) for i in range(0, len(true), 7)]
+    np.testing.assert_array_equal(sum(parts), GENERATED)
+
+
+@pytest.mark.parametrize(
+    ("true", "judged", "message"),
+    [
+        ([], [], "equally long"),
+        ([0, 1], [0], "equally long"),
+        ([0, 3], [0, 1], "true labels reach from 0 to 3"),
+        ([0, 1], [-1, 1], "judged labels reach from -1 to 1"),
+    ],
+)
+def test_labels_that_make_no_counts(true, judged, message):
+    with pytest.raises(ValueError, match=message):
+        rca.confusion_counts(true, judged, 3)
+
+
+@pytest.mark.parametrize("counts", [[[1]], [[1, 2]], [[1, -1], [0, 1]], [[0, 0], [0, 0]]])
+def test_arrays_that_are_no_confusion_counts(counts):
+    with pytest.raises(ValueError, match="confusion counts must"):
+        rca.accuracy(counts)
+
+
+def test_accuracy_and_recall_by_hand():
+    assert rca.accuracy(REAL) == pytest.approx(0.8)
+    assert rca.accuracy(GENERATED) == pytest.approx(160 / 300)
+    np.testing.assert_allclose(rca.class_recall(GENERATED), [0.4, 1.0, 0.2])
+
+
+def test_classwise_report_agrees_with_scikit_learn():
+    report = rca.classwise_report(GENERATED, classes=NAMES)
+    precision, recall, f1, n = precision_recall_fscore_support(*labels_of(GENERATED))
+    assert report["class"].tolist() == NAMES
+    np.testing.assert_array_equal(report["n"], n)
+    np.testing.assert_array_equal(report["n_judged"], GENERATED.sum(axis=0))
+    np.testing.assert_allclose(report[["precision", "recall", "f1"]], np.stack([precision, recall, f1], axis=1))
+
+
+def test_precision_of_a_class_that_is_never_judged_is_undefined():
+    report = rca.classwise_report([[3, 0], [2, 0]])
+    assert math.isnan(report["precision"][1])
+    assert report["recall"][1] == 0
+    assert report["f1"][1] == 0
+
+
+def test_rca_by_hand():
+    assert rca.global_rca(REAL, GENERATED) == pytest.approx((160 / 300) / 0.8)
+    table = rca.class_rca(REAL, GENERATED, classes=NAMES)
+    np.testing.assert_allclose(table["rca"], [0.5, 1.25, 0.25])
+    np.testing.assert_array_equal(table["n_real"], [10, 20, 5])
+    np.testing.assert_array_equal(table["n_generated"], [100, 100, 100])
+    assert rca.macro_rca(REAL, GENERATED) == pytest.approx((0.5 + 1.25 + 0.25) / 3)
+    assert rca.chance_rca(REAL) == pytest.approx((1 / 3) / 0.8)
+
+
+def test_swapping_real_and_generated_inverts_rca():
+    assert rca.global_rca(GENERATED, REAL) == pytest.approx(0.8 / (160 / 300))
+    assert rca.global_rca(GENERATED, REAL) != pytest.approx(rca.global_rca(REAL, GENERATED))
+
+
+def test_transposed_counts_give_another_class_rca():
+    assert not np.allclose(rca.class_rca(REAL, GENERATED)["rca"], rca.class_rca(REAL.T, GENERATED.T)["rca"])
+
+
+def test_micro_and_macro_differ_when_class_sizes_do():
+    uneven = np.array([[90, 10], [10, 0]])
+    even = np.array([[50, 50], [50, 50]])
+    assert rca.global_rca(uneven + np.eye(2, dtype=int), even) == pytest.approx(0.5 / (92 / 112))
+    assert rca.macro_rca(uneven + np.eye(2, dtype=int), even) == pytest.approx((0.5 / (91 / 101) + 0.5 / (1 / 11)) / 2)
+
+
+def test_a_perfect_copy_has_rca_one_and_a_class_blind_generator_chance():
+    assert rca.global_rca(REAL, REAL * 10) == pytest.approx(1)
+    blind = np.tile([70, 20, 10], (3, 1))  # one and the same mixture, whatever was asked for
+    assert rca.global_rca(REAL, blind) == pytest.approx(rca.chance_rca(REAL))
+
+
+def test_empty_classes_are_errors_that_name_the_class():
+    empty = np.array([[8, 1, 1], [0, 0, 0], [0, 1, 4]])
+    with pytest.raises(StudyError, match="identity 'Bo' has no real image"):
+        rca.class_rca(empty, GENERATED, classes=NAMES)
+    with pytest.raises(StudyError, match="identity 'Bo' has no generated image"):
+        rca.class_rca(REAL, empty, classes=NAMES)
+    with pytest.raises(StudyError, match="identity '1' has no real image"):
+        rca.classwise_report(empty)
+
+
+def test_a_judge_that_is_never_right_gives_no_rca():
+    wrong = [[0, 5], [5, 0]]
+    for ask in (lambda: rca.global_rca(wrong, [[1, 1], [1, 1]]), lambda: rca.chance_rca(wrong)):
+        with pytest.raises(StudyError, match="right on no real image"):
+            ask()
+
+
+def test_as_many_names_as_classes():
+    with pytest.raises(ValueError, match="2 class names for 3 classes"):
+        rca.class_rca(REAL, GENERATED, classes=["Ari", "Bo"])
+
+
+# --- intervals ---
+
+
+def test_katz_interval_is_that_of_scipy():
+    result = relative_risk(30, 100, 15, 20)
+    expected = result.confidence_interval(0.95)
+    assert rca.ratio_interval(30, 100, 15, 20, method="katz") == pytest.approx((expected.low, expected.high))
+    assert rca.ratio_interval(15, 20, 30, 100, method="katz") != pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize("counts", [(30, 100, 15, 20), (1, 20, 1, 20), (3, 5000, 1, 98), (100, 100, 15, 20)])
+def test_score_interval_is_the_closed_form_where_that_one_holds(counts):
+    expected = confint_proportions_2indep(*counts, compare="ratio", method="score")
+    assert rca.ratio_interval(*counts) == pytest.approx(expected, rel=1e-6)
+
+
+def test_score_interval_holds_at_the_edges():
+    """Over all small tables it is finite, contains the ratio, and is 0 at the left only where nothing is right."""
+    for n_generated, n_real in [(1, 1), (2, 3), (7, 5), (1, 1000)]:
+        for count_generated in range(n_generated + 1):
+            for count_real in {1, n_real // 2 + 1, n_real}:
+                low, high = rca.ratio_interval(count_generated, n_generated, count_real, n_real)
+                ratio = (count_generated / n_generated) / (count_real / n_real)
+                assert 0 <= low <= ratio < high < math.inf
+                assert (low == 0) == (count_generated == 0)
+
+
+def test_intervals_without_a_value():
+    assert all(map(math.isnan, rca.ratio_interval(5, 10, 0, 10)))
+    assert all(map(math.isnan, rca.ratio_interval(0, 10, 5, 10, method="katz")))
+    with pytest.raises(ValueError, match="no proportions"):
+        rca.ratio_interval(11, 10, 5, 10)
+    with pytest.raises(ValueError, match="method must be"):
+        rca.ratio_interval(5, 10, 5, 10, method="wald")
+
+
+@pytest.mark.parametrize(("p_generated", "p_real"), [(0.2, 0.77), (0.02, 0.69), (0.7, 0.95)])
+def test_score_interval_covers_the_true_ratio(p_generated, p_real):
+    """95 % of intervals from 20 real and 60 generated images hold the true ratio.
+
+    Over 1000 draws chance alone moves the share by 2 sd = 0.014; the small counts add up to 0.02 of their own.
+    """
+    rng = np.random.default_rng(1)
+    draws = zip(rng.binomial(60, p_generated, 1000), rng.binomial(20, p_real, 1000), strict=True)
+    seen = {}
+    hits = 0
+    for counts in draws:
+        if counts not in seen:
+            seen[counts] = rca.ratio_interval(counts[0], 60, counts[1], 20)
+        low, high = seen[counts]
+        hits += low <= p_generated / p_real <= high
+    assert 0.92 <= hits / 1000 <= 0.985
+
+
+# --- what is judged as what ---
+
+
+def test_judged_label_shares_by_hand():
+    table = rca.judged_label_shares(GENERATED, classes=NAMES)
+    np.testing.assert_array_equal(table["n_judged"], [100, 170, 30])
+    np.testing.assert_allclose(table["share"], [100 / 300, 170 / 300, 30 / 300])
+    np.testing.assert_allclose(table["asked_for"], [1 / 3] * 3)
+    expected = binomtest(30, 300).proportion_ci(0.95, method="wilson")
+    assert (table["low"][2], table["high"][2]) == pytest.approx((expected.low, expected.high))
+
+
+def test_strongest_confusions_have_a_direction():
+    table = rca.strongest_confusions(GENERATED, 3, classes=NAMES)
+    rows = list(table.itertuples(index=False, name=None))
+    assert rows == [("Cy", "Ari", 60, 0.6), ("Ari", "Bo", 50, 0.5), ("Cy", "Bo", 20, 0.2)]
+    assert len(rca.strongest_confusions(GENERATED, 99)) == 4  # six pairs, two of which never occur
+    assert rca.strongest_confusions(np.eye(3, dtype=int), 5).empty
+
+
+def test_group_confusion_by_hand():
+    found = rca.group_confusion(GENERATED, [[0, 1], [2]])
+    # Errors: 60 of Ari (50 to Bo), none of Bo, 80 of Cy, who is alone. An even spread sends half of Ari's to Bo.
+    assert (found["n_errors"], found["n_within"]) == (140, 50)
+    assert found["share_within"] == pytest.approx(50 / 140)
+    assert found["share_if_even"] == pytest.approx(30 / 140)
+    nothing = rca.group_confusion(np.eye(3, dtype=int), [[0, 1], [2]])
+    assert nothing["n_errors"] == 0
+    assert math.isnan(nothing["share_within"])
+    with pytest.raises(ValueError, match="each of the 3 classes once"):
+        rca.group_confusion(GENERATED, [[0, 1], [1, 2]])
+
+
+# --- metrics.json ---
+
+
+def test_summary_has_the_layout_of_the_study():
+    result = json.loads(json.dumps(rca.summary(REAL, GENERATED, NAMES), allow_nan=False))
+    assert result["real"] == {"n": 35, "accuracy": pytest.approx(0.8)}
+    assert result["generated"] == {"n": 300, "accuracy": pytest.approx(160 / 300)}
+    assert set(result["rca"]) == {"global", "ci95", "ci95_method", "macro", "chance", "per_class"}
+    assert result["rca"]["ci95"] == pytest.approx(rca.ratio_interval(160, 300, 28, 35))
+    assert result["rca"]["ci95"][0] < result["rca"]["global"] < result["rca"]["ci95"][1]
+    bo = result["rca"]["per_class"][1]
+    low, high = bo.pop("ci95")
+    assert low < 1.25 < high
+    expected = {"class": "Bo", "n_real": 20, "n_generated": 100, "recall_real": 0.8, "recall_generated": 1.0}
+    assert bo == expected | {"rca": pytest.approx(1.25)}
+
+
+def test_a_class_that_the_judge_never_recognises_is_null_with_the_reason():
+    blind_to_cy = np.array([[8, 1, 1], [2, 16, 2], [2, 3, 0]])
+    result = json.loads(json.dumps(rca.summary(blind_to_cy, GENERATED, NAMES), allow_nan=False))["rca"]
+    assert result["per_class"][2]["rca"] is None
+    assert result["per_class"][2]["ci95"] is None
+    assert result["per_class"][2]["why"] == "the judge recognises none of its 5 real images"
+    assert result["macro"] is None
+    assert "no value" in result["macro_why"]
+    assert result["global"] == pytest.approx((160 / 300) / (24 / 35))
+
+
+def test_a_generator_that_is_never_right_has_an_interval_from_zero():
+    result = rca.summary([[8, 2], [2, 8]], [[0, 50], [50, 0]], "ab")["rca"]
+    assert result["global"] == 0
+    assert result["ci95"][0] == 0 < result["ci95"][1] < 0.1
