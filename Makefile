@@ -2,6 +2,8 @@
 PYTHON ?= python3
 STUDY ?= quick
 BIN := .venv/bin
+# Threads that wait by spinning slow each other down manifold as soon as anything else runs on the machine.
+export OMP_WAIT_POLICY ?= PASSIVE
 SNAKEMAKE = $(BIN)/snakemake --cores all --quiet rules host progress reason
 CONFIG = --config studies=$(STUDY) $(if $(SEEDS),seeds=$(SEEDS)) $(if $(DATA_ROOT),data_root=$(DATA_ROOT))
 

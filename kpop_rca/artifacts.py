@@ -115,7 +115,7 @@ class StageRun:
     def save_figure(self, figure: Figure, name: str) -> None:
         """Save a figure as `reports/<study>/figures/<name>.png`."""
         with atomic(self.report / "figures" / f"{name}.png") as temporary:
-            figure.savefig(temporary, dpi=130, bbox_inches="tight", metadata={"Software": None})
+            figure.savefig(temporary, dpi=110, bbox_inches="tight", metadata={"Software": None})
 
     def save_table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
         """Save a table as `reports/<study>/tables/<name>.csv` and hand it back to be shown."""

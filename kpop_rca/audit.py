@@ -31,7 +31,7 @@ SECOND_FACE_SHARE = 0.3  # of the most prominent face's size: smaller ones are p
 MAX_ROLL = 40.0  # degrees; MTCNN was trained on upright faces
 EYE_DISTANCE = (0.2, 0.6)  # of the box's width
 EYE_MOUTH_DISTANCE = (0.25, 0.55)  # of the box's height
-MAX_YAW = 0.35  # of the distance between the eyes
+MAX_YAW = 0.45  # `yaw` of `face_geometry`, no unit; about 40 degrees
 MAX_MISMATCH_SCORE = 0.05
 
 
@@ -43,13 +43,14 @@ def face_geometry(detections: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         n rows, NaN without a face:
-        probability: MTCNN's, in [0, 1].
+        probability: mean over ten views of the face (`second_look`), in [0, 1].
         roll: degrees, 0 for eyes that are level, positive when the right one in the picture is lower.
         eye_distance: distance between the eyes as a share of the box's width.
         eye_mouth: how far the mouth lies below the line through the eyes, as a share of the box's height.
         nose_height: where the nose lies between the eyes (0) and the mouth (1).
-        yaw: sideways offset of the nose from the line between eyes and mouth, in eye distances seen from the
-            front (at least the distance between the eyes); 0 for a frontal face, positive to the right.
+        yaw: sideways offset of the nose from the line between eyes and mouth, in distances between the eyes, times
+            the distance from eyes to mouth in the same unit; 0 for a frontal face, positive to the right. A head
+            that turns moves its nose aside and its eyes together: the product grows with both.
     """
     faces = most_prominent(detections)
     points = faces.landmarks.astype(np.float64).reshape(-1, 5, 2)
@@ -64,12 +65,12 @@ def face_geometry(detections: pd.DataFrame) -> pd.DataFrame:
         aside = (nose - eyes)[:, 0] * axis[:, 1] - (nose - eyes)[:, 1] * axis[:, 0]
     return pd.DataFrame(
         {
-            "probability": faces.probabilities.astype(np.float64),
+            "probability": detections["view_probability"].to_numpy(dtype=np.float64),
             "roll": np.degrees(np.arctan2(across[:, 1], across[:, 0])),
             "eye_distance": eye_distance / size[:, 0],
             "eye_mouth": below / size[:, 1],
             "nose_height": along / height,
-            "yaw": aside / np.maximum(eye_distance, 0.8 * height),
+            "yaw": aside * height / eye_distance**2,
         },
         index=detections.index,
     )
@@ -90,10 +91,14 @@ def _side(boxes: np.ndarray) -> np.ndarray:
 
 
 def non_facial(detections: pd.DataFrame, *, min_probability: float) -> np.ndarray:
-    """(n,) bool: something was found, but MTCNN doubts it or its landmarks do not lie as in a face."""
+    """(n,) bool: something was found, but MTCNN doubts it or its landmarks do not lie as in a face.
+
+    A face turned far aside is doubted too, but for that reason; it has a flag of its own.
+    """
     face = face_geometry(detections)
+    turned = face["yaw"].abs() > MAX_YAW
     plausible = (
-        (face["probability"] >= min_probability)
+        ((face["probability"] >= min_probability) | turned)
         & (face["roll"].abs() <= MAX_ROLL)
         & face["eye_distance"].between(*EYE_DISTANCE)
         & face["eye_mouth"].between(*EYE_MOUTH_DISTANCE)
@@ -115,7 +120,8 @@ def flag_images(
     Args:
         detections: from `detection.detect_faces`.
         root: the data folder; faces are cropped from it to find identity mismatches.
-        min_probability: MTCNN's, in [0, 1], below which a face is doubted.
+        min_probability: below which a face is doubted, in [0, 1]; of the most prominent face the mean over ten
+            views, of further faces MTCNN's own.
         min_face_width: pixels, longer side of the box, below which a face is small.
         seed: of the cross-validation behind the identity mismatches.
 
@@ -164,12 +170,14 @@ def rules_table(*, min_probability: float, min_face_width: int) -> pd.DataFrame:
             "Fig 5",
         ),
         "non_facial": (
-            f"probability below {min_probability}, or landmarks that do not lie as in a face: eyes tilted by more "
-            f"than {MAX_ROLL:.0f} degrees, {low:.0%} to {high:.0%} of the box apart, …",
+            f"mean probability over ten views (moved, tilted, darkened, mirrored) below {min_probability} though the "
+            "face is not in extreme pose, or "
+            f"landmarks that do not lie as in a face: eyes level within {MAX_ROLL:.0f} degrees and {low:.0%} to "
+            f"{high:.0%} of the box apart, nose between eyes and mouth",
             "Fig 6",
         ),
         "small_face": (f"box smaller than {min_face_width} px", ""),
-        "extreme_pose": (f"nose beside the middle by more than {MAX_YAW:.0%} of the eyes' distance", "Fig 4"),
+        "extreme_pose": (f"the nose is far aside and the eyes close together: yaw measure above {MAX_YAW}", "Fig 4"),
         "identity_mismatch": (
             "a classifier trained on the other faces takes it for someone else (confident learning), and gives its "
             f"own label less than {MAX_MISMATCH_SCORE:.0%}",

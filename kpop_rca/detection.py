@@ -13,6 +13,7 @@ from PIL import Image
 
 from kpop_rca.data.duplicates import perceptual_hash
 from kpop_rca.data.images import UnreadableImage, read_rgb
+from kpop_rca.second_look import view_probabilities
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")  # as seen in the picture
 THRESHOLDS = [
@@ -73,6 +74,7 @@ def detect_faces(
         n_faces (int).
         boxes (list of (x0, y0, x1, y1)), probabilities (list), landmarks (list of (x, y, x, y, …) in the
             order of `LANDMARKS`): float32, pixels of the upright image, most prominent face first.
+        view_probability (float32): of the most prominent face, over ten views (`second_look`); NaN without one.
         face_width (float32): longer side of the most prominent box in pixels; NaN without a face.
         phash (str): perceptual hash, hexadecimal; "" if unreadable.
     """
@@ -80,8 +82,11 @@ def detect_faces(
     records: list[dict] = [{} for _ in range(len(table))]
     images = _decoded(table["path"], Path(root), records=records, max_side=max_side, progress=progress)
     for rows, batch in _batches_of_one_size(images, batch_size=batch_size):
-        for row, faces in zip(rows, _detect_batch(detector, batch), strict=True):
+        found = _detect_batch(detector, batch)
+        looked_at = _second_look(detector, batch, found)
+        for row, faces, probability in zip(rows, found, looked_at, strict=True):
             records[row] |= _in_full_size(faces, record=records[row], size=batch[0].size)
+            records[row]["view_probability"] = probability
         if progress:
             progress(len(rows))
     return pd.concat([table.reset_index(drop=True), _as_columns(records)], axis=1)
@@ -98,6 +103,7 @@ def _decoded(
     """(row, image reduced to `max_side`) of the readable ones; fills in size, hash or reason."""
     for row, path in enumerate(paths):
         records[row] |= {"width": 0, "height": 0, "unreadable": "", "phash": "", "faces": NO_FACES}
+        records[row]["view_probability"] = np.nan
         try:
             image = read_rgb(root / path)
         except UnreadableImage as problem:
@@ -152,6 +158,15 @@ def _detect_batch(detector: MTCNN, images: list[Image.Image]) -> list[Faces | st
     return [_sorted_faces(*faces, size=images[0].size) for faces in zip(*found, strict=True)]
 
 
+def _second_look(detector: MTCNN, images: list[Image.Image], found: list[Faces | str]) -> np.ndarray:
+    """(n,) float32, `view_probabilities` of each image's most prominent face, NaN without a face."""
+    probabilities = np.full(len(images), np.nan, dtype=np.float32)
+    rows = [row for row, faces in enumerate(found) if not isinstance(faces, str) and len(faces.boxes)]
+    boxes = [found[row].boxes[0] for row in rows]
+    probabilities[rows] = view_probabilities(detector, [images[row] for row in rows], boxes)
+    return probabilities
+
+
 def _sorted_faces(boxes: np.ndarray | None, probabilities: list, points: np.ndarray, *, size: tuple) -> Faces:
     if boxes is None:
         return NO_FACES
@@ -197,6 +212,7 @@ def _as_columns(records: list[dict]) -> pd.DataFrame:
     columns = {name: [record[name] for record in records] for name in ("width", "height", "unreadable")}
     columns["n_faces"] = [len(f.boxes) for f in faces]
     columns |= {name: [list(getattr(f, name)) for f in faces] for name in Faces._fields}
+    columns["view_probability"] = np.array([record["view_probability"] for record in records], np.float32)
     columns["face_width"] = np.array(sides, dtype=np.float32)
     columns["phash"] = [record["phash"] for record in records]
     return pd.DataFrame(columns)

@@ -57,8 +57,9 @@ def sampling_process(forward: DDPMScheduler, sampler: str) -> SchedulerMixin:
 
 
 def to_model(images: torch.Tensor) -> torch.Tensor:
-    """uint8 (B, H, W, 3) in [0, 255] to float32 (B, 3, H, W) in [-1, 1] (paper section 4.1)."""
-    return images.permute(0, 3, 1, 2).float() / 127.5 - 1
+    """uint8 (B, H, W, 3) in [0, 255] to contiguous float32 (B, 3, H, W) in [-1, 1] (paper section 4.1)."""
+    # Left in the order of the pixels, some narrow networks crash torch's CPU convolutions in the backward pass.
+    return images.permute(0, 3, 1, 2).float().contiguous() / 127.5 - 1
 
 
 def to_images(x_0: torch.Tensor) -> np.ndarray:

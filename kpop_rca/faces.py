@@ -264,7 +264,7 @@ def load(folder: Path, *, size: int, split: str) -> tuple[np.ndarray, np.ndarray
     index = load_index(folder)
     chosen = (index["split"] == split).to_numpy()
     array = np.load(path, mmap_mode="r", allow_pickle=False)
-    return array[chosen], index.loc[chosen, "label"].to_numpy(dtype=np.int64)
+    return np.array(array[chosen]), index.loc[chosen, "label"].to_numpy(dtype=np.int64, copy=True)
 
 
 def first_of_each(images: np.ndarray, labels: np.ndarray, *, count: int) -> np.ndarray:

@@ -58,7 +58,14 @@ def module_closure(modules: frozenset[str]) -> tuple[str, ...]:
 def of_modules(*modules: str) -> str:
     """Hash of the source of modules and of everything in the package that they import."""
     closure = module_closure(frozenset(modules))
-    return _digest([f"{name} {sha256(_module_file(name))}" for name in closure])
+    code = [f"{name} {sha256(_module_file(name))}" for name in closure]
+    return _digest([*code, *_package_data(closure)])
+
+
+def _package_data(modules: tuple[str, ...]) -> list[str]:
+    """Hashes of the files that the package ships and a module reads: the paper's tables, the report's templates."""
+    folders = [folder for module, folder in (("reference", "paper"), ("report", "templates")) if module in modules]
+    return [f"{path.name} {sha256(path)}" for folder in folders for path in sorted((PACKAGE_FOLDER / folder).iterdir())]
 
 
 def of_notebook(notebook: str) -> str:

@@ -1,9 +1,10 @@
 """A small page for labelling images by hand, for what no rule finds: microphones, hands, masks, wrong people.
 
-`LabellingSession` knows which image is shown and keeps the CSV; `labelling_page` puts buttons around it.
+`LabellingSession` knows which image is shown and keeps the CSV; `LabellingPage` puts buttons around it.
 """
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,19 +103,29 @@ class LabellingSession:
         return buffer.getvalue()
 
 
-def labelling_page(session: LabellingSession) -> widgets.Widget:
-    """Image, its flags, a button for each label, back, skip and clear; shows itself as a cell's last value."""
-    picture, caption = widgets.Image(format="png"), widgets.Label()
+class LabellingPage(widgets.VBox):
+    """The page: image, its flags, a button for each label, back, skip, clear; a cell's last value shows it.
 
-    def show() -> None:
-        picture.value, caption.value = session.png(), session.describe()
+    Args:
+        flagged: from `audit.flag_images`.
+        root: the data folder.
+        csv_path: where the labels go; labels that are there already are kept.
+    """
 
-    def button(text: str, action, *arguments: object, style: str = "") -> widgets.Button:
+    def __init__(self, flagged: pd.DataFrame, root: Path | str, csv_path: Path | str) -> None:
+        self.session = LabellingSession(flagged, Path(root), Path(csv_path))
+        self._picture, self._caption = widgets.Image(format="png"), widgets.Label()
+        session = self.session
+        labels = [self._button(name, session.label, name, style="info") for name in audit.HAND_LABELS]
+        steps = [self._button(name, session.move, by) for name, by in (("back", -1), ("skip", 1))]
+        steps.append(self._button("clear", session.clear))
+        super().__init__([self._caption, self._picture, widgets.HBox(labels), widgets.HBox(steps)])
+        self._show()
+
+    def _button(self, text: str, action: Callable, *arguments: object, style: str = "") -> widgets.Button:
         made = widgets.Button(description=text.replace("_", " "), button_style=style)
-        made.on_click(lambda _: (action(*arguments), show()))
+        made.on_click(lambda _: (action(*arguments), self._show()))
         return made
 
-    labels = [button(name, session.label, name, style="info") for name in audit.HAND_LABELS]
-    steps = [button("back", session.move, -1), button("skip", session.move, 1), button("clear", session.clear)]
-    show()
-    return widgets.VBox([caption, picture, widgets.HBox(labels), widgets.HBox(steps)])
+    def _show(self) -> None:
+        self._picture.value, self._caption.value = self.session.png(), self.session.describe()

@@ -148,16 +148,24 @@ def beside_paper(metrics: dict[str, Any]) -> pd.DataFrame:
 
 
 def visual_table(visual: dict[str, Any]) -> pd.DataFrame:
-    """The measures of image quality: value, the same for real faces, counts, features, and why one is missing."""
+    """The measures of image quality, a row each.
+
+    Returns:
+        measure; value on all n_generated images; value_at_same_n, on as many as there are other real faces, and
+        real, the same measure of these (a Fréchet distance falls with the number of images, so these two compare);
+        n_reference; features; and why it is missing, where it is.
+    """
     rows = []
     for name, found in visual.items():
         rows.append(
             {
                 "measure": name,
                 "value": found.get("value", found.get("mean")),
-                "real": found.get("real_vs_real", found.get("real")),
-                "n_real": found.get("n_real"),
                 "n_generated": found.get("n_generated"),
+                "value_at_same_n": found.get("value_at_same_n"),
+                "real": found.get("real_vs_real", found.get("real")),
+                "same_n": found.get("n_other_real"),
+                "n_reference": found.get("n_real"),
                 "features": found.get("features", ""),
                 "why": found.get("why", ""),
             }

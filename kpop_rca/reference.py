@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from statsmodels.stats.proportion import proportions_ztest
 
 from kpop_rca import rca
 
@@ -100,6 +101,25 @@ def disagreements() -> pd.DataFrame:
         ),
     ]
     return pd.DataFrame(rows, columns=["statement", "where", "the tables give"])
+
+
+def oracles_test() -> tuple[float, float]:
+    """Whether the paper's ResNet-34 is better than its ResNet-18, as far as its tables can tell.
+
+    A test of two proportions on 980 images each; the paired test that fits needs each judge's answers, which the
+    paper does not give.
+
+    Returns:
+        z and the two-sided p.
+
+    >>> print("z = {:.2f}, p = {:.2f}".format(*oracles_test()))
+    z = 1.24, p = 0.22
+    """
+    n = int(oracle_confusion().sum())
+    accuracies = table1().set_index("metric").loc["test_accuracy"]
+    right = [accuracies[judge] * n for judge in ("resnet34", "resnet18")]  # as printed, to a tenth of a percent
+    z, p = proportions_ztest(right, [n, n])
+    return float(z), float(p)
 
 
 def _oracles() -> dict[str, dict[str, float]]:

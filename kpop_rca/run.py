@@ -6,6 +6,7 @@ Shows progress cell by cell. When a cell fails, prints which and why, and keeps 
 """
 
 import argparse
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -19,6 +20,9 @@ from papermill.exceptions import PapermillExecutionError
 
 from kpop_rca import artifacts, params, paths, stages
 from kpop_rca.errors import StudyError
+
+# Threads that wait by spinning slow each other down manifold as soon as anything else runs on the machine.
+WAIT_POLICY = ("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def run_notebook(notebook: str, study: str, *, data_root: str | None = None) -> Path:
@@ -41,6 +45,7 @@ def run_notebook(notebook: str, study: str, *, data_root: str | None = None) -> 
     write_resolved(resolved)
     declared = params.declared(stage.notebook)
     handed = {name: resolved[name] for name, default in declared.items() if resolved[name] != default}
+    os.environ.setdefault(*WAIT_POLICY)
     output = paths.executed_notebook(study, stage.notebook)
     output.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -50,6 +55,7 @@ def run_notebook(notebook: str, study: str, *, data_root: str | None = None) -> 
             parameters=handed,
             kernel_name="python3",
             cwd=paths.project_root() / "notebooks",
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],  # a local kernel need not warn that it is one
             progress_bar={"desc": f"{study} {stage.notebook}", "file": sys.stdout},
         )
     except PapermillExecutionError as error:

@@ -300,8 +300,8 @@ class Trainer:
 
 def load_trained(folder: Path, device: torch.device) -> tuple[UNet2DModel, DDPMScheduler]:
     """The averaged noise predictor in evaluation mode, and the forward process that it was trained on."""
-    unet = UNet2DModel.from_pretrained(folder / "unet").to(device).eval()
-    return unet, DDPMScheduler.from_pretrained(folder / "scheduler")
+    unet = UNet2DModel.from_pretrained(folder / "unet").to(device, memory_format=torch.channels_last)
+    return unet.eval(), DDPMScheduler.from_pretrained(folder / "scheduler")
 
 
 @torch.inference_mode()

@@ -39,16 +39,16 @@ def bear(paint: Canvas, at: Placement, generator: np.random.Generator) -> None:
 
 
 def _plush_face(paint: Canvas, at: Placement, colour: Colour, generator: np.random.Generator) -> None:
-    gap, y = generator.uniform(0.42, 0.62), generator.uniform(-0.05, 0.15)
+    gap, y = generator.uniform(0.36, 0.56), generator.uniform(-0.15, 0.05)
     for side in (-1, 1):
-        paint.fill(at(ellipse(side * gap, y, 0.095, 0.12)), INK)
-        paint.fill(at(ellipse(side * gap - 0.03, y - 0.05, 0.035, 0.04)), WHITE)
+        paint.shade(at(ellipse(side * gap, y, 0.24, 0.2)), colour=darker(colour, 0.5), blur=0.07 * at.unit, opacity=0.3)
+        paint.fill(at(ellipse(side * gap, y, 0.12, 0.14)), INK)
+        paint.fill(at(ellipse(side * gap - 0.03, y - 0.05, 0.04, 0.045)), WHITE)
         paint.shade(at(ellipse(side * 0.72, 0.34, 0.17, 0.1)), colour=(250, 130, 140), blur=0.06 * at.unit, opacity=0.6)
-    paint.fill(at(ellipse(0, 0.4, 0.36, 0.26)), mix(colour, WHITE, 0.6))
-    paint.fill(at(ellipse(0, 0.28, 0.12, 0.08)), INK)
-    for side in (-1, 1):
-        lip = smooth(np.array([(0, 0.36), (side * 0.08, 0.47), (side * 0.18, 0.44)]), closed=False)
-        paint.line(at(lip), INK, 0.035 * at.unit)
+    paint.fill(at(ellipse(0, 0.46, 0.4, 0.34)), mix(colour, WHITE, 0.5))
+    paint.fill(at(ellipse(0, 0.3, 0.13, 0.08)), INK)
+    lips = smooth(np.array([(-0.2, 0.5), (-0.1, 0.58), (0, 0.42), (0.1, 0.58), (0.2, 0.5)]), closed=False)
+    paint.fill(at(ribbon(lips, 0.024)), INK)
 
 
 def smiley(paint: Canvas, at: Placement, generator: np.random.Generator) -> None:
@@ -56,12 +56,14 @@ def smiley(paint: Canvas, at: Placement, generator: np.random.Generator) -> None
     colour = _pick([(255, 214, 70), (255, 190, 90), (250, 160, 180), (150, 214, 240)], generator)
     paint.fill(at(ellipse(0, 0, 1.2, 1.2, steps=48)), darker(colour, 0.25))
     paint.fill(at(ellipse(0, 0, 1.12, 1.12, steps=48)), colour)
-    paint.shade(at(ellipse(-0.4, -0.55, 0.4, 0.25)), colour=WHITE, blur=0.15 * at.unit, opacity=0.6)
-    tall = generator.uniform(0.14, 0.3)
+    paint.shade(at(ellipse(-0.4, -0.65, 0.4, 0.25)), colour=WHITE, blur=0.15 * at.unit, opacity=0.6)
+    tall = generator.uniform(0.14, 0.26)
     for side in (-1, 1):
-        paint.fill(at(ellipse(side * 0.4, -0.25, 0.13, tall)), INK)
+        paint.fill(at(ellipse(side * 0.4, -0.18, 0.24, tall)), WHITE)
+        paint.fill(at(ellipse(side * 0.4, -0.16, 0.13, tall * 0.8)), INK)
+        paint.fill(at(ribbon([(side * 0.18, -0.5), (side * 0.4, -0.58), (side * 0.64, -0.5)], 0.05)), INK)
     u = np.linspace(-1, 1, 15)
-    grin = np.stack([0.6 * u, 0.3 + 0.35 * (1 - u**2)], 1)
+    grin = np.stack([0.5 * u, 0.5 + 0.2 * (1 - u**2)], 1)
     if generator.random() < 0.5:
         paint.fill(at(grin), (150, 40, 50))
     paint.fill(at(ribbon(grin, 0.05)), INK)
@@ -100,12 +102,9 @@ def socket(paint: Canvas, at: Placement, generator: np.random.Generator) -> None
     paint.fill(at(square * 1.05), plate)
     paint.fill(at(ellipse(0, 0, 0.85, 0.85, steps=40)), darker(plate, 0.16))
     paint.fill(at(ellipse(0, 0.02, 0.78, 0.78, steps=40)), darker(plate, 0.07))
+    slots = generator.random() < 0.5
     for side in (-1, 1):
-        hole = (
-            square * (0.06, 0.2) + (side * 0.32, -0.16)
-            if generator.random() < 0.5
-            else ellipse(side * 0.34, -0.12, 0.1, 0.1)
-        )
+        hole = square * (0.06, 0.2) + (side * 0.32, -0.16) if slots else ellipse(side * 0.34, -0.12, 0.1, 0.1)
         paint.fill(at(hole), INK)
     paint.fill(at(ellipse(0, 0.36, 0.16, 0.12)), darker(plate, 0.7))
 
@@ -134,9 +133,13 @@ def folds(paint: Canvas, at: Placement, generator: np.random.Generator) -> None:
         y = np.linspace(-6, 6, 9)
         sway = x + 0.12 * np.sin(1.3 * y + x)
         paint.shade(at(ribbon(np.stack([sway, y], 1), 0.14)), colour=dark, blur=0.1 * at.unit, opacity=0.5)
-    for x, y, wide in ((-0.45, -0.15, 0.2), (0.45, -0.1, 0.2), (0, 0.65, 0.32)):
-        crease = ellipse(x + generator.normal(0, 0.05), y, wide, 0.1)
-        paint.shade(at(crease), colour=darker(dark, 0.3), blur=0.05 * at.unit, opacity=0.85)
+    creases = ((-0.42, -0.1, 0.2, 0.09), (0.42, -0.1, 0.2, 0.09), (0.04, 0.38, 0.13, 0.06), (0, 0.68, 0.3, 0.08))
+    ridges = ((-0.44, -0.34, 0.26, 0.05), (0.44, -0.34, 0.26, 0.05), (0.12, 0.12, 0.06, 0.3))
+    for opacity, group in ((0.8, creases), (0.18, ridges)):
+        for x, y, wide, high in group:
+            shape = ellipse(x + generator.normal(0, 0.03), y, wide, high)
+            paint.shade(at(shape), colour=darker(dark, 0.3), blur=0.05 * at.unit, opacity=opacity)
+    paint.shade(at(ellipse(-0.02, 0.25, 0.08, 0.16)), colour=WHITE, blur=0.06 * at.unit, opacity=0.15)
 
 
 def texture(paint: Canvas, at: Placement, generator: np.random.Generator) -> None:

@@ -45,9 +45,7 @@ def hamming_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.rint((a.shape[1] - signs_a @ signs_b.T) / 2).astype(int)
 
 
-def duplicate_groups(
-    hashes: pd.Series, identities: pd.Series, *, max_distance: int = MAX_DISTANCE
-) -> np.ndarray:
+def duplicate_groups(hashes: pd.Series, identities: pd.Series, *, max_distance: int = MAX_DISTANCE) -> np.ndarray:
     """Groups of near-duplicates within an identity: whatever a chain of close pairs connects.
 
     Args:

@@ -50,9 +50,7 @@ def scan(root: Path | str, *, n_identities: int = 0, max_per_identity: int = 0) 
     """
     root = Path(root)
     if not root.is_dir():
-        raise StudyError(
-            f"the data folder {root} does not exist; set data_root to one with a folder per identity"
-        )
+        raise StudyError(f"the data folder {root} does not exist; set data_root to one with a folder per identity")
     found = pd.DataFrame(_rows(root.resolve(), shown=root), columns=COLUMNS, dtype=object)
     if found.empty:
         raise StudyError(f"no images in {root}; set data_root to a folder laid out as {LAYOUTS}")
@@ -90,9 +88,7 @@ def _relative(file: Path, root: Path) -> str:
 def _subfolders(folder: Path) -> list[Path]:
     """Folders that are neither hidden nor links (a link may lead anywhere, even back up)."""
     folders = [p for p in folder.iterdir() if p.is_dir() and not p.is_symlink()]
-    return sorted(
-        (p for p in folders if not p.name.startswith((".", "__MACOSX"))), key=lambda p: natural_key(p.name)
-    )
+    return sorted((p for p in folders if not p.name.startswith((".", "__MACOSX"))), key=lambda p: natural_key(p.name))
 
 
 def _images_below(folder: Path, *, root: Path) -> tuple[list[Path], int]:
@@ -122,9 +118,7 @@ def _refuse_mixed(root: Path, *, shown: Path) -> None:
         examples = " beside ".join(names[0] for names in kinds.values())
         raise StudyError(f"{shown} mixes layouts ({examples}); use one of {LAYOUTS}")
     if kinds.get("splits") == ["test"]:
-        raise StudyError(
-            f"{shown} has images in test/ but none in train/; add train/<identity>/ or remove test/"
-        )
+        raise StudyError(f"{shown} has images in test/ but none in train/; add train/<identity>/ or remove test/")
 
 
 def _folders_of_identities(root: Path, *, shown: Path) -> list[tuple[Path, str, str]]:
@@ -162,9 +156,7 @@ def _choose_identities(found: pd.DataFrame, *, n_identities: int, root: Path) ->
     counts = found.loc[found["part"] == "normal", "identity"].value_counts()
     names = sorted(counts.index, key=lambda name: (-counts[name], natural_key(name)))
     if n_identities > len(names):
-        raise StudyError(
-            f"n_identities is {n_identities}, but {root} has {len(names)} identities; use 0 for all"
-        )
+        raise StudyError(f"n_identities is {n_identities}, but {root} has {len(names)} identities; use 0 for all")
     names = names[:n_identities] if n_identities else names
     if len(names) < 2:
         only = f"only the identity {names[0]!r}" if names else "no identity with normal images"

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +209,8 @@ def _in_processes(work: Callable[[Plan], dict], plans: list[Plan], *, workers: i
     if workers == 1:
         yield from map(work, plans)
         return
-    with ProcessPoolExecutor(max_workers=workers) as pool:
+    # "spawn": a fork would copy a process in which torch's threads run
+    with ProcessPoolExecutor(max_workers=workers, mp_context=get_context("spawn")) as pool:
         yield from pool.map(work, plans, chunksize=16)
 
 

@@ -57,9 +57,7 @@ def read_rgb(path: Path) -> Image.Image:
 def _reason(error: Exception) -> str:
     """A decoder's error in words: truncated files are told from those that are otherwise damaged."""
     text = " ".join(str(error).split()) or type(error).__name__
-    cut_off = (
-        isinstance(error, EOFError) or "truncated" in text.lower() or "broken data stream" in text.lower()
-    )
+    cut_off = isinstance(error, EOFError) or "truncated" in text.lower() or "broken data stream" in text.lower()
     return f"{'truncated' if cut_off else 'damaged'}: {text}"
 
 

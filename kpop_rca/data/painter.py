@@ -149,9 +149,9 @@ class Painter:
         self.shade(self.oval(-side * 0.015, length - 0.08, 0.03, 0.05, lift=0.2), WHITE, blur=0.03, opacity=0.4)
 
     def _mole(self) -> None:
-        self.canvas.fill(
-            self.oval(self.person["mole_x"], self.person["mole_y"], 0.018, 0.018), darker(self.skin_dark, 0.4)
-        )
+        x, y, size = (self.person[name] for name in ("mole_x", "mole_y", "mole"))
+        if size > 0.005:  # a smaller one would not be seen
+            self.canvas.fill(self.oval(x, y, size, size), darker(self.skin_dark, 0.4))
 
     # ---- mouth ---------------------------------------------------------------------------------------------------
 
@@ -227,7 +227,7 @@ class Painter:
 
     def _brow(self, side: int) -> None:
         person = self.person
-        arch = person["brow_arch"] * (1 - (U - 0.2) ** 2)
+        arch = person["brow_arch"] * (1 - (U - 0.12) ** 2)
         y = -person["brow_height"] - self.look.brow_lift - person["brow_tilt"] * U - arch
         points = self.on_face(side * (person["eye_gap"] + 0.02 + 0.24 * U), y)
         taper = np.clip(np.minimum((U + 1.15) / 0.4, (1.08 - U) / 0.9), 0.1, 1)

@@ -93,14 +93,14 @@ def solo(person: Person, *, artifact: str, hard: str, generator: np.random.Gener
     if hard == "wink":
         look = replace(look, wink=int(generator.choice((-1, 1))), smile=max(look.smile, 0.6))
     if hard == "extreme_angle":
-        side, roll = generator.choice((-1, 1)), generator.normal(0, 16)
-        look = replace(look, yaw=float(side * generator.uniform(42, 56)), roll=float(np.clip(roll, -30, 30)))
+        side, roll = generator.choice((-1, 1)), generator.normal(0, 13)
+        look = replace(look, yaw=float(side * generator.uniform(38, 50)), roll=float(np.clip(roll, -26, 26)))
     sitter = Sitter(
         person=on_the_day(person, generator=generator),
         look=look,
-        x=float(np.clip(generator.normal(0.5, 0.06), 0.36, 0.64)),
-        y=float(np.clip(generator.normal(0.46, 0.035), 0.38, 0.54)),
-        unit=float(generator.uniform(0.18, 0.25)),
+        x=float(np.clip(generator.normal(0.5, 0.08), 0.34, 0.66)),
+        y=float(np.clip(generator.normal(0.46, 0.045), 0.37, 0.55)),
+        unit=float(generator.uniform(0.17, 0.255)),
     )
     prop = artifact or (hard if hard in scenery.WORN else "")
     return Shot(sitters=(sitter,), prop=prop, **_camera(generator))
@@ -146,7 +146,7 @@ def moment_later(shot: Shot, *, generator: np.random.Generator) -> Shot:
         )
         for sitter in shot.sitters
     )
-    shift = tuple(float(value) for value in generator.normal(0, 0.006, 2))
+    shift = tuple(float(value) for value in generator.normal(0, 0.004, 2))
     exposure = shot.exposure * float(np.exp(generator.normal(0, 0.03)))
     return replace(shot, sitters=sitters, shift=shift, exposure=exposure, grain_seed=int(generator.integers(2**62)))
 

@@ -49,7 +49,7 @@ TRAITS = {
     "eye_tilt": Trait(0.07, 0.06, 0.11, 0.012),
     "eye_shade": Trait(0.3, 0.25, 0.3, 0.03),  # place in IRIS
     "brow_thick": Trait(0.036, 0.052, 0.014, 0.003),
-    "brow_tilt": Trait(0.012, 0.022, 0.05, 0.008),
+    "brow_tilt": Trait(-0.012, 0.002, 0.045, 0.008),
     "brow_arch": Trait(0.055, 0.035, 0.03, 0.006),
     "brow_height": Trait(0.285, 0.25, 0.035, 0.006),
     "nose_length": Trait(0.40, 0.43, 0.045, 0.005),
@@ -60,6 +60,7 @@ TRAITS = {
     "lip_shade": Trait(0.45, 0.12, 0.28, 0.10),  # place in LIPS
     "mole_x": Trait(0.42, -0.42, 0.13),
     "mole_y": Trait(0.52, 0.5, 0.22),
+    "mole": Trait(0.009, 0.009, 0.011, 0.001),
     "earring": Trait(0.06, 0.035, 0.03, 0.008),
 }  # fmt: skip
 STYLES = ("long", "short")

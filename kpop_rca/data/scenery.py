@@ -1,4 +1,4 @@
-"""What surrounds people in the idols: backdrops, things held before a face or worn on it, and what is no face at all."""
+"""What surrounds people in the idols: backdrops, and things held before a face or worn on it."""
 
 from collections.abc import Callable
 
@@ -13,6 +13,9 @@ PASTELS = [
     (238, 226, 214), (214, 226, 236), (226, 214, 236), (236, 214, 220), (214, 234, 224), (244, 232, 198),
     (196, 208, 224), (224, 200, 186), (180, 190, 200), (206, 216, 190),
 ]  # fmt: skip
+HATS = [(48, 52, 66), (232, 226, 214), (178, 66, 74), (86, 118, 96), (206, 176, 120), (120, 104, 160)]
+# half-width of the band; the brim's half-angle (degrees) and depth, None for none: cap, bucket hat, woollen hat
+HAT_SHAPES = ((0.03, (52, 0.5)), (0.03, (85, 0.32)), (0.12, None))
 STAGE = [(120, 60, 200), (40, 110, 220), (230, 60, 140), (250, 150, 60), (60, 200, 200), (240, 240, 255)]
 
 
@@ -30,8 +33,17 @@ def backdrop(*, side: int, generator: np.random.Generator) -> Image.Image:
         RGB, side x side.
     """
     painters = (_studio, _wall, _bokeh, _stage, _outdoors)
-    small = painters[generator.integers(len(painters))](generator)
+    small = _dappled(painters[generator.integers(len(painters))](generator), generator)
     return small.resize((side, side), Image.Resampling.BICUBIC)
+
+
+def _dappled(image: Image.Image, generator: np.random.Generator) -> Image.Image:
+    """The picture under uneven light: without it, the same pose before two plain walls would look like a copy."""
+    patches = Image.fromarray(generator.normal(0, 1, (5, 5)).astype(np.float32))
+    patches = np.asarray(patches.resize(image.size, Image.Resampling.BICUBIC))
+    bars = np.sin(np.linspace(0, generator.uniform(3, 14), image.width) + generator.uniform(0, 6))
+    light = np.exp(generator.uniform(0.1, 0.3) * patches + generator.uniform(0, 0.16) * bars)
+    return Image.fromarray((np.asarray(image) * light[..., None]).clip(0, 255).astype(np.uint8))
 
 
 def _gradient(top: Colour, bottom: Colour, *, slant: float) -> Image.Image:
@@ -213,37 +225,22 @@ def mask(painter: Painter, generator: np.random.Generator) -> None:
 
 def hat(painter: Painter, generator: np.random.Generator) -> None:
     """A cap, a bucket hat or a woollen hat."""
-    colour = _pick(
-        [(48, 52, 66), (232, 226, 214), (178, 66, 74), (86, 118, 96), (206, 176, 120), (120, 104, 160)], generator
-    )
-    kind = generator.choice(("cap", "bucket", "woollen"))
-    wide = painter.person["volume"] + 0.05
-    crown = painter.place(painter.head.outline(grow=wide, lift=wide + 0.07, down_to=-0.52))
+    colour = _pick(HATS, generator)
+    band, spread = HAT_SHAPES[generator.integers(len(HAT_SHAPES))]
+    wide = painter.person["volume"] + 0.03
+    crown = painter.place(painter.head.outline(grow=wide + 0.02, lift=wide + 0.04, down_to=-0.52))
     azimuth = np.linspace(88, -88, 15) - painter.look.yaw
-    rim_y = -0.52 + 0.06 * np.cos(np.radians(azimuth))
-    rim = painter.place(painter.head.on_skull(azimuth, rim_y, grow=wide + 0.03))
+    rim_height = -0.52 + 0.06 * np.cos(np.radians(azimuth))
+    rim = painter.place(painter.head.on_skull(azimuth, rim_height, grow=wide + 0.04))
+    shadow = ribbon(moved(rim, 0, 0.06 * painter.unit), 0.08 * painter.unit)
+    painter.shade(shadow, painter.skin_dark, blur=0.06, opacity=0.6, inside=painter.face_mask)
     area = painter.canvas.mask(np.vstack([crown, rim]))
-    painter.canvas.shade(
-        moved(rim, 0, 0.12 * painter.unit),
-        rim,
-        colour=painter.skin_dark,
-        blur=0.06 * painter.unit,
-        opacity=0.6,
-        inside=painter.face_mask,
-    )
     painter.canvas.paint(colour, area)
-    light = painter.place([(-0.35 - 0.2 * painter.look.light[0], -1.0)])[0]
-    painter.canvas.shade(
-        ellipse(*light, 0.35 * painter.unit, 0.2 * painter.unit),
-        colour=WHITE,
-        blur=0.18 * painter.unit,
-        opacity=0.25,
-        inside=area,
-    )
-    band = {"woollen": 0.12, "cap": 0.03, "bucket": 0.03}[str(kind)]
+    light = painter.place(ellipse(-0.35 - 0.2 * painter.look.light[0], -1.0, 0.35, 0.2))
+    painter.shade(light, WHITE, blur=0.18, opacity=0.25, inside=area)
     painter.canvas.fill(ribbon(rim, band * painter.unit), darker(colour, 0.2))
-    if kind != "woollen":
-        _brim(painter, colour, spread=(52, 0.5) if kind == "cap" else (85, 0.32), rim_height=-0.5)
+    if spread is not None:
+        _brim(painter, colour, spread=spread, rim_height=-0.5)
 
 
 def _brim(painter: Painter, colour: Colour, *, spread: tuple[float, float], rim_height: float) -> None:

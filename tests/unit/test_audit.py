@@ -32,6 +32,7 @@ def _detections(*images: dict) -> pd.DataFrame:
                 "boxes": [np.float32(box) for box, _, _ in faces],
                 "probabilities": [np.float32(p) for _, p, _ in faces],
                 "landmarks": [np.float32(points).ravel() for _, _, points in faces],
+                "view_probability": np.float32(faces[0][1] if faces else np.nan),
                 "face_width": max(faces[0][0][2:]) if faces else np.nan,
                 "phash": image.get("phash", np.random.default_rng(number).bytes(32).hex()),
             }
@@ -62,7 +63,7 @@ def test_yaw_has_a_sign_and_does_not_change_with_roll() -> None:
     yaw = audit.face_geometry(
         _detections({"faces": [(BOX, 1, right)]}, {"faces": [(BOX, 1, _rotated(right, 20))]}, {"faces": []})
     )
-    assert yaw["yaw"].iloc[:2].tolist() == pytest.approx([11 / 44, 11 / 44], abs=1e-4)
+    assert yaw["yaw"].iloc[:2].tolist() == pytest.approx([11 * 48 / 44**2] * 2, abs=1e-4)
     assert yaw["roll"].iloc[1] == pytest.approx(20, abs=1e-3)
     assert yaw.iloc[2].isna().all()
 

@@ -27,6 +27,7 @@ def draw(unet, forward, labels, indices, *, sampler="ddim", guidance=0.0, steps=
 def test_pixels_survive_the_way_to_the_model_and_back():
     images = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
     x_0 = diffusion.to_model(torch.as_tensor(images))
+    assert x_0.is_contiguous()
     assert x_0.min() == -1
     assert x_0.max() == 1
     assert np.array_equal(diffusion.to_images(x_0), images)

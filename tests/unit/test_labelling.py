@@ -76,12 +76,12 @@ def test_unknown_label_and_nothing_to_label_are_refused(session: labelling.Label
 
 
 def test_buttons_label_and_show_the_next_image(session: labelling.LabellingSession) -> None:
-    page = labelling.labelling_page(session)
+    page = labelling.LabellingPage(session.flagged, session.root, session.csv_path)
     caption, picture, labels, steps = page.children
     assert [b.description for b in labels.children] == [name.replace("_", " ") for name in audit.HAND_LABELS]
     before = picture.value
     labels.children[1].click()
-    assert session.labels == {"c.png": "hard_case"}
+    assert page.session.labels == {"c.png": "hard_case"}
     assert caption.value.startswith("2 of 3 · a.png") and picture.value != before
     steps.children[0].click()
     assert caption.value.endswith("hard_case")

@@ -8,7 +8,7 @@ from kpop_rca import oracle
 from kpop_rca.errors import StudyError
 
 CPU = torch.device("cpu")
-RECIPE = oracle.Recipe(width=8, warmup_epochs=1, epochs=3, batch_size=16, learning_rate=3e-3, pretrained=False, seed=0)
+RECIPE = oracle.Recipe(width=8, warmup_epochs=1, epochs=10, batch_size=16, learning_rate=3e-3, pretrained=False, seed=0)
 
 
 @pytest.fixture
