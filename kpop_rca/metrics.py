@@ -120,6 +120,8 @@ def answer(metrics: dict[str, Any]) -> str:
         f"(95 % interval {low:.2f} to {high:.2f}), {above} the {found['chance']:.2f} of a model that ignores the name."
     )
     classes = [row for row in found["per_class"] if row["rca"] is not None]
+    if not classes:
+        return recognised
     best, worst = max(classes, key=lambda row: row["rca"]), min(classes, key=lambda row: row["rca"])
     spread = f"It does best on {best['class']} ({best['rca']:.2f}) and worst on {worst['class']} ({worst['rca']:.2f})"
     if fid["value"] is None:

@@ -63,7 +63,7 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.PackageLoader("kpop_rca", "templates"), autoescape=True, undefined=jinja2.StrictUndefined
     )
     environment.filters["number"] = format_number
-    environment.filters["interval"] = lambda pair: f"{format_number(pair[0])} to {format_number(pair[1])}"
+    environment.filters["interval"] = format_interval
     return environment
 
 
@@ -72,6 +72,11 @@ def format_number(value: float | None, digits: int = 2) -> str:
     if value is None or pd.isna(value):
         return "–"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
+
+
+def format_interval(pair: list[float] | None) -> str:
+    """Both ends of an interval, a dash where there is none: a class of which the judge knows no real face."""
+    return "–" if pair is None else f"{format_number(pair[0])} to {format_number(pair[1])}"
 
 
 def embedded(path: Path) -> str:

@@ -24,7 +24,9 @@ def folder(output):
     for name in ("05_real_beside_generated", "06_class_rca", "06_fig7_confusions"):
         plt.figure(figsize=(1, 1)).savefig(folder / "figures" / f"{name}.png")
     (folder / "params.yaml").write_text("seed: 0\n")
-    parts = rca.summary([[45, 5], [5, 45]], [[70, 30], [40, 60]], [HOSTILE, "Bo"])
+    parts = rca.summary(
+        [[45, 5, 0], [5, 45, 0], [0, 1, 0]], [[70, 30, 0], [40, 60, 0], [0, 1, 0]], [HOSTILE, "Bo", "Cy"]
+    )
     parts["generated"] |= {"sampler": "ddim", "steps": 20, "guidance": 1.5}
     missing = {"value": None, "why": "its weights can't be had"}
     rng = np.random.default_rng(0)
@@ -34,7 +36,7 @@ def folder(output):
         "study": "mine",
         "seed": 0,
         "image_size": 32,
-        "classes": [HOSTILE, "Bo"],
+        "classes": [HOSTILE, "Bo", "Cy"],
         "data": {"source": "folder", "n_images": 200, "n_identities": 2, "n_faces": 190, "excluded": {"no_face": 10}},
         "judge": "resnet10",
         "visual": {"fid": missing, "is": missing, "judge_frechet": distance},
