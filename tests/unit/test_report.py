@@ -53,7 +53,7 @@ def folder(output):
 def test_the_first_page_opens_with_the_answer(folder):
     page = report.build("mine").read_text()
     assert page.index("So it is.") < page.index("Global RCA") < page.index("data:image/png;base64")
-    assert re.search(r"Global RCA<b>0\.72</b>", page)
+    assert re.search(r"Global RCA<b>0\.73</b>", page)
     assert "its weights can&#39;t be had" in page
     assert "10 no face" in page
 
