@@ -120,6 +120,7 @@ def test_a_failing_cell_is_named_and_the_partial_notebook_kept(smoke, project, t
     run = subprocess.run(
         [sys.executable, "-m", "kpop_rca.run", "02", "--study", "smoke"],
         env=os.environ | {paths.OUTPUT_VARIABLE: str(output), "PYTHONPATH": str(project)},
+        cwd=project,
         capture_output=True,
         text=True,
     )
