@@ -57,8 +57,11 @@ wildcard_constraints:
     study="[^/]+",
 
 
+# The manifests are asked for by name as well: a fresh checkout holds the committed report of `quick` but none of
+# the artifacts behind it, and a report that is already there would be all that is wanted.
 rule all:
     input:
+        [f"artifacts/{study}/{stage.folder}/manifest.json" for study in STUDIES for stage in stages.STAGES],
         [f"reports/{study}/index.html" for study in STUDIES],
 
 
