@@ -1,4 +1,4 @@
-"""The study as a graph: six notebooks and a report, each rerun only when something that it depends on changed.
+"""The study as a graph: the notebooks and a report, each rerun only when something that it depends on changed.
 
     snakemake --cores all --config studies=quick,lfw10-quick seeds=0,1
 

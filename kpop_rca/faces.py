@@ -1,5 +1,6 @@
 """From photographs to arrays: which images are kept, square crops of their faces, and the split."""
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,7 +14,7 @@ from kpop_rca import artifacts
 from kpop_rca.data import images
 from kpop_rca.errors import StudyError
 
-SPLITS = ("train", "validation", "test", "hard")
+SPLITS = ("train", "judge", "validation", "test", "hard")  # "train" is what the generator learns from
 # Leaving these out of the *test* images would remove those that a classifier finds hard, and raise its accuracy.
 NOT_APPLIED_TO_TEST = ("identity_mismatch",)
 
@@ -75,16 +76,20 @@ def exclusion_table(detections: pd.DataFrame, reasons: pd.Series) -> pd.DataFram
     return by_reason.assign(**{"left out": total - by_reason["kept"], "photographs": total})
 
 
-def assign_splits(kept: pd.DataFrame, *, validation_fraction: float, test_fraction: float, seed: int) -> pd.Series:
-    """The split of each kept image: "train", "validation", "test", "hard", or "" where it must be left out.
+def assign_splits(
+    kept: pd.DataFrame, *, judge_fraction: float, validation_fraction: float, test_fraction: float, seed: int
+) -> pd.Series:
+    """The split of each kept image: one of SPLITS, or "" where it must be left out.
 
     Stratified: the fractions hold in every identity. Near-duplicates stay together, so a judge is never tested on
-    a picture whose twin it was trained on. Where the folder brings its own test split, that one is used, and a
-    training image whose near-duplicate is a test image is left out. Images of the `hard` part are a test set of
-    their own; group photographs are for the audit only.
+    a picture whose twin it was trained on, nor trained on the twin of one that the generator learns from. Where the
+    folder brings its own test split, that one is used, and a training image whose near-duplicate is a test image is
+    left out. Images of the `hard` part are a test set of their own; group photographs are for the audit only.
 
     Args:
         kept: rows of the audit's table (identity, split, part, duplicate_group).
+        judge_fraction: share of each identity's training images, test and validation taken off, that the judges
+            learn from and the generator never sees, in [0, 1). With 0, judges learn from the generator's images.
         validation_fraction: share of each identity's training images that select the judge, in (0, 1).
         test_fraction: share of each identity's images for the test where the folder has none, in (0, 1).
         seed: of the random split.
@@ -100,9 +105,12 @@ def assign_splits(kept: pd.DataFrame, *, validation_fraction: float, test_fracti
     if not test.any():
         test = _draw(normal, groups, fraction=test_fraction, seed=seed)
     rest = normal[~test & ~groups.isin(set(groups[test]))]
-    validation = _draw(rest, groups[rest.index], fraction=validation_fraction, seed=seed + 1)
+    validation = _draw(rest, groups, fraction=validation_fraction, seed=seed + 1)
+    to_learn = rest[~validation]
+    judge = _draw(to_learn, groups, fraction=judge_fraction, seed=seed + 2, rounded=math.floor)
     split[test.index[test]] = "test"
-    split[rest.index] = np.where(validation, "validation", "train")
+    split[rest.index[validation]] = "validation"
+    split[to_learn.index] = np.where(judge, "judge", "train")
     return split
 
 
@@ -113,14 +121,18 @@ def _duplicate_groups(table: pd.DataFrame) -> pd.Series:
     return pd.Series(np.where(group == -1, alone, group), index=table.index)
 
 
-def _draw(table: pd.DataFrame, groups: pd.Series, *, fraction: float, seed: int) -> pd.Series:
+def _draw(
+    table: pd.DataFrame, groups: pd.Series, *, fraction: float, seed: int, rounded: Callable[[float], int] = math.ceil
+) -> pd.Series:
     """A random share of every identity's near-duplicate groups, as a mask on the table's index."""
     drawn = pd.Series(False, index=table.index)
     for _, rows in table.groupby("identity", sort=True):
-        if groups[rows.index].nunique() < 2:
-            continue  # one picture can't be on both sides; `check_classes` tells when a side stays empty
-        splitter = GroupShuffleSplit(n_splits=1, test_size=fraction, random_state=seed)
-        _, chosen = next(splitter.split(rows, groups=groups[rows.index]))
+        own = groups[rows.index]
+        count = min(rounded(fraction * own.nunique()), own.nunique() - 1)
+        if count < 1:
+            continue  # none wanted; or one picture, which can't be on both sides: `check_classes` tells
+        splitter = GroupShuffleSplit(n_splits=1, test_size=count, random_state=seed)
+        _, chosen = next(splitter.split(rows, groups=own))
         drawn[rows.index[chosen]] = True
     return drawn
 
@@ -170,18 +182,19 @@ def data_summary(detections: pd.DataFrame, reasons: pd.Series, index: pd.DataFra
     }
 
 
-def check_classes(index: pd.DataFrame, identities: Sequence[str]) -> None:
+def check_classes(index: pd.DataFrame, identities: Sequence[str], *, judge_fraction: float) -> None:
     """Refuse a data set in which an identity has no image left in one of the splits.
 
     Args:
         index: kept images (identity, split).
         identities: all that the audit saw.
+        judge_fraction: as in `assign_splits`; with 0 the judge split is empty by intention.
 
     Raises:
         StudyError: names the identity and the split.
     """
     counts = pd.crosstab(index["identity"], index["split"]).reindex(index=list(identities), fill_value=0)
-    for split in SPLITS[:3]:
+    for split in ("train", *(["judge"] if judge_fraction else []), "validation", "test"):
         missing = counts.index[counts.get(split, pd.Series(0, index=counts.index)) == 0]
         if len(missing):
             raise StudyError(

@@ -13,8 +13,8 @@ from matplotlib.patches import Rectangle
 
 from kpop_rca.data import images as image_files
 
-REAL, GENERATED, PAPER, CHANCE = "#3b6ea5", "#d1495b", "#8d99ae", "#6c757d"
-SPLIT_COLOURS = {"train": "#3b6ea5", "validation": "#8fb8de", "test": "#edae49", "hard": "#d1495b"}
+REAL, GENERATED, PAPER, CHANCE, INK = "#3b6ea5", "#d1495b", "#8d99ae", "#6c757d", "#22252b"
+SPLIT_COLOURS = {"train": "#3b6ea5", "judge": "#59a14f", "validation": "#8fb8de", "test": "#edae49", "hard": "#d1495b"}
 WIDTH = 10.0  # inches, the width of a notebook
 
 
@@ -204,7 +204,7 @@ def process_strip(states: np.ndarray, labels: Sequence[str], names: Sequence[str
 def judge_histories(histories: dict[str, pd.DataFrame]) -> Figure:
     """Training loss and validation accuracy of every judge by epoch."""
     figure, (left, right) = plt.subplots(ncols=2, figsize=(WIDTH, 3.2), layout="constrained")
-    for colour, (name, history) in zip(sns.color_palette("deep"), histories.items(), strict=False):
+    for colour, (name, history) in zip(sns.color_palette("husl", len(histories)), histories.items(), strict=True):
         left.plot(history["epoch"], history["train_loss"], color=colour, label=f"{name}, training")
         left.plot(history["epoch"], history["validation_loss"], color=colour, ls="--", label=f"{name}, validation")
         right.plot(history["epoch"], history["validation_accuracy"], color=colour, label=name)
@@ -246,25 +246,82 @@ def confusion_matrices(matrices: dict[str, tuple[np.ndarray, Sequence[str]]], *,
     return figure
 
 
-def class_rca(table: pd.DataFrame, *, chance: float, overall: float) -> Figure:
-    """Class RCA with its interval, beside the chance level and the global value.
+def _class_ticks(ax: Axes, names: Sequence[str]) -> None:
+    longest = max(len(str(name)) for name in names)
+    ax.set_xticks(np.arange(len(names)), labels=names, rotation=0 if longest < 8 else 30)
+    ax.grid(axis="x", visible=False)
+
+
+def _marked(
+    ax: Axes, place: np.ndarray, table: pd.DataFrame, *, value: str, colour: str, marker: str, label: str
+) -> None:
+    """Values with their intervals `low` and `high`; what has no value leaves a gap."""
+    error = np.abs(table[["low", "high"]].to_numpy(dtype=float).T - table[value].to_numpy(dtype=float))
+    ax.errorbar(place, table[value], yerr=error, fmt=marker, color=colour, capsize=3, label=label)
+
+
+def identity(ratios: pd.DataFrame, fidelities: pd.DataFrame, *, chance: float, overall: float) -> Figure:
+    """Class RCA and identity fidelity with their intervals, beside the chance level.
 
     Args:
-        table: class, rca, low, high.
+        ratios: class, rca, low, high.
+        fidelities: class, fidelity, low, high, in the same order; empty where the judge can't be inverted.
         chance: RCA of a generator that ignores the class.
         overall: global RCA.
     """
-    figure, ax = plt.subplots(figsize=(WIDTH, 3.6))
-    place = np.arange(len(table))
-    error = np.abs(table[["low", "high"]].to_numpy().T - table["rca"].to_numpy())
-    ax.errorbar(place, table["rca"], yerr=error, fmt="o", color=GENERATED, capsize=3, label="class RCA, 95 % interval")
+    figure, ax = plt.subplots(figsize=(WIDTH, 4))
+    place = np.arange(len(ratios))
+    _marked(ax, place - 0.12, ratios, value="rca", colour=GENERATED, marker="o", label="class RCA")
+    if len(fidelities):
+        label = "identity fidelity:\nthe judge's errors\ntaken out"
+        _marked(ax, place + 0.12, fidelities, value="fidelity", colour=INK, marker="D", label=label)
+    ax.axhline(1, color=REAL, ls=":", label="as real faces")
     ax.axhline(overall, color=GENERATED, lw=1, label="global RCA")
-    ax.axhline(chance, color=CHANCE, ls="--", label="chance: the class ignored")
-    ax.axhline(1, color=REAL, ls=":", label="as recognisable as real faces")
-    ax.set(title="Does it draw the person it was told to?", ylabel="RCA", ylim=(0, None))
-    ax.set_xticks(place, labels=table["class"], rotation=0 if len(str(table["class"].iloc[0])) < 8 else 30)
+    ax.axhline(chance, color=CHANCE, ls="--", label="chance: the\nname ignored")
+    ax.set(title="Does it draw the person it was told to? (95 % intervals)", ylabel="RCA, or share of images")
+    _class_ticks(ax, ratios["class"])
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    ax.grid(axis="x", visible=False)
+    return figure
+
+
+def rca_by_judge(table: pd.DataFrame, *, chance: float) -> Figure:
+    """Global RCA under every judge.
+
+    Args:
+        table: judge, architecture, trained_on, rca, low, high.
+        chance: RCA of a generator that ignores the class, under the selected judge.
+    """
+    figure, ax = plt.subplots(figsize=(WIDTH, 1 + 0.33 * len(table)))
+    colours = {"judge": GENERATED, "train": CHANCE}
+    labels = {"judge": "never saw the generator's faces", "train": "learnt from the generator's faces"}
+    for way, rows in table.groupby("trained_on", sort=False):
+        error = np.abs(rows[["low", "high"]].to_numpy().T - rows["rca"].to_numpy())
+        ax.errorbar(rows["rca"], rows.index, xerr=error, fmt="o", color=colours[way], capsize=3, label=labels[way])
+    ax.axvline(chance, color=CHANCE, ls="--", label="chance")
+    ax.set(title="One generator, many judges", xlabel="global RCA, 95 % interval over images")
+    ax.set_yticks(table.index, labels=table["judge"])
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def frechet_lines(lines: dict[str, pd.DataFrame]) -> Figure:
+    """Fréchet distance against 1/N, with the line to endless images.
+
+    Args:
+        lines: by name (generated, real), n and frechet; drawn in the order given.
+    """
+    figure, ax = plt.subplots(figsize=(WIDTH * 0.7, 3.6))
+    for (name, points), colour in zip(lines.items(), (GENERATED, REAL), strict=False):
+        inverse = 1 / points["n"]
+        slope, end = np.polyfit(inverse, points["frechet"], 1)
+        ax.plot(inverse, points["frechet"], "o", color=colour, label=name)
+        ax.plot([0, inverse.max()], [end, end + slope * inverse.max()], color=colour, lw=1)
+        ax.plot(0, end, "*", color=colour, ms=11, clip_on=False)
+    ax.set(title="Fréchet distance on the judge's features, and its value for endless images")
+    ax.set(xlabel="1 / number of images (a star: endlessly many)", ylabel="Fréchet distance", xlim=(0, None))
+    ax.legend()
     return figure
 
 
@@ -280,7 +337,34 @@ def label_shares(table: pd.DataFrame) -> Figure:
     ax.bar(place, table["share"], yerr=error, color=GENERATED, alpha=0.8, capsize=3, width=0.7)
     ax.axhline(1 / len(table), color=CHANCE, ls="--", label="what was asked for")
     ax.set(title="Labels that the judge gives to generated images", ylabel="share of all generated")
-    ax.set_xticks(place, labels=table["class"], rotation=0 if len(str(table["class"].iloc[0])) < 8 else 30)
+    _class_ticks(ax, table["class"])
     ax.legend()
-    ax.grid(axis="x", visible=False)
+    return figure
+
+
+def reliability_diagrams(table: pd.DataFrame) -> Figure:
+    """Accuracy by confidence: a panel for each architecture and way of training, a line a seed; area follows n.
+
+    Args:
+        table: architecture, trained_on, seed, n, confidence, accuracy, low, high; a row a bin and judge.
+    """
+    panels = list(table.groupby(["architecture", "trained_on"], sort=False))
+    columns = min(3, len(panels))
+    lines = -(-len(panels) // columns)
+    figure, axes = plt.subplots(
+        lines, columns, figsize=(WIDTH, 3.6 * lines), sharex=True, sharey=True, squeeze=False, layout="constrained"
+    )
+    for ax in axes.flat[len(panels) :]:
+        ax.set_visible(False)
+    for ax, ((architecture, trained_on), part) in zip(axes.flat, panels, strict=False):
+        ax.plot([0, 1], [0, 1], color=CHANCE, ls="--", label="right as often as sure")
+        for seed, bins in part.groupby("seed"):
+            colour = sns.color_palette("deep", 1 + table["seed"].max())[seed]
+            error = np.abs(bins[["low", "high"]].to_numpy().T - bins["accuracy"].to_numpy())
+            ax.errorbar(bins["confidence"], bins["accuracy"], yerr=error, color=colour, lw=1, alpha=0.7, capsize=2)
+            size = 100 * bins["n"] / bins["n"].max()
+            ax.scatter(bins["confidence"], bins["accuracy"], s=size, color=colour, label=f"seed {seed}")
+        ax.set(title=f"{architecture}, learnt the split {trained_on!r}", xlabel="confidence", ylabel="accuracy")
+        ax.label_outer()
+    axes.flat[0].legend(loc="lower right", markerscale=0.5)
     return figure

@@ -1,9 +1,17 @@
-"""The judges: ResNets that tell the identities apart on real faces, and then judge generated ones."""
+"""Training the judges: ResNets that tell the identities apart on real faces, and then judge generated ones.
+
+A judge is a part of the measurement, so it is not taken for granted. Every architecture is trained from several
+seeds. Where the study keeps faces from the generator (the split "judge"), the judges learn from those: a judge that
+has learnt the same pictures as the generator may recognise a copied picture, not the person. To see how much that
+matters, some are also trained on the generator's own faces, and named `-seen`. What the judges say is read in
+`kpop_rca.judging`.
+"""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,57 +19,16 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import f1_score, log_loss
-from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.proportion import proportion_confint
-from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+from torch import Tensor
 
 from kpop_rca import artifacts, diffusion, weights
-from kpop_rca.errors import StudyError
+from kpop_rca.resnet import FULL_WIDTH, SmallImageResNet
 
-# Blocks a level. ResNet-10 is the shallower one for small studies; the others are those of He et al. (2016).
-LEVELS = {
-    "resnet10": (BasicBlock, [1, 1, 1, 1]),
-    "resnet18": (BasicBlock, [2, 2, 2, 2]),
-    "resnet34": (BasicBlock, [3, 4, 6, 3]),
-    "resnet50": (Bottleneck, [3, 4, 6, 3]),
-}
-FULL_WIDTH = 64
+Faces = tuple[np.ndarray, np.ndarray]  # uint8 (N, H, W, 3) and int64 labels (N,)
+Steps = tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]
+
 EVALUATION_BATCH = 500
 LARGEST_SHIFT = 1 / 16  # of the image's side, for augmentation
-
-
-class SmallImageResNet(ResNet):
-    """A ResNet for small images: 3x3 stem of stride 1, no max-pool (paper section 5.2), and a width to choose."""
-
-    def __init__(self, architecture: str, *, n_classes: int, width: int):
-        """Build it with random weights.
-
-        Args:
-            architecture: a key of LEVELS.
-            n_classes: K.
-            width: channels of the first level; 64 is the published network.
-        """
-        self.width = width  # read by _make_layer while the base class builds itself
-        block, levels = LEVELS[architecture]
-        super().__init__(block, levels, num_classes=n_classes)
-        self.conv1 = nn.Conv2d(3, FULL_WIDTH, kernel_size=3, stride=1, padding=1, bias=False)
-        nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
-        self.maxpool = nn.Identity()
-        self.fc = nn.Linear(8 * width * block.expansion, n_classes)
-
-    def _make_layer(self, block: type, planes: int, *args, **kwargs) -> nn.Sequential:
-        return super()._make_layer(block, planes * self.width // FULL_WIDTH, *args, **kwargs)
-
-    def features(self, x: Tensor) -> Tensor:
-        """The activations before the last layer: (B, 3, H, W) in [-1, 1] to (B, 8 * width * expansion)."""
-        x = self.relu(self.bn1(self.conv1(x)))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.avgpool(x).flatten(1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, K)."""
-        return self.fc(self.features(x))
 
 
 @dataclass(frozen=True)
@@ -73,8 +40,105 @@ class Recipe:
     epochs: int
     batch_size: int
     learning_rate: float
+    colour_jitter: float
     pretrained: bool
     seed: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A judge to be trained.
+
+    Attributes:
+        architecture: a key of `resnet.LEVELS`.
+        seed: its number s among the judges of its architecture, from 0.
+        trained_on: the split that it learns from, "judge" or "train".
+        seen: whether it learns from the generator's faces beside judges that do not.
+    """
+
+    architecture: str
+    seed: int
+    trained_on: str
+    seen: bool = False
+
+    @property
+    def name(self) -> str:
+        """`<architecture>-<s>`, with `-seen` behind it where it learns from the generator's faces beside others."""
+        return f"{self.architecture}-{self.seed}{'-seen' if self.seen else ''}"
+
+
+def candidates(judges: Sequence[str], *, n_seeds: int, seen: Sequence[str], apart: bool) -> list[Candidate]:
+    """The judges of a study, in the order in which they are trained.
+
+    Args:
+        judges: architectures.
+        n_seeds: judges of each architecture.
+        seen: architectures that are trained on the generator's faces as well.
+        apart: whether the study keeps faces from the generator for the judges. Where it does not, all learn from
+            the generator's faces, as in the paper, and there is nothing to compare with: `seen` has no effect.
+
+    >>> [c.name for c in candidates(["resnet10", "resnet18"], n_seeds=2, seen=["resnet10"], apart=True)]
+    ['resnet10-0', 'resnet10-1', 'resnet18-0', 'resnet18-1', 'resnet10-0-seen', 'resnet10-1-seen']
+    """
+    split = "judge" if apart else "train"
+    first = [Candidate(architecture, seed, split) for architecture in judges for seed in range(n_seeds)]
+    again = [Candidate(architecture, seed, "train", seen=True) for architecture in seen for seed in range(n_seeds)]
+    return first + (again if apart else [])
+
+
+def judge_seed(seed: int, number: int) -> int:
+    """The seed of a judge's weights and data order: independent streams, whatever the study's seed and the number.
+
+    Args:
+        seed: of the study.
+        number: s, from 0; judges of all architectures and both ways of training share it, so that they pair up.
+
+    Source: numpy's `SeedSequence`, as its `spawn` derives them.
+
+    >>> judge_seed(0, 1) != judge_seed(1, 0)
+    True
+    """
+    return int(np.random.SeedSequence(seed, spawn_key=(number,)).generate_state(1)[0])
+
+
+def capped(faces: Faces, most: np.ndarray, *, generator: np.random.Generator) -> Faces:
+    """At most so many faces of every identity, drawn at random, in their former order.
+
+    Args:
+        faces: uint8 (N, H, W, 3) and int64 (N,).
+        most: integers (K,), the largest number of each.
+        generator: of the draw.
+
+    Returns:
+        The faces drawn; all of an identity that has no more than its number.
+    """
+    images, labels = faces
+    drawn = np.zeros(len(labels), dtype=bool)
+    for label, number in enumerate(most):
+        drawn[generator.permutation(np.flatnonzero(labels == label))[:number]] = True
+    return images[drawn], labels[drawn]
+
+
+def learning_faces(splits: dict[str, Faces], *, seed: int) -> dict[str, Faces]:
+    """What the judges learn from, by the split that it comes from.
+
+    Where there is a split "judge", the generator's faces are capped to as many of each identity, so that a judge
+    which learns from them differs in *which* faces it has seen and not in how many. An identity of which the
+    generator has fewer keeps them all, and n_train in `about.json` tells.
+
+    Args:
+        splits: "train", and "judge", which may be empty.
+        seed: of the study; all judges of a way learn from the same faces.
+
+    Returns:
+        "judge" and "train" where the study keeps faces for the judges, "train" alone where it does not.
+    """
+    labels = splits["judge"][1]
+    if not len(labels):
+        return {"train": splits["train"]}
+    most = np.bincount(labels, minlength=int(splits["train"][1].max()) + 1)
+    generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0, 0)))  # a stream that no judge uses
+    return {"judge": splits["judge"], "train": capped(splits["train"], most, generator=generator)}
 
 
 def build_judge(architecture: str, *, n_classes: int, recipe: Recipe) -> tuple[SmallImageResNet, str | None]:
@@ -101,11 +165,16 @@ def build_judge(architecture: str, *, n_classes: int, recipe: Recipe) -> tuple[S
     return judge, None
 
 
-def augment(images: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Mirror half of the images and shift each by up to a sixteenth of its side, borders reflected.
+def augment(images: Tensor, *, colour_jitter: float, generator: torch.Generator) -> Tensor:
+    """Mirror half of the images, shift each by up to a sixteenth of its side (borders reflected), and vary its colours.
+
+    A diffusion model that has trained briefly gets faces right before it gets their colours right: it tints whole
+    pictures. A judge that knows photographs alone takes a tint for another person, and what it says then tells of
+    colour, not of identity.
 
     Args:
         images: uint8 (B, H, W, 3).
+        colour_jitter: see `vary_colours`; 0 for none.
         generator: on the CPU.
 
     Returns:
@@ -120,7 +189,34 @@ def augment(images: Tensor, *, generator: torch.Generator) -> Tensor:
     columns = torch.where(mirrored[:, None], side - 1 - columns, columns)
     device = images.device
     which = torch.arange(batch, device=device)[:, None, None]
-    return images[which, rows.to(device)[:, :, None], columns.to(device)[:, None, :]]
+    moved = images[which, rows.to(device)[:, :, None], columns.to(device)[:, None, :]]
+    return vary_colours(moved, spread=colour_jitter, generator=generator) if colour_jitter else moved
+
+
+def vary_colours(images: Tensor, *, spread: float, generator: torch.Generator) -> Tensor:
+    """Other light and another white balance for each image: random gains of contrast, of brightness and of each colour.
+
+    x' = g_brightness g_colour (mean + g_contrast (x - mean)),   log g ~ N(0, spread^2)
+
+    torchvision's ColorJitter draws one change for a whole batch, and in turn leaves the balance of the colours alone
+    but for a turn of the hue, which makes skin green.
+
+    Args:
+        images: uint8 (B, H, W, 3).
+        spread: standard deviation of the logarithm of each gain; 0.15 is a change by 15 %.
+        generator: on the CPU.
+
+    Returns:
+        uint8 (B, H, W, 3).
+    """
+
+    def gains(channels: int) -> Tensor:
+        return torch.exp(spread * torch.randn(len(images), 1, 1, channels, generator=generator)).to(images.device)
+
+    x = images.float()
+    mean = x.mean(dim=(1, 2, 3), keepdim=True)
+    varied = gains(1) * gains(3) * (mean + gains(1) * (x - mean))
+    return varied.round().clamp(0, 255).to(torch.uint8)
 
 
 @torch.inference_mode()
@@ -148,18 +244,20 @@ def _train_epoch(
     images: Tensor,
     labels: Tensor,
     *,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    batch_size: int,
+    steps: Steps,
+    recipe: Recipe,
     generator: torch.Generator,
 ) -> float:
     """One pass in random order; returns the mean cross-entropy."""
+    optimizer, schedule = steps
     judge.train()
     losses = []
-    for chosen in torch.randperm(len(images), generator=generator).to(images.device).split(batch_size):
+    for chosen in torch.randperm(len(images), generator=generator).to(images.device).split(recipe.batch_size):
         if len(chosen) == 1:
             continue  # batch normalisation needs two
-        logits = judge(diffusion.to_model(augment(images[chosen], generator=generator)))
+        logits = judge(
+            diffusion.to_model(augment(images[chosen], colour_jitter=recipe.colour_jitter, generator=generator))
+        )
         loss = F.cross_entropy(logits, labels[chosen])
         optimizer.zero_grad()
         loss.backward()
@@ -171,8 +269,8 @@ def _train_epoch(
 
 def train_judge(
     judge: SmallImageResNet,
-    train: tuple[np.ndarray, np.ndarray],
-    validation: tuple[np.ndarray, np.ndarray],
+    train: Faces,
+    validation: Faces,
     *,
     recipe: Recipe,
     frozen_first: bool,
@@ -204,38 +302,28 @@ def train_judge(
     phases = [("frozen backbone", recipe.warmup_epochs)] if frozen_first and recipe.warmup_epochs else []
     history, best = [], None
     for phase, epochs in [*phases, ("whole network", recipe.epochs)]:
-        judge.requires_grad_(phase == "whole network")
-        for new in (judge.conv1, judge.fc):  # of other shapes than the pretrained ones
-            new.requires_grad_(True)
-        trained = [p for p in judge.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=recipe.learning_rate, weight_decay=0.05)
-        total = epochs * -(-len(images) // recipe.batch_size)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=total)
+        steps = _steps_of_phase(judge, phase, total=epochs * -(-len(images) // recipe.batch_size), recipe=recipe)
         for _ in bar(range(epochs), desc=phase):
-            train_loss = _train_epoch(
-                judge,
-                images,
-                labels,
-                optimizer=optimizer,
-                schedule=schedule,
-                batch_size=recipe.batch_size,
-                generator=generator,
-            )
+            loss = _train_epoch(judge, images, labels, steps=steps, recipe=recipe, generator=generator)
             measured = evaluate(judge, *validation)
-            history.append(
-                {
-                    "epoch": len(history) + 1,
-                    "phase": phase,
-                    "train_loss": train_loss,
-                    "validation_loss": measured["loss"],
-                    "validation_accuracy": measured["accuracy"],
-                }
-            )
+            row = {"epoch": len(history) + 1, "phase": phase, "train_loss": loss}
+            row |= {f"validation_{name}": measured[name] for name in ("loss", "accuracy")}
+            history.append(row)
             if best is None or measured["loss"] < best[0]:
                 best = measured["loss"], {k: v.detach().clone() for k, v in judge.state_dict().items()}
     judge.load_state_dict(best[1])
     judge.eval()
     return pd.DataFrame(history)
+
+
+def _steps_of_phase(judge: SmallImageResNet, phase: str, *, total: int, recipe: Recipe) -> Steps:
+    """Freeze or free the backbone; an optimizer of what is left to train, and its one cycle of learning rates."""
+    judge.requires_grad_(phase == "whole network")
+    for new in (judge.conv1, judge.fc):  # of other shapes than the pretrained ones
+        new.requires_grad_(True)
+    trained = [p for p in judge.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=recipe.learning_rate, weight_decay=0.05)
+    return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=total)
 
 
 def evaluate(judge: SmallImageResNet, images: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -256,31 +344,70 @@ def evaluate(judge: SmallImageResNet, images: np.ndarray, labels: np.ndarray) ->
     }
 
 
-def train_or_load(
-    architecture: str,
-    splits: dict[str, tuple[np.ndarray, np.ndarray]],
+def train_all(
+    wanted: Sequence[Candidate],
+    splits: dict[str, Faces],
     *,
     recipe: Recipe,
     folder: Path,
     device: torch.device,
     bar: Callable,
-) -> dict:
+) -> None:
+    """Train every judge of the study that an earlier, interrupted run had not finished, each into its own folder.
+
+    Args:
+        wanted: from `candidates`.
+        splits: "train", "judge" (may be empty), "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,).
+        recipe: how to train; its seed is the study's, from which each judge's follows.
+        folder: of the judges.
+        device: to train on.
+        bar: wraps the epochs.
+    """
+    learning = learning_faces(splits, seed=recipe.seed)
+    for candidate in wanted:
+        own = {"train": learning[candidate.trained_on], "validation": splits["validation"], "test": splits["test"]}
+        train_or_load(
+            candidate.architecture,
+            own,
+            recipe=replace(recipe, seed=judge_seed(recipe.seed, candidate.seed)),
+            folder=folder / candidate.name,
+            device=device,
+            bar=partial(_named, bar, candidate.name),
+            notes={"seed": candidate.seed, "trained_on": candidate.trained_on},
+        )
+
+
+def _named(bar: Callable, name: str, epochs: range, *, desc: str) -> Any:
+    return bar(epochs, desc=f"{name}, {desc}")
+
+
+def train_or_load(
+    architecture: str,
+    splits: dict[str, Faces],
+    *,
+    recipe: Recipe,
+    folder: Path,
+    device: torch.device,
+    bar: Callable,
+    notes: dict[str, Any],
+) -> dict[str, Any]:
     """What is known about a judge, after training it unless an earlier, interrupted run already had.
 
     Writes `judge.safetensors`, `history.csv`, `test_answers.parquet` (label, judged and a probability for each
     class, a row a test face), and `about.json` last, which marks the judge as complete.
 
     Args:
-        architecture: a key of LEVELS.
+        architecture: a key of `resnet.LEVELS`.
         splits: "train", "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,).
         recipe: how to train.
         folder: of this judge.
         device: to train on.
         bar: wraps the epochs.
+        notes: further entries of `about.json`, for example the judge's number `seed` and what it was `trained_on`.
 
     Returns:
-        architecture, width, n_classes, n_weights, starts_from, why_from_scratch, validation and test (each with
-        accuracy, loss, macro_f1, n), as in `about.json`.
+        architecture, the notes, n_train, width, n_classes, n_weights, starts_from, recipe, validation and test
+        (each with accuracy, loss, macro_f1, n), as in `about.json`.
     """
     if (folder / "about.json").is_file():
         return artifacts.read_json(folder / "about.json")
@@ -289,12 +416,14 @@ def train_or_load(
     history = train_judge(
         judge, splits["train"], splits["validation"], recipe=recipe, frozen_first=not scratch, device=device, bar=bar
     )
-    about = {
-        "architecture": architecture,
+    about = {"architecture": architecture} | notes
+    about |= {
+        "n_train": len(splits["train"][1]),
         "width": recipe.width,
         "n_classes": n_classes,
         "n_weights": sum(p.numel() for p in judge.parameters()),
         "starts_from": f"random weights ({scratch})" if scratch else "ImageNet weights",
+        "recipe": asdict(recipe),
         "validation": evaluate(judge, *splits["validation"]),
         "test": evaluate(judge, *splits["test"]),
     }
@@ -329,89 +458,3 @@ def load_judge(folder: Path, device: torch.device) -> SmallImageResNet:
     judge = SmallImageResNet(about["architecture"], n_classes=about["n_classes"], width=about["width"])
     judge.load_state_dict(load_file(folder / "judge.safetensors"))
     return judge.to(device).eval()
-
-
-def test_answers(folder: Path, judge: str) -> pd.DataFrame:
-    """What a judge said of each real test face: label, judged, p_0 to p_{K-1}."""
-    return pd.read_parquet(folder / judge / "test_answers.parquet")
-
-
-def select(folder: Path, wanted: str) -> str:
-    """Name of the judge to use: `wanted`, or with "best" the one of the highest validation accuracy.
-
-    The test split has no say: choosing by it would raise the denominator of RCA by luck.
-
-    Raises:
-        StudyError: the judge wanted was not trained.
-    """
-    about = {path.parent.name: artifacts.read_json(path) for path in sorted(folder.glob("*/about.json"))}
-    if wanted == "best":
-        return max(about, key=lambda name: about[name]["validation"]["accuracy"])
-    if wanted not in about:
-        raise StudyError(f"selected_judge is {wanted!r}, but the judges are {', '.join(about)}; see judges of 04")
-    return wanted
-
-
-def comparison(folder: Path, judges: Sequence[str]) -> pd.DataFrame:
-    """Table 1 of the paper: a column a judge; test accuracy with its Wilson interval, loss, F1, validation accuracy."""
-    columns = {}
-    for name in judges:
-        about = artifacts.read_json(folder / name / "about.json")
-        answers = test_answers(folder, name)
-        by_class = f1_score(answers["label"], answers["judged"], average=None)
-        right = int((answers["label"] == answers["judged"]).sum())
-        low, high = proportion_confint(right, len(answers), method="wilson")
-        columns[name] = {
-            "test_accuracy": about["test"]["accuracy"],
-            "test_accuracy_low": low,
-            "test_accuracy_high": high,
-            "test_loss": about["test"]["loss"],
-            "macro_f1": about["test"]["macro_f1"],
-            "best_class_f1": by_class.max(),
-            "worst_class_f1": by_class.min(),
-            "n_test": len(answers),
-            "validation_accuracy": about["validation"]["accuracy"],
-        }
-    return pd.DataFrame(columns).rename_axis("metric").reset_index()
-
-
-def paired_comparisons(folder: Path, judges: Sequence[str]) -> pd.DataFrame:
-    """Every two judges on the same test faces, by McNemar's exact test.
-
-    Returns:
-        judge, other, only_judge_right, only_other_right (faces), p (two-sided).
-
-    Source: McNemar (1947), as statsmodels' `mcnemar`.
-    """
-    right = {name: (a := test_answers(folder, name))["label"] == a["judged"] for name in judges}
-    rows = []
-    for one, other in combinations(judges, 2):
-        only_one, only_other = int((right[one] & ~right[other]).sum()), int((~right[one] & right[other]).sum())
-        p = mcnemar([[0, only_one], [only_other, 0]], exact=True).pvalue
-        row = {"judge": one, "other": other, "only_judge_right": only_one, "only_other_right": only_other, "p": p}
-        rows.append(row)
-    return pd.DataFrame(rows, columns=["judge", "other", "only_judge_right", "only_other_right", "p"])
-
-
-def hard_case_accuracy(
-    folder: Path, judges: Sequence[str], hard: tuple[np.ndarray, np.ndarray], *, device: torch.device
-) -> pd.DataFrame:
-    """Accuracy of every judge on the hard cases; empty where the folder brings none.
-
-    Args:
-        folder: of the judges.
-        judges: their names.
-        hard: uint8 (N, H, W, 3) and int64 (N,).
-        device: to compute on.
-
-    Returns:
-        judge, accuracy_test, accuracy_hard, n_hard.
-    """
-    rows = []
-    for name in judges if len(hard[1]) else []:
-        on_hard = evaluate(load_judge(folder / name, device), *hard)
-        answers = test_answers(folder, name)
-        on_test = (answers["label"] == answers["judged"]).mean()
-        row = {"judge": name, "accuracy_test": on_test, "accuracy_hard": on_hard["accuracy"], "n_hard": on_hard["n"]}
-        rows.append(row)
-    return pd.DataFrame(rows, columns=["judge", "accuracy_test", "accuracy_hard", "n_hard"])

@@ -10,7 +10,7 @@ import difflib
 import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import nbformat
 import yaml
@@ -33,6 +33,7 @@ Flag = Literal[
     "near_duplicate",
 ]
 Architecture = Literal["resnet10", "resnet18", "resnet34", "resnet50"]
+JUDGE_NAME = rf"^(best|({'|'.join(get_args(Architecture))})(-\d(-seen)?)?)$"
 
 
 class Parameters(BaseModel):
@@ -70,6 +71,7 @@ class Parameters(BaseModel):
     face_sizes: Annotated[list[Literal[16, 32, 64]], Field(min_length=1)] = None
     crop_margin: Annotated[float, Field(ge=0, le=1)] = None
     exclude_flags: list[Flag] = None
+    judge_fraction: Annotated[float, Field(ge=0, lt=1)] = None
     validation_fraction: Fraction = None
     test_fraction: Fraction = None
 
@@ -89,11 +91,14 @@ class Parameters(BaseModel):
     sample_grids: Annotated[int, Field(ge=1, le=20)] = None
 
     judges: Annotated[list[Architecture], Field(min_length=1)] = None
+    judge_seeds: Annotated[int, Field(ge=1, le=10)] = None
+    seen_judges: list[Architecture] = None
     judge_width: Annotated[int, Field(ge=4, le=64)] = None
     judge_warmup_epochs: Count = None
     judge_epochs: Positive = None
     judge_batch_size: Positive = None
     judge_learning_rate: Annotated[float, Field(gt=0, le=1)] = None
+    judge_colour_jitter: Annotated[float, Field(ge=0, le=0.5)] = None
     pretrained: bool = None
 
     sampler: Literal["ddpm", "ddim"] = None
@@ -102,9 +107,17 @@ class Parameters(BaseModel):
     images_per_identity: Positive = None
     sampling_batch_size: Positive = None
 
-    selected_judge: Literal["best", "resnet10", "resnet18", "resnet34", "resnet50"] = None
+    selected_judge: Annotated[
+        str, Field(pattern=JUDGE_NAME, description="best, an architecture (resnet18) or a judge (resnet18-0)")
+    ] = None
     look_alike_groups: str = None
     lpips_pairs: Positive = None
+    bootstrap_replicates: Annotated[int, Field(ge=200, le=100_000)] = None
+
+    mixture_draws: Positive = None
+    mixture_images: Positive = None
+    mixture_replicates: Annotated[int, Field(ge=100, le=10_000)] = None
+    blur_sigmas: Annotated[list[Annotated[float, Field(ge=0, le=10)]], Field(min_length=2)] = None
 
 
 def check(values: dict[str, Any], *, where: str) -> dict[str, Any]:
@@ -121,6 +134,9 @@ def check(values: dict[str, Any], *, where: str) -> dict[str, Any]:
         checked = Parameters.model_validate(values)
     except ValidationError as error:
         raise StudyError(_first_problem(error, where=where)) from None
+    stray = set(checked.seen_judges or []) - set(checked.judges or get_args(Architecture))
+    if stray:
+        raise StudyError(f"{where}: seen_judges names {min(stray)}, which is not one of judges ([] is for none)")
     return {name: getattr(checked, name) for name in values}
 
 
@@ -134,6 +150,8 @@ def _first_problem(error: ValidationError, *, where: str) -> str:
     if isinstance(found, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", found):
         hint = "; YAML reads 1e-3 as text, write 1.0e-3"
     expected = problem["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+    if problem["type"] == "string_pattern_mismatch":
+        expected = Parameters.model_fields[key].description or expected
     return f"{where}: {key} is {found!r} ({type(found).__name__}); expected {expected}{hint}"
 
 

@@ -1,142 +1,43 @@
-"""How good and how varied generated images look: FID, Inception Score, LPIPS, and distances on the judge's features.
+"""How good and how varied generated images look: the entries of `visual` in `metrics.json`, from images.
 
-None of these sees whether the right person was drawn. Each figure comes with its counts, its features, and the same
-figure for real images against real images; a figure whose pretrained weights can't be had is None with the reason.
-
-Everything goes features -> statistics -> value, with torchmetrics and lpips for the networks and the formulas.
+FID, Inception Score and the other measures of `feature_measures` on the features of pretrained `networks`, and
+variety within an identity, by LPIPS and by the judge's features. None of them sees whether the right person was drawn.
+Each figure comes with its counts, its features, and the same figure for real images; a figure whose pretrained weights
+can't be had is None with the reason.
 """
 
-import io
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import lpips
 import numpy as np
 import torch
-from torch import nn
-from torchmetrics.image.fid import FrechetInceptionDistance, NoTrainInceptionV3
+from scipy.stats import t
 from torchmetrics.image.inception import InceptionScore
 
-from kpop_rca import diffusion, weights
+from kpop_rca import networks, weights
 from kpop_rca.errors import StudyError
+from kpop_rca.feature_measures import absent_measures, as_features, feature_measures, frechet_measure
 
-INCEPTION_FEATURES = "Inception-v3 of 2015-12-05, 2048 after the last pooling, resized as in the original (bilinear)"
-INCEPTION_LOGITS = "Inception-v3 of 2015-12-05, 1008 logits without bias, all images in one split"
-INCEPTION_BATCH = 50
-LPIPS_BATCH = 250  # pairs
-LPIPS_SMALLEST = 31  # pixels that AlexNet's strides need
+CONFIDENCE = 0.95
+# On Inception's features these measures have names of their own; on others they must not bear them.
+INCEPTION_NAMES = {
+    "frechet": "fid",
+    "kernel": "kid",
+    "frechet_infinity": "fid_infinity",
+    "frechet_class_mean": "fid_class_mean",
+}
 
-
-def _as_features(features: np.ndarray) -> nn.Module:
-    """A stand-in for torchmetrics' network: features go in and come out, so that they are computed once."""
-    network = nn.Identity()
-    network.num_features = features.shape[1]
-    return network
-
-
-def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
-    """Fréchet distance of the normal distributions fitted to two sets of features, in float64.
-
-    d^2 = |mean_a - mean_b|^2 + Tr(cov_a + cov_b - 2 (cov_a cov_b)^(1/2))
-
-    It is biased upward on few images, the more the more features there are: compare it only at equal counts.
-
-    Args:
-        features_a: float (N, D), N of 2 or more.
-        features_b: float (M, D), M of 2 or more.
-
-    Returns:
-        0 or more. With Inception's pooled features this is FID.
-
-    Raises:
-        ValueError: fewer than two images, or features of other lengths.
-
-    Source: Dowson and Landau (1982); Heusel et al. (2017). Computed by torchmetrics.
-
-    >>> round(frechet_distance(np.array([[0.0], [2.0]]), np.array([[3.0], [5.0]])), 6)  # equal spread, 3 apart
-    9.0
-    """
-    if features_a.shape[1:] != features_b.shape[1:] or min(len(features_a), len(features_b)) < 2:
-        raise ValueError(f"need 2 or more rows of equal length, got {features_a.shape} and {features_b.shape}")
-    metric = FrechetInceptionDistance(feature=_as_features(features_a))
-    for features, real in ((features_a, True), (features_b, False)):
-        metric.update(torch.as_tensor(features, dtype=torch.float64), real=real)
-    return max(0.0, metric.compute().item())  # rounding may leave -1e-9 for equal sets
-
-
-def frechet_measure(
-    real: np.ndarray,
-    other_real: np.ndarray,
-    generated: np.ndarray,
-    *,
-    features: str,
-    generator: np.random.Generator,
-) -> dict[str, Any]:
-    """The Fréchet distance of generated images to real ones, beside that of other real images to the same ones.
-
-    The distance shrinks with the number of images, so the two are compared at the same number: the smaller of
-    `other_real` and `generated`, drawn from the larger.
-
-    Args:
-        real: float (N, D), features of the reference, the held-out real images.
-        other_real: float (M, D), features of real images that are not in the reference.
-        generated: float (G, D), features of the generated images.
-        features: what the features are, in words.
-        generator: of the draw.
-
-    Returns:
-        value (all generated images), features, n_real, n_generated, real_vs_real and value_at_same_n (both on
-        n_other_real images against the reference), n_other_real.
-    """
-    n = min(len(other_real), len(generated))
-    others, drawn = (part[generator.permutation(len(part))[:n]] for part in (other_real, generated))
-    return {
-        "value": frechet_distance(real, generated),
-        "features": features,
-        "n_real": len(real),
-        "n_generated": len(generated),
-        "real_vs_real": frechet_distance(real, others),
-        "value_at_same_n": frechet_distance(real, drawn),
-        "n_other_real": n,
-    }
-
-
-def load_inception(*, device: torch.device, download: bool = True) -> NoTrainInceptionV3:
-    """The Inception network of FID and Inception Score, on its device.
-
-    Args:
-        device: to run it on.
-        download: see `weights.find`.
-
-    Raises:
-        WeightsMissing: its weights can't be had.
-    """
-    state = io.BytesIO()
-    torch.save(weights.load("inception", download=download), state)  # the library unpickles; let it have our own bytes
-    state.seek(0)
-    network = NoTrainInceptionV3(
-        name="inception-v3-compat", features_list=["2048"], feature_extractor_weights_path=state, antialias=False
-    )
-    return network.to(device)
-
-
-@torch.inference_mode()
-def inception_features(network: NoTrainInceptionV3, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Show images to the Inception network once, for FID and for Inception Score.
-
-    Args:
-        network: from `load_inception`.
-        images: uint8 (N, H, W, 3).
-
-    Returns:
-        Pooled features, float32 (N, 2048), and logits without bias, float32 (N, 1008).
-    """
-    pooled = []
-    for batch in torch.as_tensor(images).permute(0, 3, 1, 2).split(INCEPTION_BATCH):
-        pooled.append(network(batch.contiguous().to(network.fc.weight.device)))
-    pooled = torch.cat(pooled)
-    return pooled.cpu().numpy(), (pooled @ network.fc.weight.T).cpu().numpy()
+__all__ = [
+    "draw_pairs",
+    "frechet_measure",
+    "inception_measures",
+    "inception_score",
+    "judge_feature_diversity",
+    "lpips_diversity",
+    "network_measures",
+    "pairs_standard_error",
+]
 
 
 def inception_score(logits: np.ndarray) -> float:
@@ -157,10 +58,14 @@ def inception_score(logits: np.ndarray) -> float:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # keeps all features; one split has no standard deviation
-        metric = InceptionScore(feature=_as_features(logits), splits=1)
+        metric = InceptionScore(feature=as_features(logits), splits=1)
         metric.update(torch.as_tensor(logits, dtype=torch.float64))
         with torch.random.fork_rng(devices=[]):  # it shuffles, which changes nothing within one split
             return metric.compute()[0].item()
+
+
+def _inception_name(measure: str) -> str:
+    return INCEPTION_NAMES.get(measure, f"inception_{measure}")
 
 
 def inception_measures(
@@ -170,37 +75,96 @@ def inception_measures(
     *,
     device: torch.device,
     generator: np.random.Generator,
+    labels: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
+    classes: Sequence[Any] = (),
     download: bool = True,
 ) -> dict[str, dict[str, Any]]:
-    """FID and Inception Score, as `metrics.json` holds them.
+    """FID, Inception Score and, where labels are given, all other measures on Inception's features.
 
     Args:
         real: uint8 (N, H, W, 3), the reference, the held-out real images.
         other_real: uint8 (M, H, W, 3), real images that are not in the reference.
         generated: uint8 (G, H, W, 3).
         device: to run Inception on.
-        generator: of the draw for the comparison of real with real.
+        generator: of all draws.
+        labels: int64 (N,), (M,) and (G,), of the three in this order; None for FID and Inception Score alone.
+        classes: K names, with labels.
         download: see `weights.find`.
 
     Returns:
         `fid` as from `frechet_measure`, and `is` with value, features, n_generated, and real, the score of the n_real
-        reference images. Both have value None and a `why` where Inception's weights can't be had.
+        reference images. With labels also kid, fid_infinity, fid_class_mean, inception_precision, inception_recall,
+        inception_density and inception_coverage, see `feature_measures`. All have value None and a `why` where
+        Inception's weights can't be had.
     """
     counts = {"n_real": len(real), "n_generated": len(generated)}
+    words, score = networks.INCEPTION_FEATURES, {"features": networks.INCEPTION_LOGITS} | counts
     try:
-        network = load_inception(device=device, download=download)
+        network = networks.load_inception(device=device, download=download)
     except weights.WeightsMissing as missing:
-        absent = {"value": None, "why": str(missing)}
-        fid = absent | {"features": INCEPTION_FEATURES} | counts | {"real_vs_real": None}
-        return {"fid": fid, "is": absent | {"features": INCEPTION_LOGITS} | counts | {"real": None}}
-    (real, logits), (others, _), (drawn, drawn_logits) = (
-        inception_features(network, images) for images in (real, other_real, generated)
+        absent = absent_measures(str(missing), features=words, **counts)
+        absent = absent if labels else {"frechet": absent["frechet"]}
+        score = {"value": None, "why": str(missing)} | score | {"real": None}
+        return _with_score({_inception_name(name): entry for name, entry in absent.items()}, score)
+    (pooled, logits), (others, _), (drawn, drawn_logits) = (
+        networks.inception_features(network, images) for images in (real, other_real, generated)
     )
-    score = {"value": inception_score(drawn_logits), "features": INCEPTION_LOGITS} | counts
-    return {
-        "fid": frechet_measure(real, others, drawn, features=INCEPTION_FEATURES, generator=generator),
-        "is": score | {"real": inception_score(logits)},
-    }
+    score = {"value": inception_score(drawn_logits)} | score | {"real": inception_score(logits)}
+    if labels is None:
+        found = {"frechet": frechet_measure(pooled, others, drawn, features=words, generator=generator)}
+    else:
+        found = feature_measures(
+            pooled, others, drawn, labels=labels, classes=classes, features=words, generator=generator
+        )
+    return _with_score({_inception_name(name): entry for name, entry in found.items()}, score)
+
+
+def _with_score(found: dict[str, dict[str, Any]], score: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """FID, Inception Score and the rest, in this order."""
+    return {"fid": found.pop("fid"), "is": score} | found
+
+
+def network_measures(
+    name: str,
+    real: np.ndarray,
+    other_real: np.ndarray,
+    generated: np.ndarray,
+    *,
+    labels: tuple[np.ndarray, np.ndarray, np.ndarray],
+    classes: Sequence[Any],
+    device: torch.device,
+    generator: np.random.Generator,
+    download: bool = True,
+) -> dict[str, dict[str, Any]]:
+    """All measures on the features of a pretrained network other than Inception.
+
+    DINOv2 has seen all sorts of pictures and no labels, FaceNet faces alone: where FID and these disagree, Stein et
+    al. (2023) found people to side with DINOv2. Theirs is a larger DINOv2, so that the figures don't compare.
+
+    Args:
+        name: "dinov2" or "facenet".
+        real: uint8 (N, H, W, 3), the reference, the held-out real images.
+        other_real: uint8 (M, H, W, 3), real images that are not in the reference.
+        generated: uint8 (G, H, W, 3).
+        labels: int64 (N,), (M,) and (G,), of the three in this order.
+        classes: K names.
+        device: to run the network on.
+        generator: of all draws.
+        download: see `weights.find`.
+
+    Returns:
+        The entries of `feature_measures`, each under the network's name: dinov2_frechet, dinov2_kernel, and so on. All
+        have value None and a `why` where the weights can't be had.
+    """
+    extractor = networks.EXTRACTORS[name]
+    try:
+        network = extractor.load(device=device, download=download)
+    except weights.WeightsMissing as missing:
+        found = absent_measures(str(missing), features=extractor.words, n_real=len(real), n_generated=len(generated))
+    else:
+        sets = (extractor.features(network, images) for images in (real, other_real, generated))
+        found = feature_measures(*sets, labels=labels, classes=classes, features=extractor.words, generator=generator)
+    return {f"{name}_{measure}": entry for measure, entry in found.items()}
 
 
 def draw_pairs(n: int, n_pairs: int, *, generator: np.random.Generator) -> np.ndarray:
@@ -225,77 +189,115 @@ def draw_pairs(n: int, n_pairs: int, *, generator: np.random.Generator) -> np.nd
     return np.stack([first, (first + generator.integers(1, n, size=n_pairs)) % n], axis=1)
 
 
-def _diversity(
+def pairs_standard_error(pairs: np.ndarray, distances: np.ndarray) -> float:
+    """Standard error of a mean distance of pairs, some of which share an image.
+
+    m^2 se^2 = n (n-1) / (n-2)^2 * sum_i (sum of e_p over pairs p with image i)^2 - sum_p e_p^2,  e_p = d_p - mean
+
+    Pairs that share an image are alike, so that taking them as independent makes an interval far too narrow. The first
+    sum is the jackknife that leaves out one image at a time; it counts the own spread of each pair twice, hence the
+    second. It serves all pairs, where the mean is a U-statistic, and few random ones, where a bootstrap of images would
+    count that spread three times. Never less than for independent pairs.
+
+    Args:
+        pairs: int64 (m, 2), the images of each pair.
+        distances: float (m,).
+
+    Returns:
+        0 or more.
+
+    Source: Arvesen (1969), the jackknife of U-statistics; Aronow et al. (2015), the same sums for any pairs.
+
+    >>> pairs = np.array([[0, 1], [0, 2], [3, 4], [3, 5]])  # the first two share an image, as do the last two
+    >>> round(pairs_standard_error(pairs, np.array([3.0, 3.0, 1.0, 1.0])) ** 2 * 4**2, 6)  # 30 / 16 * 12 - 4, not 4
+    18.5
+    """
+    errors = np.asarray(distances, dtype=np.float64) - np.mean(distances)
+    drawn, which = np.unique(np.sort(pairs, axis=1), axis=0, return_inverse=True)
+    of_pair = np.bincount(which.ravel(), weights=errors)
+    of_image = np.bincount(drawn.ravel(), weights=np.repeat(of_pair, 2))
+    n, alone = len(np.unique(drawn)), (of_pair**2).sum()
+    together = n * (n - 1) / max(n - 2, 1) ** 2 * (of_image**2).sum() - alone
+    return float(np.sqrt(max(alone, together)) / len(errors))
+
+
+def _interval(mean: float, standard_error: float, freedom: int) -> list[float] | None:
+    """95 % interval by Student's t; None where there is too little to say."""
+    if freedom < 2:
+        return None
+    reach = t.isf((1 - CONFIDENCE) / 2, freedom) * standard_error
+    return [float(mean - reach), float(mean + reach)]
+
+
+def _class_diversity(
     labels: np.ndarray,
     distances: Callable[[np.ndarray], np.ndarray],
     *,
+    classes: Sequence[Any],
+    n_pairs: int,
+    generator: np.random.Generator,
+) -> list[dict[str, Any]]:
+    """Mean distance of pairs within each class: mean, standard_error, n and pairs; mean None below two images."""
+    per_class = []
+    for label in range(len(classes)):
+        members = np.flatnonzero(labels == label)
+        if len(members) < 2:
+            per_class.append({"mean": None, "standard_error": None, "n": len(members), "pairs": 0})
+            continue
+        pairs = members[draw_pairs(len(members), n_pairs, generator=generator)]
+        found = distances(pairs)
+        spread = pairs_standard_error(pairs, found)
+        entry = {"mean": float(found.mean()), "standard_error": spread, "n": len(members), "pairs": len(pairs)}
+        per_class.append(entry)
+    return per_class
+
+
+def _class_mean(per_class: list[dict[str, Any]]) -> tuple[float | None, list[float] | None]:
+    """Mean over the classes, which are independent, with its interval; None where a class has no value."""
+    if any(entry["mean"] is None for entry in per_class):
+        return None, None
+    mean = float(np.mean([entry["mean"] for entry in per_class]))
+    spread = float(np.sqrt(sum(entry["standard_error"] ** 2 for entry in per_class)) / len(per_class))
+    return mean, _interval(mean, spread, sum(entry["n"] - 1 for entry in per_class))
+
+
+def _diversity(
+    generated: tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]],
+    real: tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]] | None,
+    *,
     name: str,
+    features: str,
     classes: Sequence[Any],
     n_pairs: int,
     generator: np.random.Generator,
 ) -> dict[str, Any]:
-    """Mean distance of pairs within each class, and the mean over the classes.
+    """Mean distance of pairs within each class, and the mean over the classes, of generated and of real images.
 
     Args:
-        labels: int64 (N,).
-        distances: takes int64 (m, 2), indices of images, and returns float (m,).
+        generated: int64 (N,) labels, and a function of int64 (m, 2), indices of images, to float (m,), distances.
+        real: the same of real images, or None.
         name: of the distance in the result.
+        features: what the distance is taken on, in words.
         classes: K names.
         n_pairs: pairs a class.
         generator: of the pairs.
     """
-    per_class = []
-    for label, title in enumerate(classes):
-        members = np.flatnonzero(labels == label)
-        if len(members) < 2:
-            raise StudyError(f"identity {title!r} has {len(members)} generated images; their diversity needs 2 or more")
-        pairs = members[draw_pairs(len(members), n_pairs, generator=generator)]
-        per_class.append({"class": str(title), name: float(distances(pairs).mean()), "pairs": len(pairs)})
-    return {"mean": float(np.mean([entry[name] for entry in per_class])), "per_class": per_class}
-
-
-def load_lpips(*, device: torch.device, download: bool = True) -> lpips.LPIPS:
-    """LPIPS 0.1 on AlexNet: linear heads from the lpips package, trunk from our registry.
-
-    Left to itself the package downloads the trunk; so it is built with a random one, which is then overwritten.
-
-    Args:
-        device: to run it on.
-        download: see `weights.find`.
-
-    Raises:
-        WeightsMissing: AlexNet's weights can't be had.
-    """
-    state = weights.load("alexnet", download=download)
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-        warnings.simplefilter("ignore", UserWarning)  # lpips asks torchvision in an outdated way
-        distance = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
-    # The trunk's "slice2.3.weight" is torchvision's "features.3.weight".
-    trunk = {name: state[f"features.{name.split('.', 1)[1]}"] for name in distance.net.state_dict()}
-    distance.net.load_state_dict(trunk)
-    return distance.to(device).eval()
-
-
-@torch.inference_mode()
-def lpips_distances(distance: lpips.LPIPS, images: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """LPIPS of pairs of images, at the images' own size.
-
-    Args:
-        distance: from `load_lpips`.
-        images: uint8 (N, H, W, 3).
-        pairs: int64 (m, 2), indices of images.
-
-    Returns:
-        float32 (m,), 0 or more.
-
-    Source: Zhang et al. (2018).
-    """
-    device = distance.lin0.model[-1].weight.device
-    found = []
-    for batch in np.array_split(pairs, range(LPIPS_BATCH, len(pairs), LPIPS_BATCH)):
-        first, second = (diffusion.to_model(torch.as_tensor(images[side]).to(device)) for side in batch.T)
-        found.append(distance(first, second).flatten().cpu())
-    return torch.cat(found).numpy()
+    how = {"classes": classes, "n_pairs": n_pairs, "generator": generator}
+    drawn = _class_diversity(*generated, **how)
+    for title, entry in zip(classes, drawn, strict=True):
+        if entry["mean"] is None:
+            raise StudyError(f"identity {title!r} has {entry['n']} generated images; their diversity needs 2 or more")
+    nothing = [{"mean": None, "standard_error": None, "n": 0, "pairs": 0}] * len(classes)
+    others = nothing if real is None else _class_diversity(*real, **how)
+    (mean, ci95), (real_mean, real_ci95) = _class_mean(drawn), _class_mean(others)
+    overall = {"mean": mean, "ci95": ci95, "features": features, "real": real_mean, "real_ci95": real_ci95}
+    per_class = [
+        {"class": str(title), name: entry["mean"], "pairs": entry["pairs"], "n": entry["n"]}
+        | {"ci95": _class_mean([entry])[1], "real": other["mean"], "real_ci95": _class_mean([other])[1]}
+        | {"real_pairs": other["pairs"], "n_real": other["n"]}
+        for title, entry, other in zip(classes, drawn, others, strict=True)
+    ]
+    return overall | {"per_class": per_class}
 
 
 def lpips_diversity(
@@ -306,6 +308,7 @@ def lpips_diversity(
     n_pairs: int,
     generator: np.random.Generator,
     device: torch.device,
+    real: tuple[np.ndarray, np.ndarray] | None = None,
     download: bool = True,
 ) -> dict[str, Any]:
     """Mean LPIPS between images of the same identity (paper, Table 3): low values are images that look alike.
@@ -317,28 +320,37 @@ def lpips_diversity(
         n_pairs: random pairs an identity; the paper has 1,000. All pairs, where there are fewer.
         generator: of the pairs.
         device: to run AlexNet on.
+        real: uint8 (M, H, W, 3) and int64 (M,), real images for the same figure; the mean of a pair does not depend
+            on how many images there are.
         download: see `weights.find`.
 
     Returns:
-        mean over the identities, and per_class, a list of {class, lpips, pairs}. Where it can't be computed, mean is
-        None, per_class is empty, and `why` says the reason.
+        mean over the identities with ci95, features, real and real_ci95 (None without real images), and per_class, a
+        list of {class, lpips, pairs, n, ci95, real, real_ci95, real_pairs, n_real}. The intervals allow for pairs that
+        share an image, see `pairs_standard_error`; None below three images. Where it can't be computed, mean is None,
+        per_class is empty, and `why` says the reason.
 
     Raises:
-        StudyError: an identity with fewer than two images.
+        StudyError: an identity with fewer than two generated images.
 
     Source: paper, section 5.3.1; Zhang et al. (2018).
     """
-    absent = {"mean": None, "per_class": []}
-    if min(images.shape[1:3]) < LPIPS_SMALLEST:
-        return absent | {"why": f"AlexNet needs {LPIPS_SMALLEST} pixels, the images have {min(images.shape[1:3])}"}
+    absent = {"mean": None, "per_class": [], "features": networks.LPIPS_FEATURES}
+    size = min(images.shape[1:3])
+    if size < networks.LPIPS_SMALLEST:
+        return absent | {"why": f"AlexNet needs {networks.LPIPS_SMALLEST} pixels, the images have {size}"}
     try:
-        distance = load_lpips(device=device, download=download)
+        distance = networks.load_lpips(device=device, download=download)
     except weights.WeightsMissing as missing:
         return absent | {"why": str(missing)}
+    sets = [
+        part and (part[1], lambda pairs, shown=part[0]: networks.lpips_distances(distance, shown, pairs))
+        for part in ((images, labels), real)
+    ]
     return _diversity(
-        labels,
-        lambda pairs: lpips_distances(distance, images, pairs),
+        *sets,
         name="lpips",
+        features=networks.LPIPS_FEATURES,
         classes=classes,
         n_pairs=n_pairs,
         generator=generator,
@@ -352,6 +364,7 @@ def judge_feature_diversity(
     classes: Sequence[Any],
     n_pairs: int,
     generator: np.random.Generator,
+    real: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, Any]:
     """Mean Euclidean distance of the judge's features between images of the same identity.
 
@@ -363,22 +376,27 @@ def judge_feature_diversity(
         classes: K names.
         n_pairs: random pairs an identity; all pairs, where there are fewer.
         generator: of the pairs.
+        real: float (M, D) and int64 (M,), of real images that the judge was not trained on, for the same figure.
 
     Returns:
-        mean over the identities, and per_class, a list of {class, distance, pairs}.
+        As `lpips_diversity`, with `distance` in place of `lpips`.
 
     Raises:
-        StudyError: an identity with fewer than two images.
+        StudyError: an identity with fewer than two generated images.
 
     >>> square = np.array([[0.0, 0.0], [0.0, 2.0], [1.0, 1.0], [1.0, 1.0]])
     >>> rng = np.random.default_rng(0)
     >>> judge_feature_diversity(square, np.array([0, 0, 1, 1]), classes="ab", n_pairs=9, generator=rng)["mean"]
     1.0
     """
+    sets = [
+        part and (part[1], lambda pairs, seen=part[0]: np.linalg.norm(seen[pairs[:, 0]] - seen[pairs[:, 1]], axis=1))
+        for part in ((features, labels), real)
+    ]
     return _diversity(
-        labels,
-        lambda pairs: np.linalg.norm(features[pairs[:, 0]] - features[pairs[:, 1]], axis=1),
+        *sets,
         name="distance",
+        features="the judge's, before its last layer",
         classes=classes,
         n_pairs=n_pairs,
         generator=generator,

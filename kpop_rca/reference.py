@@ -144,6 +144,7 @@ def _rca() -> dict[str, Any]:
         "ci95_method": "katz",
         "macro": float(table["class_rca"].mean()),
         "chance": rca.chance_rca(real),
+        "chance_corrected": rca.chance_corrected(stated["generated_accuracy"], rca.accuracy(real), len(real)),
         "per_class": [
             row | {"ci95": None, "why": why} for row in ratios.rename(columns=columns)[order].to_dict("records")
         ],

@@ -1,4 +1,4 @@
-"""The report of a study: one page that opens with the answer, and the six notebooks as pages beside it.
+"""The report of a study: one page that opens with the answer, and the notebooks as pages beside it.
 
 python -m kpop_rca.report --study quick
 """
@@ -30,7 +30,24 @@ PAGE_TITLES = {
     "04_oracle_benchmark": "4 Judges",
     "05_generation": "5 Generation",
     "06_rca_analysis": "6 RCA",
+    "07_rca_validity": "7 Validity",
 }
+
+
+# Of the many measures of image quality, those on the first page; all of them are in metrics.json and notebook 06.
+ON_FIRST_PAGE = (
+    "fid",
+    "kid",
+    "is",
+    "lpips_diversity",
+    "dinov2_frechet",
+    "facenet_frechet",
+    "judge_frechet",
+    "judge_precision",
+    "judge_recall",
+    "judge_coverage",
+    "judge_feature_diversity",
+)
 
 
 def build(study: str) -> Path:
@@ -97,7 +114,8 @@ def index_page(study: str, metrics: dict[str, Any]) -> str:
             pages=PAGE_TITLES,
             here="index",
             sheet=embedded(folder / "figures" / "05_real_beside_generated.png"),
-            class_rca=embedded(folder / "figures" / "06_class_rca.png"),
+            identity=embedded(folder / "figures" / "06_identity.png"),
+            by_judge=embedded(folder / "figures" / "06_by_judge.png"),
             confusions=embedded(folder / "figures" / "06_fig7_confusions.png"),
             parameters=yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8")),
         )
@@ -106,7 +124,8 @@ def index_page(study: str, metrics: dict[str, Any]) -> str:
 
 def visual_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
     """The measures of image quality as rows of a table: measure, value, real, paper, features, why."""
-    rows = metrics_module.visual_table(metrics["visual"]).replace(np.nan, None).to_dict("records")
+    chosen = {name: metrics["visual"][name] for name in ON_FIRST_PAGE if name in metrics["visual"]}
+    rows = metrics_module.visual_table(chosen).replace(np.nan, None).to_dict("records")
     theirs = metrics["paper"]["visual"]
     for row in rows:
         paper = theirs.get(row["measure"], {})

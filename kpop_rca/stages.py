@@ -30,7 +30,8 @@ STAGES = (
     Stage(notebook="03_ddpm_training", folder="ddpm", needs=("faces",), module="training"),
     Stage(notebook="04_oracle_benchmark", folder="oracle", needs=("faces",), module="oracle"),
     Stage(notebook="05_generation", folder="generated", needs=("faces", "ddpm"), module="sampling"),
-    Stage(notebook="06_rca_analysis", folder="rca", needs=("faces", "oracle", "generated"), module="rca"),
+    Stage(notebook="06_rca_analysis", folder="rca", needs=("faces", "oracle", "generated"), module="cas"),
+    Stage(notebook="07_rca_validity", folder="validity", needs=("faces", "oracle", "rca"), module="validity"),
 )
 
 
@@ -50,3 +51,8 @@ def by_notebook(notebook: str) -> Stage:
 def by_folder(folder: str) -> Stage:
     """The stage that owns an artifacts folder; `folder` is one of the names in STAGES."""
     return next(stage for stage in STAGES if stage.folder == folder)
+
+
+def before(stage: Stage) -> tuple[Stage, ...]:
+    """The stages that come before one in reading order."""
+    return STAGES[: STAGES.index(stage)]

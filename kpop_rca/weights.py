@@ -34,7 +34,7 @@ class Weights:
     Attributes:
         title: what it is, for messages.
         url: where it is published.
-        sha256: of the whole file; its first eight digits are in the file's name.
+        sha256: of the whole file; publishers who give one put its first eight digits into the file's name.
     """
 
     title: str
@@ -73,6 +73,19 @@ REGISTRY = {
         title="ResNet-50 on ImageNet, second recipe",
         url=f"{TORCHVISION}/resnet50-11ad3fa6.pth",
         sha256="11ad3fa62ca79e40addfd354a8ec4b7c75143b3038b8d2a807fbc68deab379ca",
+    ),
+    # The publishers of these two give no hash. It is the one by which projects that downloaded the files independently
+    # of each other check them: finegrain-ai/refiners (its conversion of DINOv2) and dhrumilp12/Evaluating-Face-
+    # Verification (results/metrics/embedding_smoke_test.json), among others.
+    "dinov2": Weights(
+        title="DINOv2 ViT-S/14",
+        url="https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/dinov2_vits14_pretrain.pth",
+        sha256="b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9",
+    ),
+    "facenet": Weights(
+        title="FaceNet (Inception-ResNet-v1 on VGGFace2)",
+        url="https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/20180402-114759-vggface2.pt",
+        sha256="281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b",
     ),
 }
 _failed: dict[str, str] = {}  # host or URL to reason: a process asks in vain only once

@@ -14,7 +14,8 @@ from kpop_rca import paths, stages
 RULES = [f"notebook_{stage.notebook}" for stage in stages.STAGES] + ["report"]
 METRICS = {
     "study", "seed", "image_size", "classes", "data", "oracle", "judge", "real", "generated", "rca", "visual", "paper",
-    "seconds", "versions", "device",
+    "seconds", "versions", "device", "identity_fidelity", "over_judges", "collapse", "within_groups", "cas",
+    "memorisation", "answer",
 }  # fmt: skip
 
 

@@ -25,7 +25,8 @@ def table(n=40, identities=("a", "b"), **columns):
 
 
 def split(rows, **settings):
-    return faces.assign_splits(rows, **({"validation_fraction": 0.2, "test_fraction": 0.25, "seed": 0} | settings))
+    fractions = {"judge_fraction": 0.0, "validation_fraction": 0.2, "test_fraction": 0.25}
+    return faces.assign_splits(rows, **(fractions | {"seed": 0} | settings))
 
 
 def test_the_first_reason_counts_and_some_always_do():
@@ -58,10 +59,37 @@ def test_the_split_is_stratified():
     assert (counts["train"] == 48).all()
 
 
+def test_the_judges_share_is_of_what_is_left_to_learn_from():
+    """Of 80: 20 to test, 12 to validate; of the 48 left a quarter, and the other splits stay as they were."""
+    rows = table(n=80)
+    without, with_judge = split(rows), split(rows, judge_fraction=0.25)
+    counts = pd.crosstab(rows["identity"], with_judge)
+    assert (counts["judge"] == 12).all()
+    assert (counts["train"] == 36).all()
+    assert "judge" not in set(without)
+    assert without.equals(with_judge.replace("judge", "train"))
+
+
+def test_of_an_odd_number_the_generator_has_the_odd_one():
+    """Of 39: 10 to test, 6 to validate. Of the 23 left it has 12: judges that see them can learn as many as others."""
+    rows = table(n=39)
+    counts = pd.crosstab(rows["identity"], split(rows, judge_fraction=0.5))
+    assert (counts["test"] + counts["validation"] == 16).all()
+    assert (counts["judge"] == 11).all()
+    assert (counts["train"] == 12).all()
+
+
 def test_near_duplicates_stay_on_one_side():
     rows = table(n=60)
     rows["duplicate_group"] = np.arange(len(rows)) // 3
-    assert (split(rows).groupby(rows["duplicate_group"]).nunique() == 1).all()
+    assigned = split(rows, judge_fraction=0.5)
+    assert set(assigned) == {"train", "judge", "validation", "test"}
+    assert (assigned.groupby(rows["duplicate_group"]).nunique() == 1).all()
+
+
+def test_a_large_fraction_leaves_one_for_the_other_side():
+    assigned = split(table(n=6), judge_fraction=0.99, validation_fraction=0.9)
+    assert pd.crosstab(table(n=6)["identity"], assigned)[["test", "validation", "train"]].eq([2, 3, 1]).all(axis=None)
 
 
 def test_the_folders_own_test_is_used_and_its_twins_are_not_trained_on():
@@ -91,7 +119,17 @@ def test_the_split_follows_the_seed():
 def test_an_identity_without_faces_is_named():
     index = faces.make_index(table().assign(split=["train"] * 70 + ["test"] * 10))
     with pytest.raises(StudyError, match="identity 'a' has no usable face left in the validation split"):
-        faces.check_classes(index.replace({"split": {"test": "validation"}}).assign(split="train"), ["a", "b"])
+        faces.check_classes(index.assign(split="train"), ["a", "b"], judge_fraction=0.0)
+
+
+def test_the_judge_split_is_demanded_where_one_is_wanted():
+    parts = ["train", "validation", "test", "test"]
+    index = faces.make_index(table(n=4).assign(split=parts * 2))
+    faces.check_classes(index, ["a", "b"], judge_fraction=0.0)
+    with pytest.raises(StudyError, match="identity 'a' has no usable face left in the judge split"):
+        faces.check_classes(index, ["a", "b"], judge_fraction=0.1)
+    sizes = faces.split_sizes(index.assign(split=index["split"].replace("validation", "judge")))
+    assert sizes.columns.tolist() == ["train", "judge", "test"]
 
 
 def test_labels_follow_the_order_of_identities():

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from kpop_rca import metrics, rca
@@ -14,25 +15,62 @@ def test_groups_are_read_and_checked():
         metrics.parse_groups("a|b", 2)
 
 
-def test_within_groups_tells_real_from_generated():
-    real, generated = np.array([[8, 2, 0], [1, 9, 0], [0, 1, 9]]), np.array([[5, 0, 5], [0, 5, 5], [0, 0, 10]])
-    within = metrics.within_groups(real, generated, [[0, 1], [2]])
-    assert (within["real"]["n_within"], within["real"]["n_errors"]) == (3, 4)
-    assert (within["generated"]["n_within"], within["generated"]["n_errors"]) == (0, 10)
-    assert metrics.within_groups(real, generated, []) is None
+def answers(judge, counts, *, architecture="resnet10", trained_on="judge", seed=0):
+    """A long table of one judge's answers, in an image order that all judges share."""
+    labels, judged = np.indices(counts.shape)
+    columns = {"label": np.repeat(labels.ravel(), counts.ravel()), "judged": np.repeat(judged.ravel(), counts.ravel())}
+    table = pd.DataFrame(columns).assign(judge=judge, architecture=architecture, seed=seed, trained_on=trained_on)
+    return table.assign(image=range(len(table)))
 
 
-def told(generated, fid=None):
-    parts = rca.summary([[45, 5], [5, 45]], generated, ["Ari", "Bo"])
-    return metrics.answer({"classes": ["Ari", "Bo"], "visual": {"fid": {"value": fid}}, **parts})
+def test_a_judgement_keeps_judges_of_one_kind_together():
+    real, worse = np.array([[45, 5], [10, 40]]), np.array([[40, 10], [20, 30]])
+    drawn = np.array([[60, 40], [30, 70]])
+    kinds = [("resnet10-0", "judge", 0), ("resnet10-1", "judge", 1), ("resnet10-0-seen", "train", 0)]
+    sides = [
+        pd.concat([answers(name, c, trained_on=way, seed=s) for (name, way, s), c in zip(kinds, tables, strict=True)])
+        for tables in ((real, worse, real), (drawn, drawn, drawn))
+    ]
+    found = metrics.judgement("resnet10-0", *sides, 2, n_replicates=200, generator=np.random.default_rng(0))
+    np.testing.assert_array_equal(found.real_counts, real)
+    np.testing.assert_array_equal(found.generated_counts, drawn)
+    assert found.judges == ["resnet10-0", "resnet10-1"]
+    np.testing.assert_allclose(found.mean_counts[0], (real + worse) / 2)
+    spread = {name: np.std(part["rca"]) for name, part in (("own", found.own_replicates), ("all", found.replicates))}
+    assert spread["all"] > spread["own"]  # the second judge is worse, and drawn more or less often
+
+
+REAL = np.array([[45, 5], [5, 45]])
+
+
+def told(generated, *, fid=None, groups=(), real=REAL):
+    names, rng = ["Ari", "Bo"], np.random.default_rng(0)
+    sides = [answers("resnet10-0", np.asarray(c)) for c in (real, generated)]
+    found = metrics.judgement("resnet10-0", *sides, 2, n_replicates=200, generator=rng)
+    counts = (found.real_counts, found.generated_counts)
+    parts = rca.summary(*counts, names) | rca.collapse_summary(*counts, names, groups, generator=rng)
+    fidelity = rca.fidelity_summary(*counts, names, found.own_replicates)
+    visual = {"fid": {"value": fid}}
+    return metrics.answer({"classes": names, "visual": visual, "identity_fidelity": fidelity, **parts})
 
 
 def test_the_answer_follows_the_numbers():
     good, blind, swapped = told([[90, 10], [20, 80]]), told([[50, 50], [50, 50]]), told([[10, 90], [90, 10]])
-    assert "0.94 times" in good
-    assert ", above the 0.56 of a model that ignores" in good
-    assert "best on Ari (1.00) and worst on Bo (0.89)" in good
-    assert ", not distinguishable from the 0.56" in blind
-    assert ", below the 0.56" in swapped
-    assert told([[90, 10], [20, 80]], fid=8.93).endswith("the FID of 8.9 shows none of this.")
-    assert good.endswith("FID could not be computed here.")
+    assert "an RCA of 0.94 (95 % interval" in good and ", above the 0.56 of a model that ignores" in good
+    assert "draws that person in 94 % of its images" in good  # (0.85 - 0.1) / (0.9 - 0.1)
+    assert "as in real photographs: Ari and Bo." in good
+    assert ", not distinguishable from the 0.56" in blind and "asked for in vain: Ari and Bo" in blind
+    assert ", below the 0.56" in swapped and "nobody is preserved" in swapped
+    assert "told to draw Bo, it draws a face taken for Ari in 20 % of the images" in good
+    assert "the other way round in 10 %" in good
+    assert told([[90, 10], [20, 80]], fid=8.93).endswith("The FID of 8.9 shows none of this.")
+
+
+def test_the_answer_without_a_judge_that_can_be_inverted_or_without_errors():
+    poor = told([[90, 10], [20, 80]], real=np.array([[26, 24], [24, 26]]))
+    assert "the model reaches an RCA of" in poor and "of its images (" not in poor
+    assert told([[50, 0], [0, 50]]).endswith("It takes nobody for anybody else.")
+
+
+def test_the_answer_about_groups():
+    assert "of its errors stay among look-alikes" in told([[90, 10], [20, 80]], groups=[[0], [1]])

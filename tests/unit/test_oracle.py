@@ -1,14 +1,16 @@
 import dataclasses
+import doctest
 
 import numpy as np
 import pytest
 import torch
 
-from kpop_rca import oracle
-from kpop_rca.errors import StudyError
+from kpop_rca import artifacts, judging, oracle, resnet
 
 CPU = torch.device("cpu")
-RECIPE = oracle.Recipe(width=8, warmup_epochs=1, epochs=10, batch_size=16, learning_rate=3e-3, pretrained=False, seed=0)
+RECIPE = oracle.Recipe(
+    width=8, warmup_epochs=1, epochs=10, batch_size=16, learning_rate=3e-3, colour_jitter=0.0, pretrained=False, seed=0
+)
 
 
 @pytest.fixture
@@ -16,6 +18,7 @@ def splits(coloured_faces):
     images, labels = coloured_faces
     return {
         "train": (images[:72], labels[:72]),
+        "judge": (images[:0], labels[:0]),
         "validation": (images[72:96], labels[72:96]),
         "test": (images[96:], labels[96:]),
     }
@@ -23,18 +26,28 @@ def splits(coloured_faces):
 
 def train(splits, folder, architecture="resnet10", recipe=RECIPE):
     return oracle.train_or_load(
-        architecture, splits, recipe=recipe, folder=folder / architecture, device=CPU, bar=lambda epochs, desc: epochs
+        architecture,
+        splits,
+        recipe=recipe,
+        folder=folder / architecture,
+        device=CPU,
+        bar=lambda epochs, desc: epochs,
+        notes={"seed": 4, "trained_on": "train"},
     )
+
+
+def test_docstring_examples():
+    assert doctest.testmod(oracle).failed == 0
 
 
 @pytest.mark.parametrize(("architecture", "millions"), [("resnet18", 11.2), ("resnet34", 21.3), ("resnet50", 23.5)])
 def test_full_width_has_the_published_size(architecture, millions):
-    judge = oracle.SmallImageResNet(architecture, n_classes=10, width=64)
+    judge = resnet.SmallImageResNet(architecture, n_classes=10, width=64)
     assert sum(p.numel() for p in judge.parameters()) / 1e6 == pytest.approx(millions, abs=0.1)
 
 
 def test_the_stem_keeps_the_resolution():
-    judge = oracle.SmallImageResNet("resnet10", n_classes=3, width=8).eval()
+    judge = resnet.SmallImageResNet("resnet10", n_classes=3, width=8).eval()
     shapes = []
     judge.layer1.register_forward_hook(lambda module, given, made: shapes.append(tuple(made.shape)))
     assert judge(torch.zeros(2, 3, 32, 32)).shape == (2, 3)
@@ -43,7 +56,7 @@ def test_the_stem_keeps_the_resolution():
 
 def test_augmentation_mirrors_and_shifts_within_reach():
     ramp = torch.arange(32, dtype=torch.uint8).repeat(64, 32, 1)[..., None].repeat(1, 1, 1, 3)
-    seen = oracle.augment(ramp, generator=torch.Generator().manual_seed(0))
+    seen = oracle.augment(ramp, colour_jitter=0, generator=torch.Generator().manual_seed(0))
     middle = seen[:, 16, 16, 0].int()
     assert set(middle.tolist()) <= set(range(13, 19))
     rising = (seen[:, 16, 20, 0].int() > middle).float().mean()
@@ -55,7 +68,9 @@ def test_a_judge_learns_and_says_what_it_started_from(splits, tmp_path):
     about = train(splits, tmp_path)
     assert about["test"]["accuracy"] == 1.0
     assert about["starts_from"] == "random weights (not asked for)"
-    answers = oracle.test_answers(tmp_path, "resnet10")
+    assert (about["seed"], about["trained_on"], about["n_train"]) == (4, "train", 72)
+    assert oracle.Recipe(**about["recipe"]) == RECIPE
+    answers = judging.test_answers(tmp_path, "resnet10")
     assert answers.columns.tolist() == ["label", "judged", "p_0", "p_1", "p_2"]
     assert answers["label"].tolist() == splits["test"][1].tolist()
 
@@ -67,7 +82,7 @@ def test_a_saved_judge_says_the_same_whatever_the_batch(splits, tmp_path):
     assert features.shape == (24, 64)
     one_by_one = np.concatenate([oracle.judge_images(judge, image[None])[0] for image in splits["test"][0]])
     np.testing.assert_allclose(whole, one_by_one, atol=1e-5)  # float32 sums in another order
-    saved = oracle.test_answers(tmp_path, "resnet10")[["p_0", "p_1", "p_2"]].to_numpy()
+    saved = judging.test_answers(tmp_path, "resnet10")[["p_0", "p_1", "p_2"]].to_numpy()
     np.testing.assert_allclose(whole, saved, atol=1e-6)
 
 
@@ -112,26 +127,83 @@ def test_the_warm_up_trains_only_the_new_layers(splits):
     assert "layer4" in changed[1][1]
 
 
-def test_the_judge_is_chosen_without_the_test_split(tmp_path):
-    for name, validation, test in (("resnet10", 0.8, 0.7), ("resnet18", 0.7, 0.9)):
-        about = {"validation": {"accuracy": validation}, "test": {"accuracy": test}}
-        oracle.artifacts.write_json(tmp_path / name / "about.json", about)
-    assert oracle.select(tmp_path, "best") == "resnet10"
-    assert oracle.select(tmp_path, "resnet18") == "resnet18"
-    with pytest.raises(StudyError, match="selected_judge is 'resnet50', but the judges are resnet10, resnet18"):
-        oracle.select(tmp_path, "resnet50")
+def test_without_faces_of_their_own_all_judges_learn_the_generators():
+    planned = oracle.candidates(["resnet10", "resnet18"], n_seeds=2, seen=["resnet10"], apart=False)
+    assert [c.name for c in planned] == ["resnet10-0", "resnet10-1", "resnet18-0", "resnet18-1"]
+    assert {c.trained_on for c in planned} == {"train"}
 
 
-def write_answers(folder, judge, judged, labels):
-    (folder / judge).mkdir()
-    oracle.pd.DataFrame({"label": labels, "judged": judged}).to_parquet(folder / judge / "test_answers.parquet")
+def test_with_faces_of_their_own_the_seen_ones_come_beside():
+    planned = oracle.candidates(["resnet10", "resnet18"], n_seeds=1, seen=["resnet18"], apart=True)
+    assert [(c.name, c.trained_on) for c in planned] == [
+        ("resnet10-0", "judge"),
+        ("resnet18-0", "judge"),
+        ("resnet18-0-seen", "train"),
+    ]
 
 
-def test_judges_are_compared_on_the_same_faces(tmp_path):
-    """Six faces that only the first gets right and one that only the other does: p = 2 (1 + 7) / 2^7."""
-    labels = np.zeros(10, dtype=int)
-    write_answers(tmp_path, "a", [0] * 9 + [1], labels)
-    write_answers(tmp_path, "b", [0] * 3 + [1] * 6 + [0], labels)
-    row = oracle.paired_comparisons(tmp_path, ["a", "b"]).iloc[0]
-    assert (row["only_judge_right"], row["only_other_right"]) == (6, 1)
-    assert row["p"] == pytest.approx(2 * 8 / 128)
+def test_seeds_of_judges_do_not_meet():
+    """As study seed + s would: judge 1 of study 0 and judge 0 of study 1."""
+    seeds = [oracle.judge_seed(study, number) for study in range(20) for number in range(10)]
+    assert len(set(seeds)) == 200
+
+
+def test_capping_keeps_what_there_is_and_the_pairs():
+    labels = np.array([0, 1, 0, 1, 0, 2])
+    images, kept = oracle.capped(
+        (labels * 10 + np.arange(6), labels), np.array([2, 5, 0]), generator=np.random.default_rng(0)
+    )
+    assert np.bincount(kept).tolist() == [2, 2]
+    np.testing.assert_array_equal(images // 10, kept)
+    assert (np.diff(images % 10) > 0).all()
+
+
+def test_judges_that_have_seen_learn_as_many_of_each(splits):
+    images, labels = splits["train"]  # 24 of each of three
+    own = (images[48:65], labels[48:65])  # 6, 6 and 5
+    learning = oracle.learning_faces(splits | {"train": (images[:48], labels[:48]), "judge": own}, seed=0)
+    assert learning["judge"] is own
+    assert np.bincount(learning["train"][1]).tolist() == np.bincount(own[1]).tolist() == [6, 6, 5]
+    assert oracle.learning_faces(splits, seed=0) == {"train": splits["train"]}
+
+
+def test_all_judges_are_trained_each_on_its_own(splits, tmp_path):
+    images, labels = splits["train"]
+    splits = splits | {"train": (images[:45], labels[:45]), "judge": (images[45:], labels[45:])}
+    planned = oracle.candidates(["resnet10"], n_seeds=2, seen=["resnet10"], apart=True)
+    settings = {"recipe": dataclasses.replace(RECIPE, epochs=1), "folder": tmp_path, "device": CPU}
+    described = []
+    for _ in range(2):  # the second time, all are there
+        oracle.train_all(planned, splits, bar=lambda epochs, desc: described.append(desc) or epochs, **settings)
+    names = ["resnet10-0", "resnet10-1", "resnet10-0-seen", "resnet10-1-seen"]
+    assert described == [f"{name}, whole network" for name in names]
+    about = {name: artifacts.read_json(tmp_path / name / "about.json") for name in names}
+    assert [entry["trained_on"] for entry in about.values()] == ["judge", "judge", "train", "train"]
+    assert {entry["n_train"] for entry in about.values()} == {27}
+    assert [entry["seed"] for entry in about.values()] == [0, 1, 0, 1]
+    assert about["resnet10-0"]["recipe"]["seed"] == about["resnet10-0-seen"]["recipe"]["seed"]
+    answers = [judging.test_answers(tmp_path, name)["p_0"].to_numpy() for name in names]
+    assert not any(np.allclose(answers[i], answers[j]) for i, j in [(0, 1), (0, 2), (2, 3)])
+
+
+def test_colours_vary_by_as_much_as_was_asked_and_each_image_by_itself():
+    generator = torch.Generator().manual_seed(0)
+    grey = torch.full((4000, 2, 2, 3), 80, dtype=torch.uint8)
+    varied = oracle.vary_colours(grey, spread=0.1, generator=generator)
+    assert varied.dtype == torch.uint8 and varied.shape == grey.shape
+    gain = (varied[:, 0, 0].float() / 80).log()  # of brightness and of the colour: two factors of 0.1 each
+    # 4,000 images know a standard deviation to 1.1 %; rounding to grey levels adds 0.004.
+    assert gain.std(0).tolist() == pytest.approx([0.1 * 2**0.5] * 3, rel=0.05)
+    between = (gain[:, 0] - gain[:, 1]).std().item()
+    assert between == pytest.approx(0.1 * 2**0.5, rel=0.05)  # the brightness, which they share, cancels
+    assert (varied == varied[:, :1, :1]).all()  # no noise within an image
+
+
+def test_contrast_varies_about_the_mean_and_bright_pixels_do_not_wrap_round():
+    generator = torch.Generator().manual_seed(0)
+    halves = torch.tensor([100, 140], dtype=torch.uint8).repeat(2000, 1)[:, None, :, None].repeat(1, 2, 1, 3)
+    varied = oracle.vary_colours(halves, spread=0.1, generator=generator).float()
+    contrast = ((varied[:, 0, 1] - varied[:, 0, 0]) / varied.mean(dim=(1, 2)) * 120 / 40).log()
+    assert contrast[:, 0].std().item() == pytest.approx(0.1, rel=0.25)  # 4 to 6 grey levels, rounded
+    white = oracle.vary_colours(torch.full((200, 1, 1, 3), 250, dtype=torch.uint8), spread=0.3, generator=generator)
+    assert white.min() > 60

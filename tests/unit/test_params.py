@@ -42,6 +42,11 @@ def test_a_good_file_gives_what_it_sets(study_file):
         ("mixed_precision: no", ["mixed_precision", "False"]),
         ("image_size: 48", ["image_size", "48", "16, 32 or 64"]),
         ("exclude_flags: [blurred]", ["exclude_flags", "blurred"]),
+        ("judge_fraction: 1.0", ["judge_fraction", "less than 1"]),
+        ("judge_seeds: 0", ["judge_seeds", "greater than or equal to 1"]),
+        ("judges: [resnet18]\nseen_judges: [resnet10]", ["seen_judges names resnet10", "not one of judges"]),
+        ("selected_judge: vgg", ["selected_judge", "'vgg'", "a judge (resnet18-0)"]),
+        ("selected_judge: resnet18-seen", ["selected_judge", "'resnet18-seen'"]),
         ("seed: 1\nseed: 2", ["'seed' is given twice"]),
         ("- seed", ["name: value"]),
         ("seed: [1", ["not readable as YAML"]),
@@ -53,6 +58,18 @@ def test_a_bad_file_is_refused_in_a_line_that_names_file_and_key(study_file, tex
     assert message.startswith("params/mine.yaml")
     assert all(part in message for part in expected), message
     assert len(message.splitlines()) <= 2
+
+
+@pytest.mark.parametrize("wanted", ["best", "resnet18", "resnet18-0", "resnet34-2-seen"])
+def test_a_judge_is_named_in_each_of_the_ways(study_file, wanted):
+    assert params.read_study_file(study_file(f"selected_judge: {wanted}")) == {"selected_judge": wanted}
+
+
+def test_judges_that_leave_out_a_seen_one_are_refused_with_its_default(study_file, monkeypatch):
+    path = study_file("judges: [resnet18]")
+    monkeypatch.setattr(params.paths, "study_file", lambda study: path)
+    with pytest.raises(StudyError, match=r"params/mine.yaml: seen_judges names resnet10, .* \(\[\] is for none\)"):
+        params.resolve("mine")
 
 
 def test_a_missing_study_names_those_that_exist():

@@ -1,14 +1,15 @@
 """RCA against hand-computed cases, scikit-learn, scipy and simulation."""
 
 import doctest
+import importlib
 import json
 import math
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
-from scipy.stats.contingency import relative_risk
-from sklearn.metrics import precision_recall_fscore_support
+from scipy.stats.contingency import chi2_contingency, relative_risk
+from sklearn.metrics import balanced_accuracy_score, precision_recall_fscore_support
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from kpop_rca import rca
@@ -26,8 +27,10 @@ def labels_of(counts):
     return np.repeat(true.ravel(), counts.ravel()), np.repeat(judged.ravel(), counts.ravel())
 
 
-def test_docstring_examples():
-    assert doctest.testmod(rca).failed == 0
+@pytest.mark.parametrize("module", ["bootstrap", "collapse", "counts", "fidelity", "ratio", "summary"])
+def test_docstring_examples(module):
+    found = doctest.testmod(importlib.import_module(f"kpop_rca.rca.{module}"))
+    assert found.failed == 0 < found.attempted
 
 
 def test_counts_are_those_of_the_labels_in_any_order():
@@ -194,37 +197,55 @@ def test_score_interval_covers_the_true_ratio(p_generated, p_real):
     assert 0.92 <= hits / 1000 <= 0.985
 
 
-# --- what is judged as what ---
+# --- chance and tests ---
 
 
-def test_judged_label_shares_by_hand():
-    table = rca.judged_label_shares(GENERATED, classes=NAMES)
-    np.testing.assert_array_equal(table["n_judged"], [100, 170, 30])
-    np.testing.assert_allclose(table["share"], [100 / 300, 170 / 300, 30 / 300])
-    np.testing.assert_allclose(table["asked_for"], [1 / 3] * 3)
-    expected = binomtest(30, 300).proportion_ci(0.95, method="wilson")
-    assert (table["low"][2], table["high"][2]) == pytest.approx((expected.low, expected.high))
+def test_chance_corrected_ratio_of_the_paper_and_by_hand():
+    assert rca.chance_corrected(0.2077, 753 / 980, 10) == pytest.approx(0.161, abs=5e-4)
+    expected = (160 / 300 - 1 / 3) / (0.8 - 1 / 3)
+    assert rca.chance_corrected_rca(REAL, GENERATED) == pytest.approx(expected)
+    assert rca.chance_corrected_rca(GENERATED, REAL) == pytest.approx(1 / expected)
+    assert rca.chance_corrected_rca(REAL, np.ones((3, 3), dtype=int)) == pytest.approx(0)
+    with pytest.raises(StudyError, match="no more than by chance"):
+        rca.chance_corrected_rca(np.ones((3, 3), dtype=int), GENERATED)
 
 
-def test_strongest_confusions_have_a_direction():
-    table = rca.strongest_confusions(GENERATED, 3, classes=NAMES)
-    rows = list(table.itertuples(index=False, name=None))
-    assert rows == [("Cy", "Ari", 60, 0.6), ("Ari", "Bo", 50, 0.5), ("Cy", "Bo", 20, 0.2)]
-    assert len(rca.strongest_confusions(GENERATED, 99)) == 4  # six pairs, two of which never occur
-    assert rca.strongest_confusions(np.eye(3, dtype=int), 5).empty
+def test_informedness_by_hand_and_by_balanced_accuracy():
+    # Ari: 0.4 of those asked to be Ari, 60 of the 200 asked to be someone else. Bo: 1.0 and 70 of 200. Cy: 0.2, 10.
+    np.testing.assert_allclose(rca.informedness(GENERATED), [0.4 - 0.3, 1.0 - 0.35, 0.2 - 0.05])
+    true, judged = labels_of(GENERATED)
+    for c, found in enumerate(rca.informedness(GENERATED)):
+        assert found == pytest.approx(balanced_accuracy_score(true == c, judged == c, adjusted=True))
 
 
-def test_group_confusion_by_hand():
-    found = rca.group_confusion(GENERATED, [[0, 1], [2]])
-    # Errors: 60 of Ari (50 to Bo), none of Bo, 80 of Cy, who is alone. An even spread sends half of Ari's to Bo.
-    assert (found["n_errors"], found["n_within"]) == (140, 50)
-    assert found["share_within"] == pytest.approx(50 / 140)
-    assert found["share_if_even"] == pytest.approx(30 / 140)
-    nothing = rca.group_confusion(np.eye(3, dtype=int), [[0, 1], [2]])
-    assert nothing["n_errors"] == 0
-    assert math.isnan(nothing["share_within"])
-    with pytest.raises(ValueError, match="each of the 3 classes once"):
-        rca.group_confusion(GENERATED, [[0, 1], [1, 2]])
+def test_informedness_is_zero_for_a_generator_that_ignores_the_class_and_favours_one():
+    np.testing.assert_allclose(rca.informedness([[70, 20, 10]] * 3), 0, atol=1e-12)
+    np.testing.assert_allclose(rca.informedness(GENERATED.T)[2], 20 / 30 - 80 / 270)  # not 0.15: rows are asked for
+
+
+def test_class_tests_are_chi_squared_under_holm():
+    table = rca.class_tests(REAL, GENERATED, classes=NAMES)
+    pairs = [((40, 100), (60, 200)), ((100, 100), (70, 200)), ((20, 100), (10, 200))]
+    p = [chi2_contingency([[a, n - a], [b, m - b]], correction=False).pvalue for (a, n), (b, m) in pairs]
+    np.testing.assert_allclose(table["p_in_vain"], multipletests(p, method="holm")[1])
+    assert table["verdict"].tolist() == ["in vain", "better than real", "worse than real"]
+
+
+def test_class_tests_keep_their_family_wise_error():
+    """A class-blind generator is called better than blind in some class in at most 5 % of the studies."""
+    rng, real = np.random.default_rng(0), np.full((5, 5), 4) + 60 * np.eye(5, dtype=int)
+    verdicts = [
+        (rca.class_tests(real, rng.multinomial(100, [0.5, 0.2, 0.1, 0.1, 0.1], size=5))["verdict"] != "in vain").any()
+        for _ in range(100)
+    ]
+    # 100 studies know 0.05 to a standard error of 0.022; without Holm's correction it would be near 0.23.
+    assert np.mean(verdicts) < 0.05 + 3 * 0.022
+
+
+def test_the_sure_side_of_a_test_has_no_doubt():
+    table = rca.class_tests([[10, 0], [0, 10]], [[10, 0], [0, 10]])
+    assert (table["p_as_real"] == 1).all()  # all of both are right: nothing to tell them apart
+    assert (table["verdict"] == "as real").all()
 
 
 # --- metrics.json ---
@@ -234,14 +255,18 @@ def test_summary_has_the_layout_of_the_study():
     result = json.loads(json.dumps(rca.summary(REAL, GENERATED, NAMES), allow_nan=False))
     assert result["real"] == {"n": 35, "accuracy": pytest.approx(0.8)}
     assert result["generated"] == {"n": 300, "accuracy": pytest.approx(160 / 300)}
-    assert set(result["rca"]) == {"global", "ci95", "ci95_method", "macro", "chance", "per_class"}
+    assert set(result["rca"]) == {
+        "global", "ci95", "ci95_method", "macro", "chance", "chance_corrected", "per_class"
+    }  # fmt: skip
     assert result["rca"]["ci95"] == pytest.approx(rca.ratio_interval(160, 300, 28, 35))
     assert result["rca"]["ci95"][0] < result["rca"]["global"] < result["rca"]["ci95"][1]
     bo = result["rca"]["per_class"][1]
     low, high = bo.pop("ci95")
     assert low < 1.25 < high
+    assert {bo.pop(name) for name in ("p_in_vain", "p_as_real")} != {1.0}
     expected = {"class": "Bo", "n_real": 20, "n_generated": 100, "recall_real": 0.8, "recall_generated": 1.0}
-    assert bo == expected | {"rca": pytest.approx(1.25)}
+    tests = {"informedness": pytest.approx(0.65), "verdict": "better than real"}
+    assert bo == expected | tests | {"rca": pytest.approx(1.25)}
 
 
 def test_a_class_that_the_judge_never_recognises_is_null_with_the_reason():

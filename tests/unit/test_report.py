@@ -11,6 +11,12 @@ from kpop_rca.errors import StudyError
 HOSTILE = "<script>alert(1)</script>"
 
 
+def answers(counts):
+    """Labels and one judge's answers that give these counts."""
+    labels, judged = np.indices(counts.shape)
+    return np.repeat(labels.ravel(), counts.ravel()), np.repeat(judged.ravel(), counts.ravel())[None]
+
+
 @pytest.fixture
 def folder(output):
     """The report folder of a study whose first identity has a hostile name, and of which FID is missing."""
@@ -21,12 +27,14 @@ def folder(output):
         cells = [nbformat.v4.new_markdown_cell(f"# {stage.notebook}"), nbformat.v4.new_code_cell("1 + 1")]
         nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     (folder / "figures").mkdir()
-    for name in ("05_real_beside_generated", "06_class_rca", "06_fig7_confusions"):
+    for name in ("05_real_beside_generated", "06_identity", "06_by_judge", "06_fig7_confusions"):
         plt.figure(figsize=(1, 1)).savefig(folder / "figures" / f"{name}.png")
     (folder / "params.yaml").write_text("seed: 0\n")
-    parts = rca.summary(
-        [[45, 5, 0], [5, 45, 0], [0, 1, 0]], [[70, 30, 0], [40, 60, 0], [0, 1, 0]], [HOSTILE, "Bo", "Cy"]
-    )
+    real, generated = np.array([[45, 5, 0], [5, 45, 0], [0, 1, 0]]), np.array([[70, 30, 0], [40, 60, 0], [0, 1, 0]])
+    names = [HOSTILE, "Bo", "Cy"]
+    parts = rca.summary(real, generated, names)
+    drawn = rca.bootstrap(answers(real), answers(generated), 3, n_replicates=50, generator=np.random.default_rng(0))
+    accuracy = {"accuracy": 0.4, "ci95": [0.3, 0.5], "n_train": 9, "n_test": 101}
     parts["generated"] |= {"sampler": "ddim", "steps": 20, "guidance": 1.5}
     missing = {"value": None, "why": "its weights can't be had"}
     rng = np.random.default_rng(0)
@@ -38,7 +46,11 @@ def folder(output):
         "image_size": 32,
         "classes": [HOSTILE, "Bo", "Cy"],
         "data": {"source": "folder", "n_images": 200, "n_identities": 2, "n_faces": 190, "excluded": {"no_face": 10}},
-        "judge": "resnet10",
+        "judge": "resnet10-0",
+        "identity_fidelity": rca.fidelity_summary(real, generated, names, drawn),
+        "over_judges": rca.over_judges(["resnet10-0"], real, generated, drawn),
+        "cas": {"train_generated_test_real": accuracy, "ratio": {"value": 0.7, "ci95": [0.5, 0.9]}},
+        "memorisation": [{"copies": False, "share_nearer_train": 0.53}],
         "visual": {"fid": missing, "is": missing, "judge_frechet": distance},
         "paper": reference.paper_metrics(),
         "seconds": {},
@@ -56,6 +68,19 @@ def test_the_first_page_opens_with_the_answer(folder):
     assert re.search(r"Global RCA<b>0\.73</b>", page)
     assert "its weights can&#39;t be had" in page
     assert "10 no face" in page
+    assert "tells the identities apart too badly" in page  # why there is no identity fidelity
+    assert "0.70 times" in page and "53 % of the generated faces lie nearer" in page
+
+
+def test_a_judge_that_can_be_inverted_gives_fidelities(folder):
+    path = folder / "metrics.json"
+    content = artifacts.read_json(path)
+    per_class = [{"class": name, "value": 0.81, "ci95": [0.7, 0.9]} for name in content["classes"]]
+    content["identity_fidelity"] |= {"mean": 0.81, "ci95": [0.75, 0.86], "per_class": per_class}
+    artifacts.write_json(path, content)
+    page = report.build("mine").read_text()
+    assert re.search(r"Identity fidelity<b>0\.81</b>\s*<small>95 % interval 0\.75 to 0\.86", page)
+    assert page.count("0.70 to 0.90") == 3
 
 
 def test_names_of_people_cannot_run_as_code(folder):

@@ -1,6 +1,7 @@
 """The registry of weights, with small files in place of the published ones and no network."""
 
 import hashlib
+import inspect
 import io
 import urllib.error
 from dataclasses import replace
@@ -55,15 +56,21 @@ def files_below(folder):
     return [path.name for path in folder.rglob("*") if path.is_file()]
 
 
+# Their publishers give no hash, in the file's name or elsewhere.
+WITHOUT_HASH = {"dinov2", "facenet"}
+
+
 @pytest.mark.parametrize("name", weights.REGISTRY)
 def test_file_names_carry_the_first_digits_of_their_hash(name, network, tmp_path):
     entry = weights.REGISTRY[name]
-    assert len(entry.sha256) == 64
-    assert entry.path.stem.endswith(f"-{entry.sha256[:8]}")
+    assert len(bytes.fromhex(entry.sha256)) == 32
+    assert entry.path.stem.endswith(f"-{entry.sha256[:8]}") != (name in WITHOUT_HASH)
     assert entry.path.parent == tmp_path / "hub" / "checkpoints"
+    assert len({other.path for other in weights.REGISTRY.values()}) == len(weights.REGISTRY)
 
 
 def test_urls_are_those_of_the_libraries():
+    from facenet_pytorch.models import inception_resnet_v1
     from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
     from torchvision import models
 
@@ -72,6 +79,7 @@ def test_urls_are_those_of_the_libraries():
     assert weights.REGISTRY["resnet18"].url == models.ResNet18_Weights.IMAGENET1K_V1.url
     assert weights.REGISTRY["resnet34"].url == models.ResNet34_Weights.IMAGENET1K_V1.url
     assert weights.REGISTRY["resnet50"].url == models.ResNet50_Weights.IMAGENET1K_V2.url
+    assert f"'{weights.REGISTRY['facenet'].url}'" in inspect.getsource(inception_resnet_v1.load_weights)
 
 
 def test_a_file_that_lies_there_is_loaded_without_the_network(monkeypatch, network):

@@ -1,0 +1,84 @@
+"""Whether a judge is right as often as it is sure: calibration error and reliability.
+
+A judge that is 90 % sure should be right nine times in ten. RCA uses only *whom* the judge names, so a judge that is
+badly calibrated can still count well; but every figure that shows its confidence (the surest and the least sure
+faces, say) is worth as much as its calibration.
+"""
+
+import numpy as np
+import pandas as pd
+import torch
+from statsmodels.stats.proportion import proportion_confint
+from torchmetrics.classification import MulticlassCalibrationError
+
+N_BINS = 15
+BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
+
+
+def confidences(probabilities: np.ndarray) -> np.ndarray:
+    """The probability of the class that the judge names, just below 1 at most, so that the last bin is closed.
+
+    torchmetrics gives a confidence of exactly 1, which float32 rounds to, a bin of its own.
+
+    Args:
+        probabilities: float (N, K), rows that sum to 1.
+
+    Returns:
+        float32 (N,) in [1/K, 1).
+    """
+    return np.minimum(probabilities.max(axis=1).astype(np.float32), BELOW_ONE)
+
+
+def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """How far confidence and accuracy are apart, on average over images.
+
+    ECE = sum_b (n_b / N) |accuracy_b - confidence_b|, over 15 bins of confidence of equal width
+
+    It is biased upward on few images: chance alone leaves a gap in every bin.
+
+    Args:
+        probabilities: float (N, K), rows that sum to 1.
+        labels: integers (N,) in [0, K).
+
+    Returns:
+        0 (calibrated) to 1.
+
+    Source: Guo et al. (2017), equation 3. Computed by torchmetrics.
+
+    >>> round(expected_calibration_error(np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1])), 6)  # sure, half right
+    0.4
+    """
+    metric = MulticlassCalibrationError(num_classes=probabilities.shape[1], n_bins=N_BINS, norm="l1")
+    below_one = np.minimum(probabilities.astype(np.float32), BELOW_ONE)
+    return metric(torch.as_tensor(below_one), torch.tensor(np.asarray(labels))).item()
+
+
+def reliability(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
+    """Accuracy by confidence, for a reliability diagram; the bins are those of `expected_calibration_error`.
+
+    Args:
+        probabilities: float (N, K), rows that sum to 1.
+        labels: integers (N,) in [0, K).
+
+    Returns:
+        One row a bin that holds images: bin (0 to 14), n, confidence (their mean), accuracy, and low and high, its
+        Wilson 95 % interval.
+
+    Source: Guo et al. (2017), figure 1; Wilson (1927).
+
+    >>> reliability(np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6]]), np.array([0, 1, 1])).iloc[:, :4].round(2)
+       bin  n  confidence  accuracy
+    0    9  1         0.6       1.0
+    1   13  2         0.9       0.5
+    """
+    sure = confidences(probabilities)
+    edges = torch.linspace(0, 1, N_BINS + 1).numpy()  # torchmetrics' own, to the last bit
+    rows = {
+        "bin": np.digitize(sure, edges) - 1,
+        "confidence": sure.astype(float),
+        "right": probabilities.argmax(axis=1) == np.asarray(labels),
+    }
+    grouped = pd.DataFrame(rows).groupby("bin")
+    table = grouped.agg(n=("right", "size"), confidence=("confidence", "mean"), accuracy=("right", "mean"))
+    low, high = proportion_confint(grouped["right"].sum(), table["n"], method="wilson")
+    return table.assign(low=low, high=high).reset_index()

@@ -1,0 +1,326 @@
+"""RCA itself: accuracy on generated faces relative to accuracy on real ones, with intervals, chance and tests."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.optimize import brentq
+from scipy.stats import norm
+from statsmodels.stats import proportion
+from statsmodels.stats.multitest import multipletests
+
+from kpop_rca.errors import StudyError
+from kpop_rca.rca.counts import accuracy, checked, class_recall, class_titles, informedness
+
+CONFIDENCE = 0.95
+
+
+def ratio_interval(
+    count_generated: float,
+    n_generated: float,
+    count_real: float,
+    n_real: float,
+    *,
+    method: str = "score",
+) -> tuple[float, float]:
+    """95 % interval of a ratio of proportions, RCA's: (count_generated / n_generated) / (count_real / n_real).
+
+    `score` inverts the score test with the small-sample variance of Miettinen and Nurminen. It is the default
+    because it holds where a class has few images, or all or none of them right: it starts at 0 when no generated
+    image is right. `katz` is the closed form
+
+        ratio * exp(-+ z sqrt(1/count_generated - 1/n_generated + 1/count_real - 1/n_real)),
+
+    undefined (NaN, NaN) when no generated image is right, and of width 0 when all are right on both sides. On
+    hundreds of images the two agree. Both take images to be independent: near-duplicates make them too narrow.
+
+    Args:
+        count_generated: generated images judged right, in [0, n_generated].
+        n_generated: generated images, 1 or more.
+        count_real: real images judged right, in [0, n_real].
+        n_real: real images, 1 or more.
+        method: "score" or "katz".
+
+    Returns:
+        Low and high, 0 or more; both NaN where no real image is judged right, since the ratio has no value then.
+
+    Raises:
+        ValueError: counts out of range, or another method.
+
+    Source: Katz et al. (1978); Koopman (1984); Miettinen and Nurminen (1985); compared by Fagerland et al. (2015).
+
+    >>> low, high = ratio_interval(0.2077 * 50000, 50000, 753, 980, method="katz")  # the paper's numbers
+    >>> print(f"[{low:.3f}, {high:.3f}]")
+    [0.260, 0.281]
+    >>> low, high = ratio_interval(0, 50, 15, 20)
+    >>> print(f"[{low:.3f}, {high:.3f}]")
+    [0.000, 0.097]
+    """
+    if not (0 <= count_generated <= n_generated and 0 <= count_real <= n_real and n_generated > 0 and n_real > 0):
+        raise ValueError(f"no proportions: {count_generated} of {n_generated} and {count_real} of {n_real}")
+    if method not in ("score", "katz"):
+        raise ValueError(f"method must be score or katz, not {method!r}")
+    samples = (count_generated, n_generated, count_real, n_real)
+    if not count_real or (method == "katz" and not count_generated):
+        return math.nan, math.nan
+    if method == "score":
+        return _score_interval(*samples)
+    low, high = proportion.confint_proportions_2indep(*samples, compare="ratio", method="log", alpha=1 - CONFIDENCE)
+    return float(low), float(high)
+
+
+def _score_interval(count_1: float, n_1: float, count_2: float, n_2: float) -> tuple[float, float]:
+    """Both ratios at which the score test just rejects.
+
+    statsmodels has a closed form of this interval, but it loses the roots when all of the second sample are right
+    (15 of 20 against 20 of 20 gives [0.875, 0.922], which excludes the ratio 0.75 itself). Its test is sound there.
+    """
+    z = norm.isf((1 - CONFIDENCE) / 2)
+    ratio = (count_1 / n_1) / (count_2 / n_2)
+
+    def statistic(value: float) -> float:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            result = proportion.test_proportions_2indep(
+                count_1, n_1, count_2, n_2, value=value, compare="ratio", method="score"
+            )
+        return float(np.nan_to_num(result.statistic))  # 0/0 where all are right and the ratio tested is 1
+
+    low = _crossing(lambda value: statistic(value) - z, ratio, factor=0.5) if count_1 else 0.0
+    below_high = ratio or 1e-3 / n_1  # not even a single image can exclude a ratio as small as that
+    return low, _crossing(lambda value: statistic(value) + z, below_high, factor=2.0)
+
+
+def _crossing(function: Callable[[float], float], start: float, *, factor: float) -> float:
+    """Where a monotone function changes its sign, looked for from `start` in steps by a factor."""
+    end = start * factor
+    while (function(end) > 0) == (function(start) > 0):
+        start, end = end, end * factor
+    return float(brentq(function, start, end, xtol=1e-12))
+
+
+def global_rca(real_counts: ArrayLike, generated_counts: ArrayLike) -> float:
+    """Global RCA, micro: over all images, whatever their class (paper, eq. 5).
+
+    RCA = accuracy_generated / accuracy_real
+
+    Args:
+        real_counts: (K, K) of held-out real images, rows true, columns judged.
+        generated_counts: (K, K) of generated images by the same judge, rows asked for, columns judged.
+
+    Returns:
+        0 or more; can exceed 1.
+
+    Raises:
+        StudyError: the judge is right on no real image, so that the ratio has no value.
+
+    >>> global_rca([[8, 2], [2, 8]], [[30, 70], [50, 50]])
+    0.5
+    """
+    accuracy_real = accuracy(real_counts)
+    if not accuracy_real:
+        raise StudyError("the judge is right on no real image, so RCA has no value; train the judge longer in 04")
+    return accuracy(generated_counts) / accuracy_real
+
+
+def class_rca(
+    real_counts: ArrayLike,
+    generated_counts: ArrayLike,
+    *,
+    classes: Sequence[Any] | None = None,
+    method: str = "score",
+) -> pd.DataFrame:
+    """RCA of every class with its 95 % interval (paper, Table 4: "relative recall").
+
+    RCA_c = recall_generated,c / recall_real,c
+
+    Args:
+        real_counts: (K, K) of held-out real images, rows true, columns judged.
+        generated_counts: (K, K) of generated images by the same judge, rows asked for, columns judged.
+        classes: K names; numbers by default.
+        method: of the interval, see `ratio_interval`. The intervals are not corrected for there being K of them.
+
+    Returns:
+        One row a class: class, n_real, n_generated, recall_real, recall_generated, rca, low, high. The last three
+        are NaN where the judge recognises no real image of the class: a class that it can't see can't be judged.
+
+    Raises:
+        StudyError: a class without real or without generated images; names it.
+
+    >>> class_rca([[8, 2], [1, 3]], [[20, 80], [10, 90]])[["class", "recall_real", "recall_generated", "rca"]]
+      class  recall_real  recall_generated   rca
+    0     0         0.80               0.2  0.25
+    1     1         0.75               0.9  1.20
+    """
+    real, generated = checked(real_counts), checked(generated_counts)
+    names = class_titles(real, classes)
+    recall_real = class_recall(real, classes=names)
+    recall_generated = class_recall(generated, classes=names, kind="generated")
+    n_real, n_generated = real.sum(axis=1), generated.sum(axis=1)
+    samples = zip(np.diag(generated), n_generated, np.diag(real), n_real, strict=True)
+    intervals = np.array([ratio_interval(*sample, method=method) for sample in samples])
+    ratio = np.divide(recall_generated, recall_real, out=np.full(len(real), np.nan), where=recall_real > 0)
+    sizes = {"class": names, "n_real": n_real, "n_generated": n_generated}
+    recalls = {"recall_real": recall_real, "recall_generated": recall_generated}
+    return pd.DataFrame({**sizes, **recalls, "rca": ratio, "low": intervals[:, 0], "high": intervals[:, 1]})
+
+
+def macro_rca(real_counts: ArrayLike, generated_counts: ArrayLike) -> float:
+    """Macro RCA: the mean of the class RCAs, every class weighing the same.
+
+    macro RCA = (1/K) sum_c recall_generated,c / recall_real,c
+
+    It differs from the ratio of the two mean recalls: a class on which the judge is poor weighs more here.
+
+    Args:
+        real_counts: (K, K) of held-out real images, rows true, columns judged.
+        generated_counts: (K, K) of generated images by the same judge, rows asked for, columns judged.
+
+    Returns:
+        0 or more; NaN where a class RCA has no value, since a mean over the other classes is another quantity.
+
+    Raises:
+        StudyError: a class without real or without generated images; names it.
+
+    >>> macro_rca([[8, 2], [1, 3]], [[20, 80], [10, 90]])
+    0.725
+    """
+    return float(class_rca(real_counts, generated_counts)["rca"].mean(skipna=False))
+
+
+def chance_rca(real_counts: ArrayLike) -> float:
+    """The RCA of a generator that ignores the class it is given, when each class is asked for equally often.
+
+    chance = (1/K) / accuracy_real: whatever the judge says of such images, it agrees with 1/K of the conditions.
+
+    Args:
+        real_counts: (K, K) of held-out real images, rows true, columns judged.
+
+    Returns:
+        Above 0; 0.13 for the paper's judge.
+
+    Raises:
+        StudyError: the judge is right on no real image.
+
+    >>> chance_rca([[8, 2], [2, 8]])
+    0.625
+    """
+    real = checked(real_counts)
+    blind = np.ones_like(real)  # every condition judged as every class equally often: an accuracy of 1/K
+    return global_rca(real, blind)
+
+
+def chance_corrected(accuracy_generated: float, accuracy_real: float, n_classes: int) -> float:
+    """RCA from two accuracies with its zero moved to where a generator that ignores the class is.
+
+    (accuracy_generated - 1/K) / (accuracy_real - 1/K), each identity asked for equally often
+
+    Args:
+        accuracy_generated: in [0, 1].
+        accuracy_real: in (1/K, 1].
+        n_classes: K.
+
+    Returns:
+        0 for a generator that ignores the class, 1 for one whose faces are recognised as often as real ones; can be
+        below 0 and above 1.
+
+    Raises:
+        StudyError: the judge is no better than chance on real images.
+
+    >>> round(chance_corrected(0.2077, 753 / 980, 10), 3)  # the paper's numbers
+    0.161
+    """
+    chance = 1 / n_classes
+    if accuracy_real <= chance:
+        raise StudyError(
+            f"the judge is right on {accuracy_real:.2f} of the real images, no more than by chance ({chance:.2f}), so "
+            "that nothing can be said of the generator; train the judge longer in 04"
+        )
+    return (accuracy_generated - chance) / (accuracy_real - chance)
+
+
+def chance_corrected_rca(real_counts: ArrayLike, generated_counts: ArrayLike) -> float:
+    """`chance_corrected` of the global RCA, micro.
+
+    It still takes the judge's errors to be alike on real and generated images; `identity_fidelity` does not take them
+    to be the same for every class.
+
+    Args:
+        real_counts: (K, K) of held-out real images, rows true, columns judged.
+        generated_counts: (K, K) of generated images by the same judge, rows asked for, columns judged.
+
+    Raises:
+        StudyError: the judge is no better than chance on real images.
+
+    >>> round(chance_corrected_rca([[8, 2], [2, 8]], [[35, 65], [15, 85]]), 3)  # (0.6 - 0.5) / (0.8 - 0.5)
+    0.333
+    """
+    real = checked(real_counts)
+    return chance_corrected(accuracy(generated_counts), accuracy(real), len(real))
+
+
+def holm(p_values: ArrayLike) -> np.ndarray:
+    """Holm's step-down correction of p-values; a class without one stays without one and does not count."""
+    p_values = np.asarray(p_values, dtype=float)
+    adjusted, known = np.full(len(p_values), np.nan), ~np.isnan(p_values)
+    if known.any():
+        adjusted[known] = multipletests(p_values[known], alpha=1 - CONFIDENCE, method="holm")[1]
+    return adjusted
+
+
+def equal_proportions(sample_1: tuple[int, int], sample_2: tuple[int, int]) -> float:
+    """Two-sided p of equal proportions by the score test (pooled variance); each sample is successes and number."""
+    (count_1, n_1), (count_2, n_2) = sample_1, sample_2
+    if count_1 + count_2 in (0, n_1 + n_2):
+        return 1.0  # none of both, or all of both: nothing speaks against their being equal
+    return float(proportion.proportions_ztest([count_1, count_2], [n_1, n_2])[1])
+
+
+def class_tests(
+    real_counts: ArrayLike, generated_counts: ArrayLike, *, classes: Sequence[Any] | None = None
+) -> pd.DataFrame:
+    """Two questions to every class, with Holm's correction for there being K of each.
+
+    - Is it asked for in vain? Whether images asked to be c are judged as c any more often than images asked to be
+      someone else (informedness of 0).
+    - Is it as good as real? Whether generated images of c are recognised as often as real ones (class RCA of 1).
+
+    Args:
+        real_counts: (K, K) of held-out real images, rows true, columns judged.
+        generated_counts: (K, K) of generated images by the same judge, rows asked for, columns judged.
+        classes: K names; numbers by default.
+
+    Returns:
+        One row a class: class, informedness, p_in_vain and p_as_real (two-sided score tests of two proportions, both
+        corrected by Holm), and verdict: "in vain" where asking does not raise the share, "worse than real", "better
+        than real", or "as real" where no difference was found, which is not the same as equal.
+
+    Raises:
+        StudyError: a class without images.
+
+    Source: Holm (1979); score test as in Fagerland et al. (2015). Computed by statsmodels.
+
+    >>> class_tests([[80, 20], [20, 80]], [[75, 25], [60, 40]]).round(3)
+      class  informedness  p_in_vain  p_as_real          verdict
+    0     0          0.15      0.047      0.397          as real
+    1     1          0.15      0.047      0.000  worse than real
+    """
+    real, generated = checked(real_counts), checked(generated_counts)
+    names = class_titles(real, classes)
+    in_vain, as_real = [], []
+    for c in range(len(real)):
+        asked = (generated[c, c], generated[c].sum())
+        not_asked = (generated[:, c].sum() - asked[0], generated.sum() - asked[1])
+        in_vain.append(equal_proportions(asked, not_asked))
+        as_real.append(equal_proportions(asked, (real[c, c], real[c].sum())))
+    raised = informedness(generated)
+    better = class_recall(generated, classes=names, kind="generated") > class_recall(real, classes=names)
+    columns = {"informedness": raised, "p_in_vain": holm(in_vain), "p_as_real": holm(as_real)}
+    table = pd.DataFrame({"class": names, **columns})
+    level = 1 - CONFIDENCE
+    differs = np.where(better, "better than real", "worse than real")
+    verdict = np.where(table["p_as_real"] < level, differs, "as real")
+    table["verdict"] = np.where((table["p_in_vain"] >= level) | (raised <= 0), "in vain", verdict)
+    return table

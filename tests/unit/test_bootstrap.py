@@ -1,0 +1,108 @@
+"""The hierarchical bootstrap against closed forms, plain resampling and the spread of real repetitions."""
+
+import numpy as np
+import pytest
+
+from kpop_rca import rca
+from kpop_rca.errors import StudyError
+from kpop_rca.rca.bootstrap import statistics
+
+
+def answers(*, n, accuracy, n_judges=1, seed=0, n_classes=4):
+    """Labels and the answers of judges that are right with a probability each, on independent images."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(n_classes), n // n_classes)
+    wrong = (labels + rng.integers(1, n_classes, size=(n_judges, len(labels)))) % n_classes
+    return labels, np.where(
+        rng.random((n_judges, len(labels))) < np.broadcast_to(accuracy, (n_judges,))[:, None], labels, wrong
+    )
+
+
+def test_statistics_are_those_of_the_estimators():
+    real, generated = np.array([[8, 1, 1], [2, 16, 2], [0, 1, 4]]), np.array([[40, 50, 10], [0, 100, 0], [60, 20, 20]])
+    found = statistics(np.stack([real, generated]), np.stack([generated, real]))
+    assert found["rca"][0] == pytest.approx(rca.global_rca(real, generated))
+    assert found["rca"][1] == pytest.approx(rca.global_rca(generated, real))
+    assert found["macro_rca"][0] == pytest.approx(rca.macro_rca(real, generated))
+    assert found["chance_corrected"][0] == pytest.approx(rca.chance_corrected_rca(real, generated))
+    np.testing.assert_allclose(found["class_rca"][0], rca.class_rca(real, generated)["rca"])
+    np.testing.assert_allclose(found["class_fidelity"][0], rca.identity_fidelity(real, generated))
+    assert found["fidelity"][0] == pytest.approx(rca.identity_fidelity(real, generated).mean())
+
+
+def test_resampled_counts_keep_the_class_sizes_and_the_mean():
+    labels, judged = answers(n=200, accuracy=0.7)
+    drawn = rca.resampled_counts(labels, judged, 4, n_replicates=4000, generator=np.random.default_rng(1))
+    assert (drawn.sum(axis=2) == 50).all()
+    original = rca.confusion_counts(labels, judged[0], 4)
+    # A count of p n has a standard error of sqrt(n p (1 - p) / 4000), at most 0.056.
+    np.testing.assert_allclose(drawn.mean(axis=0), original, atol=4 * 0.056)
+    expected = original * (1 - original / 50)
+    np.testing.assert_allclose(drawn.var(axis=0), expected, rtol=0.12, atol=0.05)
+
+
+def test_with_one_judge_it_agrees_with_katz():
+    real, generated = answers(n=800, accuracy=0.8), answers(n=2000, accuracy=0.4, seed=1)
+    replicates = rca.bootstrap(real, generated, 4, n_replicates=4000, generator=np.random.default_rng(0))
+    right = [(judged[0] == labels).sum() for labels, judged in (real, generated)]
+    katz = rca.ratio_interval(right[1], 2000, right[0], 800, method="katz")
+    # The classes are of equal accuracy, so that drawing within classes changes little; the rest is quantile noise.
+    assert rca.intervals(replicates["rca"]) == pytest.approx(katz, abs=0.006)
+
+
+def test_an_image_takes_along_what_every_judge_says():
+    """Ten judges that always agree know no more than one; ten that err apart do."""
+    labels, judged = answers(n=400, accuracy=0.7)
+    generated = answers(n=40_000, accuracy=0.5, seed=1)
+
+    def width(real_judged, seed):
+        drawn = np.repeat(generated[1], 10, axis=0)
+        rng = np.random.default_rng(seed)
+        found = rca.bootstrap((labels, real_judged), (generated[0], drawn), 4, n_replicates=3000, generator=rng)
+        return np.subtract(*rca.intervals(found["rca"])[::-1])
+
+    one = rca.bootstrap((labels, judged), generated, 4, n_replicates=3000, generator=np.random.default_rng(0))
+    alone = np.subtract(*rca.intervals(one["rca"])[::-1])
+    assert width(np.repeat(judged, 10, axis=0), 1) == pytest.approx(alone, rel=0.1)
+    independent = answers(n=400, accuracy=0.7, n_judges=10, seed=3)[1]
+    assert width(independent, 2) < 0.75 * alone
+
+
+def test_judges_that_differ_widen_the_interval():
+    real = answers(n=4000, accuracy=[0.6, 0.75, 0.9], n_judges=3)
+    generated = answers(n=4000, accuracy=[0.5, 0.5, 0.5], n_judges=3, seed=1)
+    replicates = rca.bootstrap(real, generated, 4, n_replicates=2000, generator=np.random.default_rng(0))
+    low, high = rca.intervals(replicates["rca"])
+    assert high - low > 0.15  # by images alone it would be 0.04
+    assert low < 0.5 / 0.75 < high
+
+
+def test_same_generator_same_replicates():
+    part = answers(n=40, accuracy=0.7, n_judges=2)
+    one, two = (rca.bootstrap(part, part, 4, n_replicates=50, generator=np.random.default_rng(3)) for _ in range(2))
+    for name, values in one.items():
+        np.testing.assert_array_equal(values, two[name])
+
+
+def test_intervals_of_a_quantity_that_often_has_no_value():
+    values = np.linspace(0, 1, 1000)
+    low, high = rca.intervals(np.stack([values, np.where(values > 0.5, np.nan, values)], axis=1))
+    assert (low[0], high[0]) == pytest.approx((0.025, 0.975))
+    assert np.isnan(low[1]) and np.isnan(high[1])
+
+
+def test_what_cannot_be_drawn_again():
+    labels, judged = answers(n=40, accuracy=0.7)
+    rng = np.random.default_rng(0)
+    with pytest.raises(StudyError, match="class 4 has no image"):
+        rca.resampled_counts(labels, judged, 5, n_replicates=2, generator=rng)
+    with pytest.raises(ValueError, match="1 judges on real images, 2 on generated"):
+        rca.bootstrap((labels, judged), (labels, np.repeat(judged, 2, axis=0)), 4, n_replicates=2, generator=rng)
+
+
+def test_two_classes_and_one_image_each():
+    labels, judged = np.array([0, 1]), np.array([[0, 0]])
+    found = rca.bootstrap((labels, judged), (labels, judged), 2, n_replicates=20, generator=np.random.default_rng(0))
+    assert (found["rca"] == 1).all()
+    assert np.isnan(found["fidelity"]).all()  # a judge that always says the first can't be inverted
+    assert np.isnan(rca.intervals(found["fidelity"])[0])

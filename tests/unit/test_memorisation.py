@@ -1,0 +1,250 @@
+"""Copies must be found, and what is no copy must pass; rates of false alarm come from simulations with a fixed seed."""
+
+import doctest
+import json
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from kpop_rca import memorisation
+from kpop_rca.errors import StudyError
+
+
+def rng(seed=7):
+    return np.random.default_rng(seed)
+
+
+def copying(generated, train, held_out, *, seed=7, **others):
+    labels = tuple(np.zeros(len(part), int) for part in (train, held_out))
+    how = {"labels": labels, "features": "normals", "features_saw_training": False} | others
+    return memorisation.copying(generated, train, held_out, generator=rng(seed), **how)
+
+
+def portraits(n, *, seed):
+    """uint8 (n, 12, 12, 3): random low-frequency pictures, no two alike, none symmetrical."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (n, 4, 4, 3), dtype=np.uint8)
+    return coarse.repeat(3, axis=1).repeat(3, axis=2)
+
+
+def test_docstring_examples():
+    assert doctest.testmod(memorisation).failed == 0
+
+
+# --- neighbours ---
+
+
+def test_nearest_looks_at_every_view():
+    reference = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+    plain, other = np.array([[1.0, 0.0], [4.0, 4.0]]), np.array([[9.0, 9.0], [0.0, 10.0]])
+    distances, indices = memorisation.nearest(np.stack([plain, other]), reference)
+    np.testing.assert_allclose(distances, [1, 0])
+    np.testing.assert_array_equal(indices, [0, 2])
+    np.testing.assert_array_equal(memorisation.nearest(plain, reference)[1], [0, 0])
+
+
+def test_a_copy_is_at_no_distance():
+    images = memorisation.views(portraits(30, seed=0))[0]
+    distances, indices = memorisation.nearest(images[::-1], images)
+    assert (distances == 0).all()
+    np.testing.assert_array_equal(indices, np.arange(30)[::-1])
+
+
+def test_views_are_the_image_and_its_mirror_image():
+    images = portraits(3, seed=0)
+    found = memorisation.views(images)
+    assert (found.shape, found.dtype, found.max() <= 1) == ((2, 3, 432), np.float32, True)
+    np.testing.assert_allclose(found[1], memorisation.views(images[:, :, ::-1])[0])
+    np.testing.assert_allclose(found[0, 0], images[0].ravel() / 255, rtol=1e-6)
+    assert (found[0] != found[1]).any()
+
+
+def test_references_are_equally_many_of_each_class():
+    train, held_out = np.repeat([0, 1, 2, 3], [50, 10, 5, 7]), np.repeat([2, 1, 0], [8, 8, 8])
+    chosen = memorisation.equal_references(train, held_out, generator=rng())
+    np.testing.assert_array_equal(train[chosen[0]], held_out[chosen[1]])
+    np.testing.assert_array_equal(np.bincount(train[chosen[0]]), [8, 8, 5])
+    assert all(len(set(part)) == 21 for part in chosen)
+
+
+def test_sets_without_a_class_in_common_are_an_error():
+    with pytest.raises(StudyError, match="no class has both"):
+        memorisation.equal_references(np.zeros(3, int), np.ones(3, int), generator=rng())
+    with pytest.raises(StudyError, match="one held-out image is too few"):
+        copying(np.zeros((3, 2)), np.ones((5, 2)), np.zeros((1, 2)))
+
+
+# --- copies ---
+
+
+@pytest.mark.parametrize("how", ["exact", "noised", "mirrored", "mirrored and noised"])
+def test_copies_of_training_photographs_are_found(how):
+    train, held_out = portraits(120, seed=0), portraits(60, seed=1)
+    drawn = train[rng().integers(120, size=200)].astype(float)
+    if "mirrored" in how:
+        drawn = drawn[:, :, ::-1]
+    if "noised" in how:
+        drawn = drawn + rng().normal(0, 25, size=drawn.shape)
+    generated = memorisation.views(drawn.clip(0, 255).astype(np.uint8))
+    found = copying(generated, memorisation.views(train)[0], memorisation.views(held_out)[0])
+    assert found["copies"] is True
+    # 60 of 120 training photographs are compared, so that half of the copies are of others, on either side alike.
+    assert 0.35 < found["excess"] < 0.65
+    assert found["p_share"] < 0.001
+    if "mirrored" in how:
+        plain = copying(generated[0], memorisation.views(train)[0], memorisation.views(held_out)[0])
+        assert plain["copies"] is False
+    json.dumps(found, allow_nan=False)
+
+
+def test_copies_of_held_out_photographs_are_none_of_training_ones():
+    train, held_out = rng(0).normal(size=(60, 6)), rng(1).normal(size=(60, 6))
+    generated = held_out[rng().integers(60, size=300)]
+    found = copying(generated, train, held_out)
+    assert (found["copies"], found["share_nearer_train"], found["excess"]) == (False, 0, -1)
+    assert (found["p_share"], found["p_ratio"]) == (1, 1)
+    swapped = copying(generated, held_out, train)
+    assert (swapped["copies"], swapped["excess"], swapped["median_ratio"]) == (True, 1, 0)
+
+
+def test_a_generator_that_copies_a_third_of_the_time_is_found():
+    train, held_out = rng(0).normal(size=(100, 6)), rng(1).normal(size=(100, 6))
+    generated = np.concatenate([train[rng().integers(100, size=333)], rng(2).normal(size=(667, 6))])
+    found = copying(generated, train, held_out)
+    assert found["copies"] is True
+    assert 0.2 < found["excess"] < 0.5
+
+
+def test_a_generator_that_repeats_two_photographs_is_found():
+    """The share says nothing of two; that they are far nearer than any real image is does."""
+    train, held_out = rng(0).normal(size=(150, 6)), rng(1).normal(size=(150, 6))
+    generated = train[rng().integers(2, size=400)] + rng(2).normal(0, 0.01, size=(400, 6))
+    found = copying(generated, train, held_out)
+    assert found["copies"] is True
+    assert found["p_share"] > memorisation.SIGNIFICANCE > found["p_ratio"]
+    assert found["median_ratio"] < 0.1 < 0.8 < found["median_ratio_real"]
+
+
+def test_size_and_significance_are_both_needed():
+    """Images that lean to the training side by a hair are not called copies, however many there are."""
+    train, held_out = rng(0).normal(size=(400, 6)), rng(1).normal(size=(400, 6))
+    generated = np.concatenate([rng(2).normal(size=(7600, 6)), train])
+    found = copying(generated, train, held_out)
+    assert found["p_share"] < 0.05
+    assert 0.02 < found["excess"] < memorisation.SMALLEST_EXCESS
+    assert found["copies"] is False
+
+
+# --- false alarms ---
+
+
+def alarms(generate, *, runs, n_reference=50, n_generated=400):
+    """How often each of two tests takes a generator for a copier: ours, and the binomial one at the same level."""
+    ours = binomial = 0
+    for seed in range(runs):
+        draw = rng(seed)
+        train, held_out = draw.normal(size=(2, n_reference, 6))
+        found = copying(generate(draw, n_generated), train, held_out, seed=seed)
+        ours += found["copies"]
+        nearer = round(found["share_nearer_train"] * n_generated)
+        tested = binomtest(nearer, n_generated, alternative="greater").pvalue
+        binomial += tested < memorisation.SIGNIFICANCE and found["excess"] >= memorisation.SMALLEST_EXCESS
+    return ours / runs, binomial / runs
+
+
+@pytest.mark.parametrize(("spread", "binomial_alarms"), [(1.0, 0.03), (0.5, 0.2)])
+def test_generators_that_copy_nothing_are_seldom_flagged(monkeypatch, spread, binomial_alarms):
+    """At 1 %, 150 runs give 1.5 alarms on average, and 7 or more once in 1,000 times.
+
+    Typical faces (spread 0.5) lie nearer to the training images than real ones do, and are no copies. The binomial
+    test, which takes generated images as independent though they share their neighbours, flags many more.
+    """
+    monkeypatch.setattr(memorisation, "RESAMPLES", 999)
+    ours, binomial = alarms(lambda draw, n: spread * draw.normal(size=(n, 6)), runs=150)
+    assert ours * 150 <= 6
+    assert binomial > binomial_alarms
+
+
+def test_a_generator_that_draws_one_new_face_over_and_over_is_seldom_flagged(monkeypatch):
+    """All its images have one neighbour; 150 held-out images allow p_ratio to be significant at all."""
+    monkeypatch.setattr(memorisation, "RESAMPLES", 999)
+    ours, binomial = alarms(
+        lambda draw, n: np.tile(draw.normal(size=6), (n, 1)), runs=150, n_reference=150, n_generated=50
+    )
+    assert ours * 150 <= 6
+    assert binomial > 0.4
+
+
+def test_real_images_fed_as_generated_ones_are_seldom_flagged(monkeypatch):
+    """Photographs, in pixels, through the mirror views that a notebook would take."""
+    monkeypatch.setattr(memorisation, "RESAMPLES", 999)
+    flagged = 0
+    for seed in range(60):
+        train, held_out, others = np.split(memorisation.views(portraits(130, seed=seed)), [40, 80], axis=1)
+        flagged += copying(others, train[0], held_out[0], seed=seed)["copies"]
+    assert flagged <= 4  # 0.6 expected; 5 or more once in 2,000 times
+
+
+# --- verdicts withheld ---
+
+
+def test_features_that_saw_the_training_images_give_figures_and_no_verdict():
+    train, held_out = rng(0).normal(size=(2, 60, 6))
+    seen, unseen = (copying(train, train, held_out, features_saw_training=saw) for saw in (True, False))
+    assert (seen["copies"], unseen["copies"]) == (None, True)
+    assert "trained on the training images" in seen["why"]
+    assert seen["excess"] == unseen["excess"] == 1
+
+
+def test_splits_that_differ_in_themselves_give_no_verdict():
+    """Training and further real images come from one camera, held-out ones from another."""
+    train, others = rng(0).normal(size=(2, 60, 6))
+    found = copying(rng(2).normal(size=(200, 6)), train, rng(1).normal(3, 1, size=(60, 6)), other_real=others)
+    assert found["copies"] is None
+    assert "splits differ" in found["why"]
+    assert found["real"]["excess"] > 0.5
+    fair = copying(rng(2).normal(size=(200, 6)), train, rng(1).normal(size=(60, 6)), other_real=others)
+    assert (fair["copies"], "why" in fair) == (False, False)
+    assert set(fair["real"]) == {
+        "share_nearer_train",
+        "excess",
+        "median_ratio",
+        "median_ratio_real",
+        "p_share",
+        "p_ratio",
+    }
+
+
+def test_an_image_in_both_sets_is_on_neither_side():
+    """A leak between the splits: its copies are as near to the one as to the other."""
+    train, held_out = rng(0).normal(size=(2, 60, 6))
+    held_out[:30] = train[:30]
+    found = copying(train[:30], train, held_out)
+    assert (found["share_nearer_train"], found["excess"], found["median_ratio"]) == (0.5, 0, 1)
+    assert (found["copies"], found["p_share"]) == (False, 1)
+
+
+def test_the_result_is_seeded():
+    train, held_out, generated = (rng(seed).normal(size=(n, 6)) for seed, n in ((0, 200), (1, 60), (2, 100)))
+    assert copying(generated, train, held_out) == copying(generated, train, held_out)
+    assert copying(generated, train, held_out)["n_reference"] == 60
+    assert copying(generated, train, held_out, seed=8) != copying(generated, train, held_out)
+
+
+# --- for looking at ---
+
+
+def test_nearest_pairs_search_all_training_images():
+    train, held_out = rng(0).normal(size=(300, 6)), rng(1).normal(size=(40, 6))
+    generated = rng(2).normal(size=(50, 6))
+    generated[[7, 31, 8]] = train[[250, 3, 250]] + np.array([[0.0], [1e-3], [2e-3]])
+    table = memorisation.nearest_pairs(generated, train, held_out, top=4)
+    assert table["generated"].tolist()[:2] == [7, 31]
+    assert table["train"].tolist()[:2] == [250, 3]  # 250 once, though image 8 copies it, too
+    assert table["train"].is_unique
+    assert table["ratio"].is_monotonic_increasing
+    row = table.iloc[2]
+    distances = [np.linalg.norm(generated[int(row.generated)] - part, axis=1) for part in (train, held_out)]
+    assert (row.distance_train, row.distance_held_out) == pytest.approx(tuple(map(np.min, distances)))
+    assert row.held_out == distances[1].argmin()
+    assert len(memorisation.nearest_pairs(generated, train, held_out, top=999)) <= 50
