@@ -4,10 +4,12 @@ STUDY ?= quick
 BIN := .venv/bin
 # Threads that wait by spinning slow each other down manifold as soon as anything else runs on the machine.
 export OMP_WAIT_POLICY ?= PASSIVE
-SNAKEMAKE = $(BIN)/snakemake --cores all --quiet rules host progress reason
+# The stages lock themselves (kpop_rca/locks.py); Snakemake's own lock outlives a Snakemake that was killed.
+SNAKEMAKE = $(BIN)/snakemake --cores all --nolock --rerun-incomplete --quiet rules host progress reason
+comma := ,
 CONFIG = --config studies=$(STUDY) $(if $(SEEDS),seeds=$(SEEDS)) $(if $(DATA_ROOT),data_root=$(DATA_ROOT))
 
-.PHONY: study test nbval lint lab notebooks lock clean
+.PHONY: study test verify nbval lint lab notebooks lock clean
 
 study: .venv/.complete  ## run a study: STUDY=name, DATA_ROOT=folder, SEEDS=0,1
 	@$(SNAKEMAKE) $(CONFIG)
@@ -15,6 +17,9 @@ study: .venv/.complete  ## run a study: STUDY=name, DATA_ROOT=folder, SEEDS=0,1
 
 test: .venv/.complete  ## unit tests, the notebooks' structure, a smoke run of the whole graph
 	@$(BIN)/python -m pytest tests
+
+verify: .venv/.complete  ## check every file of a study again: STUDY=name, SEEDS=0,1
+	@$(BIN)/python -m kpop_rca.verify $(if $(SEEDS),$(foreach seed,$(subst $(comma), ,$(SEEDS)),$(STUDY)-seed$(seed)),$(subst $(comma), ,$(STUDY)))
 
 nbval: .venv/.complete  ## run the committed notebooks again in a scratch folder and compare
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \

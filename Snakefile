@@ -1,18 +1,23 @@
 """The study as a graph: the notebooks and a report, each rerun only when something that it depends on changed.
 
     snakemake --cores all --config studies=quick,lfw10-quick seeds=0,1
+    snakemake --cores all --config studies=claims
 
 A notebook depends on the manifests of the stages before it, on its parameters as resolved, on its code cells, on
 the package modules that it imports, and (the first one) on the files in the data folder. The last four enter as
 `params`, which Snakemake compares with those of the run before.
+
+A study that asks for a sweep is one notebook over many small studies, which run side by side, a core each. They
+borrow from each other what their levels do not change (`kpop_rca.sweeps`).
 """
 
 import json
 import sys
+from functools import cache
 
 from snakemake.exceptions import WorkflowError
 
-from kpop_rca import fingerprint, params, paths, stages
+from kpop_rca import fingerprint, locks, params, paths, stages, sweeps
 from kpop_rca.errors import StudyError
 
 
@@ -29,28 +34,59 @@ SEEDS = as_list(config.get("seeds", ""))
 STUDIES = as_list(config.get("studies", "quick"))
 if SEEDS:
     STUDIES = [f"{study}-seed{seed}" for study in STUDIES for seed in SEEDS]
+
+
+
+@cache
+def resolved(study):
+    return params.resolve(study, data_root=DATA_ROOT)
+
+
 try:
-    RESOLVED = {study: params.resolve(study, data_root=DATA_ROOT) for study in STUDIES}
+    MEMBERS = {study: sweeps.members(resolved(study)) for study in STUDIES}
+    RUNS = {study: stages.of_study(resolved(study)) for study in STUDIES}
+    for members in MEMBERS.values():
+        for member in members:
+            resolved(member.study)  # so that a level out of range is refused before anything runs
 except StudyError as error:
     raise WorkflowError(str(error)) from None
 
 
-def manifest(folder):
-    return f"artifacts/{{study}}/{folder}/manifest.json"
+def manifest(study, folder):
+    return f"artifacts/{params.owner(study, folder)}/{folder}/manifest.json"
+
+
+def what_it_reads(stage, study):
+    """The manifests of the stages before it; for the notebook of a sweep, those of its small studies."""
+    if stage is stages.CLAIMS:
+        return sorted({manifest(m.study, folder) for m in MEMBERS[study] for folder in stages.OF_A_MEMBER})
+    return [manifest(study, folder) for folder in stage.needs]
+
+
+SMALL = {study for members in MEMBERS.values() for m in members for study in (m.study, sweeps.base_of(m.study))}
 
 
 def what_it_depends_on(stage, study):
     """Everything but the earlier manifests that a notebook's results follow from, as one string."""
-    resolved = RESOLVED[study]
-    reads_data = not stage.needs
+    reads_data = stage.folder == "audit"
     return json.dumps(
         {
-            "parameters": params.of_notebook(stage.notebook, resolved),
+            "parameters": params.of_notebook(stage.notebook, resolved(study)),
             "code": fingerprint.of_notebook(stage.notebook),
-            "data": fingerprint.of_data(resolved["data_root"]) if reads_data else None,
+            "data": fingerprint.of_data(resolved(study)["data_root"]) if reads_data else None,
         },
         sort_keys=True,
     )
+
+
+# Each stage has a lock of its own; this one stops a second run of a study before it starts on any. It is freed by the
+# operating system when this process ends, which Snakemake's own is not.
+onstart:
+    for study in STUDIES:
+        try:
+            locks.take(paths.artifacts_folder(study) / ".lock", what=f"the study {study}", then="then run it again")
+        except StudyError as error:
+            raise WorkflowError(str(error)) from None
 
 
 wildcard_constraints:
@@ -61,19 +97,19 @@ wildcard_constraints:
 # the artifacts behind it, and a report that is already there would be all that is wanted.
 rule all:
     input:
-        [f"artifacts/{study}/{stage.folder}/manifest.json" for study in STUDIES for stage in stages.STAGES],
+        [manifest(study, stage.folder) for study in STUDIES for stage in RUNS[study]],
         [f"reports/{study}/index.html" for study in STUDIES],
 
 
-for stage in stages.STAGES:
+for stage in stages.EVERY:
 
     rule:
         name:
             f"notebook_{stage.notebook}"
         input:
-            [manifest(folder) for folder in stage.needs],
+            lambda wildcards, stage=stage: what_it_reads(stage, wildcards.study),
         output:
-            manifest(stage.folder),
+            f"artifacts/{{study}}/{stage.folder}/manifest.json",
         log:
             notebook=f"reports/{{study}}/notebooks/{stage.notebook}.ipynb",
         params:
@@ -81,17 +117,18 @@ for stage in stages.STAGES:
             notebook=stage.notebook,
             python=sys.executable,
             data_root=f"--data-root {DATA_ROOT:q}" if DATA_ROOT else "",
-        threads: 8
+        threads: lambda wildcards: 1 if wildcards.study in SMALL else 8  # small studies run side by side
         resources:
             mem_mb=6000,
             runtime="24h",
         shell:
-            "{params.python} -m kpop_rca.run {params.notebook} --study {wildcards.study} {params.data_root}"
+            "OMP_NUM_THREADS={threads} {params.python} -m kpop_rca.run {params.notebook} --study {wildcards.study} "
+            "{params.data_root}"
 
 
 rule report:
     input:
-        [manifest(stage.folder) for stage in stages.STAGES],
+        lambda wildcards: [manifest(wildcards.study, stage.folder) for stage in RUNS[wildcards.study]],
     output:
         "reports/{study}/index.html",
     params:

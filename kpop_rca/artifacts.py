@@ -4,6 +4,8 @@ A stage folder `artifacts/<study>/<folder>/` holds what a stage made, and
 - `started.json`: what the present contents are being made from (parameters, inputs, code). When it differs from
   what a new run would use, the folder is emptied; when it is the same, work in it is continued.
 - `manifest.json`: written last. Its presence means that the stage is complete; it adds the hash of every file.
+
+One process at a time works in a folder: it holds the lock `.<folder>.lock` beside it (`kpop_rca.locks`).
 """
 
 import hashlib
@@ -24,13 +26,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kpop_rca import fingerprint, paths, stages
+from kpop_rca import fingerprint, locks, paths, stages, sweeps
 from kpop_rca.errors import StudyError
 
 MANIFEST = "manifest.json"
 STARTED = "started.json"
+UNKNOWN = "not in the manifest"
 # Where results go does not change them: these parameters may differ between a stage and the stages behind it.
 NOT_COMPARED = {"study", "device", "data_root", "detector_batch_size", "checkpoint_minutes"}
+# What a manifest must hold, and of which type, to be one.
+RECORD = {"stage": str, "parameters": dict, "inputs": dict, "code": str}
 VERSIONED = (
     "torch",
     "torchvision",
@@ -76,6 +81,22 @@ def read_json(path: Path) -> Any:
         raise StudyError(f"{path} is damaged ({error}); remove it and run its stage again") from None
 
 
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Read a stage's manifest.
+
+    Raises:
+        StudyError: the file is damaged; says to remove it.
+    """
+    manifest = read_json(path)
+    if not _is_record(manifest) or not isinstance(manifest.get("files"), dict):
+        raise StudyError(f"{path} is damaged (no manifest of a stage); remove it and run its stage again")
+    return manifest
+
+
+def _is_record(content: Any) -> bool:
+    return isinstance(content, dict) and all(isinstance(content.get(key), kind) for key, kind in RECORD.items())
+
+
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that results depend on."""
     return {"python": platform.python_version()} | {name: version(name) for name in VERSIONED}
@@ -110,7 +131,7 @@ class StageRun:
         """Folder of an earlier stage, one of those that this stage is declared to need."""
         if folder not in self.stage.needs:
             raise ValueError(f"{self.stage.notebook} does not declare that it needs {folder!r}; see kpop_rca.stages")
-        return paths.artifacts_folder(self.study) / folder
+        return folder_of(self.study, folder)
 
     def save_figure(self, figure: Figure, name: str) -> None:
         """Save a figure as `reports/<study>/figures/<name>.png`."""
@@ -140,15 +161,42 @@ class StageRun:
 
     def finish(self) -> None:
         """Declare the stage complete: write the manifest with the hash of every file in the folder."""
-        files = sorted(p for p in self.folder.rglob("*") if p.is_file() and p.name not in (MANIFEST, STARTED))
-        hashes = {path.relative_to(self.folder).as_posix(): fingerprint.sha256(path) for path in files}
+        hashes = {name: fingerprint.sha256(path) for name, path in _files(self.folder).items()}
         manifest = self.started | {
             "files": hashes,
             "versions": versions(),
             "seconds": self.seconds,
         }
         write_json(self.folder / MANIFEST, manifest)
+        locks.release(lock_of(self.study, self.stage.folder))
         print(f"{self.stage.notebook}: complete, {len(hashes)} files in artifacts/{self.study}/{self.stage.folder}")
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """What a stage made: every file but the two records, by its name within the folder.
+
+    Hidden files are nobody's results: half-written ones of a process that was killed, or a file manager's notes.
+    """
+    found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    hidden = {name for name in found if any(part.startswith(".") for part in name.split("/"))}
+    return {name: path for name, path in found.items() if name not in hidden | {MANIFEST, STARTED}}
+
+
+def alterations(folder: Path, manifest: dict[str, Any]) -> dict[str, str]:
+    """What differs between a stage's folder and its manifest.
+
+    Args:
+        folder: `artifacts/<study>/<folder>`.
+        manifest: what `read_manifest` read there.
+
+    Returns:
+        File name to "gone", "other contents" or "not in the manifest"; empty when all is as the stage left it.
+    """
+    known, found = manifest["files"], _files(folder)
+    differing = {name: "gone" for name in known if name not in found}
+    same = {name for name in known.keys() & found.keys() if fingerprint.sha256(found[name]) == known[name]}
+    differing |= {name: "other contents" for name in known if name in found and name not in same}
+    return differing | {name: UNKNOWN for name in found if name not in known}
 
 
 def identity(manifest: dict[str, Any]) -> str:
@@ -165,16 +213,20 @@ def _compared(parameters: dict[str, Any]) -> dict[str, Any]:
 def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:
     """Start a stage: check what it reads, then empty its folder unless it holds the same work half done.
 
+    The stage is this process' own until `StageRun.finish`, or until the process ends. It may be begun again before.
+
     Args:
         notebook: name in `stages.STAGES`.
         parameters: from `params.collect(globals())`.
 
     Raises:
-        StudyError: an earlier stage was not run, or its artifacts were made with other parameters or inputs.
+        StudyError: an earlier stage was not run, its artifacts were made with other parameters or inputs, or altered
+            since; or another process is at work on the stage.
     """
     stage = stages.by_notebook(notebook)
     study = parameters["study"]
-    inputs = {need: identity(require(study, need, parameters)) for need in stage.needs}
+    inputs = {need: identity(_untouched(study, need, parameters)) for need in stage.needs}
+    take_stage(study, stage)
     started = {
         "stage": stage.notebook,
         "parameters": parameters,
@@ -182,11 +234,67 @@ def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:
         "code": fingerprint.of_modules(stage.module),
     }
     folder = paths.artifacts_folder(study) / stage.folder
-    if not _continues(folder / STARTED, started):
+    if not _continues(folder / STARTED, started) or not _as_left(folder):
         shutil.rmtree(folder, ignore_errors=True)
     (folder / MANIFEST).unlink(missing_ok=True)
     write_json(folder / STARTED, started)
     return StageRun(stage=stage, parameters=parameters, folder=folder, started=started)
+
+
+def lock_of(study: str, name: str) -> Path:
+    """The lock of a stage (by its folder's name), or of a notebook in papermill (by the notebook's)."""
+    return paths.artifacts_folder(study) / f".{name}.lock"
+
+
+def take_stage(study: str, stage: stages.Stage) -> bool:
+    """Make a stage of a study this process' own; see `locks.take`."""
+    return locks.take(
+        lock_of(study, stage.folder),
+        what=f"artifacts/{study}/{stage.folder}",
+        then=f"then run: {command(stage, study)}",
+    )
+
+
+def command(stage: stages.Stage, study: str) -> str:
+    """The command that runs a stage of a study."""
+    return f"python -m kpop_rca.run {stage.notebook} --study {study}"
+
+
+def _untouched(study: str, folder: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """The manifest of an earlier stage, whose files are as it left them; see `require`."""
+    manifest = require(study, folder, parameters)
+    lies_in = folder_of(study, folder)
+    for name, how in alterations(lies_in, manifest).items():
+        owner = lies_in.parent.name
+        mending = command(stages.by_folder(folder), owner)
+        raise StudyError(f"artifacts/{owner}/{folder}/{name} is {how} since its stage ended; run: {mending}")
+    return manifest
+
+
+def _as_left(folder: Path) -> bool:
+    """Whether a finished stage's files are still what it made, strange ones among them removed; True when unfinished.
+
+    What a manifest does not vouch for must not be found by the same stage begun again, and be vouched for then.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        return True
+    try:
+        differing = alterations(folder, read_manifest(path))
+    except StudyError:  # nothing says what the files should be
+        return False
+    if set(differing.values()) == {UNKNOWN}:
+        for name in differing:
+            (folder / name).unlink()
+    return set(differing.values()) <= {UNKNOWN}
+
+
+def folder_of(study: str, folder: str) -> Path:
+    """Where the artifacts of a stage lie: in the study's own folder, or, for what a member of a sweep did not make,
+    in its base's. Whether they fit is for `require` to say."""
+    own = paths.artifacts_folder(study) / folder
+    base = sweeps.base_of(study)
+    return own if base is None or own.is_dir() else paths.artifacts_folder(base) / folder
 
 
 def _continues(record: Path, started: dict[str, Any]) -> bool:
@@ -198,8 +306,10 @@ def _continues(record: Path, started: dict[str, Any]) -> bool:
     except StudyError:  # half a record is no record
         return False
     same = ("stage", "inputs", "code")
-    return all(before.get(k) == started[k] for k in same) and _compared(before["parameters"]) == _compared(
-        started["parameters"]
+    return (
+        _is_record(before)
+        and all(before.get(k) == started[k] for k in same)
+        and _compared(before["parameters"]) == _compared(started["parameters"])
     )
 
 
@@ -216,20 +326,29 @@ def require(study: str, folder: str, parameters: dict[str, Any]) -> dict[str, An
             mends it.
     """
     stage = stages.by_folder(folder)
-    command = f"python -m kpop_rca.run {stage.notebook} --study {study}"
-    path = paths.artifacts_folder(study) / folder / MANIFEST
+    path = folder_of(study, folder) / MANIFEST
     if not path.is_file():
-        raise StudyError(f"artifacts/{study}/{folder} is not there or not complete; run: {command}")
-    manifest = read_json(path)
+        raise StudyError(f"artifacts/{study}/{folder} is not there or not complete{_by_whom(study, folder)}")
+    manifest = read_manifest(path)
     made, wanted = _compared(manifest["parameters"]), _compared(parameters)
     differing = [name for name in made if name in wanted and made[name] != wanted[name]]
     if differing:
         name = differing[0]
         raise StudyError(
             f"artifacts/{study}/{folder} were made with {name} = {made[name]!r}, this run has {wanted[name]!r}"
-            f"{f' (and {len(differing) - 1} more differ)' if len(differing) > 1 else ''}; run: {command}"
+            f"{f' (and {len(differing) - 1} more differ)' if len(differing) > 1 else ''}; run: {command(stage, study)}"
         )
     for need, made_from in manifest["inputs"].items():
         if identity(require(study, need, parameters)) != made_from:
-            raise StudyError(f"artifacts/{study}/{folder} were made from an earlier {need}; run: {command}")
+            raise StudyError(
+                f"artifacts/{study}/{folder} were made from an earlier {need}; run: {command(stage, study)}"
+            )
     return manifest
+
+
+def _by_whom(study: str, folder: str) -> str:
+    """How to come by artifacts that are not there: wait for who makes them, or make them."""
+    holder = locks.holder(lock_of(folder_of(study, folder).parent.name, folder))
+    if holder:
+        return f", {holder} is making it; wait for it to end"
+    return f"; run: {command(stages.by_folder(folder), study)}"

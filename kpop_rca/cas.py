@@ -20,8 +20,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from kpop_rca import artifacts, judging, oracle
 from kpop_rca.oracle import Faces
-
-CONFIDENCE = 0.95
+from kpop_rca.rca import CONFIDENCE
 
 
 def equal_counts(one: Faces, other: Faces, *, generator: np.random.Generator) -> tuple[Faces, Faces]:

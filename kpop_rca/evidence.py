@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from kpop_rca import audit
-from kpop_rca.data import idols
+from kpop_rca.data import identity_folders, idols
 
 
 def photographs_of_each(photographs: pd.DataFrame) -> pd.DataFrame:
@@ -25,6 +25,23 @@ def photographs_of_each(photographs: pd.DataFrame) -> pd.DataFrame:
     counts = counts.reindex(index=photographs["identity"].unique(), columns=kind.unique())
     counts.columns.name = None
     return counts
+
+
+def left_out(flagged: pd.DataFrame, root: Path) -> pd.DataFrame:
+    """Everything in the data folder that is no picture to work with, and why.
+
+    Args:
+        flagged: from `audit.flag_images`.
+        root: the data folder.
+
+    Returns:
+        path, reason: first the images that could not be read, then what was not tried (`identity_folders.left_out`),
+        but for the records that a drawn corpus keeps of itself.
+    """
+    unread = flagged.loc[flagged["flag_unreadable"], ["path", "unreadable"]].set_axis(["path", "reason"], axis=1)
+    not_tried = identity_folders.left_out(root)
+    own = {idols.TRUTH, idols.ARGUMENTS} if truth_of(root) is not None else set()
+    return pd.concat([unread, not_tried[~not_tried["path"].isin(own)]], ignore_index=True)
 
 
 def samples(detections: pd.DataFrame, *, identities: int, of_each: int) -> pd.DataFrame:

@@ -279,6 +279,7 @@ def identity(ratios: pd.DataFrame, fidelities: pd.DataFrame, *, chance: float, o
     ax.axhline(overall, color=GENERATED, lw=1, label="global RCA")
     ax.axhline(chance, color=CHANCE, ls="--", label="chance: the\nname ignored")
     ax.set(title="Does it draw the person it was told to? (95 % intervals)", ylabel="RCA, or share of images")
+    ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
     _class_ticks(ax, ratios["class"])
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure

@@ -2,8 +2,10 @@
 
 import ast
 import hashlib
+import os
 from functools import cache
 from pathlib import Path
+from stat import S_ISLNK, S_ISREG
 
 import nbformat
 
@@ -20,7 +22,8 @@ def sha256(path: Path) -> str:
 
 
 def _digest(parts: list[str]) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    # A file's name may be bytes that are no text.
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def _module_file(name: str) -> Path | None:
@@ -87,10 +90,13 @@ def of_notebook(notebook: str) -> str:
 def of_data(root: str) -> str | None:
     """Hash of the names, sizes and times of the files below a data folder; None where there is no such folder.
 
-    Contents are not read: this runs before every build, and a changed photograph changes its time.
+    Contents are not read: this runs before every build, and a changed photograph changes its time. Links count as
+    what they are, not as what they lead to, and pipes and the like do not count.
     """
     folder = paths.resolve_data_root(root)
     if not root or not folder.is_dir():
         return None
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return _digest([f"{p.relative_to(folder)} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in files])
+    files = sorted(Path(parent, name) for parent, folders, names in os.walk(folder) for name in (*folders, *names))
+    states = [(path.relative_to(folder), path.lstat()) for path in files]
+    counted = [(name, state) for name, state in states if S_ISREG(state.st_mode) or S_ISLNK(state.st_mode)]
+    return _digest([f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in counted])

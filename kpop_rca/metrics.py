@@ -207,7 +207,7 @@ def _preserved(metrics: dict[str, Any]) -> str:
     preserved = [name for name, verdict in verdicts.items() if verdict in ("as real", "better than real")]
     in_vain = [name for name, verdict in verdicts.items() if verdict == "in vain"]
     kept = (
-        f"recognised as often as in real photographs: {_listed(preserved)}"
+        f"recognised no less often than in real photographs: {_listed(preserved)}"
         if preserved
         else "nobody is preserved whole"
     )
@@ -256,6 +256,20 @@ def beside_paper(metrics: dict[str, Any]) -> pd.DataFrame:
         ("generated faces", metrics["generated"]["n"], theirs["generated"]["n"]),
     ]
     return pd.DataFrame(rows, columns=["quantity", "this study", "paper"]).astype({"this study": float, "paper": float})
+
+
+def interval_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with its column `ci95` of pairs, as `metrics.json` has them, made two columns, low and high.
+
+    >>> interval_columns(pd.DataFrame({"value": [0.5, 0.4], "ci95": [[0.4, 0.6], None]})).values.tolist()
+    [[0.5, 0.4, 0.6], [0.4, nan, nan]]
+    """
+    place = table.columns.get_loc("ci95")
+    ends = [(np.nan, np.nan) if pair is None else pair for pair in table["ci95"]]
+    parted = table.drop(columns="ci95")
+    for offset, name in enumerate(("low", "high")):
+        parted.insert(place + offset, name, [float(pair[offset]) for pair in ends])
+    return parted
 
 
 def visual_table(visual: dict[str, Any]) -> pd.DataFrame:

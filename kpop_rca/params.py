@@ -16,7 +16,7 @@ import nbformat
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from kpop_rca import paths, stages
+from kpop_rca import paths, stages, sweeps
 from kpop_rca.errors import StudyError
 
 Rate = Annotated[float, Field(ge=0, le=1)]
@@ -41,7 +41,7 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
-    study: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")] = None
+    study: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.=-]{0,63}$")] = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = None
     device: Literal["auto", "cpu", "cuda", "mps"] = None
 
@@ -60,6 +60,8 @@ class Parameters(BaseModel):
     idols_group_rate: Rate = None
     idols_nonface_rate: Rate = None
     idols_burst_rate: Rate = None
+    idols_first_times: Annotated[int, Field(ge=1, le=20)] = None
+    idols_first_stands_out: Rate = None
     min_face_size: Annotated[int, Field(ge=12, le=200)] = None
     detector_batch_size: Positive = None
     max_side: Annotated[int, Field(ge=96)] = None
@@ -118,6 +120,17 @@ class Parameters(BaseModel):
     mixture_images: Positive = None
     mixture_replicates: Annotated[int, Field(ge=100, le=10_000)] = None
     blur_sigmas: Annotated[list[Annotated[float, Field(ge=0, le=10)]], Field(min_length=2)] = None
+
+    sweep_seeds: Annotated[int, Field(ge=0, le=50)] = None
+    sweep_sizes: list[Literal[16, 32, 64]] = None
+    sweep_alikeness: list[Rate] = None
+    sweep_labels: list[Literal["clean", "as-found", "excluded"]] = None
+    sweep_dominance: list[Literal["equal", "more-pictures", "distinct-face"]] = None
+    sweep_guidance: list[Annotated[float, Field(ge=0, le=20)]] = None
+    sweep_samplers: list[Annotated[str, Field(pattern=r"^(ddim|ddpm)-[1-9]\d{0,3}$")]] = None
+    sweep_jitter: list[Annotated[float, Field(ge=0, le=0.5)]] = None
+    equivalence_margin: Fraction = None
+    runs_of: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] = None
 
 
 def check(values: dict[str, Any], *, where: str) -> dict[str, Any]:
@@ -198,7 +211,7 @@ def defaults() -> dict[str, Any]:
         StudyError: two notebooks declare the same parameter with different defaults.
     """
     merged: dict[str, Any] = {}
-    for stage in stages.STAGES:
+    for stage in stages.EVERY:
         for name, value in declared(stage.notebook).items():
             if merged.setdefault(name, value) != value:
                 raise StudyError(f"{stage.notebook}: {name} = {value!r}, but an earlier notebook has {merged[name]!r}")
@@ -241,24 +254,20 @@ def read_study_file(path: Path) -> dict[str, Any]:
     return check(values, where=where)
 
 
-def split_seed(study: str) -> tuple[str, int | None]:
-    """`quick-seed3` is the study file `quick` with seed 3; any other name is its own file with its own seed."""
-    match = re.fullmatch(r"(.+)-seed(\d+)", study)
-    return (match.group(1), int(match.group(2))) if match else (study, None)
-
-
 def resolve(study: str, *, data_root: str | None = None) -> dict[str, Any]:
-    """Every parameter of a study: the notebooks' defaults, then the study file, then seed and data folder.
+    """Every parameter of a study: the notebooks' defaults, the study file, the level of a sweep, seed and data folder.
 
     Args:
-        study: name of a file in `params/`, with `-seed<N>` behind it for another seed.
+        study: name of a file in `params/`, with `.<experiment>=<level>` behind it for a member of a sweep and
+            `-seed<N>` for another seed.
         data_root: folder of identities, in place of the study file's.
 
     Raises:
-        StudyError: see `read_study_file`.
+        StudyError: see `read_study_file` and `sweeps.overrides`.
     """
-    base, seed = split_seed(study)
-    values = defaults() | read_study_file(paths.study_file(base)) | {"study": study}
+    name, seed = sweeps.split_seed(study)
+    base = sweeps.split_level(name)[0]
+    values = defaults() | read_study_file(paths.study_file(base)) | sweeps.overrides(study) | {"study": study}
     if seed is not None:
         values["seed"] = seed
     if data_root:
@@ -269,3 +278,20 @@ def resolve(study: str, *, data_root: str | None = None) -> dict[str, Any]:
 def of_notebook(notebook: str, resolved: dict[str, Any]) -> dict[str, Any]:
     """The part of a study's resolved parameters that one notebook declares."""
     return {name: resolved[name] for name in declared(notebook)}
+
+
+def owner(study: str, folder: str) -> str:
+    """The study whose artifacts of a stage serve this one: itself, but for what a member of a sweep can borrow.
+
+    Args:
+        study: any.
+        folder: of a stage.
+
+    Returns:
+        The base of the member's seed where neither the stage nor anything behind it reads what the level sets.
+    """
+    base = sweeps.base_of(study)
+    if base is None:
+        return study
+    read = set().union(*(declared(stage.notebook) for stage in stages.behind(folder)))
+    return study if read & sweeps.overrides(study).keys() else base

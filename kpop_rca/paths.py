@@ -27,6 +27,11 @@ def report_folder(study: str) -> Path:
     return output_root() / "reports" / study
 
 
+def committed_report(study: str) -> Path:
+    """The report that came with the project, wherever new results are written."""
+    return project_root() / "reports" / study
+
+
 def data_folder(name: str) -> Path:
     return output_root() / "data" / name
 

@@ -18,8 +18,8 @@ from torchmetrics.image.inception import InceptionScore
 from kpop_rca import networks, weights
 from kpop_rca.errors import StudyError
 from kpop_rca.feature_measures import absent_measures, as_features, feature_measures, frechet_measure
+from kpop_rca.rca import CONFIDENCE
 
-CONFIDENCE = 0.95
 # On Inception's features these measures have names of their own; on others they must not bear them.
 INCEPTION_NAMES = {
     "frechet": "fid",
@@ -27,17 +27,6 @@ INCEPTION_NAMES = {
     "frechet_infinity": "fid_infinity",
     "frechet_class_mean": "fid_class_mean",
 }
-
-__all__ = [
-    "draw_pairs",
-    "frechet_measure",
-    "inception_measures",
-    "inception_score",
-    "judge_feature_diversity",
-    "lpips_diversity",
-    "network_measures",
-    "pairs_standard_error",
-]
 
 
 def inception_score(logits: np.ndarray) -> float:

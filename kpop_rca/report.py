@@ -32,6 +32,7 @@ PAGE_TITLES = {
     "06_rca_analysis": "6 RCA",
     "07_rca_validity": "7 Validity",
 }
+SWEEP_TITLES = {"index": "8 Claims"}
 
 
 # Of the many measures of image quality, those on the first page; all of them are in metrics.json and notebook 06.
@@ -53,6 +54,8 @@ ON_FIRST_PAGE = (
 def build(study: str) -> Path:
     """Write `reports/<study>/index.html` and a page a notebook; needs nothing but the study's own report folder.
 
+    Of a sweep the one notebook that compares its small studies is the whole report.
+
     Returns:
         The path of the index.
 
@@ -60,13 +63,22 @@ def build(study: str) -> Path:
         StudyError: the study has not run to the end.
     """
     folder = paths.report_folder(study)
+    if _is_sweep(folder):
+        _write(folder / "index.html", notebook_page(study, stages.CLAIMS.notebook, pages=SWEEP_TITLES, here="index"))
+        return folder / "index.html"
     if not (folder / "metrics.json").is_file():
         raise StudyError(f"reports/{study}/metrics.json is not there; run: make study STUDY={study}")
     for stage in stages.STAGES:
-        _write(folder / f"{stage.notebook}.html", notebook_page(study, stage.notebook))
+        page = notebook_page(study, stage.notebook, pages=PAGE_TITLES, here=stage.notebook)
+        _write(folder / f"{stage.notebook}.html", page)
     metrics = artifacts.read_json(folder / "metrics.json")
     _write(folder / "index.html", index_page(study, metrics))
     return folder / "index.html"
+
+
+def _is_sweep(folder: Path) -> bool:
+    """Whether a report folder is that of a study over small studies: its verdicts are its answer."""
+    return (folder / "tables" / "08_verdicts.csv").is_file() and not (folder / "metrics.json").is_file()
 
 
 def _write(path: Path, text: str) -> None:
@@ -133,8 +145,15 @@ def visual_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def notebook_page(study: str, notebook: str) -> str:
-    """An executed notebook as a page that needs no other file, with links to the others."""
+def notebook_page(study: str, notebook: str, *, pages: dict[str, str], here: str) -> str:
+    """An executed notebook as a page that needs no other file, with links to the others.
+
+    Args:
+        study: name of the study.
+        notebook: which.
+        pages: titles of the study's pages by file name without ending.
+        here: this page's.
+    """
     source = nbformat.read(paths.executed_notebook(study, notebook), as_version=4)
     config = Config()
     config.HTMLExporter.update(mathjax_url="", require_js_url="", embed_images=True)
@@ -142,17 +161,22 @@ def notebook_page(study: str, notebook: str) -> str:
     config.TagRemovePreprocessor.remove_cell_tags = {"colab"}
     exporter = HTMLExporter(config=config)
     body, _ = exporter.from_notebook_node(source, {"metadata": {"name": f"{study} · {notebook}"}})
-    navigation = _environment().get_template("navigation.html").render(study=study, pages=PAGE_TITLES, here=notebook)
+    navigation = _environment().get_template("navigation.html").render(study=study, pages=pages, here=here)
     return re.sub(r"(<body[^>]*>)", lambda match: match.group(1) + Markup(navigation), body, count=1)
 
 
 def answer(study: str) -> str:
     """The study's result in one line, and where its report is."""
-    metrics = artifacts.read_json(paths.report_folder(study) / "metrics.json")
+    folder = paths.report_folder(study)
+    if _is_sweep(folder):
+        counts = pd.read_csv(folder / "tables" / "08_verdicts.csv")["verdict"].value_counts()
+        said = ", ".join(f"{n} {name}" for name, n in counts.items())
+        return f"{study}: of {counts.sum()} comparisons {said}; open {folder / 'index.html'}"
+    metrics = artifacts.read_json(folder / "metrics.json")
     low, high = metrics["rca"]["ci95"]
     return (
         f"{study}: RCA {metrics['rca']['global']:.2f} (95 % interval {low:.2f} to {high:.2f}, "
-        f"chance {metrics['rca']['chance']:.2f}); open {paths.report_folder(study) / 'index.html'}"
+        f"chance {metrics['rca']['chance']:.2f}); open {folder / 'index.html'}"
     )
 
 

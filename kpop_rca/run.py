@@ -18,7 +18,7 @@ import yaml
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from kpop_rca import artifacts, params, paths, stages
+from kpop_rca import artifacts, locks, params, paths, stages
 from kpop_rca.errors import StudyError
 
 # Threads that wait by spinning slow each other down manifold as soon as anything else runs on the machine.
@@ -37,12 +37,24 @@ def run_notebook(notebook: str, study: str, *, data_root: str | None = None) -> 
         data_root: folder of identities, in place of the study file's.
 
     Raises:
-        StudyError: wrong parameters, an earlier stage missing or made otherwise, or a cell that failed.
+        StudyError: wrong parameters, an earlier stage missing or made otherwise, the same notebook at work in another
+            process, or a cell that failed.
     """
     stage = stages.by_notebook(notebook)
     resolved = params.resolve(study, data_root=data_root)
     check_earlier_stages(stage, resolved)
-    write_resolved(resolved)
+    # Before the kernel takes the stage: a second papermill would write over the first one's executed notebook.
+    what, then = f"{stage.notebook} of {study}", f"then run: {artifacts.command(stage, study)}"
+    with locks.held(artifacts.lock_of(study, stage.notebook), what=what, then=then):
+        if artifacts.take_stage(study, stage):  # to see that no JupyterLab kernel has it; papermill's is to have it
+            locks.release(artifacts.lock_of(study, stage.folder))
+        write_resolved(resolved)
+        return _execute(stage, resolved)
+
+
+def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
+    """The executed copy of a notebook, the partly executed one if it fails; see `run_notebook`."""
+    study = resolved["study"]
     declared = params.declared(stage.notebook)
     handed = {name: resolved[name] for name, default in declared.items() if resolved[name] != default}
     os.environ.setdefault(*WAIT_POLICY)
@@ -106,13 +118,16 @@ def _without_machine_traces(output: Path) -> None:
 def adopt(study: str) -> None:
     """Make a study's executed notebooks the committed ones; for `quick`, whose values are the defaults.
 
+    The notebook of the sweep is run first: with the defaults it shows the runs that came with the project.
+
     Raises:
         StudyError: the study has not run to the end, or its notebooks were handed other values than the defaults.
     """
     if params.resolve(study) != params.defaults() | {"study": study} or params.defaults()["study"] != study:
         raise StudyError(f"{study} is not the study whose values the notebooks declare; run this for quick")
     artifacts.require(study, stages.STAGES[-1].folder, params.resolve(study))
-    for stage in stages.STAGES:
+    run_notebook(stages.CLAIMS.notebook, study)
+    for stage in stages.EVERY:
         shutil.copy(paths.executed_notebook(study, stage.notebook), paths.notebook_source(stage.notebook))
 
 

@@ -1,6 +1,7 @@
 """The stages of the study in reading order, and which needs which. The one place that knows the graph."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from kpop_rca.errors import StudyError
 
@@ -31,8 +32,18 @@ STAGES = (
     Stage(notebook="04_oracle_benchmark", folder="oracle", needs=("faces",), module="oracle"),
     Stage(notebook="05_generation", folder="generated", needs=("faces", "ddpm"), module="sampling"),
     Stage(notebook="06_rca_analysis", folder="rca", needs=("faces", "oracle", "generated"), module="cas"),
-    Stage(notebook="07_rca_validity", folder="validity", needs=("faces", "oracle", "rca"), module="validity"),
+    Stage(notebook="07_rca_validity", folder="validity", needs=("faces", "oracle", "rca"), module="degradation"),
 )
+# A sweep's notebook reads the artifacts of its small studies, not of stages before it in its own study.
+CLAIMS = Stage(notebook="08_claims", folder="claims", needs=(), module="claims")
+# What a sweep wants of each of its small studies.
+OF_A_MEMBER = ("faces", "oracle", "generated")
+EVERY = (*STAGES, CLAIMS)
+
+
+def of_study(resolved: dict[str, Any]) -> tuple[Stage, ...]:
+    """What a study runs: the seven stages, or, for a sweep, the one that compares its small studies."""
+    return (CLAIMS,) if resolved["sweep_seeds"] else STAGES
 
 
 def by_notebook(notebook: str) -> Stage:
@@ -41,18 +52,27 @@ def by_notebook(notebook: str) -> Stage:
     Raises:
         StudyError: no such notebook.
     """
-    for stage in STAGES:
+    for stage in EVERY:
         if notebook in (stage.notebook, stage.notebook[:2]):
             return stage
-    names = ", ".join(stage.notebook for stage in STAGES)
+    names = ", ".join(stage.notebook for stage in EVERY)
     raise StudyError(f"there is no notebook {notebook!r}; the study has {names}")
 
 
 def by_folder(folder: str) -> Stage:
-    """The stage that owns an artifacts folder; `folder` is one of the names in STAGES."""
-    return next(stage for stage in STAGES if stage.folder == folder)
+    """The stage that owns an artifacts folder; `folder` is one of the names in EVERY."""
+    return next(stage for stage in EVERY if stage.folder == folder)
 
 
 def before(stage: Stage) -> tuple[Stage, ...]:
     """The stages that come before one in reading order."""
     return STAGES[: STAGES.index(stage)]
+
+
+def behind(folder: str) -> tuple[Stage, ...]:
+    """The stage that owns a folder and all that it reads, directly or not: what its artifacts depend on."""
+    stage = by_folder(folder)
+    found = {stage: None}
+    for need in stage.needs:
+        found |= dict.fromkeys(behind(need))
+    return tuple(found)

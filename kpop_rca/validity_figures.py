@@ -76,7 +76,7 @@ def broken_generators(table: pd.DataFrame) -> Figure:
     """What each estimator says of generators whose answer is known: a row a generator, the answer as a tick.
 
     Args:
-        table: from `validity.broken_trial`.
+        table: from `broken_generators.broken_trial`.
     """
     names, estimators = table["broken"].unique(), [name for name in LOOKS if name in set(table["estimator"])]
     figure, ax = plt.subplots(figsize=(WIDTH, 0.8 * len(names) + 1.4), layout="constrained")
@@ -106,7 +106,7 @@ def degradations(table: pd.DataFrame, *, sigma: float) -> Figure:
     """What each estimator says of the right people, blurred (top) or noised (bottom), a column for each remedy.
 
     Args:
-        table: from `validity.degradation_trial`.
+        table: from `degradation.degradation_trial`.
         sigma: of the blur on which the judge was trained again.
     """
     estimators = [name for name in LOOKS if name in set(table["estimator"])]
@@ -134,7 +134,7 @@ def interval_widths(table: pd.DataFrame, *, studied: tuple[float, float]) -> Fig
     """Widths of the 95 % intervals against generated images of each identity, a line a number of real ones.
 
     Args:
-        table: from `validity.interval_widths`.
+        table: from `sample_sizes.interval_widths`.
         studied: real and generated images of each identity that the study has.
     """
     titles = {

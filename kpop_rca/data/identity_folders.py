@@ -7,9 +7,12 @@ Three layouts are known:
 - flat: `<identity>/<file>`
 """
 
+import errno
 import os
 import re
+import stat
 import warnings
+from collections import defaultdict
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +23,12 @@ from kpop_rca.errors import StudyError
 COLUMNS = ["path", "identity", "split", "part"]
 PARTS = {"normal_cases": "normal", "hard_cases": "hard", "group_cases": "group"}
 SPLITS = ("train", "test")
+LINK_OUT = "link out of the data folder"
+LINK_TO_FOLDER = "link to a folder"
+LINK_IN_A_CIRCLE = "link in a circle"
+LINK_TO_NOTHING = "link to nothing"
+LINKS = (LINK_OUT, LINK_TO_FOLDER, LINK_IN_A_CIRCLE, LINK_TO_NOTHING)
+NO_IDENTITY = "in no identity's folder"
 LAYOUTS = "normal_cases/train/<identity>, train/<identity> or <identity>/"
 
 
@@ -33,7 +42,8 @@ def scan(root: Path | str, *, n_identities: int = 0, max_per_identity: int = 0) 
     """Every image file below a folder of identities; whether it can be read is not asked here.
 
     Hidden files and files without an image's ending are ignored; links that lead out of the folder are
-    skipped with a warning. Identities without a normal image are left out: no class can be made of them.
+    skipped with a warning (`left_out` lists what was passed over). Identities without a normal image are left out:
+    no class can be made of them.
 
     Args:
         root: the folder.
@@ -51,7 +61,11 @@ def scan(root: Path | str, *, n_identities: int = 0, max_per_identity: int = 0) 
     root = Path(root)
     if not root.is_dir():
         raise StudyError(f"the data folder {root} does not exist; set data_root to one with a folder per identity")
-    found = pd.DataFrame(_rows(root.resolve(), shown=root), columns=COLUMNS, dtype=object)
+    images, others = _walk(root)
+    links = sum(reason in LINKS for _, reason in others)
+    if links:
+        warnings.warn(f"{links} links in {root} lead elsewhere and were skipped", stacklevel=2)
+    found = pd.DataFrame(_rows(images, shown=root), columns=COLUMNS, dtype=object)
     if found.empty:
         raise StudyError(f"no images in {root}; set data_root to a folder laid out as {LAYOUTS}")
     kept = _choose_identities(found, n_identities=n_identities, root=root)
@@ -61,59 +75,94 @@ def scan(root: Path | str, *, n_identities: int = 0, max_per_identity: int = 0) 
     return kept.reset_index(drop=True)
 
 
-def _rows(root: Path, *, shown: Path) -> list[tuple[str, str, str, str]]:
-    _refuse_mixed(root, shown=shown)
-    rows, skipped = [], 0
-    for folder, split, part in _folders_of_identities(root, shown=shown):
-        for identity in _subfolders(folder):
-            files, links = _images_below(identity, root=root)
-            skipped += links
-            _refuse_one_level_off(identity, files, shown=shown)
-            rows += [(_relative(file, root), identity.name, split, part) for file in files]
-        skipped += sum(p.is_symlink() and p.is_dir() for p in folder.iterdir())
-    if skipped:
-        warnings.warn(f"{skipped} links in {shown} lead elsewhere and were skipped", stacklevel=3)
+def left_out(root: Path | str) -> pd.DataFrame:
+    """What `scan` passes over because of what it is or where it lies; hidden files and folders are not even listed.
+
+    Args:
+        root: the folder.
+
+    Returns:
+        One row per file, link or folder that cannot be opened, in natural order: path (str, posix, relative to
+        `root`; what is not UTF-8 in it escaped), reason (str).
+    """
+    images, others = _walk(Path(root))
+    stray = [("/".join(parts), NO_IDENTITY) for parts in images if len(_place(parts)[2]) < 2]
+    rows = sorted([*others, *stray], key=lambda row: natural_key(row[0]))
+    return pd.DataFrame(rows, columns=["path", "reason"], dtype=object)
+
+
+def _walk(root: Path) -> tuple[list[tuple[str, ...]], list[tuple[str, str]]]:
+    """(parts of each image's path, (path, reason) of everything else) below a folder, without following links."""
+    root, images, others = root.resolve(), [], []
+
+    def relative(path: str | Path) -> str:
+        return Path(path).relative_to(root).as_posix().encode(errors="backslashreplace").decode()
+
+    def unopened(error: OSError) -> None:
+        others.append((relative(error.filename), f"folder that cannot be opened: {error.strerror}"))
+
+    for parent, folders, names in os.walk(root, onerror=unopened):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+        linked = [name for name in folders if Path(parent, name).is_symlink()]  # which os.walk does not enter
+        for name in sorted(name for name in names if not name.startswith(".")) + linked:
+            file = Path(parent, name)
+            reason = _why_not(file, root=root)
+            if reason:
+                others.append((relative(file), reason))
+            else:
+                images.append(file.relative_to(root).parts)
+    return images, others
+
+
+def _why_not(file: Path, *, root: Path) -> str:
+    """Why a file is no image to be read from a data folder; "" where nothing speaks against it. Opens nothing."""
+    try:
+        str(file.relative_to(root)).encode()
+        status = file.lstat()
+        if stat.S_ISLNK(status.st_mode):
+            if not file.resolve().is_relative_to(root):
+                return LINK_OUT
+            status = file.stat()
+            if stat.S_ISDIR(status.st_mode):
+                return LINK_TO_FOLDER
+    except UnicodeEncodeError:
+        return "file name that is not UTF-8; rename it"
+    except (OSError, RuntimeError) as error:
+        return LINK_IN_A_CIRCLE if getattr(error, "errno", errno.ELOOP) == errno.ELOOP else LINK_TO_NOTHING
+    if not stat.S_ISREG(status.st_mode):
+        return "not a regular file"
+    return "" if file.suffix.lower() in ENDINGS else "file without an image's ending"
+
+
+def _rows(images: list[tuple[str, ...]], *, shown: Path) -> list[tuple[str, str, str, str]]:
+    _refuse_mixed(images, shown=shown)
+    _refuse_folders_beside_splits(images, shown=shown)
+    rows, of_each = [], defaultdict(list)
+    for parts in images:
+        split, part, below = _place(parts)
+        if len(below) < 2:  # beside the identities' folders, not in one
+            continue
+        of_each[parts[: len(parts) - len(below) + 1]].append(below)
+        rows.append(("/".join(parts), below[0], split, part))
+    _refuse_one_level_off(of_each, shown=shown)
     return rows
 
 
-def _relative(file: Path, root: Path) -> str:
-    path = file.relative_to(root).as_posix()
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        raise StudyError(f"the file name {path!r} in {root} is not UTF-8; rename the file") from None
-    return path
+def _place(parts: tuple[str, ...]) -> tuple[str, str, tuple[str, ...]]:
+    """(split, part, what is left: identity, …, file) of an image's path."""
+    if parts[0].lower() in PARTS:
+        return parts[1] if len(parts) > 1 else "", PARTS[parts[0].lower()], parts[2:]
+    if parts[0] in SPLITS:
+        return parts[0], "normal", parts[1:]
+    return "", "normal", parts
 
 
-def _subfolders(folder: Path) -> list[Path]:
-    """Folders that are neither hidden nor links (a link may lead anywhere, even back up)."""
-    folders = [p for p in folder.iterdir() if p.is_dir() and not p.is_symlink()]
-    return sorted((p for p in folders if not p.name.startswith((".", "__MACOSX"))), key=lambda p: natural_key(p.name))
-
-
-def _images_below(folder: Path, *, root: Path) -> tuple[list[Path], int]:
-    """Image files at any depth, and how many links lead out of `root`."""
-    files, skipped = [], 0
-    for parent, folders, names in os.walk(folder, followlinks=False):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            file = Path(parent, name)
-            if name.startswith(".") or file.suffix.lower() not in ENDINGS or not file.is_file():
-                continue
-            inside = not file.is_symlink() or file.resolve().is_relative_to(root)
-            skipped += not inside
-            files += [file] if inside else []
-    return files, skipped
-
-
-def _refuse_mixed(root: Path, *, shown: Path) -> None:
+def _refuse_mixed(images: list[tuple[str, ...]], *, shown: Path) -> None:
     """One layout at a time: parts, or splits, or identities, never side by side."""
     kinds: dict[str, list[str]] = {}
-    for folder in _subfolders(root):
-        name = folder.name
+    for name in dict.fromkeys(parts[0] for parts in images if len(parts) > 1):
         kind = "parts" if name.lower() in PARTS else "splits" if name in SPLITS else "identities"
-        if _images_below(folder, root=root)[0]:
-            kinds.setdefault(kind, []).append(name)
+        kinds.setdefault(kind, []).append(name)
     if len(kinds) > 1:
         examples = " beside ".join(names[0] for names in kinds.values())
         raise StudyError(f"{shown} mixes layouts ({examples}); use one of {LAYOUTS}")
@@ -121,35 +170,24 @@ def _refuse_mixed(root: Path, *, shown: Path) -> None:
         raise StudyError(f"{shown} has images in test/ but none in train/; add train/<identity>/ or remove test/")
 
 
-def _folders_of_identities(root: Path, *, shown: Path) -> list[tuple[Path, str, str]]:
-    """(folder that holds identities, split, part) for the layout found."""
-    folders = _subfolders(root)
-    parts = [folder for folder in folders if folder.name.lower() in PARTS]
-    if parts:
-        return [row for folder in parts for row in _splits_of_part(folder, root=root, shown=shown)]
-    splits = [folder for folder in folders if folder.name in SPLITS]
-    return [(folder, folder.name, "normal") for folder in splits] or [(root, "", "normal")]
+def _refuse_folders_beside_splits(images: list[tuple[str, ...]], *, shown: Path) -> None:
+    """In KoIn's layout a part holds train/ and test/, and nothing else that has images."""
+    for parts in images:
+        if parts[0].lower() in PARTS and len(parts) > 2 and parts[1] not in SPLITS:
+            raise StudyError(
+                f"{shown / parts[0]} should hold only train/ and test/, found {parts[1]}/; "
+                f"use KoIn's layout, {parts[0]}/test/<identity>/"
+            )
 
 
-def _splits_of_part(folder: Path, *, root: Path, shown: Path) -> list[tuple[Path, str, str]]:
-    part = PARTS[folder.name.lower()]
-    others = [p for p in _subfolders(folder) if p.name not in SPLITS and _images_below(p, root=root)[0]]
-    if others:
-        raise StudyError(
-            f"{shown / folder.name} should hold only train/ and test/, found {others[0].name}/; "
-            f"use KoIn's layout, {folder.name}/test/<identity>/"
-        )
-    return [(p, p.name, part) for p in _subfolders(folder) if p.name in SPLITS]
-
-
-def _refuse_one_level_off(identity: Path, files: list[Path], *, shown: Path) -> None:
+def _refuse_one_level_off(of_each: dict[tuple[str, ...], list[tuple[str, ...]]], *, shown: Path) -> None:
     """Images only in folders below the identity's: most likely the data folder is one level too high."""
-    if files and all(file.parent != identity for file in files):
-        below = files[0].relative_to(identity).parts[0]
-        raise StudyError(
-            f"images in {shown} are one level too deep ({identity.name}/{below}/…); "
-            f"set data_root so that each folder in it is an identity, {shown / identity.name} perhaps"
-        )
+    for identity, images in of_each.items():
+        if all(len(below) > 2 for below in images):
+            raise StudyError(
+                f"images in {shown} are one level too deep ({identity[-1]}/{images[0][1]}/…); "
+                f"set data_root so that each folder in it is an identity, {shown.joinpath(*identity)} perhaps"
+            )
 
 
 def _choose_identities(found: pd.DataFrame, *, n_identities: int, root: Path) -> pd.DataFrame:

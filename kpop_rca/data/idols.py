@@ -71,12 +71,25 @@ def look_alike_groups(n_identities: int) -> dict[str, list[str]]:
     return {group: [f"{number:04d}" for number in members] for group, members in numbers.items()}
 
 
-def people(*, seed: int, n_identities: int, alikeness: float) -> list[portrait.Person]:
-    """The identities of a corpus, in the order of their folders."""
+def people(
+    *, seed: int, n_identities: int, alikeness: float, first_stands_out: float = 0.0
+) -> list[portrait.Person]:
+    """The identities of a corpus, in the order of their folders.
+
+    Args:
+        seed: of the corpus.
+        n_identities: >= 2.
+        alikeness: in [0, 1]; 1 makes the identities of one group identical.
+        first_stands_out: in [0, 1]; at 1 every trait of the first identity lies at an end of what alikeness 0 allows.
+            The others do not depend on it.
+    """
     style = {name: STYLE[group] for group, names in look_alike_groups(n_identities).items() for name in names}
     generator = np.random.default_rng(np.random.SeedSequence([seed, 0]))
     return portrait.invent_people(
-        styles=[style[name] for name in sorted(style)], alikeness=alikeness, generator=generator
+        styles=[style[name] for name in sorted(style)],
+        alikeness=alikeness,
+        first_stands_out=first_stands_out,
+        generator=generator,
     )
 
 
@@ -96,6 +109,8 @@ def draw_corpus(
     group_rate: float,
     nonface_rate: float,
     burst_rate: float,
+    first_times: int = 1,
+    first_stands_out: float = 0.0,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
@@ -113,6 +128,8 @@ def draw_corpus(
         artifact_rate, hard_rate: share of the portraits of `normal_cases` with an artifact, with a difficulty.
         group_rate, nonface_rate: share of the pictures of `normal_cases` that are group shots, that show no person.
         burst_rate: share of the pictures of `normal_cases` that repeat the one before, a moment later.
+        first_times: how many times as many training pictures the first identity has, >= 1.
+        first_stands_out: in [0, 1]; how far the first identity departs from its group, see `people`.
         workers: processes; None for one a CPU core.
         progress: called with (drawn, of how many).
 
@@ -151,7 +168,8 @@ def _check(arguments: dict[str, Any]) -> None:
         raise StudyError(f"n_identities is {arguments['n_identities']}; a study needs two identities or more")
     if arguments["size"] < 48:
         raise StudyError(f"size is {arguments['size']} px; draw pictures of 48 px or more")
-    for name in ("alikeness", "artifact_rate", "hard_rate", "group_rate", "nonface_rate", "burst_rate"):
+    shares = ("alikeness", "artifact_rate", "hard_rate", "group_rate", "nonface_rate", "burst_rate", "first_stands_out")
+    for name in shares:
         if not 0 <= arguments[name] <= 1:
             raise StudyError(f"{name} is {arguments[name]}; give a value from 0 to 1")
     for first, second in (("artifact_rate", "hard_rate"), ("group_rate", "nonface_rate")):
@@ -194,7 +212,7 @@ def _draw_all(
         _draw_one,
         root=root,
         size=arguments["size"],
-        identities=people(**{name: arguments[name] for name in ("seed", "n_identities", "alikeness")}),
+        identities=people(**{name: arguments[name] for name in ("seed", "n_identities", "alikeness", "first_stands_out")}),
     )
     rows = []
     for row in _in_processes(draw, plans, workers=workers or os.cpu_count() or 1):
@@ -250,7 +268,8 @@ def _plan_corpus(arguments: dict[str, Any]) -> Iterator[Plan]:
     for number, (part, split) in enumerate(PLACES):
         for identity in range(arguments["n_identities"]):
             before: Plan | None = None
-            for index in range(arguments[names[number]]):
+            times = arguments["first_times"] if identity == 0 and split == "train" else 1
+            for index in range(times * arguments[names[number]]):
                 entropy = [arguments["seed"], 1, number, identity, index]
                 before = _plan_one(entropy, part=part, split=split, before=before, arguments=arguments)
                 yield before

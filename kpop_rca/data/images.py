@@ -1,8 +1,12 @@
 """Any image file a user may have, as an upright 8-bit RGB picture, or a reason why not."""
 
+import os
+import stat
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -12,6 +16,10 @@ MAX_PIXELS = 150_000_000  # larger than any phone's photograph; decoded, about 4
 # Pillow reads AVIF and HEIC on some machines only: there they are listed as unreadable, not overlooked.
 _KINDS = "jpg jpeg jfif mpo jp2 png webp bmp gif tif tiff ppm pgm avif heic heif"
 ENDINGS = frozenset(f".{kind}" for kind in _KINDS.split())
+
+# Whatever the ending, nothing else is tried: a file that says it is PostScript would be run by Ghostscript.
+FORMATS = ("JPEG", "MPO", "JPEG2000", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "HEIF")
+STRIP_PIXELS = 4_000_000  # converted at a time: a large picture is in memory twice, not five times
 
 # Pillow warns from 89 megapixels on; MAX_PIXELS is the limit here, and beyond it is refused, not warned of.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -38,12 +46,17 @@ def read_rgb(path: Path) -> Image.Image:
         PIL image of mode RGB, at least `MIN_SIDE` pixels on each side.
 
     Raises:
-        UnreadableImage: with a reason: empty file, not an image, truncated, tiny, too large, damaged.
+        UnreadableImage: with a reason: not a file, empty, not an image, truncated, tiny, too large, damaged.
     """
     try:
-        if path.stat().st_size == 0:
-            raise UnreadableImage("empty file")
-        return _decode(path)
+        # Opened without waiting: a pipe in place of a photograph would be waited on for ever.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise UnreadableImage("not a regular file")
+            if status.st_size == 0:
+                raise UnreadableImage("empty file")
+            return _decode(file)
     except UnreadableImage:
         raise
     except UnidentifiedImageError:
@@ -56,16 +69,19 @@ def read_rgb(path: Path) -> Image.Image:
 
 def _reason(error: Exception) -> str:
     """A decoder's error in words: truncated files are told from those that are otherwise damaged."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)  # without the path
+    text = " ".join(words.split()) or type(error).__name__
     cut_off = isinstance(error, EOFError) or "truncated" in text.lower() or "broken data stream" in text.lower()
     return f"{'truncated' if cut_off else 'damaged'}: {text}"
 
 
-def _decode(path: Path) -> Image.Image:
-    with Image.open(path) as image:
+def _decode(file: BinaryIO) -> Image.Image:
+    Image.init()
+    with Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
         _check_size(image.size)
         image.load()
-        return _to_rgb(_upright(image))
+        _turn_upright(image)
+        return _to_rgb(image)
 
 
 def _check_size(size: tuple[int, int]) -> None:
@@ -76,35 +92,49 @@ def _check_size(size: tuple[int, int]) -> None:
         raise UnreadableImage(f"too large: {width}x{height}")
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Rotated as its EXIF record says; a record that cannot be read is no reason to lose the picture."""
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:
-        return image
+def _turn_upright(image: Image.Image) -> None:
+    """Rotate as its EXIF record says; a record that cannot be read is no reason to lose the picture."""
+    with suppress(Exception):
+        ImageOps.exif_transpose(image, in_place=True)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        return _grey_to_rgb(np.asarray(image), top=65535.0)
-    if image.mode in (
-        "I",
-        "F",
-    ):  # the file does not say what white is: the next usual value above its largest
-        pixels = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
-        usual = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
-        return _grey_to_rgb(pixels, top=next((top for top in usual if pixels.max() <= top), pixels.max()))
-    if image.has_transparency_data:
-        colours = image.convert("RGBA")
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        return _deep_grey_to_rgb(image)
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    rgb = Image.new("RGB", image.size)
+    for rows in _strips(image.height, image.width):
+        colours = image.crop((0, rows.start, image.width, rows.stop)).convert("RGBA")
         white = Image.new("RGBA", colours.size, "white")
-        return Image.alpha_composite(white, colours).convert("RGB")
-    return image.convert("RGB")
+        rgb.paste(Image.alpha_composite(white, colours).convert("RGB"), (0, rows.start))
+    return rgb
 
 
-def _grey_to_rgb(pixels: np.ndarray, *, top: float) -> Image.Image:
-    """Grey values of 0 to `top`, whatever their type, as an 8-bit RGB image."""
-    grey = np.clip(np.rint(pixels.astype(np.float64) * (255.0 / top)), 0, 255)
-    return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
+def _strips(height: int, width: int) -> Iterator[slice]:
+    """Rows of a picture, about STRIP_PIXELS at a time."""
+    step = max(1, STRIP_PIXELS // width)
+    for start in range(0, height, step):
+        yield slice(start, min(start + step, height))
+
+
+def _deep_grey_to_rgb(image: Image.Image) -> Image.Image:
+    """Grey values of more than 8 bits, scaled to 8."""
+    pixels = np.asarray(image)
+    strips = list(_strips(*pixels.shape))
+    top = 65535.0
+    if image.mode in ("I", "F"):  # the file does not say what white is: the next usual value above its largest
+        largest = max(float(_finite(pixels[rows]).max()) for rows in strips)
+        usual = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
+        top = next((top for top in usual if largest <= top), largest)
+    grey = np.empty(pixels.shape, dtype=np.uint8)
+    for rows in strips:
+        grey[rows] = np.clip(np.rint(_finite(pixels[rows]) * (255.0 / top)), 0, 255)
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _finite(pixels: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(pixels.astype(np.float64), posinf=0.0, neginf=0.0)
 
 
 def crop_square(image: Image.Image, box: Sequence[float], *, margin: float, size: int) -> Image.Image:

@@ -116,7 +116,9 @@ class Look:
     texture: int = 0
 
 
-def invent_people(*, styles: list[str], alikeness: float, generator: np.random.Generator) -> list[Person]:
+def invent_people(
+    *, styles: list[str], alikeness: float, generator: np.random.Generator, first_stands_out: float = 0.0
+) -> list[Person]:
     """People of given styles, spread evenly within each style.
 
     In each style and for each trait the people take evenly spaced levels in shuffled order, so that no draw makes
@@ -126,6 +128,8 @@ def invent_people(*, styles: list[str], alikeness: float, generator: np.random.G
         styles: style of each person.
         alikeness: in [0, 1]; 1 makes the people of one style identical.
         generator: of all draws.
+        first_stands_out: in [0, 1]; moves every trait of the first person from where it is (0) to the nearer end of
+            what alikeness 0 allows (1). The others do not depend on it.
 
     Returns:
         One `Person` for each style given, in the order given.
@@ -138,6 +142,9 @@ def invent_people(*, styles: list[str], alikeness: float, generator: np.random.G
             levels = generator.permutation(np.linspace(-1, 1, max(len(members), 2)))
             for index, level in zip(members, levels, strict=False):
                 traits[index][name] = centre + (1 - alikeness) * trait.spread * level
+                if index == 0:
+                    end = centre + trait.spread * np.copysign(1.0, level)
+                    traits[index][name] += first_stands_out * (end - traits[index][name])
     return [Person(style=style, traits=values) for style, values in zip(styles, traits, strict=True)]
 
 

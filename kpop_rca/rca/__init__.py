@@ -15,10 +15,12 @@ are faults of the ratio rather than of the generator; `fidelity` takes the judge
 - `fidelity`: the mixture of true identities that explains what the judge says.
 - `collapse`: whom the generated faces are taken for.
 - `bootstrap`: intervals of all of these over real images, generated images and judges.
+- `class_intervals`: those of the fidelity of single classes, in closed form.
 - `summary`: the parts of `metrics.json`.
 """
 
-from kpop_rca.rca.bootstrap import bootstrap, intervals, resampled_counts
+from kpop_rca.rca.bootstrap import bootstrap, intervals, redrawn, resampled_counts
+from kpop_rca.rca.class_intervals import class_fidelity_intervals
 from kpop_rca.rca.collapse import (
     directed_flows,
     group_confusion,
@@ -59,6 +61,7 @@ __all__ = [
     "chance_corrected",
     "chance_corrected_rca",
     "chance_rca",
+    "class_fidelity_intervals",
     "class_rca",
     "class_recall",
     "class_tests",
@@ -80,6 +83,7 @@ __all__ = [
     "macro_rca",
     "over_judges",
     "ratio_interval",
+    "redrawn",
     "resampled_counts",
     "simplex_mixtures",
     "strongest_confusions",

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.metrics import confusion_matrix
 
 from kpop_rca.errors import StudyError
 
@@ -36,7 +35,8 @@ def confusion_counts(true_labels: ArrayLike, judged_labels: ArrayLike, n_classes
     for name, labels in (("true", true), ("judged", judged)):
         if labels.min() < 0 or labels.max() >= n_classes:
             raise ValueError(f"{name} labels reach from {labels.min()} to {labels.max()}, not in [0, {n_classes})")
-    return confusion_matrix(true, judged, labels=np.arange(n_classes)).astype(np.int64)
+    cells = np.ravel_multi_index((true, judged), (n_classes, n_classes))
+    return np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 
 def checked(counts: ArrayLike) -> np.ndarray:

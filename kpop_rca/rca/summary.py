@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from kpop_rca.errors import StudyError
 from kpop_rca.rca.bootstrap import intervals, statistics
+from kpop_rca.rca.class_intervals import class_fidelity_intervals
 from kpop_rca.rca.collapse import (
     directed_flows,
     group_confusion,
@@ -29,6 +30,7 @@ from kpop_rca.rca.ratio import (
 )
 
 PERCENTILE = "percentile bootstrap over images, the judge fixed"
+SCORE = "score over images, the judge fixed"
 FLOWS = 10  # largest directed flows that are kept
 
 
@@ -108,17 +110,18 @@ def fidelity_summary(
         replicates: from `bootstrap` with this judge alone.
 
     Returns:
-        mean, ci95, ci95_method, chance (1/K), condition_number, and per_class, a list of {class, value, ci95}; where
-        the judge is too poor to be inverted, mean and ci95 are None, per_class is empty, and `why` says the reason.
+        mean, ci95, ci95_method, chance (1/K), condition_number, and per_class, a list of {class, value, ci95}, whose
+        intervals are by `class_ci95_method`; where the judge is too poor to be inverted, mean and ci95 are None,
+        per_class is empty, and `why` says the reason.
     """
     condition = condition_number(real_counts)
-    known = {"ci95_method": PERCENTILE, "chance": 1 / len(classes)}
+    known = {"ci95_method": PERCENTILE, "class_ci95_method": SCORE, "chance": 1 / len(classes)}
     known["condition_number"] = condition if math.isfinite(condition) else None
     try:
         values = identity_fidelity(real_counts, generated_counts)
     except StudyError as refusal:
         return {"mean": None, "ci95": None, "per_class": [], "why": str(refusal)} | known
-    limits = [interval(of_class) for of_class in replicates["class_fidelity"].T]
+    limits = np.stack(class_fidelity_intervals(real_counts, generated_counts), axis=1).tolist()
     per_class = [
         {"class": str(name), "value": float(value), "ci95": ci95}
         for name, value, ci95 in zip(classes, values, limits, strict=True)

@@ -8,7 +8,7 @@ import pytest
 
 from kpop_rca import params, paths, stages
 
-NOTEBOOKS = [stage.notebook for stage in stages.STAGES]
+NOTEBOOKS = [stage.notebook for stage in stages.EVERY]
 LONGEST_CELL = 25
 
 
@@ -60,7 +60,8 @@ def test_declared_types_are_those_that_are_checked(name):
 
 def test_cells_are_short_and_define_nothing(notebook):
     for cell in code_cells(notebook):
-        assert len(cell.source.splitlines()) <= LONGEST_CELL, cell.source
+        listed = "parameters" in cell.metadata.get("tags", [])  # a list of parameters is as long as it is
+        assert listed or len(cell.source.splitlines()) <= LONGEST_CELL, cell.source
         tree = ast.parse(without_magics(cell.source))
         assert not any(isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Lambda) for node in ast.walk(tree))
 

@@ -116,3 +116,48 @@ def test_tables_keep_a_named_index_and_drop_a_plain_one(output):
     stage.save_table(pd.DataFrame({"n": [1]}, index=pd.Index(["a"], name="who")), "named")
     assert (stage.report / "tables" / "plain.csv").read_text() == "n\n1\n"
     assert (stage.report / "tables" / "named.csv").read_text() == "who,n\na,1\n"
+
+
+@pytest.mark.parametrize(
+    ("alter", "how"),
+    [
+        (lambda folder: (folder / "found.txt").write_text("b"), r"found\.txt is other contents"),
+        (lambda folder: (folder / "found.txt").unlink(), r"found\.txt is gone"),
+        (lambda folder: (folder / "more.txt").write_text("b"), r"more\.txt is not in the manifest"),
+    ],
+)
+def test_altered_artifacts_are_not_read_and_the_named_command_makes_them_anew(output, alter, how):
+    folder = run_audit().folder
+    alter(folder)
+    with pytest.raises(StudyError, match=rf"artifacts/mine/audit/{how} .*; run: python -m kpop_rca.run 01_data_audit"):
+        artifacts.begin("02_preprocessing", FACES)
+    stage = artifacts.begin("01_data_audit", AUDIT)
+    assert {p.name: p.read_text() for p in stage.folder.glob("*.txt")} in ({}, {"found.txt": "a"})
+    run_audit()
+    artifacts.begin("02_preprocessing", FACES)
+
+
+def test_a_strange_file_costs_no_finished_work(output):
+    folder = run_audit().folder
+    (folder / "notes.txt").write_text("mine")
+    artifacts.begin("01_data_audit", AUDIT)
+    assert (folder / "found.txt").is_file() and not (folder / "notes.txt").exists()
+
+
+def test_hidden_files_are_no_results(output):
+    folder = run_audit().folder
+    (folder / ".DS_Store").write_text("x")
+    (folder / ".parts").mkdir()
+    (folder / ".parts" / "half").write_text("x")
+    artifacts.begin("02_preprocessing", FACES)
+    assert artifacts.alterations(folder, artifacts.read_manifest(folder / "manifest.json")) == {}
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "null", '{"stage": "01_data_audit"}', "\udcff"])
+def test_what_is_no_manifest_is_named_and_made_anew(output, content):
+    folder = run_audit().folder
+    (folder / "manifest.json").write_text(content, encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(StudyError, match=r"manifest\.json is damaged .*; remove it and run its stage again"):
+        artifacts.require("mine", "audit", AUDIT)
+    (folder / "started.json").write_text(content, encoding="utf-8", errors="surrogateescape")
+    assert not (artifacts.begin("01_data_audit", AUDIT).folder / "found.txt").exists()

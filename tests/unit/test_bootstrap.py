@@ -30,6 +30,43 @@ def test_statistics_are_those_of_the_estimators():
     assert found["fidelity"][0] == pytest.approx(rca.identity_fidelity(real, generated).mean())
 
 
+def test_a_stack_is_its_tables_one_by_one():
+    draw = np.random.default_rng(0).multinomial
+    real = draw(40, np.array([[0.8, 0.15, 0.05], [0.1, 0.85, 0.05], [0.0, 0.3, 0.7]]), size=(20, 3))
+    generated = draw(30, np.full((3, 3), 1 / 3), size=(20, 3))
+    found = statistics(real, generated)
+    for number in range(20):
+        for name, value in statistics(real[number], generated[number]).items():
+            np.testing.assert_allclose(found[name][number], value, atol=1e-10, err_msg=name)
+
+
+def test_tables_that_cannot_be_inverted_leave_the_others_alone():
+    """The first without a trace of information, the last with nothing but rounding errors of it."""
+    judge = np.array([[0.8, 0.15, 0.05], [0.1, 0.85, 0.05], [0.0, 0.3, 0.7]])
+    nearly = judge.copy()
+    nearly[1] = nearly[0] + 1e-13 * np.array([1, -1, 0])
+    for stack in (np.stack([np.full((3, 3), 1 / 3), judge, nearly]), np.stack([nearly, judge, nearly])):
+        found = statistics(stack, np.stack([judge] * 3))
+        np.testing.assert_allclose(found["fidelity"], [np.nan, 1, np.nan])
+        assert np.isfinite(found["rca"]).all()
+
+
+def test_rows_drawn_again_are_images_drawn_again():
+    """By the same random numbers, where answers that no image got are left out."""
+    counts = np.array([[8, 0, 2], [1, 19, 0], [0, 0, 7]])
+    true, judged = (np.repeat(part.ravel(), counts.ravel()) for part in np.indices(counts.shape))
+    images, rows = np.random.default_rng(4), np.random.default_rng(4)
+    drawn = rca.resampled_counts(true, judged[None], 3, n_replicates=50, generator=images)
+    for row in range(3):
+        given = counts[row] > 0
+        np.testing.assert_array_equal(drawn[:, row, given], rca.redrawn(counts[row, given], 50, generator=rows))
+        assert not drawn[:, row, ~given].any()
+    found = rca.redrawn(counts, 4000, generator=rows, sizes=100)
+    assert (found.sum(axis=2) == 100).all()
+    # A count of p n has a standard error of sqrt(n p (1 - p) / 4000), at most 0.08.
+    np.testing.assert_allclose(found.mean(axis=0), 100 * counts / counts.sum(axis=1)[:, None], atol=4 * 0.08)
+
+
 def test_resampled_counts_keep_the_class_sizes_and_the_mean():
     labels, judged = answers(n=200, accuracy=0.7)
     drawn = rca.resampled_counts(labels, judged, 4, n_replicates=4000, generator=np.random.default_rng(1))

@@ -24,6 +24,8 @@ SMALL = {
     "group_rate": 0.1,
     "nonface_rate": 0.1,
     "burst_rate": 0.3,
+    "first_times": 1,
+    "first_stands_out": 0.0,
 }
 
 
@@ -48,6 +50,18 @@ def test_the_paper_groups_hold_for_ten_and_halves_for_other_numbers():
     assert idols.look_alike_groups(3) == {"A": ["0000", "0001"], "B": ["0002"]}
     styles = [person.style for person in idols.people(seed=0, n_identities=10, alikeness=0.5)]
     assert [number for number, style in enumerate(styles) if style == "long"] == [0, 1, 2, 7, 8]
+
+
+def test_the_first_identity_may_have_more_training_pictures_and_the_others_keep_theirs():
+    equal, more = plans(), plans(first_times=3)
+    counts = {(p.identity, p.part, p.split): 0 for p in more}
+    for plan in more:
+        counts[plan.identity, plan.part, plan.split] += 1
+    assert counts[0, "normal", "train"] == 3 * counts[1, "normal", "train"] == 3 * 400
+    assert counts[0, "normal", "test"] == counts[1, "normal", "test"]
+    assert [p for p in more if p.identity] == [p for p in equal if p.identity]
+    drawn = {p.path for p in equal}
+    assert [p for p in equal if not p.identity] == [p for p in more if not p.identity and p.path in drawn]
 
 
 def test_layout_and_truth(corpus):

@@ -58,7 +58,7 @@ def test_the_answer_follows_the_numbers():
     good, blind, swapped = told([[90, 10], [20, 80]]), told([[50, 50], [50, 50]]), told([[10, 90], [90, 10]])
     assert "an RCA of 0.94 (95 % interval" in good and ", above the 0.56 of a model that ignores" in good
     assert "draws that person in 94 % of its images" in good  # (0.85 - 0.1) / (0.9 - 0.1)
-    assert "as in real photographs: Ari and Bo." in good
+    assert "no less often than in real photographs: Ari and Bo." in good
     assert ", not distinguishable from the 0.56" in blind and "asked for in vain: Ari and Bo" in blind
     assert ", below the 0.56" in swapped and "nobody is preserved" in swapped
     assert "told to draw Bo, it draws a face taken for Ari in 20 % of the images" in good

@@ -37,6 +37,20 @@ def test_the_distance_of_people_falls_in_proportion_to_alikeness():
         assert near[0][name] - near[1][name] == pytest.approx(0.25 * distance)
 
 
+def test_the_first_person_can_stand_out_and_the_others_stay_as_they_are():
+    plain, apart = (
+        portrait.invent_people(styles=STYLES, alikeness=0.5, first_stands_out=out, generator=np.random.default_rng(0))
+        for out in (0.0, 1.0)
+    )
+    assert plain == invent(alikeness=0.5)
+    assert plain[1:] == apart[1:]
+    free = invent(alikeness=0.0)
+    for name, trait in portrait.TRAITS.items():
+        centre = np.mean([person[name] for person in free[:3]])
+        assert abs(apart[0][name] - centre) == pytest.approx(trait.spread)  # an end of what alikeness 0 allows
+        assert (apart[0][name] - centre) * (plain[0][name] - centre) >= -1e-12  # the nearer one
+
+
 def test_no_two_people_of_a_style_share_a_level_of_any_trait():
     people = invent(alikeness=0.0)
     for name, trait in portrait.TRAITS.items():

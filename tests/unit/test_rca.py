@@ -27,7 +27,9 @@ def labels_of(counts):
     return np.repeat(true.ravel(), counts.ravel()), np.repeat(judged.ravel(), counts.ravel())
 
 
-@pytest.mark.parametrize("module", ["bootstrap", "collapse", "counts", "fidelity", "ratio", "summary"])
+@pytest.mark.parametrize(
+    "module", ["bootstrap", "class_intervals", "collapse", "counts", "fidelity", "ratio", "summary"]
+)
 def test_docstring_examples(module):
     found = doctest.testmod(importlib.import_module(f"kpop_rca.rca.{module}"))
     assert found.failed == 0 < found.attempted

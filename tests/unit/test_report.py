@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from kpop_rca import artifacts, paths, quality, rca, reference, report, stages
+from kpop_rca import artifacts, feature_measures, paths, rca, reference, report, stages
 from kpop_rca.errors import StudyError
 
 HOSTILE = "<script>alert(1)</script>"
@@ -39,7 +39,7 @@ def folder(output):
     missing = {"value": None, "why": "its weights can't be had"}
     rng = np.random.default_rng(0)
     features = [rng.normal(size=(20, 3)) for _ in range(3)]
-    distance = quality.frechet_measure(*features, features="random", generator=rng)
+    distance = feature_measures.frechet_measure(*features, features="random", generator=rng)
     content = {
         "study": "mine",
         "seed": 0,

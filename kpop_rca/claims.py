@@ -1,0 +1,329 @@
+"""The paper's claims as controlled experiments: what the small studies of a sweep found, and what follows from it.
+
+Every seed is an experiment of its own: other people, another split, other trainings of the model and of the judges. So
+levels are compared within a seed, and it is over the seeds that an effect has to hold: intervals are Student's over
+the differences seed by seed, however many images are behind each. Three seeds make wide intervals (t has 2 degrees
+of freedom), and honest ones.
+
+One row of `runs` is one judge's view of one small study; `over_judges` averages the judges of a study.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import stats
+from statsmodels.stats.weightstats import DescrStatsW
+
+from kpop_rca import artifacts, faces, feature_measures, judging, metrics, oracle, paths, rca, sampling, sweeps
+from kpop_rca.errors import StudyError
+
+KEYS = ["experiment", "level", "seed"]
+RUNS = "08_runs"
+# Judges of the level itself would change along with what is studied: labels that spoil the model's training spoil
+# the judge's too, and the real faces that it is tried on. These are judged as the level named here is.
+COMMON_JUDGE = {"labels": {"as-found": "clean", "excluded": "clean"}, "dominance": {"more-pictures": "equal"}}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is expected of two levels of one experiment.
+
+    Attributes:
+        name: the claim in a few words.
+        section: of the paper, or "" where the paper only sets the thing.
+        experiment: name in `sweeps.EXPERIMENTS`.
+        response: column of `over_judges` that should change.
+        sign: +1 where the second level should have more of it, -1 for less, 0 for as much (within the margin).
+        levels: the two that are compared, (reference, other); None for the first and the last of the sweep, or,
+            where as much is expected, for each against the last.
+    """
+
+    name: str
+    section: str
+    experiment: str
+    response: str
+    sign: int
+    levels: tuple[str, str] | None = None
+
+
+CLAIMS = (
+    Claim("more pixels keep identity better", "6.1", "size", "rca", +1),
+    Claim("people who look alike are drawn less faithfully", "6.2", "alikeness", "rca", -1),
+    Claim("people who look alike draw the errors into their group", "6.2", "alikeness", "within_group", +1),
+    Claim("wrong pictures in the folders cost identity", "5.2", "labels", "rca", -1, ("clean", "as-found")),
+    Claim("the audit's exclusions give it back", "5.2", "labels", "rca", +1, ("as-found", "excluded")),
+    Claim("a distinctive face draws other requests to it", "6.3", "dominance", "pull", +1, ("equal", "distinct-face")),
+    Claim("a person with more pictures does", "6.3", "dominance", "pull", +1, ("equal", "more-pictures")),
+    Claim("guidance raises RCA", "", "guidance", "rca", +1),
+    Claim("guidance costs variety", "", "guidance", "recall", -1),
+    Claim("the sampler does not matter to RCA", "", "sampler", "rca", 0),
+    Claim("judges that learn to ignore tints find the person more often", "", "jitter", "rca", +1),
+)
+
+
+def collect(resolved: dict[str, Any], *, device: torch.device, progress: Callable) -> pd.DataFrame:
+    """Judge the images of every small study of a sweep.
+
+    Args:
+        resolved: parameters of the sweep, all of them.
+        device: to judge on.
+        progress: wraps the list of small studies, `tqdm` for example.
+
+    Returns:
+        One row for each small study and judge: experiment, level, seed, study, judge, the columns of
+        `judged_by_one`, and `images`, the identity of the images' manifest.
+
+    Raises:
+        StudyError: a small study was not run.
+    """
+    members = sweeps.members(resolved)
+    group_text = resolved["look_alike_groups"]
+    view = cache(lambda study, judges: _view(study, judges, group_text, device))
+    rows = []
+    for member in progress(members):
+        about = {"experiment": member.experiment, "level": member.level, "seed": member.seed, "study": member.study}
+        rows += [about | row for row in view(member.study, _judges_of(member, members))]
+    return pd.DataFrame(rows)
+
+
+def _judges_of(member: sweeps.Member, members: list[sweeps.Member]) -> str:
+    """The study whose judges and real faces a small study is held against: its own, but for COMMON_JUDGE."""
+    level = COMMON_JUDGE.get(member.experiment, {}).get(member.level, member.level)
+    for other in members:
+        if (other.experiment, other.level, other.seed) == (member.experiment, level, member.seed):
+            return other.study
+    raise StudyError(
+        f"{member.study} is judged as the level {level!r} is; add that to the sweep of {member.experiment}"
+    )
+
+
+def _view(study: str, judged_as: str, group_text: str, device: torch.device) -> list[dict[str, Any]]:
+    """What each judge of `judged_as` says of the images of `study` and of its own real test faces."""
+    generated_folder = artifacts.folder_of(study, "generated")
+    images, asked = sampling.load_generated(generated_folder)
+    made = artifacts.identity(artifacts.read_json(generated_folder / artifacts.MANIFEST))
+    real = faces.load(artifacts.folder_of(judged_as, "faces"), size=images.shape[1], split="test")
+    judges_folder = artifacts.folder_of(judged_as, "oracle")
+    judges = judging.trained(judges_folder).query("may_judge")["judge"]
+    groups = metrics.parse_groups(group_text, int(asked.max()) + 1)
+    rows = []
+    for name in judges:
+        judge = oracle.load_judge(judges_folder / name, device)
+        found = judged_by_one(judge, real, (images, asked), groups=groups)
+        rows.append({"judge": name} | found | {"images": made})
+    return rows
+
+
+def judged_by_one(
+    judge: oracle.SmallImageResNet, real: oracle.Faces, generated: oracle.Faces, *, groups: list[list[int]]
+) -> dict[str, Any]:
+    """One judge's view of one generator.
+
+    Args:
+        judge: in evaluation mode.
+        real: uint8 (N, H, W, 3) and labels (N,), held-out faces.
+        generated: uint8 (G, H, W, 3) and the identities asked for (G,).
+        groups: class numbers of the look-alikes.
+
+    Returns:
+        n_real, n_generated, accuracy_real, accuracy_generated, rca; chance_corrected and fidelity, NaN where the judge
+        is too poor for them; within_group, the share of the judged errors that stay within a group, NaN where there
+        is no error; pull, the share of the images of all *other* identities that are judged to be the first one;
+        first_rca, the first identity's; frechet, precision and recall on the judge's own features.
+    """
+    n_classes = int(real[1].max()) + 1
+    seen_real, seen_generated = (oracle.judge_images(judge, images) for images, _ in (real, generated))
+    counts = [
+        rca.confusion_counts(labels, seen[0].argmax(1), n_classes)
+        for (_, labels), seen in ((real, seen_real), (generated, seen_generated))
+    ]
+    return _from_counts(*counts, groups=groups) | {
+        "frechet": feature_measures.frechet_distance(seen_real[1], seen_generated[1]),
+        **feature_measures.precision_recall(seen_real[1], seen_generated[1]),
+    }
+
+
+def _from_counts(real: np.ndarray, generated: np.ndarray, *, groups: list[list[int]]) -> dict[str, Any]:
+    """The columns of `judged_by_one` that follow from the two confusion tables."""
+    recall_real, recall_generated = rca.class_recall(real), rca.class_recall(generated, kind="generated")
+    return {
+        "n_real": int(real.sum()),
+        "n_generated": int(generated.sum()),
+        "accuracy_real": rca.accuracy(real),
+        "accuracy_generated": rca.accuracy(generated),
+        "rca": rca.global_rca(real, generated),
+        "chance_corrected": _or_nan(rca.chance_corrected_rca, real, generated),
+        "fidelity": _or_nan(rca.identity_fidelity, real, generated),
+        "within_group": within_group(generated, groups),
+        "pull": float(generated[1:, 0].sum() / generated[1:].sum()),
+        "first_rca": float(recall_generated[0] / recall_real[0]) if recall_real[0] else np.nan,
+    }
+
+
+def _or_nan(estimator: Callable, real: np.ndarray, generated: np.ndarray) -> float:
+    """The estimator's mean over the classes; NaN under a judge that is too poor for it."""
+    try:
+        return float(np.mean(estimator(real, generated)))
+    except StudyError:
+        return np.nan
+
+
+def within_group(counts: np.ndarray, groups: list[list[int]]) -> float:
+    """Share of the errors that stay within a group; NaN where there is none, or no groups.
+
+    >>> within_group(np.array([[8, 2, 0], [1, 7, 2], [0, 0, 10]]), [[0, 1], [2]])
+    0.6
+    """
+    group_of = np.full(len(counts), -1)
+    for number, members in enumerate(groups):
+        group_of[members] = number
+    wrong = counts * (1 - np.eye(len(counts)))
+    within = wrong[(group_of[:, None] == group_of) & (group_of >= 0)].sum()
+    return float(within / wrong.sum()) if groups and wrong.sum() else np.nan
+
+
+def committed_runs(study: str) -> pd.DataFrame:
+    """The runs of a sweep that came with the project, `reports/<study>/tables/08_runs.csv`.
+
+    Raises:
+        StudyError: there is none.
+    """
+    path = paths.committed_report(study) / "tables" / f"{RUNS}.csv"
+    if not path.is_file():
+        raise StudyError(f"reports/{study}/tables/{path.name} is not there; run: make study STUDY={study}")
+    return read_runs(path)
+
+
+def read_runs(path: Path) -> pd.DataFrame:
+    """Runs as they were saved; a level stays text."""
+    return pd.read_csv(path, dtype={"level": str})
+
+
+def over_judges(runs: pd.DataFrame) -> pd.DataFrame:
+    """The mean over the judges of each small study, levels in the order of the sweep.
+
+    Returns:
+        experiment, level, seed, n_judges, n_generated and every measure of `judged_by_one`.
+    """
+    groups = runs.groupby(KEYS, sort=False)
+    means = groups.mean(numeric_only=True)
+    return means.assign(n_judges=groups.size()).reset_index()
+
+
+def _differences(table: pd.DataFrame, claim: Claim, levels: tuple[str, str]) -> np.ndarray:
+    """The response at the second level less that at the first, for every seed that has both."""
+    part = table[table["experiment"] == claim.experiment]
+    wide = part.pivot(index="seed", columns="level", values=claim.response)
+    return (wide[levels[1]] - wide[levels[0]]).dropna().to_numpy()
+
+
+def student_interval(differences: np.ndarray) -> tuple[float, float, float]:
+    """Interval (95 %) of a mean, and the p-value of its being 0.
+
+    Args:
+        differences: float (S,), one a seed.
+
+    Returns:
+        low, high, p; all NaN for fewer than two seeds, of which nothing is known of the spread.
+
+    Source: Student (1908), as scipy's `ttest_1samp`.
+
+    >>> [round(float(value), 3) for value in student_interval(np.array([0.1, 0.2, 0.3]))]
+    [-0.048, 0.448, 0.074]
+    """
+    if len(differences) < 2:
+        return np.nan, np.nan, np.nan
+    test = stats.ttest_1samp(differences, 0.0)
+    low, high = test.confidence_interval(rca.CONFIDENCE)
+    return float(low), float(high), float(test.pvalue)
+
+
+def equivalence_p(differences: np.ndarray, margin: float) -> float:
+    """p of the mean difference lying outside (-margin, margin): two one-sided tests; NaN for fewer than two seeds.
+
+    Source: Schuirmann (1987), as statsmodels' `ttost_mean`.
+
+    >>> differences = np.array([0.01, -0.01, 0.02])
+    >>> equivalence_p(differences, 0.1) < 0.01 < equivalence_p(differences, 0.02)
+    True
+    """
+    if len(differences) < 2:
+        return np.nan
+    return float(DescrStatsW(differences).ttost_mean(-margin, margin)[0])
+
+
+def _compared(table: pd.DataFrame, claim: Claim) -> list[tuple[str, str]]:
+    """The pairs of levels, (reference, other), that a claim is tried on; none where the sweep lacks them."""
+    levels = table.loc[table["experiment"] == claim.experiment, "level"].unique().tolist()
+    if claim.levels:
+        return [claim.levels] if set(claim.levels) <= set(levels) else []
+    if len(levels) < 2:
+        return []
+    return [(levels[-1], level) for level in levels[:-1]] if claim.sign == 0 else [(levels[0], levels[-1])]
+
+
+def verdicts(table: pd.DataFrame, *, margin: float) -> pd.DataFrame:
+    """Every claim, and what the sweep says of it.
+
+    A claim of a direction is *supported* where the interval of the effect lies wholly on its side of 0, *contradicted*
+    where it lies on the other, and *undecided* where it holds 0. A claim of equivalence is supported where two
+    one-sided tests place the difference within the margin at 5 %, contradicted where the interval lies wholly beyond
+    the margin. "Undecided" is said of the evidence and not of the world.
+
+    Args:
+        table: from `over_judges`.
+        margin: largest difference of RCA that counts as none, set before the sweep was run.
+
+    Returns:
+        One row for each claim and pair of levels: claim, section, experiment, response, reference, level, expected
+        (+1, -1, 0), effect, low, high, p (of no difference; of no equivalence where that is claimed), n_seeds, verdict.
+    """
+    rows = []
+    for claim in CLAIMS:
+        for levels in _compared(table, claim):
+            rows.append(_verdict(claim, levels, _differences(table, claim, levels), margin))
+    return pd.DataFrame(rows)
+
+
+def _verdict(claim: Claim, levels: tuple[str, str], differences: np.ndarray, margin: float) -> dict[str, Any]:
+    low, high, p = student_interval(differences)
+    if claim.sign == 0:
+        p = equivalence_p(differences, margin)
+        supported, contradicted = p < 1 - rca.CONFIDENCE, low > margin or high < -margin
+    else:
+        ends = sorted((low * claim.sign, high * claim.sign))
+        supported, contradicted = ends[0] > 0, ends[1] < 0
+    return {
+        "claim": claim.name,
+        "section": claim.section,
+        "experiment": claim.experiment,
+        "response": claim.response,
+        "reference": levels[0],
+        "level": levels[1],
+        "expected": claim.sign,
+        "effect": differences.mean() if len(differences) else np.nan,
+        "low": low,
+        "high": high,
+        "p": p,
+        "n_seeds": len(differences),
+        "verdict": "supported" if supported else "contradicted" if contradicted else "undecided",
+    }
+
+
+def means_by_level(table: pd.DataFrame, experiment: str, responses: list[str]) -> pd.DataFrame:
+    """Mean and standard deviation over the seeds, a row a level.
+
+    Returns:
+        level, n_seeds, and for every response its mean under its own name and its _sd, NaN for one seed.
+    """
+    part = table[table["experiment"] == experiment].groupby("level", sort=False)
+    columns = {"n_seeds": part.size()}
+    for response in responses:
+        columns |= {response: part[response].mean(), f"{response}_sd": part[response].std()}
+    return pd.DataFrame(columns).reset_index()

@@ -1,0 +1,86 @@
+"""Broken generators: what each shows, what is estimated of it by hand, and copies."""
+
+import doctest
+
+import numpy as np
+import pandas as pd
+import pytest
+from known_judge import JUDGE, counts, faces_and_judge, judge_images, portraits, rng
+
+from kpop_rca import broken_generators, degradation, oracle, rca, trials
+
+
+def test_docstring_examples():
+    assert doctest.testmod(broken_generators).failed == 0
+
+
+def test_the_pair_that_is_confused_most():
+    assert broken_generators.most_confused(counts(JUDGE, 100)) == (2, 3)
+    assert broken_generators.most_confused(np.eye(3, dtype=int)) == (0, 1)
+
+
+def test_broken_generators_show_what_they_say():
+    labels = np.repeat([0, 1, 2, 3], 50)
+    found = broken_generators.broken_conditions(labels, (1, 3), generator=rng())
+    assert [truth for _, _, truth in found.values()] == [1, 0.5, 0.25, 0.25]
+    for name, (shown, asked, truth) in found.items():
+        realised = (labels[shown] == asked).mean()
+        assert realised == pytest.approx(truth, abs=0.1 if name == "class-blind" else 1e-12)
+        assert (np.bincount(asked) == 50).all()
+    shown, asked, _ = found["swapped pair"]
+    assert set(zip(labels[shown].tolist(), asked.tolist(), strict=True)) == {(0, 0), (1, 3), (2, 2), (3, 1)}
+    assert (labels[found["one for all"][0]] == 0).all()
+
+
+def test_broken_trial_by_hand():
+    """A judge of exactly the same shares on either half: what is estimated has no noise but in the class-blind one."""
+    labels, judged = faces_and_judge(n=200)
+    halved = [np.flatnonzero((np.arange(len(labels)) % 2) == side) for side in (0, 1)]
+    for half in halved:
+        judged[half] = faces_and_judge(n=100)[1]
+    found = broken_generators.broken_trial(labels, judged, parts=halved, pair=(2, 3), n_replicates=300, generator=rng())
+    value = found.pivot(index="broken", columns="estimator", values="value")
+    assert value.loc["perfect"].tolist() == pytest.approx([1, 1, 1])
+    # 2 and 3 exchanged: judged as asked are 80 and 85 of 0 and 1, 10 and 25 of the two, of 320 that are right.
+    assert value.loc["swapped pair", "rca"] == pytest.approx(200 / 320)
+    assert value.loc["swapped pair", "fidelity"] == pytest.approx(0.5)
+    assert value.loc["one for all"].tolist() == pytest.approx([0, 0.25, 0.25 / 0.8])
+    assert value.loc["class-blind", "fidelity"] == pytest.approx(0.25, abs=0.1)
+    pairs = found.set_index(["broken", "estimator"])
+    assert pairs.loc[("swapped pair", "fidelity"), "held"] == 1 and pairs.loc[("swapped pair", "rca"), "held"] == 0
+    assert pairs.loc[("swapped pair", "chance_corrected"), "target"] == pytest.approx(1 / 3)
+    assert pairs.loc[("one for all", "chance_corrected"), "held"] == 1  # 0, and not the truth of 0.25
+
+
+def test_the_zero_of_rca_depends_on_the_judge_and_that_of_fidelity_does_not():
+    labels, good = faces_and_judge()
+    _, worse = faces_and_judge(shares=0.5 * JUDGE + 0.125)
+    hopeless = np.zeros_like(labels)
+    answers = pd.concat(
+        pd.DataFrame(
+            {"judge": name, "trained_on": "judge", "image": np.arange(480), "label": labels, "judged": says}
+        ).sample(frac=1, random_state=0)
+        for name, says in {"good": good, "worse": worse, "hopeless": hopeless}.items()
+    )
+    found = broken_generators.blind_by_judge(answers, parts=trials.halves(labels, generator=rng())).set_index("judge")
+    np.testing.assert_allclose(found["rca"], 0.25 / found["accuracy_real"])
+    assert found.loc["worse", "rca"] > 1.3 * found.loc["good", "rca"]
+    np.testing.assert_allclose(found.loc[["good", "worse"], "fidelity"], 0.25)
+    np.testing.assert_allclose(found.loc[["good", "worse"], "chance_corrected"], 0, atol=1e-12)
+    assert np.isnan(found.loc["hopeless", "fidelity"])
+
+
+def test_copies_score_as_real_faces_and_only_the_search_tells_them_apart(monkeypatch):
+    monkeypatch.setattr(oracle, "judge_images", judge_images)
+    train, held_out, others = (portraits(n, seed=n) for n in (150, 130, 140))
+    held_out = held_out[0][::-1], held_out[1][::-1]
+    noisy = degradation.noised(train[0], 8, generator=rng()), train[1]
+    suspects = {"copies": train, "noisy copies": noisy, "no copies": others}
+    real = rca.confusion_counts(held_out[1], held_out[1], 3)
+    found = broken_generators.copy_trial(
+        suspects, "of crisp ones", real, train=train, held_out=held_out, n_replicates=100, generator=rng()
+    ).set_index("suspect")
+    np.testing.assert_allclose(found[["rca", "fidelity"]], 1)
+    assert found["copies"].tolist() == [True, True, False]
+    assert found.loc["copies", "share_nearer_train"] > 0.85  # 20 of the 150 have no held-out partner to compare with
+    assert found.loc["no copies", "share_nearer_train"] == pytest.approx(0.5, abs=0.15)  # three standard errors

@@ -1,0 +1,154 @@
+"""Locks between processes: real ones, that end in their own ways."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from kpop_rca import artifacts, locks, paths, run
+from kpop_rca.errors import StudyError
+
+AUDIT = {"study": "mine", "seed": 0, "min_face_size": 20, "device": "auto"}
+BEGIN = f"""
+import time
+from kpop_rca import artifacts
+stage = artifacts.begin("01_data_audit", {AUDIT})
+(stage.folder / "half.txt").write_text("half")
+print("begun", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def other(output):
+    """Another process that has begun the audit of `mine`."""
+    process = subprocess.Popen([sys.executable, "-c", BEGIN], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "begun\n"
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_the_second_is_told_who_holds_the_stage_and_stops(other, output):
+    since = r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+    said = rf"artifacts/mine/audit is in use by process {other.pid} on \S+ {since}.*; wait for it.* run: python -m"
+    with pytest.raises(StudyError, match=said):
+        artifacts.begin("01_data_audit", AUDIT | {"seed": 1})
+    assert (output / "artifacts/mine/audit/half.txt").read_text() == "half"
+
+
+def test_another_study_and_another_stage_are_free(other, output):
+    (artifacts.begin("01_data_audit", AUDIT | {"study": "yours"}).folder / "a.txt").write_text("a")
+    artifacts.begin("08_claims", {"study": "mine"})
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_the_lock_of_a_dead_process_is_taken_over_with_its_half_done_work(other, end):
+    other.send_signal(end)
+    other.wait()
+    assert (artifacts.begin("01_data_audit", AUDIT).folder / "half.txt").is_file()
+
+
+def test_who_needs_what_is_being_made_is_told_to_wait(other):
+    with pytest.raises(StudyError, match=rf"not complete, process {other.pid} on .* is making it; wait"):
+        artifacts.begin("02_preprocessing", {"study": "mine", "seed": 0})
+
+
+def test_a_finished_stage_is_free_again_and_one_process_may_begin_twice(output):
+    for _ in range(2):
+        artifacts.begin("01_data_audit", AUDIT)
+    lock = artifacts.lock_of("mine", "audit")
+    assert re.match(rf"process {os.getpid()} on ", locks.holder(lock))
+    artifacts.begin("01_data_audit", AUDIT).finish()
+    assert locks.holder(lock) is None
+
+
+def test_the_lock_is_no_part_of_the_stage_and_outlives_its_emptying(output):
+    stage = artifacts.begin("01_data_audit", AUDIT)
+    artifacts.begin("01_data_audit", AUDIT | {"seed": 1})
+    assert locks.holder(artifacts.lock_of("mine", "audit"))
+    stage.finish()
+    assert artifacts.read_manifest(stage.folder / "manifest.json")["files"] == {}
+    assert sorted(p.name for p in stage.folder.iterdir()) == ["manifest.json", "started.json"]
+
+
+def test_a_forked_worker_does_not_keep_the_lock_of_its_dead_parent(output, tmp_path):
+    """As a loader's worker does that has not noticed yet that its process was killed."""
+    forking = BEGIN.replace('print("begun"', "import os\nchild = os.fork()\nif child == 0: time.sleep(60)\nprint(child")
+    process = subprocess.Popen([sys.executable, "-c", forking], stdout=subprocess.PIPE, text=True)
+    child = int(process.stdout.readline())
+    try:
+        process.kill()
+        process.wait()
+        artifacts.begin("01_data_audit", AUDIT)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        process.stdout.close()
+
+
+def test_a_holder_that_nothing_is_known_of_holds_all_the_same(other):
+    record = artifacts.lock_of("mine", "audit").with_name(".audit.lock.json")
+    for content in ("", "[]", "{}"):
+        record.write_text(content)
+        with pytest.raises(StudyError, match="in use by another process;"):
+            artifacts.begin("01_data_audit", AUDIT)
+
+
+def test_asking_for_the_holder_makes_nothing(tmp_path):
+    assert locks.holder(tmp_path / "none.lock") is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StudyError, match=r"file/a\.lock cannot be written"):
+        locks.take(tmp_path / "file" / "a.lock", what="a", then="go on")
+
+
+def test_a_notebook_in_use_is_not_run_and_its_executed_copy_stays(output, monkeypatch):
+    """Neither beside a kernel that has the stage, nor beside another papermill."""
+    monkeypatch.setattr(run.papermill, "execute_notebook", lambda *args, **kwargs: pytest.fail("was run"))
+    for name in ("audit", "01_data_audit"):
+        lock = artifacts.lock_of("smoke", name)
+        holding = f"from pathlib import Path; from kpop_rca import locks; import time; locks.take(Path({str(lock)!r}),"
+        command = [sys.executable, "-c", f"{holding} what='', then=''); print(1, flush=True); time.sleep(60)"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            process.stdout.readline()
+            with pytest.raises(StudyError, match=f"in use by process {process.pid} "):
+                run.run_notebook("01", "smoke")
+            process.kill()
+    assert not (output / "reports").exists()
+
+
+def test_a_run_leaves_the_stage_to_its_kernel_and_both_locks_free(output, monkeypatch):
+    def executed(*args, **kwargs):
+        seen.append([locks.holder(artifacts.lock_of("smoke", name)) for name in ("audit", "01_data_audit")])
+
+    seen = []
+    monkeypatch.setattr(run.papermill, "execute_notebook", executed)
+    run.run_notebook("01", "smoke")
+    (stage_holder, notebook_holder), *_ = seen
+    assert stage_holder is None and f"process {os.getpid()}" in notebook_holder
+    assert locks.holder(artifacts.lock_of("smoke", "01_data_audit")) is None
+
+
+def test_a_second_run_of_the_graph_stops_before_it_starts_on_any_stage(output):
+    locks.take(paths.artifacts_folder("smoke") / ".lock", what="", then="")
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--config", "studies=smoke"]
+    environment = os.environ | {"PYTHONPATH": str(paths.project_root())}
+    done = subprocess.run(command, env=environment, cwd=paths.project_root(), capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"the study smoke is in use by process {os.getpid()} on " in done.stdout + done.stderr
+    assert not [path for path in (output / "artifacts/smoke").iterdir() if path.is_dir()]
+
+
+def test_waiting_for_a_lock_is_short(other):
+    begun = time.monotonic()
+    with pytest.raises(StudyError):
+        artifacts.begin("01_data_audit", AUDIT)
+    assert time.monotonic() - begun < 10 * locks.PATIENCE

@@ -1,0 +1,46 @@
+"""The figures of the trials show the tables they are drawn from."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from known_judge import NEXT, faces_and_judge, rng
+
+from kpop_rca import broken_generators, trials, validity, validity_figures
+
+
+def trial():
+    """A trial of two truths, two draws each."""
+    labels, judged = faces_and_judge()
+    how = {"n_draws": 2, "n_per_condition": 40, "n_replicates": 100, "generator": rng(5)}
+    return validity.mixture_trial(labels, judged, {"next": NEXT}, truths=(0.0, 1.0), **how)
+
+
+def test_figures_show_the_tables_and_survive_what_has_no_value():
+    found = trial()
+    summary = validity.trial_summary(found, by=["pattern", "truth", "estimator"])
+    figure = validity_figures.mixture_trials(summary, wanted=(0.92, 0.98))
+    expected = summary[summary["estimator"] == "rca"]["bias"].tolist()
+    assert expected in [list(line.get_ydata()) for line in figure.axes[0].lines]
+    labels, judged = faces_and_judge()
+    parts = trials.halves(labels, generator=rng())
+    broken = broken_generators.broken_trial(labels, judged, parts=parts, pair=(0, 1), n_replicates=100, generator=rng())
+    (axes,) = validity_figures.broken_generators(broken).axes
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == broken["broken"].unique().tolist()
+    plt.close("all")
+
+
+def test_the_figure_of_degraded_faces_marks_what_was_refused():
+    row = {"estimator": "fidelity", "value": 0.9, "low": 0.8, "high": 1.0}
+    where = [{"level": level, "remedy": remedy} for level in (0, 1) for remedy in ("none", "judge")]
+    rows = [row | {"kind": "blur"} | place for place in where]
+    rows[0] |= {"value": np.nan, "low": np.nan, "high": np.nan}
+    figure = validity_figures.degradations(pd.DataFrame(rows), sigma=1.0)
+    crosses = figure.axes[0].collections[-1].get_offsets()
+    assert crosses[:, 0].tolist() == [0]
+    assert not figure.axes[4].get_visible()
+    widths = pd.DataFrame({"n_real": [10, 20], "n_generated": 5, "rca": 0.1, "fidelity": np.nan})
+    widths = widths.assign(class_rca=0.2, class_fidelity=np.nan)
+    figure = validity_figures.interval_widths(widths, studied=(12.3, 5))
+    assert figure.axes[0].lines[0].get_ydata().tolist() == [0.1]
+    assert "this study: 12 real" in [text.get_text() for text in figure.legends[0].texts]
+    plt.close("all")

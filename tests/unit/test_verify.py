@@ -1,0 +1,191 @@
+"""Studies of small files, made by the stages' own bookkeeping, and spoilt in one way each."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from kpop_rca import artifacts, fingerprint, params, paths, stages, sweeps, verify
+
+SWEEP = "claims-smoke"
+
+
+def run(study, stage, content="a"):
+    """What a notebook does, with a file in place of its results."""
+    made = artifacts.begin(stage.notebook, params.of_notebook(stage.notebook, params.resolve(study)))
+    (made.folder / "made.txt").write_text(content)
+    made.finish()
+    return made.folder
+
+
+@pytest.fixture
+def study(output):
+    for stage in stages.STAGES:
+        run("smoke", stage)
+    return output / "artifacts" / "smoke"
+
+
+def verdicts(capsys, *studies, status=1):
+    """The lines of the command, by notebook."""
+    capsys.readouterr()  # what the stages printed
+    assert verify.main(list(studies)) == status
+    lines = capsys.readouterr().out.splitlines()
+    return {line.partition(": ")[0].split()[1]: line for line in lines}
+
+
+def troubled(lines):
+    return {name for name, line in lines.items() if ": complete, " not in line}
+
+
+def mended_by(line):
+    return line.rpartition("; run: ")[2]
+
+
+def test_a_study_in_order_is_said_to_be(study, capsys):
+    lines = verdicts(capsys, "smoke", status=0)
+    assert list(lines) == [stage.notebook for stage in stages.STAGES]
+    assert lines["03_ddpm_training"] == "smoke 03_ddpm_training: complete, 1 files"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda f: (f / "made.txt").write_text("b"), "altered: made.txt (other contents)"),
+        (lambda f: (f / "made.txt").unlink(), "altered: made.txt (gone)"),
+        (lambda f: (f / "more.txt").touch(), "altered: more.txt (not in the manifest)"),
+        (lambda f: (f / "manifest.json").unlink(), "missing: begun, not finished"),
+        (lambda f: (f / "manifest.json").write_text("{"), "damaged: manifest.json"),
+        (lambda f: (f / "manifest.json").write_text("[1]"), "damaged: manifest.json"),
+    ],
+)
+def test_what_is_wrong_with_a_stage_is_said_with_the_command_that_mends_it(study, capsys, spoil, said):
+    spoil(study / "generated")
+    lines = verdicts(capsys, "smoke")
+    command = "python -m kpop_rca.run 05_generation --study smoke"
+    assert lines["05_generation"] == f"smoke 05_generation: {said}; run: {command}"
+    assert troubled(lines) == {"05_generation", "06_rca_analysis", "07_rca_validity"}
+    assert f"stale: generated is {said.partition(':')[0]}; run:" in lines["06_rca_analysis"]
+    for name in lines:  # the commands, in the order of the lines
+        if name in troubled(lines):
+            run("smoke", stages.by_notebook(mended_by(lines[name]).split()[3]))
+    verdicts(capsys, "smoke", status=0)
+
+
+def test_a_stage_that_never_ran(output, capsys):
+    lines = verdicts(capsys, "smoke")
+    assert (
+        lines["01_data_audit"]
+        == "smoke 01_data_audit: missing; run: python -m kpop_rca.run 01_data_audit --study smoke"
+    )
+    assert troubled(lines) == {stage.notebook for stage in stages.STAGES}
+
+
+def test_a_changed_study_file_makes_stale_what_reads_the_parameter(study, capsys, monkeypatch):
+    resolve = params.resolve
+    monkeypatch.setattr(params, "resolve", lambda name: resolve(name) | {"guidance": 3.5, "device": "cuda"})
+    before = resolve("smoke")["guidance"]
+    lines = verdicts(capsys, "smoke")
+    assert f"05_generation: stale: guidance was {before!r} and is 3.5; run:" in lines["05_generation"]
+    readers = {s.notebook for s in stages.STAGES if "guidance" in params.declared(s.notebook)}
+    assert readers <= troubled(lines) <= {"05_generation", "06_rca_analysis", "07_rca_validity"}
+
+
+def test_a_parameter_that_is_new_is_named(study, capsys):
+    path = study / "audit" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["parameters"]["min_face_size"]
+    path.write_text(json.dumps(manifest))
+    assert "stale: min_face_size was not known and is " in verdicts(capsys, "smoke")["01_data_audit"]
+
+
+def test_an_earlier_stage_that_was_made_again(study, capsys):
+    run("smoke", stages.by_folder("oracle"), content="b")
+    lines = verdicts(capsys, "smoke")
+    assert "stale: made from an earlier oracle; run:" in lines["06_rca_analysis"]
+    assert troubled(lines) == {"06_rca_analysis", "07_rca_validity"}
+
+
+def test_changed_code(study, capsys, monkeypatch):
+    of_modules = fingerprint.of_modules
+    monkeypatch.setattr(fingerprint, "of_modules", lambda name: "new" if name == "cas" else of_modules(name))
+    lines = verdicts(capsys, "smoke")
+    assert "06_rca_analysis: stale: the code has changed since; run:" in lines["06_rca_analysis"]
+    assert troubled(lines) == {"06_rca_analysis", "07_rca_validity"}
+
+
+def test_the_manifest_of_another_stage(study, capsys):
+    (study / "oracle" / "manifest.json").write_bytes((study / "ddpm" / "manifest.json").read_bytes())
+    assert "damaged: manifest.json is that of 03_ddpm_training" in verdicts(capsys, "smoke")["04_oracle_benchmark"]
+
+
+def test_a_stage_at_work_is_said_to_be(study, capsys):
+    stage = stages.by_folder("generated")
+    artifacts.begin(stage.notebook, params.of_notebook(stage.notebook, params.resolve("smoke")))
+    assert f"missing: process {os.getpid()} on " in verdicts(capsys, "smoke")["05_generation"]
+
+
+def test_many_files_are_counted(study, capsys):
+    for number in range(5):
+        (study / "rca" / f"{number}.txt").touch()
+    assert "2.txt (not in the manifest) and 2 more; run:" in verdicts(capsys, "smoke")["06_rca_analysis"]
+
+
+@pytest.fixture
+def sweep(output):
+    for owner, stage in verify.stages_of(SWEEP)[:-1]:
+        run(owner, stage)
+    judged = {m.study for m in sweeps.members(params.resolve(SWEEP))}
+    folders = {name: paths.artifacts_folder(params.owner(name, "generated")) / "generated" for name in judged}
+    made = {name: artifacts.read_manifest(folder / "manifest.json") for name, folder in folders.items()}
+    table = pd.DataFrame({"study": list(made), "images": [artifacts.identity(m) for m in made.values()]})
+    (output / f"reports/{SWEEP}/tables").mkdir(parents=True)
+    table.to_csv(output / f"reports/{SWEEP}/tables/08_runs.csv", index=False)
+    run(SWEEP, stages.CLAIMS)
+    return output
+
+
+def lines_of(capsys, study, status):
+    capsys.readouterr()
+    assert verify.main([study]) == status
+    return capsys.readouterr().out.splitlines()
+
+
+def test_of_a_sweep_every_small_study_is_checked_once(sweep, capsys):
+    lines = lines_of(capsys, SWEEP, 0)
+    assert len(lines) == len({line.partition(":")[0] for line in lines}) == len(verify.stages_of(SWEEP))
+    assert sum(" 05_generation: complete" in line for line in lines) == 3
+    assert sum(" 03_ddpm_training: complete" in line for line in lines) == 1
+    assert lines[-1] == f"{SWEEP} 08_claims: complete, 1 files"
+
+
+def test_a_small_study_is_checked_with_what_it_borrows(sweep, capsys):
+    lines = lines_of(capsys, f"{SWEEP}.guidance=2-seed0", 0)
+    assert [line.split()[0] for line in lines if " 05_" in line] == [f"{SWEEP}.guidance=2-seed0"]
+    assert [line.split()[0] for line in lines if " 03_" in line] == [f"{SWEEP}-seed0"]
+
+
+def test_a_sweep_is_stale_when_a_small_study_is_or_was_made_again(sweep, capsys):
+    small = f"{SWEEP}.guidance=2-seed0"
+    run(small, stages.by_folder("generated"), content="b")
+    last = lines_of(capsys, SWEEP, 1)[-1]
+    assert f"stale: judged before these made their images again: {small}; run:" in last
+    (sweep / f"artifacts/{small}/generated/made.txt").write_text("c")
+    assert f"stale: not in order: {small} generated, judged" in lines_of(capsys, SWEEP, 1)[-1]
+    (sweep / f"reports/{SWEEP}/tables/08_runs.csv").write_text("nothing\n")
+    assert "its table of the judged images is gone or damaged" in lines_of(capsys, SWEEP, 1)[-1]
+
+
+@pytest.mark.parametrize("name", ["nothing", "quick.guidence=1-seed0", "../quick", "", "claims.size=32"])
+def test_a_mistake_is_one_line(output, capsys, name):
+    assert verify.main([name, "nothing-else"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == "" and shown.err.startswith("error: ") and len(shown.err.splitlines()) == 2
+
+
+def test_the_command(output):
+    command = [sys.executable, "-m", "kpop_rca.verify", "nothing"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=paths.project_root())
+    assert done.returncode == 1 and done.stderr.startswith("error: there is no study 'nothing'")
