@@ -54,8 +54,8 @@ class Claim:
 
 CLAIMS = (
     Claim("more pixels keep identity better", "6.1", "size", "rca", +1),
-    Claim("people who look alike are drawn less faithfully", "6.2", "alikeness", "rca", -1),
-    Claim("people who look alike draw the errors into their group", "6.2", "alikeness", "within_group", +1),
+    Claim("likeness within a group costs identity", "6.2", "alikeness", "rca", -1),
+    Claim("likeness keeps the errors within the group", "6.2", "alikeness", "within_group", +1),
     Claim("wrong pictures in the folders cost identity", "5.2", "labels", "rca", -1, ("clean", "as-found")),
     Claim("the audit's exclusions give it back", "5.2", "labels", "rca", +1, ("as-found", "excluded")),
     Claim("a distinctive face draws other requests to it", "6.3", "dominance", "pull", +1, ("equal", "distinct-face")),
@@ -63,7 +63,7 @@ CLAIMS = (
     Claim("guidance raises RCA", "", "guidance", "rca", +1),
     Claim("guidance costs variety", "", "guidance", "recall", -1),
     Claim("the sampler does not matter to RCA", "", "sampler", "rca", 0),
-    Claim("judges that learn to ignore tints find the person more often", "", "jitter", "rca", +1),
+    Claim("judges trained to ignore tints see more identity", "", "jitter", "rca", +1),
 )
 
 

@@ -94,7 +94,7 @@ def trade_off(table: pd.DataFrame, *, cost: str) -> Figure:
     mean = part.groupby("level", sort=False)[[cost, "rca"]].mean().loc[names]
     ax.plot(mean[cost], mean["rca"], "D-", color=GENERATED, lw=2.2, ms=7)
     for name, row in mean.iterrows():
-        ax.annotate(f"w = {name}", (row[cost], row["rca"]), xytext=(8, -12), textcoords="offset points")
+        ax.annotate(f"w = {name}", (row[cost], row["rca"]), xytext=(9, 5), textcoords="offset points")
     ax.set(title="What guidance buys, and what it costs", xlabel=f"{TITLES[cost]}, judge's features", ylabel="RCA")
     ax.margins(0.12)
     return figure

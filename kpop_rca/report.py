@@ -15,7 +15,6 @@ import nbformat
 import numpy as np
 import pandas as pd
 import yaml
-from markupsafe import Markup
 from nbconvert import HTMLExporter
 from traitlets.config import Config
 
@@ -162,7 +161,7 @@ def notebook_page(study: str, notebook: str, *, pages: dict[str, str], here: str
     exporter = HTMLExporter(config=config)
     body, _ = exporter.from_notebook_node(source, {"metadata": {"name": f"{study} · {notebook}"}})
     navigation = _environment().get_template("navigation.html").render(study=study, pages=pages, here=here)
-    return re.sub(r"(<body[^>]*>)", lambda match: match.group(1) + Markup(navigation), body, count=1)
+    return re.sub(r"(<body[^>]*>)", lambda match: match.group(1) + str(navigation), body, count=1)
 
 
 def answer(study: str) -> str:

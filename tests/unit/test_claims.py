@@ -53,7 +53,7 @@ def test_the_verdict_follows_the_sign_of_the_interval(second, expected):
 
 def test_a_claim_of_less_is_supported_by_a_fall():
     table = runs("alikeness", {"0.1": [0.8, 0.81, 0.82], "0.6": [0.5, 0.5, 0.5]})
-    row = verdict_of(table, "people who look alike are drawn less faithfully")
+    row = verdict_of(table, "likeness within a group costs identity")
     assert row["effect"] < 0
     assert row["verdict"] == "supported"
 

@@ -1,7 +1,9 @@
 import re
+import shutil
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
@@ -29,6 +31,7 @@ def folder(output):
     (folder / "figures").mkdir()
     for name in ("05_real_beside_generated", "06_identity", "06_by_judge", "06_fig7_confusions"):
         plt.figure(figsize=(1, 1)).savefig(folder / "figures" / f"{name}.png")
+    plt.close("all")
     (folder / "params.yaml").write_text("seed: 0\n")
     real, generated = np.array([[45, 5, 0], [5, 45, 0], [0, 1, 0]]), np.array([[70, 30, 0], [40, 60, 0], [0, 1, 0]])
     names = [HOSTILE, "Bo", "Cy"]
@@ -94,6 +97,24 @@ def test_every_notebook_is_a_page_that_links_to_the_others(folder):
     page = (folder / "03_ddpm_training.html").read_text()
     assert all(f'href="{s.notebook}.html"' in page for s in stages.STAGES if s.notebook != "03_ddpm_training")
     assert 'href="index.html"' in page
+
+
+def test_the_links_come_first_in_the_body_of_a_page(folder):
+    report.build("mine")
+    page = (folder / f"{stages.STAGES[0].notebook}.html").read_text()
+    before = page.split("<nav ", maxsplit=1)[0]
+    assert "<body" in before.rstrip().splitlines()[-1]
+    assert "&lt;body" not in page
+
+
+def test_a_sweep_has_its_one_notebook_for_a_report(folder):
+    """Its verdicts are its answer, in the line that `make study` ends with as on the page."""
+    (folder / "metrics.json").unlink()
+    shutil.copy(paths.notebook_source(stages.CLAIMS.notebook), folder / "notebooks")
+    (folder / "tables").mkdir(exist_ok=True)
+    pd.DataFrame({"verdict": ["supported", "supported", "undecided"]}).to_csv(folder / "tables/08_verdicts.csv")
+    assert "experiments" in report.build("mine").read_text()
+    assert report.answer("mine").startswith("mine: of 3 comparisons 2 supported, 1 undecided; open ")
 
 
 def test_pages_load_nothing_from_elsewhere(folder):
