@@ -32,6 +32,7 @@ PAGE_TITLES = {
     "07_rca_validity": "7 Validity",
 }
 SWEEP_TITLES = {"index": "8 Claims"}
+COLAB_BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)\n*")
 
 
 # Of the many measures of image quality, those on the first page; all of them are in metrics.json and notebook 06.
@@ -154,6 +155,9 @@ def notebook_page(study: str, notebook: str, *, pages: dict[str, str], here: str
         here: this page's.
     """
     source = nbformat.read(paths.executed_notebook(study, notebook), as_version=4)
+    for cell in source.cells:
+        if cell.cell_type == "markdown":
+            cell.source = COLAB_BADGE.sub("", cell.source)  # its picture lies on another server
     config = Config()
     config.HTMLExporter.update(mathjax_url="", require_js_url="", embed_images=True)
     config.HTMLExporter.preprocessors = ["nbconvert.preprocessors.TagRemovePreprocessor"]
