@@ -319,6 +319,11 @@ def _verdict(claim: Claim, levels: tuple[str, str], differences: np.ndarray, mar
 def means_by_level(table: pd.DataFrame, experiment: str, responses: list[str]) -> pd.DataFrame:
     """Mean and standard deviation over the seeds, a row a level.
 
+    Args:
+        table: from `over_judges`.
+        experiment: which.
+        responses: columns of the table.
+
     Returns:
         level, n_seeds, and for every response its mean under its own name and its _sd, NaN for one seed.
     """

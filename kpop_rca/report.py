@@ -64,6 +64,8 @@ def build(study: str) -> Path:
     """
     folder = paths.report_folder(study)
     if _is_sweep(folder):
+        if not (folder / "tables" / "08_verdicts.csv").is_file():
+            raise StudyError(f"reports/{study}/tables/08_verdicts.csv is not there; run: make study STUDY={study}")
         _write(folder / "index.html", notebook_page(study, stages.CLAIMS.notebook, pages=SWEEP_TITLES, here="index"))
         return folder / "index.html"
     if not (folder / "metrics.json").is_file():
@@ -77,8 +79,9 @@ def build(study: str) -> Path:
 
 
 def _is_sweep(folder: Path) -> bool:
-    """Whether a report folder is that of a study over small studies: its verdicts are its answer."""
-    return (folder / "tables" / "08_verdicts.csv").is_file() and not (folder / "metrics.json").is_file()
+    """Whether a report folder is that of a study over small studies, by its resolved parameters."""
+    path = folder / "params.yaml"
+    return path.is_file() and bool(yaml.safe_load(path.read_text(encoding="utf-8")).get("sweep_seeds"))
 
 
 def _write(path: Path, text: str) -> None:

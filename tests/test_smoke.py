@@ -8,6 +8,7 @@ import sys
 
 import nbformat
 import pytest
+from graph import snakemake
 
 from kpop_rca import paths, stages
 
@@ -19,19 +20,9 @@ METRICS = {
 }  # fmt: skip
 
 
-def snakemake(output, *arguments, project=None):
-    """Run the graph of a copy of the project, the real one by default, into a scratch folder."""
-    project = project or paths.project_root()
-    command = [sys.executable, "-m", "snakemake", "-s", str(project / "Snakefile"), "--cores", "2", *arguments]
-    environment = os.environ | {paths.OUTPUT_VARIABLE: str(output), "PYTHONPATH": str(project)}
-    return subprocess.run(
-        [*command, "--config", "studies=smoke"], env=environment, cwd=project, capture_output=True, text=True
-    )
-
-
 def planned(output, project=None):
     """Names of the rules that another run would execute."""
-    run = snakemake(output, "--dry-run", project=project)
+    run = snakemake(output, "--dry-run", studies="smoke", project=project)
     assert run.returncode == 0, run.stderr
     return [name for name in RULES if f"rule {name}:" in run.stdout + run.stderr]
 
@@ -39,7 +30,7 @@ def planned(output, project=None):
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
     output = tmp_path_factory.mktemp("smoke")
-    run = snakemake(output)
+    run = snakemake(output, studies="smoke")
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     return output
 

@@ -1,33 +1,16 @@
 """A sweep at its smallest size: the small studies run, share what they may, and are compared."""
 
-import os
-import subprocess
-import sys
-
 import pandas as pd
 import pytest
-
-from kpop_rca import paths
+from graph import snakemake
 
 BASE = "claims-smoke-seed0"
-
-
-def snakemake(output, *arguments):
-    command = [sys.executable, "-m", "snakemake", "-s", str(paths.project_root() / "Snakefile"), "--cores", "2"]
-    environment = os.environ | {paths.OUTPUT_VARIABLE: str(output), "PYTHONPATH": str(paths.project_root())}
-    return subprocess.run(
-        [*command, *arguments, "--config", "studies=claims-smoke"],
-        env=environment,
-        cwd=paths.project_root(),
-        capture_output=True,
-        text=True,
-    )
 
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory):
     output = tmp_path_factory.mktemp("sweep")
-    run = snakemake(output)
+    run = snakemake(output, studies="claims-smoke")
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     return output
 
@@ -65,6 +48,6 @@ def test_one_seed_decides_nothing_and_the_report_says_so(sweep):
 
 
 def test_nothing_changed_runs_nothing(sweep):
-    run = snakemake(sweep, "--dry-run")
+    run = snakemake(sweep, "--dry-run", studies="claims-smoke")
     assert run.returncode == 0, run.stderr
     assert "Nothing to be done" in run.stdout + run.stderr

@@ -110,7 +110,9 @@ def test_the_links_come_first_in_the_body_of_a_page(folder):
 
 def test_a_sweep_has_its_one_notebook_for_a_report(folder):
     """Its verdicts are its answer, in the line that `make study` ends with as on the page."""
-    (folder / "metrics.json").unlink()
+    (folder / "params.yaml").write_text("sweep_seeds: 3\n")
+    with pytest.raises(StudyError, match="make study STUDY=mine"):
+        report.build("mine")
     shutil.copy(paths.notebook_source(stages.CLAIMS.notebook), folder / "notebooks")
     (folder / "tables").mkdir(exist_ok=True)
     pd.DataFrame({"verdict": ["supported", "supported", "undecided"]}).to_csv(folder / "tables/08_verdicts.csv")
