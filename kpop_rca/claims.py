@@ -20,11 +20,11 @@ import torch
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
-from kpop_rca import artifacts, faces, feature_measures, judging, metrics, oracle, paths, rca, sampling, sweeps
+from kpop_rca import artifacts, faces, feature_measures, judging, metrics, oracle, params, paths, rca, sampling, sweeps
 from kpop_rca.errors import StudyError
+from kpop_rca.sweeps import RUNS
 
 KEYS = ["experiment", "level", "seed"]
-RUNS = "08_runs"
 # Judges of the level itself would change along with what is studied: labels that spoil the model's training spoil
 # the judge's too, and the real faces that it is tried on. These are judged as the level named here is.
 COMMON_JUDGE = {"labels": {"as-found": "clean", "excluded": "clean"}, "dominance": {"more-pictures": "equal"}}
@@ -105,11 +105,11 @@ def _judges_of(member: sweeps.Member, members: list[sweeps.Member]) -> str:
 
 def _view(study: str, judged_as: str, group_text: str, device: torch.device) -> list[dict[str, Any]]:
     """What each judge of `judged_as` says of the images of `study` and of its own real test faces."""
-    generated_folder = artifacts.folder_of(study, "generated")
+    generated_folder = _made(study, "generated")
     images, asked = sampling.load_generated(generated_folder)
     made = artifacts.identity(artifacts.read_json(generated_folder / artifacts.MANIFEST))
-    real = faces.load(artifacts.folder_of(judged_as, "faces"), size=images.shape[1], split="test")
-    judges_folder = artifacts.folder_of(judged_as, "oracle")
+    real = faces.load(_made(judged_as, "faces"), size=images.shape[1], split="test")
+    judges_folder = _made(judged_as, "oracle")
     judges = judging.trained(judges_folder).query("may_judge")["judge"]
     groups = metrics.parse_groups(group_text, int(asked.max()) + 1)
     rows = []
@@ -118,6 +118,16 @@ def _view(study: str, judged_as: str, group_text: str, device: torch.device) -> 
         found = judged_by_one(judge, real, (images, asked), groups=groups)
         rows.append({"judge": name} | found | {"images": made})
     return rows
+
+
+def _made(study: str, folder: str) -> Path:
+    """Where artifacts of a small study lie, its own or borrowed, that were made with all of its parameters.
+
+    Raises:
+        StudyError: they are missing, and those of the base differ in what the level sets; see `artifacts.require`.
+    """
+    artifacts.require(study, folder, params.resolve(study))
+    return artifacts.folder_of(study, folder)
 
 
 def judged_by_one(

@@ -15,6 +15,8 @@ from typing import Any
 
 from kpop_rca.errors import StudyError
 
+RUNS = "08_runs"  # the table of what the judges said of every small study
+
 
 @dataclass(frozen=True)
 class Experiment:

@@ -155,9 +155,7 @@ def _other_small_studies(study: str, *, earlier: dict[tuple[str, str], Verdict])
 
 def _judged(study: str) -> dict[str, str]:
     """Small study to the identity of the images that the notebook of the sweep judged."""
-    from kpop_rca.claims import RUNS  # with torch and all: only a sweep needs to wait for it
-
-    path = paths.report_folder(study) / "tables" / f"{RUNS}.csv"
+    path = paths.report_folder(study) / "tables" / f"{sweeps.RUNS}.csv"
     table = pd.read_csv(path, dtype=str, usecols=["study", "images"])
     return dict(zip(table["study"], table["images"], strict=True))
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from kpop_rca import claims
+from kpop_rca import artifacts, claims, params, paths, stages
 from kpop_rca.errors import StudyError
 
 MARGIN = 0.1
@@ -130,6 +130,22 @@ def test_pull_counts_what_was_asked_for_as_someone_else():
 def test_a_judge_that_cannot_be_inverted_gives_no_fidelity():
     confused = np.array([[5, 5], [5, 5]])
     assert np.isnan(claims._from_counts(confused, np.diag([5, 5]), groups=[])["fidelity"])
+
+
+@pytest.mark.parametrize("level", ["alikeness=0.6", "jitter=0"])
+def test_a_missing_small_study_is_not_judged_by_the_judges_of_its_base(output, level):
+    """Borrowing must stop where the level changed what is borrowed, in the judges themselves or far behind them."""
+    base = "claims-seed0"
+    inputs = {}
+    for folder in ("audit", "faces", "oracle"):
+        stage, resolved = stages.by_folder(folder), params.resolve(base)
+        made = {"stage": stage.notebook, "parameters": params.of_notebook(stage.notebook, resolved), "code": ""}
+        manifest = made | {"inputs": inputs, "files": {}}
+        artifacts.write_json(paths.artifacts_folder(base) / folder / artifacts.MANIFEST, manifest)
+        inputs = {folder: artifacts.identity(manifest)}
+    assert claims._made("claims.guidance=0-seed0", "oracle") == paths.artifacts_folder(base) / "oracle"
+    with pytest.raises(StudyError, match="were made with"):
+        claims._made(f"claims.{level}-seed0", "oracle")
 
 
 def test_committed_runs_that_are_not_there_name_the_command():
