@@ -3,20 +3,17 @@
 A stage folder `artifacts/<study>/<folder>/` holds what a stage made, and
 - `started.json`: what the present contents are being made from (parameters, inputs, code). When it differs from
   what a new run would use, the folder is emptied; when it is the same, work in it is continued.
-- `manifest.json`: written last. Its presence means that the stage is complete; it adds the hash of every file.
+- `manifest.json`: written last. Its presence means that the stage is complete; it adds the hash of every file, of
+  the stage's figures and tables in the report, and, for the audit, of the photographs.
 
 One process at a time works in a folder: it holds the lock `.<folder>.lock` beside it (`kpop_rca.locks`).
 """
 
 import hashlib
 import json
-import os
 import platform
 import shutil
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -26,12 +23,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kpop_rca import fingerprint, locks, paths, stages, sweeps
+from kpop_rca import disk, fingerprint, locks, paths, seals, stages, sweeps
+from kpop_rca.disk import atomic, read_json, write_json
 from kpop_rca.errors import StudyError
+from kpop_rca.seals import MANIFEST, STARTED, UNKNOWN, alterations
 
-MANIFEST = "manifest.json"
-STARTED = "started.json"
-UNKNOWN = "not in the manifest"
 # Where results go does not change them: these parameters may differ between a stage and the stages behind it.
 NOT_COMPARED = {"study", "device", "data_root", "detector_batch_size", "checkpoint_minutes"}
 # What a manifest must hold, and of which type, to be one.
@@ -46,39 +42,6 @@ VERSIONED = (
     "numpy",
     "scikit-learn",
 )
-
-
-@contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; renamed to `path` when the block ends without an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    temporary.chmod(0o644)
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON that every reader accepts: NaN and infinity are refused, keys keep their order."""
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def read_json(path: Path) -> Any:
-    """Read JSON.
-
-    Raises:
-        StudyError: the file is not JSON; says to remove it.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise StudyError(f"{path} is damaged ({error}); remove it and run its stage again") from None
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -151,7 +114,7 @@ class StageRun:
 
     def save_array(self, array: np.ndarray, name: str) -> None:
         """Save an array as `<name>.npy` in the stage's folder, for the stages behind it."""
-        with atomic(self.folder / f"{name}.npy") as temporary:
+        with atomic(self.folder / f"{name}.npy", size=array.nbytes) as temporary:
             np.save(temporary, array, allow_pickle=False)
 
     @property
@@ -161,9 +124,13 @@ class StageRun:
 
     def finish(self) -> None:
         """Declare the stage complete: write the manifest with the hash of every file in the folder."""
-        hashes = {name: fingerprint.sha256(path) for name, path in _files(self.folder).items()}
+        hashes = {name: fingerprint.sha256(path) for name, path in seals.files_of(self.folder).items()}
         manifest = self.started | {
             "files": hashes,
+            "report": {
+                name: fingerprint.sha256(path) for name, path in seals.reported(self.report, self.stage).items()
+            },
+            **seals.photographs(self.folder),
             "versions": versions(),
             "seconds": self.seconds,
         }
@@ -172,37 +139,11 @@ class StageRun:
         print(f"{self.stage.notebook}: complete, {len(hashes)} files in artifacts/{self.study}/{self.stage.folder}")
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    """What a stage made: every file but the two records, by its name within the folder.
-
-    Hidden files are nobody's results: half-written ones of a process that was killed, or a file manager's notes.
-    """
-    found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    hidden = {name for name in found if any(part.startswith(".") for part in name.split("/"))}
-    return {name: path for name, path in found.items() if name not in hidden | {MANIFEST, STARTED}}
-
-
-def alterations(folder: Path, manifest: dict[str, Any]) -> dict[str, str]:
-    """What differs between a stage's folder and its manifest.
-
-    Args:
-        folder: `artifacts/<study>/<folder>`.
-        manifest: what `read_manifest` read there.
-
-    Returns:
-        File name to "gone", "other contents" or "not in the manifest"; empty when all is as the stage left it.
-    """
-    known, found = manifest["files"], _files(folder)
-    differing = {name: "gone" for name in known if name not in found}
-    same = {name for name in known.keys() & found.keys() if fingerprint.sha256(found[name]) == known[name]}
-    differing |= {name: "other contents" for name in known if name in found and name not in same}
-    return differing | {name: UNKNOWN for name in found if name not in known}
-
-
 def identity(manifest: dict[str, Any]) -> str:
     """Short hash that names what a stage made: its parameters, inputs and files, not when or how fast."""
     compared = {key: manifest[key] for key in ("stage", "parameters", "inputs", "files")}
     compared["parameters"] = _compared(manifest["parameters"])
+    compared |= {"photographs": manifest["photographs"]} if "photographs" in manifest else {}
     return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -234,11 +175,23 @@ def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:
         "code": fingerprint.of_modules(stage.module),
     }
     folder = paths.artifacts_folder(study) / stage.folder
-    if not _continues(folder / STARTED, started) or not _as_left(folder):
-        shutil.rmtree(folder, ignore_errors=True)
-    (folder / MANIFEST).unlink(missing_ok=True)
+    with disk.writing(folder):
+        if not _continues(folder / STARTED, started) or not _as_left(folder):
+            _empty(folder)
+        (folder / MANIFEST).unlink(missing_ok=True)
+        disk.remove_half_written(folder)
+        disk.remove_half_written(paths.report_folder(study), beginning=f"{notebook[:2]}_")
+        seals.drop_damaged(folder)
     write_json(folder / STARTED, started)
     return StageRun(stage=stage, parameters=parameters, folder=folder, started=started)
+
+
+def _empty(folder: Path) -> None:
+    """Remove a stage's folder, the records first: half of what is left of it would be no work to continue."""
+    for name in (MANIFEST, STARTED):
+        (folder / name).unlink(missing_ok=True)
+    if folder.is_dir():
+        shutil.rmtree(folder)
 
 
 def lock_of(study: str, name: str) -> Path:
@@ -268,6 +221,13 @@ def _untouched(study: str, folder: str, parameters: dict[str, Any]) -> dict[str,
         owner = lies_in.parent.name
         mending = command(stages.by_folder(folder), owner)
         raise StudyError(f"artifacts/{owner}/{folder}/{name} is {how} since its stage ended; run: {mending}")
+    differing = seals.other_photographs(lies_in, manifest)
+    if differing:
+        owner = lies_in.parent.name
+        raise StudyError(
+            f"the photographs are not those of artifacts/{owner}/{folder}: {differing}; "
+            f"run: {command(stages.by_folder(folder), owner)}"
+        )
     return manifest
 
 

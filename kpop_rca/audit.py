@@ -12,7 +12,8 @@ import pandas as pd
 from kpop_rca.data.duplicates import MAX_DISTANCE, duplicate_groups
 from kpop_rca.detection import most_prominent
 from kpop_rca.errors import StudyError
-from kpop_rca.label_issues import find_mismatches
+from kpop_rca.label_issues import find_mismatches, identity_features
+from kpop_rca.look_alikes import LOOK_ALIKES, supported_probabilities
 
 FLAGS = (
     "unreadable",
@@ -43,7 +44,6 @@ def face_geometry(detections: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         n rows, NaN without a face:
-        probability: mean over ten views of the face (`second_look`), in [0, 1].
         roll: degrees, 0 for eyes that are level, positive when the right one in the picture is lower.
         eye_distance: distance between the eyes as a share of the box's width.
         eye_mouth: how far the mouth lies below the line through the eyes, as a share of the box's height.
@@ -65,7 +65,6 @@ def face_geometry(detections: pd.DataFrame) -> pd.DataFrame:
         aside = (nose - eyes)[:, 0] * axis[:, 1] - (nose - eyes)[:, 1] * axis[:, 0]
     return pd.DataFrame(
         {
-            "probability": detections["view_probability"].to_numpy(dtype=np.float64),
             "roll": np.degrees(np.arctan2(across[:, 1], across[:, 0])),
             "eye_distance": eye_distance / size[:, 0],
             "eye_mouth": below / size[:, 1],
@@ -90,21 +89,31 @@ def _side(boxes: np.ndarray) -> np.ndarray:
     return (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
 
 
-def non_facial(detections: pd.DataFrame, *, min_probability: float) -> np.ndarray:
-    """(n,) bool: something was found, but MTCNN doubts it or its landmarks do not lie as in a face.
-
-    A face turned far aside is doubted too, but for that reason; it has a flag of its own.
-    """
+def plausible_landmarks(detections: pd.DataFrame) -> np.ndarray:
+    """(n,) bool: the landmarks of the most prominent face lie as in a face; False without one."""
     face = face_geometry(detections)
-    turned = face["yaw"].abs() > MAX_YAW
     plausible = (
-        ((face["probability"] >= min_probability) | turned)
-        & (face["roll"].abs() <= MAX_ROLL)
+        (face["roll"].abs() <= MAX_ROLL)
         & face["eye_distance"].between(*EYE_DISTANCE)
         & face["eye_mouth"].between(*EYE_MOUTH_DISTANCE)
         & face["nose_height"].between(0, 1)
     )
-    return (detections["n_faces"].to_numpy() > 0) & ~plausible.to_numpy()
+    return plausible.to_numpy()
+
+
+def non_facial(detections: pd.DataFrame, probabilities: np.ndarray, *, min_probability: float) -> np.ndarray:
+    """(n,) bool: something was found, but it is doubted or its landmarks do not lie as in a face.
+
+    A face turned far aside is doubted too, but for that reason; it has a flag of its own.
+
+    Args:
+        detections: from `detection.detect_faces`, n rows.
+        probabilities: (n,) that it is a face, in [0, 1], from `look_alikes.supported_probabilities`.
+        min_probability: in [0, 1], below which it is doubted.
+    """
+    turned = face_geometry(detections)["yaw"].abs().to_numpy() > MAX_YAW
+    believed = (probabilities >= min_probability) | turned
+    return (detections["n_faces"].to_numpy() > 0) & ~(believed & plausible_landmarks(detections))
 
 
 def flag_images(
@@ -119,30 +128,35 @@ def flag_images(
 
     Args:
         detections: from `detection.detect_faces`.
-        root: the data folder; faces are cropped from it to find identity mismatches.
+        root: the data folder; faces are cropped from it to find their look-alikes and identity mismatches.
         min_probability: below which a face is doubted, in [0, 1]; of the most prominent face the mean over ten
-            views, of further faces MTCNN's own.
+            views of it and its look-alikes, of further faces MTCNN's own.
         min_face_width: pixels, longer side of the box, below which a face is small.
         seed: of the cross-validation behind the identity mismatches.
 
     Returns:
-        A copy of `detections` with duplicate_group (int, -1 alone), mismatch_score (float in [0, 1], the
+        A copy of `detections` with duplicate_group (int, -1 alone), supported_probability (float in [0, 1], from
+        `look_alikes`; NaN where the landmarks are not those of a face), mismatch_score (float in [0, 1], the
         probability of its own label; NaN where not scored), hand_label ("") and a bool column `flag_<name>` for
         each of `FLAGS`.
     """
     table = detections.copy()
     table["duplicate_group"] = duplicate_groups(table["phash"], table["identity"])
+    plausible = plausible_landmarks(table)
+    features = identity_features(table, root, candidates=plausible)
+    probabilities = supported_probabilities(table, features, candidates=plausible)
+    table["supported_probability"] = probabilities
     flags = {
         "unreadable": table["unreadable"] != "",
         "no_face": (table["unreadable"] == "") & (table["n_faces"] == 0),
         "several_faces": several_faces(table, min_probability=min_probability),
-        "non_facial": non_facial(table, min_probability=min_probability),
+        "non_facial": non_facial(table, probabilities, min_probability=min_probability),
         "small_face": table["face_width"] < min_face_width,
         "extreme_pose": face_geometry(table)["yaw"].abs() > MAX_YAW,
     }
     candidates = (table["n_faces"].to_numpy() > 0) & ~flags["non_facial"]
     table["mismatch_score"], flags["identity_mismatch"] = find_mismatches(
-        table, root, candidates=candidates, max_score=MAX_MISMATCH_SCORE, seed=seed
+        table, features, candidates=candidates, max_score=MAX_MISMATCH_SCORE, seed=seed
     )
     flags["near_duplicate"] = (table["duplicate_group"] >= 0) & table.duplicated("duplicate_group")
     for name in FLAGS:
@@ -170,8 +184,9 @@ def rules_table(*, min_probability: float, min_face_width: int) -> pd.DataFrame:
             "Fig 5",
         ),
         "non_facial": (
-            f"mean probability over ten views (moved, tilted, darkened, mirrored) below {min_probability} though the "
-            "face is not in extreme pose, or "
+            f"probability over ten views (moved, tilted, darkened, mirrored) below {min_probability} in the mean of "
+            f"the face and the {LOOK_ALIKES} most similar ones, of which those of other identities count only where "
+            "they are lower, though the face is not in extreme pose; or "
             f"landmarks that do not lie as in a face: eyes level within {MAX_ROLL:.0f} degrees and {low:.0%} to "
             f"{high:.0%} of the box apart, nose between eyes and mouth",
             "Fig 6",

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from kpop_rca import memorisation, oracle, rca, trials
-from kpop_rca.oracle import Faces
+from kpop_rca.candidates import Faces
 from kpop_rca.rca import fidelity
 from kpop_rca.resnet import SmallImageResNet
 from kpop_rca.trials import ESTIMATORS, Parts

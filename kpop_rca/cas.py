@@ -18,8 +18,8 @@ from scipy.stats import norm
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
-from kpop_rca import artifacts, judging, oracle
-from kpop_rca.oracle import Faces
+from kpop_rca import artifacts, candidates, judging, oracle
+from kpop_rca.candidates import Faces
 from kpop_rca.rca import CONFIDENCE
 
 
@@ -33,7 +33,7 @@ def equal_counts(one: Faces, other: Faces, *, generator: np.random.Generator) ->
     """
     n_classes = 1 + max(int(labels.max()) for _, labels in (one, other))
     most = np.minimum(*(np.bincount(labels, minlength=n_classes) for _, labels in (one, other)))
-    return oracle.capped(one, most, generator=generator), oracle.capped(other, most, generator=generator)
+    return candidates.capped(one, most, generator=generator), candidates.capped(other, most, generator=generator)
 
 
 def paired_ratio_interval(both: int, only_first: int, only_second: int) -> tuple[float, float]:
@@ -103,7 +103,7 @@ def classification_accuracy_scores(
         like: folder of the selected judge.
         folder: for the two classifiers; those that an earlier, interrupted run finished are not trained again.
         device: to train on.
-        bar: wraps the epochs.
+        bar: `tqdm` or one of its kind: a bar of the epochs of both.
 
     Returns:
         train_generated_test_real (CAS), train_real_test_real (its reference) and train_real_test_generated (GAN-test,
@@ -115,20 +115,22 @@ def classification_accuracy_scores(
     about = artifacts.read_json(like / "about.json")
     recipe = oracle.Recipe(**about["recipe"])
     learnt = equal_counts(generated, real, generator=np.random.default_rng(recipe.seed))
-    right, found = {}, {}
-    for name, faces in zip(("generated", "real"), learnt, strict=True):
-        oracle.train_or_load(
+    trainings = {
+        name: oracle.Training(
             about["architecture"],
             {"train": faces, "validation": validation, "test": test},
             recipe=recipe,
             folder=folder / f"learnt_{name}",
-            device=device,
-            bar=bar,
             notes={"trained_on": name},
         )
-        answers = judging.test_answers(folder, f"learnt_{name}")
+        for name, faces in zip(("generated", "real"), learnt, strict=True)
+    }
+    oracle.train_side_by_side(list(trainings.values()), device=device, bar=bar)
+    right, found = {}, {}
+    for name, training in trainings.items():
+        answers = judging.test_answers(folder, training.folder.name)
         right[name] = (answers["label"] == answers["judged"]).to_numpy()
-        found[f"train_{name}_test_real"] = _accuracy(right[name], n_train=len(faces[1]))
+        found[f"train_{name}_test_real"] = _accuracy(right[name], n_train=len(training.splits["train"][1]))
     by_judge = _accuracy(np.asarray(judged) == generated[1], n_train=about["n_train"])
     ratio = compare_on_same_faces(right["generated"], right["real"])
     return found | {"train_real_test_generated": by_judge, "ratio": ratio}

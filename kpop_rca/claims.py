@@ -20,7 +20,20 @@ import torch
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
-from kpop_rca import artifacts, faces, feature_measures, judging, metrics, oracle, params, paths, rca, sampling, sweeps
+from kpop_rca import (
+    artifacts,
+    faces,
+    feature_measures,
+    judging,
+    metrics,
+    oracle,
+    params,
+    paths,
+    rca,
+    sampling,
+    sweeps,
+)
+from kpop_rca.candidates import Faces
 from kpop_rca.errors import StudyError
 from kpop_rca.sweeps import RUNS
 
@@ -53,7 +66,8 @@ class Claim:
 
 
 CLAIMS = (
-    Claim("more pixels keep identity better", "6.1", "size", "rca", +1),
+    Claim("more pixels keep identity better", "6.1", "size", "rca", +1, ("16", "32")),
+    Claim("more pixels keep identity better", "6.1", "size", "rca", +1, ("16", "64")),
     Claim("likeness within a group costs identity", "6.2", "alikeness", "rca", -1),
     Claim("likeness keeps the errors within the group", "6.2", "alikeness", "within_group", +1),
     Claim("wrong pictures in the folders cost identity", "5.2", "labels", "rca", -1, ("clean", "as-found")),
@@ -131,7 +145,7 @@ def _made(study: str, folder: str) -> Path:
 
 
 def judged_by_one(
-    judge: oracle.SmallImageResNet, real: oracle.Faces, generated: oracle.Faces, *, groups: list[list[int]]
+    judge: oracle.SmallImageResNet, real: Faces, generated: Faces, *, groups: list[list[int]]
 ) -> dict[str, Any]:
     """One judge's view of one generator.
 

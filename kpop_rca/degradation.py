@@ -13,8 +13,8 @@ import pandas as pd
 import torch
 from scipy.ndimage import gaussian_filter
 
-from kpop_rca import artifacts, oracle, rca, trials
-from kpop_rca.oracle import Faces
+from kpop_rca import artifacts, candidates, oracle, rca, trials
+from kpop_rca.candidates import Faces
 from kpop_rca.resnet import SmallImageResNet
 from kpop_rca.trials import Parts
 
@@ -84,7 +84,7 @@ def retrained_on_blurred(
         The judge, in evaluation mode.
     """
     about = artifacts.read_json(like / "about.json")
-    own = {"train": oracle.learning_faces(splits, seed=seed)[about["trained_on"]]}
+    own = {"train": candidates.learning_faces(splits, seed=seed)[about["trained_on"]]}
     own |= {name: splits[name] for name in ("validation", "test")}
     oracle.train_or_load(
         about["architecture"],

@@ -1,7 +1,9 @@
 """Faces found by MTCNN (Zhang et al. 2016): every face of an image, its probability and five landmarks."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,9 +13,11 @@ import torch
 from facenet_pytorch import MTCNN
 from PIL import Image
 
+from kpop_rca import cascade
 from kpop_rca.data.duplicates import perceptual_hash
 from kpop_rca.data.images import UnreadableImage, read_rgb
 from kpop_rca.second_look import view_probabilities
+from kpop_rca.workers import cores, in_order
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")  # as seen in the picture
 THRESHOLDS = [
@@ -22,7 +26,9 @@ THRESHOLDS = [
     0.7,
 ]  # of the three networks; low, so that doubtful faces are reported with their probability
 CENTRE_WEIGHT = 0.5  # a face in the corner counts half of one in the centre
-WAITING_BATCHES = 8  # images held for batches of their own size, before the fullest is run as it is
+WORTH_A_PROCESS = 8  # batches a core; with fewer, processes take longer to start than threads lose to Python's lock
+GPU_BATCHES = 4  # read before they are sorted by size: a GPU loses more by small batches than a core does
+MOST_WORKERS = {"cpu": 10_000, "cuda": 8}  # a GPU is fed by threads of one process; elsewhere one thread does all
 
 
 class Faces(NamedTuple):
@@ -43,7 +49,11 @@ def build_detector(*, min_face_size: int, device: torch.device | str) -> MTCNN:
         min_face_size: pixels; the main dial of speed: twice as large is about three times as fast.
         device: to run it on.
     """
-    return MTCNN(keep_all=True, min_face_size=min_face_size, thresholds=THRESHOLDS, device=torch.device(device)).eval()
+    detector = MTCNN(keep_all=True, min_face_size=min_face_size, thresholds=THRESHOLDS, device=torch.device(device))
+    return detector.eval().to(memory_format=torch.channels_last)  # a CPU pools several times as fast so
+
+
+_built = cache(build_detector)  # one a process
 
 
 def detect_faces(
@@ -54,6 +64,7 @@ def detect_faces(
     batch_size: int,
     max_side: int,
     device: torch.device | str,
+    workers: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
     """Decode every image once; find its faces and compute its perceptual hash.
@@ -62,9 +73,11 @@ def detect_faces(
         table: from `identity_folders.scan`.
         root: the folder that was scanned.
         min_face_size: pixels, after reduction to `max_side`; smaller faces are not looked for.
-        batch_size: images of one size that are run together; changes the speed only.
+        batch_size: images that are run together, as far as they are of one size; changes the speed only.
         max_side: pixels; images with a longer side are reduced to it. Boxes refer to the full image.
         device: to run MTCNN on.
+        workers: processes, or threads where the images are few or the device is a GPU; None for one a core that this
+            process may use. Changes the speed only, and on a CPU not a bit of the result.
         progress: called with the number of images just finished, for example `tqdm.update`.
 
     Returns:
@@ -77,42 +90,75 @@ def detect_faces(
         view_probability (float32): of the most prominent face, over ten views (`second_look`); NaN without one.
         face_width (float32): longer side of the most prominent box in pixels; NaN without a face.
         phash (str): perceptual hash, hexadecimal; "" if unreadable.
+
+    Raises:
+        StudyError: a worker process was ended from outside.
     """
-    detector = build_detector(min_face_size=min_face_size, device=device)
-    records: list[dict] = [{} for _ in range(len(table))]
-    images = _decoded(table["path"], Path(root), records=records, max_side=max_side, progress=progress)
-    for rows, batch in _batches_of_one_size(images, batch_size=batch_size):
-        found = _detect_batch(detector, batch)
-        looked_at = _second_look(detector, batch, found)
-        for row, faces, probability in zip(rows, found, looked_at, strict=True):
-            records[row] |= _in_full_size(faces, record=records[row], size=batch[0].size)
-            records[row]["view_probability"] = probability
-        if progress:
-            progress(len(rows))
+    device, records = torch.device(device), []
+    size = batch_size * (1 if device.type == "cpu" else GPU_BATCHES)
+    portions = [list(table["path"].iloc[start : start + size]) for start in range(0, len(table), size)]
+    find = partial(_found_in, root=Path(root), min_face_size=min_face_size, max_side=max_side, device=device)
+    workers = workers or min(cores(), MOST_WORKERS.get(device.type, 1))
+    threads = device.type != "cpu" or len(portions) < WORTH_A_PROCESS * workers
+    with _one_thread(device):
+        for found in in_order(find, portions, workers=workers, threads=threads):
+            records += found
+            if progress:
+                progress(len(found))
     return pd.concat([table.reset_index(drop=True), _as_columns(records)], axis=1)
 
 
-def _decoded(
-    paths: pd.Series,
-    root: Path,
-    *,
-    records: list[dict],
-    max_side: int,
-    progress: Callable[[int], None] | None,
-) -> Iterator[tuple[int, Image.Image]]:
-    """(row, image reduced to `max_side`) of the readable ones; fills in size, hash or reason."""
-    for row, path in enumerate(paths):
-        records[row] |= {"width": 0, "height": 0, "unreadable": "", "phash": "", "faces": NO_FACES}
-        records[row]["view_probability"] = np.nan
-        try:
-            image = read_rgb(root / path)
-        except UnreadableImage as problem:
-            records[row]["unreadable"] = problem.reason
-            if progress:
-                progress(1)
-            continue
-        records[row] |= {"width": image.width, "height": image.height, "phash": perceptual_hash(image)}
-        yield row, _reduced(image, max_side=max_side)
+@contextmanager
+def _one_thread(device: torch.device) -> Iterator[None]:
+    """Whoever shares the work, a picture is computed by one thread of torch: more would add up in another order."""
+    before = torch.get_num_threads()
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _found_in(
+    paths: Sequence[str], *, root: Path, min_face_size: int, max_side: int, device: torch.device
+) -> list[dict]:
+    """What `detect_faces` says of some images: a record of each, in their order."""
+    detector, records = _built(min_face_size=min_face_size, device=device), []
+    of_size: dict[tuple[int, int], list[tuple[dict, Image.Image]]] = defaultdict(list)
+    for path in paths:
+        record, image = _record(root / path, max_side=max_side)
+        records.append(record)
+        if image is not None:
+            of_size[image.size].append((record, image))
+    with _one_thread(device):  # once more, for this may be a process of its own
+        for batch in of_size.values():
+            _look(detector, *zip(*batch, strict=True))
+    return records
+
+
+def _record(path: Path, *, max_side: int) -> tuple[dict, Image.Image | None]:
+    """Size and hash of an image, no faces yet, and the image reduced; or the reason why there is none."""
+    record = {"width": 0, "height": 0, "unreadable": "", "phash": "", "faces": NO_FACES, "view_probability": np.nan}
+    try:
+        image = read_rgb(path)
+    except UnreadableImage as problem:
+        return record | {"unreadable": problem.reason}, None
+    known = {"width": image.width, "height": image.height, "phash": perceptual_hash(image)}
+    return record | known, _reduced(image, max_side=max_side)
+
+
+def _look(detector: MTCNN, records: Sequence[dict], images: Sequence[Image.Image]) -> None:
+    """Find the faces of images of one size, look at the most prominent ones again, and add both to the records."""
+    size = images[0].size
+    if min(size) < detector.min_face_size:
+        return
+    found = [_sorted_faces(*faces, size=size) for faces in cascade.find_faces(detector, images)]
+    seen = [number for number, faces in enumerate(found) if len(faces.boxes)]
+    again = view_probabilities(detector, [images[n] for n in seen], [found[n].boxes[0] for n in seen])
+    for number, probability in zip(seen, again, strict=True):
+        faces = _in_full_size(found[number], record=records[number], size=size)
+        records[number].update(faces=faces, view_probability=probability)
 
 
 def _reduced(image: Image.Image, *, max_side: int) -> Image.Image:
@@ -123,57 +169,11 @@ def _reduced(image: Image.Image, *, max_side: int) -> Image.Image:
     return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
 
 
-def _batches_of_one_size(
-    images: Iterator[tuple[int, Image.Image]], *, batch_size: int
-) -> Iterator[tuple[list[int], list[Image.Image]]]:
-    """(rows, images) with images of equal size; bounded in the number of images that wait for their like."""
-    waiting: dict[tuple[int, int], list[tuple[int, Image.Image]]] = defaultdict(list)
-    n_waiting = 0
-    for row, image in images:
-        waiting[image.size].append((row, image))
-        n_waiting += 1
-        full = len(waiting[image.size]) == batch_size
-        if full or n_waiting == WAITING_BATCHES * batch_size:
-            size = image.size if full else max(waiting, key=lambda key: len(waiting[key]))
-            batch = waiting.pop(size)
-            n_waiting -= len(batch)
-            yield tuple(map(list, zip(*batch, strict=True)))
-    for batch in waiting.values():
-        yield tuple(map(list, zip(*batch, strict=True)))
-
-
-def _detect_batch(detector: MTCNN, images: list[Image.Image]) -> list[Faces | str]:
-    """Faces of each image, or why the detector failed on it."""
-    if min(images[0].size) < detector.min_face_size:
-        return [NO_FACES] * len(images)
-    try:
-        with torch.inference_mode():
-            found = detector.detect(images, landmarks=True)
-    except (IndexError, RuntimeError) as error:
-        # facenet-pytorch drops candidates that lie outside the picture from one of two lists, and fails: such
-        # an image must not take its batch with it.
-        if len(images) == 1:
-            return [f"detector failed: {' '.join(str(error).split())[:80]}"]
-        return [_detect_batch(detector, [image])[0] for image in images]
-    return [_sorted_faces(*faces, size=images[0].size) for faces in zip(*found, strict=True)]
-
-
-def _second_look(detector: MTCNN, images: list[Image.Image], found: list[Faces | str]) -> np.ndarray:
-    """(n,) float32, `view_probabilities` of each image's most prominent face, NaN without a face."""
-    probabilities = np.full(len(images), np.nan, dtype=np.float32)
-    rows = [row for row, faces in enumerate(found) if not isinstance(faces, str) and len(faces.boxes)]
-    boxes = [found[row].boxes[0] for row in rows]
-    probabilities[rows] = view_probabilities(detector, [images[row] for row in rows], boxes)
-    return probabilities
-
-
-def _sorted_faces(boxes: np.ndarray | None, probabilities: list, points: np.ndarray, *, size: tuple) -> Faces:
-    if boxes is None:
-        return NO_FACES
-    boxes, probabilities = np.asarray(boxes, np.float32), np.asarray(probabilities, np.float32)
+def _sorted_faces(
+    boxes: np.ndarray, probabilities: np.ndarray, landmarks: np.ndarray, *, size: tuple[int, int]
+) -> Faces:
     order = np.argsort(-prominence(boxes, probabilities, size=size), kind="stable")
-    landmarks = np.asarray(points, np.float32).reshape(len(boxes), 10)
-    return Faces(boxes[order], probabilities[order], landmarks[order])
+    return Faces(boxes[order], probabilities[order], landmarks[order].reshape(-1, 10))
 
 
 def prominence(boxes: np.ndarray, probabilities: np.ndarray, *, size: tuple[int, int]) -> np.ndarray:
@@ -197,13 +197,10 @@ def prominence(boxes: np.ndarray, probabilities: np.ndarray, *, size: tuple[int,
     return area * probabilities * (1 - CENTRE_WEIGHT * np.clip(distance, 0, 1))
 
 
-def _in_full_size(faces: Faces | str, *, record: dict, size: tuple[int, int]) -> dict:
-    """The faces in pixels of the full image, or the reason why there are none."""
-    if isinstance(faces, str):
-        return {"unreadable": faces}
+def _in_full_size(faces: Faces, *, record: dict, size: tuple[int, int]) -> Faces:
+    """The faces in pixels of the full image."""
     scale = np.array([record["width"] / size[0], record["height"] / size[1]], dtype=np.float32)
-    boxes = faces.boxes * np.tile(scale, 2)
-    return {"faces": Faces(boxes, faces.probabilities, faces.landmarks * np.tile(scale, 5))}
+    return Faces(faces.boxes * np.tile(scale, 2), faces.probabilities, faces.landmarks * np.tile(scale, 5))
 
 
 def _as_columns(records: list[dict]) -> pd.DataFrame:

@@ -8,7 +8,8 @@ with the same figure for other real images against the same reference, at an equ
     real_vs_real        n_other_real real images that are not in the reference, against it
     value_at_same_n     as many generated images, against it
 
-Everything goes features -> statistics -> value, with the formulas of torchmetrics, torch-fidelity and scikit-learn.
+Everything goes features -> statistics -> value. What is known of the reference, its covariance's root and its
+neighbourhoods, is computed once for all that is compared with it.
 """
 
 import warnings
@@ -18,19 +19,16 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.stats import linregress
-from sklearn.metrics import pairwise_distances_chunked
-from sklearn.neighbors import NearestNeighbors
-from torch import nn
-from torch_fidelity.metric_prc import prc_features_to_metric
-from torchmetrics.image.fid import FrechetInceptionDistance
+from torch import Tensor, nn
 from torchmetrics.image.kid import KernelInceptionDistance
+
+from kpop_rca.neighbourhoods import DENSITY_NEIGHBOUR, PRECISION_NEIGHBOUR, Neighbourhoods, compare
+from kpop_rca.normals import Normal
 
 KERNEL_SUBSETS = 100
 KERNEL_SUBSET_SIZE = 1000  # images, or half of those that there are
-PRECISION_NEIGHBOUR = 3  # k of Kynkäänniemi et al.
-DENSITY_NEIGHBOUR = 5  # k of Naeem et al.
 NEIGHBOURHOOD_LIMIT = 10_000  # images; beyond these, all pairs of distances take long and change little
-PRC_BATCH = 1000  # rows of distances held at once
+KERNEL_ROWS = 1000  # of kernel values held at once
 LINE_POINTS = 10
 LINE_SMALLEST = 0.25  # of the images; Chong and Forsyth have 0.1 of 50,000
 
@@ -58,14 +56,6 @@ def as_features(features: np.ndarray) -> nn.Module:
     return network
 
 
-def _within_span(features_a: np.ndarray, features_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two sets of rows in coordinates of their common span, where that is smaller: the distances stay the same."""
-    rows = np.concatenate([features_a, features_b]).astype(np.float64)
-    if len(rows) < rows.shape[1]:
-        rows = rows @ np.linalg.qr(rows.T)[0]
-    return rows[: len(features_a)], rows[len(features_a) :]
-
-
 def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
     """Fréchet distance of the normal distributions fitted to two sets of features, in float64.
 
@@ -83,18 +73,14 @@ def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
     Raises:
         ValueError: fewer than two images, or features of other lengths.
 
-    Source: Dowson and Landau (1982); Heusel et al. (2017). Computed by torchmetrics.
+    Source: Dowson and Landau (1982); Heusel et al. (2017).
 
     >>> round(frechet_distance(np.array([[0.0], [2.0]]), np.array([[3.0], [5.0]])), 6)  # equal spread, 3 apart
     9.0
     """
     if features_a.shape[1:] != features_b.shape[1:] or min(len(features_a), len(features_b)) < 2:
         raise ValueError(f"need 2 or more rows of equal length, got {features_a.shape} and {features_b.shape}")
-    features_a, features_b = _within_span(features_a, features_b)
-    metric = FrechetInceptionDistance(feature=as_features(features_a))
-    for features, real in ((features_a, True), (features_b, False)):
-        metric.update(torch.as_tensor(features, dtype=torch.float64), real=real)
-    return max(0.0, metric.compute().item())  # rounding may leave -1e-9 for equal sets
+    return Normal.of(features_a).frechet_distance(features_b)
 
 
 def kernel_distance(
@@ -118,7 +104,8 @@ def kernel_distance(
     Raises:
         ValueError: fewer than four images.
 
-    Source: Bińkowski et al. (2018). Computed by torchmetrics.
+    Source: Bińkowski et al. (2018). The subsets are those of torchmetrics, which also computes it where there are so
+    many images that kernel values of all pairs would be more work than those of the subsets.
 
     >>> a, b = np.array([[-1.0]] * 4), np.array([[1.0]] * 4)  # k(a, a) = k(b, b) = 8, k(a, b) = 0
     >>> kernel_distance(a, b, generator=np.random.default_rng(0))
@@ -127,15 +114,56 @@ def kernel_distance(
     size = min(KERNEL_SUBSET_SIZE, len(features_a) // 2, len(features_b) // 2)
     if size < 2:
         raise ValueError(f"need 4 or more rows, got {features_a.shape} and {features_b.shape}")
+    sets = [torch.as_tensor(part, dtype=torch.float64) for part in (features_a, features_b)]
+    with torch.random.fork_rng(devices=[]):  # the subsets are drawn from torch's own state
+        torch.manual_seed(int(generator.integers(2**31)))
+        mean, sd = (_by_pairs if max(map(len, sets)) ** 2 <= KERNEL_SUBSETS * size**2 else _by_subsets)(*sets, size)
+    return mean.item(), sd.item()
+
+
+def _by_subsets(a: Tensor, b: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation over the subsets, each with its own kernel values."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # it keeps all features
-        metric = KernelInceptionDistance(as_features(features_a), subsets=KERNEL_SUBSETS, subset_size=size)
-    for features, real in ((features_a, True), (features_b, False)):
-        metric.update(torch.as_tensor(features, dtype=torch.float64), real=real)
-    with torch.random.fork_rng(devices=[]):  # it draws from torch's own state
-        torch.manual_seed(int(generator.integers(2**31)))
-        mean, sd = metric.compute()
-    return mean.item(), sd.item()
+        metric = KernelInceptionDistance(as_features(a), subsets=KERNEL_SUBSETS, subset_size=size)
+    metric.update(a, real=True)
+    metric.update(b, real=False)
+    return metric.compute()
+
+
+def _by_pairs(a: Tensor, b: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """The same from one kernel value for each pair of images, most of which are in several subsets."""
+    drawn = torch.zeros(2, KERNEL_SUBSETS, max(len(a), len(b)), dtype=a.dtype)
+    for subset in range(KERNEL_SUBSETS):
+        for side, part in enumerate((a, b)):
+            drawn[side, subset, torch.randperm(len(part))[:size]] = 1
+    of_a, of_b = drawn[0, :, : len(a)], drawn[1, :, : len(b)]
+    within = sum(_kernel_sums(part, part, of, of, same=True) for part, of in ((a, of_a), (b, of_b)))
+    scores = within / (size * (size - 1)) - 2 * _kernel_sums(a, b, of_a, of_b) / size**2
+    return scores.mean(), scores.std(unbiased=False)
+
+
+def _kernel_sums(a: Tensor, b: Tensor, of_a: Tensor, of_b: Tensor, *, same: bool = False) -> Tensor:
+    """Sum of the kernel over the pairs of each subset.
+
+    Args:
+        a: float64 (N, D).
+        b: float64 (M, D).
+        of_a: (subsets, N) of 1 for images in the subset and 0 for others.
+        of_b: (subsets, M), likewise.
+        same: whether the two sets are one: no image is then paired with itself, and half of the pairs tell all.
+
+    Returns:
+        float64 (subsets,).
+    """
+    total = torch.zeros(len(of_a), dtype=a.dtype)
+    for start in range(0, len(a), KERNEL_ROWS):
+        rows, first = slice(start, start + KERNEL_ROWS), start if same else 0
+        values = (a[rows] @ b[first:].T / a.shape[1] + 1) ** 3
+        if same:
+            values = 2 * values.triu(1)
+        total += ((of_a[:, rows] @ values) * of_b[:, first:]).sum(dim=1)
+    return total
 
 
 def precision_recall(real: np.ndarray, generated: np.ndarray) -> dict[str, float]:
@@ -154,22 +182,14 @@ def precision_recall(real: np.ndarray, generated: np.ndarray) -> dict[str, float
     Raises:
         ValueError: too few images.
 
-    Source: Kynkäänniemi et al. (2019), eq. 1 to 3, k = 3. Computed by torch-fidelity.
+    Source: Kynkäänniemi et al. (2019), eq. 1 to 3, k = 3.
 
     >>> real, generated = np.arange(8.0)[:, None], np.array([[3.0], [3.1], [3.2], [3.3]])  # all in the middle
     >>> precision_recall(real, generated)
     {'precision': 1.0, 'recall': 0.125}
     """
     _need(PRECISION_NEIGHBOUR + 1, real, generated)
-    found = prc_features_to_metric(
-        torch.as_tensor(generated, dtype=torch.float64),
-        torch.as_tensor(real, dtype=torch.float64),
-        prc_neighborhood=PRECISION_NEIGHBOUR,
-        prc_batch_size=PRC_BATCH,
-        save_cpu_ram=True,
-        verbose=False,
-    )
-    return {name: found[name] for name in ("precision", "recall")}
+    return compare(Neighbourhoods(real), Neighbourhoods(generated), measures=["precision"])
 
 
 def density_coverage(real: np.ndarray, generated: np.ndarray) -> dict[str, float]:
@@ -191,7 +211,7 @@ def density_coverage(real: np.ndarray, generated: np.ndarray) -> dict[str, float
     Raises:
         ValueError: too few images.
 
-    Source: Naeem et al. (2020), eq. 3 and 4, k = 5. Neighbours by scikit-learn.
+    Source: Naeem et al. (2020), eq. 3 and 4, k = 5.
 
     >>> real, generated = np.arange(12.0)[:, None], np.array([[0.0], [0.0], [0.0], [0.0], [50.0], [50.0]])
     >>> {name: round(value, 3) for name, value in density_coverage(real, generated).items()}
@@ -199,16 +219,25 @@ def density_coverage(real: np.ndarray, generated: np.ndarray) -> dict[str, float
     """
     _need(DENSITY_NEIGHBOUR + 1, real)
     _need(1, generated)
-    real, generated = (np.asarray(part, dtype=np.float64) for part in (real, generated))
-    radii = NearestNeighbors(n_neighbors=DENSITY_NEIGHBOUR).fit(real).kneighbors()[0][:, -1]
-    within, nearest = 0, np.full(len(real), np.inf)
-    for distances in pairwise_distances_chunked(generated, real):
-        within += int((distances <= radii).sum())
-        nearest = np.minimum(nearest, distances.min(axis=0))
-    return {
-        "density": within / (DENSITY_NEIGHBOUR * len(generated)),
-        "coverage": float((nearest <= radii).mean()),
-    }
+    return compare(Neighbourhoods(real), Neighbourhoods(generated), measures=["density"])
+
+
+def neighbourhood_measures(real: np.ndarray, generated: np.ndarray) -> dict[str, float]:
+    """`precision_recall` and `density_coverage` together, at about half the cost.
+
+    Args:
+        real: float (N, D), N of 6 or more.
+        generated: float (G, D), G of 4 or more.
+
+    Returns:
+        precision, recall, density and coverage.
+
+    Raises:
+        ValueError: too few images.
+    """
+    _need(DENSITY_NEIGHBOUR + 1, real)
+    _need(PRECISION_NEIGHBOUR + 1, generated)
+    return compare(Neighbourhoods(real), Neighbourhoods(generated))
 
 
 def _need(n: int, *sets: np.ndarray) -> None:
@@ -216,7 +245,7 @@ def _need(n: int, *sets: np.ndarray) -> None:
         raise ValueError(f"need {n} or more rows, got {' and '.join(str(part.shape) for part in sets)}")
 
 
-def frechet_line(real: np.ndarray, generated: np.ndarray, *, generator: np.random.Generator) -> dict[str, Any]:
+def frechet_line(real: np.ndarray | Normal, generated: np.ndarray, *, generator: np.random.Generator) -> dict[str, Any]:
     """The Fréchet distance carried on to infinitely many generated images (FID-infinity).
 
     d^2(n) = d^2(infinity) + slope / n, fitted by least squares to ten sizes n from a quarter of the images to all
@@ -225,7 +254,7 @@ def frechet_line(real: np.ndarray, generated: np.ndarray, *, generator: np.rando
     points bend away from a line: look at them.
 
     Args:
-        real: float (N, D), the reference.
+        real: float (N, D), the reference, or what was fitted to it.
         generated: float (G, D), G of 12 or more; each size is drawn from these without replacement.
         generator: of the draws.
 
@@ -245,9 +274,9 @@ def frechet_line(real: np.ndarray, generated: np.ndarray, *, generator: np.rando
     True
     """
     _need(SMALLEST["frechet_infinity"], generated)
-    _need(2, real)
+    reference = _fitted(real)
     sizes = np.linspace(LINE_SMALLEST * len(generated), len(generated), LINE_POINTS).round().astype(int)
-    distances = [frechet_distance(real, generated[generator.permutation(len(generated))[:n]]) for n in sizes]
+    distances = [reference.frechet_distance(generated[generator.permutation(len(generated))[:n]]) for n in sizes]
     fit = linregress(1 / sizes, distances)
     return {
         "value": float(fit.intercept),
@@ -258,43 +287,51 @@ def frechet_line(real: np.ndarray, generated: np.ndarray, *, generator: np.rando
     }
 
 
+def _fitted(real: np.ndarray | Normal) -> Normal:
+    return real if isinstance(real, Normal) else Normal.of(real)
+
+
 def _beside_real(
-    measure: Callable[[np.ndarray, np.ndarray], Mapping[str, Any]],
-    real: np.ndarray,
+    measure: Callable[[np.ndarray], Mapping[str, Any]],
+    n_real: int,
     other_real: np.ndarray,
     generated: np.ndarray,
     *,
     features: str,
     generator: np.random.Generator,
+    value: Mapping[str, Any] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Figures of generated images, and at an equal count of these and of other real images.
 
     Args:
-        measure: takes the reference and other features, and returns figures by name.
-        real, other_real, generated, features, generator: see `frechet_measure`.
+        measure: takes features, and returns figures of them against the reference, by name.
+        n_real: images of the reference.
+        other_real, generated, features, generator: see `frechet_measure`.
+        value: what `measure` finds of all generated images, where that is known.
 
     Returns:
         By the names of the figures, each as `frechet_measure` returns it.
     """
     n = min(len(other_real), len(generated))
     others, drawn = (part[generator.permutation(len(part))[:n]] for part in (other_real, generated))
-    value, real_vs_real, at_same_n = (measure(real, part) for part in (generated, others, drawn))
+    value = value or measure(generated)
+    real_vs_real, at_same_n = measure(others), measure(drawn)
     return {
         name: {
             "value": value[name],
             "features": features,
-            "n_real": len(real),
+            "n_real": n_real,
             "n_generated": len(generated),
             "real_vs_real": real_vs_real[name],
             "value_at_same_n": at_same_n[name],
             "n_other_real": n,
         }
-        for name in value
+        for name in real_vs_real
     }
 
 
 def frechet_measure(
-    real: np.ndarray,
+    real: np.ndarray | Normal,
     other_real: np.ndarray,
     generated: np.ndarray,
     *,
@@ -307,7 +344,7 @@ def frechet_measure(
     `other_real` and `generated`, drawn from the larger.
 
     Args:
-        real: float (N, D), features of the reference, the held-out real images.
+        real: float (N, D), features of the reference, the held-out real images, or what was fitted to them.
         other_real: float (M, D), features of real images that are not in the reference.
         generated: float (G, D), features of the generated images.
         features: what the features are, in words.
@@ -317,22 +354,22 @@ def frechet_measure(
         value (all generated images), features, n_real, n_generated, real_vs_real and value_at_same_n (both on
         n_other_real images against the reference), n_other_real.
     """
-    sets = (real, other_real, generated)
-    return _beside_real(
-        lambda *pair: {"frechet": frechet_distance(*pair)}, *sets, features=features, generator=generator
-    )["frechet"]
+    reference = _fitted(real)
+
+    def measure(part: np.ndarray) -> dict[str, float]:
+        return {"frechet": reference.frechet_distance(part)}
+
+    return _beside_real(measure, len(real), other_real, generated, features=features, generator=generator)["frechet"]
 
 
-def _frechet(*sets: np.ndarray, features: str, generator: np.random.Generator) -> dict[str, dict[str, Any]]:
-    return {"frechet": frechet_measure(*sets, features=features, generator=generator)}
-
-
-def _kernel(*sets: np.ndarray, features: str, generator: np.random.Generator) -> dict[str, dict[str, Any]]:
-    def measure(real: np.ndarray, part: np.ndarray) -> dict[str, float]:
+def _kernel(
+    real: np.ndarray, *others: np.ndarray, features: str, generator: np.random.Generator
+) -> dict[str, dict[str, Any]]:
+    def measure(part: np.ndarray) -> dict[str, float]:
         return dict(zip(("kernel", "sd"), kernel_distance(real, part, generator=generator), strict=True))
 
-    found = _beside_real(measure, *sets, features=features, generator=generator)
-    size = min(KERNEL_SUBSET_SIZE, len(sets[0]) // 2, len(sets[2]) // 2)
+    found = _beside_real(measure, len(real), *others, features=features, generator=generator)
+    size = min(KERNEL_SUBSET_SIZE, len(real) // 2, len(others[1]) // 2)
     spread = {
         "sd": found["sd"]["value"],
         "real_vs_real_sd": found["sd"]["real_vs_real"],
@@ -343,26 +380,33 @@ def _kernel(*sets: np.ndarray, features: str, generator: np.random.Generator) ->
 
 def _neighbourhoods(*sets: np.ndarray, features: str, generator: np.random.Generator) -> dict[str, dict[str, Any]]:
     """precision, recall, density and coverage, on NEIGHBOURHOOD_LIMIT images of each kind at most."""
-    sets = tuple(
+    real, others, generated = (
         part if len(part) <= NEIGHBOURHOOD_LIMIT else part[generator.permutation(len(part))[:NEIGHBOURHOOD_LIMIT]]
         for part in sets
     )
-    smallest, found = min(map(len, sets)), {}
-    for measure, names, k in (
-        (precision_recall, ("precision", "recall"), PRECISION_NEIGHBOUR),
-        (density_coverage, ("density", "coverage"), DENSITY_NEIGHBOUR),
-    ):
-        if smallest >= SMALLEST[names[0]]:
-            both = _beside_real(measure, *sets, features=features, generator=generator)
-            found |= {name: both[name] | {"k": k} for name in names}
+    known = {"precision": ("recall", PRECISION_NEIGHBOUR), "density": ("coverage", DENSITY_NEIGHBOUR)}
+    wanted = [name for name in known if min(map(len, (real, others, generated))) >= SMALLEST[name]]
+    reference, found = Neighbourhoods(real), {}
+    value = compare(reference, Neighbourhoods(generated), measures=wanted)
+    for name in wanted:
+
+        def measure(part: np.ndarray, name: str = name) -> dict[str, float]:
+            return compare(reference, Neighbourhoods(part), measures=[name])
+
+        how = {"features": features, "generator": generator, "value": value}
+        both = _beside_real(measure, len(real), others, generated, **how)
+        other, k = known[name]
+        found |= {name: both[name] | {"k": k}, other: both[other] | {"k": k}}
     return found
 
 
-def _frechet_infinity(*sets: np.ndarray, features: str, generator: np.random.Generator) -> dict[str, dict[str, Any]]:
-    def measure(real: np.ndarray, part: np.ndarray) -> dict[str, Any]:
+def _frechet_infinity(
+    real: Normal, *others: np.ndarray, features: str, generator: np.random.Generator
+) -> dict[str, dict[str, Any]]:
+    def measure(part: np.ndarray) -> dict[str, Any]:
         return frechet_line(real, part, generator=generator)
 
-    found = _beside_real(measure, *sets, features=features, generator=generator)
+    found = _beside_real(measure, len(real), *others, features=features, generator=generator)
     spread = {
         "standard_error": found["standard_error"]["value"],
         "real_vs_real_standard_error": found["standard_error"]["real_vs_real"],
@@ -468,17 +512,18 @@ def feature_measures(
         frechet_infinity, also with standard_error, slope, r_squared and points; frechet_class_mean, also with
         per_class. A measure that needs more images than there are has value None and `why`.
     """
-    sets = (real, other_real, generated)
+    sets, others = (real, other_real, generated), (other_real, generated)
     say = {"features": features, "generator": generator}
     found, smallest = {}, min(map(len, sets))
-    for name, measure in (
-        ("frechet", _frechet),
-        ("kernel", _kernel),
-        ("precision", _neighbourhoods),
-        ("frechet_infinity", _frechet_infinity),
-    ):
-        if smallest >= SMALLEST[name]:
-            found |= measure(*sets, **say)
+    if smallest >= SMALLEST["frechet"]:
+        reference = Normal.of(real)
+        found["frechet"] = frechet_measure(reference, *others, **say)
+    if smallest >= SMALLEST["kernel"]:
+        found |= _kernel(*sets, **say)
+    if smallest >= SMALLEST["precision"]:
+        found |= _neighbourhoods(*sets, **say)
+    if smallest >= SMALLEST["frechet_infinity"]:
+        found |= _frechet_infinity(reference, *others, **say)
     found["frechet_class_mean"] = frechet_by_class(*sets, labels=labels, classes=classes, **say)
     why = "it needs {} images of each kind, and of one kind there are " + str(smallest)
     counts = {"features": features, "n_real": len(real), "n_generated": len(generated)}

@@ -3,9 +3,12 @@
 import ast
 import hashlib
 import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from stat import S_ISLNK, S_ISREG
+from typing import Any
 
 import nbformat
 
@@ -13,6 +16,7 @@ from kpop_rca import paths
 
 PACKAGE = "kpop_rca"
 PACKAGE_FOLDER = Path(__file__).resolve().parent
+HASHING_THREADS = 4
 
 
 def sha256(path: Path) -> str:
@@ -100,3 +104,41 @@ def of_data(root: str) -> str | None:
     states = [(path.relative_to(folder), path.lstat()) for path in files]
     counted = [(name, state) for name, state in states if S_ISREG(state.st_mode) or S_ISLNK(state.st_mode)]
     return _digest([f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in counted])
+
+
+def of_photographs(folder: Path) -> dict[str, Any]:
+    """Hash of the contents of the files below a data folder, and how many they are.
+
+    Hidden files and folders, which no stage reads, do not count. A link counts as what it is, not as what it leads to.
+
+    Args:
+        folder: the data folder.
+
+    Returns:
+        files: how many; contents: hash of their names and contents.
+    """
+    found = sorted(_files_to_read(folder))
+    with ThreadPoolExecutor(max_workers=HASHING_THREADS) as pool:  # hashing and reading release the interpreter's lock
+        hashes = list(pool.map(_contents, found))
+    names = [path.relative_to(folder).as_posix() for path in found]
+    listed = [f"{name} {hashed}" for name, hashed in zip(names, hashes, strict=True)]
+    return {"files": len(listed), "contents": _digest(listed)}
+
+
+def _files_to_read(folder: Path) -> Iterator[Path]:
+    """Regular files and links below a folder that are not hidden."""
+    for parent, folders, names in os.walk(folder):
+        linked = [name for name in folders if Path(parent, name).is_symlink()]
+        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        for path in (Path(parent, name) for name in (*names, *linked) if not name.startswith(".")):
+            mode = path.lstat().st_mode
+            if S_ISREG(mode) or S_ISLNK(mode):
+                yield path
+
+
+def _contents(path: Path) -> str:
+    """Hash of a file's bytes; of a link, where it leads; of a file that may not be read, that it may not."""
+    try:
+        return f"link to {path.readlink()}" if path.is_symlink() else sha256(path)
+    except PermissionError:
+        return "not to be read"

@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from kpop_rca.data.images import crop_square, read_rgb
 from kpop_rca.detection import most_prominent
+from kpop_rca.workers import cores, in_order
 
 CROP_SIZE = 32  # pixels
 REACH = 1.3  # half the crop's side, in distances between eyes and mouth: some hair, little background
@@ -45,27 +46,38 @@ def landmark_boxes(landmarks: np.ndarray) -> np.ndarray:
     return np.hstack([middle - REACH * scale, middle + REACH * scale])
 
 
-def identity_features(faces: pd.DataFrame, root: Path | str) -> np.ndarray:
+def _crop(face: tuple[Path, np.ndarray]) -> np.ndarray:
+    """uint8 (32, 32, 3) of an image file and a square in it."""
+    path, box = face
+    return np.asarray(crop_square(read_rgb(path), box, margin=0.0, size=CROP_SIZE))
+
+
+def identity_features(detections: pd.DataFrame, root: Path | str, *, candidates: np.ndarray) -> np.ndarray:
     """Pixels of each image's most prominent face, without its brightness and contrast.
 
     Args:
-        faces: rows of the detections with at least one face.
+        detections: n rows.
         root: the data folder.
+        candidates: (n,) bool, images with a face that is worth a look; no other is read.
 
     Returns:
-        (n, 120) float32, principal components of 32 x 32 crops; fewer where there are few images.
+        (n, 120) float32, principal components of 32 x 32 crops, fewer where there are few; NaN for the other images.
     """
+    faces = detections[candidates]
+    if len(faces) < 2:  # nothing to compare with
+        return np.zeros((len(detections), 1), dtype=np.float32)
     boxes = landmark_boxes(most_prominent(faces).landmarks)
-    crops = [
-        np.asarray(crop_square(read_rgb(Path(root) / path), box, margin=0.0, size=CROP_SIZE), dtype=np.float32)
-        for path, box in zip(faces["path"], boxes, strict=True)
-    ]
-    pixels = np.stack(crops).reshape(len(faces), -1)
+    paths = [Path(root) / path for path in faces["path"]]
+    crops = in_order(_crop, list(zip(paths, boxes, strict=True)), workers=cores(), threads=True)
+    pixels = np.stack(list(crops)).reshape(len(faces), -1).astype(np.float32)
     # 8 grey levels keep a flat patch, whose contrast is only noise, from being blown up.
     pixels = (pixels - pixels.mean(axis=1, keepdims=True)) / (pixels.std(axis=1, keepdims=True) + 8)
     components = min(COMPONENTS, len(faces) // 2)
     # Fitted to all faces at once: it sees no labels, and is most of the work.
-    return PCA(components, svd_solver="randomized", iterated_power=2, random_state=0).fit_transform(pixels)
+    found = PCA(components, svd_solver="randomized", iterated_power=2, random_state=0).fit_transform(pixels)
+    features = np.full((len(detections), found.shape[1]), np.nan, dtype=np.float32)
+    features[candidates] = found
+    return features
 
 
 def _classifier(n_images: int, n_features: int) -> VotingClassifier:
@@ -117,7 +129,7 @@ def identity_probabilities(
 
 
 def find_mismatches(
-    detections: pd.DataFrame, root: Path | str, *, candidates: np.ndarray, max_score: float, seed: int
+    detections: pd.DataFrame, features: np.ndarray, *, candidates: np.ndarray, max_score: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Faces whose identity label is probably wrong.
 
@@ -127,7 +139,7 @@ def find_mismatches(
 
     Args:
         detections: all images, with duplicate_group.
-        root: the data folder.
+        features: (n, d), `identity_features` of the candidates; other rows are not looked at.
         candidates: (n,) bool, images whose most prominent face is worth a look.
         max_score: self-confidence below which an issue is believed, in [0, 1].
         seed: of the cross-validation.
@@ -147,7 +159,7 @@ def find_mismatches(
     group = faces["duplicate_group"].to_numpy()
     alone = -1 - np.arange(len(faces))
     probabilities = identity_probabilities(
-        identity_features(faces, root),
+        features[scored],
         labels,
         np.where(group < 0, alone, group),
         learn_from=(faces["part"] == "normal").to_numpy(),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from kpop_rca import disk
 from kpop_rca.errors import StudyError
 
 PATIENCE = 1.0  # seconds; who only asks for the holder of a lock has it for an instant
@@ -41,10 +42,11 @@ def take(path: Path, *, what: str, then: str) -> bool:
     if key in _held:
         return False
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path, thread_local=False)
-        lock.acquire(timeout=PATIENCE)
-        _record(path).write_text(json.dumps(_this_process()), encoding="utf-8")
+        with disk.writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path, thread_local=False)
+            lock.acquire(timeout=PATIENCE)
+            _record(path).write_text(json.dumps(_this_process()), encoding="utf-8")
     except Timeout:
         raise StudyError(
             f"{what} is in use by {_words(path)}; wait for it, or stop it (in JupyterLab, shut its kernel down), {then}"

@@ -1,16 +1,14 @@
 """Training the judges: ResNets that tell the identities apart on real faces, and then judge generated ones.
 
-A judge is a part of the measurement, so it is not taken for granted. Every architecture is trained from several
-seeds. Where the study keeps faces from the generator (the split "judge"), the judges learn from those: a judge that
-has learnt the same pictures as the generator may recognise a copied picture, not the person. To see how much that
-matters, some are also trained on the generator's own faces, and named `-seen`. What the judges say is read in
+Which judges a study has, and what they learn from, is decided in `kpop_rca.candidates`; what they say is read in
 `kpop_rca.judging`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -20,15 +18,18 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import f1_score, log_loss
 from torch import Tensor
+from tqdm import tqdm
 
-from kpop_rca import artifacts, diffusion, weights
+from kpop_rca import artifacts, augmentation, devices, diffusion, weights, workers
+from kpop_rca.candidates import Candidate, Faces, judge_seed, learning_faces
 from kpop_rca.resnet import FULL_WIDTH, SmallImageResNet
 
-Faces = tuple[np.ndarray, np.ndarray]  # uint8 (N, H, W, 3) and int64 labels (N,)
 Steps = tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]
 
-EVALUATION_BATCH = 500
-LARGEST_SHIFT = 1 / 16  # of the image's side, for augmentation
+BUILDING = Lock()
+EVALUATION_BATCH = 250
+ABOUT = "about.json"  # what is known of a judge; written last
+FROZEN = "frozen backbone"
 
 
 @dataclass(frozen=True)
@@ -45,102 +46,6 @@ class Recipe:
     seed: int
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A judge to be trained.
-
-    Attributes:
-        architecture: a key of `resnet.LEVELS`.
-        seed: its number s among the judges of its architecture, from 0.
-        trained_on: the split that it learns from, "judge" or "train".
-        seen: whether it learns from the generator's faces beside judges that do not.
-    """
-
-    architecture: str
-    seed: int
-    trained_on: str
-    seen: bool = False
-
-    @property
-    def name(self) -> str:
-        """`<architecture>-<s>`, with `-seen` behind it where it learns from the generator's faces beside others."""
-        return f"{self.architecture}-{self.seed}{'-seen' if self.seen else ''}"
-
-
-def candidates(judges: Sequence[str], *, n_seeds: int, seen: Sequence[str], apart: bool) -> list[Candidate]:
-    """The judges of a study, in the order in which they are trained.
-
-    Args:
-        judges: architectures.
-        n_seeds: judges of each architecture.
-        seen: architectures that are trained on the generator's faces as well.
-        apart: whether the study keeps faces from the generator for the judges. Where it does not, all learn from
-            the generator's faces, as in the paper, and there is nothing to compare with: `seen` has no effect.
-
-    >>> [c.name for c in candidates(["resnet10", "resnet18"], n_seeds=2, seen=["resnet10"], apart=True)]
-    ['resnet10-0', 'resnet10-1', 'resnet18-0', 'resnet18-1', 'resnet10-0-seen', 'resnet10-1-seen']
-    """
-    split = "judge" if apart else "train"
-    first = [Candidate(architecture, seed, split) for architecture in judges for seed in range(n_seeds)]
-    again = [Candidate(architecture, seed, "train", seen=True) for architecture in seen for seed in range(n_seeds)]
-    return first + (again if apart else [])
-
-
-def judge_seed(seed: int, number: int) -> int:
-    """The seed of a judge's weights and data order: independent streams, whatever the study's seed and the number.
-
-    Args:
-        seed: of the study.
-        number: s, from 0; judges of all architectures and both ways of training share it, so that they pair up.
-
-    Source: numpy's `SeedSequence`, as its `spawn` derives them.
-
-    >>> judge_seed(0, 1) != judge_seed(1, 0)
-    True
-    """
-    return int(np.random.SeedSequence(seed, spawn_key=(number,)).generate_state(1)[0])
-
-
-def capped(faces: Faces, most: np.ndarray, *, generator: np.random.Generator) -> Faces:
-    """At most so many faces of every identity, drawn at random, in their former order.
-
-    Args:
-        faces: uint8 (N, H, W, 3) and int64 (N,).
-        most: integers (K,), the largest number of each.
-        generator: of the draw.
-
-    Returns:
-        The faces drawn; all of an identity that has no more than its number.
-    """
-    images, labels = faces
-    drawn = np.zeros(len(labels), dtype=bool)
-    for label, number in enumerate(most):
-        drawn[generator.permutation(np.flatnonzero(labels == label))[:number]] = True
-    return images[drawn], labels[drawn]
-
-
-def learning_faces(splits: dict[str, Faces], *, seed: int) -> dict[str, Faces]:
-    """What the judges learn from, by the split that it comes from.
-
-    Where there is a split "judge", the generator's faces are capped to as many of each identity, so that a judge
-    which learns from them differs in *which* faces it has seen and not in how many. An identity of which the
-    generator has fewer keeps them all, and n_train in `about.json` tells.
-
-    Args:
-        splits: "train", and "judge", which may be empty.
-        seed: of the study; all judges of a way learn from the same faces.
-
-    Returns:
-        "judge" and "train" where the study keeps faces for the judges, "train" alone where it does not.
-    """
-    labels = splits["judge"][1]
-    if not len(labels):
-        return {"train": splits["train"]}
-    most = np.bincount(labels, minlength=int(splits["train"][1].max()) + 1)
-    generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0, 0)))  # a stream that no judge uses
-    return {"judge": splits["judge"], "train": capped(splits["train"], most, generator=generator)}
-
-
 def build_judge(architecture: str, *, n_classes: int, recipe: Recipe) -> tuple[SmallImageResNet, str | None]:
     """A judge to be trained, with ImageNet weights where they are wanted, fit and can be had.
 
@@ -149,7 +54,8 @@ def build_judge(architecture: str, *, n_classes: int, recipe: Recipe) -> tuple[S
     Returns:
         The network, and why it starts from scratch (None where it starts from ImageNet weights).
     """
-    with torch.random.fork_rng():
+    # The generator that fills new weights is the process's own; judges are built in several threads.
+    with BUILDING, torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         judge = SmallImageResNet(architecture, n_classes=n_classes, width=recipe.width)
     if not recipe.pretrained:
@@ -165,61 +71,6 @@ def build_judge(architecture: str, *, n_classes: int, recipe: Recipe) -> tuple[S
     return judge, None
 
 
-def augment(images: Tensor, *, colour_jitter: float, generator: torch.Generator) -> Tensor:
-    """Mirror half of the images, shift each by up to a sixteenth of its side (borders reflected), and vary its colours.
-
-    A diffusion model that has trained briefly gets faces right before it gets their colours right: it tints whole
-    pictures. A judge that knows photographs alone takes a tint for another person, and what it says then tells of
-    colour, not of identity.
-
-    Args:
-        images: uint8 (B, H, W, 3).
-        colour_jitter: see `vary_colours`; 0 for none.
-        generator: on the CPU.
-
-    Returns:
-        uint8 (B, H, W, 3).
-    """
-    batch, side = images.shape[:2]
-    reach = max(1, round(side * LARGEST_SHIFT))
-    mirrored = torch.rand(batch, generator=generator) < 0.5
-    offset = torch.randint(-reach, reach + 1, (2, batch, 1), generator=generator)
-    rows, columns = (torch.arange(side) + offset).abs()
-    rows, columns = (torch.minimum(i, 2 * (side - 1) - i) for i in (rows, columns))
-    columns = torch.where(mirrored[:, None], side - 1 - columns, columns)
-    device = images.device
-    which = torch.arange(batch, device=device)[:, None, None]
-    moved = images[which, rows.to(device)[:, :, None], columns.to(device)[:, None, :]]
-    return vary_colours(moved, spread=colour_jitter, generator=generator) if colour_jitter else moved
-
-
-def vary_colours(images: Tensor, *, spread: float, generator: torch.Generator) -> Tensor:
-    """Other light and another white balance for each image: random gains of contrast, of brightness and of each colour.
-
-    x' = g_brightness g_colour (mean + g_contrast (x - mean)),   log g ~ N(0, spread^2)
-
-    torchvision's ColorJitter draws one change for a whole batch, and in turn leaves the balance of the colours alone
-    but for a turn of the hue, which makes skin green.
-
-    Args:
-        images: uint8 (B, H, W, 3).
-        spread: standard deviation of the logarithm of each gain; 0.15 is a change by 15 %.
-        generator: on the CPU.
-
-    Returns:
-        uint8 (B, H, W, 3).
-    """
-
-    def gains(channels: int) -> Tensor:
-        return torch.exp(spread * torch.randn(len(images), 1, 1, channels, generator=generator)).to(images.device)
-
-    x = images.float()
-    mean = x.mean(dim=(1, 2, 3), keepdim=True)
-    varied = gains(1) * gains(3) * (mean + gains(1) * (x - mean))
-    return varied.round().clamp(0, 255).to(torch.uint8)
-
-
-@torch.inference_mode()
 def judge_images(judge: SmallImageResNet, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Show images to a judge.
 
@@ -231,11 +82,14 @@ def judge_images(judge: SmallImageResNet, images: np.ndarray) -> tuple[np.ndarra
         Probabilities, float32 (N, K), and features before the last layer, float32 (N, D).
     """
     device = next(judge.parameters()).device
-    probabilities, features = [], []
-    for batch in torch.as_tensor(images).split(EVALUATION_BATCH):
+
+    @torch.inference_mode()
+    def show(batch: Tensor) -> tuple[Tensor, Tensor]:
         seen = judge.features(diffusion.to_model(batch.to(device)))
-        features.append(seen.cpu())
-        probabilities.append(judge.fc(seen).softmax(1).cpu())
+        return judge.fc(seen).softmax(1).cpu(), seen.cpu()
+
+    batches = torch.as_tensor(images).split(EVALUATION_BATCH)
+    probabilities, features = zip(*workers.a_core_each(show, batches, device=device), strict=True)
     return torch.cat(probabilities).numpy(), torch.cat(features).numpy()
 
 
@@ -255,10 +109,9 @@ def _train_epoch(
     for chosen in torch.randperm(len(images), generator=generator).to(images.device).split(recipe.batch_size):
         if len(chosen) == 1:
             continue  # batch normalisation needs two
-        logits = judge(
-            diffusion.to_model(augment(images[chosen], colour_jitter=recipe.colour_jitter, generator=generator))
-        )
-        loss = F.cross_entropy(logits, labels[chosen])
+        seen = augmentation.augment(images[chosen], colour_jitter=recipe.colour_jitter, generator=generator)
+        with devices.half_on_gpu(images.device):
+            loss = F.cross_entropy(judge(diffusion.to_model(seen)).float(), labels[chosen])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -296,10 +149,10 @@ def train_judge(
 
     Source: paper section 5.2.
     """
-    judge.to(device)
+    judge.to(device, memory_format=torch.channels_last)  # convolutions are faster so
     images, labels = torch.as_tensor(train[0], device=device), torch.as_tensor(train[1], device=device)
     generator = torch.Generator().manual_seed(recipe.seed)
-    phases = [("frozen backbone", recipe.warmup_epochs)] if frozen_first and recipe.warmup_epochs else []
+    phases = [(FROZEN, recipe.warmup_epochs)] if frozen_first and recipe.warmup_epochs else []
     history, best = [], None
     for phase, epochs in [*phases, ("whole network", recipe.epochs)]:
         steps = _steps_of_phase(judge, phase, total=epochs * -(-len(images) // recipe.batch_size), recipe=recipe)
@@ -322,7 +175,7 @@ def _steps_of_phase(judge: SmallImageResNet, phase: str, *, total: int, recipe: 
     for new in (judge.conv1, judge.fc):  # of other shapes than the pretrained ones
         new.requires_grad_(True)
     trained = [p for p in judge.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=recipe.learning_rate, weight_decay=0.05)
+    optimizer = torch.optim.AdamW(trained, lr=recipe.learning_rate, weight_decay=0.05, fused=True)
     return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=total)
 
 
@@ -355,30 +208,66 @@ def train_all(
 ) -> None:
     """Train every judge of the study that an earlier, interrupted run had not finished, each into its own folder.
 
+    On a CPU as many at once as there are cores.
+
     Args:
         wanted: from `candidates`.
         splits: "train", "judge" (may be empty), "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,).
         recipe: how to train; its seed is the study's, from which each judge's follows.
         folder: of the judges.
         device: to train on.
-        bar: wraps the epochs.
+        bar: `tqdm` or one of its kind: a bar of the epochs of all judges.
     """
     learning = learning_faces(splits, seed=recipe.seed)
-    for candidate in wanted:
-        own = {"train": learning[candidate.trained_on], "validation": splits["validation"], "test": splits["test"]}
-        train_or_load(
+    trainings = [
+        Training(
             candidate.architecture,
-            own,
+            splits | {"train": learning[candidate.trained_on]},
             recipe=replace(recipe, seed=judge_seed(recipe.seed, candidate.seed)),
             folder=folder / candidate.name,
-            device=device,
-            bar=partial(_named, bar, candidate.name),
             notes={"seed": candidate.seed, "trained_on": candidate.trained_on},
         )
+        for candidate in wanted
+    ]
+    train_side_by_side(trainings, device=device, bar=bar)
 
 
-def _named(bar: Callable, name: str, epochs: range, *, desc: str) -> Any:
-    return bar(epochs, desc=f"{name}, {desc}")
+@dataclass(frozen=True)
+class Training:
+    """One judge to train; see `train_or_load`."""
+
+    architecture: str
+    splits: dict[str, Faces]
+    recipe: Recipe
+    folder: Path
+    notes: dict[str, Any]
+
+
+def train_side_by_side(trainings: Sequence[Training], *, device: torch.device, bar: Callable) -> None:
+    """`train_or_load` of several judges, on a CPU as many at once as there are cores.
+
+    Args:
+        trainings: each with a folder of its own.
+        device: to train on.
+        bar: `tqdm` or one of its kind: a bar of the epochs of all.
+    """
+    missing = [training for training in trainings if not (training.folder / ABOUT).is_file()]
+    with bar(total=sum(training.recipe.epochs for training in missing), unit="epoch") as together:
+
+        def train(training: Training) -> None:
+            train_or_load(**vars(training), device=device, bar=partial(_counted, together))
+
+        for _ in workers.a_core_each(train, missing, device=device):
+            pass
+
+
+def _counted(together: tqdm, epochs: range, *, desc: str) -> Iterator[int]:
+    """The epochs of one judge, counted in the bar of all; a warm-up comes on top of what was foreseen."""
+    if desc == FROZEN:
+        together.total += len(epochs)
+    for epoch in epochs:
+        yield epoch
+        together.update()
 
 
 def train_or_load(
@@ -409,8 +298,8 @@ def train_or_load(
         architecture, the notes, n_train, width, n_classes, n_weights, starts_from, recipe, validation and test
         (each with accuracy, loss, macro_f1, n), as in `about.json`.
     """
-    if (folder / "about.json").is_file():
-        return artifacts.read_json(folder / "about.json")
+    if (folder / ABOUT).is_file():
+        return artifacts.read_json(folder / ABOUT)
     n_classes = int(splits["train"][1].max()) + 1
     judge, scratch = build_judge(architecture, n_classes=n_classes, recipe=recipe)
     history = train_judge(
@@ -449,12 +338,12 @@ def _save_judge(
         history.to_csv(temporary, index=False)
     with artifacts.atomic(folder / "test_answers.parquet") as temporary:
         answers.to_parquet(temporary, index=False)
-    artifacts.write_json(folder / "about.json", about)
+    artifacts.write_json(folder / ABOUT, about)
 
 
 def load_judge(folder: Path, device: torch.device) -> SmallImageResNet:
     """A trained judge in evaluation mode."""
-    about = artifacts.read_json(folder / "about.json")
+    about = artifacts.read_json(folder / ABOUT)
     judge = SmallImageResNet(about["architecture"], n_classes=about["n_classes"], width=about["width"])
     judge.load_state_dict(load_file(folder / "judge.safetensors"))
-    return judge.to(device).eval()
+    return judge.to(device, memory_format=torch.channels_last).eval()

@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import nbformat
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from kpop_rca import paths, stages, sweeps
+from kpop_rca import flat_yaml, paths, stages, sweeps
 from kpop_rca.errors import StudyError
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
+LARGEST = 1_000_000_000  # of any number of things; what is larger is a slip
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
+Positive = Annotated[int, Field(ge=1, le=LARGEST)]
 Flag = Literal[
     "no_face",
     "several_faces",
@@ -33,6 +33,8 @@ Flag = Literal[
     "near_duplicate",
 ]
 Architecture = Literal["resnet10", "resnet18", "resnet34", "resnet50"]
+STUDY_NAME = r"^[a-z0-9][a-z0-9_.=-]{0,63}$"
+Place = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{0,4000}$", description="a path without control characters")]
 JUDGE_NAME = rf"^(best|({'|'.join(get_args(Architecture))})(-\d(-seen)?)?)$"
 
 
@@ -41,12 +43,12 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
-    study: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.=-]{0,63}$")] = None
+    study: Annotated[str, Field(pattern=STUDY_NAME)] = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = None
     device: Literal["auto", "cpu", "cuda", "mps"] = None
 
     data_source: Literal["idols", "folder", "lfw"] = None
-    data_root: str = None
+    data_root: Place = None
     n_identities: Count = None
     max_per_identity: Count = None
     idols_train_per_identity: Positive = None
@@ -64,10 +66,10 @@ class Parameters(BaseModel):
     idols_first_stands_out: Rate = None
     min_face_size: Annotated[int, Field(ge=12, le=200)] = None
     detector_batch_size: Positive = None
-    max_side: Annotated[int, Field(ge=96)] = None
+    max_side: Annotated[int, Field(ge=96, le=LARGEST)] = None
     min_probability: Rate = None
-    min_face_width: Annotated[int, Field(ge=1)] = None
-    hand_labels: str = None
+    min_face_width: Positive = None
+    hand_labels: Place = None
 
     image_size: Literal[16, 32, 64] = None
     face_sizes: Annotated[list[Literal[16, 32, 64]], Field(min_length=1)] = None
@@ -77,7 +79,7 @@ class Parameters(BaseModel):
     validation_fraction: Fraction = None
     test_fraction: Fraction = None
 
-    channels: Annotated[list[Positive], Field(min_length=2, max_length=5)] = None
+    channels: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=2, max_length=5)] = None
     layers_per_block: Annotated[int, Field(ge=1, le=4)] = None
     attention_size: Literal[0, 4, 8, 16, 32] = None
     noise_schedule: Literal["linear", "squaredcos_cap_v2"] = None
@@ -103,7 +105,7 @@ class Parameters(BaseModel):
     judge_colour_jitter: Annotated[float, Field(ge=0, le=0.5)] = None
     pretrained: bool = None
 
-    sampler: Literal["ddpm", "ddim"] = None
+    sampler: Literal["ddpm", "ddim", "dpmpp"] = None
     sampling_steps: Annotated[int, Field(ge=1, le=1000)] = None
     guidance: Annotated[float, Field(ge=0, le=20)] = None
     images_per_identity: Positive = None
@@ -122,15 +124,34 @@ class Parameters(BaseModel):
     blur_sigmas: Annotated[list[Annotated[float, Field(ge=0, le=10)]], Field(min_length=2)] = None
 
     sweep_seeds: Annotated[int, Field(ge=0, le=50)] = None
+    sweep_one_seed: list[Annotated[str, Field(pattern=r"^[a-z]+=.+$")]] = None
     sweep_sizes: list[Literal[16, 32, 64]] = None
     sweep_alikeness: list[Rate] = None
     sweep_labels: list[Literal["clean", "as-found", "excluded"]] = None
     sweep_dominance: list[Literal["equal", "more-pictures", "distinct-face"]] = None
     sweep_guidance: list[Annotated[float, Field(ge=0, le=20)]] = None
-    sweep_samplers: list[Annotated[str, Field(pattern=r"^(ddim|ddpm)-[1-9]\d{0,3}$")]] = None
+    sweep_samplers: list[Annotated[str, Field(pattern=r"^(ddim|ddpm|dpmpp)-[1-9]\d{0,3}$")]] = None
     sweep_jitter: list[Annotated[float, Field(ge=0, le=0.5)]] = None
     equivalence_margin: Fraction = None
     runs_of: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] = None
+
+    benchmarks_of: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] = None
+    bench_repeats: Annotated[int, Field(ge=0, le=100)] = None
+    bench_train_steps: Positive = None
+    bench_faces: Annotated[int, Field(ge=100)] = None
+    bench_photographs: Annotated[int, Field(ge=10)] = None
+    bench_samples: Positive = None
+    bench_sampling_batch_size: Positive = None
+    bench_ddim_steps: Annotated[int, Field(ge=1, le=1000)] = None
+    bench_ddpm_steps: Annotated[int, Field(ge=1, le=1000)] = None
+    bench_features: Annotated[int, Field(ge=12)] = None
+    bench_feature_length: Annotated[int, Field(ge=2)] = None
+    bench_pairs: Positive = None
+    bench_workers: Positive = None
+    bench_scales: list[Positive] = None
+    bench_classes: list[Positive] = None
+    bench_sides: list[Literal[16, 32, 64]] = None
+    bench_processes: list[Positive] = None
 
 
 def check(values: dict[str, Any], *, where: str) -> dict[str, Any]:
@@ -165,13 +186,13 @@ def _first_problem(error: ValidationError, *, where: str) -> str:
     expected = problem["msg"].removeprefix("Input should be ").removeprefix("a valid ")
     if problem["type"] == "string_pattern_mismatch":
         expected = Parameters.model_fields[key].description or expected
-    return f"{where}: {key} is {found!r} ({type(found).__name__}); expected {expected}{hint}"
+    return f"{where}: {key} is {flat_yaml.shown(found)} ({type(found).__name__}); expected {expected}{hint}"
 
 
 def _unknown_key(key: str, *, known: Any, where: str) -> str:
     close = difflib.get_close_matches(key, list(known), n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"{where}: no notebook declares the parameter {key!r}{hint}"
+    return f"{where}: no notebook declares the parameter {flat_yaml.shown(key)}{hint}"
 
 
 def collect(namespace: dict[str, Any]) -> dict[str, Any]:
@@ -218,17 +239,6 @@ def defaults() -> dict[str, Any]:
     return merged
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """Safe YAML that refuses a key given twice, of which the plain loader keeps the last without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for i, key in enumerate(keys) if key in keys[:i]), None)
-        if twice is not None:
-            raise yaml.MarkedYAMLError(problem=f"the key {twice!r} is given twice")
-        return super().construct_mapping(node, deep)
-
-
 def read_study_file(path: Path) -> dict[str, Any]:
     """What a study file sets: a flat mapping of parameter names to values, checked.
 
@@ -237,15 +247,10 @@ def read_study_file(path: Path) -> dict[str, Any]:
     """
     where = f"params/{path.name}"
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+        values = flat_yaml.read(path, where=where)
     except FileNotFoundError:
         names = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
         raise StudyError(f"there is no study {path.stem!r}: {where} does not exist; there are {names}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
-        raise StudyError(f"{where}: not readable as YAML: {' '.join(str(error).split())}") from None
-    values = {} if values is None else values
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise StudyError(f"{where}: expected lines of the form `name: value`")
     if "study" in values:
         raise StudyError(f"{where}: a study is named by its file; remove the key 'study'")
     unknown = next((key for key in values if key not in defaults()), None)
@@ -265,14 +270,32 @@ def resolve(study: str, *, data_root: str | None = None) -> dict[str, Any]:
     Raises:
         StudyError: see `read_study_file` and `sweeps.overrides`.
     """
+    if not re.fullmatch(STUDY_NAME, study):
+        raise StudyError(f"there is no study {flat_yaml.shown(study)}; its name is that of a file in params/")
     name, seed = sweeps.split_seed(study)
     base = sweeps.split_level(name)[0]
-    values = defaults() | read_study_file(paths.study_file(base)) | sweeps.overrides(study) | {"study": study}
+    changed = sweeps.overrides(study)
+    values = defaults() | read_study_file(paths.study_file(base)) | changed | {"study": study}
+    if "image_size" in changed and changed["image_size"] not in values["face_sizes"]:
+        values["face_sizes"] = [*values["face_sizes"], changed["image_size"]]  # which the base has no use for
     if seed is not None:
         values["seed"] = seed
     if data_root:
         values["data_root"] = data_root
-    return check(values, where=f"params/{base}.yaml")
+    checked = check(values, where=f"params/{base}.yaml")
+    for place in ("data_root", "hand_labels"):
+        _check_home(checked[place], where=f"params/{base}.yaml: {place}")
+    return checked
+
+
+def _check_home(place: str, *, where: str) -> None:
+    """Refuse a path below the home folder of nobody."""
+    try:
+        paths.resolve_data_root(place)
+    except RuntimeError:
+        raise StudyError(
+            f"{where} is {place!r}, and there is no such home folder; write ~/ or the whole path"
+        ) from None
 
 
 def of_notebook(notebook: str, resolved: dict[str, Any]) -> dict[str, Any]:
@@ -293,5 +316,6 @@ def owner(study: str, folder: str) -> str:
     base = sweeps.base_of(study)
     if base is None:
         return study
-    read = set().union(*(declared(stage.notebook) for stage in stages.behind(folder)))
-    return study if read & sweeps.overrides(study).keys() else base
+    read = set().union(*(declared(stage.notebook) for stage in stages.behind(folder))) - {"study"}
+    own, of_base = resolve(study), resolve(base)
+    return study if any(own[name] != of_base[name] for name in read) else base

@@ -18,7 +18,7 @@ import yaml
 from nbconvert import HTMLExporter
 from traitlets.config import Config
 
-from kpop_rca import artifacts, paths, stages
+from kpop_rca import artifacts, fingerprint, paths, stages
 from kpop_rca import metrics as metrics_module
 from kpop_rca.errors import StudyError
 
@@ -31,7 +31,12 @@ PAGE_TITLES = {
     "06_rca_analysis": "6 RCA",
     "07_rca_validity": "7 Validity",
 }
-SWEEP_TITLES = {"index": "8 Claims"}
+# Studies of which one notebook is the whole report, by the parameter that asks for it: the stage, the title of the
+# page, and the table whose verdicts are the answer.
+ALONE = {
+    "sweep_seeds": (stages.CLAIMS, "8 Claims", "08_verdicts"),
+    "bench_repeats": (stages.BENCHMARKS, "90 Benchmarks", "90_ratios"),
+}
 COLAB_BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)\n*")
 
 
@@ -54,39 +59,131 @@ ON_FIRST_PAGE = (
 def build(study: str) -> Path:
     """Write `reports/<study>/index.html` and a page a notebook; needs nothing but the study's own report folder.
 
-    Of a sweep the one notebook that compares its small studies is the whole report.
+    Of a sweep, and of benchmarks, the one notebook that compares is the whole report.
 
     Returns:
         The path of the index.
 
     Raises:
-        StudyError: the study has not run to the end.
+        StudyError: the study has not run to the end, or one of its files is damaged.
     """
+    read_from = {name: fingerprint.sha256(path) for name, path in sources(study).items()}
+    pages = _build_alone(study) if _alone(study) else _build_pages(study)
     folder = paths.report_folder(study)
-    if _is_sweep(folder):
-        if not (folder / "tables" / "08_verdicts.csv").is_file():
-            raise StudyError(f"reports/{study}/tables/08_verdicts.csv is not there; run: make study STUDY={study}")
-        _write(folder / "index.html", notebook_page(study, stages.CLAIMS.notebook, pages=SWEEP_TITLES, here="index"))
-        return folder / "index.html"
-    if not (folder / "metrics.json").is_file():
-        raise StudyError(f"reports/{study}/metrics.json is not there; run: make study STUDY={study}")
-    for stage in stages.STAGES:
-        page = notebook_page(study, stage.notebook, pages=PAGE_TITLES, here=stage.notebook)
-        _write(folder / f"{stage.notebook}.html", page)
-    metrics = artifacts.read_json(folder / "metrics.json")
-    _write(folder / "index.html", index_page(study, metrics))
+    hashes = {path.name: fingerprint.sha256(path) for path in pages}
+    artifacts.write_json(_record(study), {"sources": read_from, "pages": hashes})
     return folder / "index.html"
 
 
-def _is_sweep(folder: Path) -> bool:
-    """Whether a report folder is that of a study over small studies, by its resolved parameters."""
-    path = folder / "params.yaml"
-    return path.is_file() and bool(yaml.safe_load(path.read_text(encoding="utf-8")).get("sweep_seeds"))
+def _build_alone(study: str) -> list[Path]:
+    folder = paths.report_folder(study)
+    stage, title, table = _alone(study)
+    if not (folder / "tables" / f"{table}.csv").is_file():
+        raise StudyError(f"reports/{study}/tables/{table}.csv is not there; run: make study STUDY={study}")
+    page = notebook_page(study, stage.notebook, pages={"index": title}, here="index")
+    return [_write(folder / "index.html", page)]
 
 
-def _write(path: Path, text: str) -> None:
+def _build_pages(study: str) -> list[Path]:
+    folder = paths.report_folder(study)
+    if not (folder / "metrics.json").is_file():
+        raise StudyError(f"reports/{study}/metrics.json is not there; run: make study STUDY={study}")
+    written = []
+    for stage in stages.STAGES:
+        page = notebook_page(study, stage.notebook, pages=PAGE_TITLES, here=stage.notebook)
+        written.append(_write(folder / f"{stage.notebook}.html", page))
+    return [*written, _write(folder / "index.html", index_page(study, _metrics(study)))]
+
+
+def sources(study: str) -> dict[str, Path]:
+    """What the pages of a study are written from, by name within its report folder: metrics, parameters, notebooks.
+
+    The figures on the first page are in the notebooks too, and change with them.
+    """
+    folder = paths.report_folder(study)
+    found = [folder / "metrics.json", folder / "params.yaml", *sorted((folder / "notebooks").glob("*.ipynb"))]
+    return {path.relative_to(folder).as_posix(): path for path in found if path.is_file()}
+
+
+def record_of(study: str) -> dict[str, dict[str, str]] | None:
+    """What `build` noted of a study's report: hashes of its `sources` and of its `pages`; None where it wrote none."""
+    path = _record(study)
+    if not path.is_file():
+        return None
+    found = artifacts.read_json(path)
+    if not isinstance(found, dict) or not all(isinstance(found.get(key), dict) for key in ("sources", "pages")):
+        raise StudyError(f"{path} is damaged; run: python -m kpop_rca.report --study {study}")
+    return found
+
+
+def _record(study: str) -> Path:
+    return paths.artifacts_folder(study) / "report.json"
+
+
+def _alone(study: str) -> tuple[stages.Stage, str, str] | None:
+    """The entry of ALONE that a study's resolved parameters ask for; None for the study itself."""
+    parameters = _parameters(study)
+    return next((about for name, about in ALONE.items() if parameters.get(name)), None)
+
+
+def _parameters(study: str) -> dict[str, Any]:
+    """The parameters of a study as its report holds them; none where there is no such file."""
+    path = paths.report_folder(study) / "params.yaml"
+    if not path.is_file():
+        return {}
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        found = None
+    if not isinstance(found, dict):
+        raise StudyError(f"reports/{study}/params.yaml is damaged; run: {_first_command(study)}")
+    return found
+
+
+def _first_command(study: str) -> str:
+    return artifacts.command(stages.STAGES[0], study)
+
+
+def _metrics(study: str) -> dict[str, Any]:
+    """`metrics.json` of a study.
+
+    Raises:
+        StudyError: it is damaged; says which command writes it again.
+    """
+    command = artifacts.command(stages.by_folder("rca"), study)
+    try:
+        found = artifacts.read_json(paths.report_folder(study) / "metrics.json")
+    except StudyError:
+        found = None
+    if not isinstance(found, dict) or "rca" not in found:
+        raise StudyError(f"reports/{study}/metrics.json is damaged; run: {command}")
+    return found
+
+
+def _executed(study: str, notebook: str) -> nbformat.NotebookNode:
+    """The executed copy of a notebook.
+
+    Raises:
+        StudyError: it is damaged, or its run was stopped before the end; says which command runs it again.
+    """
+    path = paths.executed_notebook(study, notebook)
+    command = artifacts.command(stages.by_notebook(notebook), study)
+    try:
+        found = nbformat.read(path, as_version=4)
+        counts = [c.execution_count for c in found.cells if c.cell_type == "code" and c.source.strip()]
+    except FileNotFoundError:
+        raise StudyError(f"reports/{study}/notebooks/{path.name} is not there; run: {command}") from None
+    except Exception:  # nbformat has errors of many kinds for what is no notebook
+        raise StudyError(f"reports/{study}/notebooks/{path.name} is damaged; run: {command}") from None
+    if None in counts:
+        raise StudyError(f"reports/{study}/notebooks/{path.name} was not run to its end; run: {command}")
+    return found
+
+
+def _write(path: Path, text: str) -> Path:
     with artifacts.atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+    return path
 
 
 def _environment() -> jinja2.Environment:
@@ -132,7 +229,7 @@ def index_page(study: str, metrics: dict[str, Any]) -> str:
             identity=embedded(folder / "figures" / "06_identity.png"),
             by_judge=embedded(folder / "figures" / "06_by_judge.png"),
             confusions=embedded(folder / "figures" / "06_fig7_confusions.png"),
-            parameters=yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8")),
+            parameters=_parameters(study),
         )
     )
 
@@ -157,7 +254,7 @@ def notebook_page(study: str, notebook: str, *, pages: dict[str, str], here: str
         pages: titles of the study's pages by file name without ending.
         here: this page's.
     """
-    source = nbformat.read(paths.executed_notebook(study, notebook), as_version=4)
+    source = _executed(study, notebook)
     for cell in source.cells:
         if cell.cell_type == "markdown":
             cell.source = COLAB_BADGE.sub("", cell.source)  # its picture lies on another server
@@ -174,11 +271,11 @@ def notebook_page(study: str, notebook: str, *, pages: dict[str, str], here: str
 def answer(study: str) -> str:
     """The study's result in one line, and where its report is."""
     folder = paths.report_folder(study)
-    if _is_sweep(folder):
-        counts = pd.read_csv(folder / "tables" / "08_verdicts.csv")["verdict"].value_counts()
+    if alone := _alone(study):
+        counts = pd.read_csv(folder / "tables" / f"{alone[-1]}.csv")["verdict"].value_counts()
         said = ", ".join(f"{n} {name}" for name, n in counts.items())
         return f"{study}: of {counts.sum()} comparisons {said}; open {folder / 'index.html'}"
-    metrics = artifacts.read_json(folder / "metrics.json")
+    metrics = _metrics(study)
     low, high = metrics["rca"]["ci95"]
     return (
         f"{study}: RCA {metrics['rca']['global']:.2f} (95 % interval {low:.2f} to {high:.2f}, "

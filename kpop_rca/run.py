@@ -7,8 +7,10 @@ Shows progress cell by cell. When a cell fails, prints which and why, and keeps 
 
 import argparse
 import os
+import shlex
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import yaml
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from kpop_rca import artifacts, locks, params, paths, stages
+from kpop_rca import artifacts, disk, locks, params, paths, stages
 from kpop_rca.errors import StudyError
 
 # Threads that wait by spinning slow each other down manifold as soon as anything else runs on the machine.
@@ -38,7 +40,7 @@ def run_notebook(notebook: str, study: str, *, data_root: str | None = None) -> 
 
     Raises:
         StudyError: wrong parameters, an earlier stage missing or made otherwise, the same notebook at work in another
-            process, or a cell that failed.
+            process, a cell that failed, or no room or leave to write.
     """
     stage = stages.by_notebook(notebook)
     resolved = params.resolve(study, data_root=data_root)
@@ -59,8 +61,10 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
     handed = {name: resolved[name] for name, default in declared.items() if resolved[name] != default}
     os.environ.setdefault(*WAIT_POLICY)
     output = paths.executed_notebook(study, stage.notebook)
-    output.parent.mkdir(parents=True, exist_ok=True)
+    folder = paths.artifacts_folder(study) / stage.folder
+    continues = (folder / artifacts.STARTED).is_file()
     try:
+        output.parent.mkdir(parents=True, exist_ok=True)
         papermill.execute_notebook(
             paths.notebook_source(stage.notebook),
             output,
@@ -70,12 +74,16 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
             extra_arguments=["--IPKernelApp.log_level=ERROR"],  # a local kernel need not warn that it is one
             progress_bar={"desc": f"{study} {stage.notebook}", "file": sys.stdout},
         )
+    except OSError:
+        with disk.writing(output):
+            raise
     except PapermillExecutionError as error:
-        raise StudyError(_failure(error, output)) from None
+        raise StudyError(_failure(error, output, folder=folder, continues=continues)) from None
     except DeadKernelError:
         raise StudyError(f"the kernel died, out of memory perhaps; what had run is kept in {output}") from None
     finally:
-        _without_machine_traces(output)
+        with suppress(StudyError):  # no room even for this; the first error says so
+            _without_machine_traces(output)
     return output
 
 
@@ -98,17 +106,34 @@ def write_resolved(resolved: dict[str, Any]) -> None:
         temporary.write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
 
 
-def _failure(error: PapermillExecutionError, output: Path) -> str:
-    reason = error.evalue if error.ename == "StudyError" else f"{error.ename}: {error.evalue}"
-    where = f"cell {error.cell_index + 1} ({error.source.strip().splitlines()[0]})"
-    return f"{output.name}, {where} failed: {reason}\nWhat had run is kept in {output}"
+def _failure(error: PapermillExecutionError, output: Path, *, folder: Path, continues: bool) -> str:
+    """What a cell's error says to a reader, with what else may be behind it.
+
+    Args:
+        error: papermill's.
+        output: the partly executed notebook.
+        folder: of the stage's artifacts.
+        continues: whether that folder was there before the run.
+    """
+    where = f"{output.name}, cell {error.cell_index + 1} ({error.source.strip().splitlines()[0]}) failed: "
+    kept = f"\nWhat had run is kept in {output}"
+    if error.ename == "StudyError":
+        return f"{where}{error.evalue}{kept}"
+    full = disk.trouble(folder)
+    if full:
+        return f"{where}{full}"
+    damaged = f"; if work of an earlier run is damaged, remove {folder} and run again" if continues else ""
+    return f"{where}{error.ename}: {error.evalue}{kept}{damaged}"
 
 
 def _without_machine_traces(output: Path) -> None:
     """Drop what papermill notes of paths and times: a rerun should change what the results change."""
     if not output.is_file():
         return
-    notebook = nbformat.read(output, as_version=4)
+    try:
+        notebook = nbformat.read(output, as_version=4)
+    except nbformat.reader.NotJSONError:  # cut short where there was no room
+        return
     for part in (notebook, *notebook.cells):
         part.metadata.pop("papermill", None)
     with artifacts.atomic(output) as temporary:
@@ -118,7 +143,8 @@ def _without_machine_traces(output: Path) -> None:
 def adopt(study: str) -> None:
     """Make a study's executed notebooks the committed ones; for `quick`, whose values are the defaults.
 
-    The notebook of the sweep is run first: with the defaults it shows the runs that came with the project.
+    The notebooks of the sweep and of the benchmarks are run first: with the defaults they show the runs that came with
+    the project.
 
     Raises:
         StudyError: the study has not run to the end, or its notebooks were handed other values than the defaults.
@@ -126,7 +152,8 @@ def adopt(study: str) -> None:
     if params.resolve(study) != params.defaults() | {"study": study} or params.defaults()["study"] != study:
         raise StudyError(f"{study} is not the study whose values the notebooks declare; run this for quick")
     artifacts.require(study, stages.STAGES[-1].folder, params.resolve(study))
-    run_notebook(stages.CLAIMS.notebook, study)
+    for stage in (stages.CLAIMS, stages.BENCHMARKS):
+        run_notebook(stage.notebook, study)
     for stage in stages.EVERY:
         shutil.copy(paths.executed_notebook(study, stage.notebook), paths.notebook_source(stage.notebook))
 
@@ -147,10 +174,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(
-            f"stopped; continue with: python -m kpop_rca.run {options.notebook} --study {options.study}",
-            file=sys.stderr,
-        )
+        data_root = f" --data-root {shlex.quote(options.data_root)}" if options.data_root else ""
+        command = f"python -m kpop_rca.run {options.notebook} --study {shlex.quote(options.study)}{data_root}"
+        print(f"stopped; continue with: {command}", file=sys.stderr)
         return 130
     return 0
 

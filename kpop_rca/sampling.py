@@ -1,15 +1,20 @@
 """Generating the images that are judged: so many per identity, each from a seed of its own, resumable."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
 
-from kpop_rca import artifacts, diffusion
+from kpop_rca import artifacts, devices, diffusion, workers
 from kpop_rca.errors import StudyError
+
+Batch = tuple[int, int]  # label, and index of the first image
 
 
 @dataclass(frozen=True)
@@ -17,13 +22,14 @@ class Plan:
     """What to generate; see the parameters of `05_generation`.
 
     Attributes:
-        sampler: "ddpm" or "ddim".
+        sampler: see `diffusion.sampling_process`.
         steps: denoising steps an image.
         guidance: classifier-free guidance weight w, 0 for none.
         images_per_identity: how many.
         batch_size: the one shape of every batch. The last batch is padded to it, since another shape may change
             a pixel by one grey level.
         seed: image i of class c follows from (seed, c, i) alone.
+        mixed_precision: of the network: "no", "fp16" or "bf16", as it was trained.
     """
 
     sampler: str
@@ -32,24 +38,57 @@ class Plan:
     images_per_identity: int
     batch_size: int
     seed: int
+    mixed_precision: str = "no"
+
+    @classmethod
+    def of(cls, parameters: dict[str, Any], *, mixed_precision: str) -> "Plan":
+        """From the parameters of the notebook, where the steps and the batch are those of the sampling."""
+        named = parameters | {name: parameters[f"sampling_{name}"] for name in ("steps", "batch_size")}
+        named["mixed_precision"] = mixed_precision
+        return cls(**{field.name: named[field.name] for field in fields(cls)})
 
 
-def generate_batch(unet: UNet2DModel, forward: DDPMScheduler, plan: Plan, *, label: int, first: int) -> np.ndarray:
-    """Images `first` to `first + batch_size - 1` of a class, fewer where the plan ends.
+def generate_batch(unet: UNet2DModel, forward: DDPMScheduler, plan: Plan, batch: Batch) -> np.ndarray:
+    """The images of a class from a first one on, as many as a batch holds, fewer where the plan ends.
+
+    A batch for which the memory is too small is drawn in halves: a slower study is better than none.
 
     Returns:
         uint8 (n, H, W, 3) with n up to `plan.batch_size`.
+
+    Raises:
+        StudyError: the memory is too small for a single image.
     """
+    label, first = batch
     indices = range(first, first + plan.batch_size)
-    images = diffusion.sample(
-        unet,
-        diffusion.sampling_process(forward, plan.sampler),
-        torch.full((plan.batch_size,), label, device=unet.device),
-        generators=[diffusion.image_generator(seed=plan.seed, label=label, index=i) for i in indices],
-        steps=plan.steps,
-        guidance=plan.guidance,
+    return _draw(unet, forward, plan, label=label, indices=indices)[: plan.images_per_identity - first]
+
+
+def _draw(unet: UNet2DModel, forward: DDPMScheduler, plan: Plan, *, label: int, indices: range) -> np.ndarray:
+    try:
+        return diffusion.sample(
+            unet,
+            diffusion.sampling_process(forward, plan.sampler),
+            torch.full((len(indices),), label, device=unet.device),
+            generators=[diffusion.image_generator(seed=plan.seed, label=label, index=i) for i in indices],
+            steps=plan.steps,
+            guidance=plan.guidance,
+            mixed_precision=plan.mixed_precision,
+        )
+    except RuntimeError as error:
+        if not devices.is_out_of_memory(error):
+            raise
+        if len(indices) == 1:
+            raise StudyError("the memory is too small to draw a single image; free some, or draw on the CPU") from None
+    # Outside the handler, so that the failed attempt's tensors are gone.
+    middle = len(indices) // 2
+    warnings.warn(
+        f"no memory for {len(indices)} images at once: drawing {middle}; set sampling_batch_size to that, since images "
+        "of another batch size may differ in a pixel by one grey level",
+        stacklevel=2,
     )
-    return images[: plan.images_per_identity - first]
+    halves = (indices[:middle], indices[middle:])
+    return np.concatenate([_draw(unet, forward, plan, label=label, indices=half) for half in halves])
 
 
 def _identity_file(folder: Path, label: int) -> Path:
@@ -60,18 +99,20 @@ def _batch_file(folder: Path, label: int, first: int) -> Path:
     return folder / "batches" / f"identity_{label:04d}_from_{first:06d}.npy"
 
 
-def _missing_batches(folder: Path, plan: Plan, labels: range) -> Iterator[tuple[int, int]]:
-    """(label, first index) of every batch that no file holds yet."""
-    for label in labels:
-        for first in range(0, plan.images_per_identity, plan.batch_size):
-            if not _identity_file(folder, label).is_file() and not _batch_file(folder, label, first).is_file():
-                yield label, first
+def missing_batches(folder: Path, plan: Plan, *, n_classes: int) -> list[Batch]:
+    """Every batch of the plan that no file holds yet, in the order of the images."""
+    return [
+        (label, first)
+        for label in range(n_classes)
+        for first in range(0, plan.images_per_identity, plan.batch_size)
+        if not _identity_file(folder, label).is_file() and not _batch_file(folder, label, first).is_file()
+    ]
 
 
 def generate(
     unet: UNet2DModel, forward: DDPMScheduler, plan: Plan, *, n_classes: int, folder: Path, progress: Callable
 ) -> None:
-    """Generate every image of the plan that is not there yet: a file an identity, batch by batch.
+    """Generate every image of the plan that is not there yet, and put a file an identity together.
 
     Args:
         unet: in evaluation mode, on its device.
@@ -81,12 +122,26 @@ def generate(
         folder: the stage's own; a stopped run left its finished batches there.
         progress: wraps the list of batches, `tqdm` for example.
     """
-    labels = range(n_classes)
-    for label, first in progress(list(_missing_batches(folder, plan, labels))):
-        images = generate_batch(unet, forward, plan, label=label, first=first)
-        _save(_batch_file(folder, label, first), images)
-        if first + plan.batch_size >= plan.images_per_identity:
+    draw_batches(unet, forward, plan, missing_batches(folder, plan, n_classes=n_classes), folder, progress=progress)
+    for label in range(n_classes):
+        if not _identity_file(folder, label).is_file():
             _join_batches(folder, plan, label)
+
+
+def draw_batches(
+    unet: UNet2DModel,
+    forward: DDPMScheduler,
+    plan: Plan,
+    batches: list[Batch],
+    folder: Path,
+    *,
+    progress: Callable,
+) -> None:
+    """Draw some batches of a plan, a file each: the part of `generate` that several processes can share."""
+    devices.compile_where_it_pays(unet, unet.device, calls=plan.steps * len(batches))
+    drawn = workers.a_core_each(partial(generate_batch, unet, forward, plan), batches, device=unet.device)
+    for (label, first), images in zip(progress(batches), drawn, strict=True):
+        _save(_batch_file(folder, label, first), images)
 
 
 def _save(path: Path, images: np.ndarray) -> None:

@@ -11,14 +11,13 @@ import torch
 from facenet_pytorch import MTCNN
 from PIL import Image, ImageEnhance, ImageOps
 
+from kpop_rca.cascade import LAST_WINDOW, rows_at_once
 from kpop_rca.data.images import crop_square
 
 MARGIN = 0.4  # share of the box on each side: what turning and moving brings into view
 SIDE = 96  # pixels, of the box with its margin
-ONET_SIDE = 48  # pixels, the input of MTCNN's last network
 STEP = 6  # pixels of SIDE, an eighth of a box
 ANGLE = 20  # degrees
-ROWS_AT_ONCE = 512
 
 
 def view_probabilities(detector: MTCNN, images: Sequence[Image.Image], boxes: Sequence[np.ndarray]) -> np.ndarray:
@@ -38,7 +37,7 @@ def view_probabilities(detector: MTCNN, images: Sequence[Image.Image], boxes: Se
     views = np.stack([np.asarray(view) for face in faces for view in views_of(face)])
     inputs = (torch.from_numpy(views).to(detector.device).permute(0, 3, 1, 2).float() - 127.5) / 128
     with torch.inference_mode():
-        answers = [detector.onet(part)[2][:, 1] for part in inputs.split(ROWS_AT_ONCE)]
+        answers = [detector.onet(part)[2][:, 1] for part in inputs.split(rows_at_once(detector.device))]
     return torch.cat(answers).reshape(len(faces), -1).mean(dim=1).cpu().numpy()
 
 
@@ -49,7 +48,7 @@ def views_of(face: Image.Image) -> list[Image.Image]:
         face: the box with its margin, `SIDE` x `SIDE`.
 
     Returns:
-        Ten images of `ONET_SIDE` x `ONET_SIDE`.
+        Ten images of 48 x 48.
     """
     plain = _window(face)
     moved = [_window(face, right=x, down=y) for x, y in ((STEP, 0), (-STEP, 0), (0, STEP), (0, -STEP))]
@@ -62,4 +61,4 @@ def _window(face: Image.Image, *, right: float = 0, down: float = 0) -> Image.Im
     """The box without its margin, moved by some pixels of `face`."""
     half, middle = SIDE / (1 + 2 * MARGIN) / 2, SIDE / 2
     area = (middle - half + right, middle - half + down, middle + half + right, middle + half + down)
-    return face.resize((ONET_SIDE, ONET_SIDE), Image.Resampling.BILINEAR, box=area)
+    return face.resize((LAST_WINDOW, LAST_WINDOW), Image.Resampling.BILINEAR, box=area)

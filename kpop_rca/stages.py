@@ -36,13 +36,17 @@ STAGES = (
 )
 # A sweep's notebook reads the artifacts of its small studies, not of stages before it in its own study.
 CLAIMS = Stage(notebook="08_claims", folder="claims", needs=(), module="claims")
+# How fast all of it is; it makes its own data, and reads nothing of the study.
+BENCHMARKS = Stage(notebook="90_benchmarks", folder="benchmarks", needs=(), module="benchmarks.collection")
 # What a sweep wants of each of its small studies.
 OF_A_MEMBER = ("faces", "oracle", "generated")
-EVERY = (*STAGES, CLAIMS)
+EVERY = (*STAGES, CLAIMS, BENCHMARKS)
 
 
 def of_study(resolved: dict[str, Any]) -> tuple[Stage, ...]:
-    """What a study runs: the seven stages, or, for a sweep, the one that compares its small studies."""
+    """What a study runs: the seven stages, the one that compares a sweep's small studies, or the benchmarks."""
+    if resolved["bench_repeats"]:
+        return (BENCHMARKS,)
     return (CLAIMS,) if resolved["sweep_seeds"] else STAGES
 
 

@@ -146,5 +146,7 @@ def members(resolved: dict[str, Any]) -> list[Member]:
         for level in map(as_text, resolved[about.levels]):
             changed = overrides(f"{name}.{experiment}={level}")
             prefix = name if changed.items() <= resolved.items() else f"{name}.{experiment}={level}"
-            found += [Member(experiment, level, n, f"{prefix}-seed{n}") for n in range(resolved["sweep_seeds"])]
+            dear = f"{experiment}={level}" in resolved["sweep_one_seed"]
+            seeds = range(min(1, resolved["sweep_seeds"]) if dear else resolved["sweep_seeds"])
+            found += [Member(experiment, level, n, f"{prefix}-seed{n}") for n in seeds]
     return found

@@ -4,25 +4,25 @@ import math
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from accelerate import Accelerator
 from diffusers import DDPMScheduler, UNet2DModel
 from diffusers.training_utils import EMAModel
-from torch import Tensor, nn
+from torch import Tensor
 
-from kpop_rca import artifacts, diffusion
+from kpop_rca import artifacts, denoising, devices, diffusion, disk, seals, workers
 from kpop_rca.errors import StudyError
 
 WARM_UP = 0.05  # share of the steps over which the cosine schedule's learning rate rises
 GRID_STEPS = 20  # DDIM steps of the sample grids
-COMPARED_TIMESTEPS = (10, 50, 100, 200, 350, 500, 700, 900)
+PIECES = 2  # of a batch on a CPU; not the number of cores, so that any machine adds up the same numbers
 LOG_EVERY = 10  # steps between two readings of the loss, each of which waits for the device
 
 
@@ -40,6 +40,12 @@ class Recipe:
     noise_schedule: str
     mixed_precision: str
     seed: int
+
+    @classmethod
+    def of(cls, parameters: dict[str, Any]) -> "Recipe":
+        """From the parameters of the notebook, where the steps are called train_steps."""
+        named = parameters | {"steps": parameters["train_steps"]}
+        return cls(**{field.name: named[field.name] for field in fields(cls)})
 
 
 @dataclass
@@ -90,48 +96,6 @@ def learning_rate_at(step: int, recipe: Recipe) -> float:
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, recipe.steps - rise)))
 
 
-def noise_loss(
-    unet: nn.Module,
-    x_0: Tensor,
-    class_labels: Tensor,
-    *,
-    forward: DDPMScheduler,
-    no_class: int,
-    recipe: Recipe,
-    generator: torch.Generator,
-    share: slice = slice(None),
-) -> Tensor:
-    """L_simple = E || eps - eps_theta(sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps, t, c) ||^2.
-
-    The randomness is drawn for the whole batch and then cut to this process's share, so that the number of
-    processes changes nothing.
-
-    Args:
-        unet: the noise predictor.
-        x_0: (B, 3, H, W) in [-1, 1], the whole batch.
-        class_labels: int64 (B,); a random share of them becomes `no_class`.
-        forward: the forward process.
-        no_class: the label that means "no class".
-        recipe: label dropout and flips.
-        generator: on the device of x_0.
-        share: which part of the batch this process works on.
-
-    Returns:
-        Scalar.
-
-    Source: paper eqs. 2 and 4; label dropout after Ho and Salimans (2022).
-    """
-    batch, device = len(x_0), x_0.device
-    t = torch.randint(diffusion.TIMESTEPS, (batch,), generator=generator, device=device)
-    eps = torch.randn(x_0.shape, generator=generator, device=device)
-    dropped = torch.rand(batch, generator=generator, device=device) < recipe.label_dropout
-    flipped = torch.rand(batch, generator=generator, device=device) < 0.5 * recipe.flip
-    x_0 = torch.where(flipped[:, None, None, None], x_0.flip(-1), x_0)
-    class_labels = torch.where(dropped, no_class, class_labels)
-    x_t = forward.add_noise(x_0, eps, t)
-    return F.mse_loss(unet(x_t[share], t[share], class_labels=class_labels[share]).sample.float(), eps[share])
-
-
 class Trainer:
     """One training, from its first step or from where its last checkpoint stands.
 
@@ -159,11 +123,14 @@ class Trainer:
         self.no_class = diffusion.no_class(unet)
         self.forward = diffusion.forward_process(recipe.noise_schedule)
         unet.to(memory_format=torch.channels_last)  # convolutions are faster so
-        optimizer = torch.optim.AdamW(unet.parameters(), lr=recipe.learning_rate)
+        devices.compile_where_it_pays(unet, device, calls=recipe.steps)
+        optimizer = torch.optim.AdamW(unet.parameters(), lr=recipe.learning_rate, fused=True)
         self.unet, self.optimizer = self.accelerator.prepare(unet, optimizer)
         self.bare_unet = self.accelerator.unwrap_model(self.unet)
         self.ema = EMAModel(self.bare_unet.parameters(), decay=recipe.ema_decay, use_ema_warmup=True, foreach=True)
         self.ema.to(self.accelerator.device)
+        alone_on_cpu = device.type == "cpu" and processes == 1 and recipe.batch_size % PIECES == 0
+        self.pieces = workers.Pieces(PIECES) if alone_on_cpu else None
         self.progress = Progress()
         self.accelerator.register_for_checkpointing(self.ema, self.progress)
         self._resume()
@@ -209,29 +176,62 @@ class Trainer:
         return self._save_result()
 
     def _step(self, step: int, images: Tensor, labels: Tensor) -> Tensor:
-        recipe, accelerator = self.recipe, self.accelerator
-        chosen = batch_indices(step, n=len(images), batch_size=recipe.batch_size, seed=recipe.seed)
-        chosen = torch.as_tensor(chosen, device=accelerator.device)
-        seed = int(np.random.SeedSequence([recipe.seed, step]).generate_state(1, np.uint64)[0])
-        size = recipe.batch_size // accelerator.num_processes
-        self.optimizer.param_groups[0]["lr"] = learning_rate_at(step, recipe)
-        with accelerator.autocast():
-            loss = noise_loss(
-                self.unet,
-                diffusion.to_model(images[chosen]),
-                labels[chosen],
-                forward=self.forward,
-                no_class=self.no_class,
-                recipe=recipe,
-                generator=torch.Generator(accelerator.device).manual_seed(seed),
-                share=slice(accelerator.process_index * size, (accelerator.process_index + 1) * size),
-            )
-        accelerator.backward(loss)
-        accelerator.clip_grad_norm_(self.unet.parameters(), 1.0)
+        self.optimizer.param_groups[0]["lr"] = learning_rate_at(step, self.recipe)
+        try:
+            loss = self._backward(self._task(step, images, labels))
+        except RuntimeError as error:
+            if not devices.is_out_of_memory(error):
+                raise
+            raise StudyError(
+                f"step {step}: the memory is too small for batch_size {self.recipe.batch_size}; lower it (and the "
+                "learning rate with it), or set mixed_precision to bf16"
+            ) from None
+        self.accelerator.clip_grad_norm_(self.unet.parameters(), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.ema.step(self.bare_unet.parameters())
+        return loss
+
+    def _task(self, step: int, images: Tensor, labels: Tensor) -> denoising.Task:
+        """What a step trains on: the whole batch, known from the seed and the number of the step."""
+        recipe, device = self.recipe, self.accelerator.device
+        chosen = batch_indices(step, n=len(images), batch_size=recipe.batch_size, seed=recipe.seed)
+        chosen = torch.as_tensor(chosen, device=device)
+        seed = int(np.random.SeedSequence([recipe.seed, step]).generate_state(1, np.uint64)[0])
+        return denoising.noised(
+            diffusion.to_model(images[chosen]),
+            labels[chosen],
+            forward=self.forward,
+            no_class=self.no_class,
+            label_dropout=recipe.label_dropout,
+            flip=recipe.flip,
+            generator=torch.Generator(device).manual_seed(seed),
+        )
+
+    def _backward(self, task: denoising.Task) -> Tensor:
+        """The loss of this process's share of a batch; leaves its gradient in the weights."""
+        if self.pieces:
+            return self._backward_in_pieces(task)
+        size = self.recipe.batch_size // self.accelerator.num_processes
+        first = self.accelerator.process_index * size
+        with self.accelerator.autocast():
+            loss = denoising.noise_loss(self.unet, task.part(slice(first, first + size)))
+        self.accelerator.backward(loss)
         return loss.detach()
+
+    def _backward_in_pieces(self, task: denoising.Task) -> Tensor:
+        """The same on a CPU, where the parts of a batch side by side are faster than each operation shared out."""
+        weights, size = list(self.bare_unet.parameters()), self.recipe.batch_size // PIECES
+
+        def of_piece(piece: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+            with self.accelerator.autocast():
+                loss = denoising.noise_loss(self.unet, task.part(slice(piece * size, (piece + 1) * size))) / PIECES
+            return loss.detach(), torch.autograd.grad(loss, weights)
+
+        losses, gradients = zip(*self.pieces.map(of_piece), strict=True)
+        for weight, *parts in zip(weights, *gradients, strict=True):
+            weight.grad = sum(parts)  # in the order of the pieces, whichever was first
+        return sum(losses)
 
     def _log(self, done: int, losses: list[Tensor], *, seconds: float) -> None:
         mean = self.accelerator.reduce(torch.stack(losses).mean(), reduction="mean").item()
@@ -249,14 +249,15 @@ class Trainer:
         self.ema.copy_to(self.bare_unet.parameters())
         self.bare_unet.eval()
         labels = torch.arange(self.no_class, device=self.accelerator.device)
-        grid = diffusion.sample(
-            self.bare_unet,
-            diffusion.sampling_process(self.forward, "ddim"),
-            labels,
-            generators=[diffusion.image_generator(seed=self.recipe.seed, label=int(c), index=0) for c in labels],
-            steps=GRID_STEPS,
-            guidance=0.0,
-        )
+        with torch.compiler.set_stance("force_eager"):  # compiling for one small batch takes longer than drawing it
+            grid = diffusion.sample(
+                self.bare_unet,
+                diffusion.sampling_process(self.forward, "ddim"),
+                labels,
+                generators=[diffusion.image_generator(seed=self.recipe.seed, label=int(c), index=0) for c in labels],
+                steps=GRID_STEPS,
+                guidance=0.0,
+            )
         self.bare_unet.train()
         self.ema.restore(self.bare_unet.parameters())
         with artifacts.atomic(self.folder / "samples" / f"step_{done:07d}.npy") as temporary:
@@ -272,9 +273,11 @@ class Trainer:
         if self.accelerator.is_main_process:
             shutil.rmtree(unfinished, ignore_errors=True)
         self.accelerator.wait_for_everyone()
-        self.accelerator.save_state(str(unfinished))
+        with disk.writing(unfinished):
+            self.accelerator.save_state(str(unfinished))
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
+            seals.seal(unfinished)
             earlier = self._checkpoints()
             unfinished.rename(final)
             for folder in earlier:
@@ -291,8 +294,9 @@ class Trainer:
         log = pd.DataFrame(self.progress.log, columns=["step", "loss", "learning_rate", "seconds"])
         self.ema.copy_to(self.bare_unet.parameters())
         if self.accelerator.is_main_process:
-            self.bare_unet.save_pretrained(self.folder / "unet")
-            self.forward.save_pretrained(self.folder / "scheduler")
+            with disk.writing(self.folder):
+                self.bare_unet.save_pretrained(self.folder / "unet")
+                self.forward.save_pretrained(self.folder / "scheduler")
             with artifacts.atomic(self.folder / "loss_log.csv") as temporary:
                 log.to_csv(temporary, index=False)
         return log
@@ -304,46 +308,6 @@ def load_trained(folder: Path, device: torch.device) -> tuple[UNet2DModel, DDPMS
     return unet.eval(), DDPMScheduler.from_pretrained(folder / "scheduler")
 
 
-@torch.inference_mode()
-def loss_by_timestep(
-    unet: UNet2DModel, images: np.ndarray, labels: np.ndarray, *, forward: DDPMScheduler, seed: int
-) -> pd.DataFrame:
-    """The noise loss (paper eq. 4) at single timesteps.
-
-    Args:
-        unet: in evaluation mode.
-        images: uint8 (N, H, W, 3), taken as one batch.
-        labels: int64 (N,).
-        forward: the forward process.
-        seed: of the noise; the same seed and N give the same noise.
-
-    Returns:
-        Columns t and loss.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    x_0, class_labels = diffusion.to_model(torch.as_tensor(images)), torch.as_tensor(labels).to(unet.device)
-    rows = []
-    for t in COMPARED_TIMESTEPS:
-        eps = torch.randn(x_0.shape, generator=generator)
-        x_t = forward.add_noise(x_0, eps, torch.full((len(x_0),), t)).to(unet.device)
-        predicted = unet(x_t, t, class_labels=class_labels).sample
-        rows.append({"t": t, "loss": F.mse_loss(predicted, eps.to(unet.device)).item()})
-    return pd.DataFrame(rows)
-
-
-def compare_losses(
-    unet: UNet2DModel, sets: dict[str, tuple[np.ndarray, np.ndarray]], *, forward: DDPMScheduler, seed: int
-) -> pd.DataFrame:
-    """`loss_by_timestep` of several sets of faces, with the same noise where they are of the same size.
-
-    Args:
-        unet: in evaluation mode.
-        sets: name to images and labels.
-        forward: the forward process.
-        seed: of the noise.
-
-    Returns:
-        Columns t, loss, faces (the set's name).
-    """
-    tables = [loss_by_timestep(unet, *data, forward=forward, seed=seed).assign(faces=n) for n, data in sets.items()]
-    return pd.concat(tables, ignore_index=True)
+def precision(folder: Path) -> str:
+    """The mixed precision that the network in the folder of a finished stage was trained in; images are drawn in it."""
+    return artifacts.read_manifest(folder / artifacts.MANIFEST)["parameters"]["mixed_precision"]

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from statsmodels.stats.proportion import proportion_confint
 
-from kpop_rca import rca, trials
+from kpop_rca import rca, trials, workers
 from kpop_rca.errors import StudyError
 from kpop_rca.rca import fidelity
 from kpop_rca.trials import ESTIMATORS
@@ -154,21 +154,41 @@ def mixture_trial(
         which value is the mean, the share of the classes whose intervals do. "simplex" has no interval: a
         constrained solution for each of the replicates would take hours, for a worse number.
     """
-    n_classes, rows = len(next(iter(patterns.values()))), []
-    for (pattern, swaps), truth in progress(list(product(patterns.items(), truths))):
-        for draw in range(n_draws):
-            playing, asked, left = draw_mixture(
-                labels, truth, swaps, n_per_condition=n_per_condition, generator=generator
-            )
-            real = rca.confusion_counts(labels[left], judged[left], n_classes)
-            generated = rca.confusion_counts(asked, judged[playing], n_classes)
-            found = trials.estimate(real, generated, n_replicates=n_replicates, generator=generator)
-            what = {"pattern": pattern, "draw": draw}
-            rows += trials.rows(found, truth, n_classes, (*ESTIMATORS, "class_fidelity"), **what)
-            nearest = fidelity.nearest_on_simplex(*map(fidelity.label_shares, (real, generated)))
-            value = float(np.diag(nearest).mean())
-            rows.append(what | {"estimator": "simplex", "truth": truth, "target": truth, "value": value})
-    return pd.DataFrame(rows)
+    cells = list(product(patterns.items(), truths))
+
+    def draw_all(cell: tuple[tuple[tuple[str, np.ndarray], float], np.random.Generator]) -> list[dict]:
+        ((pattern, swaps), truth), own = cell
+        rows = []
+        for number in range(n_draws):
+            mixture = draw_mixture(labels, truth, swaps, n_per_condition=n_per_condition, generator=own)
+            found = _estimates(labels, judged, mixture, truth, n_replicates=n_replicates, generator=own)
+            rows += [{"pattern": pattern, "draw": number} | row for row in found]
+        return rows
+
+    # A random stream for each, so that the number of cores changes nothing; drawing lets go of Python's lock.
+    streams = zip(cells, generator.spawn(len(cells)), strict=True)
+    drawn = workers.in_order(draw_all, list(streams), workers=workers.cores(), threads=True)
+    return pd.DataFrame([row for _, rows in zip(progress(cells), drawn, strict=True) for row in rows])
+
+
+def _estimates(
+    labels: np.ndarray,
+    judged: np.ndarray,
+    mixture: tuple[np.ndarray, np.ndarray, np.ndarray],
+    truth: float,
+    *,
+    n_replicates: int,
+    generator: np.random.Generator,
+) -> list[dict]:
+    """What every estimator finds in one mixture, a row each."""
+    playing, asked, left = mixture
+    n_classes = int(labels.max()) + 1
+    real = rca.confusion_counts(labels[left], judged[left], n_classes)
+    generated = rca.confusion_counts(asked, judged[playing], n_classes)
+    found = trials.estimate(real, generated, n_replicates=n_replicates, generator=generator)
+    nearest = fidelity.nearest_on_simplex(*map(fidelity.label_shares, (real, generated)))
+    simplex = {"estimator": "simplex", "truth": truth, "target": truth, "value": float(np.diag(nearest).mean())}
+    return [*trials.rows(found, truth, n_classes, (*ESTIMATORS, "class_fidelity")), simplex]
 
 
 def trial_summary(trial: pd.DataFrame, by: Sequence[str] = ("truth", "estimator")) -> pd.DataFrame:

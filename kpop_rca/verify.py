@@ -1,4 +1,4 @@
-"""Check a whole study again: is every file as its stage left it, and would a run today start from the same?
+"""Check a whole study again: is every file as it was left, and would a run today start from the same?
 
     python -m kpop_rca.verify quick claims
 
@@ -12,10 +12,11 @@ from typing import Any
 
 import pandas as pd
 
-from kpop_rca import artifacts, fingerprint, locks, params, paths, stages, sweeps
+from kpop_rca import artifacts, fingerprint, locks, params, paths, report, seals, stages, sweeps
 from kpop_rca.errors import StudyError
 
 COMPLETE, MISSING, DAMAGED, ALTERED, STALE = "complete", "missing", "damaged", "altered", "stale"
+SHOWN_ALTERED = "altered in the report"  # which no other stage reads
 SHOWN = 3  # files or parameters that a line names; the others are counted
 
 
@@ -26,7 +27,7 @@ class Verdict:
     Attributes:
         study: in whose folder it lies.
         stage: which.
-        problems: state (MISSING, DAMAGED, ALTERED, STALE) to what it consists in; empty when all is well.
+        problems: state (MISSING, DAMAGED, ALTERED, SHOWN_ALTERED, STALE) to what it consists in; empty when well.
         n_files: that the stage made.
     """
 
@@ -34,6 +35,11 @@ class Verdict:
     stage: stages.Stage
     problems: dict[str, str]
     n_files: int = 0
+
+    @property
+    def unfit(self) -> list[str]:
+        """The states that keep a later stage from reading what this one made."""
+        return [state for state in self.problems if state != SHOWN_ALTERED]
 
     def line(self) -> str:
         """One line for a reader, with the command that mends it."""
@@ -89,15 +95,26 @@ def _verdict(study: str, stage: stages.Stage, *, earlier: dict[tuple[str, str], 
         return Verdict(study, stage, {DAMAGED: artifacts.MANIFEST})
     if manifest["stage"] != stage.notebook:
         return Verdict(study, stage, {DAMAGED: f"{artifacts.MANIFEST} is that of {manifest['stage']}"})
-    differing = [f"{name} ({how})" for name, how in artifacts.alterations(folder, manifest).items()]
+    differing = _named(artifacts.alterations(folder, manifest))
+    photographs = None if differing else seals.other_photographs(folder, manifest)
     reasons = [
+        *([f"the photographs are not those that were audited ({photographs})"] if photographs else []),
         *_other_parameters(manifest["parameters"], params.of_notebook(stage.notebook, params.resolve(study))),
         *_other_inputs(study, stage, manifest["inputs"], earlier=earlier),
         *(_other_small_studies(study, earlier=earlier) if stage is stages.CLAIMS else []),
         *(["the code has changed since"] if manifest["code"] != fingerprint.of_modules(stage.module) else []),
     ]
-    problems = {ALTERED: _shortened(differing), STALE: _shortened(reasons, shown=len(reasons))}
+    shown = _named(seals.report_alterations(study, manifest))
+    problems = {
+        ALTERED: _shortened(differing),
+        SHOWN_ALTERED: _shortened(shown),
+        STALE: _shortened(reasons, shown=len(reasons)),
+    }
     return Verdict(study, stage, {state: what for state, what in problems.items() if what}, len(manifest["files"]))
+
+
+def _named(differing: dict[str, str]) -> list[str]:
+    return [f"{name} ({how})" for name, how in differing.items()]
 
 
 def _how_far(study: str, stage: stages.Stage) -> str:
@@ -131,7 +148,7 @@ def _other_inputs(
     reasons = []
     for need in stage.needs:
         owner = params.owner(study, need)
-        wrong = earlier[owner, need].problems
+        wrong = earlier[owner, need].unfit
         if wrong:
             reasons.append(f"{need} is {' and '.join(wrong)}")
         elif inputs.get(need) != _identity(owner, need):
@@ -141,7 +158,7 @@ def _other_inputs(
 
 def _other_small_studies(study: str, *, earlier: dict[tuple[str, str], Verdict]) -> list[str]:
     """Small studies of a sweep that something is wrong with, or whose images were made again since they were judged."""
-    wrong = [f"{owner} {folder}" for (owner, folder), verdict in earlier.items() if verdict.problems]
+    wrong = [f"{owner} {folder}" for (owner, folder), verdict in earlier.items() if verdict.unfit]
     reasons = [f"not in order: {_shortened(wrong)}"] if wrong else []
     try:
         judged = _judged(study)
@@ -168,6 +185,22 @@ def _identity(study: str, folder: str) -> str | None:
         return None
 
 
+def pages_line(study: str) -> str:
+    """One line on the pages of a study's report, as on a stage; "" where no report was written."""
+    made = report.record_of(study)
+    if made is None:
+        return ""
+    kept = {name: fingerprint.sha256(path) for name, path in report.sources(study).items()}
+    altered = seals.differing(paths.report_folder(study), made["pages"])
+    stale = [
+        name for name in sorted(made["sources"].keys() | kept.keys()) if made["sources"].get(name) != kept.get(name)
+    ]
+    found = [f"{ALTERED}: {_shortened(_named(altered))}"] if altered else []
+    found += [f"{STALE}: written before {_shortened(stale)} changed"] if stale else []
+    mending = f"; run: python -m kpop_rca.report --study {study}"
+    return f"{study} report: " + ("; ".join(found) + mending if found else f"{COMPLETE}, {len(made['pages'])} pages")
+
+
 def _shortened(found: list[str], *, shown: int = SHOWN) -> str:
     more = f" and {len(found) - shown} more" if len(found) > shown else ""
     return ", ".join(found[:shown]) + more
@@ -180,14 +213,16 @@ def main(arguments: list[str] | None = None) -> int:
     well = True
     for study in parser.parse_args(arguments).studies:
         try:
-            verdicts = verify(study)
+            verdicts, pages = verify(study), pages_line(study)
         except (StudyError, OSError) as error:  # such as a file that may not be read
             print(f"error: {error}", file=sys.stderr)
             well = False
             continue
         for verdict in verdicts:
             print(verdict.line())
-        well = well and not any(verdict.problems for verdict in verdicts)
+        if pages:
+            print(pages)
+        well = well and not any(verdict.problems for verdict in verdicts) and not pages.count("; run: ")
     return 0 if well else 1
 
 

@@ -18,6 +18,7 @@ import torch
 from tqdm.auto import tqdm
 
 from kpop_rca import artifacts, fingerprint
+from kpop_rca.errors import StudyError
 
 TIMEOUT = 10  # seconds without an answer
 CHUNK = 1 << 20  # bytes
@@ -133,13 +134,16 @@ def _download(wanted: Weights) -> None:
     host = str(urlsplit(wanted.url).hostname)
     if not {host, wanted.url} & _failed.keys():
         try:
-            with urllib.request.urlopen(wanted.url, timeout=TIMEOUT) as answer:
+            # Every address is one of REGISTRY's, https throughout, and what comes is checked by its hash.
+            with urllib.request.urlopen(wanted.url, timeout=TIMEOUT) as answer:  # nosec B310
                 _save(answer, wanted)
         except urllib.error.HTTPError as error:  # the host is there, the file is not
             _failed[wanted.url] = f"{host} answers {error.code}"
         except urllib.error.URLError:  # no connection
             _failed[host] = f"{host} can't be reached"
-        except (OSError, HTTPException) as error:  # cut short, too slow, or nowhere to write to
+        except StudyError:  # see `artifacts.atomic`; its message has a path, and the study goes on without
+            _failed[wanted.url] = "there is no room or no leave to write it"
+        except (OSError, HTTPException) as error:  # cut short, or too slow
             _failed[wanted.url] = f"the download from {host} failed ({type(error).__name__})"
     reason = _failed.get(host) or _failed.get(wanted.url)
     if reason:

@@ -8,14 +8,11 @@ near-duplicates.
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +21,7 @@ import pandas as pd
 
 from kpop_rca.data import canvas, creatures, head, painter, photograph, portrait, scenery
 from kpop_rca.errors import StudyError
+from kpop_rca.workers import cores, in_order
 
 ARGUMENTS = "idols.json"
 TRUTH = "truth.csv"
@@ -71,9 +69,7 @@ def look_alike_groups(n_identities: int) -> dict[str, list[str]]:
     return {group: [f"{number:04d}" for number in members] for group, members in numbers.items()}
 
 
-def people(
-    *, seed: int, n_identities: int, alikeness: float, first_stands_out: float = 0.0
-) -> list[portrait.Person]:
+def people(*, seed: int, n_identities: int, alikeness: float, first_stands_out: float = 0.0) -> list[portrait.Person]:
     """The identities of a corpus, in the order of their folders.
 
     Args:
@@ -130,7 +126,7 @@ def draw_corpus(
         burst_rate: share of the pictures of `normal_cases` that repeat the one before, a moment later.
         first_times: how many times as many training pictures the first identity has, >= 1.
         first_stands_out: in [0, 1]; how far the first identity departs from its group, see `people`.
-        workers: processes; None for one a CPU core.
+        workers: processes; None for one a core that this process may use.
         progress: called with (drawn, of how many).
 
     Returns:
@@ -212,24 +208,16 @@ def _draw_all(
         _draw_one,
         root=root,
         size=arguments["size"],
-        identities=people(**{name: arguments[name] for name in ("seed", "n_identities", "alikeness", "first_stands_out")}),
+        identities=people(
+            **{name: arguments[name] for name in ("seed", "n_identities", "alikeness", "first_stands_out")}
+        ),
     )
     rows = []
-    for row in _in_processes(draw, plans, workers=workers or os.cpu_count() or 1):
+    for row in in_order(draw, plans, workers=workers or cores(), chunk=16):
         rows.append(row)
         if progress is not None:
             progress(len(rows), len(plans))
     return _named_bursts(pd.DataFrame(rows))
-
-
-def _in_processes(work: Callable[[Plan], dict], plans: list[Plan], *, workers: int) -> Iterator[dict]:
-    """Results in the order of the plans."""
-    if workers == 1:
-        yield from map(work, plans)
-        return
-    # "spawn": a fork would copy a process in which torch's threads run
-    with ProcessPoolExecutor(max_workers=workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(work, plans, chunksize=16)
 
 
 def _draw_one(plan: Plan, *, root: Path, size: int, identities: list[portrait.Person]) -> dict[str, Any]:

@@ -73,6 +73,7 @@ def test_yaw_has_a_sign_and_does_not_change_with_roll() -> None:
     [
         ((BOX, 0.999, FRONTAL), False),
         ((BOX, 0.80, FRONTAL), True),  # doubtful
+        ((BOX, 0.80, _moved(FRONTAL, by=(20, 0), which=(2,))), False),  # doubtful, for it is turned aside
         ((BOX, 0.999, _rotated(FRONTAL, 60)), True),  # tilted
         ((BOX, 0.999, [(x, 148 - y) for x, y in FRONTAL]), True),  # mouth above the eyes
         ((BOX, 0.999, _moved(FRONTAL, by=(0, 60), which=(2,))), True),  # nose below the mouth
@@ -80,11 +81,12 @@ def test_yaw_has_a_sign_and_does_not_change_with_roll() -> None:
     ],
 )
 def test_non_facial(face: tuple, expected: bool) -> None:
-    assert audit.non_facial(_detections({"faces": [face]}), min_probability=0.95).tolist() == [expected]
+    probability = np.array([face[1]])
+    assert audit.non_facial(_detections({"faces": [face]}), probability, min_probability=0.95).tolist() == [expected]
 
 
 def test_no_face_is_not_non_facial() -> None:
-    assert audit.non_facial(_detections({"faces": []}), min_probability=0.95).tolist() == [False]
+    assert audit.non_facial(_detections({"faces": []}), np.array([np.nan]), min_probability=0.95).tolist() == [False]
 
 
 @pytest.mark.parametrize(("size", "probability", "expected"), [(90, 0.99, True), (90, 0.9, False), (20, 0.99, False)])
@@ -103,8 +105,9 @@ def test_any_further_face_counts_not_only_the_second() -> None:
 
 def _flagged(tmp_path: Path, *images: dict) -> pd.DataFrame:
     table = _detections(*images)
-    for path in table["path"]:
-        Image.new("RGB", (120, 140)).save(tmp_path / path)
+    for number, path in enumerate(table["path"]):
+        pixels = np.random.default_rng(number).integers(0, 256, (140, 120, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / path)
     return audit.flag_images(table, tmp_path, min_probability=0.95, min_face_width=50, seed=0)
 
 
@@ -130,6 +133,14 @@ def test_flags_of_a_small_corpus(tmp_path: Path) -> None:
     assert counts.loc["all", ["images", "extreme_pose", "any"]].tolist() == [8, 1, 5]
 
 
+def test_a_doubted_face_is_believed_where_its_look_alikes_are(tmp_path: Path) -> None:
+    """Of two doubted faces among sure ones of A, the one named B has nobody of its name to speak for it."""
+    sure, doubted = {}, {"faces": [(BOX, 0.9, FRONTAL)]}
+    flagged = _flagged(tmp_path, *[sure] * 9, doubted, doubted | {"identity": "B"})
+    assert np.flatnonzero(flagged["flag_non_facial"]).tolist() == [10]
+    assert flagged["supported_probability"].iloc[10] == pytest.approx(0.9)
+
+
 def test_every_flag_has_a_rule() -> None:
     rules = audit.rules_table(min_probability=0.97, min_face_width=33)
     assert rules.index.tolist() == list(audit.FLAGS)
@@ -149,10 +160,11 @@ def test_wrong_labels_are_found(tmp_path: Path) -> None:
         pixels[60:90, 20:50, number % 2] += 60
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(tmp_path / path)
     everyone = np.ones(60, dtype=bool)
-    score, issue = label_issues.find_mismatches(table, tmp_path, candidates=everyone, max_score=0.5, seed=0)
+    features = label_issues.identity_features(table, tmp_path, candidates=everyone)
+    score, issue = label_issues.find_mismatches(table, features, candidates=everyone, max_score=0.5, seed=0)
     assert np.flatnonzero(issue).tolist() == [4, 9, 22, 31, 40, 57]
     assert score[issue].max() < 0.5 < score[~issue].min()
-    score, issue = label_issues.find_mismatches(table, tmp_path, candidates=everyone, max_score=0.0, seed=0)
+    score, issue = label_issues.find_mismatches(table, features, candidates=everyone, max_score=0.0, seed=0)
     assert not issue.any()
 
 

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from tqdm import tqdm
 
 from kpop_rca import artifacts, cas, oracle, rca
 
@@ -100,7 +101,7 @@ def scores(faces, generated, judge, folder):
         like=judge,
         folder=folder,
         device=CPU,
-        bar=lambda epochs, desc: epochs,
+        bar=tqdm,
     )
 
 

@@ -9,7 +9,7 @@ import torch
 from known_judge import judge_images, portraits, rng
 from scipy.ndimage import gaussian_filter1d
 
-from kpop_rca import degradation, oracle, trials
+from kpop_rca import candidates, degradation, oracle, trials
 
 CPU = torch.device("cpu")
 
@@ -106,7 +106,7 @@ def test_a_judge_is_trained_again_like_the_selected_one_on_blurred_faces(
     assert degradation.retrained_on_blurred(splits, 1.0, **how) == (tmp_path / "new", CPU)
     assert asked["recipe"] == oracle.Recipe(4, 0, 1, 16, 3e-3, 0.1, False, 7)
     assert asked["notes"] == {"trained_on": trained_on, "blur": 1.0}
-    expected = oracle.learning_faces(splits, seed=3)[trained_on]
+    expected = candidates.learning_faces(splits, seed=3)[trained_on]
     for name, (images, labels) in {"train": expected, "test": splits["test"]}.items():
         np.testing.assert_array_equal(asked["faces"][name][0], degradation.blurred(images, 1.0))
         np.testing.assert_array_equal(asked["faces"][name][1], labels)

@@ -1,9 +1,13 @@
+import dataclasses
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from kpop_rca import diffusion, sampling
+from kpop_rca.errors import StudyError
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +73,7 @@ def test_guidance_is_linear_in_its_weight(unet):
     torch.testing.assert_close(guided, of_class + 2 * (of_class - none), atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm", "dpmpp"])
 def test_an_image_depends_on_its_own_seed_alone(unet, forward, sampler):
     together = draw(unet, forward, [0, 1, 2, 0], [0, 5, 7, 1], sampler=sampler)
     shuffled = draw(unet, forward, [2, 0, 0, 1], [7, 1, 0, 5], sampler=sampler)
@@ -93,6 +97,60 @@ def test_states_run_from_noise_to_the_image(unet, forward):
     )
     assert states.shape == (3, 1, 16, 16, 3)
     assert np.array_equal(states[-1], image)
+
+
+class OfOneGaussian(torch.nn.Module):
+    """The best possible noise predictor where all pixels of x_0 are independent and N(0.2, 0.3^2)."""
+
+    config = SimpleNamespace(in_channels=3, sample_size=8, num_class_embeds=2)
+    device = torch.device("cpu")
+
+    def __init__(self, forward):
+        super().__init__()
+        self.kept = forward.alphas_cumprod
+
+    def forward(self, x_t, t, class_labels):
+        kept = self.kept[t]
+        sample = (1 - kept).sqrt() * (x_t - kept.sqrt() * 0.2) / (kept * 0.3**2 + 1 - kept)
+        return SimpleNamespace(sample=sample)
+
+
+@pytest.mark.parametrize(("sampler", "steps"), [("ddim", 100), ("ddpm", 1000), ("dpmpp", 15)])
+def test_every_sampler_draws_what_the_network_knows(forward, sampler, steps):
+    images = draw(OfOneGaussian(forward), forward, [0] * 40, range(40), sampler=sampler, steps=steps)
+    x_0 = images / 127.5 - 1.0
+    assert x_0.mean() == pytest.approx(0.2, abs=0.02)  # seven standard errors of 7,680 pixels
+    assert x_0.std() == pytest.approx(0.3, abs=0.02)
+
+
+def test_few_steps_of_the_fast_solver_end_where_many_of_ddim_do(forward):
+    network = OfOneGaussian(forward)
+    many, few, fast = (
+        draw(network, forward, [0] * 4, range(4), sampler=sampler, steps=steps).astype(float)
+        for sampler, steps in (("ddim", 500), ("ddim", 15), ("dpmpp", 15))
+    )
+    assert np.abs(fast - many).mean() < 0.5 * np.abs(few - many).mean()
+
+
+def test_a_network_is_run_in_the_precision_asked_for(unet, forward):
+    kinds = []
+    hook = unet.conv_out.register_forward_hook(lambda module, given, made: kinds.append(made.dtype))
+    generators = [diffusion.image_generator(seed=1, label=0, index=0)]
+    half, whole = (
+        diffusion.sample(
+            unet,
+            diffusion.sampling_process(forward, "ddim"),
+            torch.tensor([0]),
+            generators=generators,
+            steps=2,
+            guidance=0.0,
+            mixed_precision=precision,
+        )
+        for precision in ("bf16", "no")
+    )
+    hook.remove()
+    assert kinds == [torch.bfloat16] * 2 + [torch.float32] * 2
+    assert half.shape == whole.shape
 
 
 @pytest.fixture
@@ -129,3 +187,38 @@ def test_an_interrupted_generation_ends_with_the_same_images(unet, forward, plan
     assert len(done) == 2  # of six; the four drawn before are not drawn again
     whole, stopped = (sampling.load_generated(tmp_path / name)[0] for name in ("whole", "stopped"))
     assert np.array_equal(whole, stopped)
+
+
+def test_images_are_the_same_on_any_number_of_cores(unet, forward, plan, tmp_path, monkeypatch):
+    for cores in (1, 3):
+        monkeypatch.setattr(sampling.workers, "cores", lambda cores=cores: cores)
+        generate(unet, forward, plan, tmp_path / str(cores))
+    one, three = (sampling.load_generated(tmp_path / name)[0] for name in ("1", "3"))
+    assert np.array_equal(one, three)
+
+
+class Narrow(torch.nn.Module):
+    """A network on a device whose memory holds so many images and no more: the allocator refuses the next."""
+
+    def __init__(self, unet, *, most):
+        super().__init__()
+        self.unet, self.most, self.config, self.device = unet, most, unet.config, unet.device
+
+    def forward(self, x_t, t, class_labels):
+        if len(x_t) > self.most:
+            torch.empty(2**48)
+        return self.unet(x_t, t, class_labels=class_labels)
+
+
+def test_a_batch_too_large_for_the_memory_is_drawn_in_halves(unet, forward, plan):
+    plan = dataclasses.replace(plan, batch_size=5, guidance=0.0)
+    with pytest.warns(UserWarning, match="no memory for 5 images at once: drawing 2; set sampling_batch_size"):
+        in_halves = sampling.generate_batch(Narrow(unet, most=3), forward, plan, (1, 0))
+    at_once = sampling.generate_batch(unet, forward, plan, (1, 0))
+    assert in_halves.shape == at_once.shape
+    assert np.abs(in_halves.astype(int) - at_once).max() <= 1
+
+
+def test_no_memory_for_a_single_image_is_an_error_with_a_remedy(unet, forward, plan):
+    with pytest.raises(StudyError, match="too small to draw a single image"), pytest.warns(UserWarning):
+        sampling.generate_batch(Narrow(unet, most=0), forward, plan, (1, 0))

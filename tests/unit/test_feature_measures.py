@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 from scipy.linalg import sqrtm
+from torch_fidelity.metric_prc import prc_features_to_metric
 
-from kpop_rca import feature_measures
+from kpop_rca import feature_measures, neighbourhoods
 
 CLASSES = ["Ari", "Bo"]
 
@@ -126,7 +127,46 @@ def test_kernel_distance_is_unbiased_and_seeded_and_leaves_the_seed_alone():
     assert torch.equal(before, torch.random.get_rng_state())
 
 
+def test_kernel_distance_is_that_of_torchmetrics(monkeypatch):
+    """From all pairs and from the pairs of the subsets; in blocks of rows, and with sets of two sizes."""
+    monkeypatch.setattr(feature_measures, "KERNEL_ROWS", 7)
+    sets = [torch.as_tensor(part) for part in normals(40, 30, d=5, shift=0.5)]
+    found = {}
+    for way in (feature_measures._by_pairs, feature_measures._by_subsets):
+        torch.manual_seed(3)
+        found[way] = [value.item() for value in way(*sets, 12)]
+    pairs, subsets = found.values()
+    assert pairs == pytest.approx(subsets, rel=1e-10)
+    assert min(subsets) > 0.01
+
+
+def test_many_images_are_compared_by_subsets(monkeypatch):
+    monkeypatch.setattr(feature_measures, "KERNEL_SUBSETS", 3)
+    monkeypatch.setattr(feature_measures, "KERNEL_SUBSET_SIZE", 4)
+    monkeypatch.setattr(feature_measures, "_by_pairs", None)
+    assert feature_measures.kernel_distance(*normals(10, 10, shift=1.0), generator=rng())[0] > 0
+
+
 # --- precision, recall, density, coverage ---
+
+
+def test_precision_and_recall_are_those_of_torch_fidelity(monkeypatch):
+    monkeypatch.setattr(neighbourhoods, "MEGABYTES", 0.01)  # about 13 rows of distances at once
+    real, generated = normals(100, 70, d=4, shift=0.5)
+    found = feature_measures.neighbourhood_measures(real, generated)
+    theirs = prc_features_to_metric(
+        *map(torch.as_tensor, (generated, real)),
+        prc_neighborhood=3,
+        prc_batch_size=1000,
+        save_cpu_ram=False,
+        verbose=False,
+    )
+    assert {name: found[name] for name in ("precision", "recall")} == pytest.approx(
+        {name: theirs[name] for name in ("precision", "recall")}, abs=1e-6
+    )
+    apart = feature_measures.precision_recall(real, generated) | feature_measures.density_coverage(real, generated)
+    assert found == apart
+    assert all(0.1 < value < 0.95 for value in found.values())
 
 
 def test_precision_and_recall_do_not_change_places():
@@ -143,7 +183,7 @@ def test_precision_and_recall_by_hand_and_in_batches(monkeypatch):
     real = np.array([0.0, 1.0, 2.0, 3.0, 10.0])[:, None]  # balls to 3, 2, 2, 3 and 9
     generated = np.array([5.5, 6.5, 20.0, 30.0])[:, None]  # balls to 24.5, 23.5, 14.5, 24.5
     assert feature_measures.precision_recall(real, generated) == {"precision": 0.5, "recall": 1.0}
-    monkeypatch.setattr(feature_measures, "PRC_BATCH", 2)
+    monkeypatch.setattr(neighbourhoods, "MEGABYTES", 8e-5)  # two rows of distances
     assert feature_measures.precision_recall(real, generated) == {"precision": 0.5, "recall": 1.0}
 
 

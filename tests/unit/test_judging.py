@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 import torch
 from scipy.stats import binomtest
+from tqdm import tqdm
 
-from kpop_rca import artifacts, figures, judging, oracle
+from kpop_rca import artifacts, candidates, figures, judging, oracle
 from kpop_rca.errors import StudyError
 
 CPU = torch.device("cpu")
@@ -109,8 +110,8 @@ def test_every_judge_sees_every_image(coloured_faces, tmp_path):
         pretrained=False,
         seed=0,
     )
-    planned = oracle.candidates(["resnet10"], n_seeds=2, seen=[], apart=False)
-    oracle.train_all(planned, splits, recipe=recipe, folder=tmp_path, device=CPU, bar=lambda epochs, desc: epochs)
+    planned = candidates.candidates(["resnet10"], n_seeds=2, seen=[], apart=False)
+    oracle.train_all(planned, splits, recipe=recipe, folder=tmp_path, device=CPU, bar=tqdm)
     again = judging.judge_all(tmp_path, *splits["test"], device=CPU)
     pd.testing.assert_frame_equal(again, judging.load_answers(tmp_path), atol=1e-6)
     hard = judging.hard_case_accuracy(tmp_path, splits["validation"], device=CPU)

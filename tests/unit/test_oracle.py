@@ -4,8 +4,9 @@ import doctest
 import numpy as np
 import pytest
 import torch
+from tqdm import tqdm
 
-from kpop_rca import artifacts, judging, oracle, resnet
+from kpop_rca import artifacts, augmentation, candidates, judging, oracle, resnet
 
 CPU = torch.device("cpu")
 RECIPE = oracle.Recipe(
@@ -37,7 +38,7 @@ def train(splits, folder, architecture="resnet10", recipe=RECIPE):
 
 
 def test_docstring_examples():
-    assert doctest.testmod(oracle).failed == 0
+    assert doctest.testmod(candidates).failed == 0
 
 
 @pytest.mark.parametrize(("architecture", "millions"), [("resnet18", 11.2), ("resnet34", 21.3), ("resnet50", 23.5)])
@@ -56,7 +57,7 @@ def test_the_stem_keeps_the_resolution():
 
 def test_augmentation_mirrors_and_shifts_within_reach():
     ramp = torch.arange(32, dtype=torch.uint8).repeat(64, 32, 1)[..., None].repeat(1, 1, 1, 3)
-    seen = oracle.augment(ramp, colour_jitter=0, generator=torch.Generator().manual_seed(0))
+    seen = augmentation.augment(ramp, colour_jitter=0, generator=torch.Generator().manual_seed(0))
     middle = seen[:, 16, 16, 0].int()
     assert set(middle.tolist()) <= set(range(13, 19))
     rising = (seen[:, 16, 20, 0].int() > middle).float().mean()
@@ -128,13 +129,13 @@ def test_the_warm_up_trains_only_the_new_layers(splits):
 
 
 def test_without_faces_of_their_own_all_judges_learn_the_generators():
-    planned = oracle.candidates(["resnet10", "resnet18"], n_seeds=2, seen=["resnet10"], apart=False)
+    planned = candidates.candidates(["resnet10", "resnet18"], n_seeds=2, seen=["resnet10"], apart=False)
     assert [c.name for c in planned] == ["resnet10-0", "resnet10-1", "resnet18-0", "resnet18-1"]
     assert {c.trained_on for c in planned} == {"train"}
 
 
 def test_with_faces_of_their_own_the_seen_ones_come_beside():
-    planned = oracle.candidates(["resnet10", "resnet18"], n_seeds=1, seen=["resnet18"], apart=True)
+    planned = candidates.candidates(["resnet10", "resnet18"], n_seeds=1, seen=["resnet18"], apart=True)
     assert [(c.name, c.trained_on) for c in planned] == [
         ("resnet10-0", "judge"),
         ("resnet18-0", "judge"),
@@ -144,13 +145,13 @@ def test_with_faces_of_their_own_the_seen_ones_come_beside():
 
 def test_seeds_of_judges_do_not_meet():
     """As study seed + s would: judge 1 of study 0 and judge 0 of study 1."""
-    seeds = [oracle.judge_seed(study, number) for study in range(20) for number in range(10)]
+    seeds = [candidates.judge_seed(study, number) for study in range(20) for number in range(10)]
     assert len(set(seeds)) == 200
 
 
 def test_capping_keeps_what_there_is_and_the_pairs():
     labels = np.array([0, 1, 0, 1, 0, 2])
-    images, kept = oracle.capped(
+    images, kept = candidates.capped(
         (labels * 10 + np.arange(6), labels), np.array([2, 5, 0]), generator=np.random.default_rng(0)
     )
     assert np.bincount(kept).tolist() == [2, 2]
@@ -161,22 +162,29 @@ def test_capping_keeps_what_there_is_and_the_pairs():
 def test_judges_that_have_seen_learn_as_many_of_each(splits):
     images, labels = splits["train"]  # 24 of each of three
     own = (images[48:65], labels[48:65])  # 6, 6 and 5
-    learning = oracle.learning_faces(splits | {"train": (images[:48], labels[:48]), "judge": own}, seed=0)
+    learning = candidates.learning_faces(splits | {"train": (images[:48], labels[:48]), "judge": own}, seed=0)
     assert learning["judge"] is own
     assert np.bincount(learning["train"][1]).tolist() == np.bincount(own[1]).tolist() == [6, 6, 5]
-    assert oracle.learning_faces(splits, seed=0) == {"train": splits["train"]}
+    assert candidates.learning_faces(splits, seed=0) == {"train": splits["train"]}
 
 
 def test_all_judges_are_trained_each_on_its_own(splits, tmp_path):
     images, labels = splits["train"]
     splits = splits | {"train": (images[:45], labels[:45]), "judge": (images[45:], labels[45:])}
-    planned = oracle.candidates(["resnet10"], n_seeds=2, seen=["resnet10"], apart=True)
+    planned = candidates.candidates(["resnet10"], n_seeds=2, seen=["resnet10"], apart=True)
     settings = {"recipe": dataclasses.replace(RECIPE, epochs=1), "folder": tmp_path, "device": CPU}
-    described = []
+    epochs = []
+
+    class Watched(tqdm):
+        def close(self):
+            epochs.append(self.n)
+            super().close()
+
     for _ in range(2):  # the second time, all are there
-        oracle.train_all(planned, splits, bar=lambda epochs, desc: described.append(desc) or epochs, **settings)
+        oracle.train_all(planned, splits, bar=Watched, **settings)
     names = ["resnet10-0", "resnet10-1", "resnet10-0-seen", "resnet10-1-seen"]
-    assert described == [f"{name}, whole network" for name in names]
+    assert epochs[0] == 4
+    assert epochs[-1] == 0
     about = {name: artifacts.read_json(tmp_path / name / "about.json") for name in names}
     assert [entry["trained_on"] for entry in about.values()] == ["judge", "judge", "train", "train"]
     assert {entry["n_train"] for entry in about.values()} == {27}
@@ -189,7 +197,7 @@ def test_all_judges_are_trained_each_on_its_own(splits, tmp_path):
 def test_colours_vary_by_as_much_as_was_asked_and_each_image_by_itself():
     generator = torch.Generator().manual_seed(0)
     grey = torch.full((4000, 2, 2, 3), 80, dtype=torch.uint8)
-    varied = oracle.vary_colours(grey, spread=0.1, generator=generator)
+    varied = augmentation.vary_colours(grey, spread=0.1, generator=generator)
     assert varied.dtype == torch.uint8 and varied.shape == grey.shape
     gain = (varied[:, 0, 0].float() / 80).log()  # of brightness and of the colour: two factors of 0.1 each
     # 4,000 images know a standard deviation to 1.1 %; rounding to grey levels adds 0.004.
@@ -202,8 +210,10 @@ def test_colours_vary_by_as_much_as_was_asked_and_each_image_by_itself():
 def test_contrast_varies_about_the_mean_and_bright_pixels_do_not_wrap_round():
     generator = torch.Generator().manual_seed(0)
     halves = torch.tensor([100, 140], dtype=torch.uint8).repeat(2000, 1)[:, None, :, None].repeat(1, 2, 1, 3)
-    varied = oracle.vary_colours(halves, spread=0.1, generator=generator).float()
+    varied = augmentation.vary_colours(halves, spread=0.1, generator=generator).float()
     contrast = ((varied[:, 0, 1] - varied[:, 0, 0]) / varied.mean(dim=(1, 2)) * 120 / 40).log()
     assert contrast[:, 0].std().item() == pytest.approx(0.1, rel=0.25)  # 4 to 6 grey levels, rounded
-    white = oracle.vary_colours(torch.full((200, 1, 1, 3), 250, dtype=torch.uint8), spread=0.3, generator=generator)
+    white = augmentation.vary_colours(
+        torch.full((200, 1, 1, 3), 250, dtype=torch.uint8), spread=0.3, generator=generator
+    )
     assert white.min() > 60

@@ -27,7 +27,7 @@ def folder(output):
         path = paths.executed_notebook("mine", stage.notebook)
         path.parent.mkdir(parents=True, exist_ok=True)
         opening = nbformat.read(paths.notebook_source(stage.notebook), as_version=4).cells[0].source  # with its badge
-        cells = [nbformat.v4.new_markdown_cell(opening), nbformat.v4.new_code_cell("1 + 1")]
+        cells = [nbformat.v4.new_markdown_cell(opening), nbformat.v4.new_code_cell("1 + 1", execution_count=1)]
         nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     (folder / "figures").mkdir()
     for name in ("05_real_beside_generated", "06_identity", "06_by_judge", "06_fig7_confusions"):

@@ -52,6 +52,21 @@ def test_every_level_has_a_study_a_seed_and_the_base_stands_for_its_own_level():
     ]
 
 
+def test_a_level_too_dear_is_run_once():
+    small = CLAIMS | {name: [] for name in CLAIMS if name.startswith("sweep_") and name != "sweep_seeds"}
+    members = sweeps.members(small | {"sweep_seeds": 3, "sweep_sizes": [16, 64], "sweep_one_seed": ["size=64"]})
+    assert [(m.level, m.seed) for m in members] == [("16", 0), ("16", 1), ("16", 2), ("64", 0)]
+
+
+def test_a_size_that_the_base_has_no_use_for_is_cropped_for_its_level():
+    large, base = params.resolve("claims.size=64-seed0"), params.resolve("claims-seed0")
+    assert 64 in large["face_sizes"]
+    assert 64 not in base["face_sizes"]
+    assert params.owner("claims.size=64-seed0", "audit") == "claims-seed0"
+    assert params.owner("claims.size=64-seed0", "faces") == "claims.size=64-seed0"
+    assert params.owner("claims.size=32-seed0", "faces") == "claims-seed0"
+
+
 def test_every_member_of_the_sweeps_in_the_project_resolves():
     for member in sweeps.members(CLAIMS):
         assert params.resolve(member.study)["seed"] == member.seed

@@ -5,7 +5,8 @@ import pytest
 import torch
 from tqdm import tqdm
 
-from kpop_rca import diffusion, training
+from kpop_rca import denoising, diffusion, training
+from kpop_rca.errors import StudyError
 
 RECIPE = training.Recipe(
     steps=12,
@@ -19,6 +20,7 @@ RECIPE = training.Recipe(
     mixed_precision="no",
     seed=0,
 )
+LINEAR = diffusion.forward_process("linear")
 
 
 def new_trainer(folder, reset):
@@ -50,54 +52,73 @@ def test_the_cosine_rises_and_falls_to_zero():
 
 
 class TellsNoise(torch.nn.Module):
-    """A noise predictor that knows x_0 = 0 and so tells the noise exactly; it records the labels that it is shown."""
+    """A noise predictor that knows x_0 = 0 and so tells the noise exactly."""
 
     def __init__(self, forward):
         super().__init__()
-        self.forward_process, self.labels, self.times = forward, [], []
+        self.forward_process = forward
 
     def forward(self, x_t, t, class_labels):
-        self.labels.append(class_labels)
-        self.times.append(t)
         scale = (1 - self.forward_process.alphas_cumprod[t]).sqrt()
         return type("Output", (), {"sample": x_t / scale[:, None, None, None]})
 
 
-def noise_loss(model, *, x_0, labels, seed=0, share=slice(None)):
-    return training.noise_loss(
-        model,
+def task(*, x_0, labels, label_dropout=0.2):
+    return denoising.noised(
         x_0,
         labels,
-        forward=model.forward_process,
+        forward=LINEAR,
         no_class=7,
-        recipe=RECIPE,
-        generator=torch.Generator().manual_seed(seed),
-        share=share,
-    ).item()
+        label_dropout=label_dropout,
+        flip=True,
+        generator=torch.Generator().manual_seed(0),
+    )
 
 
 def test_the_loss_is_the_mean_squared_error_of_the_noise():
-    model = TellsNoise(diffusion.forward_process("linear"))
+    model = TellsNoise(LINEAR)
     zeros, labels = torch.zeros(64, 3, 4, 4), torch.zeros(64, dtype=torch.int64)
-    assert noise_loss(model, x_0=zeros, labels=labels) == pytest.approx(0, abs=1e-9)
-    assert noise_loss(model, x_0=zeros + 0.5, labels=labels) > 0.01
+    assert denoising.noise_loss(model, task(x_0=zeros, labels=labels)).item() == pytest.approx(0, abs=1e-9)
+    assert denoising.noise_loss(model, task(x_0=zeros + 0.5, labels=labels)).item() > 0.01
 
 
 def test_labels_are_dropped_at_the_rate_asked_for():
-    model = TellsNoise(diffusion.forward_process("linear"))
-    noise_loss(model, x_0=torch.zeros(5000, 3, 1, 1), labels=torch.zeros(5000, dtype=torch.int64))
-    dropped = (model.labels[0] == 7).float().mean().item()
+    shown = task(x_0=torch.zeros(5000, 3, 1, 1), labels=torch.zeros(5000, dtype=torch.int64))
+    dropped = (shown.class_labels == 7).float().mean().item()
     assert dropped == pytest.approx(0.2, abs=0.02)  # three standard errors of a share of 5000
-    assert model.times[0].min() < 10
-    assert model.times[0].max() > 989
+    assert shown.t.min() < 10
+    assert shown.t.max() > 989
 
 
-def test_processes_share_one_batch():
-    """Two halves of a batch, as two processes see them, average to the loss of the whole."""
-    model = TellsNoise(diffusion.forward_process("linear"))
-    x_0, labels = torch.rand(8, 3, 4, 4), torch.arange(8)
-    halves = [noise_loss(model, x_0=x_0, labels=labels, share=share) for share in (slice(0, 4), slice(4, 8))]
-    assert noise_loss(model, x_0=x_0, labels=labels) == pytest.approx(np.mean(halves), rel=1e-5)
+def test_parts_of_a_batch_make_up_the_whole():
+    """Two halves of a batch, as two processes or threads see them, average to the loss of the whole."""
+    model, whole = TellsNoise(LINEAR), task(x_0=torch.rand(8, 3, 4, 4), labels=torch.arange(8))
+    halves = [denoising.noise_loss(model, whole.part(share)).item() for share in (slice(0, 4), slice(4, 8))]
+    assert denoising.noise_loss(model, whole).item() == pytest.approx(np.mean(halves), rel=1e-5)
+
+
+def test_the_pieces_side_by_side_give_the_gradient_of_the_whole_batch(coloured_faces, tmp_path, fresh_accelerate):
+    images, labels = map(torch.as_tensor, coloured_faces)
+    gradients = []
+    for in_pieces in (True, False):
+        trainer = new_trainer(tmp_path / str(in_pieces), fresh_accelerate)
+        assert trainer.pieces
+        trainer.pieces = trainer.pieces if in_pieces else None
+        loss = trainer._backward(trainer._task(3, images, labels))
+        gradients.append([loss, *(weight.grad for weight in trainer.bare_unet.parameters())])
+    for by_pieces, at_once in zip(*gradients, strict=True):
+        assert torch.allclose(by_pieces, at_once, rtol=1e-3, atol=1e-6)
+
+
+def test_what_does_not_fit_into_memory_says_what_to_lower(coloured_faces, tmp_path, fresh_accelerate):
+    trainer = new_trainer(tmp_path, fresh_accelerate)
+
+    def too_large(*_, **__):
+        return torch.empty(2**48)  # the allocator itself refuses
+
+    trainer.unet.forward = too_large
+    with pytest.raises(StudyError, match="step 0: the memory is too small for batch_size 8"):
+        fit(trainer, coloured_faces)
 
 
 def test_a_stopped_training_goes_on_as_if_it_had_not_been(coloured_faces, tmp_path, fresh_accelerate):
@@ -126,7 +147,7 @@ def test_training_learns_and_the_result_can_be_loaded(coloured_faces, tmp_path, 
     unet, forward = training.load_trained(tmp_path, torch.device("cpu"))
     assert not unet.training
     assert forward.config.beta_schedule == "squaredcos_cap_v2"
-    losses = training.compare_losses(unet, {"a": coloured_faces, "b": coloured_faces}, forward=forward, seed=0)
+    losses = denoising.compare_losses(unet, {"a": coloured_faces, "b": coloured_faces}, forward=forward, seed=0)
     by_set = losses.pivot(index="t", columns="faces", values="loss")
     assert (by_set["a"] == by_set["b"]).all()  # the same noise
     assert by_set.loc[900, "a"] < 1.0  # better than telling no noise at all

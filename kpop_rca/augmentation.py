@@ -1,0 +1,60 @@
+"""How the judges' training faces are varied: mirrored, shifted, and in other colours."""
+
+import torch
+from torch import Tensor
+
+LARGEST_SHIFT = 1 / 16  # of the image's side
+
+
+def augment(images: Tensor, *, colour_jitter: float, generator: torch.Generator) -> Tensor:
+    """Mirror half of the images, shift each by up to a sixteenth of its side (borders reflected), and vary its colours.
+
+    A diffusion model that has trained briefly gets faces right before it gets their colours right: it tints whole
+    pictures. A judge that knows photographs alone takes a tint for another person, and what it says then tells of
+    colour, not of identity.
+
+    Args:
+        images: uint8 (B, H, W, 3).
+        colour_jitter: see `vary_colours`; 0 for none.
+        generator: on the CPU.
+
+    Returns:
+        uint8 (B, H, W, 3).
+    """
+    batch, side = images.shape[:2]
+    reach = max(1, round(side * LARGEST_SHIFT))
+    mirrored = torch.rand(batch, generator=generator) < 0.5
+    offset = torch.randint(-reach, reach + 1, (2, batch, 1), generator=generator)
+    rows, columns = (torch.arange(side) + offset).abs()
+    rows, columns = (torch.minimum(i, 2 * (side - 1) - i) for i in (rows, columns))
+    columns = torch.where(mirrored[:, None], side - 1 - columns, columns)
+    device = images.device
+    which = torch.arange(batch, device=device)[:, None, None]
+    moved = images[which, rows.to(device)[:, :, None], columns.to(device)[:, None, :]]
+    return vary_colours(moved, spread=colour_jitter, generator=generator) if colour_jitter else moved
+
+
+def vary_colours(images: Tensor, *, spread: float, generator: torch.Generator) -> Tensor:
+    """Other light and another white balance for each image: random gains of contrast, of brightness and of each colour.
+
+    x' = g_brightness g_colour (mean + g_contrast (x - mean)),   log g ~ N(0, spread^2)
+
+    torchvision's ColorJitter draws one change for a whole batch, and in turn leaves the balance of the colours alone
+    but for a turn of the hue, which makes skin green.
+
+    Args:
+        images: uint8 (B, H, W, 3).
+        spread: standard deviation of the logarithm of each gain; 0.15 is a change by 15 %.
+        generator: on the CPU.
+
+    Returns:
+        uint8 (B, H, W, 3).
+    """
+
+    def gains(channels: int) -> Tensor:
+        return torch.exp(spread * torch.randn(len(images), 1, 1, channels, generator=generator)).to(images.device)
+
+    x = images.float()
+    mean = x.mean(dim=(1, 2, 3), keepdim=True)
+    varied = gains(1) * gains(3) * (mean + gains(1) * (x - mean))
+    return varied.round().clamp(0, 255).to(torch.uint8)

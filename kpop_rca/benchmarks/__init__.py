@@ -1,0 +1,8 @@
+"""How fast the project is beside its peers and beside what the machine can do, and how its cost grows.
+
+A time alone means nothing on a shared machine. Contenders at the same work take turns, repeat by repeat, together
+with a large matrix product and a large copy (`timing`, `ceilings`); what is said of them are ratios within a repeat
+(`verdicts`). Ours are called through the functions that the notebooks call (`ours`), peers as their documentation
+shows them (`peers`). `tasks` says who competes in what, `scaling` how cost grows, `profiles` where the time goes, and
+`collection` runs it all.
+"""

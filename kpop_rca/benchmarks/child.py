@@ -1,0 +1,83 @@
+"""One size of a scaling measurement, in a process of its own.
+
+python -m kpop_rca.benchmarks.child '{"what": ..., "x": ..., "parameters": ..., "n_classes": ..., "device": ...}'
+
+Reads `faces.npy` in the folder that `scratch` names; prints one line of JSON: seconds, peak_bytes, data_bytes.
+"""
+
+import json
+import re
+import resource
+import sys
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from accelerate import PartialState
+
+from kpop_rca.benchmarks import ours, scaling, timing
+from kpop_rca.benchmarks.setting import PHOTOGRAPH, Setting
+from kpop_rca.benchmarks.timing import Work
+
+REPEATS = 3
+
+
+class _Sized(Setting):
+    """The faces that lie in a file, as a stage finds them, and the first `bench_detected` photographs."""
+
+    @cached_property
+    def faces(self) -> tuple[np.ndarray, np.ndarray]:
+        images = np.load(self.scratch / scaling.FACES)
+        return images, np.arange(len(images)) % self.n_classes
+
+    @cached_property
+    def photographs(self) -> tuple[pd.DataFrame, Path]:
+        table, root = super().photographs
+        return table.iloc[: self["bench_detected"]], root
+
+
+def work_of(what: str, setting: Setting) -> tuple[Work, int]:
+    """What is timed, and the bytes that it works on."""
+    if what == scaling.TRAINING:
+        return ours.training_steps(setting), setting.faces[0].nbytes
+    if what == scaling.GENERATION:
+        return ours.generation(setting, sampler="ddim"), setting["bench_samples"] * 3 * setting["image_size"] ** 2
+    if what == scaling.DETECTION:
+        work = ours.detected(setting)
+        return work, work.items * 3 * PHOTOGRAPH**2
+    return ours.measured(setting), sum(part.nbytes for part in setting.features)
+
+
+def peak_bytes(device: torch.device) -> int:
+    """The most memory that was in use at once: of the GPU where there is one, else resident in this process, and in the
+    largest of its worker processes where it had some.
+
+    On Linux `ru_maxrss` begins with the parent's at the start; VmHWM is the process' own.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    workers = unit * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    status = Path("/proc/self/status")
+    if status.is_file():
+        return workers + 1024 * int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1])
+    return workers + unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def measured(task: dict[str, Any]) -> dict[str, float]:
+    """Time and peak memory of one size; see the module."""
+    device = torch.device(task["device"])
+    setting = _Sized(task["parameters"], device, Path(task["scratch"]), n_classes=task["n_classes"])
+    work, data_bytes = work_of(task["what"], setting)
+    timed = timing.in_turns({timing.OURS: lambda: work}, repeats=REPEATS, warm_up=1, device=device)
+    return {"seconds": timed["seconds"].median(), "peak_bytes": peak_bytes(device), "data_bytes": data_bytes}
+
+
+if __name__ == "__main__":
+    result = measured(json.loads(sys.argv[1]))
+    if PartialState().is_main_process:
+        print(json.dumps(result))
+    PartialState().destroy_process_group()

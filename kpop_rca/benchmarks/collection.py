@@ -1,0 +1,147 @@
+"""The whole run, part by part; a run that was stopped goes on with the part that it had not ended."""
+
+import os
+import platform
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from kpop_rca import artifacts, devices, paths
+from kpop_rca.benchmarks import profiles, scaling, tasks, verdicts
+from kpop_rca.benchmarks.setting import Setting
+from kpop_rca.errors import StudyError
+
+TIMES, PROFILE, SCALING, MACHINE = "90_times", "90_profile", "90_scaling", "90_machine"
+Tables = dict[str, pd.DataFrame]
+
+
+def measure(parameters: dict[str, Any], *, device: torch.device, folder: Path, progress: Callable) -> Tables:
+    """Time everything that the parameters ask for.
+
+    Args:
+        parameters: of the notebook.
+        device: to compute on.
+        folder: the stage's own; the parts that are done lie there.
+        progress: makes progress bars, `tqdm` for example.
+
+    Returns:
+        TIMES (see `tasks.times`), PROFILE (what, and the columns of `profiles.shares`), SCALING (see
+        `scaling.measure`) and MACHINE (quantity, value).
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        setting = Setting(parameters, device, Path(scratch))
+        parts = {f"{TIMES}_{k}": partial(_times, task, setting, progress) for k, task in enumerate(tasks.TASKS)}
+        parts[f"{PROFILE}_0"] = partial(_profile, setting)
+        parts[f"{MACHINE}_0"] = partial(_machine, parameters, device)
+        bar = partial(progress, desc="scaling")
+        parts[f"{SCALING}_0"] = partial(scaling.measure, parameters, device=device, progress=bar)
+        made = {name: _part(folder / "parts" / f"{name}.csv", make) for name, make in parts.items()}
+    return {
+        name: pd.concat([table for part, table in made.items() if part.startswith(name)], ignore_index=True)
+        for name in (TIMES, PROFILE, SCALING, MACHINE)
+    }
+
+
+def _part(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """A table from its file; made, and written, where there is none."""
+    if not path.is_file():
+        table = make()
+        with artifacts.atomic(path) as temporary:
+            table.to_csv(temporary, index=False)
+    return _read(path)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    table = pd.read_csv(path)
+    return table.assign(why=table["why"].fillna("")) if "why" in table else table
+
+
+def _times(task: tasks.Task, setting: Setting, progress: Callable) -> pd.DataFrame:
+    return tasks.times(task, setting, progress=partial(progress, desc=task.name))
+
+
+def _profile(setting: Setting) -> pd.DataFrame:
+    found = {profiles.TRAINING: profiles.training(setting), profiles.SAMPLING: profiles.sampling(setting)}
+    return pd.concat([table.assign(what=what) for what, table in found.items()], ignore_index=True)
+
+
+def _machine(parameters: dict[str, Any], device: torch.device) -> pd.DataFrame:
+    """What the numbers were measured on, and with."""
+    about = {
+        "device": device.type,
+        "name": devices.describe(device),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "study, seconds": _seconds_of_the_study(),
+    }
+    names = ("image_size", "channels", "batch_size", "mixed_precision")
+    about |= {name: parameters[name] for name in (*names, *(n for n in parameters if n.startswith("bench_")))}
+    about |= artifacts.versions()
+    return pd.DataFrame({"quantity": about.keys(), "value": [str(value) for value in about.values()]})
+
+
+def _seconds_of_the_study() -> float:
+    """What 01 to 06 of the default study took, by its committed report, without starting them; NaN without one."""
+    path = paths.committed_report("quick") / "metrics.json"
+    return sum(artifacts.read_json(path)["seconds"].values()) if path.is_file() else np.nan
+
+
+def committed(study: str) -> Tables:
+    """The tables that came with the project.
+
+    Raises:
+        StudyError: there are none.
+    """
+    folder = paths.committed_report(study) / "tables"
+    missing = [name for name in (TIMES, PROFILE, SCALING, MACHINE) if not (folder / f"{name}.csv").is_file()]
+    if missing:
+        raise StudyError(f"reports/{study}/tables/{missing[0]}.csv is not there; run: make bench BENCH={study}")
+    return {name: _read(folder / f"{name}.csv") for name in (TIMES, PROFILE, SCALING, MACHINE)}
+
+
+def of_machine(tables: Tables, quantity: str) -> str:
+    """One entry of MACHINE."""
+    return tables[MACHINE].set_index("quantity")["value"].loc[quantity]
+
+
+def summary(tables: Tables) -> dict[str, pd.DataFrame]:
+    """Everything that follows from the measured tables.
+
+    Returns:
+        rates, ratios, whole_runs, memory, exponents: see `verdicts` and `scaling`.
+    """
+    times = verdicts.with_separate(tables[TIMES])
+    rates, device = verdicts.rates(times), of_machine(tables, "device")
+    return {
+        "rates": rates,
+        "ratios": verdicts.ratios(times, device=device),
+        "whole_runs": verdicts.whole_runs(
+            rates,
+            steps_ddpm=int(of_machine(tables, "bench_ddpm_steps")),
+            study_seconds=float(of_machine(tables, "study, seconds")),
+            device=device,
+        ),
+        "memory": verdicts.memory(scaling.memory_growth(tables[SCALING])),
+        "exponents": scaling.exponents(tables[SCALING]),
+    }
+
+
+def metrics(study: str, tables: Tables, found: dict[str, pd.DataFrame]) -> dict[str, Any]:
+    """The result in a form for machines: what `summary` found, null where a number is missing, and the machine.
+
+    Args:
+        study: its name.
+        tables: as measured.
+        found: from `summary`.
+    """
+    machine = tables[MACHINE].set_index("quantity")["value"].to_dict()
+    rows = {name: table.replace({np.nan: None}).to_dict("records") for name, table in found.items()}
+    profile = tables[PROFILE].replace({np.nan: None}).to_dict("records")
+    return {"study": study, "machine": machine} | rows | {"profile": profile}

@@ -1,0 +1,171 @@
+"""The figures of `90_benchmarks`."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
+
+from kpop_rca.benchmarks.timing import OURS
+from kpop_rca.figures import GENERATED, INK, PAPER, REAL, WIDTH
+
+ASKED = "#edae49"
+COLOURS = (REAL, GENERATED, "#59a14f", "#edae49")
+NEAR = 2.5  # times the longest bar; a limit further away is only written
+LEAST_SPAN = 8.0
+SHOWN = 0.005  # of the time; smaller shares are in the table
+COSTS = {"seconds": "seconds", "peak_bytes": "peak memory in MB"}
+
+
+def bars(rates: pd.DataFrame, ratios: pd.DataFrame) -> Figure:
+    """Items a second of every contender, a panel a task, with what ours does for one of theirs on each bar.
+
+    The speed asked of ours is a mark, and the machine's own limit a line where it is near enough to be drawn.
+
+    Args:
+        rates: from `verdicts.rates`.
+        ratios: from `verdicts.ratios`.
+    """
+    parts = [part for _, part in rates.groupby("task", sort=False)]
+    heights = [len(part) + 1.2 for part in parts]
+    figure, axes = plt.subplots(
+        len(parts),
+        1,
+        figsize=(WIDTH, 0.34 * sum(heights) + 0.6),
+        gridspec_kw={"height_ratios": heights},
+        squeeze=False,
+        layout="constrained",
+    )
+    for ax, part in zip(axes[:, 0], parts, strict=True):
+        _panel(ax, part, ratios[ratios["task"] == part["task"].iloc[0]].set_index("who"))
+    _legend(figure)
+    return figure
+
+
+def _panel(ax: Axes, part: pd.DataFrame, ratios: pd.DataFrame) -> None:
+    rate, asked = part["rate"].fillna(0), _asked_for(ax, ratios)
+    for place, row in enumerate(part.itertuples()):
+        ax.barh(place, rate.iloc[place], color=REAL if row.who == OURS else PAPER, height=0.72)
+        ax.plot([row.low, row.high], [place, place], color=INK, lw=1.2)
+        end = max(row.high, asked if row.who == OURS else 0) if np.isfinite(row.high) else 0
+        look = {"va": "center", "fontsize": 8.5, "bbox": {"fc": "white", "ec": "none", "pad": 1}}
+        ax.annotate(_label(row, ratios), (end, place), xytext=(6, 0), textcoords="offset points", **look)
+    ceiling = part["ceiling"].iloc[0]
+    note = f"; the machine's limit: {_number(ceiling)}" if np.isfinite(ceiling) else ""
+    longest = max(part["high"].max(), asked)
+    if ceiling < NEAR * longest:
+        ax.axvline(ceiling, color=GENERATED, lw=1.8)
+        longest = max(longest, ceiling)
+    ax.set_yticks(range(len(part)), labels=part["who"])
+    ax.set(xlim=(0, 1.4 * longest), ylim=(len(part) - 0.4, -0.6))
+    ax.set_title(f"{part['task'].iloc[0]}: {part['unit'].iloc[0]} a second{note}", loc="left")
+    ax.grid(axis="y", visible=False)
+
+
+def _asked_for(ax: Axes, ratios: pd.DataFrame) -> float:
+    """A mark on our bar for every peer that a bar was set against; the largest speed asked for."""
+    speeds = [0.0]
+    for row in ratios.reset_index().itertuples():
+        asked = row.asked
+        if np.isfinite(asked):
+            ax.plot([asked, asked], [-0.45, 0.45], color=ASKED, zorder=3, lw=3, solid_capstyle="butt")
+            speeds.append(asked)
+    return max(speeds)
+
+
+def _label(row: tuple, ratios: pd.DataFrame) -> str:
+    if not np.isfinite(row.rate):
+        return f"not measured: {row.why[:70]}"
+    if row.who not in ratios.index:
+        return _number(row.rate)
+    ratio = ratios.loc[row.who]
+    at = " at equal FLOPs" if ratio["per"] == "FLOP" else ""
+    return f"{_number(row.rate)}   ours × {ratio['ratio']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f}){at}"
+
+
+def _number(value: float) -> str:
+    """Three digits that count.
+
+    >>> _number(0.01234), _number(12.34), _number(123456.0)
+    ('0.0123', '12.3', '123,456')
+    """
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _legend(figure: Figure) -> None:
+    marks = [
+        plt.Line2D([], [], color=ASKED, lw=3, label="asked of ours"),
+        plt.Line2D([], [], color=GENERATED, lw=1.8, label="the machine's limit"),
+        plt.Line2D([], [], color=INK, lw=1.2, label="quartiles of the repeats"),
+    ]
+    figure.legend(handles=marks, loc="outside lower center", ncols=len(marks))
+
+
+def scaling_lines(table: pd.DataFrame, exponents: pd.DataFrame) -> Figure:
+    """Time above and peak memory below against every axis, on log-log, with the exponents of the fits.
+
+    Args:
+        table: from `scaling.measure`.
+        exponents: from `scaling.exponents`.
+    """
+    axes_names = list(table["axis"].unique())
+    size = (1.25 * WIDTH, 6.4)
+    figure, axes = plt.subplots(len(COSTS), len(axes_names), figsize=size, squeeze=False, layout="constrained")
+    for row, (cost, title) in enumerate(COSTS.items()):
+        for ax, name in zip(axes[row], axes_names, strict=True):
+            fits = exponents[(exponents["axis"] == name) & (exponents["cost"] == cost)].set_index("what")
+            _scaled(ax, table[table["axis"] == name], fits, cost=cost)
+            ax.set(xlabel=name, ylabel=title if ax is axes[row, 0] else "")
+    figure.suptitle("How cost grows", fontweight="bold")
+    return figure
+
+
+def _scaled(ax: Axes, part: pd.DataFrame, fits: pd.DataFrame, *, cost: str) -> None:
+    scale = 1e-6 if cost == "peak_bytes" else 1.0
+    for colour, (what, points) in zip(COLOURS, part.groupby("what", sort=False), strict=False):
+        fit = fits.loc[what]
+        error = f" ± {fit['standard_error']:.2f}" if np.isfinite(fit["standard_error"]) else ""
+        label = f"{what}: {round(fit['exponent'], 2) + 0.0:.2f}{error}"  # no minus before a zero
+        ax.plot(points["x"], scale * points[cost], "o-", color=colour, label=label)
+    ax.set(xscale="log", yscale="log")
+    _widened(ax)
+    ticks = sorted(part["x"].unique())
+    if len(ticks) <= 4:
+        ax.set_xticks(ticks, labels=[f"{tick:,}" for tick in ticks])
+        ax.minorticks_off()
+    ax.legend(loc="upper left", bbox_to_anchor=(0, -0.22), fontsize=8, handlelength=1.2)
+
+
+def _widened(ax: Axes) -> None:
+    """An axis of at least a factor of LEAST_SPAN, so that what does not grow looks as if it did not."""
+    low, high = np.log(ax.get_ylim())
+    centre, half = (low + high) / 2, max(high - low, np.log(LEAST_SPAN)) / 2
+    ax.set_ylim(np.exp(centre - half), np.exp(centre + half))
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if half < np.log(10) else (1,)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def profile_bars(profile: pd.DataFrame) -> Figure:
+    """Shares of a training step's and of a denoising step's time by kind of operation.
+
+    Args:
+        profile: rows of `profiles.shares` with `what`.
+    """
+    wide = profile.pivot(index="group", columns="what", values="share").loc[profile["group"].unique()]
+    wide = wide[wide.max(axis=1) >= SHOWN][profile["what"].unique()]
+    figure, ax = plt.subplots(figsize=(WIDTH * 0.75, 0.6 + 0.55 * len(wide)))
+    height = 0.8 / wide.shape[1]
+    for k, (what, colour) in enumerate(zip(wide, COLOURS, strict=False)):
+        places = np.arange(len(wide)) + (k - (wide.shape[1] - 1) / 2) * height
+        drawn = ax.barh(places, wide[what], height=height, color=colour, label=what)
+        ax.bar_label(drawn, labels=[f"{share:.0%}" for share in wide[what]], padding=3, fontsize=8.5)
+    ax.set_yticks(range(len(wide)), labels=wide.index)
+    ax.invert_yaxis()
+    ax.set(title="Where the time goes", xlabel="share of the wall time")
+    ax.xaxis.set_major_formatter(PercentFormatter(1))
+    ax.margins(x=0.12)
+    ax.grid(axis="y", visible=False)
+    ax.legend(loc="lower right")
+    return figure

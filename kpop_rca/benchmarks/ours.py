@@ -1,0 +1,150 @@
+"""Ours, through the functions that the notebooks call: an adapter each, and nothing that is not theirs."""
+
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from lpips import LPIPS
+
+from kpop_rca import detection, diffusion, faces, feature_measures, networks, sampling, training
+from kpop_rca.benchmarks import ceilings
+from kpop_rca.benchmarks.setting import NOISE_SCHEDULE, PHOTOGRAPH, Setting, quiet
+from kpop_rca.benchmarks.stepwise import Stepwise
+from kpop_rca.benchmarks.timing import Work
+from kpop_rca.data.images import read_rgb
+
+FAR = 10_000_000  # steps: the end of a training that is left before
+DETECTED_FOR_FLOPS = 8  # photographs whose operations are counted
+
+
+def recipe(setting: Setting) -> training.Recipe:
+    """As the study trains, without an end."""
+    return training.Recipe(
+        steps=FAR,
+        batch_size=setting["batch_size"],
+        learning_rate=1e-4,
+        learning_rate_schedule="constant",
+        label_dropout=0.1,
+        ema_decay=0.9999,
+        flip=True,
+        noise_schedule=NOISE_SCHEDULE,
+        mixed_precision=setting["mixed_precision"],
+        seed=setting["seed"],
+    )
+
+
+def fit(setting: Setting, bar: Callable) -> None:
+    """Train until the bar leaves: no checkpoint and no sample grid comes before."""
+    folder = Path(tempfile.mkdtemp(dir=setting.scratch))
+    trainer = training.Trainer(setting.new_unet(), recipe=recipe(setting), folder=folder, device=setting.device)
+    trainer.fit(*setting.faces, checkpoint_minutes=1e6, sample_grids=1, bar=bar)
+
+
+def training_steps(setting: Setting) -> Work:
+    """`bench_train_steps` steps of `training.Trainer.fit` a repeat."""
+    loop = Stepwise(partial(fit, setting))
+    return Work(
+        run=lambda: loop.advance(setting["bench_train_steps"]),
+        items=setting["bench_train_steps"] * setting["batch_size"],
+        flops=setting.unet_flops(training=True),
+        close=loop.close,
+    )
+
+
+def generation(setting: Setting, *, sampler: str) -> Work:
+    """`sampling.generate` of `bench_samples` images, written to files; guidance off."""
+    unet = setting.new_unet().to(setting.device, memory_format=torch.channels_last).eval()
+    plan = sampling.Plan(
+        sampler=sampler,
+        steps=setting[f"bench_{sampler}_steps"],
+        guidance=0.0,
+        images_per_identity=setting["bench_samples"],
+        batch_size=setting["bench_sampling_batch_size"],
+        seed=setting["seed"],
+        mixed_precision=setting["mixed_precision"],
+    )
+    return Work(
+        run=partial(_generate, unet, plan, setting.scratch),
+        items=plan.images_per_identity,
+        flops=plan.steps * setting.unet_flops(training=False),
+    )
+
+
+def _generate(unet: torch.nn.Module, plan: sampling.Plan, scratch: Path) -> None:
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    forward = diffusion.forward_process(NOISE_SCHEDULE)
+    sampling.generate(unet, forward, plan, n_classes=1, folder=folder, progress=quiet)
+    shutil.rmtree(folder)
+
+
+def detected(setting: Setting) -> Work:
+    """`detection.detect_faces`: decoding, perceptual hash, MTCNN, and the second look at the largest face."""
+    table, root = setting.photographs
+    find = partial(
+        detection.detect_faces,
+        table,
+        root,
+        min_face_size=setting["min_face_size"],
+        batch_size=setting["detector_batch_size"],
+        max_side=setting["max_side"],
+        device=setting.device,
+    )
+    return Work(run=find, items=len(table), flops=detection_flops(setting))
+
+
+@cache
+def detection_flops(setting: Setting) -> float:
+    """Floating-point operations that MTCNN spends on a photograph, the mean over a few."""
+    table, root = setting.photographs
+    detector = detection.build_detector(min_face_size=setting["min_face_size"], device=setting.device)
+    paths = table["path"][:DETECTED_FOR_FLOPS]
+    with torch.inference_mode():
+        images = [read_rgb(root / path) for path in paths]
+        counted = ceilings.counted_flops(lambda: [detector.detect(image, landmarks=True) for image in images])
+    return counted / len(images)
+
+
+def measured(setting: Setting) -> Work:
+    """Fréchet and kernel distance, precision, recall, density and coverage on the same features."""
+    return Work(run=partial(all_measures, *setting.features), items=1)
+
+
+def all_measures(real: np.ndarray, generated: np.ndarray) -> None:
+    """The functions that `feature_measures.feature_measures` takes each figure from, once."""
+    feature_measures.frechet_distance(real, generated)
+    feature_measures.kernel_distance(real, generated, generator=np.random.default_rng(0))
+    feature_measures.neighbourhood_measures(real, generated)
+
+
+def perceptual(setting: Setting) -> Work:
+    """`networks.lpips_distances` of random pairs."""
+    images, pairs = pairs_of_faces(setting)
+    distance = untrained_lpips(setting)
+    return Work(run=lambda: networks.lpips_distances(distance, images, pairs), items=len(pairs))
+
+
+def pairs_of_faces(setting: Setting) -> tuple[np.ndarray, np.ndarray]:
+    """The pictures, and `bench_pairs` pairs of indices."""
+    images, _ = setting.faces
+    return images, np.random.default_rng(setting["seed"]).integers(len(images), size=(setting["bench_pairs"], 2))
+
+
+def untrained_lpips(setting: Setting) -> LPIPS:
+    """LPIPS on a random AlexNet: as fast as on the pretrained one, whose weights must be fetched."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # lpips asks torchvision in an outdated way
+        distance = LPIPS(net="alex", pnet_rand=True, verbose=False)
+    return distance.to(setting.device).eval()
+
+
+def read(setting: Setting) -> Work:
+    """`faces.crop_faces` with the whole photograph as the box."""
+    table, root = setting.photographs
+    whole = table.assign(boxes=[[(0.0, 0.0, PHOTOGRAPH, PHOTOGRAPH)]] * len(table))
+    run = partial(faces.crop_faces, whole, root, margin=0.0, sizes=[setting["image_size"]])
+    return Work(run=run, items=len(table), bytes=3.0 * PHOTOGRAPH**2)

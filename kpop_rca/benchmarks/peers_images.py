@@ -1,0 +1,57 @@
+"""Peers at reading photographs, finding faces in them, and comparing pictures."""
+
+from pathlib import Path
+
+import torch
+from facenet_pytorch import MTCNN
+from PIL import Image
+from torch.utils.data import DataLoader
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
+
+from kpop_rca import diffusion
+from kpop_rca.benchmarks import ours
+from kpop_rca.benchmarks.setting import PHOTOGRAPH, Setting
+from kpop_rca.benchmarks.timing import Work
+
+
+def folder_loader(folder: Path, *, size: int, batch_size: int, workers: int, flip: bool) -> DataLoader:
+    """A folder of images as torchvision reads it: decoded, reduced and scaled to [-1, 1] image by image."""
+    steps = [transforms.Resize((size, size)), *([transforms.RandomHorizontalFlip()] if flip else [])]
+    steps += [transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.5] * 3)]
+    data = ImageFolder(folder, transforms.Compose(steps))
+    return DataLoader(data, batch_size=batch_size, shuffle=flip, drop_last=flip, num_workers=workers)
+
+
+def one_by_one(setting: Setting) -> Work:
+    """facenet-pytorch's MTCNN on one photograph after another, with landmarks: decoding and detection alone."""
+    table, root = setting.photographs
+    detector = MTCNN(keep_all=True, min_face_size=setting["min_face_size"], device=setting.device)
+    return Work(
+        run=lambda: [detector.detect(Image.open(root / path).convert("RGB"), landmarks=True) for path in table["path"]],
+        items=len(table),
+        flops=ours.detection_flops(setting),
+    )
+
+
+def image_folder(setting: Setting, *, workers: int) -> Work:
+    """torchvision's ImageFolder and DataLoader over the photographs."""
+    table, root = setting.photographs
+    folder = (root / table["path"][0]).parents[1]
+    loader = folder_loader(folder, size=setting["image_size"], batch_size=64, workers=workers, flip=False)
+    # The folder may hold a few more than are wanted, as many of each person: it is the rate that is compared.
+    return Work(run=lambda: [images for images, _ in loader], items=len(loader.dataset), bytes=3.0 * PHOTOGRAPH**2)
+
+
+def lpips_loop(setting: Setting) -> Work:
+    """lpips as its documentation shows it: a pair at a time."""
+    images, pairs = ours.pairs_of_faces(setting)
+    distance = ours.untrained_lpips(setting)
+    tensors = diffusion.to_model(torch.as_tensor(images))
+
+    @torch.no_grad()
+    def run() -> list[float]:
+        sides = ((tensors[k : k + 1].to(setting.device) for k in pair) for pair in pairs)
+        return [distance(*pair).item() for pair in sides]
+
+    return Work(run=run, items=len(pairs))

@@ -1,0 +1,110 @@
+"""Which judges a study trains, and on which faces.
+
+A judge is a part of the measurement, so it is not taken for granted. Every architecture is trained from several
+seeds. Where the study keeps faces from the generator (the split "judge"), the judges learn from those: a judge that
+has learnt the same pictures as the generator may recognise a copied picture, not the person. To see how much that
+matters, some are also trained on the generator's own faces, and named `-seen`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+Faces = tuple[np.ndarray, np.ndarray]  # uint8 (N, H, W, 3) and int64 labels (N,)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A judge to be trained.
+
+    Attributes:
+        architecture: a key of `resnet.LEVELS`.
+        seed: its number s among the judges of its architecture, from 0.
+        trained_on: the split that it learns from, "judge" or "train".
+        seen: whether it learns from the generator's faces beside judges that do not.
+    """
+
+    architecture: str
+    seed: int
+    trained_on: str
+    seen: bool = False
+
+    @property
+    def name(self) -> str:
+        """`<architecture>-<s>`, with `-seen` behind it where it learns from the generator's faces beside others."""
+        return f"{self.architecture}-{self.seed}{'-seen' if self.seen else ''}"
+
+
+def candidates(judges: Sequence[str], *, n_seeds: int, seen: Sequence[str], apart: bool) -> list[Candidate]:
+    """The judges of a study, in the order in which they are trained.
+
+    Args:
+        judges: architectures.
+        n_seeds: judges of each architecture.
+        seen: architectures that are trained on the generator's faces as well.
+        apart: whether the study keeps faces from the generator for the judges. Where it does not, all learn from
+            the generator's faces, as in the paper, and there is nothing to compare with: `seen` has no effect.
+
+    >>> [c.name for c in candidates(["resnet10", "resnet18"], n_seeds=2, seen=["resnet10"], apart=True)]
+    ['resnet10-0', 'resnet10-1', 'resnet18-0', 'resnet18-1', 'resnet10-0-seen', 'resnet10-1-seen']
+    """
+    split = "judge" if apart else "train"
+    first = [Candidate(architecture, seed, split) for architecture in judges for seed in range(n_seeds)]
+    again = [Candidate(architecture, seed, "train", seen=True) for architecture in seen for seed in range(n_seeds)]
+    return first + (again if apart else [])
+
+
+def judge_seed(seed: int, number: int) -> int:
+    """The seed of a judge's weights and data order: independent streams, whatever the study's seed and the number.
+
+    Args:
+        seed: of the study.
+        number: s, from 0; judges of all architectures and both ways of training share it, so that they pair up.
+
+    Source: numpy's `SeedSequence`, as its `spawn` derives them.
+
+    >>> judge_seed(0, 1) != judge_seed(1, 0)
+    True
+    """
+    return int(np.random.SeedSequence(seed, spawn_key=(number,)).generate_state(1)[0])
+
+
+def capped(faces: Faces, most: np.ndarray, *, generator: np.random.Generator) -> Faces:
+    """At most so many faces of every identity, drawn at random, in their former order.
+
+    Args:
+        faces: uint8 (N, H, W, 3) and int64 (N,).
+        most: integers (K,), the largest number of each.
+        generator: of the draw.
+
+    Returns:
+        The faces drawn; all of an identity that has no more than its number.
+    """
+    images, labels = faces
+    drawn = np.zeros(len(labels), dtype=bool)
+    for label, number in enumerate(most):
+        drawn[generator.permutation(np.flatnonzero(labels == label))[:number]] = True
+    return images[drawn], labels[drawn]
+
+
+def learning_faces(splits: dict[str, Faces], *, seed: int) -> dict[str, Faces]:
+    """What the judges learn from, by the split that it comes from.
+
+    Where there is a split "judge", the generator's faces are capped to as many of each identity, so that a judge
+    which learns from them differs in *which* faces it has seen and not in how many. An identity of which the
+    generator has fewer keeps them all, and n_train in `about.json` tells.
+
+    Args:
+        splits: "train", and "judge", which may be empty.
+        seed: of the study; all judges of a way learn from the same faces.
+
+    Returns:
+        "judge" and "train" where the study keeps faces for the judges, "train" alone where it does not.
+    """
+    labels = splits["judge"][1]
+    if not len(labels):
+        return {"train": splits["train"]}
+    most = np.bincount(labels, minlength=int(splits["train"][1].max()) + 1)
+    generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0, 0)))  # a stream that no judge uses
+    return {"judge": splits["judge"], "train": capped(splits["train"], most, generator=generator)}

@@ -1,0 +1,145 @@
+"""The same work on many things, spread over processes or threads of one core each."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from threading import Thread
+from typing import TYPE_CHECKING, TypeVar
+
+from kpop_rca.errors import StudyError
+
+if TYPE_CHECKING:
+    import torch
+
+Item, Result = TypeVar("Item"), TypeVar("Result")
+
+
+def cores() -> int:
+    """How many cores this process may keep busy.
+
+    No more than the operating system lets it run on, than OMP_NUM_THREADS, which Snakemake sets to a job's threads,
+    and than torch was told to use.
+    """
+    import torch  # not above: a process that draws has no use for it, and it takes seconds to load
+
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(allowed, torch.get_num_threads(), int(asked) if asked.isdigit() else allowed))
+
+
+def in_order(
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    workers: int,
+    chunk: int = 1,
+    threads: bool = False,
+) -> Iterator[Result]:
+    """Results in the order of the items, as they become ready.
+
+    Args:
+        work: of a module, or a `partial` of such a function, so that another process can import it.
+        items: what to work on; sent to the processes, as are the results back.
+        workers: processes, 1 for this one; no more than there are items are started.
+        chunk: items that are sent at once.
+        threads: threads of this process in place of processes, for work that a GPU does.
+
+    Raises:
+        StudyError: a process came to an end before its work.
+        Exception: what `work` raised, with the traceback of its process.
+
+    >>> list(in_order(abs, [-1, 2, -3], workers=1))
+    [1, 2, 3]
+    """
+    workers = min(workers, len(items))
+    if workers < 2:
+        yield from map(work, items)
+        return
+    with _executor(workers, threads=threads) as pool:
+        try:
+            yield from pool.map(work, items, chunksize=chunk)
+        except BrokenProcessPool:
+            raise StudyError(
+                f"one of {workers} worker processes was ended from outside, most likely because the memory ran out; "
+                "free some, or set OMP_NUM_THREADS to a smaller number and run this again"
+            ) from None
+
+
+def _executor(workers: int, *, threads: bool) -> Executor:
+    if threads:
+        return ThreadPoolExecutor(workers)
+    # "spawn": a fork would copy a process in which torch's threads run, and is to be had on neither macOS nor Windows
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """End this worker when the process that it works for is gone, killed for example: nobody else would."""
+
+    def wait() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    Thread(target=wait, daemon=True).start()
+
+
+def a_core_each(work: Callable[[Item], Result], items: Iterable[Item], *, device: torch.device) -> Iterator[Result]:
+    """Results in the order of the items, from networks that run side by side in threads, each on a core of its own.
+
+    PyTorch shares every single operation out among the cores, and with networks as small as ours they spend a good
+    part of their time waiting for each other. Its operations let go of Python's lock, so threads of one process do:
+    nothing is copied and nothing loaded twice. What an item gives does not depend on the number of cores, since one
+    thread computes it. On a GPU one thread feeds the device, and the caller writes down what came before meanwhile.
+
+    Args:
+        work: safe to run in several threads at once; whatever it draws at random comes from generators of its own.
+        items: taken as they are needed, a few ahead of the results.
+        device: that `work` computes on.
+
+    Raises:
+        Exception: what `work` raised; what has begun by then is waited for, nothing more is begun.
+    """
+    lanes = cores() if device.type == "cpu" else 1
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(lanes, initializer=_one_thread, initargs=(device,)) as pool:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > lanes:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _set_threads(number: int) -> None:
+    import torch
+
+    torch.set_num_threads(number)
+
+
+def _one_thread(device: torch.device) -> None:
+    import torch
+
+    _set_threads(1)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+
+
+class Pieces:
+    """Threads that work on the pieces of one thing, again and again; the cores are shared out among them.
+
+    The number of pieces is fixed, and with it what adding up their results gives; on a machine of fewer cores they
+    follow each other.
+    """
+
+    def __init__(self, number: int):
+        self.number, lanes = number, min(number, cores())
+        threads = max(1, cores() // lanes)
+        self.pool = ThreadPoolExecutor(lanes, initializer=_set_threads, initargs=(threads,))
+
+    def map(self, work: Callable[[int], Result]) -> Iterator[Result]:
+        """What `work` gives for piece 0, 1, …, in this order."""
+        return self.pool.map(work, range(self.number))

@@ -1,0 +1,132 @@
+"""Hostile study files and pictures, made up by hypothesis, and what must hold of each."""
+
+import io
+import string
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import yaml
+from hypothesis import strategies as st
+from PIL import Image
+
+from kpop_rca import params
+from kpop_rca.data import images
+from kpop_rca.errors import StudyError
+
+LONGEST_ERROR = 1200  # characters
+NOT_PLAIN = ["010", "0x10", "0b11", "1:30", "-1:30", "1:30.5"]  # numbers that YAML reads otherwise than they look
+MARKS = [": ", "\n", "\t", " ", *"&*?|>#%@:[]{}'\"\\\x85", "- ", "&a ", "*a", "!!int ", "? ", "<<", "---", "..."]
+WORDS = ["1e-3", ".nan", "yes", "no", "on", "best", "cuda", "resnet18", "quick", "0,1|2,3", "ddim-5"]
+KINDS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "JPEG2000", "PPM", "AVIF", "MPO")
+
+
+def study_files() -> st.SearchStrategy[bytes]:
+    """Contents of a study file: nearly right ones, well-formed nonsense, and what is no YAML at all."""
+    names = st.sampled_from(sorted(params.defaults()))
+    scalars = st.none() | st.booleans() | st.integers() | st.integers(-(10**40), 10**40) | st.floats() | st.dates()
+    scalars |= st.text(max_size=20) | st.binary(max_size=8) | st.sampled_from(NOT_PLAIN + WORDS)
+    values = st.recursive(
+        scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=3)
+    )
+    keys = names | st.text(string.printable, max_size=12)
+    nonsense = st.dictionaries(keys, values, max_size=6).map(_dumped)
+    lines = st.lists(st.tuples(names, st.text(string.printable, max_size=24)), max_size=6).map(_as_lines)
+    pieces = st.lists(names | st.sampled_from(MARKS + WORDS + NOT_PLAIN), max_size=30).map(
+        lambda p: "".join(p).encode()
+    )
+    return _nearly_right() | nonsense | lines | pieces | st.binary(max_size=200)
+
+
+def _nearly_right() -> st.SearchStrategy[bytes]:
+    """Some parameters with their defaults, one of them perhaps with another one's or with a number that fits."""
+    known = params.defaults()
+    known = {name: value for name, value in known.items() if name not in ("study", "seen_judges", "judges")}
+    pairs = st.sampled_from(sorted(known)).flatmap(
+        lambda name: st.tuples(
+            st.just(name), st.just(known[name]) | st.sampled_from(list(known.values())) | st.integers(0, 64)
+        )
+    )
+    return st.lists(pairs, max_size=4).map(lambda found: _dumped(dict(found)))
+
+
+def _dumped(values: dict) -> bytes:
+    return yaml.safe_dump(values, allow_unicode=True).encode("utf-8", "replace")
+
+
+def _as_lines(lines: list[tuple[str, str]]) -> bytes:
+    return "".join(f"{name}: {value}\n" for name, value in lines).encode()
+
+
+def check_study_file(resolve: Callable[[bytes], dict], content: bytes) -> bool:
+    """Whether a file was refused, readably; where it was not, every value that it sets must be what it looks like."""
+    try:
+        found = resolve(content)
+    except StudyError as error:
+        message = str(error)
+        assert len(message.splitlines()) <= 2 and len(message) <= LONGEST_ERROR, message
+        message.encode("utf-8")
+        return True
+    for name, value in (yaml.load(content, Loader=yaml.BaseLoader) or {}).items():  # every value as its text
+        _check_meaning(found[name], value)
+    return False
+
+
+def _check_meaning(found: object, written: object) -> None:
+    if isinstance(found, list):
+        assert len(found) == len(written)
+        for one, text in zip(found, written, strict=True):
+            _check_meaning(one, text)
+    elif isinstance(found, bool):
+        assert written.lower() in (("yes", "true", "on") if found else ("no", "false", "off"))
+    elif isinstance(found, int | float):
+        assert float(written) == found
+    else:
+        assert written == found
+
+
+@cache
+def _whole(kind: str, mode: str) -> bytes:
+    """A good picture of a kind; nothing where this Pillow can't write it."""
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    try:
+        Image.fromarray(pixels).convert(mode).save(buffer, kind, exif=exif)
+    except (KeyError, OSError, ValueError):
+        return b""
+    return buffer.getvalue()
+
+
+def pictures() -> st.SearchStrategy[bytes]:
+    """Contents of image files of every kind that is read: bytes changed, cut off, doubled, or none of a picture."""
+    whole = st.builds(_whole, st.sampled_from(KINDS), st.sampled_from(["RGB", "L", "P", "RGBA", "CMYK", "I;16"]))
+    byte = st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255))
+    # Headers, where a byte decides most, are the first tenth.
+    header = st.tuples(st.floats(0, 0.1), st.sampled_from([0, 1, 127, 128, 254, 255]))
+    changes = st.lists(byte | header, max_size=12)
+    return st.builds(_spoilt, whole, changes, st.floats(0, 1), st.booleans()) | st.binary(max_size=400)
+
+
+def _spoilt(content: bytes, changes: list[tuple[float, int]], kept: float, doubled: bool) -> bytes:
+    spoilt = bytearray(content)
+    for place, byte in changes:
+        if spoilt:
+            spoilt[int(place * len(spoilt))] = byte
+    spoilt = spoilt[: int(len(spoilt) * kept)] if kept < 0.5 else spoilt  # half of them stay whole
+    return bytes(spoilt + spoilt[len(spoilt) // 2 :] if doubled else spoilt)
+
+
+def check_picture(path: Path, content: bytes) -> bool:
+    """Whether a file was read; where it was not, there must be a reason in a few words."""
+    path.write_bytes(content)
+    try:
+        image = images.read_rgb(path)
+    except images.UnreadableImage as problem:
+        assert problem.reason and len(problem.reason.splitlines()) == 1 and str(path) not in problem.reason
+        return False
+    assert image.mode == "RGB" and min(image.size) >= images.MIN_SIDE
+    assert image.width * image.height <= images.MAX_PIXELS
+    return True

@@ -1,0 +1,138 @@
+"""Train and generate in processes that are killed at random moments, for `test_kills`.
+
+    python killed_stages.py <folder of an uninterrupted run> <folder of the interrupted one>
+
+Everything is imported once; the workers that are killed are forks, so that starting one costs nothing. Prints what
+came out.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from kpop_rca import artifacts, disk, paths, sampling, training
+from kpop_rca.diffusion import build_unet
+
+PARAMETERS = {"study": "mine", "seed": 0}
+KILLS = 3  # of each stage
+CPU = torch.device("cpu")
+# What must be the same to the last byte; a log of the loss holds its times, and a checkpoint the log.
+COMPARED = ("unet/", "scheduler/", "samples/", "identity_")
+
+
+class Bar:
+    """Stands where tqdm does."""
+
+    def __init__(self, steps, **_: object) -> None:
+        self.steps = steps
+
+    def __iter__(self):
+        return iter(self.steps)
+
+    def set_postfix(self, **_: object) -> None:
+        pass
+
+
+def ddpm() -> None:
+    """A training of a network of a few weights, with a checkpoint every ten steps."""
+    stage = artifacts.begin("03_ddpm_training", PARAMETERS)
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8), np.arange(40) % 2
+    torch.manual_seed(0)
+    unet = build_unet(image_size=16, channels=[8, 16], layers_per_block=1, attention_size=0, n_classes=2)
+    recipe = training.Recipe(
+        steps=40,
+        batch_size=4,
+        learning_rate=1e-3,
+        learning_rate_schedule="cosine",
+        label_dropout=0.1,
+        ema_decay=0.9,
+        flip=True,
+        noise_schedule="linear",
+        mixed_precision="no",
+        seed=0,
+    )
+    trainer = training.Trainer(unet, recipe=recipe, folder=stage.folder, device=CPU)
+    trainer.fit(images, labels, checkpoint_minutes=1e-6, sample_grids=1, bar=Bar)
+    stage.finish()
+
+
+def generated() -> None:
+    """Ten batches of images."""
+    stage = artifacts.begin("05_generation", PARAMETERS)
+    unet, forward = training.load_trained(stage.input("ddpm"), CPU)
+    plan = sampling.Plan(sampler="ddim", steps=6, guidance=1.0, images_per_identity=20, batch_size=4, seed=0)
+    sampling.generate(unet, forward, plan, n_classes=2, folder=stage.folder, progress=iter)
+    stage.finish()
+
+
+def stages_before() -> None:
+    """What the two stages read, empty."""
+    for notebook in ("01_data_audit", "02_preprocessing"):
+        artifacts.begin(notebook, PARAMETERS).finish()
+
+
+def forked(work: Callable[[], None], *, kill_after: float | None = None) -> tuple[bool, float]:
+    """Whether a piece of work came to its end in a process of its own, and the seconds until it ended or was killed."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    begun = time.monotonic()
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        seconds = time.monotonic() - begun
+        if ended:
+            if status not in (0, signal.SIGKILL):
+                sys.exit(f"{work.__name__} failed")
+            return status == 0, seconds
+        if kill_after is not None and seconds > kill_after:
+            os.kill(child, signal.SIGKILL)
+        time.sleep(0.005)
+
+
+def hashes(folder: Path, work: Callable[[], None]) -> dict[str, str]:
+    """File to hash of what a stage made, its times left out."""
+    files = artifacts.read_manifest(folder / "artifacts/mine" / work.__name__ / "manifest.json")["files"]
+    return {name: hashed for name, hashed in files.items() if name.startswith(COMPARED)}
+
+
+def killed(work: Callable[[], None], *, seconds: float, generator: np.random.Generator) -> int:
+    """Kill a stage at random moments, then let it end; how often it was killed."""
+    kills = 0
+    while kills < KILLS:
+        ended, took = forked(work, kill_after=generator.uniform(0.1, 0.9) * seconds)
+        kills += not ended
+        seconds = took if ended else seconds  # little may be left to do: the next is to be killed within that
+    if not forked(work)[0]:
+        sys.exit(f"{work.__name__} was killed by another")
+    return kills
+
+
+def main(reference: Path, interrupted: Path) -> None:
+    torch.set_num_threads(1)
+    generator = np.random.default_rng(0)
+    os.environ[paths.OUTPUT_VARIABLE] = str(reference)
+    forked(stages_before)
+    seconds = {work: forked(work)[1] for work in (ddpm, generated)}
+    os.environ[paths.OUTPUT_VARIABLE] = str(interrupted)
+    forked(stages_before)
+    kills = {work.__name__: killed(work, seconds=seconds[work], generator=generator) for work in (ddpm, generated)}
+    expected, got = ({w.__name__: hashes(f, w) for w in (ddpm, generated)} for f in (reference, interrupted))
+    left = [path.name for path in interrupted.rglob(f".*{disk.HALF}*")]
+    print(json.dumps({"kills": kills, "expected": expected, "got": got, "left": left}))
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))

@@ -1,0 +1,383 @@
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from kpop_rca import params
+from kpop_rca.benchmarks import (
+    ceilings,
+    collection,
+    peers_features,
+    profiles,
+    prose,
+    scaling,
+    tasks,
+    timing,
+    verdicts,
+)
+from kpop_rca.benchmarks.setting import Setting, random_features
+from kpop_rca.benchmarks.stepwise import Stepwise
+from kpop_rca.benchmarks.timing import OURS, Work
+from kpop_rca.errors import StudyError
+
+CPU = torch.device("cpu")
+
+
+def work(order, who, items=4):
+    return lambda: Work(run=lambda: order.append(who), items=items)
+
+
+def test_contenders_take_turns_and_each_goes_first_in_its_turn():
+    order = []
+    prepare = {who: work(order, who) for who in (OURS, "b", "c")}
+    table = timing.in_turns(prepare, repeats=3, warm_up=1, device=CPU)
+    assert [set(order[k : k + 3]) for k in range(0, 12, 3)] == [{OURS, "b", "c"}] * 4
+    assert sorted(order[3::3]) == sorted([OURS, "b", "c"])
+    assert table.groupby("who")["repeat"].apply(list).to_dict() == {who: [0, 1, 2] for who in (OURS, "b", "c")}
+
+
+def broken(*, at_call):
+    calls = []
+
+    def run():
+        calls.append(1)
+        if len(calls) == at_call:
+            raise RuntimeError("out of\nluck")
+
+    return lambda: Work(run=run, items=1)
+
+
+def missing():
+    import no_such_library  # noqa: F401
+
+
+def test_a_peer_that_fails_is_a_row_without_numbers_and_stops_nobody():
+    order = []
+    prepare = {OURS: work(order, OURS), "missing": missing, "breaks": broken(at_call=3)}
+    table = timing.in_turns(prepare, repeats=3, warm_up=1, device=CPU).set_index("who")
+    assert order == [OURS] * 4
+    assert "no_such_library" in table.loc["missing", "why"]
+    assert table.loc["breaks", "why"] == "RuntimeError: out of luck"
+    assert table.loc[["missing", "breaks"], "seconds"].isna().all()
+
+
+def test_a_failure_of_ours_is_an_error():
+    with pytest.raises(RuntimeError, match="luck"):
+        timing.in_turns({OURS: broken(at_call=1)}, repeats=1, warm_up=0, device=CPU)
+
+
+def test_what_was_opened_is_closed():
+    closed = []
+    prepare = {OURS: lambda: Work(run=list, items=1, close=lambda: closed.append(1))}
+    timing.in_turns(prepare, repeats=1, warm_up=0, device=CPU)
+    assert closed == [1]
+
+
+def counting(seen, bar, n=10):
+    steps = bar(range(n), initial=0, total=n)
+    for step in steps:
+        seen.append(step)
+        steps.set_postfix(loss="0")
+
+
+def test_a_loop_goes_as_far_as_it_is_let_and_no_further():
+    seen = []
+    loop = Stepwise(lambda bar: counting(seen, bar))
+    assert seen == []
+    loop.advance(3)
+    assert seen == [0, 1, 2]
+    loop.advance(2)
+    assert seen == [0, 1, 2, 3, 4]
+    before = threading.active_count()
+    loop.close()
+    assert threading.active_count() == before - 1
+    assert seen == [0, 1, 2, 3, 4]
+
+
+def test_a_loop_that_fails_or_ends_too_early_says_so():
+    def fails(bar):
+        for _ in bar(range(5)):
+            raise ValueError("a loss of nan")
+
+    with pytest.raises(ValueError, match="nan"):
+        Stepwise(fails).advance(2)
+    with pytest.raises(RuntimeError, match="4 steps too early"):
+        Stepwise(lambda bar: counting([], bar, n=2)).advance(6)
+
+
+def test_operations_are_counted_as_by_hand():
+    convolution, x = nn.Conv2d(3, 8, 3, padding=1), torch.zeros(2, 3, 16, 16)
+    assert ceilings.counted_flops(lambda: convolution(x)) == 2 * (2 * 8 * 16 * 16) * (3 * 3 * 3)
+    product = ceilings.matrix_product(device=CPU, dtype=torch.float32)
+    assert ceilings.counted_flops(product.run) == product.flops
+
+
+def test_the_papers_unet_costs_what_the_bar_counts_with():
+    """12.8 GFLOP an image for training at 32 px in convolutions and linear layers; with attention 4 % more."""
+    asked = (32, (64, 128, 256), 2, 16)
+    training, forward = (ceilings.unet_flops(*asked, training=flag) for flag in (True, False))
+    assert 12.8e9 < training < 1.06 * 12.8e9
+    assert training == pytest.approx(3 * forward, rel=0.01)
+
+
+def times_of(task, who, seconds, *, items=10, flops=np.nan, nbytes=np.nan, why=""):
+    return pd.DataFrame(
+        {"task": task, "unit": "images", "who": who, "repeat": range(len(seconds)), "seconds": seconds}
+        | {"items": items, "flops": flops, "bytes": nbytes, "why": why}
+    )
+
+
+def test_ratios_are_taken_within_a_repeat():
+    """The machine was busy in the second repeat: both took ten times as long, and the ratio stays two."""
+    times = pd.concat([times_of(tasks.TRAINING, OURS, [1, 10, 1]), times_of(tasks.TRAINING, "diffusers", [2, 20, 2])])
+    (row,) = verdicts.ratios(times, device="cpu").itertuples()
+    assert (row.ratio, row.low, row.high, row.n, row.bar, row.verdict) == (2, 2, 2, 3, 1.3, verdicts.MET)
+    assert row.asked == pytest.approx(10 * 1.3 / 2)
+    assert verdicts.ratios(times, device="cuda")["verdict"].tolist() == [verdicts.MISSED]
+
+
+def test_every_bar_has_a_contender_that_it_is_held_against(setting):
+    """A peer renamed in one place would lose its bar in silence."""
+    for (task_name, who), bar in verdicts.BARS.items():
+        (task,) = (task for task in tasks.TASKS if task.name == task_name)
+        assert who == tasks.SEPARATE or who in task.contenders(setting)
+        times = pd.concat([times_of(task_name, OURS, [1, 1], flops=1.0), times_of(task_name, who, [9, 9], flops=1.0)])
+        (row,) = verdicts.ratios(times, device="cpu").itertuples()
+        assert (row.who, row.ratio, row.bar) == (who, 9, bar.cpu)
+
+
+def test_another_model_is_compared_at_equal_operations():
+    """Theirs draws as many images a second with half the operations of each: ours does twice the work."""
+    ours = times_of(tasks.TRAINING, OURS, [1, 1], flops=8.0)
+    theirs = times_of(tasks.TRAINING, tasks.DENOISING, [1, 1], flops=4.0)
+    (row,) = verdicts.ratios(pd.concat([ours, theirs]), device="cpu").itertuples()
+    assert (row.ratio, row.per) == (2, "FLOP")
+
+
+def test_the_ceiling_is_the_product_of_the_same_task():
+    product = times_of(tasks.DDIM, ceilings.PRODUCT, [2.0, 2.0], items=1, flops=100.0)
+    other = times_of(tasks.TRAINING, ceilings.PRODUCT, [0.1, 0.1], items=1, flops=100.0)
+    times = pd.concat([times_of(tasks.DDIM, OURS, [5, 5], flops=5.0), product, other])
+    (row,) = verdicts.rates(times[times["task"] == tasks.DDIM]).itertuples()
+    assert (row.rate, row.ceiling, row.share) == (2.0, 10.0, 0.2)
+    assert verdicts.rates(times).query("task == @tasks.DDIM")["ceiling"].tolist() == [10.0]
+
+
+def test_a_copy_is_the_ceiling_of_what_is_counted_in_bytes():
+    copy = times_of(tasks.READING, ceilings.COPY, [1.0], items=1, nbytes=1000.0)
+    times = pd.concat([times_of(tasks.READING, OURS, [1.0], nbytes=10.0), copy])
+    assert verdicts.rates(times)["ceiling"].tolist() == [100.0]
+
+
+def test_one_after_another_is_the_sum_of_the_fastest_of_each_measure():
+    seconds = {
+        OURS: [1, 1],
+        "FID by slow": [9, 9],
+        "FID by fast": [2, 3],
+        "KID by a": [4, 4],
+        "PRDC by prdc": [1, 2],
+        "precision, recall by b": [0.1, 0.1],
+    }
+    times = pd.concat([times_of(tasks.MEASURES, who, s) for who, s in seconds.items()])
+    added = verdicts.with_separate(times)
+    assert added[added["who"] == tasks.SEPARATE]["seconds"].tolist() == [7, 9]
+    assert verdicts.ratios(added, device="cpu")["who"].tolist() == [tasks.SEPARATE]
+    without = times[~times["who"].str.startswith("PRDC")]
+    assert verdicts.with_separate(without) is without
+
+
+def test_a_peer_without_numbers_has_a_ratio_without_numbers_and_its_reason():
+    absent = times_of(tasks.TRAINING, "diffusers", [np.nan], items=np.nan, why="not there").assign(repeat=np.nan)
+    times = pd.concat([times_of(tasks.TRAINING, OURS, [1, 1]), absent])
+    (row,) = verdicts.ratios(times, device="cpu").itertuples()
+    assert np.isnan(row.ratio)
+    assert (row.verdict, row.why) == ("not measured", "not there")
+    (sentence,) = prose.comparisons(verdicts.ratios(times, device="cpu"))
+    assert sentence == "training: no number for diffusers (not there)."
+
+
+def test_an_exponent_is_the_power_that_the_cost_was_made_with():
+    sizes = np.array([1, 2, 4, 8])
+    noise = np.exp(np.random.default_rng(0).normal(0, 0.01, 4))
+    table = pd.DataFrame(
+        {
+            "what": "a",
+            "axis": scaling.IMAGES,
+            "x": sizes,
+            "seconds": 3 * sizes**2.0 * noise,
+            "peak_bytes": 5 + sizes * 0.0,
+        }
+    )
+    found = scaling.exponents(table).set_index("cost")
+    assert found.loc["seconds", "exponent"] == pytest.approx(2, abs=4 * found.loc["seconds", "standard_error"])
+    assert 0 < found.loc["seconds", "standard_error"] < 0.03
+    assert found.loc["peak_bytes", "exponent"] == pytest.approx(0)
+    two = scaling.exponents(table.iloc[:2]).set_index("cost")
+    assert np.isnan(two.loc["seconds", "standard_error"])
+
+
+@pytest.mark.parametrize(
+    ("slope", "megabytes", "expected"),
+    [
+        (0.5, 50, verdicts.MET),
+        (1.6, 50, verdicts.MISSED),
+        (1.0, 50, verdicts.UNDECIDED),
+        (0.5, 1, "too little data to tell"),
+    ],
+)
+def test_memory_is_held_against_the_datas_own_size(slope, megabytes, expected):
+    data = np.linspace(1, megabytes + 1, 4) * 1e6
+    noise = np.array([1, -1, -1, 1]) * 0.002 * megabytes * 1e6
+    table = pd.DataFrame(
+        {"what": "a", "axis": scaling.IMAGES, "x": data, "data_bytes": data, "peak_bytes": 3e8 + slope * data + noise}
+    )
+    found = verdicts.memory(scaling.memory_growth(table))
+    assert found["growth"].tolist() == pytest.approx([slope], abs=0.01)
+    assert found["verdict"].tolist() == [expected]
+
+
+def test_the_papers_run_is_counted_from_the_rates():
+    of_tasks = {"task": [tasks.TRAINING, tasks.DDIM, tasks.DDPM], "rate": [20_000.0, 1000.0, 500.0]}
+    rates = pd.DataFrame(of_tasks | {"who": OURS, "share": [0.2, 0.5, 0.5]})
+    found = verdicts.whole_runs(rates, steps_ddpm=50, study_seconds=700.0, device="cuda")
+    assert found["value"].tolist() == [50.0, 2000.0, 100.0, 0.2, 700.0]
+    assert found["verdict"].tolist() == [verdicts.MET, verdicts.MISSED, verdicts.MET, verdicts.MISSED, ""]
+    on_cpu = verdicts.whole_runs(rates, steps_ddpm=50, study_seconds=500.0, device="cpu")
+    assert on_cpu["verdict"].tolist() == ["", "", "", "", verdicts.MET]
+
+
+def test_a_profile_gives_all_of_the_time_to_some_group():
+    convolution = nn.Sequential(nn.Conv2d(8, 8, 3), nn.GroupNorm(2, 8))
+    with torch.profiler.profile() as profiler:
+        convolution(torch.zeros(4, 8, 64, 64))
+    table = profiles.shares(profiler, seconds=10.0, steps=1, device=CPU).set_index("group")
+    assert table["share"].sum() == pytest.approx(1)
+    assert table.loc["convolutions", "milliseconds"] > 0 < table.loc["normalisation", "milliseconds"]
+    assert table["share"].idxmax() == profiles.OVERHEAD
+
+
+def test_an_operation_that_nobody_thought_of_is_another_operation():
+    names = ["aten::mkldnn_convolution", "aten::native_group_norm_backward", "aten::_foreach_lerp_", "aten::silu"]
+    groups = ["convolutions", "normalisation", "optimiser and average", "other operations"]
+    assert [profiles.group_of(name) for name in names] == groups
+
+
+def test_peers_do_the_work_that_ours_does():
+    """Their FID is ours, and their KID is within its spread of ours, so that the times are times of the same."""
+    from kpop_rca import feature_measures as fm
+
+    real, generated = random_features(200, 16, seed=0)
+    fid = fm.frechet_distance(real, generated)
+    kid, sd = fm.kernel_distance(real, generated, generator=np.random.default_rng(0))
+    assert float(peers_features.torchmetrics_fid(real, generated)) == pytest.approx(fid, rel=1e-3)
+    theirs = peers_features.torch_fidelity_fid(real, generated)["frechet_inception_distance"]
+    assert theirs == pytest.approx(fid, rel=1e-6)
+    assert float(peers_features.torchmetrics_kid(real, generated)[0]) == pytest.approx(kid, abs=sd)
+    theirs = peers_features.torch_fidelity_kid(real, generated)["kernel_inception_distance_mean"]
+    assert theirs == pytest.approx(kid, abs=sd)
+    theirs = peers_features.torch_fidelity_pr(real, generated)
+    assert theirs["precision"] == pytest.approx(fm.precision_recall(real, generated)["precision"])
+
+
+@pytest.mark.parametrize(
+    ("library", "peer"),
+    [("pytorch_fid", peers_features.pytorch_fid_fid), ("cleanfid", peers_features.clean_fid_fid)],
+)
+def test_peers_outside_the_lock_do_too_where_they_are_installed(library, peer):
+    from kpop_rca import feature_measures as fm
+
+    pytest.importorskip(library)
+    real, generated = random_features(200, 16, seed=0)
+    assert float(peer(real, generated)) == pytest.approx(fm.frechet_distance(real, generated), rel=1e-3)
+
+
+@pytest.fixture
+def parameters():
+    return params.resolve("benchmarks-smoke")
+
+
+@pytest.fixture
+def setting(output, parameters):
+    return Setting(parameters, CPU, output)
+
+
+def test_all_read_the_same_faces(setting):
+    from PIL import Image
+
+    images, labels = setting.faces
+    files = sorted(setting.face_folder.rglob("*.png"), key=lambda path: path.name)
+    assert images.shape == (setting["bench_faces"], 32, 32, 3)
+    assert len(files) == len(images)
+    assert [int(path.parent.name) for path in files] == labels.tolist()
+    assert all(np.array_equal(np.asarray(Image.open(files[k])), images[k]) for k in (0, 1, len(files) - 1))
+
+
+@pytest.mark.usefixtures("fresh_accelerate")
+@pytest.mark.parametrize("name", [tasks.TRAINING, tasks.DDIM, tasks.READING, tasks.LPIPS, tasks.DETECTION])
+def test_every_contender_runs(setting, name, monkeypatch):
+    monkeypatch.setitem(ceilings.SIDE, "cpu", 8)
+    monkeypatch.setitem(ceilings.COPIED, "cpu", 64)
+    (task,) = (task for task in tasks.TASKS if task.name == name)
+    table = tasks.times(task, setting, progress=iter)
+    absent = table[table["seconds"].isna()]
+    assert absent["why"].str.contains("denoising_diffusion_pytorch").all(), absent["why"].tolist()
+    done = table.drop(absent.index)
+    assert set(done["who"]) >= {OURS, ceilings.PRODUCT, ceilings.COPY}
+    assert done.groupby("who")["repeat"].count().eq(2).all()
+    of_task = done[~done["who"].isin([ceilings.PRODUCT, ceilings.COPY])]
+    assert of_task["items"].nunique() == 1
+    if name in (tasks.TRAINING, tasks.DDIM, tasks.DETECTION):
+        assert of_task["flops"].gt(0).all()
+
+
+def test_the_peak_is_that_of_the_whole_life_of_a_process():
+    code = (
+        "import numpy, torch; from kpop_rca.benchmarks import child; d = torch.device('cpu');"
+        "before = child.peak_bytes(d); a = numpy.ones(10**8, numpy.uint8); del a; print(child.peak_bytes(d) - before)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 0.95e8 < int(run.stdout) < 1.2e8
+
+
+def test_the_sizes_change_what_they_say(parameters):
+    points = scaling.points(parameters | {"bench_scales": [1, 2, 4]})
+    of_detection = [p for p in points if p["what"] == scaling.DETECTION]
+    assert [p["x"] for p in of_detection] == [2, 4, 8]  # a quarter, a half and, rounded down, all of ten photographs
+    for point in points:
+        if point["axis"] in (scaling.IMAGES, scaling.BATCH, scaling.SIDE):
+            assert point["x"] in point["parameters"].values()
+    assert [p["n_classes"] for p in points if p["axis"] == scaling.CLASSES] == [4]
+
+
+def test_a_size_is_measured_in_a_process_of_its_own_and_one_that_fails_has_a_reason(parameters, monkeypatch):
+    point = next(p for p in scaling.points(parameters) if p["what"] == scaling.MEASURES)
+    too_few = point | {"parameters": point["parameters"] | {"bench_features": 3}}
+    monkeypatch.setattr(scaling, "points", lambda _: [point, too_few])
+    good, bad = scaling.measure(parameters, device=CPU).itertuples()
+    assert (good.why, good.data_bytes) == ("", 2 * 4 * point["x"] * parameters["bench_feature_length"])
+    assert good.seconds > 0 < good.peak_bytes
+    assert np.isnan(bad.seconds)
+    assert "need 4 or more rows" in bad.why
+
+
+def test_a_part_that_is_done_is_not_done_again(tmp_path):
+    made = []
+
+    def make():
+        made.append(1)
+        return pd.DataFrame({"why": ["", "no"], "x": [1.5, np.nan]})
+
+    first, second = (collection._part(tmp_path / "parts" / "a.csv", make) for _ in range(2))
+    assert made == [1]
+    pd.testing.assert_frame_equal(first, second)
+    assert first["why"].tolist() == ["", "no"]
+
+
+def test_tables_that_are_not_there_say_how_to_come_by_them():
+    with pytest.raises(StudyError, match=r"reports/nobody/tables/90_times.csv is not there; run: make bench"):
+        collection.committed("nobody")

@@ -1,0 +1,146 @@
+"""Photographs that change behind the audit's back, and files of the report that change behind the study's."""
+
+import json
+import os
+
+import nbformat
+import pytest
+
+from kpop_rca import artifacts, fingerprint, params, paths, report, stages, verify
+from kpop_rca.errors import StudyError
+
+OF_02 = params.of_notebook("02_preprocessing", params.resolve("smoke"))
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """A data folder; pictures of equal size, which need not be pictures here."""
+    for name in ("ada/1.jpg", "ada/2.jpg", "bo/1.jpg"):
+        path = tmp_path / "people" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    return tmp_path / "people"
+
+
+@pytest.fixture
+def study(output, photographs):
+    """The stages of `smoke`, finished, the first with the data folder; a figure and a table of each, and metrics."""
+    for stage in stages.STAGES:
+        made = artifacts.begin(stage.notebook, params.of_notebook(stage.notebook, params.resolve("smoke")))
+        if stage.folder == "audit":
+            artifacts.write_json(made.folder / "source.json", {"root": str(photographs), "source": "folder"})
+        for kind, ending in (("figures", "png"), ("tables", "csv")):
+            artifacts.write_json(made.report / kind / f"{stage.notebook[:2]}_a.{ending}", {})
+        if stage.folder == "rca":
+            artifacts.write_json(made.report / "metrics.json", {"a": 1})
+        made.finish()
+    return output
+
+
+def lines(capsys, status=1):
+    capsys.readouterr()
+    assert verify.main(["smoke"]) == status
+    return {line.partition(": ")[0].split()[1]: line for line in capsys.readouterr().out.splitlines()}
+
+
+def exchange(path):
+    """Other contents of the same size and time."""
+    before = path.stat()
+    path.write_bytes(path.read_bytes()[::-1])
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+CHANGES = {
+    "some were changed or exchanged": lambda root: exchange(root / "ada/1.jpg"),
+    "their folder had 3 files and has 2": lambda root: (root / "bo/1.jpg").unlink(),
+    "their folder had 3 files and has 4": lambda root: (root / "bo/2.jpg").write_bytes(b"x"),
+}
+
+
+@pytest.mark.parametrize(("said", "change"), CHANGES.items(), ids=range(3))
+def test_photographs_that_changed_make_the_audit_stale(study, photographs, capsys, said, change):
+    lines(capsys, status=0)
+    before = fingerprint.of_data(str(photographs))
+    change(photographs)
+    assert (fingerprint.of_data(str(photographs)) == before) == ("exchanged" in said)  # which reads no contents
+    with pytest.raises(StudyError, match=rf"{said}; run: python -m kpop_rca.run 01_data_audit --study smoke"):
+        artifacts.begin("02_preprocessing", OF_02)
+    found = lines(capsys)
+    assert f"stale: the photographs are not those that were audited ({said}); run:" in found["01_data_audit"]
+    assert "stale: audit is stale" in found["02_preprocessing"]
+
+
+def test_the_same_photographs_elsewhere_are_the_same(study, photographs, tmp_path, capsys):
+    before = artifacts.read_manifest(study / "artifacts/smoke/audit/manifest.json")
+    (photographs / ".DS_Store").write_text("x")
+    (photographs / ".thumbnails").mkdir()
+    (photographs / ".thumbnails" / "1.jpg").write_text("x")
+    moved = photographs.rename(tmp_path / "moved")
+    assert fingerprint.of_photographs(moved) == before["photographs"] != fingerprint.of_photographs(moved / "ada")
+
+
+def test_an_audit_of_exchanged_photographs_is_another_even_where_it_finds_the_same(study, photographs):
+    path = study / "artifacts/smoke/audit/manifest.json"
+    before = artifacts.identity(artifacts.read_manifest(path))
+    exchange(photographs / "ada/1.jpg")
+    parameters = params.of_notebook("01_data_audit", params.resolve("smoke"))
+    artifacts.begin("01_data_audit", parameters).finish()
+    assert artifacts.identity(artifacts.read_manifest(path)) != before
+    with pytest.raises(StudyError, match="faces were made from an earlier audit"):
+        artifacts.require("smoke", "faces", params.resolve("smoke"))
+
+
+def test_links_pipes_and_hidden_files_of_the_data_folder_are_not_opened(photographs, tmp_path):
+    os.mkfifo(photographs / "ada" / "pipe.jpg")
+    (tmp_path / "outside.jpg").write_bytes(b"1")
+    (photographs / "ada" / "link.jpg").symlink_to(tmp_path / "outside.jpg")
+    before = fingerprint.of_photographs(photographs)
+    assert before["files"] == 4
+    (tmp_path / "outside.jpg").write_bytes(b"2")
+    assert fingerprint.of_photographs(photographs) == before
+    (photographs / "ada" / "link.jpg").unlink()
+    (photographs / "ada" / "link.jpg").symlink_to("1.jpg")
+    assert fingerprint.of_photographs(photographs) != before
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "figures/06_a.png", "tables/06_a.csv"])
+def test_a_file_of_the_report_that_was_altered_is_named_and_stops_no_later_stage(study, capsys, name):
+    path = study / "reports/smoke" / name
+    path.write_text("other")
+    command = "python -m kpop_rca.run 06_rca_analysis --study smoke"
+    line = f"smoke 06_rca_analysis: altered in the report: {{}} ({{}}); run: {command}"
+    found = lines(capsys)
+    assert found["06_rca_analysis"] == line.format(name, "other contents")
+    assert ": complete" in found["07_rca_validity"]
+    path.unlink()
+    assert lines(capsys)["06_rca_analysis"] == line.format(name, "gone")
+
+
+@pytest.fixture
+def pages(study, monkeypatch):
+    """The study with its report's pages, whose contents do not matter here."""
+    folder = paths.report_folder("smoke")
+    (folder / "params.yaml").write_text("seed: 0\n")
+    for stage in stages.STAGES:
+        path = paths.executed_notebook("smoke", stage.notebook)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(nbformat.v4.new_notebook(), path)
+    monkeypatch.setattr(report, "index_page", lambda study, metrics: "<html></html>")
+    monkeypatch.setattr(report, "_metrics", lambda study: {})
+    report.build("smoke")
+    return folder
+
+
+def test_pages_of_the_report_are_checked_too(pages, capsys):
+    assert lines(capsys, status=0)["report"] == "smoke report: complete, 8 pages"
+    (pages / "index.html").write_text("other")
+    mending = "; run: python -m kpop_rca.report --study smoke"
+    assert lines(capsys)["report"] == f"smoke report: altered: index.html (other contents){mending}"
+    (pages / "index.html").unlink()
+    assert lines(capsys)["report"] == f"smoke report: altered: index.html (gone){mending}"
+    report.build("smoke")
+    notebook = pages / "notebooks/03_ddpm_training.ipynb"
+    notebook.write_text(json.dumps(json.loads(notebook.read_text()) | {"nbformat_minor": 4}))
+    assert lines(capsys)["report"] == f"smoke report: stale: written before notebooks/{notebook.name} changed{mending}"
+    report.build("smoke")
+    lines(capsys, status=0)
