@@ -16,6 +16,7 @@ def is_compiled(module):
     return module._compiled_call_impl is not None
 
 
+@pytest.mark.skipif(devices._missing_compiler(CPU) is not None, reason="there is no C++ compiler here")
 def test_a_compiled_network_gives_the_same_and_keeps_the_names_of_its_weights(monkeypatch):
     monkeypatch.setenv(devices.COMPILE, "on")
     plain, compiled, x = network(), network(), torch.randn(3, 4)
