@@ -124,7 +124,7 @@ def _one_thread(device: torch.device) -> None:
     import torch
 
     _set_threads(1)
-    if device.type == "cuda":
+    if device.type == "cuda" and device.index is not None:  # one GPU of several; a new thread starts on the first
         torch.cuda.set_device(device)
 
 

@@ -1,7 +1,7 @@
 """Work shared among processes: its order, its errors, and how many there may be."""
 
 import os
-from threading import Barrier
+from threading import Barrier, get_ident
 
 import pytest
 import torch
@@ -60,6 +60,12 @@ def test_what_runs_side_by_side_has_a_core_each_and_keeps_its_order(monkeypatch:
     results = list(workers.a_core_each(work, range(9), device=torch.device("cpu")))
     assert results == [(item, 1) for item in range(9)]
     assert torch.get_num_threads() == before
+
+
+def test_a_gpu_that_is_named_without_its_number_is_fed_by_one_thread() -> None:
+    """As `devices.choose` names it; PyTorch refuses to make such a one a thread's own."""
+    threads = workers.a_core_each(lambda _: get_ident(), range(4), device=torch.device("cuda"))
+    assert len(set(threads) - {get_ident()}) == 1
 
 
 def test_little_is_begun_ahead_of_what_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
