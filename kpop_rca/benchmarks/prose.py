@@ -30,12 +30,13 @@ def _comparison(row: tuple) -> str:
     return f"{said}; asked for {row.bar:g}: {row.verdict}." if row.verdict else f"{said}."
 
 
-def shortfalls(ratios: pd.DataFrame, profile: pd.DataFrame, rates: pd.DataFrame) -> list[str]:
-    """A sentence for each bar that is not met: how far, and where the time goes as far as that was profiled."""
+def shortfalls(ratios: pd.DataFrame, profile: pd.DataFrame, rates: pd.DataFrame, whole_runs: pd.DataFrame) -> list[str]:
+    """A sentence for each bar of speed that is not met: how far, and where the time goes where that was profiled."""
     short = ratios[~ratios["verdict"].isin(["", verdicts.MET])]
-    if short.empty:
-        return ["Every bar that was measured is met."]
-    return [_shortfall(row, profile, rates) for row in short.itertuples()]
+    found = [_shortfall(row, profile, rates) for row in short.itertuples()]
+    missed = whole_runs[whole_runs["verdict"] == verdicts.MISSED]
+    found += [f"{row.what}: {row.value:.3g} {row.unit}; asked for {row.bar:g}: missed." for row in missed.itertuples()]
+    return found or ["Every bar of speed that was measured is met."]
 
 
 def _shortfall(row: tuple, profile: pd.DataFrame, rates: pd.DataFrame) -> str:

@@ -381,3 +381,17 @@ def test_a_part_that_is_done_is_not_done_again(tmp_path):
 def test_tables_that_are_not_there_say_how_to_come_by_them():
     with pytest.raises(StudyError, match=r"reports/nobody/tables/90_times.csv is not there; run: make bench"):
         collection.committed("nobody")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said"), [("missed", ["the study: 840 seconds; asked for 600: missed."]), ("met", [])]
+)
+def test_a_whole_run_that_takes_too_long_is_not_passed_over(verdict, said):
+    ratios = pd.DataFrame({"task": ["training"], "who": ["another"], "ratio": [2.0], "verdict": ["met"]})
+    whole = pd.DataFrame(
+        {"what": ["the study"], "value": [840.0], "unit": ["seconds"], "bar": [600.0], "verdict": [verdict]}
+    )
+    nothing = pd.DataFrame()
+    assert prose.shortfalls(ratios, nothing, nothing, whole) == (
+        said or ["Every bar of speed that was measured is met."]
+    )
