@@ -23,13 +23,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kpop_rca import disk, fingerprint, locks, paths, seals, stages, sweeps
+from kpop_rca import disk, fingerprint, locks, paths, privacy, seals, stages, sweeps
 from kpop_rca.disk import atomic, read_json, write_json
 from kpop_rca.errors import StudyError
 from kpop_rca.seals import MANIFEST, STARTED, UNKNOWN, alterations
 
-# Where results go does not change them: these parameters may differ between a stage and the stages behind it.
-NOT_COMPARED = {"study", "device", "data_root", "detector_batch_size", "checkpoint_minutes"}
+# Where results go, and who is shown, does not change them: these parameters may differ between a stage and the stages
+# behind it, and between a stage and what it left half done.
+NOT_COMPARED = {"study", "device", "data_root", "detector_batch_size", "checkpoint_minutes", "publish_images"}
 # What a manifest must hold, and of which type, to be one.
 RECORD = {"stage": str, "parameters": dict, "inputs": dict, "code": str}
 VERSIONED = (
@@ -96,10 +97,24 @@ class StageRun:
             raise ValueError(f"{self.stage.notebook} does not declare that it needs {folder!r}; see kpop_rca.stages")
         return folder_of(self.study, folder)
 
+    @property
+    def shows_people(self) -> bool:
+        """Whether its notebook and the report may show pictures of people; see `kpop_rca.privacy`."""
+        source = _data_source(self.study, self.parameters)
+        return privacy.may_show(source, publish_images=self.parameters.get("publish_images", False))
+
     def save_figure(self, figure: Figure, name: str) -> None:
-        """Save a figure as `reports/<study>/figures/<name>.png`."""
+        """Save a figure as `reports/<study>/figures/<name>.png`.
+
+        One with pictures of people is shown here, too; where they may not be, a line of text stands in its place.
+        """
+        if privacy.has_pictures(figure) and not self.shows_people:
+            privacy.leave_out(figure)
+            return
         with atomic(self.report / "figures" / f"{name}.png") as temporary:
             figure.savefig(temporary, dpi=110, bbox_inches="tight", metadata={"Software": None})
+        if isinstance(figure, privacy.Sheet):
+            privacy.show(figure)
 
     def save_table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
         """Save a table as `reports/<study>/tables/<name>.csv` and hand it back to be shown."""
@@ -183,7 +198,17 @@ def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:
         disk.remove_half_written(paths.report_folder(study), beginning=f"{notebook[:2]}_")
         seals.drop_damaged(folder)
     write_json(folder / STARTED, started)
-    return StageRun(stage=stage, parameters=parameters, folder=folder, started=started)
+    run = StageRun(stage=stage, parameters=parameters, folder=folder, started=started)
+    if "publish_images" in parameters and not run.shows_people:
+        privacy.remove_pictures(study, notebook)
+    return run
+
+
+def _data_source(study: str, parameters: dict[str, Any]) -> str | None:
+    """Where a study's faces come from: what the stage itself was told, else its audit; None where there is neither."""
+    audited = folder_of(study, "audit") / MANIFEST
+    known = parameters if "data_source" in parameters or not audited.is_file() else read_manifest(audited)["parameters"]
+    return known.get("data_source")
 
 
 def _empty(folder: Path) -> None:

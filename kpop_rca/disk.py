@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import re
+import resource
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -21,15 +22,16 @@ HALF = ".half-"  # in the hidden name of a file that is being written
 PROBE = 1 << 18  # bytes; more than the block of any file system, and than what a library keeps back
 ELSEWHERE = "or set KPOP_RCA_OUTPUT to another folder"
 REMEDIES = {
-    errno.ENOSPC: "make room there",
-    errno.EDQUOT: "make room within your quota",
-    errno.EFBIG: "raise the limit on the size of files (ulimit -f unlimited)",
+    errno.ENOSPC: f"make room there, {ELSEWHERE}",
+    errno.EDQUOT: f"remove what you no longer need there or have your quota raised, {ELSEWHERE}",
+    errno.EFBIG: f"raise the limit on the size of files (ulimit -f unlimited), {ELSEWHERE}",
     errno.EACCES: f"get leave to write there (chmod u+w), {ELSEWHERE}",
     errno.EPERM: f"get leave to write there (chmod u+w), {ELSEWHERE}",
     errno.EROFS: f"make that disk writable, {ELSEWHERE}",
 }
 OS_ERROR = re.compile(r"\(os error (\d+)\)")  # as libraries written in Rust say it
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_MORE_FILES = f"remove files there, of which it holds no more however small they are, {ELSEWHERE}"
 
 
 @contextmanager
@@ -52,14 +54,17 @@ def atomic(path: Path, *, size: int | None = None) -> Iterator[Path]:
         temporary.chmod(0o644)
         with writing(path, through=temporary, size=size):
             yield temporary
-            _settle(temporary)  # on a network disk, what was written may be refused only now
+            settle(temporary)  # on a network disk, what was written may be refused only now
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _settle(path: Path) -> None:
-    """Wait until a file's contents are on the disk: a rename before that could outlive them at a power cut."""
+def settle(path: Path) -> None:
+    """Wait until a file's contents are on the disk: a rename before that could outlive them at a power cut.
+
+    The rename itself is not waited for: without it, what was there before is whole.
+    """
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
@@ -152,14 +157,30 @@ def _probe(path: Path) -> int | None:
 
 
 def _message(path: Path, number: int, *, written: int, size: int | None) -> str:
-    room = ""
-    if number in FULL:
+    known, remedy = [], REMEDIES[number]
+    if number in FULL:  # else the folder may be one that may not even be looked at
+        folder = _nearest_folder(path)
+        known = [f"it needs {_amount(size)}" if size else f"it needs more than {_amount(written)}" if written else ""]
+        known += [_allowed(folder, number, written=written)]
+        remedy = NO_MORE_FILES if number == errno.ENOSPC and _holds_no_more_files(folder) else remedy
+    said = ", ".join(filter(None, known))
+    first = f"{path} cannot be written ({os.strerror(number)}){': ' if said else ''}{said}."
+    return f"{first}\nTo go on, {remedy}, then run the same again; what was there before is whole"
+
+
+def _allowed(folder: Path, number: int, *, written: int) -> str:
+    """How much may be written, as far as that can be asked for: a quota cannot, and what is free says little of it."""
+    if number == errno.ENOSPC:
         # Measured while what was begun still lies there: it is removed, and its room is free again.
-        free = _amount(shutil.disk_usage(_nearest_folder(path)).free + written)
-        needed = _amount(size) if size else f"more than {_amount(written)}"
-        room = f": it needs {needed}, {free} are free there" if size or written else f": {free} are free there"
-    first = f"{path} cannot be written ({os.strerror(number)}){room}."
-    return f"{first}\nTo go on, {REMEDIES[number]}, then run the same again; what was there before is whole"
+        return f"{_amount(shutil.disk_usage(folder).free + written)} are free there"
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return f"a file may have {_amount(limit)}" if number == errno.EFBIG and limit != resource.RLIM_INFINITY else ""
+
+
+def _holds_no_more_files(folder: Path) -> bool:
+    """Whether a disk has room for bytes but none for the name of a file; some count no files, and say 0 of 0."""
+    found = os.statvfs(folder)
+    return found.f_files > 0 and found.f_favail == 0
 
 
 def _nearest_folder(path: Path) -> Path:

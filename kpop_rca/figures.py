@@ -1,7 +1,9 @@
-"""The study's figures. One palette, identities in the same order everywhere; each takes tables or arrays."""
+"""The study's plots. One palette, identities in the same order everywhere; each takes tables or arrays.
+
+What shows faces is drawn in `pictures`.
+"""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,9 +11,6 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-
-from kpop_rca.data import images as image_files
 
 REAL, GENERATED, PAPER, CHANCE, INK = "#3b6ea5", "#d1495b", "#8d99ae", "#6c757d", "#22252b"
 SPLIT_COLOURS = {"train": "#3b6ea5", "judge": "#59a14f", "validation": "#8fb8de", "test": "#edae49", "hard": "#d1495b"}
@@ -33,121 +32,15 @@ def use_style() -> None:
     )
 
 
-def _without_axes(ax: Axes) -> None:
-    ax.set(xticks=[], yticks=[])
-    ax.grid(False)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-
-
-def _tile(images: np.ndarray, *, gap: int = 1) -> np.ndarray:
-    """uint8 (rows, columns, H, W, 3) to one white-gapped picture."""
-    padded = np.pad(images, ((0, 0), (0, 0), (gap, gap), (gap, gap), (0, 0)), constant_values=255)
-    rows, columns, height, width, _ = padded.shape
-    return padded.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, 3)
-
-
-def face_rows(images: np.ndarray, names: Sequence[str], *, title: str, width: float = WIDTH) -> Figure:
-    """A sheet of faces: a row for each name.
-
-    Args:
-        images: uint8 (rows, columns, H, W, 3).
-        names: a label for each row.
-        title: of the figure.
-        width: inches.
-    """
-    rows, columns = images.shape[:2]
-    figure, ax = plt.subplots(figsize=(width, width * rows / columns + 0.4))
-    ax.imshow(_tile(images), interpolation="nearest")
-    _without_axes(ax)
-    height = images.shape[2] + 2
-    ax.set_yticks((np.arange(rows) + 0.5) * height, labels=names)
-    ax.tick_params(left=False)
-    ax.set_title(title, loc="left")
-    return figure
-
-
-def face_sizes(faces: dict[int, np.ndarray], names: Sequence[str]) -> Figure:
-    """The same faces at several sizes, enlarged alike: a row a size, a column an identity.
-
-    Args:
-        faces: side in pixels to uint8 (K, 1, side, side, 3).
-        names: K identities.
-    """
-    figure, axes = plt.subplots(
-        len(faces),
-        len(names),
-        figsize=(WIDTH, len(faces) * WIDTH / len(names) + 0.5),
-        squeeze=False,
-        layout="constrained",
-    )
-    for line, (size, images) in zip(axes, faces.items(), strict=True):
-        for ax, face, name in zip(line, images[:, 0], names, strict=True):
-            ax.imshow(face, interpolation="nearest")
-            _without_axes(ax)
-            ax.set_title(name if line is axes[0] else "", fontsize="small")
-        line[0].set_ylabel(f"{size} px")
-    return figure
-
-
-def real_beside_generated(real: np.ndarray, generated: np.ndarray, names: Sequence[str], *, title: str) -> Figure:
-    """Real faces left, generated ones right, a row an identity.
-
-    Args:
-        real: uint8 (K, m, H, W, 3).
-        generated: uint8 (K, n, H, W, 3).
-        names: K identities.
-        title: of the figure.
-    """
-    columns = real.shape[1] + generated.shape[1]
-    figure, axes = plt.subplots(
-        ncols=2,
-        figsize=(WIDTH, WIDTH * len(real) / columns + 0.6),
-        width_ratios=[real.shape[1], generated.shape[1]],
-        layout="constrained",
-    )
-    for ax, faces, label in zip(axes, (real, generated), ("real, held out", "generated"), strict=True):
-        ax.imshow(_tile(faces), interpolation="nearest")
-        _without_axes(ax)
-        ax.set_title(label, loc="left")
-    height = real.shape[2] + 2
-    axes[0].set_yticks((np.arange(len(real)) + 0.5) * height, labels=names)
-    axes[0].tick_params(left=False)
-    figure.suptitle(title, fontweight="bold")
-    return figure
-
-
-def photographs(rows: pd.DataFrame, root: Path, captions: Sequence[str], *, title: str, columns: int = 6) -> Figure:
-    """Photographs with the detected faces boxed: the most prominent one, which is cropped, in red.
-
-    Args:
-        rows: of the audit's table: path, boxes. None at all gives a figure that says so.
-        root: the data folder.
-        captions: a line under each photograph.
-        title: of the figure.
-        columns: photographs in a row.
-    """
-    lines = max(1, -(-len(rows) // columns))
-    size = WIDTH / columns
-    figure, axes = plt.subplots(lines, columns, figsize=(WIDTH, lines * size * 1.15 + 0.4), squeeze=False)
-    for ax in axes.flat:
-        ax.set_visible(False)
-    for ax, row, caption in zip(axes.flat, rows.itertuples(), captions, strict=False):
-        ax.set_visible(True)
-        ax.imshow(image_files.read_rgb(root / row.path))
-        for number, (x0, y0, x1, y1) in enumerate(row.boxes):
-            colour, line = (GENERATED, 2) if number == 0 else ("white", 1)
-            ax.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=line))
-        _without_axes(ax)
-        ax.set_xlabel(caption, fontsize="small")
-    figure.suptitle(title if len(rows) else f"{title}: none", fontweight="bold", x=0.01, ha="left")
-    figure.tight_layout()
-    return figure
+def as_text(name: object) -> str:
+    """A name as text of a figure, where matplotlib would set what stands between two dollar signs as a formula."""
+    return str(name).replace("$", r"\$")
 
 
 def stacked_counts(table: pd.DataFrame, *, title: str, ylabel: str, colours: dict[str, str] | None = None) -> Figure:
     """Bars of counts: a bar for each row of the table, a colour for each column."""
     figure, ax = plt.subplots(figsize=(WIDTH, 3.6))
+    table = table.rename(index=as_text)
     table.plot.bar(stacked=True, ax=ax, width=0.8, color=colours, rot=0 if len(str(table.index[0])) < 8 else 30)
     ax.set(title=title, xlabel="identity", ylabel=ylabel)
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
@@ -186,21 +79,6 @@ def loss_by_timestep(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def process_strip(states: np.ndarray, labels: Sequence[str], names: Sequence[str], *, title: str) -> Figure:
-    """A process step by step: a row an image, a column a state.
-
-    Args:
-        states: uint8 (states, B, H, W, 3).
-        labels: one for each state.
-        names: one for each image.
-        title: of the figure.
-    """
-    figure = face_rows(states.swapaxes(0, 1), names, title=title)
-    width = states.shape[3] + 2
-    figure.axes[0].set_xticks((np.arange(len(states)) + 0.5) * width, labels=labels)
-    return figure
-
-
 def judge_histories(histories: dict[str, pd.DataFrame]) -> Figure:
     """Training loss and validation accuracy of every judge by epoch."""
     figure, (left, right) = plt.subplots(ncols=2, figsize=(WIDTH, 3.2), layout="constrained")
@@ -225,7 +103,8 @@ def confusion_matrices(matrices: dict[str, tuple[np.ndarray, Sequence[str]]], *,
     figure, axes = plt.subplots(
         ncols=len(matrices), figsize=(WIDTH, WIDTH / len(matrices) + 0.4), layout="constrained", squeeze=False
     )
-    for ax, (title, (counts, names)) in zip(axes.flat, matrices.items(), strict=True):
+    for ax, (title, (counts, classes)) in zip(axes.flat, matrices.items(), strict=True):
+        names = [as_text(name) for name in classes]
         share = 100 * np.asarray(counts) / np.sum(counts, axis=1, keepdims=True)
         sns.heatmap(
             share,
@@ -248,7 +127,7 @@ def confusion_matrices(matrices: dict[str, tuple[np.ndarray, Sequence[str]]], *,
 
 def _class_ticks(ax: Axes, names: Sequence[str]) -> None:
     longest = max(len(str(name)) for name in names)
-    ax.set_xticks(np.arange(len(names)), labels=names, rotation=0 if longest < 8 else 30)
+    ax.set_xticks(np.arange(len(names)), labels=[as_text(name) for name in names], rotation=0 if longest < 8 else 30)
     ax.grid(axis="x", visible=False)
 
 

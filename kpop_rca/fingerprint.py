@@ -10,9 +10,7 @@ from pathlib import Path
 from stat import S_ISLNK, S_ISREG
 from typing import Any
 
-import nbformat
-
-from kpop_rca import paths
+from kpop_rca import cells, paths
 
 PACKAGE = "kpop_rca"
 PACKAGE_FOLDER = Path(__file__).resolve().parent
@@ -81,12 +79,8 @@ def of_notebook(notebook: str) -> str:
     Outputs, prose and the defaults in the parameters cell are left out: saving a notebook or rewording it
     reruns nothing, and parameters count by their resolved values.
     """
-    cells = nbformat.read(paths.notebook_source(notebook), as_version=4).cells
-    code = [
-        c.source
-        for c in cells
-        if c.cell_type == "code" and not {"parameters", "colab"} & set(c.metadata.get("tags", []))
-    ]
+    found = cells.of_notebook(paths.notebook_source(notebook))
+    code = [cell.source for cell in found if cell.kind == "code" and not {"parameters", "colab"} & cell.tags]
     modules = set().union(*(imported_modules(source) for source in code))
     return _digest([*code, of_modules(*modules)])
 

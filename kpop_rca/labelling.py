@@ -1,6 +1,10 @@
 """A small page for labelling images by hand, for what no rule finds: microphones, hands, masks, wrong people.
 
 `LabellingSession` knows which image is shown and keeps the CSV; `LabellingPage` puts buttons around it.
+
+The page shows photographs whatever `publish_images` says: nobody can label what they do not see, and it is a tool for
+the person who has the photographs anyway. It shows them to a browser on this machine alone. So no notebook of the study
+runs it: JupyterLab may save what a page shows with its notebook, and what a study's notebooks hold becomes its report.
 """
 
 import io

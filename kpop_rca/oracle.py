@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 import numpy as np
@@ -20,15 +20,16 @@ from sklearn.metrics import f1_score, log_loss
 from torch import Tensor
 from tqdm import tqdm
 
-from kpop_rca import artifacts, augmentation, devices, diffusion, weights, workers
+from kpop_rca import artifacts, augmentation, devices, diffusion, seals, weights, workers
 from kpop_rca.candidates import Candidate, Faces, judge_seed, learning_faces
+from kpop_rca.errors import StudyError
 from kpop_rca.resnet import FULL_WIDTH, SmallImageResNet
 
 Steps = tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]
 
 BUILDING = Lock()
 EVALUATION_BATCH = 250
-ABOUT = "about.json"  # what is known of a judge; written last
+ABOUT = "about.json"  # what is known of a judge
 FROZEN = "frozen backbone"
 
 
@@ -251,21 +252,28 @@ def train_side_by_side(trainings: Sequence[Training], *, device: torch.device, b
         device: to train on.
         bar: `tqdm` or one of its kind: a bar of the epochs of all.
     """
-    missing = [training for training in trainings if not (training.folder / ABOUT).is_file()]
-    with bar(total=sum(training.recipe.epochs for training in missing), unit="epoch") as together:
+    missing = [training for training in trainings if not seals.is_whole(training.folder)]
+    ended = Event()
+    with bar(total=sum(training.recipe.epochs for training in missing), desc="judges", unit="epoch") as together:
 
         def train(training: Training) -> None:
-            train_or_load(**vars(training), device=device, bar=partial(_counted, together))
+            train_or_load(**vars(training), device=device, bar=partial(_counted, together, ended))
 
-        for _ in workers.a_core_each(train, missing, device=device):
+        for _ in workers.a_core_each(train, missing, device=device, ended=ended):
             pass
 
 
-def _counted(together: tqdm, epochs: range, *, desc: str) -> Iterator[int]:
-    """The epochs of one judge, counted in the bar of all; a warm-up comes on top of what was foreseen."""
+def _counted(together: tqdm, ended: Event, epochs: range, *, desc: str) -> Iterator[int]:
+    """The epochs of one judge, counted in the bar of all; a warm-up comes on top of what was foreseen.
+
+    Raises:
+        StudyError: nobody waits for the judge any more; half trained, it must not be taken for a whole one.
+    """
     if desc == FROZEN:
         together.total += len(epochs)
     for epoch in epochs:
+        if ended.is_set():
+            raise StudyError("stopped")
         yield epoch
         together.update()
 
@@ -283,7 +291,8 @@ def train_or_load(
     """What is known about a judge, after training it unless an earlier, interrupted run already had.
 
     Writes `judge.safetensors`, `history.csv`, `test_answers.parquet` (label, judged and a probability for each
-    class, a row a test face), and `about.json` last, which marks the judge as complete.
+    class, a row a test face), `about.json`, and last the seal that marks the judge as complete. One whose files are not
+    what was sealed is trained again.
 
     Args:
         architecture: a key of `resnet.LEVELS`.
@@ -298,7 +307,7 @@ def train_or_load(
         architecture, the notes, n_train, width, n_classes, n_weights, starts_from, recipe, validation and test
         (each with accuracy, loss, macro_f1, n), as in `about.json`.
     """
-    if (folder / ABOUT).is_file():
+    if seals.is_whole(folder):
         return artifacts.read_json(folder / ABOUT)
     n_classes = int(splits["train"][1].max()) + 1
     judge, scratch = build_judge(architecture, n_classes=n_classes, recipe=recipe)
@@ -339,6 +348,7 @@ def _save_judge(
     with artifacts.atomic(folder / "test_answers.parquet") as temporary:
         answers.to_parquet(temporary, index=False)
     artifacts.write_json(folder / ABOUT, about)
+    seals.seal(folder)
 
 
 def load_judge(folder: Path, device: torch.device) -> SmallImageResNet:

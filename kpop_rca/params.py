@@ -12,10 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import nbformat
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from kpop_rca import flat_yaml, paths, stages, sweeps
+from kpop_rca import cells, flat_yaml, paths, stages, sweeps
 from kpop_rca.errors import StudyError
 
 Rate = Annotated[float, Field(ge=0, le=1)]
@@ -70,6 +69,7 @@ class Parameters(BaseModel):
     min_probability: Rate = None
     min_face_width: Positive = None
     hand_labels: Place = None
+    publish_images: bool = None
 
     image_size: Literal[16, 32, 64] = None
     face_sizes: Annotated[list[Literal[16, 32, 64]], Field(min_length=1)] = None
@@ -214,11 +214,11 @@ def declared(notebook: str) -> dict[str, Any]:
             `name: type = literal`.
     """
     path = paths.notebook_source(notebook)
-    cells = [c for c in nbformat.read(path, as_version=4).cells if "parameters" in c.metadata.get("tags", [])]
-    if len(cells) != 1:
-        raise StudyError(f"{path.name}: {len(cells)} cells are tagged `parameters`; exactly one is needed")
+    tagged = [cell for cell in cells.of_notebook(path) if "parameters" in cell.tags]
+    if len(tagged) != 1:
+        raise StudyError(f"{path.name}: {len(tagged)} cells are tagged `parameters`; exactly one is needed")
     defaults = {}
-    for node in ast.parse(cells[0].source).body:
+    for node in ast.parse(tagged[0].source).body:
         if not isinstance(node, ast.AnnAssign) or node.value is None:
             raise StudyError(f"{path.name}: line {node.lineno} of the parameters cell is not `name: type = value`")
         defaults[node.target.id] = ast.literal_eval(node.value)

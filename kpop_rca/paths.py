@@ -27,6 +27,11 @@ def report_folder(study: str) -> Path:
     return output_root() / "reports" / study
 
 
+def report_record(study: str) -> Path:
+    """What a study's report was written from; kept beside the artifacts, since no reader of the report needs it."""
+    return artifacts_folder(study) / "report.json"
+
+
 def committed_report(study: str) -> Path:
     """The report that came with the project, wherever new results are written."""
     return project_root() / "reports" / study

@@ -18,7 +18,7 @@ import yaml
 from nbconvert import HTMLExporter
 from traitlets.config import Config
 
-from kpop_rca import artifacts, fingerprint, paths, stages
+from kpop_rca import artifacts, fingerprint, params, paths, privacy, stages
 from kpop_rca import metrics as metrics_module
 from kpop_rca.errors import StudyError
 
@@ -37,6 +37,8 @@ ALONE = {
     "sweep_seeds": (stages.CLAIMS, "8 Claims", "08_verdicts"),
     "bench_repeats": (stages.BENCHMARKS, "90 Benchmarks", "90_ratios"),
 }
+# What a notebook was told about showing people: in its parameters cell, then in the one that the runner put in.
+PUBLISHES = re.compile(r"^publish_images(?:: bool)? = (True|False)", re.M)
 COLAB_BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)\n*")
 
 
@@ -71,7 +73,8 @@ def build(study: str) -> Path:
     pages = _build_alone(study) if _alone(study) else _build_pages(study)
     folder = paths.report_folder(study)
     hashes = {path.name: fingerprint.sha256(path) for path in pages}
-    artifacts.write_json(_record(study), {"sources": read_from, "pages": hashes})
+    record = {"sources": read_from, "pages": hashes, privacy.SHOWS_PEOPLE: _shows_people(study)}
+    artifacts.write_json(paths.report_record(study), record)
     return folder / "index.html"
 
 
@@ -107,17 +110,13 @@ def sources(study: str) -> dict[str, Path]:
 
 def record_of(study: str) -> dict[str, dict[str, str]] | None:
     """What `build` noted of a study's report: hashes of its `sources` and of its `pages`; None where it wrote none."""
-    path = _record(study)
+    path = paths.report_record(study)
     if not path.is_file():
         return None
     found = artifacts.read_json(path)
     if not isinstance(found, dict) or not all(isinstance(found.get(key), dict) for key in ("sources", "pages")):
         raise StudyError(f"{path} is damaged; run: python -m kpop_rca.report --study {study}")
     return found
-
-
-def _record(study: str) -> Path:
-    return paths.artifacts_folder(study) / "report.json"
 
 
 def _alone(study: str) -> tuple[stages.Stage, str, str] | None:
@@ -138,6 +137,41 @@ def _parameters(study: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise StudyError(f"reports/{study}/params.yaml is damaged; run: {_first_command(study)}")
     return found
+
+
+def _shows_people(study: str) -> bool:
+    """Whether the pages may show pictures of people; a study that does not say of whom its faces are shows nobody."""
+    given = _parameters(study)
+    return privacy.may_show(given.get("data_source"), publish_images=given.get("publish_images", False))
+
+
+def _check_nobody_is_shown(study: str, notebook: str, executed: nbformat.NotebookNode) -> None:
+    """Refuse a notebook that was run when its pictures could be shown, in a study that leaves them out now.
+
+    Raises:
+        StudyError: names the notebook, and the command that runs it again.
+    """
+    given = [cell for cell in executed.cells if {"parameters", "injected-parameters"} & set(_tags(cell))]
+    said = PUBLISHES.findall("\n".join(cell.source for cell in given))
+    outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
+    pictures = any(kind.startswith("image/") for output in outputs for kind in output.get("data", {}))
+    if pictures and said[-1:] != ["False"] and "publish_images" in params.declared(notebook):
+        command = artifacts.command(stages.by_notebook(notebook), study)
+        raise StudyError(
+            f"reports/{study}/notebooks/{notebook}.ipynb may show people, which publish_images: false leaves out; "
+            f"run: {command}"
+        )
+
+
+def _drop_pictures_of_widgets(executed: nbformat.NotebookNode) -> None:
+    """Take out the pictures that a labelling page leaves behind where someone put it into a notebook of the study."""
+    for saved in executed.metadata.get("widgets", {}).values():
+        models = saved.get("state", {})
+        saved["state"] = {key: model for key, model in models.items() if model.get("model_name") != "ImageModel"}
+
+
+def _tags(cell: nbformat.NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
 
 
 def _first_command(study: str) -> str:
@@ -225,7 +259,7 @@ def index_page(study: str, metrics: dict[str, Any]) -> str:
             visual=visual_rows(metrics),
             pages=PAGE_TITLES,
             here="index",
-            sheet=embedded(folder / "figures" / "05_real_beside_generated.png"),
+            sheet=embedded(folder / "figures" / "05_real_beside_generated.png") if _shows_people(study) else None,
             identity=embedded(folder / "figures" / "06_identity.png"),
             by_judge=embedded(folder / "figures" / "06_by_judge.png"),
             confusions=embedded(folder / "figures" / "06_fig7_confusions.png"),
@@ -255,6 +289,9 @@ def notebook_page(study: str, notebook: str, *, pages: dict[str, str], here: str
         here: this page's.
     """
     source = _executed(study, notebook)
+    if not _shows_people(study):
+        _check_nobody_is_shown(study, notebook, source)
+        _drop_pictures_of_widgets(source)
     for cell in source.cells:
         if cell.cell_type == "markdown":
             cell.source = COLAB_BADGE.sub("", cell.source)  # its picture lies on another server

@@ -2,13 +2,15 @@
 
     python -m kpop_rca.run 03_ddpm_training --study quick
 
-Shows progress cell by cell. When a cell fails, prints which and why, and keeps the partly executed notebook.
+Shows progress cell by cell, and in a long cell a line every half minute. When a cell fails, prints which and why, and
+keeps the partly executed notebook. Ctrl-C, and SIGTERM as a cluster sends it, let the notebook save what it has.
 """
 
 import argparse
 import os
 import shlex
 import shutil
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -17,14 +19,32 @@ from typing import Any
 import nbformat
 import papermill
 import yaml
+from jupyter_client import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from kpop_rca import artifacts, disk, locks, params, paths, stages
+from kpop_rca import artifacts, disk, locks, params, paths, stages, watch
 from kpop_rca.errors import StudyError
 
 # Threads that wait by spinning slow each other down manifold as soon as anything else runs on the machine.
 WAIT_POLICY = ("OMP_WAIT_POLICY", "PASSIVE")
+KERNEL = (
+    "--IPKernelApp.log_level=CRITICAL",  # a local kernel need not say that it is one, or that it was interrupted
+    "--IPKernelApp.capture_fd_output=False",  # the way of `watch.say` past the notebook
+)
+# What takes the most memory in a notebook, and what to lower.
+HUNGRY = {
+    "01_data_audit": "detector_batch_size",
+    "03_ddpm_training": "batch_size",
+    "04_oracle_benchmark": "judge_batch_size",
+    "05_generation": "sampling_batch_size",
+}
+
+
+class _Kernel(AsyncKernelManager):
+    """A kernel that is given time to save what it has when papermill is interrupted."""
+
+    shutdown_wait_time = 600.0  # seconds, half of them until SIGTERM; ten steps of a large network on a CPU, and saving
 
 
 def run_notebook(notebook: str, study: str, *, data_root: str | None = None) -> Path:
@@ -60,6 +80,7 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
     declared = params.declared(stage.notebook)
     handed = {name: resolved[name] for name, default in declared.items() if resolved[name] != default}
     os.environ.setdefault(*WAIT_POLICY)
+    os.environ[watch.BATCH] = f"{study} {stage.notebook}"
     output = paths.executed_notebook(study, stage.notebook)
     folder = paths.artifacts_folder(study) / stage.folder
     continues = (folder / artifacts.STARTED).is_file()
@@ -71,16 +92,19 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
             parameters=handed,
             kernel_name="python3",
             cwd=paths.project_root() / "notebooks",
-            extra_arguments=["--IPKernelApp.log_level=ERROR"],  # a local kernel need not warn that it is one
+            extra_arguments=list(KERNEL),
+            kernel_manager_class=_Kernel,
             progress_bar={"desc": f"{study} {stage.notebook}", "file": sys.stdout},
         )
     except OSError:
         with disk.writing(output):
             raise
     except PapermillExecutionError as error:
+        if error.ename == "KeyboardInterrupt":
+            raise KeyboardInterrupt from None
         raise StudyError(_failure(error, output, folder=folder, continues=continues)) from None
     except DeadKernelError:
-        raise StudyError(f"the kernel died, out of memory perhaps; what had run is kept in {output}") from None
+        raise StudyError(_killed(stage, resolved, output)) from None
     finally:
         with suppress(StudyError):  # no room even for this; the first error says so
             _without_machine_traces(output)
@@ -126,6 +150,16 @@ def _failure(error: PapermillExecutionError, output: Path, *, folder: Path, cont
     return f"{where}{error.ename}: {error.evalue}{kept}{damaged}"
 
 
+def _killed(stage: stages.Stage, resolved: dict[str, Any], output: Path) -> str:
+    """What is said of a kernel that ended from outside, of which the system tells nothing."""
+    hungry = HUNGRY.get(stage.notebook)
+    lower = f"lower {hungry} (now {resolved[hungry]}), or " if hungry else ""
+    return (
+        f"the kernel of {stage.notebook} was killed, most likely because the memory ran out; {lower}free some memory, "
+        f"and run: {artifacts.command(stage, resolved['study'])}\nWhat had run is kept in {output}"
+    )
+
+
 def _without_machine_traces(output: Path) -> None:
     """Drop what papermill notes of paths and times: a rerun should change what the results change."""
     if not output.is_file():
@@ -165,6 +199,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--study", default="quick", help="a file in params/, with -seed<N> behind it for a seed")
     parser.add_argument("--data-root", help="folder with one folder per identity, in place of the study file's")
     options = parser.parse_args(arguments)
+    with suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a cluster ends a job whose time is over
     try:
         if options.notebook == "adopt":
             adopt(options.study)

@@ -1,5 +1,6 @@
 """Generating the images that are judged: so many per identity, each from a seed of its own, resumable."""
 
+import shutil
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -11,10 +12,12 @@ import numpy as np
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
 
-from kpop_rca import artifacts, devices, diffusion, workers
+from kpop_rca import devices, diffusion, seals, workers
 from kpop_rca.errors import StudyError
 
 Batch = tuple[int, int]  # label, and index of the first image
+
+BATCHES = "batches"  # the folder of those whose identity is not complete
 
 
 @dataclass(frozen=True)
@@ -96,16 +99,17 @@ def _identity_file(folder: Path, label: int) -> Path:
 
 
 def _batch_file(folder: Path, label: int, first: int) -> Path:
-    return folder / "batches" / f"identity_{label:04d}_from_{first:06d}.npy"
+    return folder / BATCHES / f"identity_{label:04d}_from_{first:06d}.npy"
 
 
 def missing_batches(folder: Path, plan: Plan, *, n_classes: int) -> list[Batch]:
-    """Every batch of the plan that no file holds yet, in the order of the images."""
+    """Every batch of the plan that no undamaged file holds yet, in the order of the images."""
     return [
         (label, first)
         for label in range(n_classes)
+        if not seals.is_whole(_identity_file(folder, label))
         for first in range(0, plan.images_per_identity, plan.batch_size)
-        if not _identity_file(folder, label).is_file() and not _batch_file(folder, label, first).is_file()
+        if not seals.is_whole(_batch_file(folder, label, first))
     ]
 
 
@@ -124,8 +128,9 @@ def generate(
     """
     draw_batches(unet, forward, plan, missing_batches(folder, plan, n_classes=n_classes), folder, progress=progress)
     for label in range(n_classes):
-        if not _identity_file(folder, label).is_file():
+        if not seals.is_whole(_identity_file(folder, label)):
             _join_batches(folder, plan, label)
+    shutil.rmtree(folder / BATCHES, ignore_errors=True)  # what a run that was killed while joining left
 
 
 def draw_batches(
@@ -145,7 +150,7 @@ def draw_batches(
 
 
 def _save(path: Path, images: np.ndarray) -> None:
-    with artifacts.atomic(path) as temporary:
+    with seals.sealed(path, size=images.nbytes) as temporary:
         np.save(temporary, images, allow_pickle=False)
 
 
@@ -154,7 +159,7 @@ def _join_batches(folder: Path, plan: Plan, label: int) -> None:
     files = [_batch_file(folder, label, first) for first in range(0, plan.images_per_identity, plan.batch_size)]
     _save(_identity_file(folder, label), np.concatenate([np.load(f, allow_pickle=False) for f in files]))
     for file in files:
-        file.unlink()
+        seals.remove(file)
 
 
 def load_generated(folder: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -1,16 +1,19 @@
 """What hashes vouch for: a stage's files, its part of the report, the photographs, and half-done work."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kpop_rca import fingerprint, paths, stages
+from kpop_rca import disk, fingerprint, paths, stages
 from kpop_rca.disk import read_json, write_json
 from kpop_rca.errors import StudyError
 
 MANIFEST = "manifest.json"
 STARTED = "started.json"
 SEAL = "seal.json"
+BESIDE = ".seal.json"  # at the end of the hidden name of a single file's
 SOURCE = "source.json"  # of the audit: where the photographs are
 METRICS = "metrics.json"
 GONE, OTHER, UNKNOWN = "gone", "other contents", "not in the manifest"
@@ -96,12 +99,66 @@ def alterations(folder: Path, manifest: dict[str, Any]) -> dict[str, str]:
 
 
 def seal(folder: Path) -> None:
-    """Record the hash of every file in a folder of half-done work, a checkpoint say, before it is given its name.
+    """Record the hash of every file in a folder of half-done work, such as a checkpoint or a judge, once it is whole.
 
-    A stage that is begun again removes a folder whose files are no longer those: its work is then done again.
+    Whatever its libraries wrote is on the disk by then: a checkpoint is followed by the removal of the one before.
     """
-    hashes = {path.relative_to(folder).as_posix(): fingerprint.sha256(path) for path in _visible(folder)}
-    write_json(folder / SEAL, hashes)
+    for path in _visible(folder):
+        disk.settle(path)
+    write_json(folder / SEAL, _hashes(folder))
+
+
+@contextmanager
+def sealed(path: Path, *, size: int | None = None) -> Iterator[Path]:
+    """`disk.atomic` for a file of half-done work: its hash lies beside it, hidden, before the file has its name.
+
+    Args:
+        path: the file to be.
+        size: see `disk.writing`.
+    """
+    with disk.atomic(path, size=size) as temporary:
+        yield temporary
+        write_json(_record_of(path), {path.name: fingerprint.sha256(temporary)})
+
+
+def is_whole(path: Path) -> bool:
+    """Whether half-done work, a folder or a file, is there and is what was sealed; work without a seal is not."""
+    if path.is_dir():
+        return _known(path / SEAL) == _hashes(path)
+    return path.is_file() and _known(_record_of(path)) == {path.name: fingerprint.sha256(path)}
+
+
+def remove(path: Path) -> None:
+    """Remove half-done work, a folder or a file, with its seal; nothing happens where there is none."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+        _record_of(path).unlink(missing_ok=True)
+
+
+def drop_damaged(folder: Path) -> None:
+    """Remove half-done work whose files are not those that were sealed, and say so.
+
+    A stage that is begun again does it: what it finds is then what was left there, and what it misses is done again.
+    """
+    folders = [record.parent for record in folder.rglob(SEAL)]
+    files = [record.with_name(record.name[1 : -len(BESIDE)]) for record in folder.rglob(f".*{BESIDE}")]
+    for path in sorted({*folders, *files}):
+        if is_whole(path):
+            continue
+        if path.exists():
+            print(f"{path.name} is damaged{_where(path)}; it is removed, and its work done again")
+        remove(path)
+
+
+def _where(path: Path) -> str:
+    """Which files of a sealed folder are not as they were, in brackets."""
+    if not path.is_dir():
+        return ""
+    known, found = _known(path / SEAL) or {}, _hashes(path)
+    names = sorted(name for name in found.keys() | known.keys() if found.get(name) != known.get(name))
+    return f" ({', '.join(names[:3]) or SEAL})"
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -109,18 +166,19 @@ def _visible(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != SEAL]
 
 
-def drop_damaged(folder: Path) -> None:
-    """Remove half-done work whose files are not those that were sealed, and say so."""
-    for record in list(folder.rglob(SEAL)):
-        sealed = record.parent
-        try:
-            known = read_json(record)
-        except StudyError:
-            known = None
-        found = {path.relative_to(sealed).as_posix(): fingerprint.sha256(path) for path in _visible(sealed)}
-        if found == known:
-            continue
-        known = known if isinstance(known, dict) else {}
-        names = sorted(name for name in found.keys() | known.keys() if found.get(name) != known.get(name))
-        print(f"{sealed.name} is damaged ({', '.join(names[:3]) or SEAL}); it is removed, and its work done again")
-        shutil.rmtree(sealed)
+def _hashes(folder: Path) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): fingerprint.sha256(path) for path in _visible(folder)}
+
+
+def _record_of(path: Path) -> Path:
+    """Where the hash of a single file is kept: hidden, so that it is no result of a stage."""
+    return path.with_name(f".{path.name}{BESIDE}")
+
+
+def _known(record: Path) -> dict[str, Any] | None:
+    """What was sealed; None where nothing says so any more."""
+    try:
+        found = read_json(record)
+    except (StudyError, FileNotFoundError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -3,7 +3,8 @@
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +18,8 @@ from diffusers import DDPMScheduler, UNet2DModel
 from diffusers.training_utils import EMAModel
 from torch import Tensor
 
-from kpop_rca import artifacts, denoising, devices, diffusion, disk, seals, workers
+from kpop_rca import artifacts, denoising, devices, diffusion, disk, seals, watch, workers
+from kpop_rca.curves import Curves
 from kpop_rca.errors import StudyError
 
 WARM_UP = 0.05  # share of the steps over which the cosine schedule's learning rate rises
@@ -143,8 +145,11 @@ class Trainer:
         checkpoint_minutes: float,
         sample_grids: int,
         bar: Callable,
+        curves: Path | None = None,
     ) -> pd.DataFrame:
         """Train to the last step; write checkpoints and sample grids on the way and the averaged weights at the end.
+
+        Ctrl-C stops it at the next line of the log, with a checkpoint.
 
         Args:
             images: uint8 (N, H, W, 3).
@@ -152,6 +157,7 @@ class Trainer:
             checkpoint_minutes: time between checkpoints.
             sample_grids: number of grids, evenly spaced over the training, the last at its end.
             bar: makes a progress bar, `tqdm` for example.
+            curves: folder for TensorBoard's, if they are wanted.
 
         Returns:
             The log: step, loss (mean since the line before), learning_rate, seconds.
@@ -161,19 +167,46 @@ class Trainer:
         grid_at = {round(recipe.steps * k / sample_grids) for k in range(1, sample_grids + 1)}
         begun, saved, losses = time.monotonic() - self.progress.seconds, time.monotonic(), []
         steps = bar(range(self.progress.step, recipe.steps), initial=self.progress.step, total=recipe.steps)
-        for step in steps:
-            losses.append(self._step(step, *data))
-            done = step + 1
-            if done % LOG_EVERY == 0 or done == recipe.steps:
-                self._log(done, losses, seconds=time.monotonic() - begun)
-                steps.set_postfix(loss=f"{self.progress.log[-1][1]:.4f}")
-                losses = []
-            if done in grid_at:
-                self._draw_grid(done)
-            if done == recipe.steps or (time.monotonic() - saved > 60 * checkpoint_minutes and not losses):
-                self._save_checkpoint(done)
-                saved = time.monotonic()
+        with watch.interrupts_wait() as interrupted, self._curves(curves) as watched:
+            for step in steps:
+                losses.append(self._step(step, *data))
+                done = step + 1
+                if done % LOG_EVERY == 0 or done == recipe.steps:
+                    self._log(done, losses, seconds=time.monotonic() - begun)
+                    self._show(watched, steps)
+                    losses = []
+                if done in grid_at:
+                    self._draw_grid(done, watched)
+                stops = interrupted()
+                due = stops or time.monotonic() - saved > 60 * checkpoint_minutes
+                if done == recipe.steps or (due and not losses):
+                    self._save_checkpoint(done)
+                    saved = time.monotonic()
+                    if stops:
+                        raise KeyboardInterrupt(f"stopped at step {done}, which is saved")
         return self._save_result()
+
+    @contextmanager
+    def _curves(self, folder: Path | None) -> Iterator[Curves | None]:
+        """Curves for TensorBoard, where they are wanted and by this process."""
+        if folder is None or not self.accelerator.is_main_process:
+            yield None
+            return
+        curves = Curves(folder, step=self.progress.step)
+        try:
+            yield curves
+        finally:
+            curves.close()
+
+    def _show(self, curves: Curves | None, steps: Any) -> None:
+        """Show the last line of the log in the progress bar and in TensorBoard."""
+        step, loss, learning_rate, seconds = self.progress.log[-1]
+        steps.set_postfix(loss=f"{loss:.4f}")
+        if curves:
+            earlier = self.progress.log[-2] if len(self.progress.log) > 1 else [0, 0.0, 0.0, 0.0]
+            n_images = (step - earlier[0]) * self.recipe.batch_size
+            rate = n_images / max(seconds - earlier[3], 0.01)
+            curves.add(step, loss=loss, learning_rate=learning_rate, images_per_second=rate)
 
     def _step(self, step: int, images: Tensor, labels: Tensor) -> Tensor:
         self.optimizer.param_groups[0]["lr"] = learning_rate_at(step, self.recipe)
@@ -241,7 +274,7 @@ class Trainer:
         self.progress.log.append([done, mean, rate, round(seconds, 2)])
         self.progress.seconds = seconds
 
-    def _draw_grid(self, done: int) -> None:
+    def _draw_grid(self, done: int, curves: Curves | None) -> None:
         """One image of each class from the averaged weights, always from the same noise."""
         if not self.accelerator.is_main_process:
             return
@@ -262,6 +295,8 @@ class Trainer:
         self.ema.restore(self.bare_unet.parameters())
         with artifacts.atomic(self.folder / "samples" / f"step_{done:07d}.npy") as temporary:
             np.save(temporary, grid, allow_pickle=False)
+        if curves:
+            curves.add_images(done, grid)
 
     def _checkpoints(self) -> list[Path]:
         return sorted(self.folder.glob("checkpoint_*"))

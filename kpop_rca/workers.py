@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING, TypeVar
 
 from kpop_rca.errors import StudyError
@@ -87,7 +87,9 @@ def _end_with_parent() -> None:
     Thread(target=wait, daemon=True).start()
 
 
-def a_core_each(work: Callable[[Item], Result], items: Iterable[Item], *, device: torch.device) -> Iterator[Result]:
+def a_core_each(
+    work: Callable[[Item], Result], items: Iterable[Item], *, device: torch.device, ended: Event | None = None
+) -> Iterator[Result]:
     """Results in the order of the items, from networks that run side by side in threads, each on a core of its own.
 
     PyTorch shares every single operation out among the cores, and with networks as small as ours they spend a good
@@ -99,6 +101,8 @@ def a_core_each(work: Callable[[Item], Result], items: Iterable[Item], *, device
         work: safe to run in several threads at once; whatever it draws at random comes from generators of its own.
         items: taken as they are needed, a few ahead of the results.
         device: that `work` computes on.
+        ended: set when the results are wanted no more, after Ctrl-C for example: for work that takes minutes, and can
+            leave off.
 
     Raises:
         Exception: what `work` raised; what has begun by then is waited for, nothing more is begun.
@@ -106,12 +110,18 @@ def a_core_each(work: Callable[[Item], Result], items: Iterable[Item], *, device
     lanes = cores() if device.type == "cpu" else 1
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(lanes, initializer=_one_thread, initargs=(device,)) as pool:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > lanes:
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) > lanes:
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        except BaseException:
+            if ended:
+                ended.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _set_threads(number: int) -> None:

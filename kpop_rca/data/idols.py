@@ -7,9 +7,6 @@ near-duplicates.
 """
 
 import hashlib
-import json
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,13 +16,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kpop_rca.data import canvas, creatures, head, painter, photograph, portrait, scenery
+from kpop_rca import disk
+from kpop_rca.data import canvas, corpus, creatures, head, painter, photograph, portrait, scenery
 from kpop_rca.errors import StudyError
 from kpop_rca.workers import cores, in_order
 
-ARGUMENTS = "idols.json"
+ARGUMENTS = corpus.ARGUMENTS
 TRUTH = "truth.csv"
 JPEG_QUALITY = 92
+ROOM = (4500, 0.2)  # bytes that a picture takes on a disk, about: so many, and so many for each of its pixels
 PLACES = (("normal", "train"), ("normal", "test"), ("hard", "test"), ("group", "test"))
 FOLDERS = {"normal": "normal_cases", "hard": "hard_cases", "group": "Group_cases"}
 PAPER_GROUPS = {"A": (0, 1, 2, 7, 8), "B": (3, 4, 5, 6, 9)}  # the paper's look-alikes among its ten
@@ -110,7 +109,7 @@ def draw_corpus(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
-    """Draw a corpus, or hand back the truth of the one that was drawn with the same arguments.
+    """Draw a corpus, or what is missing or damaged of the one that was drawn with the same arguments.
 
     Args:
         root: folder to write; a corpus drawn with other arguments is replaced, any other folder refused.
@@ -133,23 +132,25 @@ def draw_corpus(
         One row a picture, columns `COLUMNS`; also in `truth.csv`.
 
     Raises:
-        StudyError: an argument is out of range, or `root` is a folder that was not drawn here.
+        StudyError: an argument is out of range, `root` is a folder that was not drawn here, or there is no room.
     """
     arguments = {name: value for name, value in locals().items() if name not in ("root", "workers", "progress")}
     _check(arguments)
     record = arguments | {"code": _code_hash()}
-    if _holds(root, record):
-        return read_truth(root)
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}.") as name:
-        fresh = Path(name) / "corpus"
-        truth = _draw_all(fresh, arguments=arguments, workers=workers, progress=progress)
-        truth.to_csv(fresh / TRUTH, index=False)
-        (fresh / ARGUMENTS).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        if root.exists():
-            shutil.rmtree(root)
-        fresh.rename(root)
+    plans = list(_plan_corpus(arguments))
+    if corpus.is_from(root, record) and _is_whole(plans, corpus.whole_files(root)):
+        return read_truth(root)  # which asks for no leave to write
+    unfinished = corpus.hidden_folder(root)
+    room = round(len(plans) * (ROOM[0] + ROOM[1] * arguments["size"] ** 2))
+    with disk.writing(root, through=unfinished, size=room), corpus.alone(root):
+        folder = corpus.folder_for(root, record)
+        _draw_missing(folder, plans, arguments=arguments, workers=workers, progress=progress)
+        corpus.give_name(folder, root)
     return read_truth(root)
+
+
+def _is_whole(plans: list[Plan], whole: dict[str, str]) -> bool:
+    return whole.keys() >= {TRUTH, *(plan.path for plan in plans)}
 
 
 def read_truth(root: Path) -> pd.DataFrame:
@@ -173,23 +174,6 @@ def _check(arguments: dict[str, Any]) -> None:
             raise StudyError(f"{first} and {second} add up to more than 1; lower one of them")
 
 
-def _holds(root: Path, record: dict[str, Any]) -> bool:
-    """Whether the folder is the corpus of these arguments.
-
-    Raises:
-        StudyError: there is something else in the folder.
-    """
-    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
-        return False
-    path = root / ARGUMENTS
-    if not path.is_file():
-        raise StudyError(f"{root} was not drawn by idols and is left alone; give another folder, or remove it")
-    try:
-        return json.loads(path.read_text(encoding="utf-8")) == record and (root / TRUTH).is_file()
-    except ValueError:
-        return False
-
-
 def _code_hash() -> str:
     """Hash of the source that decides what is drawn."""
     modules = (canvas, head, portrait, painter, scenery, creatures, photograph)
@@ -197,40 +181,50 @@ def _code_hash() -> str:
     return hashlib.sha256(b"\0".join(sources)).hexdigest()[:16]
 
 
-def _draw_all(
-    root: Path, *, arguments: dict[str, Any], workers: int | None, progress: Callable[[int, int], None] | None
-) -> pd.DataFrame:
-    """Draw every picture of a corpus into a new folder."""
-    plans = list(_plan_corpus(arguments))
+def _draw_missing(
+    root: Path,
+    plans: list[Plan],
+    *,
+    arguments: dict[str, Any],
+    workers: int | None,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Draw what is not there as it was drawn, and write the truth about all of it."""
+    whole = corpus.whole_files(root)
+    if _is_whole(plans, whole):  # another process was at it meanwhile
+        return
+    corpus.say_what_is_damaged(root, whole)
     for folder in {Path(plan.path).parent for plan in plans}:
         (root / folder).mkdir(parents=True, exist_ok=True)
-    draw = partial(
-        _draw_one,
-        root=root,
-        size=arguments["size"],
-        identities=people(
-            **{name: arguments[name] for name in ("seed", "n_identities", "alikeness", "first_stands_out")}
-        ),
-    )
-    rows = []
-    for row in in_order(draw, plans, workers=workers or cores(), chunk=16):
-        rows.append(row)
-        if progress is not None:
-            progress(len(rows), len(plans))
-    return _named_bursts(pd.DataFrame(rows))
+    known = {name: arguments[name] for name in ("seed", "n_identities", "alikeness", "first_stands_out")}
+    draw = partial(_draw_one, root=root, size=arguments["size"], identities=people(**known))
+    items, rows = [(plan, whole.get(plan.path)) for plan in plans], []
+    with corpus.noting(root, whole) as note:
+        for row, found in in_order(draw, items, workers=workers or cores(), chunk=16):
+            if row["path"] not in whole:
+                note(row["path"], found)
+            rows.append(row)
+            if progress is not None:
+                progress(len(rows), len(plans))
+        truth = _named_bursts(pd.DataFrame(rows)).to_csv(index=False)
+        note(TRUTH, corpus.save_bytes(truth.encode(), root / TRUTH))
 
 
-def _draw_one(plan: Plan, *, root: Path, size: int, identities: list[portrait.Person]) -> dict[str, Any]:
-    """Draw one picture, and say what it shows."""
+def _draw_one(
+    item: tuple[Plan, str | None], *, root: Path, size: int, identities: list[portrait.Person]
+) -> tuple[dict[str, Any], str]:
+    """Draw one picture unless its hash says that it is there; what it shows, and its hash."""
+    plan, found = item
     generator = np.random.default_rng(plan.scene_seed)
     shot, shown = _shoot(plan, identities=identities, generator=generator)
     if plan.seed != plan.scene_seed:
         shot = photograph.moment_later(shot, generator=np.random.default_rng(plan.seed))
-    photograph.take(shot, size=size).save(root / plan.path, quality=JPEG_QUALITY)
+    if found is None:
+        found = corpus.save_jpeg(photograph.take(shot, size=size), root / plan.path, quality=JPEG_QUALITY)
     yaw = round(shot.sitters[-1].look.yaw, 2) if shot.sitters else None
     copied = ("path", "split", "part", "kind", "artifact", "hard", "scene", "seed")
     named = {"identity": f"{plan.identity:04d}", "shown": shown, "yaw": yaw}
-    return {name: getattr(plan, name) for name in copied} | named
+    return {name: getattr(plan, name) for name in copied} | named, found
 
 
 def _shoot(

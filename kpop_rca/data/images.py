@@ -34,10 +34,11 @@ class UnreadableImage(Exception):
 
 
 def read_rgb(path: Path) -> Image.Image:
-    """An image file as upright RGB.
+    """An image file as upright RGB, and nothing but its pixels.
 
     EXIF rotation is applied, transparency is laid on white, CMYK converted, 16-bit scaled to 8, and of an
-    animation the first frame is taken.
+    animation the first frame is taken. What a file says beside its pixels (place, time, camera, comments) is
+    dropped, so that nothing made from the picture can say it.
 
     Args:
         path: the file.
@@ -81,7 +82,9 @@ def _decode(file: BinaryIO) -> Image.Image:
         _check_size(image.size)
         image.load()
         _turn_upright(image)
-        return _to_rgb(image)
+        rgb = _to_rgb(image)
+        rgb.info.clear()  # which Pillow copies from picture to picture, and writes into files that it saves
+        return rgb
 
 
 def _check_size(size: tuple[int, int]) -> None:

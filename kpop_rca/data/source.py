@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kpop_rca import disk, paths
+from kpop_rca import paths
 from kpop_rca.data import idols, lfw
 from kpop_rca.errors import StudyError
 
@@ -33,7 +33,7 @@ def prepare(parameters: dict[str, Any], *, bar: Callable) -> Path:
     drawn |= {"seed": parameters["seed"], "n_identities": parameters["n_identities"]}
     name = hashlib.sha256(json.dumps(drawn, sort_keys=True).encode()).hexdigest()[:12]
     root = paths.data_folder(f"idols-{name}")
-    with bar(desc="drawing", unit="image") as shown, disk.writing(root):
+    with bar(desc="drawing", unit="image") as shown:
         idols.draw_corpus(root, **drawn, progress=partial(_show, shown))
     return root
 

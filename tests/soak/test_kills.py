@@ -7,6 +7,7 @@ both.
 
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -25,6 +26,7 @@ WAYS = ("kernel", "runner", "both")
 LINGERING = 30  # seconds in which what a killed run had started must be gone
 ON_THE_GRAPH = 4  # kills of Snakemake and all that it started
 FEW_STEPS = "checkpoint_minutes: 0.003\n"  # so that most of the trainings that are killed have a checkpoint
+LONG = "train_steps: 5000\ncheckpoint_minutes: 60.0\n"  # nothing would be saved by itself while it is interrupted
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +37,9 @@ def project(tmp_path_factory):
         paths.project_root(), copy, ignore=shutil.ignore_patterns(".*", "artifacts", "data", "reports", "tests")
     )
     shutil.copytree(paths.project_root() / "kpop_rca/data", copy / "kpop_rca/data")
-    with (copy / "params/smoke.yaml").open("a") as file:
-        file.write(FEW_STEPS)
+    smoke = (copy / "params/smoke.yaml").read_text()
+    (copy / "params/smoke.yaml").write_text(smoke + FEW_STEPS)
+    (copy / "params/long.yaml").write_text(re.sub("^train_steps.*", LONG, smoke, flags=re.M))
     return copy
 
 
@@ -58,8 +61,8 @@ def errors_of(output: Path) -> Path:
     return output / "errors.txt"
 
 
-def start_stage(project: Path, output: Path, stage: stages.Stage) -> subprocess.Popen:
-    return start(project, output, "kpop_rca.run", stage.notebook, "--study", "smoke")
+def start_stage(project: Path, output: Path, stage: stages.Stage, study: str = "smoke") -> subprocess.Popen:
+    return start(project, output, "kpop_rca.run", stage.notebook, "--study", study)
 
 
 def start_graph(project: Path, output: Path) -> subprocess.Popen:
@@ -184,3 +187,29 @@ def test_the_graph_killed_again_and_again_ends_as_if_nothing_had_happened(
     assert done
     assert results(tmp_path) == results(reference)
     figures["kills of Snakemake tried and survived"] = f"{done}, {done}"
+
+
+def interrupted_training(project: Path, output: Path, sent: signal.Signals) -> int:
+    """The step at which a training that is asked to stop has saved."""
+    ddpm = output / "artifacts/long/ddpm"
+    before = max((int(path.name[-7:]) for path in ddpm.glob("checkpoint_*")), default=0)
+    seen = len(list(ddpm.with_name("tensorboard").glob("*")))
+    process = start_stage(project, output, stages.by_folder("ddpm"), "long")
+    while process.poll() is None and len(list(ddpm.with_name("tensorboard").glob("*"))) == seen:
+        time.sleep(0.5)
+    time.sleep(5)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(sent)
+    assert process.wait(timeout=120) == 130, errors_of(output).read_text()[-3000:]
+    assert "continue with: python -m kpop_rca.run 03_ddpm_training --study long" in errors_of(output).read_text()
+    assert not psutil.wait_procs(children, timeout=LINGERING)[1]
+    (checkpoint,) = ddpm.glob("checkpoint_*")
+    assert int(checkpoint.name[-7:]) > before
+    return int(checkpoint.name[-7:])
+
+
+def test_a_training_that_is_asked_to_stop_saves_first(project, tmp_path, figures):
+    for stage in stages.STAGES[:2]:
+        to_the_end(start_stage(project, tmp_path, stage, "long"), tmp_path)
+    steps = [interrupted_training(project, tmp_path, sent) for sent in (signal.SIGINT, signal.SIGTERM)]
+    figures["steps saved when interrupted, and when terminated"] = ", ".join(map(str, steps))

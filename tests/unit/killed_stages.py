@@ -12,32 +12,19 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import small_training
 import torch
 
 from kpop_rca import artifacts, disk, paths, sampling, training
-from kpop_rca.diffusion import build_unet
 
 PARAMETERS = {"study": "mine", "seed": 0}
 KILLS = 3  # of each stage
-CPU = torch.device("cpu")
 # What must be the same to the last byte; a log of the loss holds its times, and a checkpoint the log.
 COMPARED = ("unet/", "scheduler/", "samples/", "identity_")
-
-
-class Bar:
-    """Stands where tqdm does."""
-
-    def __init__(self, steps, **_: object) -> None:
-        self.steps = steps
-
-    def __iter__(self):
-        return iter(self.steps)
-
-    def set_postfix(self, **_: object) -> None:
-        pass
 
 
 def ddpm() -> None:
@@ -45,29 +32,16 @@ def ddpm() -> None:
     stage = artifacts.begin("03_ddpm_training", PARAMETERS)
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8), np.arange(40) % 2
-    torch.manual_seed(0)
-    unet = build_unet(image_size=16, channels=[8, 16], layers_per_block=1, attention_size=0, n_classes=2)
-    recipe = training.Recipe(
-        steps=40,
-        batch_size=4,
-        learning_rate=1e-3,
-        learning_rate_schedule="cosine",
-        label_dropout=0.1,
-        ema_decay=0.9,
-        flip=True,
-        noise_schedule="linear",
-        mixed_precision="no",
-        seed=0,
-    )
-    trainer = training.Trainer(unet, recipe=recipe, folder=stage.folder, device=CPU)
-    trainer.fit(images, labels, checkpoint_minutes=1e-6, sample_grids=1, bar=Bar)
+    recipe = replace(small_training.RECIPE, steps=40, batch_size=4)
+    trainer = small_training.small_trainer(stage.folder, n_classes=2, recipe=recipe)
+    trainer.fit(images, labels, checkpoint_minutes=1e-6, sample_grids=1, bar=small_training.Bar)
     stage.finish()
 
 
 def generated() -> None:
     """Ten batches of images."""
     stage = artifacts.begin("05_generation", PARAMETERS)
-    unet, forward = training.load_trained(stage.input("ddpm"), CPU)
+    unet, forward = training.load_trained(stage.input("ddpm"), small_training.CPU)
     plan = sampling.Plan(sampler="ddim", steps=6, guidance=1.0, images_per_identity=20, batch_size=4, seed=0)
     sampling.generate(unet, forward, plan, n_classes=2, folder=stage.folder, progress=iter)
     stage.finish()

@@ -3,41 +3,24 @@ command does. Real files of every kind that stages hand to each other."""
 
 import json
 import shutil
+from dataclasses import replace
 
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+import small_training
 import torch
 import yaml
 from safetensors.torch import save_file
+from small_report import write_executed_notebooks
+from spoiling import SPOILT, empty, truncate
 
-from kpop_rca import artifacts, params, paths, report, seals, stages, training
-from kpop_rca.diffusion import build_unet
+from kpop_rca import artifacts, oracle, params, report, sampling, seals
+from kpop_rca.diffusion import forward_process
 from kpop_rca.errors import StudyError
 
 AUDIT = {"study": "mine", "seed": 0}
 KINDS = ("table.parquet", "array.npy", "weights.safetensors", "state.pt", "record.json", "table.csv")
-
-
-def flip(path):
-    """Change one byte in the middle."""
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    path.write_bytes(content)
-
-
-def truncate(path):
-    """Cut off the second half."""
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
-
-
-def empty(path):
-    path.write_bytes(b"")
-
-
-SPOILT = (flip, truncate, empty)
 
 
 def run_audit():
@@ -84,36 +67,25 @@ def test_a_damaged_record_is_named_or_its_stage_made_anew(output, spoil, name):
     artifacts.begin("02_preprocessing", AUDIT)
 
 
-class Bar(list):
-    def set_postfix(self, **_):
-        pass
-
-
-def train(folder, fresh_accelerate, *, steps):
+def train(folder, fresh_accelerate):
     fresh_accelerate(reset_partial_state=True)
-    torch.manual_seed(0)
-    unet = build_unet(image_size=16, channels=[8, 16], layers_per_block=1, attention_size=0, n_classes=2)
-    recipe = training.Recipe(
-        steps=steps, batch_size=4, learning_rate=1e-3, learning_rate_schedule="constant", label_dropout=0.1,
-        ema_decay=0.9, flip=True, noise_schedule="linear", mixed_precision="no", seed=0,
-    )  # fmt: skip
-    trainer = training.Trainer(unet, recipe=recipe, folder=folder, device=torch.device("cpu"))
+    recipe = replace(small_training.RECIPE, steps=10, batch_size=4)
+    trainer = small_training.small_trainer(folder, n_classes=2, recipe=recipe)
     begun_at = trainer.progress.step
-    rng = np.random.default_rng(0)
-    images, labels = rng.integers(0, 256, (8, 16, 16, 3), dtype=np.uint8), np.arange(8) % 2
-    trainer.fit(images, labels, checkpoint_minutes=60, sample_grids=1, bar=lambda steps, **_: Bar(steps))
-    return begun_at, torch.cat([p.detach().flatten() for p in trainer.bare_unet.parameters()])
+    images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
+    trainer.fit(images, np.arange(8) % 2, checkpoint_minutes=60, sample_grids=1, bar=small_training.Bar)
+    return begun_at
 
 
 def test_a_damaged_checkpoint_is_named_removed_and_the_training_done_again(output, fresh_accelerate, capsys):
     """Every file of a real one; a changed byte in its weights would otherwise be trained on without a word."""
     stage = artifacts.begin("01_data_audit", AUDIT)
-    assert train(stage.folder, fresh_accelerate, steps=10)[0] == 0
+    assert train(stage.folder, fresh_accelerate) == 0
     (checkpoint,) = stage.folder.glob("checkpoint_*")
     seals.seal(checkpoint)
     kept = output / "kept"
     shutil.copytree(checkpoint, kept)
-    assert train(artifacts.begin("01_data_audit", AUDIT).folder, fresh_accelerate, steps=10)[0] == 10  # undamaged
+    assert train(artifacts.begin("01_data_audit", AUDIT).folder, fresh_accelerate) == 10  # undamaged
     names = [path.name for path in kept.iterdir()]
     assert len(names) >= 5
     for name in names:
@@ -126,7 +98,7 @@ def test_a_damaged_checkpoint_is_named_removed_and_the_training_done_again(outpu
             assert said.startswith(f"{checkpoint.name} is damaged ("), (name, spoil)
             assert name in said or name == seals.SEAL
             assert not checkpoint.exists()
-    assert train(stage.folder, fresh_accelerate, steps=10)[0] == 0
+    assert train(stage.folder, fresh_accelerate) == 0
 
 
 def test_an_undamaged_checkpoint_is_kept_and_one_with_a_strange_file_is_not(output):
@@ -140,15 +112,108 @@ def test_an_undamaged_checkpoint_is_kept_and_one_with_a_strange_file_is_not(outp
     assert [path.name for path in stage.folder.iterdir() if path.is_dir()] == ["good"]
 
 
+PLAN = sampling.Plan(sampler="ddim", steps=2, guidance=0.0, images_per_identity=5, batch_size=2, seed=0)
+
+
+def draw(folder, *, stop_after=6):
+    """Draw the images of two classes, three batches each; the batches that were drawn."""
+    drawn = []
+
+    def progress(batches):
+        for batch in batches:
+            if len(drawn) == stop_after:
+                raise KeyboardInterrupt
+            drawn.append(batch)
+            yield batch
+
+    unet = small_training.small_unet(n_classes=2).eval()
+    sampling.generate(unet, forward_process("linear"), PLAN, n_classes=2, folder=folder, progress=progress)
+    return drawn
+
+
+def drawn_halfway(folder):
+    """Four of six batches."""
+    with pytest.raises(KeyboardInterrupt):
+        draw(folder, stop_after=4)
+
+
+@pytest.mark.parametrize("spoil", SPOILT)
+@pytest.mark.parametrize(
+    ("before", "damaged", "again"),
+    [
+        (drawn_halfway, "batches/identity_0000_from_000002.npy", [(0, 2), (1, 2), (1, 4)]),
+        (draw, "identity_0001.npy", [(1, 0), (1, 2), (1, 4)]),
+    ],
+)
+def test_damaged_images_of_a_stopped_run_are_named_and_drawn_again(output, capsys, before, damaged, again, spoil):
+    draw(output / "reference")
+    stage = artifacts.begin("01_data_audit", AUDIT)
+    before(stage.folder)
+    spoil(stage.folder / damaged)
+    assert sampling.missing_batches(stage.folder, PLAN, n_classes=2) == again
+    capsys.readouterr()
+    artifacts.begin("01_data_audit", AUDIT)
+    said = f"{(stage.folder / damaged).name} is damaged; it is removed, and its work done again\n"
+    assert capsys.readouterr().out == said
+    assert draw(stage.folder) == again
+    for found, expected in zip(*map(sampling.load_generated, (stage.folder, output / "reference")), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    stage.finish()
+    made = artifacts.read_manifest(stage.folder / "manifest.json")["files"]
+    assert sorted(made) == ["identity_0000.npy", "identity_0001.npy"]
+
+
+def test_batches_that_a_kill_left_beside_their_identity_are_no_results(output):
+    stage = artifacts.begin("01_data_audit", AUDIT)
+    draw(stage.folder)
+    with seals.sealed(stage.folder / "batches" / "identity_0000_from_000002.npy") as temporary:
+        np.save(temporary, np.zeros(3))
+    assert draw(stage.folder) == []
+    assert [path.name for path in stage.folder.iterdir() if path.is_dir()] == []
+
+
+def train_judge(folder):
+    """A judge of next to no training; whether it had to be trained."""
+    images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
+    faces, epochs = (images, np.arange(8) % 2), []
+    recipe = oracle.Recipe(
+        width=8, warmup_epochs=0, epochs=1, batch_size=8, learning_rate=1e-3, colour_jitter=0, pretrained=False, seed=0
+    )
+    splits = dict.fromkeys(("train", "validation", "test"), faces)
+    how = {"device": small_training.CPU, "notes": {}, "bar": lambda found, desc: epochs.append(desc) or found}
+    oracle.train_or_load("resnet10", splits, recipe=recipe, folder=folder, **how)
+    return bool(epochs)
+
+
+def test_a_damaged_judge_of_a_stopped_run_is_named_and_trained_again(output, capsys):
+    """Every file of it; also one that was not damaged but never sealed, as after a kill."""
+    judge = artifacts.begin("01_data_audit", AUDIT).folder / "resnet10-0"
+    assert train_judge(judge)
+    assert not train_judge(judge)
+    kept = output / "kept"
+    shutil.copytree(judge, kept)
+    names = sorted(path.name for path in kept.iterdir())
+    assert names == ["about.json", "history.csv", "judge.safetensors", seals.SEAL, "test_answers.parquet"]
+    for name in names:
+        for spoil in SPOILT:
+            shutil.copytree(kept, judge, dirs_exist_ok=True)
+            spoil(judge / name)
+            assert not seals.is_whole(judge)
+            capsys.readouterr()
+            artifacts.begin("01_data_audit", AUDIT)
+            assert capsys.readouterr().out.startswith("resnet10-0 is damaged (")
+            assert not judge.exists()
+    shutil.copytree(kept, judge)
+    (judge / seals.SEAL).unlink()
+    artifacts.begin("01_data_audit", AUDIT)
+    assert train_judge(judge)
+    assert all((judge / name).read_bytes() == (kept / name).read_bytes() for name in names)
+
+
 @pytest.fixture
 def reported(output):
     """The files that a report is written from, but for its figures."""
-    folder = paths.report_folder("mine")
-    for stage in stages.STAGES:
-        path = paths.executed_notebook("mine", stage.notebook)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        cell = nbformat.v4.new_code_cell("1", execution_count=1)
-        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    folder = write_executed_notebooks("mine")
     (folder / "params.yaml").write_text(yaml.safe_dump(params.resolve("smoke")))
     artifacts.write_json(folder / "metrics.json", {"rca": {"global": 0.5, "ci95": [0.4, 0.6], "chance": 0.1}})
     return folder

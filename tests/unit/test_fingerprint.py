@@ -42,7 +42,7 @@ import os
 
 def test_the_closure_follows_imports():
     closure = fingerprint.module_closure(frozenset({"sampling"}))
-    assert {"sampling", "diffusion", "artifacts", "paths"} <= set(closure)
+    assert {"sampling", "diffusion", "disk", "errors"} <= set(closure)
     assert "figures" not in closure
 
 

@@ -6,27 +6,10 @@ import imagehash
 import numpy as np
 import pytest
 from PIL import Image
+from small_corpus import SMALL
 
 from kpop_rca.data import idols, photograph
 from kpop_rca.errors import StudyError
-
-SMALL = {
-    "seed": 1,
-    "n_identities": 3,
-    "train_per_identity": 8,
-    "test_per_identity": 3,
-    "hard_per_identity": 2,
-    "group_per_identity": 2,
-    "size": 64,
-    "alikeness": 0.5,
-    "artifact_rate": 0.2,
-    "hard_rate": 0.2,
-    "group_rate": 0.1,
-    "nonface_rate": 0.1,
-    "burst_rate": 0.3,
-    "first_times": 1,
-    "first_stands_out": 0.0,
-}
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +92,7 @@ def test_pictures_do_not_depend_on_workers_or_on_how_many_are_drawn(corpus, tmp_
     assert all((root / path).read_bytes() == (tmp_path / "other" / path).read_bytes() for path in shared)
 
 
-def test_other_arguments_redraw_and_a_half_drawn_corpus_leaves_nothing(tmp_path, monkeypatch):
+def test_other_arguments_redraw_and_until_then_the_corpus_stays(tmp_path, monkeypatch):
     root = tmp_path / "idols"
     few = SMALL | {"train_per_identity": 1, "test_per_identity": 1}
     idols.draw_corpus(root, **few, workers=1)
@@ -118,9 +101,10 @@ def test_other_arguments_redraw_and_a_half_drawn_corpus_leaves_nothing(tmp_path,
     with pytest.raises(ZeroDivisionError):
         idols.draw_corpus(root, **(few | {"seed": 2}), workers=1)
     assert json.loads((root / idols.ARGUMENTS).read_text())["seed"] == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["idols"]
+    assert (root / "normal_cases/train/0000/0.jpg").read_bytes() == before
     monkeypatch.undo()
     idols.draw_corpus(root, **(few | {"seed": 2}), workers=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".idols.lock", "idols"]
     assert (root / "normal_cases/train/0000/0.jpg").read_bytes() != before
 
 

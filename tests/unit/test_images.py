@@ -5,9 +5,11 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
+from kpop_rca import artifacts, audit, faces, labelling, pictures
 from kpop_rca.data import images
 
 
@@ -138,3 +140,51 @@ def test_crop_of_a_tall_box_is_not_squashed() -> None:
     image.paste((255, 255, 255), (40, 40, 60, 60))
     crop = np.asarray(images.crop_square(image, (45, 30, 55, 70), margin=0.0, size=40))[..., 0] > 127
     assert crop.any(axis=0).sum() == crop.any(axis=1).sum() == 20
+
+
+SECRETS = (b"Hasselblad", b"A private remark")
+ORIENTATION, MAKE, GPS = 0x0112, 0x010F, 0x8825
+
+
+def _photograph_that_tells(path: Path) -> None:
+    """A photograph lying on its side, its right half white, that says where and with what it was taken."""
+    image = Image.fromarray(_gradient(120, 80))
+    image.paste((255, 255, 255), (60, 0, 120, 80))
+    exif = Image.Exif()
+    exif[ORIENTATION], exif[MAKE] = 6, SECRETS[0].decode()
+    exif.get_ifd(GPS).update({1: "N", 2: (37.0, 33.0, 59.0), 3: "E", 4: (126.0, 58.0, 41.0)})
+    image.save(path, quality=95, exif=exif, comment=SECRETS[1], icc_profile=SECRETS[0] * 9)
+    assert Image.open(path).getexif().get_ifd(GPS)
+    assert all(secret in path.read_bytes() for secret in SECRETS)
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif", "webp"])
+def test_nothing_but_pixels_is_handed_on(tmp_path: Path, ending: str) -> None:
+    _photograph_that_tells(tmp_path / "a.jpg")
+    told = Image.open(tmp_path / "a.jpg")
+    told.save(tmp_path / f"b.{ending}", exif=told.getexif())
+    read = images.read_rgb(tmp_path / f"b.{ending}")
+    assert read.info == {} and dict(read.getexif()) == {} and read.getxmp() == {}
+    assert read.size == (80, 120)  # upright
+    assert np.asarray(read)[90:].mean() > 250 > np.asarray(read)[:30].mean()  # what was right is below
+    face = images.crop_square(read, (20, 30, 60, 70), margin=0.25, size=32)
+    assert face.info == {} and dict(face.getexif()) == {}
+
+
+def test_no_file_made_from_a_photograph_tells_where_it_was_taken(output: Path) -> None:
+    """Crops as they are kept, the figure of the report, and what the labelling page shows."""
+    _photograph_that_tells(output / "a.jpg")
+    parameters = {"study": "mine", "data_source": "folder", "publish_images": True}
+    stage = artifacts.begin("01_data_audit", parameters)
+    found = pd.DataFrame({"path": ["a.jpg"], "identity": "Ada", "boxes": [[[20.0, 30.0, 60.0, 70.0]]]})
+    faces.save(stage.folder, faces.crop_faces(found, output, margin=0.25, sizes=[32]), found[["path", "identity"]])
+    stage.save_figure(pictures.photographs(found, output, found["identity"], title="all"), "01_all")
+    flagged = found.assign(**{f"flag_{name}": False for name in audit.FLAGS})
+    shown = labelling.LabellingSession(flagged, output, output / "hand.csv").png()
+    made = [path for path in (output / "artifacts").rglob("*") if path.is_file()]
+    made += list((output / "reports").rglob("*.png"))
+    assert {path.suffix for path in made} >= {".npy", ".parquet", ".png"}
+    contents = [shown, *(path.read_bytes() for path in made)]
+    assert not [secret for content in contents for secret in (*SECRETS, b"Exif", b"eXIf") if secret in content]
+    for picture in (io.BytesIO(shown), stage.report / "figures" / "01_all.png"):
+        assert dict(Image.open(picture).getexif()) == {}

@@ -1,5 +1,7 @@
-"""No committed notebook, figure or page holds a picture from a study whose data are real people."""
+"""No committed notebook, figure or page holds a picture from a study whose data are real people; nor does any report
+unless its study asks for it."""
 
+import ast
 import base64
 import io
 import json
@@ -9,12 +11,16 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import nbformat
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
+from IPython.core.interactiveshell import InteractiveShell
 from PIL import Image
 
-from kpop_rca import params, paths
+from kpop_rca import artifacts, figures, fingerprint, params, paths, pictures, privacy, stages
 
 DRAWN = "idols"
 NUMBERS = {".json", ".yaml", ".csv"}  # what a report of real people may hold
@@ -123,3 +129,151 @@ def test_what_the_runner_hands_to_a_notebook_counts(project):
     notebook.cells.insert(1, handed)
     nbformat.write(notebook, path)
     assert "notebooks/01_data_audit.ipynb" in pictures_of_real_people(project)
+
+
+PEOPLE = {"study": "mine", "data_source": "folder", "publish_images": False}
+SHEET = np.random.default_rng(0).integers(0, 256, (2, 3, 16, 16, 3), dtype=np.uint8)
+
+
+def sheet():
+    return pictures.face_rows(SHEET, ["Ada", "Bo"], title="Faces")
+
+
+def files(folder):
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What is sent to the cell's outputs."""
+    sent = []
+    monkeypatch.setattr(privacy, "display", sent.append)
+    return sent
+
+
+@pytest.mark.parametrize(("source", "publish"), [("idols", False), ("folder", True), ("lfw", True)])
+def test_drawn_people_and_those_who_are_published_are_shown(output, shown, capsys, source, publish):
+    stage = artifacts.begin("01_data_audit", PEOPLE | {"data_source": source, "publish_images": publish})
+    stage.save_figure(sheet(), "01_faces")
+    assert Image.open(io.BytesIO(shown[0].data)).size[0] > 500
+    assert files(stage.report) == ["01_faces.png"]
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("source", ["folder", "lfw"])
+def test_real_people_are_counted_and_not_shown(output, shown, capsys, source):
+    stage = artifacts.begin("01_data_audit", PEOPLE | {"data_source": source})
+    stage.save_figure(sheet(), "01_faces")
+    left_out = "are left out here; set publish_images: true to show them\n"
+    assert capsys.readouterr().out == f"Faces: 6 faces in 2 rows {left_out}"
+    figure, ax = plt.subplots()
+    ax.imshow(SHEET[0, 0])  # forgotten to be a sheet
+    stage.save_figure(figure, "01_forgotten")
+    assert capsys.readouterr().out == f"pictures {left_out}"
+    assert not plt.fignum_exists(figure.number)  # or the cell would show it at its end
+    assert shown == [] and files(stage.report) == []
+    stage.save_figure(figures.label_shares(pd.DataFrame({"class": ["a"], "share": 1, "low": 0, "high": 1})), "01_plot")
+    assert files(stage.report) == ["01_plot.png"]
+    plt.close("all")
+
+
+def test_no_cell_shows_a_sheet_by_itself(capsys):
+    """Neither at its end, as figures that pyplot knows, nor as its last value."""
+    before = plt.get_fignums()
+    InteractiveShell.instance().display_formatter.format(sheet())
+    assert capsys.readouterr().out == "Faces: 6 faces in 2 rows; shown by stage.save_figure\n"
+    assert plt.get_fignums() == before
+
+
+def of_study(notebook, study="smoke", **other):
+    return params.of_notebook(notebook, params.resolve(study) | {"study": "mine", "data_source": "folder"} | other)
+
+
+def test_later_stages_know_from_the_audit_whose_faces_they_have(output, shown, capsys):
+    for source in ("folder", "idols"):
+        artifacts.begin("01_data_audit", of_study("01_data_audit", data_source=source)).finish()
+        stage = artifacts.begin("02_preprocessing", of_study("02_preprocessing"))
+        assert "data_source" not in stage.parameters
+        stage.save_figure(sheet(), "02_faces")
+        assert files(stage.report) == (["02_faces.png"] if source == "idols" else [])
+
+
+def test_pictures_of_an_earlier_run_do_not_stay(output, shown):
+    """Neither a stage's figures, whatever they were called then, nor pages that may hold them."""
+    stage = artifacts.begin("01_data_audit", PEOPLE | {"publish_images": True})
+    for name in ("01_faces", "01_called_otherwise", "02_faces"):
+        stage.save_figure(sheet(), name)
+    page = stage.report / "index.html"
+    for shows, pages in ((True, []), (None, []), (False, ["index.html"])):
+        page.write_text("page")
+        record = {} if shows is None else {privacy.SHOWS_PEOPLE: shows}
+        artifacts.write_json(paths.report_record("mine"), record)
+        artifacts.begin("01_data_audit", PEOPLE)
+        assert files(stage.report) == ["02_faces.png", *pages]
+
+
+def test_showing_people_or_not_throws_no_work_away(output):
+    """Half a training is gone on with, and what was made from a finished stage still fits."""
+    kept = []
+    for publish in (True, False):
+        for notebook in ("01_data_audit", "02_preprocessing", "03_ddpm_training"):
+            stage = artifacts.begin(notebook, of_study(notebook, publish_images=publish))
+            kept.append((stage.folder / "checkpoint.txt").is_file())
+            (stage.folder / "checkpoint.txt").write_text(notebook)
+            if notebook != "03_ddpm_training":
+                stage.finish()
+    assert kept == [False] * 3 + [True] * 3
+
+
+DRAWS_IMAGES = {"imshow", "figimage", "matshow", "BboxImage", "AxesImage", "FigureImage", "imsave", "savefig"}
+SHOWS = {"IPython", "IPython.display", "ipywidgets", "base64"}
+IN_NOTEBOOKS = SHOWS | {"matplotlib", "matplotlib.pyplot", "seaborn", "PIL"}
+# Who may: sheets are drawn; figures saved, sheets shown; pages embed figures; the labelling page is in no report.
+WHERE = {
+    "pictures.py": {"imshow"},
+    "artifacts.py": {"savefig"},
+    "privacy.py": {"savefig", "IPython.display", "BboxImage", "AxesImage", "FigureImage"},
+    "report.py": {"base64"},
+    "labelling.py": {"ipywidgets"},
+}
+
+
+def ways_to_show(source, known=DRAWS_IMAGES | SHOWS):
+    """Names in a piece of Python that draw an image, or put one before a reader."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute | ast.Name):
+            names.add(node.attr if isinstance(node, ast.Attribute) else node.id)
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module or ""} | {alias.name for alias in node.names}
+    return names & known
+
+
+def code_cells(notebook):
+    cells = nbformat.read(paths.notebook_source(notebook), as_version=4).cells
+    return [re.sub(r"^(\s*)[!%].*$", r"\1pass", cell.source, flags=re.M) for cell in cells if cell.cell_type == "code"]
+
+
+def test_images_are_drawn_in_one_module_and_shown_by_one_function():
+    folder = Path(privacy.__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        found = ways_to_show(path.read_text(encoding="utf-8"))
+        assert found <= WHERE.get(path.relative_to(folder).as_posix(), set()), path
+    assert ways_to_show("import IPython\nax.imshow(a)") == {"IPython", "imshow"}
+
+
+@pytest.mark.parametrize("notebook", [stage.notebook for stage in stages.EVERY])
+def test_notebooks_show_pictures_through_save_figure_alone(notebook):
+    cells = code_cells(notebook)
+    assert ways_to_show("\n".join(cells), DRAWS_IMAGES | IN_NOTEBOOKS) == set()
+    assert not any("labelling" in cell for cell in cells)
+    draws = "pictures" in fingerprint.imported_modules("\n".join(cells))
+    assert draws == ("publish_images" in params.declared(notebook))
+    assert params.declared(notebook).get("publish_images", False) is False
+
+
+def test_no_study_that_comes_with_the_project_publishes_people():
+    for path in (paths.project_root() / "params").glob("*.yaml"):
+        assert params.resolve(path.stem)["publish_images"] is False

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
+from small_report import write_executed_notebooks
 
-from kpop_rca import artifacts, feature_measures, paths, rca, reference, report, stages
+from kpop_rca import artifacts, feature_measures, paths, privacy, rca, reference, report, stages
 from kpop_rca.errors import StudyError
 
 HOSTILE = "<script>alert(1)</script>"
@@ -19,16 +20,15 @@ def answers(counts):
     return np.repeat(labels.ravel(), counts.ravel()), np.repeat(judged.ravel(), counts.ravel())[None]
 
 
+def opening(notebook):
+    """The first cell, with its badge."""
+    return [nbformat.read(paths.notebook_source(notebook), as_version=4).cells[0]]
+
+
 @pytest.fixture
 def folder(output):
     """The report folder of a study whose first identity has a hostile name, and of which FID is missing."""
-    folder = paths.report_folder("mine")
-    for stage in stages.STAGES:
-        path = paths.executed_notebook("mine", stage.notebook)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        opening = nbformat.read(paths.notebook_source(stage.notebook), as_version=4).cells[0].source  # with its badge
-        cells = [nbformat.v4.new_markdown_cell(opening), nbformat.v4.new_code_cell("1 + 1", execution_count=1)]
-        nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    folder = write_executed_notebooks("mine", opening=opening)
     (folder / "figures").mkdir()
     for name in ("05_real_beside_generated", "06_identity", "06_by_judge", "06_fig7_confusions"):
         plt.figure(figsize=(1, 1)).savefig(folder / "figures" / f"{name}.png")
@@ -136,3 +136,65 @@ def test_a_study_that_has_not_run_is_an_error(output):
 )
 def test_numbers_are_readable(value, shown):
     assert report.format_number(value) == shown
+
+
+SHEET_ALT = "Real faces of each identity beside faces generated for it"
+
+
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [
+        ("data_source: idols\n", True),
+        ("data_source: folder\npublish_images: true\n", True),
+        ("data_source: folder\npublish_images: false\n", False),
+        ("data_source: lfw\n", False),
+        ("seed: 0\n", False),  # whose faces they are is not said
+    ],
+)
+def test_the_first_page_shows_real_people_where_the_study_asks_for_it(folder, given, seen):
+    (folder / "params.yaml").write_text(given)
+    page = report.build("mine").read_text()
+    assert page.count("<img ") == 3 + seen
+    assert (SHEET_ALT in page) == seen
+    assert ("Faces of 3 identities, 101 real, held out, and 201 generated,\nare left out here" in page) == (not seen)
+    assert report.record_of("mine")[privacy.SHOWS_PEOPLE] == seen
+
+
+def told(value):
+    """What a notebook says of showing people: its default, and what the runner put in."""
+    cell = nbformat.v4.new_code_cell
+    default = cell("publish_images: bool = False  # x", execution_count=1, metadata={"tags": ["parameters"]})
+    handed = cell(f"publish_images = {value}", execution_count=2, metadata={"tags": ["injected-parameters"]})
+    return [default, handed]
+
+
+def give_it_a_picture(cells):
+    path = paths.executed_notebook("mine", "02_preprocessing")
+    picture = nbformat.v4.new_output("display_data", {"image/png": "iVBORw0KGgo="})
+    shown = nbformat.v4.new_code_cell("show", execution_count=9, outputs=[picture])
+    nbformat.write(nbformat.v4.new_notebook(cells=[*cells, shown]), path)
+
+
+def test_a_notebook_that_showed_real_people_is_not_made_a_page(folder):
+    (folder / "params.yaml").write_text("data_source: folder\n")
+    for cells in ([], told(True)):
+        give_it_a_picture(cells)
+        with pytest.raises(StudyError, match=r"may show people.* run: python -m kpop_rca.run 02_preprocessing"):
+            report.build("mine")
+    give_it_a_picture(told(False))  # a plot
+    report.build("mine")
+    give_it_a_picture(told(True))
+    (folder / "params.yaml").write_text("data_source: idols\n")
+    report.build("mine")
+
+
+def test_pictures_of_a_labelling_page_are_dropped(folder):
+    path = paths.executed_notebook("mine", "01_data_audit")
+    notebook = nbformat.read(path, as_version=4)
+    kinds = {"1": "ImageModel", "2": "HTMLModel"}
+    state = {key: {"model_name": kind, "state": {"value": f"value of {kind}"}} for key, kind in kinds.items()}
+    notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": state}}
+    nbformat.write(notebook, path)
+    report.build("mine")
+    page = (folder / "01_data_audit.html").read_text()
+    assert "value of HTMLModel" in page and "ImageModel" not in page

@@ -1,37 +1,43 @@
 import dataclasses
+import signal
 
 import numpy as np
 import pytest
 import torch
+from small_training import RECIPE, small_trainer
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tqdm import tqdm
 
 from kpop_rca import denoising, diffusion, training
 from kpop_rca.errors import StudyError
 
-RECIPE = training.Recipe(
-    steps=12,
-    batch_size=8,
-    learning_rate=2e-3,
-    learning_rate_schedule="cosine",
-    label_dropout=0.2,
-    ema_decay=0.9,
-    flip=True,
-    noise_schedule="squaredcos_cap_v2",
-    mixed_precision="no",
-    seed=0,
-)
 LINEAR = diffusion.forward_process("linear")
 
 
-def new_trainer(folder, reset):
+def new_trainer(folder, reset, recipe=RECIPE):
     reset(reset_partial_state=True)
-    torch.manual_seed(0)
-    unet = diffusion.build_unet(image_size=16, channels=[8, 16], layers_per_block=1, attention_size=0, n_classes=3)
-    return training.Trainer(unet, recipe=RECIPE, folder=folder, device=torch.device("cpu"))
+    return small_trainer(folder, n_classes=3, recipe=recipe)
 
 
-def fit(trainer, faces, bar=tqdm, checkpoint_minutes=60.0):
-    return trainer.fit(*faces, checkpoint_minutes=checkpoint_minutes, sample_grids=2, bar=bar)
+def fit(trainer, faces, bar=tqdm, checkpoint_minutes=60.0, curves=None):
+    return trainer.fit(*faces, checkpoint_minutes=checkpoint_minutes, sample_grids=2, bar=bar, curves=curves)
+
+
+def at_step(number, happens):
+    """A progress bar with which something happens before a step."""
+
+    class Happens(tqdm):
+        def __iter__(self):
+            for step in super().__iter__():
+                if step == number:
+                    happens()
+                yield step
+
+    return Happens
+
+
+def killed():
+    raise RuntimeError("killed")
 
 
 def test_an_epoch_shows_every_image_once():
@@ -124,22 +130,49 @@ def test_what_does_not_fit_into_memory_says_what_to_lower(coloured_faces, tmp_pa
 def test_a_stopped_training_goes_on_as_if_it_had_not_been(coloured_faces, tmp_path, fresh_accelerate):
     log = fit(new_trainer(tmp_path / "whole", fresh_accelerate), coloured_faces)
 
-    class Stops(tqdm):
-        def __iter__(self):
-            for step in super().__iter__():
-                if step == 11:
-                    raise KeyboardInterrupt
-                yield step
-
-    with pytest.raises(KeyboardInterrupt):
-        fit(new_trainer(tmp_path / "stopped", fresh_accelerate), coloured_faces, bar=Stops, checkpoint_minutes=1e-9)
+    with pytest.raises(RuntimeError, match="killed"):
+        folder = tmp_path / "stopped"
+        stops = at_step(11, killed)
+        fit(new_trainer(folder, fresh_accelerate), coloured_faces, bar=stops, checkpoint_minutes=1e-9)
     trainer = new_trainer(tmp_path / "stopped", fresh_accelerate)
     assert trainer.progress.step == 10
     resumed = fit(trainer, coloured_faces)
     assert resumed["loss"].tolist() == log["loss"].tolist()
-    for name in ("diffusion_pytorch_model.safetensors", "config.json"):
-        assert (tmp_path / "whole/unet" / name).read_bytes() == (tmp_path / "stopped/unet" / name).read_bytes()
+    same_weights(tmp_path / "whole", tmp_path / "stopped")
     assert len(list((tmp_path / "stopped").glob("checkpoint_*"))) == 1
+
+
+def same_weights(one, other):
+    for name in ("diffusion_pytorch_model.safetensors", "config.json"):
+        assert (one / "unet" / name).read_bytes() == (other / "unet" / name).read_bytes()
+
+
+def test_an_interrupted_training_saves_where_it_stands_and_goes_on(coloured_faces, tmp_path, fresh_accelerate):
+    log = fit(new_trainer(tmp_path / "whole", fresh_accelerate), coloured_faces)
+    interrupted = at_step(3, lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt, match="step 10"):  # with the next line of the log, as in a whole training
+        fit(new_trainer(tmp_path / "stopped", fresh_accelerate), coloured_faces, bar=interrupted)
+    trainer = new_trainer(tmp_path / "stopped", fresh_accelerate)
+    assert trainer.progress.step == 10
+    assert fit(trainer, coloured_faces)["loss"].tolist() == log["loss"].tolist()
+    same_weights(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_tensorboard_shows_the_log_once_however_often_it_was_stopped(coloured_faces, tmp_path, fresh_accelerate):
+    def fitted(bar):
+        trainer = new_trainer(tmp_path / "ddpm", fresh_accelerate, dataclasses.replace(RECIPE, steps=34))
+        return fit(trainer, coloured_faces, bar=bar, curves=tmp_path / "tensorboard")
+
+    with pytest.raises(KeyboardInterrupt):
+        fitted(at_step(3, lambda: signal.raise_signal(signal.SIGINT)))
+    with pytest.raises(RuntimeError, match="killed"):  # its checkpoint is of step 10, its curves reach step 20
+        fitted(at_step(25, killed))
+    log = fitted(tqdm)
+    shown = EventAccumulator(str(tmp_path / "tensorboard"), size_guidance={"scalars": 0, "images": 0}).Reload()
+    points = [(point.step, pytest.approx(point.value)) for point in shown.Scalars("training/loss")]
+    assert points == list(zip(log["step"], log["loss"], strict=True))
+    assert {"training/learning_rate", "training/images_per_second"} <= set(shown.Tags()["scalars"])
+    assert shown.Tags()["images"]
 
 
 def test_training_learns_and_the_result_can_be_loaded(coloured_faces, tmp_path, fresh_accelerate):

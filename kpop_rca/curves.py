@@ -1,0 +1,49 @@
+"""Curves of a training for TensorBoard, to be looked at while it runs: `tensorboard --logdir artifacts`."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+from torch.utils.tensorboard import SummaryWriter
+
+from kpop_rca import disk
+
+
+class Curves:
+    """A log that TensorBoard reads as it grows. A training that goes on from a checkpoint goes on with its curves."""
+
+    def __init__(self, folder: Path, *, step: int):
+        """Begin, or go on.
+
+        Args:
+            folder: of the log alone: emptied by a training that begins.
+            step: that the training stands at; what an earlier run wrote of later steps is no longer shown.
+
+        Raises:
+            StudyError: the folder cannot be written.
+        """
+        self.folder = folder
+        with disk.writing(folder):
+            if step == 0:
+                shutil.rmtree(folder, ignore_errors=True)
+            self.writer = SummaryWriter(folder, purge_step=step + 1, flush_secs=30)
+
+    def add(self, step: int, **values: float) -> None:
+        """A point of each curve.
+
+        Raises:
+            StudyError: no room.
+        """
+        with disk.writing(self.folder):
+            for name, value in values.items():
+                self.writer.add_scalar(f"training/{name}", value, step)
+
+    def add_images(self, step: int, images: np.ndarray) -> None:
+        """A row of images: uint8 (N, H, W, 3)."""
+        with disk.writing(self.folder):
+            self.writer.add_images("samples", images, step, dataformats="NHWC")
+
+    def close(self) -> None:
+        """Write out what is waiting."""
+        with disk.writing(self.folder):
+            self.writer.close()

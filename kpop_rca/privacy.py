@@ -1,0 +1,83 @@
+"""Who is shown: of real people no picture reaches a notebook's outputs or a report unless the study asks for it.
+
+Pictures of people, photographs and generated ones, are drawn on a `Sheet`. Neither pyplot nor a notebook's cell shows
+a sheet by itself; `StageRun.save_figure` does, which knows where the study's faces came from. So a new picture is left
+out of a study of real people without anybody having to think of it.
+"""
+
+import io
+
+import matplotlib.pyplot as plt
+from IPython.display import Image, display
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage, BboxImage, FigureImage
+
+from kpop_rca import disk, paths
+from kpop_rca.errors import StudyError
+
+DRAWN = "idols"  # the data source that is nobody's face
+SHOWS_PEOPLE = "shows_people"  # in the record of a study's report: whether its pages may
+
+
+class Sheet(Figure):
+    """A figure with pictures of people.
+
+    Attributes:
+        shows: which pictures and how many, such as "Fig. 1: 18 photographs of 3 identities".
+    """
+
+    shows: str = "pictures"
+
+    def _ipython_display_(self) -> None:
+        """In place of the picture, where a cell ends with a sheet: whether it may be shown `save_figure` knows."""
+        print(f"{self.shows}; shown by stage.save_figure")
+
+
+def may_show(source: str | None, *, publish_images: bool) -> bool:
+    """Whether pictures of a study's people may be shown: drawn people always, others where the study asks for it.
+
+    Args:
+        source: the parameter `data_source`; None where it is not known, which counts as real people.
+        publish_images: the parameter.
+    """
+    return source == DRAWN or publish_images
+
+
+def has_pictures(figure: Figure) -> bool:
+    """Whether a figure holds any picture, on a `Sheet` or not; the fields of a heatmap are none."""
+    return bool(figure.findobj(lambda part: isinstance(part, AxesImage | BboxImage | FigureImage)))
+
+
+def leave_out(figure: Figure) -> None:
+    """Print what a figure would have shown, and close it, so that no cell shows it."""
+    plt.close(figure)
+    print(f"{getattr(figure, 'shows', Sheet.shows)} are left out here; set publish_images: true to show them")
+
+
+def show(sheet: Sheet) -> None:
+    """Show a sheet below the cell that runs, as other figures are."""
+    picture = io.BytesIO()
+    sheet.savefig(picture, format="png", bbox_inches="tight")
+    display(Image(picture.getvalue()))
+
+
+def remove_pictures(study: str, notebook: str) -> None:
+    """Remove what an earlier run that showed people left in the report: a notebook's figures, and all pages.
+
+    Its figures are drawn again by the run that begins, but for those of people. Pages stay where the report that wrote
+    them showed nobody.
+    """
+    report = paths.report_folder(study)
+    for path in (report / "figures").glob(f"{notebook[:2]}_*"):
+        path.unlink()
+    if _pages_show_people(study):
+        for page in report.glob("*.html"):
+            page.unlink()
+
+
+def _pages_show_people(study: str) -> bool:
+    """What the record of the report says; without one, or with one that says nothing of it, they may."""
+    try:
+        return disk.read_json(paths.report_record(study)).get(SHOWS_PEOPLE, True)
+    except (FileNotFoundError, StudyError, AttributeError):
+        return True

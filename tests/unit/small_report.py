@@ -1,0 +1,19 @@
+"""What a report is written from, as small as can be."""
+
+import nbformat
+
+from kpop_rca import paths, stages
+
+
+def write_executed_notebooks(study, *, opening=lambda notebook: []):
+    """The executed notebooks of a study, a code cell each, after the cells that `opening` gives for a notebook's name.
+
+    Returns:
+        The folder of the report.
+    """
+    for stage in stages.STAGES:
+        path = paths.executed_notebook(study, stage.notebook)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cells = [*opening(stage.notebook), nbformat.v4.new_code_cell("1 + 1", execution_count=1)]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return paths.report_folder(study)
