@@ -14,6 +14,7 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import nbformat
@@ -42,9 +43,15 @@ HUNGRY = {
 
 
 class _Kernel(AsyncKernelManager):
-    """A kernel that is given time to save what it has when papermill is interrupted."""
+    """A kernel, and the seconds that it has to end before it is made to, half of them before SIGTERM."""
 
-    shutdown_wait_time = 600.0  # seconds, half of them until SIGTERM; ten steps of a large network on a CPU, and saving
+    shutdown_wait_time = 2.0  # its work is done, and saved
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Give the kernel time to save what it has: ten steps of a large network on a CPU, and a checkpoint."""
+    _Kernel.shutdown_wait_time = 600.0
+    signal.default_int_handler(number, frame)
 
 
 def run_notebook(notebook: str, study: str, *, data_root: str | None = None) -> Path:
@@ -200,7 +207,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data-root", help="folder with one folder per identity, in place of the study file's")
     options = parser.parse_args(arguments)
     with suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a cluster ends a job whose time is over
+        for number in (signal.SIGINT, signal.SIGTERM):  # the second as a cluster ends a job whose time is over
+            signal.signal(number, _stop)
     try:
         if options.notebook == "adopt":
             adopt(options.study)

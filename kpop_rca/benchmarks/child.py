@@ -26,7 +26,7 @@ REPEATS = 3
 
 
 class _Sized(Setting):
-    """The faces that lie in a file, as a stage finds them, and the first `bench_detected` photographs."""
+    """The faces that lie in a file, as a stage finds them, and `bench_detected` photographs, repeated where needed."""
 
     @cached_property
     def faces(self) -> tuple[np.ndarray, np.ndarray]:
@@ -36,7 +36,7 @@ class _Sized(Setting):
     @cached_property
     def photographs(self) -> tuple[pd.DataFrame, Path]:
         table, root = super().photographs
-        return table.iloc[: self["bench_detected"]], root
+        return table.iloc[np.arange(self["bench_detected"]) % len(table)].reset_index(drop=True), root
 
 
 def work_of(what: str, setting: Setting) -> tuple[Work, int]:

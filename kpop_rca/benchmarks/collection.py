@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from kpop_rca import artifacts, devices, paths
+from kpop_rca import artifacts, devices, paths, seals
 from kpop_rca.benchmarks import profiles, scaling, tasks, verdicts
 from kpop_rca.benchmarks.setting import Setting
 from kpop_rca.errors import StudyError
@@ -49,10 +49,10 @@ def measure(parameters: dict[str, Any], *, device: torch.device, folder: Path, p
 
 
 def _part(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    """A table from its file; made, and written, where there is none."""
-    if not path.is_file():
+    """A table from its file; made, and written, where there is none that is whole."""
+    if not seals.is_whole(path):
         table = make()
-        with artifacts.atomic(path) as temporary:
+        with seals.sealed(path) as temporary:
             table.to_csv(temporary, index=False)
     return _read(path)
 

@@ -43,7 +43,8 @@ def points(parameters: dict[str, Any]) -> list[dict[str, Any]]:
     for what, name, smallest in (
         (TRAINING, "bench_faces", parameters["bench_faces"]),
         (GENERATION, "bench_samples", parameters["bench_samples"]),
-        (DETECTION, "bench_detected", max(1, parameters["bench_photographs"] // max(scales))),
+        # From as many as keep all workers busy: with fewer it is the workers that are begun that need memory.
+        (DETECTION, "bench_detected", max(1, parameters["bench_photographs"] // 2)),
         (MEASURES, "bench_features", max(12, parameters["bench_features"] // max(scales))),
     ):
         found += [_point(what, IMAGES, smallest * k, {name: smallest * k}) for k in scales]
