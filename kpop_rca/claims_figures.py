@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from kpop_rca.figures import CHANCE, GENERATED, INK, REAL, WIDTH
 
 COLOURS = {"supported": REAL, "contradicted": GENERATED, "undecided": CHANCE}
+LETTERS = 36  # of the names of all levels that find room below a panel beside each other
 TITLES = {
     "rca": "RCA",
     "fidelity": "identity fidelity",
@@ -76,6 +77,9 @@ def _lines(ax: Axes, part: pd.DataFrame, response: str) -> None:
         ax.plot(range(len(names)), wide[seed], "o-", color=CHANCE, lw=0.8, ms=4, alpha=0.7)
     ax.plot(range(len(names)), wide.mean(axis=1), "D-", color=GENERATED, lw=2.2, ms=7)
     ax.set_xticks(range(len(names)), labels=names)
+    if sum(map(len, names)) > LETTERS:
+        ax.tick_params(axis="x", rotation=35)
+        plt.setp(ax.get_xticklabels(), ha="right", rotation_mode="anchor")
     ax.margins(x=0.12)
 
 
