@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kpop_rca import disk, fingerprint, locks, paths, privacy, seals, stages, sweeps
+from kpop_rca import disk, fingerprint, locks, paths, privacy, seals, stages, sweeps, watch
 from kpop_rca.disk import atomic, read_json, write_json
 from kpop_rca.errors import StudyError
 from kpop_rca.seals import MANIFEST, STARTED, UNKNOWN, alterations
@@ -198,6 +198,7 @@ def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:
         disk.remove_half_written(paths.report_folder(study), beginning=f"{notebook[:2]}_")
         seals.drop_damaged(folder)
     write_json(folder / STARTED, started)
+    watch.speak()
     run = StageRun(stage=stage, parameters=parameters, folder=folder, started=started)
     if "publish_images" in parameters and not run.shows_people:
         privacy.remove_pictures(study, notebook)

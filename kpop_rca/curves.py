@@ -1,6 +1,8 @@
 """Curves of a training for TensorBoard, to be looked at while it runs: `tensorboard --logdir artifacts`."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -34,16 +36,26 @@ class Curves:
         Raises:
             StudyError: no room.
         """
-        with disk.writing(self.folder):
+        with self._writing():
             for name, value in values.items():
                 self.writer.add_scalar(f"training/{name}", value, step)
 
     def add_images(self, step: int, images: np.ndarray) -> None:
-        """A row of images: uint8 (N, H, W, 3)."""
-        with disk.writing(self.folder):
+        """A row of images: uint8 (N, H, W, 3).
+
+        Raises:
+            StudyError: no room.
+        """
+        with self._writing():
             self.writer.add_images("samples", images, step, dataformats="NHWC")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """The training goes on where somebody has removed the log: it is no result."""
+        with suppress(FileNotFoundError), disk.writing(self.folder):
+            yield
 
     def close(self) -> None:
         """Write out what is waiting."""
-        with disk.writing(self.folder):
+        with self._writing():
             self.writer.close()

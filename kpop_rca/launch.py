@@ -47,7 +47,8 @@ def train(parameters: dict[str, Any]) -> None:
         labels,
         checkpoint_minutes=parameters["checkpoint_minutes"],
         sample_grids=parameters["sample_grids"],
-        bar=partial(tqdm, disable=not trainer.accelerator.is_main_process),
+        bar=partial(tqdm, desc="training", disable=not trainer.accelerator.is_main_process),
+        curves=folder.with_name("tensorboard"),
     )
 
 
@@ -106,6 +107,10 @@ def main(arguments: list[str] | None = None) -> int:
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        if PartialState().is_main_process:
+            print("stopped; the same command goes on from what is saved", file=sys.stderr)
+        return 130
     finally:
         PartialState().destroy_process_group()
     return 0

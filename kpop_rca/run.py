@@ -207,8 +207,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data-root", help="folder with one folder per identity, in place of the study file's")
     options = parser.parse_args(arguments)
     with suppress(ValueError):  # not in the main thread
-        for number in (signal.SIGINT, signal.SIGTERM):  # the second as a cluster ends a job whose time is over
-            signal.signal(number, _stop)
+        for number in watch.SIGNALS:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, _stop)
     try:
         if options.notebook == "adopt":
             adopt(options.study)

@@ -177,14 +177,23 @@ class Trainer:
                     losses = []
                 if done in grid_at:
                     self._draw_grid(done, watched)
-                stops = interrupted()
-                due = stops or time.monotonic() - saved > 60 * checkpoint_minutes
-                if done == recipe.steps or (due and not losses):
+                if losses:  # only with a line of the log, so that it has the same lines wherever a training stops
+                    continue
+                stops = self._agreed(interrupted())
+                due = stops or self._agreed(time.monotonic() - saved > 60 * checkpoint_minutes)
+                if due or done == recipe.steps:
                     self._save_checkpoint(done)
                     saved = time.monotonic()
-                    if stops:
-                        raise KeyboardInterrupt(f"stopped at step {done}, which is saved")
+                if stops or self._agreed(interrupted()):
+                    raise KeyboardInterrupt(f"stopped at step {done}, which is saved")
         return self._save_result()
+
+    def _agreed(self, wished: bool) -> bool:
+        """Whether any process wishes it; all of them must do the same."""
+        if self.accelerator.num_processes == 1:
+            return wished
+        wishes = torch.tensor(float(wished), device=self.accelerator.device)
+        return self.accelerator.reduce(wishes, reduction="sum").item() > 0
 
     @contextmanager
     def _curves(self, folder: Path | None) -> Iterator[Curves | None]:

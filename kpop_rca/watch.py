@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from types import FrameType
 from typing import Any
 
@@ -17,6 +17,9 @@ LINE_EVERY = 30.0  # seconds
 LINE = "{desc}: {percentage:3.0f}% {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
 TERMINAL = 2  # the file descriptor that a kernel shares with the process that started it
 CLEAR = "\r\x1b[K"  # from the beginning of the line: a bar of papermill's may stand there
+SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C, and what a cluster sends when a job's time is over
+
+_open: list["bar"] = []  # bars that have begun and not ended, the innermost last
 
 
 def say(line: str) -> None:
@@ -28,10 +31,43 @@ def say(line: str) -> None:
             os.write(TERMINAL, f"{before}{what}  {line}\n".encode())
 
 
+def speak() -> None:
+    """From now on say every half minute, in a batch run, where the innermost bar stands, or which cell is at work.
+
+    A thread says so, and not the work, so that the line comes even while a single step takes minutes.
+    """
+    if os.environ.get(BATCH):
+        _speaker()
+
+
+@cache
+def _speaker() -> threading.Thread:
+    thread = threading.Thread(target=_say_again_and_again, daemon=True)
+    thread.start()
+    return thread
+
+
+def _say_again_and_again() -> None:
+    cell, minutes = None, 0.0
+    while True:
+        threading.Event().wait(LINE_EVERY)
+        last, cell = cell, _cell()
+        minutes = minutes + LINE_EVERY / 60 if cell == last else 0.0
+        if _open:
+            with suppress(IndexError, AttributeError):  # it has just ended
+                say(_open[-1].line())
+        elif cell:
+            say(f"code cell {cell}, for {minutes:.1f} minutes or more")
+
+
+def _cell() -> int | None:
+    """The number of the cell that a kernel is at; None elsewhere."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return shell and shell.execution_count
+
+
 class bar(tqdm):
     """tqdm's bar, in JupyterLab as a widget, which in a batch run also says every half minute where it stands.
-
-    A thread says so, and not the loop, so that the line comes even while a single step takes minutes.
 
     >>> sum(bar([1, 2, 3], desc="adding", disable=True))
     6
@@ -39,18 +75,18 @@ class bar(tqdm):
 
     def __init__(self, *arguments: Any, **options: Any):
         super().__init__(*arguments, **options)
-        self._ended = threading.Event()
-        if os.environ.get(BATCH) and not self.disable:
-            threading.Thread(target=self._say_again_and_again, daemon=True).start()
+        if not self.disable:
+            _open.append(self)
+            speak()
 
-    def _say_again_and_again(self) -> None:
-        while not self._ended.wait(LINE_EVERY):
-            say(tqdm.format_meter(**{**self.format_dict, "bar_format": LINE, "prefix": self.desc or "working"}))
+    def line(self) -> str:
+        """Where it stands, at which rate and how long it will still take."""
+        return tqdm.format_meter(**{**self.format_dict, "bar_format": LINE, "prefix": self.desc or "working"})
 
     def close(self) -> None:
         """End the bar, and its lines."""
-        if hasattr(self, "_ended"):  # not there where tqdm's own beginning failed
-            self._ended.set()
+        with suppress(ValueError):  # off, or closed before
+            _open.remove(self)
         super().close()
 
 
@@ -69,28 +105,35 @@ def named(desc: str, *, unit: str = "it") -> Callable[..., bar]:
 
 @contextmanager
 def interrupts_wait() -> Iterator[Callable[[], bool]]:
-    """Let Ctrl-C wait for a good moment, at which the block asks whether it came; a second one does not wait.
+    """Let Ctrl-C and SIGTERM wait for a good moment, at which the block asks whether one came.
 
-    Outside the main thread, which interrupts never reach, nothing changes.
+    The same signal a second time does not wait. The two may come together: a cluster sends its signal to the kernel and
+    to the process that runs it, which then interrupts the kernel. Outside the main thread, which signals never reach,
+    nothing changes.
 
     Yields:
-        A function: whether an interrupt is waiting.
+        A function: whether a signal is waiting.
     """
-    asked = threading.Event()
+    asked: set[int] = set()
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if asked.is_set():
+        if number in asked:
             signal.default_int_handler(number, frame)
-        asked.set()
+        asked.add(number)
         message = "stopping once it is saved; interrupt again to stop at once"
-        print(message, file=sys.stderr)
+        with suppress(RuntimeError):  # the signal came in the middle of another line
+            print(message, file=sys.stderr)
         say(message)
 
     if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
+        yield lambda: False
         return
-    before = signal.signal(signal.SIGINT, ask)
+    heard = [
+        number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN
+    ]  # a job in the background may not
+    before = {number: signal.signal(number, ask) for number in heard}
     try:
-        yield asked.is_set
+        yield lambda: bool(asked)
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

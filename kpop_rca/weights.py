@@ -15,9 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import torch
-from tqdm.auto import tqdm
 
-from kpop_rca import artifacts, fingerprint
+from kpop_rca import artifacts, fingerprint, watch
 from kpop_rca.errors import StudyError
 
 TIMEOUT = 10  # seconds without an answer
@@ -154,7 +153,7 @@ def _save(answer: HTTPResponse, wanted: Weights) -> None:
     """Write an answer to its place if it is the published file."""
     total = int(answer.headers.get("Content-Length") or 0) or None
     with artifacts.atomic(wanted.path) as temporary:
-        with temporary.open("wb") as file, tqdm.wrapattr(answer, "read", total=total, desc=wanted.title) as source:
+        with temporary.open("wb") as file, watch.bar.wrapattr(answer, "read", total=total, desc=wanted.title) as source:
             shutil.copyfileobj(source, file, CHUNK)
         if fingerprint.sha256(temporary) != wanted.sha256:
             raise OSError("another file than the published one")

@@ -1,5 +1,7 @@
 """Fixtures that several tests share."""
 
+import signal
+
 import numpy as np
 import pytest
 from accelerate.state import AcceleratorState
@@ -30,3 +32,11 @@ def coloured_faces():
     base = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200]])[labels]
     noise = rng.normal(0, 30, size=(120, 16, 16, 3))
     return (base[:, None, None, :] + noise).clip(0, 255).astype(np.uint8), labels
+
+
+@pytest.fixture
+def heard():
+    """Interrupts as in a terminal; a worker of pytest-xdist ignores them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -19,7 +19,7 @@ def test_a_member_made_what_its_level_changes_and_nothing_else(sweep):
     studies = (sweep / "artifacts").iterdir()
     made = {path.name: sorted(p.name for p in path.iterdir() if p.is_dir()) for path in studies}  # beside their locks
     assert made == {
-        BASE: ["audit", "ddpm", "faces", "generated", "oracle"],
+        BASE: ["audit", "ddpm", "faces", "generated", "oracle", "tensorboard"],
         "claims-smoke.guidance=2-seed0": ["generated"],
         "claims-smoke.sampler=ddim-2-seed0": ["generated"],
         "claims-smoke": ["claims"],

@@ -55,7 +55,8 @@ def folder_for(root: Path, record: dict[str, Any]) -> Path:
     if is_from(root, record):
         return root
     unfinished = hidden_folder(root)
-    if not is_from(unfinished, record):
+    begun = (unfinished / ARGUMENTS).is_file()  # not where it was stopped in its first instant; the name is ours alone
+    if not begun or not is_from(unfinished, record):
         if unfinished.exists():
             shutil.rmtree(unfinished)
         disk.write_json(unfinished / ARGUMENTS, record)

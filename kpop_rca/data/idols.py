@@ -144,6 +144,7 @@ def draw_corpus(
     room = round(len(plans) * (ROOM[0] + ROOM[1] * arguments["size"] ** 2))
     with disk.writing(root, through=unfinished, size=room), corpus.alone(root):
         folder = corpus.folder_for(root, record)
+        disk.remove_half_written(folder)
         _draw_missing(folder, plans, arguments=arguments, workers=workers, progress=progress)
         corpus.give_name(folder, root)
     return read_truth(root)

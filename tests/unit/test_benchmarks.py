@@ -347,7 +347,7 @@ def test_the_peak_is_that_of_the_whole_life_of_a_process():
 def test_the_sizes_change_what_they_say(parameters):
     points = scaling.points(parameters | {"bench_scales": [1, 2, 4]})
     of_detection = [p for p in points if p["what"] == scaling.DETECTION]
-    assert [p["x"] for p in of_detection] == [2, 4, 8]  # a quarter, a half and, rounded down, all of ten photographs
+    assert [p["x"] for p in of_detection] == [5, 10, 20]  # a half, all, and all twice of ten photographs
     for point in points:
         if point["axis"] in (scaling.IMAGES, scaling.BATCH, scaling.SIDE):
             assert point["x"] in point["parameters"].values()

@@ -19,7 +19,7 @@ from kpop_rca import artifacts
 stage = artifacts.begin("01_data_audit", {AUDIT})
 (stage.folder / "half.txt").write_text("half")
 print("begun", flush=True)
-time.sleep(60)
+time.sleep(3600)
 """
 
 
@@ -102,7 +102,9 @@ def test_the_lock_is_no_part_of_the_stage_and_outlives_its_emptying(output):
 
 def test_a_forked_worker_does_not_keep_the_lock_of_its_dead_parent(output, tmp_path):
     """As a loader's worker does that has not noticed yet that its process was killed."""
-    forking = BEGIN.replace('print("begun"', "import os\nchild = os.fork()\nif child == 0: time.sleep(60)\nprint(child")
+    forking = BEGIN.replace(
+        'print("begun"', "import os\nchild = os.fork()\nif child == 0: time.sleep(3600)\nprint(child"
+    )
     process = subprocess.Popen([sys.executable, "-c", forking], stdout=subprocess.PIPE, text=True)
     child = int(process.stdout.readline())
     try:
@@ -141,7 +143,7 @@ def test_a_notebook_in_use_is_not_run_and_its_executed_copy_stays(output, monkey
     for name in ("audit", "01_data_audit"):
         lock = artifacts.lock_of("smoke", name)
         holding = f"from pathlib import Path; from kpop_rca import locks; import time; locks.take(Path({str(lock)!r}),"
-        command = [sys.executable, "-c", f"{holding} what='', then=''); print(1, flush=True); time.sleep(60)"]
+        command = [sys.executable, "-c", f"{holding} what='', then=''); print(1, flush=True); time.sleep(3600)"]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
             process.stdout.readline()
             with pytest.raises(StudyError, match=f"in use by process {process.pid} "):

@@ -147,7 +147,7 @@ def same_weights(one, other):
         assert (one / "unet" / name).read_bytes() == (other / "unet" / name).read_bytes()
 
 
-def test_an_interrupted_training_saves_where_it_stands_and_goes_on(coloured_faces, tmp_path, fresh_accelerate):
+def test_an_interrupted_training_saves_where_it_stands_and_goes_on(heard, coloured_faces, tmp_path, fresh_accelerate):
     log = fit(new_trainer(tmp_path / "whole", fresh_accelerate), coloured_faces)
     interrupted = at_step(3, lambda: signal.raise_signal(signal.SIGINT))
     with pytest.raises(KeyboardInterrupt, match="step 10"):  # with the next line of the log, as in a whole training
@@ -158,7 +158,7 @@ def test_an_interrupted_training_saves_where_it_stands_and_goes_on(coloured_face
     same_weights(tmp_path / "whole", tmp_path / "stopped")
 
 
-def test_tensorboard_shows_the_log_once_however_often_it_was_stopped(coloured_faces, tmp_path, fresh_accelerate):
+def test_tensorboard_shows_the_log_once_however_often_it_was_stopped(heard, coloured_faces, tmp_path, fresh_accelerate):
     def fitted(bar):
         trainer = new_trainer(tmp_path / "ddpm", fresh_accelerate, dataclasses.replace(RECIPE, steps=34))
         return fit(trainer, coloured_faces, bar=bar, curves=tmp_path / "tensorboard")

@@ -43,12 +43,18 @@ def test_the_lines_end_with_the_bar():
     assert ended == ""
 
 
+def test_of_two_bars_the_inner_one_speaks():
+    nested = SLOW_WORK.replace("time.sleep(0.1)", "list(time.sleep(0.1) for _ in watch.bar(range(3), desc='inner'))")
+    lines = [line for line in ran(nested, **{watch.BATCH: "quick 05"}).stderr.splitlines() if "/3 [" in line]
+    assert any(line.startswith("quick 05  inner:") for line in lines)
+
+
 def test_a_bar_that_is_off_says_nothing():
     off = SLOW_WORK.replace('unit="batch"', 'unit="batch", disable=True')
     assert ran(off, **{watch.BATCH: "quick 05"}).stderr == ""
 
 
-def test_an_interrupt_waits_until_it_is_asked_for(capsys):
+def test_an_interrupt_waits_until_it_is_asked_for(heard, capsys):
     with watch.interrupts_wait() as interrupted:
         assert not interrupted()
         signal.raise_signal(signal.SIGINT)
@@ -58,10 +64,20 @@ def test_an_interrupt_waits_until_it_is_asked_for(capsys):
         signal.raise_signal(signal.SIGINT)
 
 
-def test_a_second_interrupt_does_not_wait():
+def test_what_a_cluster_sends_waits_too_and_an_interrupt_on_top_of_it_is_not_the_second(heard):
+    before = signal.getsignal(signal.SIGTERM)
+    with watch.interrupts_wait() as interrupted:
+        signal.raise_signal(signal.SIGTERM)
+        assert interrupted()
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize("number", watch.SIGNALS)
+def test_a_second_interrupt_does_not_wait(heard, number):
     with pytest.raises(KeyboardInterrupt), watch.interrupts_wait():
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(number)
+        signal.raise_signal(number)
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
 

@@ -1,0 +1,81 @@
+"""What the runner makes of a kernel: past it to the terminal, killed, interrupted. Real kernels, through papermill."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import psutil
+import pytest
+
+from kpop_rca import paths, run, stages, watch
+
+SPEAKS = 'from kpop_rca import watch\nwatch.say("hello")\nprint("shown")'
+EXECUTE = """
+import sys, papermill
+from kpop_rca import run
+papermill.execute_notebook(*sys.argv[1:], kernel_name="python3", progress_bar=False,
+    extra_arguments=list(run.KERNEL), kernel_manager_class=run._Kernel)
+"""
+
+
+def test_a_notebook_speaks_to_the_terminal_and_its_output_does_not_hear_it(tmp_path):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SPEAKS)])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "python3", "language": "python"}
+    nbformat.write(notebook, tmp_path / "in.ipynb")
+    command = [sys.executable, "-c", EXECUTE, str(tmp_path / "in.ipynb"), str(tmp_path / "out.ipynb")]
+    done = subprocess.run(command, env=os.environ | {watch.BATCH: "quick 05"}, capture_output=True, text=True)
+    assert "quick 05  hello\n" in done.stderr, done.stderr[-2000:]
+    (shown,) = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[0].outputs
+    assert shown.text == "shown\n"
+
+
+def _hears_interrupts():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a worker of pytest-xdist ignores them, and with it its children
+
+
+@pytest.fixture
+def begun(tmp_path):
+    """01 of a small study, with its kernel at work."""
+    environment = os.environ | {paths.OUTPUT_VARIABLE: str(tmp_path)}
+    command = [sys.executable, "-m", "kpop_rca.run", "01", "--study", "smoke"]
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_hears_interrupts,
+    )
+    while process.poll() is None and not list(tmp_path.glob("artifacts/smoke/audit/started.json")):
+        time.sleep(0.1)
+    kernels = [c for c in psutil.Process(process.pid).children() if "ipykernel" in " ".join(c.cmdline())]
+    yield process, kernels[0]
+    for left in (*kernels, process):
+        left.kill() if isinstance(left, subprocess.Popen) or left.is_running() else None
+
+
+def test_a_killed_kernel_says_what_to_lower(begun):
+    process, kernel = begun
+    kernel.kill()
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "error: the kernel of 01_data_audit was killed, most likely because the memory ran out" in said
+    assert "lower detector_batch_size (now 64)" in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize("sent", watch.SIGNALS)
+def test_a_run_that_is_asked_to_stop_says_how_to_go_on(begun, sent):
+    process, kernel = begun
+    process.send_signal(sent)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "stopped; continue with: python -m kpop_rca.run 01 --study smoke" in said.splitlines()
+    assert not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE
+
+
+def test_what_takes_the_most_memory_is_a_parameter_of_its_notebook():
+    declared = {stage.notebook: run.params.declared(stage.notebook) for stage in stages.EVERY}
+    assert all(name in declared[notebook] for notebook, name in run.HUNGRY.items())
