@@ -68,8 +68,9 @@ def check_study_file(resolve: Callable[[bytes], dict], content: bytes) -> bool:
         assert len(message.splitlines()) <= 2 and len(message) <= LONGEST_ERROR, message
         message.encode("utf-8")
         return True
-    for name, value in (yaml.load(content, Loader=yaml.BaseLoader) or {}).items():  # every value as its text
-        _check_meaning(found[name], value)
+    if yaml.safe_load(content) is not None:  # nothing, or the null that stands for it
+        for name, value in yaml.load(content, Loader=yaml.BaseLoader).items():  # every value as its text
+            _check_meaning(found[name], value)
     return False
 
 
