@@ -8,6 +8,7 @@ import sys
 from contextlib import contextmanager
 
 import pytest
+from children import hears_interrupts
 
 from kpop_rca import artifacts, locks, paths, run
 from kpop_rca.errors import StudyError
@@ -33,7 +34,8 @@ def impatience(monkeypatch):
 def begun(folder):
     """Another process that has begun the audit of `mine` in a folder."""
     environment = os.environ | {paths.OUTPUT_VARIABLE: str(folder)}
-    process = subprocess.Popen([sys.executable, "-c", BEGIN], stdout=subprocess.PIPE, text=True, env=environment)
+    command = [sys.executable, "-c", BEGIN]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=hears_interrupts)
     assert process.stdout.readline() == "begun\n"
     yield process
     process.kill()

@@ -1,7 +1,6 @@
 """What the runner makes of a kernel: past it to the terminal, killed, interrupted. Real kernels, through papermill."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -9,6 +8,7 @@ import time
 import nbformat
 import psutil
 import pytest
+from children import hears_interrupts
 
 from kpop_rca import paths, run, stages, watch
 
@@ -32,10 +32,6 @@ def test_a_notebook_speaks_to_the_terminal_and_its_output_does_not_hear_it(tmp_p
     assert shown.text == "shown\n"
 
 
-def _hears_interrupts():
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a worker of pytest-xdist ignores them, and with it its children
-
-
 @pytest.fixture
 def begun(tmp_path):
     """01 of a small study, with its kernel at work."""
@@ -47,7 +43,7 @@ def begun(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=_hears_interrupts,
+        preexec_fn=hears_interrupts,
     )
     while process.poll() is None and not list(tmp_path.glob("artifacts/smoke/audit/started.json")):
         time.sleep(0.1)
