@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from children import hears_interrupts
 
 from kpop_rca import disk, paths, stages
 
@@ -53,6 +54,7 @@ def start(project: Path, output: Path, *command: str) -> subprocess.Popen:
             stdout=subprocess.DEVNULL,
             stderr=errors,
             start_new_session=True,
+            preexec_fn=hears_interrupts,
         )
 
 
