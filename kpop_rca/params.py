@@ -12,7 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from kpop_rca import cells, flat_yaml, paths, stages, sweeps
 from kpop_rca.errors import StudyError
@@ -152,6 +153,14 @@ class Parameters(BaseModel):
     bench_classes: list[Positive] = None
     bench_sides: list[Literal[16, 32, 64]] = None
     bench_processes: list[Positive] = None
+
+    @field_validator("image_size", "face_sizes", "attention_size", "sweep_sizes", "bench_sides", mode="before")
+    @classmethod
+    def _whole(cls, value: Any) -> Any:
+        """Refuse what only equals a number that is allowed, as `no`, which YAML reads as False, equals 0."""
+        if any(isinstance(part, bool | float) for part in (value if isinstance(value, list) else [value])):
+            raise PydanticCustomError("int_type", "Input should be a valid integer")
+        return value
 
 
 def check(values: dict[str, Any], *, where: str) -> dict[str, Any]:
