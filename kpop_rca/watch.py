@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache, partial
@@ -50,7 +51,7 @@ def _speaker() -> threading.Thread:
 def _say_again_and_again() -> None:
     cell, minutes = None, 0.0
     while True:
-        threading.Event().wait(LINE_EVERY)
+        time.sleep(LINE_EVERY)
         last, cell = cell, _cell()
         minutes = minutes + LINE_EVERY / 60 if cell == last else 0.0
         if _open:
@@ -128,9 +129,8 @@ def interrupts_wait() -> Iterator[Callable[[], bool]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    heard = [
-        number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN
-    ]  # a job in the background may not
+    # A job in the background of a script ignores interrupts, and is meant to.
+    heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, ask) for number in heard}
     try:
         yield lambda: bool(asked)
