@@ -23,7 +23,7 @@ from statsmodels.stats.weightstats import DescrStatsW
 from kpop_rca import (
     artifacts,
     faces,
-    feature_measures,
+    feature_sets,
     judging,
     metrics,
     oracle,
@@ -168,8 +168,8 @@ def judged_by_one(
         for (_, labels), seen in ((real, seen_real), (generated, seen_generated))
     ]
     return _from_counts(*counts, groups=groups) | {
-        "frechet": feature_measures.frechet_distance(seen_real[1], seen_generated[1]),
-        **feature_measures.precision_recall(seen_real[1], seen_generated[1]),
+        "frechet": feature_sets.frechet_distance(seen_real[1], seen_generated[1]),
+        **feature_sets.precision_recall(seen_real[1], seen_generated[1]),
     }
 
 

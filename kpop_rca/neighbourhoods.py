@@ -47,7 +47,7 @@ def compare(
         measures: "precision" for precision and recall, "density" for density and coverage.
 
     Returns:
-        The measures by name; for their definitions see `feature_measures`.
+        The measures by name; for their definitions see `feature_sets`.
     """
     counters = {"precision": _Precision, "density": _Density}
     counted = [counters[name](real, generated) for name in measures]

@@ -22,15 +22,17 @@ class Normal:
     variance: float
 
     @classmethod
-    def of(cls, features: np.ndarray) -> "Normal":
+    def of(cls, features: "np.ndarray | Normal") -> "Normal":
         """The distribution with the features' mean and sample covariance.
 
         Args:
-            features: float (N, D), N of 2 or more.
+            features: float (N, D), N of 2 or more, or what was fitted to them.
 
         Raises:
             ValueError: fewer than two rows.
         """
+        if isinstance(features, cls):
+            return features
         centred, mean = _centred(features)
         return cls(len(centred), mean, _root(centred), float((centred**2).sum() / (len(centred) - 1)))
 

@@ -17,7 +17,8 @@ from torchmetrics.image.inception import InceptionScore
 
 from kpop_rca import networks, weights
 from kpop_rca.errors import StudyError
-from kpop_rca.feature_measures import absent_measures, as_features, feature_measures, frechet_measure
+from kpop_rca.feature_measures import absent_measures, feature_measures, frechet_measure
+from kpop_rca.feature_sets import as_features
 from kpop_rca.rca import CONFIDENCE
 
 # On Inception's features these measures have names of their own; on others they must not bear them.

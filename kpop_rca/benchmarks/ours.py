@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from lpips import LPIPS
 
-from kpop_rca import detection, diffusion, faces, feature_measures, networks, sampling, training
+from kpop_rca import detection, diffusion, faces, feature_sets, networks, sampling, training
 from kpop_rca.benchmarks import ceilings
 from kpop_rca.benchmarks.setting import NOISE_SCHEDULE, PHOTOGRAPH, Setting, quiet
 from kpop_rca.benchmarks.stepwise import Stepwise
@@ -115,10 +115,10 @@ def measured(setting: Setting) -> Work:
 
 
 def all_measures(real: np.ndarray, generated: np.ndarray) -> None:
-    """The functions that `feature_measures.feature_measures` takes each figure from, once."""
-    feature_measures.frechet_distance(real, generated)
-    feature_measures.kernel_distance(real, generated, generator=np.random.default_rng(0))
-    feature_measures.neighbourhood_measures(real, generated)
+    """The functions that `feature_measures` takes each figure from, once."""
+    feature_sets.frechet_distance(real, generated)
+    feature_sets.kernel_distance(real, generated, generator=np.random.default_rng(0))
+    feature_sets.neighbourhood_measures(real, generated)
 
 
 def perceptual(setting: Setting) -> Work:

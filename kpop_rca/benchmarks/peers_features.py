@@ -20,13 +20,8 @@ from torchmetrics.image.kid import KernelInceptionDistance
 
 from kpop_rca.benchmarks.setting import Setting
 from kpop_rca.benchmarks.timing import Work
-from kpop_rca.feature_measures import (
-    DENSITY_NEIGHBOUR,
-    KERNEL_SUBSET_SIZE,
-    KERNEL_SUBSETS,
-    PRECISION_NEIGHBOUR,
-    as_features,
-)
+from kpop_rca.feature_sets import KERNEL_SUBSET_SIZE, KERNEL_SUBSETS, as_features
+from kpop_rca.neighbourhoods import DENSITY_NEIGHBOUR, PRECISION_NEIGHBOUR
 
 FID, KID, PRDC, PR = "FID", "KID", "PRDC", "precision, recall"
 
