@@ -117,7 +117,7 @@ for stage in stages.EVERY:
             notebook=stage.notebook,
             python=sys.executable,
             data_root=f"--data-root {DATA_ROOT:q}" if DATA_ROOT else "",
-        threads: lambda wildcards: 1 if wildcards.study in SMALL else 8  # small studies run side by side
+        threads: lambda wildcards: 1 if wildcards.study in SMALL else workflow.cores or 8  # small ones run side by side
         resources:
             mem_mb=6000,
             runtime="24h",

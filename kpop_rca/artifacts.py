@@ -6,11 +6,10 @@ A stage folder `artifacts/<study>/<folder>/` holds what a stage made, and
 - `manifest.json`: written last. Its presence means that the stage is complete; it adds the hash of every file, of
   the stage's figures and tables in the report, and, for the audit, of the photographs.
 
-One process at a time works in a folder: it holds the lock `.<folder>.lock` beside it (`kpop_rca.locks`).
+One process at a time works in a folder: it holds the lock `.<folder>.lock` beside it (`kpop_rca.locks`). What can be
+told from the two files alone, such as whether a stage fits a run, is in `kpop_rca.manifests`.
 """
 
-import hashlib
-import json
 import platform
 import shutil
 import time
@@ -23,16 +22,22 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kpop_rca import disk, fingerprint, locks, paths, privacy, seals, stages, sweeps, watch
+from kpop_rca import disk, fingerprint, loading, locks, paths, privacy, seals, stages, watch
 from kpop_rca.disk import atomic, read_json, write_json
 from kpop_rca.errors import StudyError
+from kpop_rca.manifests import (
+    command,
+    compared,
+    folder_of,
+    identity,
+    is_record,
+    lock_of,
+    read_manifest,
+    require,
+    take_stage,
+)
 from kpop_rca.seals import MANIFEST, STARTED, UNKNOWN, alterations
 
-# Where results go, and who is shown, does not change them: these parameters may differ between a stage and the stages
-# behind it, and between a stage and what it left half done.
-NOT_COMPARED = {"study", "device", "data_root", "detector_batch_size", "checkpoint_minutes", "publish_images"}
-# What a manifest must hold, and of which type, to be one.
-RECORD = {"stage": str, "parameters": dict, "inputs": dict, "code": str}
 VERSIONED = (
     "torch",
     "torchvision",
@@ -43,22 +48,6 @@ VERSIONED = (
     "numpy",
     "scikit-learn",
 )
-
-
-def read_manifest(path: Path) -> dict[str, Any]:
-    """Read a stage's manifest.
-
-    Raises:
-        StudyError: the file is damaged; says to remove it.
-    """
-    manifest = read_json(path)
-    if not _is_record(manifest) or not isinstance(manifest.get("files"), dict):
-        raise StudyError(f"{path} is damaged (no manifest of a stage); remove it and run its stage again")
-    return manifest
-
-
-def _is_record(content: Any) -> bool:
-    return isinstance(content, dict) and all(isinstance(content.get(key), kind) for key, kind in RECORD.items())
 
 
 def versions() -> dict[str, str]:
@@ -154,18 +143,6 @@ class StageRun:
         print(f"{self.stage.notebook}: complete, {len(hashes)} files in artifacts/{self.study}/{self.stage.folder}")
 
 
-def identity(manifest: dict[str, Any]) -> str:
-    """Short hash that names what a stage made: its parameters, inputs and files, not when or how fast."""
-    compared = {key: manifest[key] for key in ("stage", "parameters", "inputs", "files")}
-    compared["parameters"] = _compared(manifest["parameters"])
-    compared |= {"photographs": manifest["photographs"]} if "photographs" in manifest else {}
-    return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _compared(parameters: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in parameters.items() if name not in NOT_COMPARED}
-
-
 def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:
     """Start a stage: check what it reads, then empty its folder unless it holds the same work half done.
 
@@ -179,6 +156,7 @@ def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:
         StudyError: an earlier stage was not run, its artifacts were made with other parameters or inputs, or altered
             since; or another process is at work on the stage.
     """
+    loading.done()
     stage = stages.by_notebook(notebook)
     study = parameters["study"]
     inputs = {need: identity(_untouched(study, need, parameters)) for need in stage.needs}
@@ -220,25 +198,6 @@ def _empty(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def lock_of(study: str, name: str) -> Path:
-    """The lock of a stage (by its folder's name), or of a notebook in papermill (by the notebook's)."""
-    return paths.artifacts_folder(study) / f".{name}.lock"
-
-
-def take_stage(study: str, stage: stages.Stage) -> bool:
-    """Make a stage of a study this process' own; see `locks.take`."""
-    return locks.take(
-        lock_of(study, stage.folder),
-        what=f"artifacts/{study}/{stage.folder}",
-        then=f"then run: {command(stage, study)}",
-    )
-
-
-def command(stage: stages.Stage, study: str) -> str:
-    """The command that runs a stage of a study."""
-    return f"python -m kpop_rca.run {stage.notebook} --study {study}"
-
-
 def _untouched(study: str, folder: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """The manifest of an earlier stage, whose files are as it left them; see `require`."""
     manifest = require(study, folder, parameters)
@@ -275,14 +234,6 @@ def _as_left(folder: Path) -> bool:
     return set(differing.values()) <= {UNKNOWN}
 
 
-def folder_of(study: str, folder: str) -> Path:
-    """Where the artifacts of a stage lie: in the study's own folder, or, for what a member of a sweep did not make,
-    in its base's. Whether they fit is for `require` to say."""
-    own = paths.artifacts_folder(study) / folder
-    base = sweeps.base_of(study)
-    return own if base is None or own.is_dir() else paths.artifacts_folder(base) / folder
-
-
 def _continues(record: Path, started: dict[str, Any]) -> bool:
     """Whether the folder's contents were begun from the same parameters, inputs and code."""
     if not record.is_file():
@@ -293,48 +244,7 @@ def _continues(record: Path, started: dict[str, Any]) -> bool:
         return False
     same = ("stage", "inputs", "code")
     return (
-        _is_record(before)
+        is_record(before)
         and all(before.get(k) == started[k] for k in same)
-        and _compared(before["parameters"]) == _compared(started["parameters"])
+        and compared(before["parameters"]) == compared(started["parameters"])
     )
-
-
-def require(study: str, folder: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """The manifest of an earlier stage, after checking that it fits the present run.
-
-    Args:
-        study: name of the study.
-        folder: the earlier stage's folder.
-        parameters: of the present run; those that the earlier stage used too must be equal.
-
-    Raises:
-        StudyError: not run, made with other parameters, or older than what it was made from. Says which command
-            mends it.
-    """
-    stage = stages.by_folder(folder)
-    path = folder_of(study, folder) / MANIFEST
-    if not path.is_file():
-        raise StudyError(f"artifacts/{study}/{folder} is not there or not complete{_by_whom(study, folder)}")
-    manifest = read_manifest(path)
-    made, wanted = _compared(manifest["parameters"]), _compared(parameters)
-    differing = [name for name in made if name in wanted and made[name] != wanted[name]]
-    if differing:
-        name = differing[0]
-        raise StudyError(
-            f"artifacts/{study}/{folder} were made with {name} = {made[name]!r}, this run has {wanted[name]!r}"
-            f"{f' (and {len(differing) - 1} more differ)' if len(differing) > 1 else ''}; run: {command(stage, study)}"
-        )
-    for need, made_from in manifest["inputs"].items():
-        if identity(require(study, need, parameters)) != made_from:
-            raise StudyError(
-                f"artifacts/{study}/{folder} were made from an earlier {need}; run: {command(stage, study)}"
-            )
-    return manifest
-
-
-def _by_whom(study: str, folder: str) -> str:
-    """How to come by artifacts that are not there: wait for who makes them, or make them."""
-    holder = locks.holder(lock_of(folder_of(study, folder).parent.name, folder))
-    if holder:
-        return f", {holder} is making it; wait for it to end"
-    return f"; run: {command(stages.by_folder(folder), study)}"

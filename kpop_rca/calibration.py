@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import torch
 from statsmodels.stats.proportion import proportion_confint
-from torchmetrics.classification import MulticlassCalibrationError
 
 N_BINS = 15
 BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
@@ -48,6 +47,9 @@ def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) ->
     >>> round(expected_calibration_error(np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1])), 6)  # sure, half right
     0.4
     """
+    # Not above: it takes a second to load, and 07 and the sweep ask the judges whom they name, not how sure they are.
+    from torchmetrics.classification import MulticlassCalibrationError
+
     metric = MulticlassCalibrationError(num_classes=probabilities.shape[1], n_bins=N_BINS, norm="l1")
     below_one = np.minimum(probabilities.astype(np.float32), BELOW_ONE)
     return metric(torch.as_tensor(below_one), torch.tensor(np.asarray(labels))).item()

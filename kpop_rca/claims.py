@@ -5,7 +5,7 @@ levels are compared within a seed, and it is over the seeds that an effect has t
 the differences seed by seed, however many images are behind each. Three seeds make wide intervals (t has 2 degrees
 of freedom), and honest ones.
 
-One row of `runs` is one judge's view of one small study; `over_judges` averages the judges of a study.
+One row of `runs` is one judge's view of one small study (`claims_view`); `over_judges` averages the judges of a study.
 """
 
 from collections.abc import Callable
@@ -20,26 +20,14 @@ import torch
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
-from kpop_rca import (
-    artifacts,
-    faces,
-    feature_sets,
-    judging,
-    metrics,
-    oracle,
-    params,
-    paths,
-    rca,
-    sampling,
-    sweeps,
-)
-from kpop_rca.candidates import Faces
+from kpop_rca import artifacts, claims_view, faces, judging, metrics, oracle, params, paths, rca, sampling, sweeps
 from kpop_rca.errors import StudyError
 from kpop_rca.sweeps import RUNS
 
 KEYS = ["experiment", "level", "seed"]
 # Judges of the level itself would change along with what is studied: labels that spoil the model's training spoil
-# the judge's too, and the real faces that it is tried on. These are judged as the level named here is.
+# the judge's too, and the real faces that it is tried on. These are judged as the level named here is. The price is
+# that such a judge may have learnt faces that the level's generator has learnt, too: see `shared_faces`.
 COMMON_JUDGE = {"labels": {"as-found": "clean", "excluded": "clean"}, "dominance": {"more-pictures": "equal"}}
 
 
@@ -68,8 +56,10 @@ class Claim:
 CLAIMS = (
     Claim("more pixels keep identity better", "6.1", "size", "rca", +1, ("16", "32")),
     Claim("more pixels keep identity better", "6.1", "size", "rca", +1, ("16", "64")),
+    Claim("more pixels show the judge more of a person", "6.1", "size", "accuracy_real", +1, ("16", "32")),
+    Claim("more pixels show the judge more of a person", "6.1", "size", "accuracy_real", +1, ("16", "64")),
     Claim("likeness within a group costs identity", "6.2", "alikeness", "rca", -1),
-    Claim("likeness keeps the errors within the group", "6.2", "alikeness", "within_group", +1),
+    Claim("likeness adds errors within the group", "6.2", "alikeness", "within_group_excess", +1),
     Claim("wrong pictures in the folders cost identity", "5.2", "labels", "rca", -1, ("clean", "as-found")),
     Claim("the audit's exclusions give it back", "5.2", "labels", "rca", +1, ("as-found", "excluded")),
     Claim("a distinctive face draws other requests to it", "6.3", "dominance", "pull", +1, ("equal", "distinct-face")),
@@ -91,7 +81,8 @@ def collect(resolved: dict[str, Any], *, device: torch.device, progress: Callabl
 
     Returns:
         One row for each small study and judge: experiment, level, seed, study, judge, the columns of
-        `judged_by_one`, and `images`, the identity of the images' manifest.
+        `claims_view.judged_by_one` and of `claims_view.learnt_by_both`, and `images`, the identity of the images'
+        manifest.
 
     Raises:
         StudyError: a small study was not run.
@@ -108,7 +99,7 @@ def collect(resolved: dict[str, Any], *, device: torch.device, progress: Callabl
 
 def _judges_of(member: sweeps.Member, members: list[sweeps.Member]) -> str:
     """The study whose judges and real faces a small study is held against: its own, but for COMMON_JUDGE."""
-    level = COMMON_JUDGE.get(member.experiment, {}).get(member.level, member.level)
+    level = _judged_as(member.experiment, member.level)
     for other in members:
         if (other.experiment, other.level, other.seed) == (member.experiment, level, member.seed):
             return other.study
@@ -117,20 +108,24 @@ def _judges_of(member: sweeps.Member, members: list[sweeps.Member]) -> str:
     )
 
 
+def _judged_as(experiment: str, level: str) -> str:
+    return COMMON_JUDGE.get(experiment, {}).get(level, level)
+
+
 def _view(study: str, judged_as: str, group_text: str, device: torch.device) -> list[dict[str, Any]]:
     """What each judge of `judged_as` says of the images of `study` and of its own real test faces."""
     generated_folder = _made(study, "generated")
     images, asked = sampling.load_generated(generated_folder)
     made = artifacts.identity(artifacts.read_json(generated_folder / artifacts.MANIFEST))
-    real = faces.load(_made(judged_as, "faces"), size=images.shape[1], split="test")
-    judges_folder = _made(judged_as, "oracle")
-    judges = judging.trained(judges_folder).query("may_judge")["judge"]
+    size, judge_faces, judges_folder = images.shape[1], _made(judged_as, "faces"), _made(judged_as, "oracle")
+    real = faces.load(judge_faces, size=size, split="test")
     groups = metrics.parse_groups(group_text, int(asked.max()) + 1)
     rows = []
-    for name in judges:
-        judge = oracle.load_judge(judges_folder / name, device)
-        found = judged_by_one(judge, real, (images, asked), groups=groups)
-        rows.append({"judge": name} | found | {"images": made})
+    for about in judging.trained(judges_folder).query("may_judge").itertuples():
+        judge = oracle.load_judge(judges_folder / about.judge, device)
+        found = claims_view.judged_by_one(judge, real, (images, asked), groups=groups)
+        both = claims_view.learnt_by_both(_made(study, "faces"), judge_faces, size=size, judge_learnt=about.trained_on)
+        rows.append({"judge": about.judge} | found | both | {"images": made})
     return rows
 
 
@@ -142,74 +137,6 @@ def _made(study: str, folder: str) -> Path:
     """
     artifacts.require(study, folder, params.resolve(study))
     return artifacts.folder_of(study, folder)
-
-
-def judged_by_one(
-    judge: oracle.SmallImageResNet, real: Faces, generated: Faces, *, groups: list[list[int]]
-) -> dict[str, Any]:
-    """One judge's view of one generator.
-
-    Args:
-        judge: in evaluation mode.
-        real: uint8 (N, H, W, 3) and labels (N,), held-out faces.
-        generated: uint8 (G, H, W, 3) and the identities asked for (G,).
-        groups: class numbers of the look-alikes.
-
-    Returns:
-        n_real, n_generated, accuracy_real, accuracy_generated, rca; chance_corrected and fidelity, NaN where the judge
-        is too poor for them; within_group, the share of the judged errors that stay within a group, NaN where there
-        is no error; pull, the share of the images of all *other* identities that are judged to be the first one;
-        first_rca, the first identity's; frechet, precision and recall on the judge's own features.
-    """
-    n_classes = int(real[1].max()) + 1
-    seen_real, seen_generated = (oracle.judge_images(judge, images) for images, _ in (real, generated))
-    counts = [
-        rca.confusion_counts(labels, seen[0].argmax(1), n_classes)
-        for (_, labels), seen in ((real, seen_real), (generated, seen_generated))
-    ]
-    return _from_counts(*counts, groups=groups) | {
-        "frechet": feature_sets.frechet_distance(seen_real[1], seen_generated[1]),
-        **feature_sets.precision_recall(seen_real[1], seen_generated[1]),
-    }
-
-
-def _from_counts(real: np.ndarray, generated: np.ndarray, *, groups: list[list[int]]) -> dict[str, Any]:
-    """The columns of `judged_by_one` that follow from the two confusion tables."""
-    recall_real, recall_generated = rca.class_recall(real), rca.class_recall(generated, kind="generated")
-    return {
-        "n_real": int(real.sum()),
-        "n_generated": int(generated.sum()),
-        "accuracy_real": rca.accuracy(real),
-        "accuracy_generated": rca.accuracy(generated),
-        "rca": rca.global_rca(real, generated),
-        "chance_corrected": _or_nan(rca.chance_corrected_rca, real, generated),
-        "fidelity": _or_nan(rca.identity_fidelity, real, generated),
-        "within_group": within_group(generated, groups),
-        "pull": float(generated[1:, 0].sum() / generated[1:].sum()),
-        "first_rca": float(recall_generated[0] / recall_real[0]) if recall_real[0] else np.nan,
-    }
-
-
-def _or_nan(estimator: Callable, real: np.ndarray, generated: np.ndarray) -> float:
-    """The estimator's mean over the classes; NaN under a judge that is too poor for it."""
-    try:
-        return float(np.mean(estimator(real, generated)))
-    except StudyError:
-        return np.nan
-
-
-def within_group(counts: np.ndarray, groups: list[list[int]]) -> float:
-    """Share of the errors that stay within a group; NaN where there is none, or no groups.
-
-    >>> within_group(np.array([[8, 2, 0], [1, 7, 2], [0, 0, 10]]), [[0, 1], [2]])
-    0.6
-    """
-    group_of = np.full(len(counts), -1)
-    for number, members in enumerate(groups):
-        group_of[members] = number
-    wrong = counts * (1 - np.eye(len(counts)))
-    within = wrong[(group_of[:, None] == group_of) & (group_of >= 0)].sum()
-    return float(within / wrong.sum()) if groups and wrong.sum() else np.nan
 
 
 def committed_runs(study: str) -> pd.DataFrame:
@@ -232,12 +159,39 @@ def read_runs(path: Path) -> pd.DataFrame:
 def over_judges(runs: pd.DataFrame) -> pd.DataFrame:
     """The mean over the judges of each small study, levels in the order of the sweep.
 
+    A measure that one of the judges can't give is NaN: the mean of the others would be one over other judges than at
+    the next level, and the two would differ by the judges.
+
     Returns:
-        experiment, level, seed, n_judges, n_generated and every measure of `judged_by_one`.
+        experiment, level, seed, n_judges (all of the study's) and every measure of `collect`.
     """
     groups = runs.groupby(KEYS, sort=False)
     means = groups.mean(numeric_only=True)
-    return means.assign(n_judges=groups.size()).reset_index()
+    return means.where(_complete(groups, list(means))).assign(n_judges=groups.size()).reset_index()
+
+
+def _complete(groups: pd.api.typing.DataFrameGroupBy, columns: list[str]) -> pd.DataFrame:
+    """Whether all rows of a group have a value, bool, for each group and column."""
+    return groups[columns].count().eq(groups.size(), axis=0)
+
+
+def shared_faces(table: pd.DataFrame) -> pd.DataFrame:
+    """Faces that judges and generators have both learnt, where some levels are judged as another one is.
+
+    Args:
+        table: from `over_judges`.
+
+    Returns:
+        A row for each level of the experiments in COMMON_JUDGE: experiment, level, judged_as (whose judges), n_seeds,
+        n_learnt (the generators' training faces, over all seeds), n_learnt_by_both (those of them that the judges have
+        learnt, too) and share, the latter of the former.
+    """
+    part = table[table["experiment"].isin(COMMON_JUDGE)]
+    judged_as = [_judged_as(row.experiment, row.level) for row in part.itertuples()]
+    groups = part.assign(judged_as=judged_as).groupby(["experiment", "level", "judged_as"], sort=False)
+    counts = groups[["n_learnt", "n_learnt_by_both"]].sum().astype(int)
+    counts.insert(0, "n_seeds", groups.size())
+    return counts.assign(share=counts["n_learnt_by_both"] / counts["n_learnt"]).reset_index()
 
 
 def _differences(table: pd.DataFrame, claim: Claim, levels: tuple[str, str]) -> np.ndarray:
@@ -298,7 +252,12 @@ def verdicts(table: pd.DataFrame, *, margin: float) -> pd.DataFrame:
     A claim of a direction is *supported* where the interval of the effect lies wholly on its side of 0, *contradicted*
     where it lies on the other, and *undecided* where it holds 0. A claim of equivalence is supported where two
     one-sided tests place the difference within the margin at 5 %, contradicted where the interval lies wholly beyond
-    the margin. "Undecided" is said of the evidence and not of the world.
+    the margin. "Undecided" is said of the evidence and not of the world. Of an equivalence it does not say that no
+    difference was shown: one may be (`differs`), and only whether it lies beyond the margin is open.
+
+    low and high are those of 95 %. Two one-sided tests at 5 % correspond to the interval of 90 %, so an equivalence may
+    be supported although low or high lies beyond the margin. A two-sided interval of 95 % errs by 2.5 % on each side:
+    where nothing changes, a claim of a direction is supported by luck in one case of forty, and contradicted in one.
 
     Args:
         table: from `over_judges`.
@@ -306,7 +265,10 @@ def verdicts(table: pd.DataFrame, *, margin: float) -> pd.DataFrame:
 
     Returns:
         One row for each claim and pair of levels: claim, section, experiment, response, reference, level, expected
-        (+1, -1, 0), effect, low, high, p (of no difference; of no equivalence where that is claimed), n_seeds, verdict.
+        (+1, -1, 0), effect, low, high, p (of no difference; of no equivalence where that is claimed), differs (whether
+        the interval excludes 0), n_seeds (those with the response at both levels), verdict.
+
+    Source: Schuirmann (1987) on the tests and the interval.
     """
     rows = []
     for claim in CLAIMS:
@@ -335,6 +297,7 @@ def _verdict(claim: Claim, levels: tuple[str, str], differences: np.ndarray, mar
         "low": low,
         "high": high,
         "p": p,
+        "differs": low > 0 or high < 0,
         "n_seeds": len(differences),
         "verdict": "supported" if supported else "contradicted" if contradicted else "undecided",
     }
@@ -349,10 +312,13 @@ def means_by_level(table: pd.DataFrame, experiment: str, responses: list[str]) -
         responses: columns of the table.
 
     Returns:
-        level, n_seeds, and for every response its mean under its own name and its _sd, NaN for one seed.
+        level, n_seeds, and for every response its mean under its own name and its _sd, NaN for one seed; both are
+        NaN where one of the level's seeds has no value, since other seeds are other people.
     """
-    part = table[table["experiment"] == experiment].groupby("level", sort=False)
-    columns = {"n_seeds": part.size()}
+    groups = table[table["experiment"] == experiment].groupby("level", sort=False)
+    complete = _complete(groups, responses)
+    means, spreads = (found.where(complete) for found in (groups[responses].mean(), groups[responses].std()))
+    columns = {"n_seeds": groups.size()}
     for response in responses:
-        columns |= {response: part[response].mean(), f"{response}_sd": part[response].std()}
+        columns |= {response: means[response], f"{response}_sd": spreads[response]}
     return pd.DataFrame(columns).reset_index()

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kpop_rca import claims
 from kpop_rca.figures import CHANCE, GENERATED, INK, REAL, WIDTH
 
 COLOURS = {"supported": REAL, "contradicted": GENERATED, "undecided": CHANCE}
@@ -15,7 +16,7 @@ TITLES = {
     "rca": "RCA",
     "fidelity": "identity fidelity",
     "accuracy_real": "judge's accuracy, real faces",
-    "within_group": "errors within the group",
+    "within_group_excess": "errors within the group,\nless the judge's own",
     "pull": "others' images judged to be the first",
     "first_rca": "RCA of the first identity",
     "recall": "recall (variety)",
@@ -29,7 +30,8 @@ def verdicts(table: pd.DataFrame, *, margin: float) -> Figure:
 
     Args:
         table: from `claims.verdicts`.
-        margin: of equivalence, drawn as a band for the claims of no difference.
+        margin: of equivalence, drawn as a band for the claims of no difference. The intervals are those of 95 %; what
+            is supported by two one-sided tests at 5 % has the interval of 90 % in the band, and may stick out of it.
     """
     figure, ax = plt.subplots(figsize=(WIDTH, 1.2 + 0.42 * len(table)))
     for place, row in enumerate(table.itertuples()):
@@ -52,7 +54,7 @@ def verdicts(table: pd.DataFrame, *, margin: float) -> Figure:
 
 
 def levels(table: pd.DataFrame, experiment: str, responses: Sequence[str], *, title: str, xlabel: str) -> Figure:
-    """Responses against the levels of one experiment: a thin line a seed, a bold one for their mean.
+    """Responses against the levels of one experiment: a thin line a seed, a bold one for `claims.means_by_level`.
 
     Args:
         table: from `claims.over_judges`.
@@ -62,20 +64,25 @@ def levels(table: pd.DataFrame, experiment: str, responses: Sequence[str], *, ti
         xlabel: what the levels are.
     """
     part = table[table["experiment"] == experiment]
+    means = claims.means_by_level(table, experiment, list(responses))
     figure, axes = plt.subplots(1, len(responses), figsize=(WIDTH, 3.2), squeeze=False, layout="constrained")
     for ax, response in zip(axes[0], responses, strict=True):
-        _lines(ax, part, response)
-        ax.set(title=TITLES[response], xlabel=xlabel, ylim=(0, None))
+        _lines(ax, part, means, response)
+        ax.set(title=TITLES[response], xlabel=xlabel)
+        if (part[response] < 0).any():
+            ax.axhline(0, color=INK, lw=1)
+        else:
+            ax.set_ylim(0)
     figure.suptitle(title, fontweight="bold")
     return figure
 
 
-def _lines(ax: Axes, part: pd.DataFrame, response: str) -> None:
-    names = part["level"].unique().tolist()
+def _lines(ax: Axes, part: pd.DataFrame, means: pd.DataFrame, response: str) -> None:
+    names = means["level"].tolist()
     wide = part.pivot(index="level", columns="seed", values=response).loc[names]
     for seed in wide:
         ax.plot(range(len(names)), wide[seed], "o-", color=CHANCE, lw=0.8, ms=4, alpha=0.7)
-    ax.plot(range(len(names)), wide.mean(axis=1), "D-", color=GENERATED, lw=2.2, ms=7)
+    ax.plot(range(len(names)), means[response], "D-", color=GENERATED, lw=2.2, ms=7)
     ax.set_xticks(range(len(names)), labels=names)
     if sum(map(len, names)) > LETTERS:
         ax.tick_params(axis="x", rotation=35)
@@ -91,11 +98,10 @@ def trade_off(table: pd.DataFrame, *, cost: str) -> Figure:
         cost: "recall" or "frechet".
     """
     part = table[table["experiment"] == "guidance"]
-    names = part["level"].unique().tolist()
     figure, ax = plt.subplots(figsize=(WIDTH * 0.62, 4))
     for _, of_seed in part.groupby("seed"):
         ax.plot(of_seed[cost], of_seed["rca"], "o-", color=CHANCE, lw=0.8, ms=4, alpha=0.7)
-    mean = part.groupby("level", sort=False)[[cost, "rca"]].mean().loc[names]
+    mean = claims.means_by_level(table, "guidance", [cost, "rca"]).set_index("level")
     ax.plot(mean[cost], mean["rca"], "D-", color=GENERATED, lw=2.2, ms=7)
     for name, row in mean.iterrows():
         ax.annotate(f"w = {name}", (row[cost], row["rca"]), xytext=(9, 5), textcoords="offset points")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,9 +17,14 @@ from scipy.ndimage import gaussian_filter
 from kpop_rca import artifacts, candidates, oracle, rca, trials
 from kpop_rca.candidates import Faces
 from kpop_rca.resnet import SmallImageResNet
-from kpop_rca.trials import Parts
+from kpop_rca.trials import ESTIMATORS, TITLES, Parts
 
 NOISE_SDS = (0.0, 10.0, 20.0, 40.0)  # grey levels
+REMEDIES = {
+    "none": "nothing done",
+    "confusion": "confusion from real faces degraded alike",
+    "judge": "judge retrained on blurred real faces",
+}
 
 
 def blurred(images: np.ndarray, sigma: float) -> np.ndarray:
@@ -127,7 +133,7 @@ def degradation_trial(
 
     Returns:
         One row a kind ("blur", "noise"), level, remedy and estimator, with truth, target, value, low, high, held.
-        Remedies: "none", confusion from real faces as they are; "confusion", from real faces degraded alike; "judge"
+        REMEDIES: "none", confusion from real faces as they are; "confusion", from real faces degraded alike; "judge"
         (blur alone), confusion by the retrained judge from real faces blurred as those it was trained on.
     """
     images, labels = test
@@ -148,3 +154,54 @@ def degradation_trial(
             found = trials.estimate(*pair, n_replicates=n_replicates, generator=generator)
             rows += trials.rows(found, 1.0, n_classes, kind=kind, level=level, remedy=remedy)
     return pd.DataFrame(rows)
+
+
+def _where(part: pd.DataFrame) -> str:
+    """At which levels the interval of an estimator misses the truth, or is missing."""
+    levels = part["kind"] + " " + part["level"].map("{:g}".format)
+    none = part["low"].isna()
+    missed = ", ".join(levels[(part["held"] == 0) & ~none])
+    said = [f"misses the truth at {missed}" if missed else "misses the truth nowhere"]
+    if none.any():
+        said.append(f"has no interval at {', '.join(levels[none])}")
+    return " and ".join(said)
+
+
+def _everywhere(part: pd.DataFrame, remedy: str) -> str:
+    """A sentence on a remedy at all levels, estimator by estimator."""
+    own = part[part["remedy"] == remedy]
+    found = [f"{TITLES[name]} {_where(own[own['estimator'] == name])}" for name in ESTIMATORS]
+    return f"{REMEDIES[remedy].capitalize()}: {'; '.join(found)}."
+
+
+def _here(row: dict[str, Any]) -> str:
+    """Whether the interval of an estimator holds the truth, and how wide it is."""
+    if np.isnan(row["low"]):
+        return f"{TITLES[row['estimator']]} has no interval"
+    verb = "holds" if row["held"] else "misses"
+    return f"{TITLES[row['estimator']]} {verb} it, {row['high'] - row['low']:.2f} wide"
+
+
+def findings(table: pd.DataFrame, *, sigma: float) -> list[str]:
+    """What blur and noise do to the estimators, and what each remedy repairs.
+
+    Args:
+        table: from `degradation_trial`.
+        sigma: of the blur on which the judge was trained again, one of the levels.
+
+    Returns:
+        Sentences: for each remedy, at which levels the interval of which estimator misses the truth; whether there
+        is something to repair at `sigma`; and for each remedy whether the intervals hold the truth there, and how
+        wide they are.
+    """
+    said = [_everywhere(table, remedy) for remedy in REMEDIES]
+    here = table[(table["kind"] == "blur") & (table["level"] == sigma)]
+    by_remedy = {remedy: here[here["remedy"] == remedy].to_dict("records") for remedy in REMEDIES}
+    misled = [TITLES[row["estimator"]] for row in by_remedy["none"] if not row["held"]]
+    unrepaired = f"of {', '.join(misled)} does not hold the truth" if misled else "of each holds the truth all the same"
+    said.append(
+        f"At blur {sigma:g}, at which the judge was trained again, with nothing done the interval {unrepaired}."
+    )
+    for remedy, rows in by_remedy.items():
+        said.append(f"The truth there with {REMEDIES[remedy]}: {'; '.join(map(_here, rows))}.")
+    return said

@@ -74,7 +74,8 @@ def noise_loss(unet: nn.Module, task: Task) -> Tensor:
 
     Source: paper eq. 4.
     """
-    return F.mse_loss(unet(task.x_t, task.t, class_labels=task.class_labels).sample.float(), task.eps)
+    (predicted,) = unet(task.x_t, task.t, class_labels=task.class_labels, return_dict=False)
+    return F.mse_loss(predicted.float(), task.eps)
 
 
 @torch.inference_mode()

@@ -47,10 +47,17 @@ def build_detector(*, min_face_size: int, device: torch.device | str) -> MTCNN:
 
     Args:
         min_face_size: pixels; the main dial of speed: twice as large is about three times as fast.
-        device: to run it on.
+        device: to run it on; see `_with_float64`.
     """
-    detector = MTCNN(keep_all=True, min_face_size=min_face_size, thresholds=THRESHOLDS, device=torch.device(device))
+    device = _with_float64(torch.device(device))
+    detector = MTCNN(keep_all=True, min_face_size=min_face_size, thresholds=THRESHOLDS, device=device)
     return detector.eval().to(memory_format=torch.channels_last)  # a CPU pools several times as fast so
+
+
+def _with_float64(device: torch.device) -> torch.device:
+    """The device, or the CPU in place of Apple's GPU, which has no float64: the boxes of many pictures are sorted out
+    at once, far apart from each other, and float32 would round them there."""
+    return torch.device("cpu") if device.type == "mps" else device
 
 
 _built = cache(build_detector)  # one a process
@@ -75,7 +82,7 @@ def detect_faces(
         min_face_size: pixels, after reduction to `max_side`; smaller faces are not looked for.
         batch_size: images that are run together, as far as they are of one size; changes the speed only.
         max_side: pixels; images with a longer side are reduced to it. Boxes refer to the full image.
-        device: to run MTCNN on.
+        device: to run MTCNN on; the CPU in place of Apple's GPU.
         workers: processes, or threads where the images are few or the device is a GPU; None for one a core that this
             process may use. Changes the speed only, and on a CPU not a bit of the result.
         progress: called with the number of images just finished, for example `tqdm.update`.
@@ -94,7 +101,7 @@ def detect_faces(
     Raises:
         StudyError: a worker process was ended from outside.
     """
-    device, records = torch.device(device), []
+    device, records = _with_float64(torch.device(device)), []
     size = batch_size * (1 if device.type == "cpu" else GPU_BATCHES)
     portions = [list(table["path"].iloc[start : start + size]) for start in range(0, len(table), size)]
     find = partial(_found_in, root=Path(root), min_face_size=min_face_size, max_side=max_side, device=device)

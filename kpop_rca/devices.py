@@ -2,11 +2,14 @@
 
 import os
 import shutil
+import sysconfig
 import warnings
+from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, fx, nn
 
 from kpop_rca.errors import StudyError
 
@@ -39,12 +42,13 @@ def compile_where_it_pays(network: nn.Module, device: torch.device, *, calls: in
     It pays on CUDA in long runs. On a CPU compiling the UNet takes minutes, and its convolutions, most of the work,
     come from a library that is fast already; there it is done only when the environment variable KPOP_RCA_COMPILE
     is `on`. `off` turns it off everywhere. How fast a study runs is no parameter of it: the results agree within
-    rounding.
+    rounding. Where compiling fails a line says so and the network runs uncompiled, unless it was asked for by `on`.
 
     Args:
         network: to be called with few different shapes, each of which is compiled for.
         device: that it computes on.
-        calls: how many there will be.
+        calls: how many there are in the whole of the work, also where this process does a part of it or goes on with
+            it: what is compiled rounds otherwise, and a work is one or the other throughout.
     """
     asked = os.environ.get(COMPILE, "auto")
     if asked == "off" or (asked != "on" and (device.type != "cuda" or calls < WORTH_COMPILING)):
@@ -54,7 +58,22 @@ def compile_where_it_pays(network: nn.Module, device: torch.device, *, calls: in
             f"not compiled, and slower for it: there is no {missing}; set {COMPILE}=off to silence this", stacklevel=2
         )
         return
-    network.compile(dynamic=False)
+    network.compile(dynamic=False, backend="inductor" if asked == "on" else _inductor_where_it_works)
+
+
+def _inductor_where_it_works(graph: fx.GraphModule, example_inputs: list[Tensor]) -> Callable:
+    """PyTorch's compiler, or the network as it is where that fails: old GPUs, half a toolchain, a full disk."""
+    from torch._dynamo import lookup_backend  # not above: it takes seconds to load, and few processes compile
+
+    try:
+        return lookup_backend("inductor")(graph, example_inputs)
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        warnings.warn(
+            f"not compiled, and slower for it: {reason}; set {COMPILE}=off to silence this, =on to see the whole error",
+            stacklevel=2,
+        )
+        return graph.forward
 
 
 def _missing_compiler(device: torch.device) -> str | None:
@@ -63,13 +82,52 @@ def _missing_compiler(device: torch.device) -> str | None:
     programs = (os.environ.get("CC"), "gcc", "clang") if on_gpu else (os.environ.get("CXX"), "g++", "clang++")
     if not any(program and shutil.which(program) for program in programs):
         return "C compiler" if on_gpu else "C++ compiler"
+    if not (_python_headers() / "Python.h").is_file():
+        return "Python.h (in python3-dev on Debian)"
     return "triton package" if on_gpu and not find_spec("triton") else None
+
+
+def _python_headers() -> Path:
+    """Where compilers are told to look for Python's headers."""
+    scheme = sysconfig.get_default_scheme()  # Debian's own has a folder for what users install, without the headers
+    return Path(sysconfig.get_path("include", "posix_prefix" if scheme == "posix_local" else scheme))
+
+
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the CPU on a device, without waiting for the work that the device still has before it.
+
+    A copy out of ordinary memory would wait, and leave a GPU idle until the next work reaches it.
+    """
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
+
+
+def _computes_in_bf16(device: torch.device) -> bool:
+    """Whether it is a GPU that computes in bfloat16 itself; older ones (T4, V100) emulate it, many times as slowly."""
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def usable_precision(mixed_precision: str, device: torch.device) -> str:
+    """The mixed precision to compute in: the one asked for, or float32 and a line where a GPU would emulate it.
+
+    Weights, averages and checkpoints are float32 in any precision, so a training goes on in either; what is recorded
+    is the parameter, what was asked for. Like the device itself, this changes results within rounding of bfloat16.
+
+    Args:
+        mixed_precision: "no", "fp16" or "bf16".
+        device: that the network computes on.
+
+    Returns:
+        "no", "fp16" or "bf16".
+    """
+    if mixed_precision != "bf16" or device.type != "cuda" or _computes_in_bf16(device):
+        return mixed_precision
+    warnings.warn("this GPU has no bfloat16: computing in float32; mixed_precision fp16 is faster here", stacklevel=2)
+    return "no"
 
 
 def half_on_gpu(device: torch.device) -> torch.autocast:
     """Networks in bfloat16 where a GPU computes with it, and left alone elsewhere."""
-    able = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.autocast(device.type, torch.bfloat16, enabled=able)
+    return torch.autocast(device.type, torch.bfloat16, enabled=_computes_in_bf16(device))
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

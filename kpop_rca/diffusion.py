@@ -1,14 +1,18 @@
 """The class-conditional DDPM: the noise predictor eps_theta(x_t, t, c), the forward process and the samplers."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 
 import numpy as np
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, SchedulerMixin, UNet2DModel
 
+from kpop_rca import devices, noise
+
 TIMESTEPS = 1000  # T of the paper, section 4.2.3
 PRECISIONS = {"fp16": torch.float16, "bf16": torch.bfloat16}
+LEAST_VARIANCE = 1e-20  # of an ancestral step, as diffusers has it
 LEAST_LOG_SNR_HALF = -5.1  # of DPM-Solver: a cosine schedule's last timesteps lie so far out that it overflows
 
 
@@ -126,9 +130,9 @@ def predict_noise(
     Source: Ho and Salimans (2022), eq. 6.
     """
     if guidance == 0:
-        return unet(x_t, t, class_labels=class_labels).sample
+        return unet(x_t, t, class_labels=class_labels, return_dict=False)[0]
     both = torch.cat([class_labels, torch.full_like(class_labels, no_class(unet))])
-    eps_class, eps_none = unet(torch.cat([x_t, x_t]), t, class_labels=both).sample.chunk(2)
+    eps_class, eps_none = unet(torch.cat([x_t, x_t]), t, class_labels=both, return_dict=False)[0].chunk(2)
     return eps_class + guidance * (eps_class - eps_none)
 
 
@@ -161,18 +165,69 @@ def sample(
     Returns:
         uint8 (B, H, W, 3); with `keep_every`, also the states, uint8 (kept, B, H, W, 3), the first of them x_T.
     """
-    shape = (unet.config.in_channels, unet.config.sample_size, unet.config.sample_size)
-    x_t = torch.stack([torch.randn(shape, generator=g) for g in generators]).to(unet.device)
+    shape, device = (unet.config.in_channels, *2 * [unet.config.sample_size]), unet.device
+    precision = devices.usable_precision(mixed_precision, device)
     process.set_timesteps(steps)
-    kept = [to_images(x_t)]
     # The process looks its coefficients up on the CPU; a timestep on the device would make it wait there every step.
-    for number, (t, t_there) in enumerate(zip(process.timesteps, process.timesteps.to(unet.device), strict=True), 1):
-        with torch.autocast(unet.device.type, PRECISIONS.get(mixed_precision), enabled=mixed_precision != "no"):
-            eps = predict_noise(unet, x_t, t_there, class_labels, guidance=guidance)
-        x_t = process.step(eps.float(), t, x_t, generator=list(generators)).prev_sample
-        if keep_every and number % keep_every == 0:
-            kept.append(to_images(x_t))
+    timesteps = zip(process.timesteps, process.timesteps.to(device), strict=True)
+    drawn = noise.of_steps(generators, shape, steps=_draws(process), device=device)
+    with closing(drawn):
+        x_t = next(drawn)
+        kept = [to_images(x_t)] if keep_every else []
+        for number, (t, t_there) in enumerate(timesteps, 1):
+            with torch.autocast(device.type, PRECISIONS.get(precision), enabled=precision != "no"):
+                eps = predict_noise(unet, x_t, t_there, class_labels, guidance=guidance)
+            x_t = _step(process, x_t, eps.float(), t, drawn)
+            if keep_every and number % keep_every == 0:
+                kept.append(to_images(x_t))
     return (to_images(x_t), np.stack(kept)) if keep_every else to_images(x_t)
+
+
+def _draws(process: SchedulerMixin) -> int:
+    """How often a process draws noise: for x_T, and the ancestral one at each step but that to x_0."""
+    return 1 + int((process.timesteps > 0).sum()) if isinstance(process, DDPMScheduler) else 1
+
+
+def _step(
+    process: SchedulerMixin, x_t: torch.Tensor, eps: torch.Tensor, t: torch.Tensor, drawn: Iterator[torch.Tensor]
+) -> torch.Tensor:
+    if isinstance(process, DDPMScheduler):
+        return ancestral_step(process, x_t, eps, t, fresh_noise=next(drawn) if t > 0 else None)
+    return process.step(eps, t, x_t).prev_sample
+
+
+def ancestral_step(
+    process: DDPMScheduler, x_t: torch.Tensor, eps: torch.Tensor, t: torch.Tensor, *, fresh_noise: torch.Tensor | None
+) -> torch.Tensor:
+    """x_{t-1} ~ N(mu(x_t, x_0), sigma_t^2) with x_0 as eps has it, clipped to [-1, 1].
+
+        mu = (sqrt(abar_s) beta x_0 + sqrt(alpha) (1 - abar_s) x_t) / (1 - abar_t)
+        sigma_t^2 = beta (1 - abar_s) / (1 - abar_t)
+
+    with s the timestep after t, alpha = abar_t / abar_s and beta = 1 - alpha. To the bit what `DDPMScheduler.step`
+    makes of x_t; that one draws its noise itself, image by image, while a GPU waits.
+
+    Args:
+        process: with its timesteps set; predicts eps, and has the small one of the paper's variances.
+        x_t: (B, 3, H, W).
+        eps: (B, 3, H, W), predicted.
+        t: timestep, on the CPU.
+        fresh_noise: (B, 3, H, W); None for the mean.
+
+    Returns:
+        (B, 3, H, W).
+
+    Source: Ho et al. (2020), eqs. 6 and 7; paper eq. 3.
+    """
+    s = process.previous_timestep(t)
+    abar, abar_s = process.alphas_cumprod[t], process.alphas_cumprod[s] if s >= 0 else process.one
+    alpha, rest, rest_s = abar / abar_s, 1 - abar, 1 - abar_s
+    x_0 = ((x_t - rest**0.5 * eps) / abar**0.5).clamp(-1, 1)
+    mean = (abar_s**0.5 * (1 - alpha)) / rest * x_0 + alpha**0.5 * rest_s / rest * x_t
+    if fresh_noise is None:
+        return mean
+    variance = (rest_s / rest * (1 - alpha)).clamp(min=LEAST_VARIANCE)
+    return mean + variance**0.5 * fresh_noise
 
 
 def image_generator(*, seed: int, label: int, index: int) -> torch.Generator:

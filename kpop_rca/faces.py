@@ -1,5 +1,6 @@
 """From photographs to arrays: which images are kept, square crops of their faces, and the split."""
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import GroupShuffleSplit
 
 from kpop_rca import artifacts
 from kpop_rca.data import images
@@ -87,7 +87,7 @@ def assign_splits(
     left out. Images of the `hard` part are a test set of their own; group photographs are for the audit only.
 
     Args:
-        kept: rows of the audit's table (identity, split, part, duplicate_group).
+        kept: rows of the audit's table (path, identity, split, part, duplicate_group).
         judge_fraction: share of each identity's training images, test and validation taken off, that the judges
             learn from and the generator never sees, in [0, 1). With 0, judges learn from the generator's images.
         validation_fraction: share of each identity's training images that select the judge, in (0, 1).
@@ -124,17 +124,23 @@ def _duplicate_groups(table: pd.DataFrame) -> pd.Series:
 def _draw(
     table: pd.DataFrame, groups: pd.Series, *, fraction: float, seed: int, rounded: Callable[[float], int] = math.ceil
 ) -> pd.Series:
-    """A random share of every identity's near-duplicate groups, as a mask on the table's index."""
+    """A random share of every identity's near-duplicate groups, as a mask on the table's index.
+
+    A group's lot follows from the seed and its first path alone: where a few pictures are left out, or more are added,
+    nearly all others stay on their side. So what a judge learnt in one study, a generator does not learn in the next.
+    """
     drawn = pd.Series(False, index=table.index)
-    for _, rows in table.groupby("identity", sort=True):
-        own = groups[rows.index]
-        count = min(rounded(fraction * own.nunique()), own.nunique() - 1)
-        if count < 1:
-            continue  # none wanted; or one picture, which can't be on both sides: `check_classes` tells
-        splitter = GroupShuffleSplit(n_splits=1, test_size=count, random_state=seed)
-        _, chosen = next(splitter.split(rows, groups=own))
-        drawn[rows.index[chosen]] = True
+    first_paths = table["path"].groupby(groups[table.index]).transform("min")
+    for _, own in first_paths.groupby(table["identity"]):
+        lots = sorted(own.unique(), key=partial(_lot, seed))
+        count = min(rounded(fraction * len(lots)), len(lots) - 1)
+        # None where none are wanted, or for one picture, which can't be on both sides: `check_classes` tells.
+        drawn[own.index[own.isin(lots[: max(0, count)])]] = True
     return drawn
+
+
+def _lot(seed: int, path: str) -> bytes:
+    return hashlib.sha256(f"{seed} {path}".encode()).digest()
 
 
 def make_index(kept: pd.DataFrame) -> pd.DataFrame:

@@ -143,20 +143,22 @@ def identity(ratios: pd.DataFrame, fidelities: pd.DataFrame, *, chance: float, o
     """Class RCA and identity fidelity with their intervals, beside the chance level.
 
     Args:
-        ratios: class, rca, low, high.
+        ratios: class, rca, low, high, chance.
         fidelities: class, fidelity, low, high, in the same order; empty where the judge can't be inverted.
-        chance: RCA of a generator that ignores the class.
+        chance: global RCA of a generator that ignores the class.
         overall: global RCA.
     """
     figure, ax = plt.subplots(figsize=(WIDTH, 4))
     place = np.arange(len(ratios))
+    ends = (place - 0.35, place + 0.35)
+    ax.hlines(ratios["chance"], *ends, color=CHANCE, lw=2, label="chance, person\nby person")
     _marked(ax, place - 0.12, ratios, value="rca", colour=GENERATED, marker="o", label="class RCA")
     if len(fidelities):
         label = "identity fidelity:\nthe judge's errors\ntaken out"
         _marked(ax, place + 0.12, fidelities, value="fidelity", colour=INK, marker="D", label=label)
     ax.axhline(1, color=REAL, ls=":", label="as real faces")
     ax.axhline(overall, color=GENERATED, lw=1, label="global RCA")
-    ax.axhline(chance, color=CHANCE, ls="--", label="chance: the\nname ignored")
+    ax.axhline(chance, color=CHANCE, ls="--", label="chance for the\nglobal RCA")
     ax.set(title="Does it draw the person it was told to? (95 % intervals)", ylabel="RCA, or share of images")
     ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
     _class_ticks(ax, ratios["class"])
@@ -164,12 +166,11 @@ def identity(ratios: pd.DataFrame, fidelities: pd.DataFrame, *, chance: float, o
     return figure
 
 
-def rca_by_judge(table: pd.DataFrame, *, chance: float) -> Figure:
+def rca_by_judge(table: pd.DataFrame) -> Figure:
     """Global RCA under every judge.
 
     Args:
-        table: judge, architecture, trained_on, rca, low, high.
-        chance: RCA of a generator that ignores the class, under the selected judge.
+        table: judge, architecture, trained_on, rca, low, high, chance.
     """
     figure, ax = plt.subplots(figsize=(WIDTH, 1 + 0.33 * len(table)))
     colours = {"judge": GENERATED, "train": CHANCE}
@@ -177,7 +178,7 @@ def rca_by_judge(table: pd.DataFrame, *, chance: float) -> Figure:
     for way, rows in table.groupby("trained_on", sort=False):
         error = np.abs(rows[["low", "high"]].to_numpy().T - rows["rca"].to_numpy())
         ax.errorbar(rows["rca"], rows.index, xerr=error, fmt="o", color=colours[way], capsize=3, label=labels[way])
-    ax.axvline(chance, color=CHANCE, ls="--", label="chance")
+    ax.vlines(table["chance"], table.index - 0.35, table.index + 0.35, color=CHANCE, lw=2, label="chance")
     ax.set(title="One generator, many judges", xlabel="global RCA, 95 % interval over images")
     ax.set_yticks(table.index, labels=table["judge"])
     ax.invert_yaxis()

@@ -66,11 +66,12 @@ def generate(parameters: dict[str, Any], *, state: PartialState) -> None:
     unet, forward = training.load_trained(ddpm, state.device)
     plan = sampling.Plan.of(parameters, mixed_precision=training.precision(ddpm))
     folder = artifacts.folder_of(study, "generated")
-    missing = sampling.missing_batches(folder, plan, n_classes=diffusion.no_class(unet))
+    n_classes = diffusion.no_class(unet)
+    missing = sampling.missing_batches(folder, plan, n_classes=n_classes)
     state.wait_for_everyone()  # so that all have looked before the first writes
     own = missing[state.process_index :: state.num_processes]
     bar = partial(tqdm, disable=not state.is_main_process)
-    sampling.draw_batches(unet, forward, plan, own, folder, progress=bar)
+    sampling.draw_batches(unet, forward, plan, own, folder, n_classes=n_classes, progress=bar)
 
 
 def launch(notebook: str, study: str, *, data_root: str | None) -> None:

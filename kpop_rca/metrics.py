@@ -37,19 +37,19 @@ class Judgement:
         judge: name of the selected judge.
         real_counts: its (K, K) on the test split, rows true.
         generated_counts: its (K, K) on the generated images, rows asked for.
-        own_replicates: `rca.bootstrap` with this judge alone.
-        judges: names of the judges that differ from it by their seed alone, itself among them.
-        replicates: `rca.bootstrap` with all of these.
-        mean_counts: their mean (K, K) on the test split and on the generated images.
+        judges: names of the S judges that differ from it by their seed alone, itself among them.
+        counts: theirs on the test split and on the generated images, (S, K, K) each.
+        replicates: `rca.bootstrap` with all of these, (B, S) or (B, S, K) each.
+        own_replicates: those of the judge itself, (B,) or (B, K) each.
     """
 
     judge: str
     real_counts: np.ndarray
     generated_counts: np.ndarray
-    own_replicates: dict[str, np.ndarray]
     judges: list[str]
+    counts: tuple[np.ndarray, np.ndarray]
     replicates: dict[str, np.ndarray]
-    mean_counts: tuple[np.ndarray, np.ndarray]
+    own_replicates: dict[str, np.ndarray]
 
 
 def judgement(
@@ -61,14 +61,14 @@ def judgement(
     n_replicates: int,
     generator: np.random.Generator,
 ) -> Judgement:
-    """Confusion counts of the selected judge, and bootstrap replicates with it alone and with all its seeds.
+    """Confusion counts and bootstrap replicates of the selected judge and of the others of its kind.
 
     Args:
         judge: name of the selected judge.
         real_answers: of all judges on the test split, from `judging.load_answers`.
         generated_answers: of all judges on the generated images, from `judging.judge_all`.
         n_classes: K.
-        n_replicates: of either bootstrap.
+        n_replicates: of the bootstrap.
         generator: of the draws.
     """
     which = real_answers[real_answers["judge"] == judge].iloc[0]
@@ -78,24 +78,18 @@ def judgement(
     sides = (real_answers, generated_answers)
     stacks = [judging.stacked_labels(answers, **kind) for answers in sides]
     labels = [answers.loc[answers["judge"] == judge, "label"].to_numpy() for answers in sides]
-    counts = [
-        [rca.confusion_counts(of_side, says, n_classes) for says in stack]
-        for of_side, stack in zip(labels, stacks, strict=True)
-    ]
+    parts = list(zip(labels, stacks, strict=True))
+    real, drawn = (np.stack([rca.confusion_counts(of, says, n_classes) for says in stack]) for of, stack in parts)
+    replicates = rca.bootstrap(*parts, n_classes, n_replicates=n_replicates, generator=generator)
     own = judges.index(judge)
-
-    def drawn(chosen: list[int]) -> dict[str, np.ndarray]:
-        parts = [(of_side, stack[chosen]) for of_side, stack in zip(labels, stacks, strict=True)]
-        return rca.bootstrap(*parts, n_classes, n_replicates=n_replicates, generator=generator)
-
     return Judgement(
         judge=judge,
-        real_counts=counts[0][own],
-        generated_counts=counts[1][own],
-        own_replicates=drawn([own]),
+        real_counts=real[own],
+        generated_counts=drawn[own],
         judges=judges,
-        replicates=drawn(list(range(len(judges)))),
-        mean_counts=(np.mean(counts[0], axis=0), np.mean(counts[1], axis=0)),
+        counts=(real, drawn),
+        replicates=replicates,
+        own_replicates={name: values[:, own] for name, values in replicates.items()},
     )
 
 
@@ -123,7 +117,7 @@ def assemble(
         visual: from `quality` and `feature_measures`, by name.
         cas: from `cas.classification_accuracy_scores`.
         memorisation: from `memorisation.copying`, one for each kind of features.
-        generator: of the permutation test.
+        generator: of the permutation test and of judges drawn again.
         device: on which the analysis ran.
     """
     folder = paths.artifacts_folder(stage.study)
@@ -131,7 +125,7 @@ def assemble(
     manifests = {name: artifacts.read_json(folder / name / artifacts.MANIFEST) for name in earlier}
     drawn = manifests["generated"]["parameters"]
     counts = (judged.real_counts, judged.generated_counts)
-    parts = rca.summary(*counts, classes)
+    parts = rca.summary(*counts, classes, judged.own_replicates)
     parts["generated"] |= {"sampler": drawn["sampler"], "steps": drawn["sampling_steps"], "guidance": drawn["guidance"]}
     metrics = {
         "study": stage.study,
@@ -143,7 +137,7 @@ def assemble(
         "judge": judged.judge,
         **parts,
         "identity_fidelity": rca.fidelity_summary(*counts, classes, judged.own_replicates),
-        "over_judges": rca.over_judges(judged.judges, *judged.mean_counts, judged.replicates),
+        "over_judges": rca.over_judges(judged.judges, *judged.counts, judged.replicates, generator=generator),
         **rca.collapse_summary(*counts, classes, groups, generator=generator),
         "cas": cas,
         "memorisation": memorisation,
@@ -207,22 +201,33 @@ def _preserved(metrics: dict[str, Any]) -> str:
     preserved = [name for name, verdict in verdicts.items() if verdict in ("as real", "better than real")]
     in_vain = [name for name, verdict in verdicts.items() if verdict == "in vain"]
     kept = (
-        f"recognised no less often than in real photographs: {_listed(preserved)}"
+        f"no loss against real photographs was found for {_listed(preserved)}"
         if preserved
         else "nobody is preserved whole"
     )
     lost = f"; asked for in vain: {_listed(in_vain)}" if in_vain else ""
-    return f"{opening}; {kept}{lost}."
+    return f"{opening}; {kept}{lost}{_doubt(fidelity)}."
+
+
+def _doubt(fidelity: dict[str, Any]) -> str:
+    """What is to be said beside an identity fidelity of which a class refutes the assumption."""
+    if not fidelity["outside"]:
+        return ""
+    return (
+        f"; the judge does not err on generated faces of {_listed(fidelity['outside'])} as it does on real ones, and "
+        f"with every share held between 0 and 1 the first figure would be {_percent(fidelity['mean_on_simplex'])}"
+    )
 
 
 def _confused(metrics: dict[str, Any]) -> str:
-    flows = metrics["collapse"]["flows"]
-    if not flows or not flows[0]["forth"]:
+    confusions = metrics["collapse"]["confusions"]
+    if not confusions:
         return "It takes nobody for anybody else."
-    flow = flows[0]
+    most = confusions[0]
     confused = (
-        f"What it confuses most: told to draw {flow['source']}, it draws a face taken for {flow['target']} in "
-        f"{_percent(flow['forth'])} of the images, and the other way round in {_percent(flow['back'])}"
+        f"What it confuses most: told to draw {most['condition']}, it draws a face taken for {most['judged_as']} in "
+        f"{_percent(most['share'])} of the images, as the judge does with {_percent(most['share_real'])} of the real "
+        "faces"
     )
     within = metrics["within_groups"]
     if within and within["excess"]["excess"] is not None:
@@ -233,66 +238,5 @@ def _confused(metrics: dict[str, Any]) -> str:
             f"judge's own {_percent(excess['share_within_real'])} on real faces"
         )
     fid = metrics["visual"]["fid"]["value"]
-    return f"{confused}." if fid is None else f"{confused}. The FID of {fid:.1f} shows none of this."
-
-
-def beside_paper(metrics: dict[str, Any]) -> pd.DataFrame:
-    """The headline figures, ours beside the paper's; a row a quantity, empty where one has none."""
-    theirs = metrics["paper"]
-    rows = [
-        ("accuracy on real faces", metrics["real"]["accuracy"], theirs["real"]["accuracy"]),
-        ("accuracy on generated faces", metrics["generated"]["accuracy"], theirs["generated"]["accuracy"]),
-        ("RCA, global", metrics["rca"]["global"], theirs["rca"]["global"]),
-        ("  95 % interval, low", metrics["rca"]["ci95"][0], theirs["rca"]["ci95"][0]),
-        ("  95 % interval, high", metrics["rca"]["ci95"][1], theirs["rca"]["ci95"][1]),
-        ("  chance level", metrics["rca"]["chance"], theirs["rca"]["chance"]),
-        ("  chance-corrected", metrics["rca"]["chance_corrected"], theirs["rca"]["chance_corrected"]),
-        ("RCA, macro", metrics["rca"]["macro"], theirs["rca"]["macro"]),
-        ("identity fidelity", metrics["identity_fidelity"]["mean"], None),
-        ("FID", metrics["visual"]["fid"]["value"], theirs["visual"]["fid"]["value"]),
-        ("Inception Score", metrics["visual"]["is"]["value"], theirs["visual"]["is"]["value"]),
-        ("LPIPS diversity", metrics["visual"]["lpips_diversity"]["mean"], theirs["visual"]["lpips_diversity"]["mean"]),
-        ("test faces", metrics["real"]["n"], theirs["real"]["n"]),
-        ("generated faces", metrics["generated"]["n"], theirs["generated"]["n"]),
-    ]
-    return pd.DataFrame(rows, columns=["quantity", "this study", "paper"]).astype({"this study": float, "paper": float})
-
-
-def interval_columns(table: pd.DataFrame) -> pd.DataFrame:
-    """A table with its column `ci95` of pairs, as `metrics.json` has them, made two columns, low and high.
-
-    >>> interval_columns(pd.DataFrame({"value": [0.5, 0.4], "ci95": [[0.4, 0.6], None]})).values.tolist()
-    [[0.5, 0.4, 0.6], [0.4, nan, nan]]
-    """
-    place = table.columns.get_loc("ci95")
-    ends = [(np.nan, np.nan) if pair is None else pair for pair in table["ci95"]]
-    parted = table.drop(columns="ci95")
-    for offset, name in enumerate(("low", "high")):
-        parted.insert(place + offset, name, [float(pair[offset]) for pair in ends])
-    return parted
-
-
-def visual_table(visual: dict[str, Any]) -> pd.DataFrame:
-    """The measures of image quality, a row each.
-
-    Returns:
-        measure; value on all n_generated images; value_at_same_n, on as many as there are other real faces, and
-        real, the same measure of these (a Fréchet distance falls with the number of images, so these two compare);
-        n_reference; features; and why it is missing, where it is.
-    """
-    rows = []
-    for name, found in visual.items():
-        rows.append(
-            {
-                "measure": name,
-                "value": found.get("value", found.get("mean")),
-                "n_generated": found.get("n_generated"),
-                "value_at_same_n": found.get("value_at_same_n"),
-                "real": found.get("real_vs_real", found.get("real")),
-                "same_n": found.get("n_other_real"),
-                "n_reference": found.get("n_real"),
-                "features": found.get("features", ""),
-                "why": found.get("why", ""),
-            }
-        )
-    return pd.DataFrame(rows)
+    of_fid = "" if fid is None else f" Its FID of {fid:.1f} knows no names, and can tell none of this."
+    return f"{confused}.{of_fid}"

@@ -188,7 +188,11 @@ def evaluate(judge: SmallImageResNet, images: np.ndarray, labels: np.ndarray) ->
         images: uint8 (N, H, W, 3).
         labels: int64 (N,).
     """
-    probabilities, _ = judge_images(judge.eval(), images)
+    return _measured(judge_images(judge.eval(), images)[0], labels)
+
+
+def _measured(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """What `evaluate` says, from the probabilities that the judge gave."""
     judged = probabilities.argmax(1)
     return {
         "accuracy": float((judged == labels).mean()),
@@ -314,6 +318,8 @@ def train_or_load(
     history = train_judge(
         judge, splits["train"], splits["validation"], recipe=recipe, frozen_first=not scratch, device=device, bar=bar
     )
+    test_faces, test_labels = splits["test"]
+    probabilities, _ = judge_images(judge, test_faces)
     about = {"architecture": architecture} | notes
     about |= {
         "n_train": len(splits["train"][1]),
@@ -323,15 +329,14 @@ def train_or_load(
         "starts_from": f"random weights ({scratch})" if scratch else "ImageNet weights",
         "recipe": asdict(recipe),
         "validation": evaluate(judge, *splits["validation"]),
-        "test": evaluate(judge, *splits["test"]),
+        "test": _measured(probabilities, test_labels),
     }
-    _save_judge(folder, judge, history, answers=_answers(judge, *splits["test"]), about=about)
+    _save_judge(folder, judge, history, answers=_answers(probabilities, test_labels), about=about)
     return about
 
 
-def _answers(judge: SmallImageResNet, images: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
+def _answers(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     """A row a face: label, judged, and the probability of each class as p_0, p_1, ..."""
-    probabilities, _ = judge_images(judge, images)
     table = pd.DataFrame(probabilities, columns=[f"p_{k}" for k in range(probabilities.shape[1])])
     table.insert(0, "label", labels)
     table.insert(1, "judged", probabilities.argmax(1))

@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import nbformat
 import numpy as np
 import pandas as pd
 import yaml
-from nbconvert import HTMLExporter
 from traitlets.config import Config
 
-from kpop_rca import artifacts, fingerprint, params, paths, privacy, stages
-from kpop_rca import metrics as metrics_module
+from kpop_rca import artifacts, fingerprint, loading, metrics_tables, params, paths, privacy, stages
 from kpop_rca.errors import StudyError
+
+with loading.left_out(*loading.IDLE):
+    import nbformat
+    from nbconvert import HTMLExporter
 
 PAGE_TITLES = {
     "01_data_audit": "1 Data audit",
@@ -271,7 +272,7 @@ def index_page(study: str, metrics: dict[str, Any]) -> str:
 def visual_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
     """The measures of image quality as rows of a table: measure, value, real, paper, features, why."""
     chosen = {name: metrics["visual"][name] for name in ON_FIRST_PAGE if name in metrics["visual"]}
-    rows = metrics_module.visual_table(chosen).replace(np.nan, None).to_dict("records")
+    rows = metrics_tables.visual_table(chosen).replace(np.nan, None).to_dict("records")
     theirs = metrics["paper"]["visual"]
     for row in rows:
         paper = theirs.get(row["measure"], {})

@@ -17,21 +17,24 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import nbformat
-import papermill
 import yaml
-from jupyter_client import AsyncKernelManager
-from nbclient.exceptions import DeadKernelError
-from papermill.exceptions import PapermillExecutionError
 
-from kpop_rca import artifacts, disk, locks, params, paths, stages, watch
+from kpop_rca import disk, loading, locks, manifests, params, paths, seals, stages, watch
 from kpop_rca.errors import StudyError
+
+with loading.left_out(*loading.IDLE):
+    import nbformat
+    import papermill
+    from jupyter_client import AsyncKernelManager
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
 
 # Threads that wait by spinning slow each other down manifold as soon as anything else runs on the machine.
 WAIT_POLICY = ("OMP_WAIT_POLICY", "PASSIVE")
 KERNEL = (
     "--IPKernelApp.log_level=CRITICAL",  # a local kernel need not say that it is one, or that it was interrupted
     "--IPKernelApp.capture_fd_output=False",  # the way of `watch.say` past the notebook
+    f"--IPKernelApp.exec_lines={loading.NO_GARBAGE_YET}",  # until `artifacts.begin`
 )
 # What takes the most memory in a notebook, and what to lower.
 HUNGRY = {
@@ -73,10 +76,10 @@ def run_notebook(notebook: str, study: str, *, data_root: str | None = None) -> 
     resolved = params.resolve(study, data_root=data_root)
     check_earlier_stages(stage, resolved)
     # Before the kernel takes the stage: a second papermill would write over the first one's executed notebook.
-    what, then = f"{stage.notebook} of {study}", f"then run: {artifacts.command(stage, study)}"
-    with locks.held(artifacts.lock_of(study, stage.notebook), what=what, then=then):
-        if artifacts.take_stage(study, stage):  # to see that no JupyterLab kernel has it; papermill's is to have it
-            locks.release(artifacts.lock_of(study, stage.folder))
+    what, then = f"{stage.notebook} of {study}", f"then run: {manifests.command(stage, study)}"
+    with locks.held(manifests.lock_of(study, stage.notebook), what=what, then=then):
+        if manifests.take_stage(study, stage):  # to see that no JupyterLab kernel has it; papermill's is to have it
+            locks.release(manifests.lock_of(study, stage.folder))
         write_resolved(resolved)
         return _execute(stage, resolved)
 
@@ -90,7 +93,7 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
     os.environ[watch.BATCH] = f"{study} {stage.notebook}"
     output = paths.executed_notebook(study, stage.notebook)
     folder = paths.artifacts_folder(study) / stage.folder
-    continues = (folder / artifacts.STARTED).is_file()
+    continues = (folder / seals.STARTED).is_file()
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         papermill.execute_notebook(
@@ -125,15 +128,15 @@ def check_earlier_stages(stage: stages.Stage, resolved: dict[str, Any]) -> None:
     earlier notebook is found too.
 
     Raises:
-        StudyError: see `artifacts.require`.
+        StudyError: see `manifests.require`.
     """
     for need in stage.needs:
-        artifacts.require(resolved["study"], need, resolved)
+        manifests.require(resolved["study"], need, resolved)
 
 
 def write_resolved(resolved: dict[str, Any]) -> None:
     """Write every parameter of the study as used to `reports/<study>/params.yaml`."""
-    with artifacts.atomic(paths.report_folder(resolved["study"]) / "params.yaml") as temporary:
+    with disk.atomic(paths.report_folder(resolved["study"]) / "params.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
 
 
@@ -163,7 +166,7 @@ def _killed(stage: stages.Stage, resolved: dict[str, Any], output: Path) -> str:
     lower = f"lower {hungry} (now {resolved[hungry]}), or " if hungry else ""
     return (
         f"the kernel of {stage.notebook} was killed, most likely because the memory ran out; {lower}free some memory, "
-        f"and run: {artifacts.command(stage, resolved['study'])}\nWhat had run is kept in {output}"
+        f"and run: {manifests.command(stage, resolved['study'])}\nWhat had run is kept in {output}"
     )
 
 
@@ -177,7 +180,7 @@ def _without_machine_traces(output: Path) -> None:
         return
     for part in (notebook, *notebook.cells):
         part.metadata.pop("papermill", None)
-    with artifacts.atomic(output) as temporary:
+    with disk.atomic(output) as temporary:
         nbformat.write(notebook, temporary)
 
 
@@ -192,7 +195,7 @@ def adopt(study: str) -> None:
     """
     if params.resolve(study) != params.defaults() | {"study": study} or params.defaults()["study"] != study:
         raise StudyError(f"{study} is not the study whose values the notebooks declare; run this for quick")
-    artifacts.require(study, stages.STAGES[-1].folder, params.resolve(study))
+    manifests.require(study, stages.STAGES[-1].folder, params.resolve(study))
     for stage in (stages.CLAIMS, stages.BENCHMARKS):
         run_notebook(stage.notebook, study)
     for stage in stages.EVERY:

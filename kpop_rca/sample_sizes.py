@@ -9,8 +9,42 @@ import pandas as pd
 from kpop_rca import rca, trials
 from kpop_rca.rca.bootstrap import statistics
 from kpop_rca.rca.fidelity import label_shares
+from kpop_rca.trials import TITLES
 
 WIDEST, WIDEST_OF_A_CLASS = 0.1, 0.2  # of an interval that is worth having: a global figure known to about 0.05
+
+
+def with_own(numbers: Sequence[int], own: float) -> list[int]:
+    """Numbers of images to try, and that of the study among them.
+
+    Args:
+        numbers: to try in any study.
+        own: images of each identity that the study has, in the mean.
+
+    >>> with_own([25, 100, 200], 139.5)
+    [25, 100, 140, 200]
+    """
+    return sorted({*numbers, _whole(own)})
+
+
+def _whole(number: float) -> int:
+    return max(1, round(number))
+
+
+def _median(widths: np.ndarray) -> float:
+    return float(pd.Series(widths).median())  # leaves out NaN
+
+
+def _score_widths(real_counts: np.ndarray, generated_counts: np.ndarray) -> dict[str, float]:
+    """Of the intervals that have a closed form, for which counts need not be whole."""
+    samples = []
+    for counts in (generated_counts, real_counts):  # all images after the classes
+        samples += [np.append(np.diag(counts), np.trace(counts)), np.append(counts.sum(axis=1), counts.sum())]
+    *classes, whole = (
+        high - low for low, high in (rca.ratio_interval(*sample) for sample in zip(*samples, strict=True))
+    )
+    low, high = rca.class_fidelity_intervals(real_counts, generated_counts)
+    return {"rca": whole, "class_rca": _median(classes), "class_fidelity": _median(high - low)}
 
 
 def interval_widths(
@@ -34,24 +68,23 @@ def interval_widths(
 
     Returns:
         One row a pair of numbers: n_real, n_generated (of each identity), rca and fidelity (widths of the interval of
-        the global figure), class_rca and class_fidelity (median width over the classes that have one, for the second
-        of the score interval). NaN where there is none: a judge that can't be inverted, or not from so few real
-        images.
+        the global figure), class_rca and class_fidelity (median width over the classes that have one). The intervals
+        are those of `trials.estimate` and `rca.class_rca`: that of the mean fidelity from a parametric bootstrap, the
+        others score intervals of the counts that the shares lead to expect. NaN where there is none: a judge that
+        can't be inverted, or not from so few real images.
     """
-    tables = (real_counts, generated_counts)
-    shares, absent = [label_shares(counts) for counts in tables], {}
+    tables, absent = (real_counts, generated_counts), {}
+    shares = [label_shares(counts) for counts in tables]
     if not trials.usable(real_counts):
         absent = dict.fromkeys(("fidelity", "class_fidelity"), np.nan)
     rows = []
     for sizes in product(n_real, n_generated):
         drawn = [rca.redrawn(c, n_replicates, sizes=n, generator=generator) for c, n in zip(tables, sizes, strict=True)]
-        found = statistics(*drawn)
-        limits = {name: rca.intervals(found[name]) for name in ("rca", "fidelity", "class_rca")}
-        limits["class_fidelity"] = rca.class_fidelity_intervals(*(n * c for c, n in zip(shares, sizes, strict=True)))
+        low, high = rca.intervals(statistics(*drawn)["fidelity"])
+        widths = _score_widths(*(n * share for n, share in zip(sizes, shares, strict=True)))
+        widths |= {"fidelity": float(high - low)} | absent
         row = dict(zip(("n_real", "n_generated"), sizes, strict=True))
-        for name, (low, high) in limits.items():
-            row[name] = float(pd.Series(np.atleast_1d(high - low)).median())  # leaves out NaN
-        rows.append(row | absent)
+        rows.append(row | {name: widths[name] for name in ("rca", "fidelity", "class_rca", "class_fidelity")})
     return pd.DataFrame(rows)
 
 
@@ -86,12 +119,17 @@ def balanced_generated(real_counts: np.ndarray, generated_counts: np.ndarray) ->
     return sizes | {"n_equal": float(n_equal), "n_enough": float(10 * n_equal)}
 
 
-def _fewest(widths: pd.DataFrame, names: Sequence[str], widest: float) -> str:
-    """The smallest number of generated images tried at which all intervals that there are are narrow enough."""
-    narrow = ~(widths[list(names)] > widest).any(axis=1)
-    if not narrow.any():
-        return f"only with more real faces, since {widths['n_generated'].max()} generated ones do not suffice"
-    return f"from {widths.loc[narrow, 'n_generated'].min()} generated ones on"
+def _needed(widths: pd.DataFrame, name: str, widest: float, *, n_real: int) -> str:
+    """From how many of the numbers of images tried on an interval is narrow enough."""
+    most_first = widths.sort_values("n_generated", ascending=False)
+    narrow = most_first[(most_first[name] <= widest).groupby(most_first["n_real"]).cummin()]
+    fewest = narrow.groupby("n_real")["n_generated"].min()
+    if n_real in fewest:
+        return f"at most {widest:g} from {fewest[n_real]} generated ones on"
+    more = fewest[fewest.index > n_real]
+    if more.empty:
+        return f"at most {widest:g} with none of the numbers tried"
+    return f"at most {widest:g} only with more real ones: with {more.index[0]}, from {more.iloc[0]} generated ones on"
 
 
 def recommendation(real_counts: np.ndarray, generated_counts: np.ndarray, widths: pd.DataFrame) -> str:
@@ -100,22 +138,28 @@ def recommendation(real_counts: np.ndarray, generated_counts: np.ndarray, widths
     Args:
         real_counts: (K, K) of the study.
         generated_counts: (K, K) of the study.
-        widths: from `interval_widths`.
+        widths: from `interval_widths`, with the numbers of the study among those tried (`with_own`).
 
     Returns:
-        Two sentences: what WIDEST and WIDEST_OF_A_CLASS need, by the widths, and what limits the interval, by
-        `balanced_generated`.
+        Sentences: how wide the intervals of the study are; what WIDEST and WIDEST_OF_A_CLASS need, estimator by
+        estimator; and what limits the interval of RCA, by `balanced_generated`.
+
+    Raises:
+        KeyError: the study's own numbers were not tried.
     """
     n_classes, found = len(real_counts), balanced_generated(real_counts, generated_counts)
     real, drawn, equal, enough = (found[k] / n_classes for k in ("n_real", "n_generated", "n_equal", "n_enough"))
-    nearest = min(widths["n_real"], key=lambda n: abs(np.log(n / real)))
-    tried = widths[widths["n_real"] == nearest]
-    whole = _fewest(tried, ("rca", "fidelity"), WIDEST)
-    single = _fewest(tried, ("class_rca", "class_fidelity"), WIDEST_OF_A_CLASS)
-    return (
-        f"Of the numbers tried, with {nearest} real test faces of each identity (the study has {real:.0f}), global RCA "
-        f"and fidelity get intervals no wider than {WIDEST:g} {whole}, and those of a class no wider than "
-        f"{WIDEST_OF_A_CLASS:g} {single}; the study has {drawn:.0f} of each. Up to "
-        f"{equal:.0f} of each the generated images are what limits the interval of RCA, beyond that the real faces; "
-        f"from {enough:.0f} on, further ones narrow it by less than 5 %."
+    n_real, n_generated = _whole(real), _whole(drawn)
+    own = widths.set_index(["n_real", "n_generated"]).loc[(n_real, n_generated)]
+    said = [f"The study has {n_real} real test faces and {n_generated} generated ones of each identity."]
+    for kind, prefix, widest in (("", "", WIDEST), (" of a class (median)", "class_", WIDEST_OF_A_CLASS)):
+        for name in ("rca", "fidelity"):
+            width = own[prefix + name]
+            as_found = "missing" if np.isnan(width) else f"{width:.2f} wide"
+            needed = _needed(widths, prefix + name, widest, n_real=n_real)
+            said.append(f"The interval of {TITLES[name]}{kind} is {as_found}, and {needed}.")
+    said.append(
+        f"Up to {equal:.0f} of each the generated images are what limits the interval of RCA, beyond that the real "
+        f"faces; from {enough:.0f} on, further ones narrow it by less than 5 %."
     )
+    return " ".join(said)

@@ -1,5 +1,6 @@
 """Generating the images that are judged: so many per identity, each from a seed of its own, resumable."""
 
+import math
 import shutil
 import warnings
 from collections.abc import Callable
@@ -49,6 +50,10 @@ class Plan:
         named = parameters | {name: parameters[f"sampling_{name}"] for name in ("steps", "batch_size")}
         named["mixed_precision"] = mixed_precision
         return cls(**{field.name: named[field.name] for field in fields(cls)})
+
+    def network_calls(self, *, n_classes: int) -> int:
+        """How often the network is called for all the images, whoever draws which of them and when."""
+        return self.steps * n_classes * math.ceil(self.images_per_identity / self.batch_size)
 
 
 def generate_batch(unet: UNet2DModel, forward: DDPMScheduler, plan: Plan, batch: Batch) -> np.ndarray:
@@ -126,7 +131,8 @@ def generate(
         folder: the stage's own; a stopped run left its finished batches there.
         progress: wraps the list of batches, `tqdm` for example.
     """
-    draw_batches(unet, forward, plan, missing_batches(folder, plan, n_classes=n_classes), folder, progress=progress)
+    missing = missing_batches(folder, plan, n_classes=n_classes)
+    draw_batches(unet, forward, plan, missing, folder, n_classes=n_classes, progress=progress)
     for label in range(n_classes):
         if not seals.is_whole(_identity_file(folder, label)):
             _join_batches(folder, plan, label)
@@ -140,10 +146,22 @@ def draw_batches(
     batches: list[Batch],
     folder: Path,
     *,
+    n_classes: int,
     progress: Callable,
 ) -> None:
-    """Draw some batches of a plan, a file each: the part of `generate` that several processes can share."""
-    devices.compile_where_it_pays(unet, unet.device, calls=plan.steps * len(batches))
+    """Draw some batches of a plan, a file each: the part of `generate` that several processes can share.
+
+    Args:
+        unet: in evaluation mode, on its device.
+        forward: the forward process that it was trained on.
+        plan: that the batches are of.
+        batches: some of it, no more than are missing.
+        folder: the stage's own.
+        n_classes: K, of the whole plan.
+        progress: wraps the list of batches, `tqdm` for example.
+    """
+    # By the whole plan: a compiled network rounds otherwise, and an image must not depend on who draws it, or when.
+    devices.compile_where_it_pays(unet, unet.device, calls=plan.network_calls(n_classes=n_classes))
     drawn = workers.a_core_each(partial(generate_batch, unet, forward, plan), batches, device=unet.device)
     for (label, first), images in zip(progress(batches), drawn, strict=True):
         _save(_batch_file(folder, label, first), images)

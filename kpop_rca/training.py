@@ -118,7 +118,8 @@ class Trainer:
             StudyError: the batch can't be shared evenly among the processes.
         """
         self.recipe, self.folder = recipe, folder
-        self.accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=recipe.mixed_precision)
+        precision = devices.usable_precision(recipe.mixed_precision, device)
+        self.accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
         processes = self.accelerator.num_processes
         if recipe.batch_size % processes:
             raise StudyError(f"batch_size {recipe.batch_size} can't be shared by {processes} processes")
@@ -129,7 +130,8 @@ class Trainer:
         optimizer = torch.optim.AdamW(unet.parameters(), lr=recipe.learning_rate, fused=True)
         self.unet, self.optimizer = self.accelerator.prepare(unet, optimizer)
         self.bare_unet = self.accelerator.unwrap_model(self.unet)
-        self.ema = EMAModel(self.bare_unet.parameters(), decay=recipe.ema_decay, use_ema_warmup=True, foreach=True)
+        self.weights = list(self.bare_unet.parameters())
+        self.ema = EMAModel(self.weights, decay=recipe.ema_decay, use_ema_warmup=True, foreach=True)
         self.ema.to(self.accelerator.device)
         alone_on_cpu = device.type == "cpu" and processes == 1 and recipe.batch_size % PIECES == 0
         self.pieces = workers.Pieces(PIECES) if alone_on_cpu else None
@@ -228,17 +230,17 @@ class Trainer:
                 f"step {step}: the memory is too small for batch_size {self.recipe.batch_size}; lower it (and the "
                 "learning rate with it), or set mixed_precision to bf16"
             ) from None
-        self.accelerator.clip_grad_norm_(self.unet.parameters(), 1.0)
+        self.accelerator.clip_grad_norm_(self.weights, 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.ema.step(self.bare_unet.parameters())
+        self.ema.step(self.weights)
         return loss
 
     def _task(self, step: int, images: Tensor, labels: Tensor) -> denoising.Task:
         """What a step trains on: the whole batch, known from the seed and the number of the step."""
         recipe, device = self.recipe, self.accelerator.device
         chosen = batch_indices(step, n=len(images), batch_size=recipe.batch_size, seed=recipe.seed)
-        chosen = torch.as_tensor(chosen, device=device)
+        chosen = devices.sent(torch.as_tensor(chosen), device)
         seed = int(np.random.SeedSequence([recipe.seed, step]).generate_state(1, np.uint64)[0])
         return denoising.noised(
             diffusion.to_model(images[chosen]),
@@ -263,15 +265,15 @@ class Trainer:
 
     def _backward_in_pieces(self, task: denoising.Task) -> Tensor:
         """The same on a CPU, where the parts of a batch side by side are faster than each operation shared out."""
-        weights, size = list(self.bare_unet.parameters()), self.recipe.batch_size // PIECES
+        size = self.recipe.batch_size // PIECES
 
         def of_piece(piece: int) -> tuple[Tensor, tuple[Tensor, ...]]:
             with self.accelerator.autocast():
                 loss = denoising.noise_loss(self.unet, task.part(slice(piece * size, (piece + 1) * size))) / PIECES
-            return loss.detach(), torch.autograd.grad(loss, weights)
+            return loss.detach(), torch.autograd.grad(loss, self.weights)
 
         losses, gradients = zip(*self.pieces.map(of_piece), strict=True)
-        for weight, *parts in zip(weights, *gradients, strict=True):
+        for weight, *parts in zip(self.weights, *gradients, strict=True):
             weight.grad = sum(parts)  # in the order of the pieces, whichever was first
         return sum(losses)
 
@@ -287,8 +289,8 @@ class Trainer:
         """One image of each class from the averaged weights, always from the same noise."""
         if not self.accelerator.is_main_process:
             return
-        self.ema.store(self.bare_unet.parameters())
-        self.ema.copy_to(self.bare_unet.parameters())
+        self.ema.store(self.weights)
+        self.ema.copy_to(self.weights)
         self.bare_unet.eval()
         labels = torch.arange(self.no_class, device=self.accelerator.device)
         with torch.compiler.set_stance("force_eager"):  # compiling for one small batch takes longer than drawing it
@@ -301,7 +303,7 @@ class Trainer:
                 guidance=0.0,
             )
         self.bare_unet.train()
-        self.ema.restore(self.bare_unet.parameters())
+        self.ema.restore(self.weights)
         with artifacts.atomic(self.folder / "samples" / f"step_{done:07d}.npy") as temporary:
             np.save(temporary, grid, allow_pickle=False)
         if curves:
@@ -336,7 +338,7 @@ class Trainer:
     def _save_result(self) -> pd.DataFrame:
         """Write the averaged weights (`unet/`), the forward process (`scheduler/`) and `loss_log.csv`."""
         log = pd.DataFrame(self.progress.log, columns=["step", "loss", "learning_rate", "seconds"])
-        self.ema.copy_to(self.bare_unet.parameters())
+        self.ema.copy_to(self.weights)
         if self.accelerator.is_main_process:
             with disk.writing(self.folder):
                 self.bare_unet.save_pretrained(self.folder / "unet")

@@ -14,7 +14,9 @@ from kpop_rca.errors import StudyError
 from kpop_rca.rca.bootstrap import statistics
 from kpop_rca.rca.fidelity import LARGEST_CONDITION
 
-ESTIMATORS = ("rca", "chance_corrected", "fidelity")  # those of one number with an interval
+TITLES = {"rca": "RCA", "chance_corrected": "chance-corrected ratio", "fidelity": "identity fidelity"}
+ESTIMATORS = tuple(TITLES)  # those of one number with an interval
+BOOTSTRAPPED = ("chance_corrected", "fidelity")  # whose interval is that of the percentile bootstrap
 
 Parts = tuple[np.ndarray, np.ndarray]  # indices of the images that play the generator, and of those for the confusion
 Estimates = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]  # value, low and high by estimator
@@ -69,12 +71,15 @@ def values(real_counts: np.ndarray, generated_counts: np.ndarray) -> dict[str, n
 def estimate(
     real_counts: np.ndarray, generated_counts: np.ndarray, *, n_replicates: int, generator: np.random.Generator
 ) -> Estimates:
-    """RCA, the chance-corrected ratio and identity fidelity, each with its 95 % interval.
+    """RCA, the chance-corrected ratio and identity fidelity, each with its 95 % interval of `06_rca_analysis`.
+
+    RCA has the score interval of `rca.ratio_interval`, the fidelity of single classes that of
+    `rca.class_fidelity_intervals`, and the other two, for want of a closed form, the percentile bootstrap.
 
     Args:
         real_counts: int (K, K), rows true, every row with an image.
         generated_counts: int (K, K), rows asked for, every row with an image.
-        n_replicates: B of the percentile bootstrap over both; single classes have `rca.class_fidelity_intervals`.
+        n_replicates: B of the bootstrap over both.
         generator: of the bootstrap.
 
     Returns:
@@ -88,13 +93,15 @@ def estimate(
     """
     tables = (real_counts, generated_counts)
     replicates = statistics(*(rca.redrawn(counts, n_replicates, generator=generator) for counts in tables))
-    low, high = rca.intervals(np.column_stack([replicates[name] for name in ESTIMATORS]))
-    found = values(*tables)
-    limits = dict(zip(ESTIMATORS, zip(low, high, strict=True), strict=True))
+    low, high = rca.intervals(np.column_stack([replicates[name] for name in BOOTSTRAPPED]))
+    limits = dict(zip(BOOTSTRAPPED, zip(low, high, strict=True), strict=True))
+    right_generated, right_real = np.trace(generated_counts), np.trace(real_counts)
+    limits["rca"] = rca.ratio_interval(right_generated, generated_counts.sum(), right_real, real_counts.sum())
     limits["class_fidelity"] = rca.class_fidelity_intervals(*tables)
+    found = values(*tables)
     return {
-        name: (found[name], *(np.where(np.isnan(found[name]), np.nan, end) for end in ends))
-        for name, ends in limits.items()
+        name: (found[name], *(np.where(np.isnan(found[name]), np.nan, end) for end in limits[name]))
+        for name in (*ESTIMATORS, "class_fidelity")
     }
 
 
@@ -122,14 +129,13 @@ def rows(
 
     Returns:
         One row an estimator: what, estimator, truth, target (see `target`), value, low, high, and held, 1 where the
-        interval holds the target, else 0; of class_fidelity the mean value, and held for the share of the classes.
+        interval holds the target, else 0. Of class_fidelity one row a class, with its number as `class`.
     """
     table = []
     for name in names:
-        value, low, high = found[name]
-        aim = target(name, truth, n_classes)
-        row = what | {"estimator": name, "truth": truth, "target": aim, "value": float(np.mean(value))}
-        if np.ndim(value) == 0:
-            row |= {"low": float(low), "high": float(high)}
-        table.append(row | {"held": float(np.mean((low <= aim) & (aim <= high)))})
+        aim, single = target(name, truth, n_classes), np.ndim(found[name][0]) > 0
+        about = what | {"estimator": name, "truth": truth, "target": aim}
+        for number, (value, low, high) in enumerate(zip(*map(np.atleast_1d, found[name]), strict=True)):
+            measured = {"value": float(value), "low": float(low), "high": float(high)}
+            table.append(about | ({"class": number} if single else {}) | measured | {"held": float(low <= aim <= high)})
     return table

@@ -1,5 +1,6 @@
 """The figures of `07_rca_validity`, in the style of `figures`: every estimator in one colour and marker throughout."""
 
+import textwrap
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -10,23 +11,21 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
+from kpop_rca.degradation import REMEDIES
 from kpop_rca.figures import CHANCE, GENERATED, INK, PAPER, REAL, SPLIT_COLOURS, WIDTH
+from kpop_rca.trials import TITLES
 
 # estimator: label, colour, marker
 LOOKS = {
-    "rca": ("RCA", GENERATED, "o"),
-    "chance_corrected": ("chance-corrected ratio", SPLIT_COLOURS["test"], "s"),
-    "fidelity": ("identity fidelity", INK, "D"),
-    "class_fidelity": ("identity fidelity, single classes", CHANCE, "v"),
+    "rca": (TITLES["rca"], GENERATED, "o"),
+    "chance_corrected": (TITLES["chance_corrected"], SPLIT_COLOURS["test"], "s"),
+    "fidelity": (TITLES["fidelity"], INK, "D"),
+    "class_fidelity": (f"{TITLES['fidelity']}, single classes", CHANCE, "v"),
     "simplex": ("the same on the simplex", PAPER, "^"),
 }
-REMEDIES = {
-    "none": "nothing done",
-    "confusion": "confusion from real faces\ndegraded alike",
-    "judge": "judge retrained on blurred\nreal faces (sigma {sigma:g})",
-}
 UNITS = {"blur": "blur, sigma in pixels", "noise": "noise, sd in grey levels"}
-LOWEST, HIGHEST = -0.15, 1.6  # of the axis; wider intervals are cut off
+LOWEST, HIGHEST = -0.15, 1.6  # of the axis; an arrow shows where an interval goes on beyond it
+TITLE_WIDTH = 28  # letters of a line above one of three columns
 
 
 def _points(ax: Axes, table: pd.DataFrame, x: str | np.ndarray, y: str, estimator: str, *, line: str = "-") -> None:
@@ -102,6 +101,15 @@ def _refusals(ax: Axes, table: pd.DataFrame, estimator: str) -> None:
     ax.scatter(missing["level"], np.full(len(missing), LOWEST / 2), marker="x", s=30, color=LOOKS[estimator][1])
 
 
+def _cut(ax: Axes, table: pd.DataFrame, estimator: str) -> None:
+    """An arrow at the end of the axis beyond which an interval goes on."""
+    for beyond, edge, marker in ((table["low"] < LOWEST, LOWEST, "v"), (table["high"] > HIGHEST, HIGHEST, "^")):
+        level = table.loc[beyond, "level"]
+        ax.scatter(
+            level, np.full(len(level), edge), marker=marker, s=40, color=LOOKS[estimator][1], clip_on=False, gid="cut"
+        )
+
+
 def degradations(table: pd.DataFrame, *, sigma: float) -> Figure:
     """What each estimator says of the right people, blurred (top) or noised (bottom), a column for each remedy.
 
@@ -114,19 +122,21 @@ def degradations(table: pd.DataFrame, *, sigma: float) -> Figure:
         len(UNITS), len(REMEDIES), figsize=(WIDTH, 6), sharey=True, sharex="row", layout="constrained"
     )
     for line, (kind, unit) in zip(axes, UNITS.items(), strict=True):
-        for ax, (remedy, title) in zip(line, REMEDIES.items(), strict=True):
+        for ax, (remedy, words) in zip(line, REMEDIES.items(), strict=True):
+            title = f"{words} (sigma {sigma:g})" if remedy == "judge" else words
             part = table[(table["kind"] == kind) & (table["remedy"] == remedy)]
             ax.set_visible(len(part) > 0)
             for estimator in estimators:
                 own = part[part["estimator"] == estimator]
                 _points(ax, own, "level", "value", estimator)
+                _cut(ax, own, estimator)
                 _refusals(ax, own, estimator)
             ax.axhline(1, color=REAL, ls=":", lw=1.5)
-            ax.set(xlabel=unit, ylim=(LOWEST, HIGHEST))
-            ax.set_title(title.format(sigma=sigma) if kind == "blur" else title)
+            ax.set(xlabel=unit, ylim=(LOWEST, HIGHEST), title=textwrap.fill(title, TITLE_WIDTH))
         line[0].set_ylabel("value; the truth is 1")
     refused = Line2D([], [], color=INK, marker="x", ms=5, lw=0, label="no value: the judge can't be inverted")
-    _legend(figure, estimators, Line2D([], [], color=REAL, ls=":", label="truth"), refused)
+    cut = Line2D([], [], color=INK, marker="^", ms=6, lw=0, label="goes on beyond the axis")
+    _legend(figure, estimators, Line2D([], [], color=REAL, ls=":", label="truth"), refused, cut)
     return figure
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from kpop_rca import artifacts, fingerprint, locks, params, paths, report, seals, stages, sweeps
+from kpop_rca import artifacts, fingerprint, locks, manifests, params, paths, report, seals, stages, sweeps
 from kpop_rca.errors import StudyError
 
 COMPLETE, MISSING, DAMAGED, ALTERED, STALE = "complete", "missing", "damaged", "altered", "stale"
@@ -127,7 +127,7 @@ def _how_far(study: str, stage: stages.Stage) -> str:
 
 def _other_parameters(made: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     """Parameters in which a stage's making differs from what the study file says now."""
-    compared = sorted((made.keys() | wanted.keys()) - artifacts.NOT_COMPARED)
+    compared = sorted((made.keys() | wanted.keys()) - manifests.NOT_COMPARED)
     absent = "absent"
     differing = [
         f"{name} was {_text(made, name)} and is {_text(wanted, name)}"

@@ -2,7 +2,8 @@
 
 python -m kpop_rca.benchmarks.child '{"what": ..., "x": ..., "parameters": ..., "n_classes": ..., "device": ...}'
 
-Reads `faces.npy` in the folder that `scratch` names; prints one line of JSON: seconds, peak_bytes, data_bytes.
+Reads `faces.npy` or `features.npy` in the folder that `scratch` names; prints one line of JSON: seconds, peak_bytes,
+data_bytes.
 """
 
 import json
@@ -18,20 +19,26 @@ import pandas as pd
 import torch
 from accelerate import PartialState
 
-from kpop_rca.benchmarks import ours, scaling, timing
+from kpop_rca.benchmarks import ours, sizes, timing
 from kpop_rca.benchmarks.setting import PHOTOGRAPH, Setting
 from kpop_rca.benchmarks.timing import Work
 
-REPEATS = 3
+FACES, FEATURES = "faces.npy", "features.npy"
+WARM_UP = 1
 
 
-class _Sized(Setting):
-    """The faces that lie in a file, as a stage finds them, and `bench_detected` photographs, repeated where needed."""
+class Sized(Setting):
+    """The faces or features that lie in a file, as a stage finds them, and `bench_detected` photographs, repeated where
+    needed."""
 
     @cached_property
     def faces(self) -> tuple[np.ndarray, np.ndarray]:
-        images = np.load(self.scratch / scaling.FACES)
+        images = np.load(self.scratch / FACES)
         return images, np.arange(len(images)) % self.n_classes
+
+    @cached_property
+    def features(self) -> tuple[np.ndarray, np.ndarray]:
+        return tuple(np.load(self.scratch / FEATURES))
 
     @cached_property
     def photographs(self) -> tuple[pd.DataFrame, Path]:
@@ -40,20 +47,25 @@ class _Sized(Setting):
 
 
 def work_of(what: str, setting: Setting) -> tuple[Work, int]:
-    """What is timed, and the bytes that it works on."""
-    if what == scaling.TRAINING:
-        return ours.training_steps(setting), setting.faces[0].nbytes
-    if what == scaling.GENERATION:
-        return ours.generation(setting, sampler="ddim"), setting["bench_samples"] * 3 * setting["image_size"] ** 2
-    if what == scaling.DETECTION:
+    """What is timed, and the bytes that it works on.
+
+    A network is compiled where that pays for the few calls that are made here, and so hardly ever.
+    """
+    if what == sizes.TRAINING:
+        steps = setting["bench_train_steps"] * (WARM_UP + setting["bench_repeats"])
+        return ours.training_steps(setting, steps=steps + 1), sum(part.nbytes for part in setting.faces)
+    if what == sizes.GENERATION:
+        work = ours.generation(setting, sampler="ddim", calls=0, identities=setting.n_classes)
+        return work, work.items * 3 * setting["image_size"] ** 2
+    if what == sizes.DETECTION:
         work = ours.detected(setting)
         return work, work.items * 3 * PHOTOGRAPH**2
     return ours.measured(setting), sum(part.nbytes for part in setting.features)
 
 
 def peak_bytes(device: torch.device) -> int:
-    """The most memory that was in use at once: of the GPU where there is one, else resident in this process, and in the
-    largest of its worker processes where it had some.
+    """The most memory that was in use at once: of the GPU where the work was done on one, else resident in this
+    process, and in the largest of its worker processes where it had some.
 
     On Linux `ru_maxrss` begins with the parent's at the start; VmHWM is the process' own.
     """
@@ -69,10 +81,12 @@ def peak_bytes(device: torch.device) -> int:
 
 def measured(task: dict[str, Any]) -> dict[str, float]:
     """Time and peak memory of one size; see the module."""
-    device = torch.device(task["device"])
-    setting = _Sized(task["parameters"], device, Path(task["scratch"]), n_classes=task["n_classes"])
+    device = sizes.device_of(task["what"], torch.device(task["device"]))
+    setting = Sized(task["parameters"], device, Path(task["scratch"]), n_classes=task["n_classes"])
     work, data_bytes = work_of(task["what"], setting)
-    timed = timing.in_turns({timing.OURS: lambda: work}, repeats=REPEATS, warm_up=1, device=device)
+    timed = timing.in_turns(
+        {timing.OURS: lambda: work}, repeats=setting["bench_repeats"], warm_up=WARM_UP, device=device
+    )
     return {"seconds": timed["seconds"].median(), "peak_bytes": peak_bytes(device), "data_bytes": data_bytes}
 
 

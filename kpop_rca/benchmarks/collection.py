@@ -1,7 +1,10 @@
 """The whole run, part by part; a run that was stopped goes on with the part that it had not ended."""
 
+import hashlib
+import json
 import os
 import platform
+import shutil
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +16,7 @@ import pandas as pd
 import torch
 
 from kpop_rca import artifacts, devices, paths, seals
-from kpop_rca.benchmarks import profiles, scaling, tasks, verdicts
+from kpop_rca.benchmarks import profiles, scaling, sizes, tasks, verdicts
 from kpop_rca.benchmarks.setting import Setting
 from kpop_rca.errors import StudyError
 
@@ -34,18 +37,34 @@ def measure(parameters: dict[str, Any], *, device: torch.device, folder: Path, p
         TIMES (see `tasks.times`), PROFILE (what, and the columns of `profiles.shares`), SCALING (see
         `scaling.measure`) and MACHINE (quantity, value).
     """
+    parts = _folder_of_parts(folder, parameters, device=device)
     with tempfile.TemporaryDirectory() as scratch:
         setting = Setting(parameters, device, Path(scratch))
-        parts = {f"{TIMES}_{k}": partial(_times, task, setting, progress) for k, task in enumerate(tasks.TASKS)}
-        parts[f"{PROFILE}_0"] = partial(_profile, setting)
-        parts[f"{MACHINE}_0"] = partial(_machine, parameters, device)
-        bar = partial(progress, desc="scaling")
-        parts[f"{SCALING}_0"] = partial(scaling.measure, parameters, device=device, progress=bar)
-        made = {name: _part(folder / "parts" / f"{name}.csv", make) for name, make in parts.items()}
+        found = {f"{MACHINE}_0": partial(_machine, parameters, device), f"{PROFILE}_0": partial(_profile, setting)}
+        found |= {f"{TIMES}_{k}": partial(_times, task, setting, progress) for k, task in enumerate(tasks.TASKS)}
+        made = {name: _part(parts / f"{name}.csv", make) for name, make in found.items()}
+        points = sizes.points(parameters, device=device)
+        for k, point in enumerate(progress(points, desc="scaling")):  # minutes together: a part each
+            make = partial(scaling.measure, point, parameters, device=device)
+            made[f"{SCALING}_{k}"] = _part(parts / f"{SCALING}_{k}.csv", make)
     return {
         name: pd.concat([table for part, table in made.items() if part.startswith(name)], ignore_index=True)
         for name in (TIMES, PROFILE, SCALING, MACHINE)
     }
+
+
+def _folder_of_parts(folder: Path, parameters: dict[str, Any], *, device: torch.device) -> Path:
+    """Where the parts lie that are measured so, on such a machine, with these libraries; others are removed.
+
+    That the code and most parameters are the same is seen to where the stage begins. It does not ask for the same
+    device, batch of the detector or libraries, which change no result there; here they change all of them.
+    """
+    about = [parameters, _hardware(device), artifacts.versions()]
+    made_by = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
+    for other in (folder / "parts").glob("*"):
+        if other.name != made_by:
+            shutil.rmtree(other)
+    return folder / "parts" / made_by
 
 
 def _part(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
@@ -58,7 +77,7 @@ def _part(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(path)
+    table = pd.read_csv(path, dtype={"why": "str"})
     return table.assign(why=table["why"].fillna("")) if "why" in table else table
 
 
@@ -73,18 +92,21 @@ def _profile(setting: Setting) -> pd.DataFrame:
 
 def _machine(parameters: dict[str, Any], device: torch.device) -> pd.DataFrame:
     """What the numbers were measured on, and with."""
-    about = {
+    about = _hardware(device) | {"study, seconds": _seconds_of_the_study()}
+    names = ("image_size", "channels", "batch_size", "mixed_precision")
+    about |= {name: parameters[name] for name in (*names, *(n for n in parameters if n.startswith("bench_")))}
+    about |= artifacts.versions()
+    return pd.DataFrame({"quantity": about.keys(), "value": [str(value) for value in about.values()]})
+
+
+def _hardware(device: torch.device) -> dict[str, Any]:
+    return {
         "device": device.type,
         "name": devices.describe(device),
         "processor": platform.machine(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "study, seconds": _seconds_of_the_study(),
     }
-    names = ("image_size", "channels", "batch_size", "mixed_precision")
-    about |= {name: parameters[name] for name in (*names, *(n for n in parameters if n.startswith("bench_")))}
-    about |= artifacts.versions()
-    return pd.DataFrame({"quantity": about.keys(), "value": [str(value) for value in about.values()]})
 
 
 def _seconds_of_the_study() -> float:

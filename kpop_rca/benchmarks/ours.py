@@ -4,6 +4,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -11,9 +12,17 @@ import numpy as np
 import torch
 from lpips import LPIPS
 
-from kpop_rca import detection, diffusion, faces, feature_sets, networks, sampling, training
+from kpop_rca import detection, devices, diffusion, faces, feature_sets, networks, sampling, training
 from kpop_rca.benchmarks import ceilings
-from kpop_rca.benchmarks.setting import NOISE_SCHEDULE, PHOTOGRAPH, Setting, quiet
+from kpop_rca.benchmarks.setting import (
+    N_CLASSES,
+    NOISE_SCHEDULE,
+    PAPER_IMAGES,
+    PHOTOGRAPH,
+    Setting,
+    quiet,
+    warm_up_features,
+)
 from kpop_rca.benchmarks.stepwise import Stepwise
 from kpop_rca.benchmarks.timing import Work
 from kpop_rca.data.images import read_rgb
@@ -22,10 +31,10 @@ FAR = 10_000_000  # steps: the end of a training that is left before
 DETECTED_FOR_FLOPS = 8  # photographs whose operations are counted
 
 
-def recipe(setting: Setting) -> training.Recipe:
-    """As the study trains, without an end."""
+def recipe(setting: Setting, *, steps: int) -> training.Recipe:
+    """As the study trains; the rate is constant, so that the number of steps changes none of them."""
     return training.Recipe(
-        steps=FAR,
+        steps=steps,
         batch_size=setting["batch_size"],
         learning_rate=1e-4,
         learning_rate_schedule="constant",
@@ -38,16 +47,22 @@ def recipe(setting: Setting) -> training.Recipe:
     )
 
 
-def fit(setting: Setting, bar: Callable) -> None:
-    """Train until the bar leaves: no checkpoint and no sample grid comes before."""
-    folder = Path(tempfile.mkdtemp(dir=setting.scratch))
-    trainer = training.Trainer(setting.new_unet(), recipe=recipe(setting), folder=folder, device=setting.device)
+def fit(setting: Setting, bar: Callable, *, steps: int = FAR) -> None:
+    """Train until the bar leaves, before the last step: no checkpoint and no sample grid comes before that."""
+    folder, plan = Path(tempfile.mkdtemp(dir=setting.scratch)), recipe(setting, steps=steps)
+    trainer = training.Trainer(setting.new_unet(), recipe=plan, folder=folder, device=setting.device)
     trainer.fit(*setting.faces, checkpoint_minutes=1e6, sample_grids=1, bar=bar)
 
 
-def training_steps(setting: Setting) -> Work:
-    """`bench_train_steps` steps of `training.Trainer.fit` a repeat."""
-    loop = Stepwise(partial(fit, setting))
+def training_steps(setting: Setting, *, steps: int = FAR) -> Work:
+    """`bench_train_steps` steps of `training.Trainer.fit` a repeat.
+
+    Args:
+        setting: what to train on.
+        steps: of the training that they are the first of, more than are asked for; the network is compiled where
+            that pays for so many.
+    """
+    loop = Stepwise(partial(fit, setting, steps=steps))
     return Work(
         run=lambda: loop.advance(setting["bench_train_steps"]),
         items=setting["bench_train_steps"] * setting["batch_size"],
@@ -56,29 +71,53 @@ def training_steps(setting: Setting) -> Work:
     )
 
 
-def generation(setting: Setting, *, sampler: str) -> Work:
-    """`sampling.generate` of `bench_samples` images, written to files; guidance off."""
-    unet = setting.new_unet().to(setting.device, memory_format=torch.channels_last).eval()
-    plan = sampling.Plan(
+def paper_plan(setting: Setting, *, sampler: str) -> sampling.Plan:
+    """The paper's images, guidance off, by DDPM in all of its steps: the run that a rate stands for."""
+    return sampling.Plan(
         sampler=sampler,
-        steps=setting[f"bench_{sampler}_steps"],
+        steps=diffusion.TIMESTEPS if sampler == "ddpm" else setting[f"bench_{sampler}_steps"],
         guidance=0.0,
-        images_per_identity=setting["bench_samples"],
+        images_per_identity=PAPER_IMAGES // N_CLASSES,
         batch_size=setting["bench_sampling_batch_size"],
         seed=setting["seed"],
         mixed_precision=setting["mixed_precision"],
     )
+
+
+def paper_calls(setting: Setting, *, sampler: str) -> int:
+    """Calls of the network in `paper_plan`."""
+    return paper_plan(setting, sampler=sampler).network_calls(n_classes=N_CLASSES)
+
+
+def generation(setting: Setting, *, sampler: str, calls: int | None = None, identities: int = 1) -> Work:
+    """`sampling.generate` of `bench_samples` images, written to files; guidance off.
+
+    Args:
+        setting: what to draw with.
+        sampler: "ddim" or "ddpm".
+        calls: of the network in the run that this one stands for, None for `paper_calls`. It is compiled, in the first
+            repeat, where that pays in such a run; for as few calls as are timed it never would.
+        identities: among which the images are shared evenly.
+    """
+    unet = setting.new_unet().to(setting.device, memory_format=torch.channels_last).eval()
+    calls = paper_calls(setting, sampler=sampler) if calls is None else calls
+    devices.compile_where_it_pays(unet, setting.device, calls=calls)
+    plan = replace(
+        paper_plan(setting, sampler=sampler),
+        steps=setting[f"bench_{sampler}_steps"],
+        images_per_identity=setting["bench_samples"] // identities,
+    )
     return Work(
-        run=partial(_generate, unet, plan, setting.scratch),
-        items=plan.images_per_identity,
+        run=partial(_generate, unet, plan, setting.scratch, identities),
+        items=plan.images_per_identity * identities,
         flops=plan.steps * setting.unet_flops(training=False),
     )
 
 
-def _generate(unet: torch.nn.Module, plan: sampling.Plan, scratch: Path) -> None:
+def _generate(unet: torch.nn.Module, plan: sampling.Plan, scratch: Path, identities: int) -> None:
     folder = Path(tempfile.mkdtemp(dir=scratch))
     forward = diffusion.forward_process(NOISE_SCHEDULE)
-    sampling.generate(unet, forward, plan, n_classes=1, folder=folder, progress=quiet)
+    sampling.generate(unet, forward, plan, n_classes=identities, folder=folder, progress=quiet)
     shutil.rmtree(folder)
 
 
@@ -111,6 +150,7 @@ def detection_flops(setting: Setting) -> float:
 
 def measured(setting: Setting) -> Work:
     """Fréchet and kernel distance, precision, recall, density and coverage on the same features."""
+    all_measures(*warm_up_features())
     return Work(run=partial(all_measures, *setting.features), items=1)
 
 

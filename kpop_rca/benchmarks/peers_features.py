@@ -18,7 +18,7 @@ from torchmetrics import Metric
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from kpop_rca.benchmarks.setting import Setting
+from kpop_rca.benchmarks.setting import Setting, warm_up_features
 from kpop_rca.benchmarks.timing import Work
 from kpop_rca.feature_sets import KERNEL_SUBSET_SIZE, KERNEL_SUBSETS, as_features
 from kpop_rca.neighbourhoods import DENSITY_NEIGHBOUR, PRECISION_NEIGHBOUR
@@ -28,6 +28,7 @@ FID, KID, PRDC, PR = "FID", "KID", "PRDC", "precision, recall"
 
 def peer(setting: Setting, *, call: Callable[[np.ndarray, np.ndarray], object]) -> Work:
     """One measure of one peer on the setting's features, real ones first."""
+    call(*warm_up_features())
     return Work(run=partial(call, *setting.features), items=1)
 
 

@@ -72,9 +72,12 @@ class _ProfilingBar:
 
 
 def sampling(setting: Setting) -> pd.DataFrame:
-    """Shares of the time of denoising steps by DDIM, guidance off, in the same batches as are timed; see `shares`."""
+    """Shares of the time of denoising steps by DDIM, guidance off, in the same batches as are timed; see `shares`.
+
+    A few steps stand for the same run as those that are timed, and are compiled where those are.
+    """
     brief = dataclasses.replace(setting, parameters=setting.parameters | {"bench_ddim_steps": STEPS})
-    draw = ours.generation(brief, sampler="ddim").run
+    draw = ours.generation(brief, sampler="ddim", calls=ours.paper_calls(setting, sampler="ddim")).run
     draw()
     with _profiler(setting.device) as profiler:
         begun = now(setting.device)

@@ -71,9 +71,10 @@ def growth(exponents: pd.DataFrame) -> list[str]:
 
 
 def memory(table: pd.DataFrame) -> list[str]:
-    """A sentence for each kind of work: how the peak grows with the data."""
+    """A sentence for each kind of work: how the peak grows with the data, and what of that is held against the bar."""
     return [
         f"{row.what}: {row.growth:.2f} ± {row.standard_error:.2f} bytes of peak for a byte of data, "
-        f"over {row.data_megabytes:.0f} MB; less than 1 was asked for: {row.verdict}."
+        f"over {row.data_megabytes:.0f} MB; less than 1 {'beyond the data themselves ' if row.held else ''}"
+        f"was asked for: {row.verdict}."
         for row in table.itertuples()
     ]

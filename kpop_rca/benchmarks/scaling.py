@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,101 +13,66 @@ import pandas as pd
 import torch
 from scipy.stats import linregress
 
-from kpop_rca.benchmarks.setting import N_CLASSES
+from kpop_rca.benchmarks import child, sizes
+from kpop_rca.benchmarks.setting import Setting, random_features
 from kpop_rca.benchmarks.timing import why_not
 from kpop_rca.errors import StudyError
 
-CHILD = "kpop_rca.benchmarks.child"
-IMAGES, CLASSES, SIDE, BATCH, PROCESSES = "images", "classes", "side in pixels", "batch", "processes"
-FACES = "faces.npy"
-STEPS, DDIM_STEPS = 3, 5  # of training a repeat, of drawing an image
-LONGEST = 600  # seconds that one size may take
-TOLD_MEGABYTES = 8.0  # of data between the smallest and the largest size, to tell its growth from noise
-# What the time of a row is the time of.
-TRAINING, GENERATION = "training step", "generation"
-DETECTION, MEASURES = "face detection", "FID, KID and PRDC"
+LONGEST = {"cpu": 900, "cuda": 240}  # seconds that one size may take; on a GPU they are few where one is lent
 
 
-def points(parameters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every size that is measured.
+def measure(point: dict[str, Any], parameters: dict[str, Any], *, device: torch.device) -> pd.DataFrame:
+    """Time and peak memory at one size.
 
     Args:
-        parameters: of the notebook.
-
-    Returns:
-        what, axis, x, n_classes, and `parameters`: those of the notebook that the size changes.
-    """
-    scales = parameters["bench_scales"]
-    found = []
-    for what, name, smallest in (
-        (TRAINING, "bench_faces", parameters["bench_faces"]),
-        (GENERATION, "bench_samples", parameters["bench_samples"]),
-        # From as many as keep all workers busy: with fewer it is the workers that are begun that need memory.
-        (DETECTION, "bench_detected", max(1, parameters["bench_photographs"] // 2)),
-        (MEASURES, "bench_features", max(12, parameters["bench_features"] // max(scales))),
-    ):
-        found += [_point(what, IMAGES, smallest * k, {name: smallest * k}) for k in scales]
-    found += [_point(TRAINING, CLASSES, k, {}) | {"n_classes": k} for k in parameters["bench_classes"]]
-    found += [_point(TRAINING, SIDE, side, {"image_size": side}) for side in parameters["bench_sides"]]
-    smallest = max(1, parameters["batch_size"] // 4)
-    found += [_point(TRAINING, BATCH, smallest * k, {"batch_size": smallest * k}) for k in scales]
-    return found + [_point(TRAINING, PROCESSES, k, {}) for k in parameters["bench_processes"]]
-
-
-def _point(what: str, axis: str, x: int, changed: dict[str, Any]) -> dict[str, Any]:
-    brief = {"bench_train_steps": STEPS, "bench_ddim_steps": DDIM_STEPS}
-    return {"what": what, "axis": axis, "x": x, "n_classes": N_CLASSES, "parameters": brief | changed}
-
-
-def measure(parameters: dict[str, Any], *, device: torch.device, progress: Callable = iter) -> pd.DataFrame:
-    """Time and peak memory at every size.
-
-    Args:
+        point: of `sizes.points`.
         parameters: of the notebook.
         device: to compute on.
-        progress: wraps the list of sizes, `tqdm` for example.
 
     Returns:
-        Columns what, axis, x; seconds (median over the repeats); peak_bytes (of the process, or of the GPU's memory,
-        the first of several processes); data_bytes (what it works on, as it is handed over); why (a size that
-        failed has no numbers, and the reason).
+        A row: what, axis, x; seconds (median over the repeats); peak_bytes (of the process, or of the memory of the GPU
+        where the work is done on one; the first of several processes); data_bytes (what it works on, as it is handed
+        over); why (a size that failed has no numbers, and the reason).
     """
-    rows = []
-    for point in progress(points(parameters)):
-        about = {key: point[key] for key in ("what", "axis", "x")}
-        try:
-            found = _in_a_process(parameters | point["parameters"], point, device=device)
-        except (OSError, ValueError, StudyError, subprocess.SubprocessError) as error:
-            found = {"seconds": np.nan, "peak_bytes": np.nan, "data_bytes": np.nan, "why": why_not(error)}
-        rows.append(about | found)
-    return pd.DataFrame(rows)
+    about = {key: point[key] for key in ("what", "axis", "x")}
+    try:
+        found = _in_a_process(parameters | point["parameters"], point, device=device) | {"why": ""}
+    except (OSError, ValueError, StudyError, subprocess.SubprocessError) as error:
+        found = {"seconds": np.nan, "peak_bytes": np.nan, "data_bytes": np.nan, "why": why_not(error)}
+    return pd.DataFrame([about | found])
 
 
-def _in_a_process(parameters: dict[str, Any], point: dict[str, Any], *, device: torch.device) -> dict[str, Any]:
-    """What `kpop_rca.benchmarks.child` says of one size."""
-    processes = point["x"] if point["axis"] == PROCESSES else 1
+def _in_a_process(parameters: dict[str, Any], point: dict[str, Any], *, device: torch.device) -> dict[str, float]:
+    """What `child` says of one size."""
+    processes = point["x"] if point["axis"] == sizes.PROCESSES else 1
     with tempfile.TemporaryDirectory() as scratch:
-        _write_faces(Path(scratch), parameters)
+        _make_data(point["what"], Setting(parameters, device, Path(scratch)))
         task = point | {"parameters": parameters, "device": device.type, "scratch": scratch}
         launcher = _launcher(processes, device) if processes > 1 else []
         threads = max(1, torch.get_num_threads() // processes)
         run = subprocess.run(
-            [sys.executable, *launcher, "-m", CHILD, json.dumps(task)],
+            [sys.executable, *launcher, "-m", child.__name__, json.dumps(task)],
             env=os.environ | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"},
             capture_output=True,
             text=True,
-            timeout=LONGEST,
+            timeout=LONGEST.get(device.type, max(LONGEST.values())),
         )
         if run.returncode:
             raise StudyError((run.stderr.strip() or "it ended without a word").splitlines()[-1])
-        return json.loads(run.stdout.strip().splitlines()[-1]) | {"why": ""}
+        return json.loads(run.stdout.strip().splitlines()[-1])
 
 
-def _write_faces(folder: Path, parameters: dict[str, Any]) -> None:
-    """Random faces, made here, so that the making is no part of the child's memory."""
-    side = parameters["image_size"]
-    shape = (parameters["bench_faces"], side, side, 3)
-    np.save(folder / FACES, np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8))
+def _make_data(what: str, setting: Setting) -> None:
+    """Random faces or features in a file, or drawn photographs: here, so that the making is not the child's memory."""
+    if what == sizes.TRAINING:
+        side = setting["image_size"]
+        shape = (setting["bench_faces"], side, side, 3)
+        np.save(setting.scratch / child.FACES, np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8))
+    elif what == sizes.MEASURES:
+        features = random_features(setting["bench_features"], setting["bench_feature_length"], seed=setting["seed"])
+        np.save(setting.scratch / child.FEATURES, np.stack(features))
+    elif what == sizes.DETECTION:
+        _ = setting.photographs
 
 
 def _launcher(processes: int, device: torch.device) -> list[str]:
@@ -133,8 +97,7 @@ def exponents(table: pd.DataFrame) -> pd.DataFrame:
             there = part[part[cost] > 0]
             exponent, error = np.nan, np.nan
             if there["x"].nunique() >= 2:
-                fit = linregress(np.log(there["x"]), np.log(there[cost]))
-                exponent, error = fit.slope, fit.stderr if len(there) > 2 else np.nan
+                exponent, error = _slope(np.log(there["x"]), np.log(there[cost]))
             about = {"what": what, "axis": axis, "cost": cost}
             rows.append(about | {"exponent": exponent, "standard_error": error, "n_sizes": len(there)})
     return pd.DataFrame(rows)
@@ -151,12 +114,19 @@ def memory_growth(table: pd.DataFrame) -> pd.DataFrame:
         the sizes, to be held against what a process varies by anyway).
     """
     rows = []
-    for what, part in table[table["axis"] == IMAGES].groupby("what", sort=False):
+    for what, part in table[table["axis"] == sizes.IMAGES].groupby("what", sort=False):
         there = part.dropna(subset=["peak_bytes", "data_bytes"])
         growth, error, span = np.nan, np.nan, np.nan
         if there["data_bytes"].nunique() >= 2:
-            fit = linregress(there["data_bytes"], there["peak_bytes"])
-            growth, error = fit.slope, fit.stderr if len(there) > 2 else np.nan
+            growth, error = _slope(there["data_bytes"], there["peak_bytes"])
             span = np.ptp(there["data_bytes"]) / 1e6
         rows.append({"what": what, "growth": growth, "standard_error": error, "data_megabytes": span})
     return pd.DataFrame(rows)
+
+
+def _slope(x: pd.Series, y: pd.Series) -> tuple[float, float]:
+    """Of the line by least squares, and its standard error; NaN for that of fewer than three points."""
+    fit = linregress(x, y)
+    if len(x) < 3:
+        return fit.slope, np.nan
+    return fit.slope, 0.0 if np.ptp(y) == 0 else fit.stderr  # scipy has none where nothing grows, as on a GPU

@@ -14,7 +14,8 @@ are faults of the ratio rather than of the generator; `fidelity` takes the judge
 - `ratio`: RCA, its closed-form intervals, chance, the chance-corrected ratio, tests of the classes.
 - `fidelity`: the mixture of true identities that explains what the judge says.
 - `collapse`: whom the generated faces are taken for.
-- `bootstrap`: intervals of all of these over real images, generated images and judges.
+- `bootstrap`: intervals of all of these over real and generated images, under every judge.
+- `judge_seeds`: means over judges that differ by their seed, and their intervals.
 - `class_intervals`: those of the fidelity of single classes, in closed form.
 - `summary`: the parts of `metrics.json`.
 """
@@ -41,6 +42,7 @@ from kpop_rca.rca.fidelity import (
     identity_mixtures,
     simplex_mixtures,
 )
+from kpop_rca.rca.judge_seeds import over_judges
 from kpop_rca.rca.ratio import (
     CONFIDENCE,
     chance_corrected,
@@ -52,7 +54,7 @@ from kpop_rca.rca.ratio import (
     macro_rca,
     ratio_interval,
 )
-from kpop_rca.rca.summary import collapse_summary, fidelity_summary, fidelity_table, over_judges, summary
+from kpop_rca.rca.summary import collapse_summary, fidelity_summary, fidelity_table, summary
 
 __all__ = [
     "CONFIDENCE",

@@ -1,8 +1,8 @@
-"""Intervals by a hierarchical bootstrap over real images, generated images and judges.
+"""Intervals by a bootstrap over real and generated images, under one judge or several at once.
 
 Closed forms know two independent proportions and one judge. Here the images are drawn again within each class, because
-how many there are of each was fixed by design, and so are the judges, which differ by their random seed. All judges
-saw the same images, so an image that is drawn takes along what every judge says of it.
+how many there are of each was fixed by design. All judges saw the same images, so an image that is drawn takes along
+what every judge says of it. What is drawn of the judges themselves is in `judge_seeds`.
 
 A model was trained once, and no bootstrap over its images tells how another training would have turned out: for that,
 run the study with other seeds.
@@ -56,7 +56,6 @@ def resampled_counts(
     *,
     n_replicates: int,
     generator: np.random.Generator,
-    judge_weights: np.ndarray | None = None,
 ) -> np.ndarray:
     """Confusion counts of images drawn again with replacement, within each class.
 
@@ -66,42 +65,28 @@ def resampled_counts(
         n_classes: K.
         n_replicates: B, 1 or more.
         generator: of the draws.
-        judge_weights: float (B, S), rows that sum to 1: how much each judge counts in each replicate; equally, by
-            default.
 
     Returns:
-        float64 (B, K, K), the weighted mean of the judges' counts; row sums are the class sizes.
+        int64 (B, S, K, K), of every judge on the same images; row sums are the class sizes.
 
     Raises:
         StudyError: a class without images.
 
     >>> rng = np.random.default_rng(0)
-    >>> resampled_counts(np.array([0, 0, 1]), np.array([[0, 1, 1]]), 2, n_replicates=2, generator=rng)
-    array([[[1., 1.],
-            [0., 1.]],
-    <BLANKLINE>
-           [[1., 1.],
-            [0., 1.]]])
+    >>> resampled_counts(np.array([0, 0, 1]), np.array([[0, 1, 1]]), 2, n_replicates=1, generator=rng)
+    array([[[[1, 1],
+             [0, 1]]]])
     """
-    n_judges = len(judged)
-    if judge_weights is None:
-        judge_weights = np.full((n_replicates, n_judges), 1 / n_judges)
-    counts = np.zeros((n_replicates, n_classes, n_classes))
+    counts = np.zeros((n_replicates, len(judged), n_classes, n_classes), dtype=np.int64)
     for label in range(n_classes):
         of_label = judged[:, labels == label]
         if not of_label.size:
             raise StudyError(f"class {label} has no image that was judged; add some, or leave the identity out")
         answers, occurring = _patterns(of_label)
         drawn = redrawn(occurring, n_replicates, generator=generator)
-        for judge in range(n_judges):
-            says = np.eye(n_classes)[answers[:, judge]]
-            counts[:, label] += judge_weights[:, judge, None] * (drawn @ says)
+        for judge, says in enumerate(answers.T):
+            counts[:, judge, label] = drawn @ np.eye(n_classes, dtype=np.int64)[says]
     return counts
-
-
-def _drawn_judges(n_judges: int, n_replicates: int, *, generator: np.random.Generator) -> np.ndarray:
-    """float (B, S): judges drawn with replacement, as weights."""
-    return generator.multinomial(n_judges, np.full(n_judges, 1 / n_judges), size=n_replicates) / n_judges
 
 
 def statistics(real_counts: np.ndarray, generated_counts: np.ndarray) -> dict[str, np.ndarray]:
@@ -146,10 +131,7 @@ def bootstrap(
     n_replicates: int,
     generator: np.random.Generator,
 ) -> dict[str, np.ndarray]:
-    """Replicates of every estimator over real images, generated images and judges.
-
-    With one judge it is a bootstrap over images alone. With S judges an estimator is that of the mean of their
-    confusions, that is of a judge drawn at random for each image.
+    """Replicates of every estimator over real and generated images, under each of S judges that see the same images.
 
     Args:
         real: labels (N,) and the judges' answers (S, N) on held-out real images.
@@ -159,7 +141,7 @@ def bootstrap(
         generator: of the draws.
 
     Returns:
-        As `statistics`, with B in front.
+        As `statistics`, with (B, S) in front.
 
     Raises:
         StudyError: a class without images.
@@ -170,20 +152,19 @@ def bootstrap(
     >>> drawn = labels ^ (np.arange(100) % 2 == 0)  # as asked for in half of the cases: class-blind
     >>> replicates = bootstrap((labels, real[None]), (labels, drawn[None]), 2, n_replicates=2000, generator=rng)
     >>> low, high = intervals(replicates["fidelity"])
-    >>> print(f"[{low:.2f}, {high:.2f}]")
+    >>> print(f"[{low[0]:.2f}, {high[0]:.2f}]")
     [0.32, 0.66]
 
-    Source: Efron and Tibshirani (1993); on crossed factors, Owen (2007).
+    Source: Efron and Tibshirani (1993).
     """
-    n_judges = len(real[1])
-    if len(generated[1]) != n_judges:
-        raise ValueError(f"{n_judges} judges on real images, {len(generated[1])} on generated ones")
-    weights = _drawn_judges(n_judges, n_replicates, generator=generator)
-    tables = [
-        resampled_counts(*part, n_classes, n_replicates=n_replicates, generator=generator, judge_weights=weights)
-        for part in (real, generated)
-    ]
-    return statistics(*tables)
+    if len(generated[1]) != len(real[1]):
+        raise ValueError(f"{len(real[1])} judges on real images, {len(generated[1])} on generated ones")
+    return statistics(
+        *(
+            resampled_counts(*part, n_classes, n_replicates=n_replicates, generator=generator)
+            for part in (real, generated)
+        )
+    )
 
 
 def intervals(replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

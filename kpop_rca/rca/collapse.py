@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from statsmodels.stats import proportion
 
 from kpop_rca.rca.counts import checked, class_titles
+from kpop_rca.rca.fidelity import label_shares
 from kpop_rca.rca.ratio import CONFIDENCE, equal_proportions, holm
 
 MOST_SPLITS = 10_000  # of the permutation test; beyond that many they are drawn at random
@@ -42,17 +43,20 @@ def judged_label_shares(generated_counts: ArrayLike, *, classes: Sequence[Any] |
     return pd.DataFrame({"class": class_titles(counts, classes), **shares, "asked_for": counts.sum(axis=1) / total})
 
 
-def strongest_confusions(counts: ArrayLike, top: int, *, classes: Sequence[Any] | None = None) -> pd.DataFrame:
+def strongest_confusions(
+    counts: ArrayLike, top: int, *, classes: Sequence[Any] | None = None, real_counts: ArrayLike | None = None
+) -> pd.DataFrame:
     """The most frequent errors with their direction: asked for this, judged as that.
 
     Args:
         counts: (K, K), rows true or asked for, columns judged.
         top: at most so many rows.
         classes: K names; numbers by default.
+        real_counts: (K, K) of real images by the same judge, to show which errors are its own.
 
     Returns:
         One row a pair that occurs, the largest share first: condition, judged_as, count, share (of the images of
-        the condition).
+        the condition) and, with `real_counts`, share_real, how many of that person's real images are so mistaken.
 
     Source: paper, sections 5.2.3 and 6.2.
 
@@ -67,6 +71,8 @@ def strongest_confusions(counts: ArrayLike, top: int, *, classes: Sequence[Any] 
     count = counts[condition, judged]
     table = pd.DataFrame({"condition": names[condition], "judged_as": names[judged], "count": count})
     table["share"] = count / counts.sum(axis=1)[condition]
+    if real_counts is not None:
+        table["share_real"] = label_shares(checked(real_counts))[condition, judged]
     return table.sort_values("share", ascending=False, kind="stable").head(top).reset_index(drop=True)
 
 
@@ -123,7 +129,9 @@ def _flow_interval(forth: tuple[int, int], back: tuple[int, int]) -> tuple[float
     return float(low), float(high)
 
 
-def directed_flows(counts: ArrayLike, *, classes: Sequence[Any] | None = None) -> pd.DataFrame:
+def directed_flows(
+    counts: ArrayLike, *, classes: Sequence[Any] | None = None, real_counts: ArrayLike | None = None
+) -> pd.DataFrame:
     """The asymmetric part of the confusion: between which two identities the errors run one way.
 
     net_ab = n_ab / n_a - n_ba / n_b, the share of a taken for b less the share of b taken for a
@@ -134,11 +142,13 @@ def directed_flows(counts: ArrayLike, *, classes: Sequence[Any] | None = None) -
     Args:
         counts: (K, K), rows true or asked for, columns judged; every row with an image.
         classes: K names; numbers by default.
+        real_counts: (K, K) of real images by the same judge, to show which flows are its own.
 
     Returns:
         One row for each of the K (K - 1) / 2 pairs, the largest flow first: source (asked for), target (taken for it),
         forth and back (shares), net (0 or more), low, high (95 %, one pair at a time), and p (two-sided score
-        test of net = 0, corrected by Holm for the number of pairs).
+        test of net = 0, corrected by Holm for the number of pairs); with `real_counts` also net_real, the net flow
+        the same way between the real images of the two.
 
     Source: paper, section 6.3; Newcombe (1998); Holm (1979).
 
@@ -161,6 +171,10 @@ def directed_flows(counts: ArrayLike, *, classes: Sequence[Any] | None = None) -
     table = pd.DataFrame(rows)
     table.insert(4, "net", table["forth"] - table["back"])
     table["p"] = holm(table["p"])
+    if real_counts is not None:
+        own, number = label_shares(checked(real_counts)), {name: c for c, name in enumerate(names)}
+        a, b = (table[end].map(number).to_numpy() for end in ("source", "target"))
+        table.insert(5, "net_real", own[a, b] - own[b, a])
     return table.sort_values("net", ascending=False, kind="stable", ignore_index=True)
 
 

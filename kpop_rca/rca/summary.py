@@ -9,16 +9,17 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from kpop_rca.errors import StudyError
-from kpop_rca.rca.bootstrap import intervals, statistics
+from kpop_rca.rca.bootstrap import intervals
 from kpop_rca.rca.class_intervals import class_fidelity_intervals
 from kpop_rca.rca.collapse import (
     directed_flows,
     group_confusion,
     group_excess,
     judged_label_shares,
+    strongest_confusions,
 )
 from kpop_rca.rca.counts import accuracy, checked
-from kpop_rca.rca.fidelity import condition_number, identity_fidelity
+from kpop_rca.rca.fidelity import condition_number, identity_fidelity, simplex_mixtures
 from kpop_rca.rca.ratio import (
     chance_corrected_rca,
     chance_rca,
@@ -31,7 +32,9 @@ from kpop_rca.rca.ratio import (
 
 PERCENTILE = "percentile bootstrap over images, the judge fixed"
 SCORE = "score over images, the judge fixed"
-FLOWS = 10  # largest directed flows that are kept
+FLOWS = 10  # largest directed flows, and confusions, that are kept
+# Width of an interval beyond which a mean share is refused: it can be anything between 0 and 1, and more.
+WIDEST = 1.0
 
 
 def without_nan(values: dict[str, Any]) -> dict[str, Any]:
@@ -51,22 +54,30 @@ def _class_entry(row: dict[str, Any]) -> dict[str, Any]:
     entry |= {name: float(row[name]) for name in ("recall_real", "recall_generated")}
     if math.isnan(row["rca"]):
         why = f"the judge recognises none of its {row['n_real']} real images"
-        return entry | {"rca": None, "ci95": None, "why": why}
-    return entry | {"rca": float(row["rca"]), "ci95": [float(row["low"]), float(row["high"])]}
+        return entry | {"rca": None, "ci95": None, "chance": None, "why": why}
+    ends = {"ci95": [float(row["low"]), float(row["high"])]}
+    return entry | {"rca": float(row["rca"])} | ends | {"chance": float(row["chance"])}
 
 
-def summary(real_counts: ArrayLike, generated_counts: ArrayLike, classes: Sequence[Any]) -> dict[str, dict[str, Any]]:
-    """The parts `real`, `generated` and `rca` of `metrics.json`, with score intervals and Holm's tests of the classes.
+def summary(
+    real_counts: ArrayLike, generated_counts: ArrayLike, classes: Sequence[Any], replicates: dict[str, np.ndarray]
+) -> dict[str, dict[str, Any]]:
+    """The parts `real`, `generated` and `rca` of `metrics.json`, with intervals and Holm's tests of the classes.
+
+    RCA and that of the classes have score intervals; those of the macro RCA and of the chance-corrected ratio are
+    percentile intervals of the bootstrap.
 
     Args:
         real_counts: (K, K) of held-out real images, rows true, columns judged.
         generated_counts: (K, K) of generated images by the same judge, rows asked for, columns judged.
         classes: K names.
+        replicates: of this judge, (B,) or (B, K) each, from `bootstrap`.
 
     Raises:
         StudyError: a class without images, or a judge that is right on no real image.
 
-    >>> result = summary([[8, 2], [2, 8]], [[30, 70], [50, 50]], ["Ari", "Bo"])
+    >>> replicates = {"macro_rca": np.linspace(0.4, 0.6, 100), "chance_corrected": np.linspace(-0.5, 0.1, 100)}
+    >>> result = summary([[8, 2], [2, 8]], [[30, 70], [50, 50]], ["Ari", "Bo"], replicates)
     >>> result["real"], result["generated"], result["rca"]["global"], result["rca"]["chance"]
     ({'n': 20, 'accuracy': 0.8}, {'n': 200, 'accuracy': 0.4}, 0.5, 0.625)
     >>> [(c["class"], round(c["rca"], 3), c["verdict"]) for c in result["rca"]["per_class"]]
@@ -81,8 +92,10 @@ def summary(real_counts: ArrayLike, generated_counts: ArrayLike, classes: Sequen
         "ci95": list(ratio_interval(np.trace(generated), generated.sum(), np.trace(real), real.sum())),
         "ci95_method": "score",
         "macro": None if math.isnan(macro) else macro,
+        "macro_ci95": interval(replicates["macro_rca"]),
         "chance": chance_rca(real),
         "chance_corrected": _chance_corrected(real, generated),
+        "chance_corrected_ci95": interval(replicates["chance_corrected"]),
         "per_class": [_class_entry(row) | test for row, test in zip(table.to_dict("records"), tests, strict=True)],
     }
     if rca["macro"] is None:
@@ -107,26 +120,41 @@ def fidelity_summary(
         real_counts: (K, K) of held-out real images, rows true, columns judged.
         generated_counts: (K, K) of generated images by the same judge, rows asked for, columns judged.
         classes: K names.
-        replicates: from `bootstrap` with this judge alone.
+        replicates: of this judge, (B,) or (B, K) each, from `bootstrap`.
 
     Returns:
         mean, ci95, ci95_method, chance (1/K), condition_number, and per_class, a list of {class, value, ci95}, whose
-        intervals are by `class_ci95_method`; where the judge is too poor to be inverted, mean and ci95 are None,
-        per_class is empty, and `why` says the reason.
+        intervals are by `class_ci95_method`. Also outside, the names of the classes whose interval lies wholly below 0
+        or above 1, which no share can, so that the judge does not err on them as it does on real faces; and
+        mean_on_simplex, the mean with every share held between 0 and 1, which is biased inwards, for comparison.
+        Where the judge is too poor to be inverted, or the interval as wide as all that is possible, the means and
+        ci95 are None, the lists are empty, and `why` says the reason.
     """
     condition = condition_number(real_counts)
     known = {"ci95_method": PERCENTILE, "class_ci95_method": SCORE, "chance": 1 / len(classes)}
     known["condition_number"] = condition if math.isfinite(condition) else None
+    nothing = {"mean": None, "mean_on_simplex": None, "ci95": None, "per_class": [], "outside": []}
     try:
         values = identity_fidelity(real_counts, generated_counts)
     except StudyError as refusal:
-        return {"mean": None, "ci95": None, "per_class": [], "why": str(refusal)} | known
+        return nothing | {"why": str(refusal)} | known
+    ends = interval(replicates["fidelity"])
+    if ends is None or ends[1] - ends[0] > WIDEST:
+        said = "has no interval" if ends is None else f"could be anything from {ends[0]:.2f} to {ends[1]:.2f}"
+        return (
+            nothing
+            | {"why": f"it {said}: there are too few real faces for the judge's errors, or too many errors"}
+            | known
+        )
     limits = np.stack(class_fidelity_intervals(real_counts, generated_counts), axis=1).tolist()
     per_class = [
         {"class": str(name), "value": float(value), "ci95": ci95}
         for name, value, ci95 in zip(classes, values, limits, strict=True)
     ]
-    return {"mean": float(values.mean()), "ci95": interval(replicates["fidelity"]), "per_class": per_class} | known
+    outside = [row["class"] for row in per_class if row["ci95"][0] > 1 or row["ci95"][1] < 0]
+    on_simplex = float(np.diag(simplex_mixtures(real_counts, generated_counts)).mean())
+    means = {"mean": float(values.mean()), "mean_on_simplex": on_simplex, "ci95": ends}
+    return means | {"per_class": per_class, "outside": outside} | known
 
 
 def fidelity_table(part: dict[str, Any]) -> pd.DataFrame:
@@ -139,26 +167,6 @@ def fidelity_table(part: dict[str, Any]) -> pd.DataFrame:
     nothing = [math.nan, math.nan]
     rows = [(row["class"], row["value"], *(row["ci95"] or nothing)) for row in part["per_class"]]
     return pd.DataFrame(rows, columns=["class", "fidelity", "low", "high"])
-
-
-def over_judges(
-    judges: Sequence[str], real_counts: np.ndarray, generated_counts: np.ndarray, replicates: dict[str, np.ndarray]
-) -> dict[str, Any]:
-    """The part `over_judges` of `metrics.json`: the mean judge, with intervals over images and judges.
-
-    Args:
-        judges: names of the judges, which differ by their seed alone.
-        real_counts: float (K, K), the mean of their counts on real images.
-        generated_counts: float (K, K), the mean of their counts on generated images.
-        replicates: from `bootstrap` with these judges.
-
-    Returns:
-        judges, and rca, chance_corrected and fidelity, each {value, ci95}, None where it has no value.
-    """
-    values = statistics(np.asarray(real_counts, dtype=float), np.asarray(generated_counts, dtype=float))
-    names = ("rca", "chance_corrected", "fidelity")
-    found = {name: without_nan({"value": float(values[name])}) | {"ci95": interval(replicates[name])} for name in names}
-    return {"judges": list(judges), "ci95_method": "hierarchical percentile bootstrap over images and judges"} | found
 
 
 def collapse_summary(
@@ -179,16 +187,21 @@ def collapse_summary(
         generator: see `group_excess`.
 
     Returns:
-        collapse: judged_as, the share of each class with its interval beside what the judge calls real images; and
-        flows, the largest directed ones. within_groups: real, generated and excess, None without groups.
+        collapse: judged_as, the share of each class with its interval beside what the judge calls real images;
+        confusions, the most frequent; and flows, the largest directed ones, both beside those on real images.
+        within_groups: real, generated and excess, None without groups.
     """
     shares = {name: judged_label_shares(c, classes=classes) for name, c in _both(real_counts, generated_counts)}
     judged_as = [
         {"class": row["class"], "share": row["share"], "ci95": [row["low"], row["high"]], "share_real": real_share}
         for row, real_share in zip(shares["generated"].to_dict("records"), shares["real"]["share"], strict=True)
     ]
-    flows = directed_flows(generated_counts, classes=classes).head(FLOWS).to_dict("records")
-    found = {"collapse": {"judged_as": judged_as, "flows": flows}, "within_groups": None}
+    beside = {"classes": classes, "real_counts": real_counts}
+    largest = {
+        "confusions": strongest_confusions(generated_counts, FLOWS, **beside).to_dict("records"),
+        "flows": directed_flows(generated_counts, **beside).head(FLOWS).to_dict("records"),
+    }
+    found = {"collapse": {"judged_as": judged_as} | largest, "within_groups": None}
     if groups:
         within = {name: without_nan(group_confusion(c, groups)) for name, c in _both(real_counts, generated_counts)}
         excess = group_excess(real_counts, generated_counts, groups, generator=generator)

@@ -1,3 +1,4 @@
+import gc
 import json
 
 import pandas as pd
@@ -161,3 +162,13 @@ def test_what_is_no_manifest_is_named_and_made_anew(output, content):
         artifacts.require("mine", "audit", AUDIT)
     (folder / "started.json").write_text(content, encoding="utf-8", errors="surrogateescape")
     assert not (artifacts.begin("01_data_audit", AUDIT).folder / "found.txt").exists()
+
+
+def test_a_stage_that_begins_ends_the_time_without_a_search_for_garbage(output):
+    gc.disable()
+    try:
+        artifacts.begin("01_data_audit", AUDIT)
+        assert gc.isenabled()
+    finally:
+        gc.enable()
+        gc.unfreeze()

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pandas as pd
@@ -8,24 +9,28 @@ import pytest
 import torch
 from torch import nn
 
-from kpop_rca import params
+from kpop_rca import artifacts, detection, devices, fingerprint, params, workers
 from kpop_rca.benchmarks import (
     ceilings,
+    child,
     collection,
+    ours,
     peers_features,
+    peers_images,
     profiles,
     prose,
     scaling,
+    sizes,
     tasks,
     timing,
     verdicts,
 )
-from kpop_rca.benchmarks.setting import Setting, random_features
+from kpop_rca.benchmarks.setting import Setting, quiet, random_features
 from kpop_rca.benchmarks.stepwise import Stepwise
 from kpop_rca.benchmarks.timing import OURS, Work
 from kpop_rca.errors import StudyError
 
-CPU = torch.device("cpu")
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
 def work(order, who, items=4):
@@ -202,15 +207,15 @@ def test_a_peer_without_numbers_has_a_ratio_without_numbers_and_its_reason():
 
 
 def test_an_exponent_is_the_power_that_the_cost_was_made_with():
-    sizes = np.array([1, 2, 4, 8])
+    x = np.array([1, 2, 4, 8])
     noise = np.exp(np.random.default_rng(0).normal(0, 0.01, 4))
     table = pd.DataFrame(
         {
             "what": "a",
-            "axis": scaling.IMAGES,
-            "x": sizes,
-            "seconds": 3 * sizes**2.0 * noise,
-            "peak_bytes": 5 + sizes * 0.0,
+            "axis": sizes.IMAGES,
+            "x": x,
+            "seconds": 3 * x**2.0 * noise,
+            "peak_bytes": 5 + x * 0.0,
         }
     )
     found = scaling.exponents(table).set_index("cost")
@@ -219,6 +224,13 @@ def test_an_exponent_is_the_power_that_the_cost_was_made_with():
     assert found.loc["peak_bytes", "exponent"] == pytest.approx(0)
     two = scaling.exponents(table.iloc[:2]).set_index("cost")
     assert np.isnan(two.loc["seconds", "standard_error"])
+
+
+def growing(what, slope, *, megabytes, noise):
+    data = np.linspace(1, megabytes + 1, 4) * 1e6
+    peak = 3e8 + slope * data + noise * np.array([1, -1, -1, 1]) * megabytes * 1e6
+    table = {"what": what, "axis": sizes.IMAGES, "x": data, "data_bytes": data, "peak_bytes": peak}
+    return verdicts.memory(scaling.memory_growth(pd.DataFrame(table)))
 
 
 @pytest.mark.parametrize(
@@ -230,15 +242,33 @@ def test_an_exponent_is_the_power_that_the_cost_was_made_with():
         (0.5, 1, "too little data to tell"),
     ],
 )
-def test_memory_is_held_against_the_datas_own_size(slope, megabytes, expected):
-    data = np.linspace(1, megabytes + 1, 4) * 1e6
-    noise = np.array([1, -1, -1, 1]) * 0.002 * megabytes * 1e6
-    table = pd.DataFrame(
-        {"what": "a", "axis": scaling.IMAGES, "x": data, "data_bytes": data, "peak_bytes": 3e8 + slope * data + noise}
-    )
-    found = verdicts.memory(scaling.memory_growth(table))
-    assert found["growth"].tolist() == pytest.approx([slope], abs=0.01)
+@pytest.mark.parametrize(("what", "held"), [(sizes.DETECTION, 0), (sizes.TRAINING, 1)])
+def test_memory_is_held_against_the_datas_own_size_beyond_what_was_handed_over(slope, megabytes, expected, what, held):
+    found = growing(what, held + slope, megabytes=megabytes, noise=0.002)
+    assert found["growth"].tolist() == pytest.approx([held + slope], abs=0.01)
+    assert found["beyond"].tolist() == pytest.approx([slope], abs=0.01)
     assert found["verdict"].tolist() == [expected]
+    (sentence,) = prose.memory(found)
+    assert ("beyond the data themselves" in sentence) == bool(held)
+
+
+@pytest.mark.parametrize(
+    ("what", "slope", "expected"),
+    [
+        (sizes.TRAINING, 1.0, verdicts.MET),
+        (sizes.TRAINING, 2.0, verdicts.MISSED),
+        (sizes.GENERATION, 0.0, verdicts.MET),
+        (sizes.GENERATION, 1.0, verdicts.MISSED),
+    ],
+)
+def test_peaks_without_any_noise_as_a_gpu_has_them_are_judged_too(what, slope, expected):
+    """The faces that lie on a GPU once are no second copy of them, which would be missed."""
+    assert growing(what, slope, megabytes=50, noise=0)["verdict"].tolist() == [expected]
+
+
+def test_every_kind_of_work_whose_memory_is_measured_says_what_it_holds(parameters):
+    along_images = {point["what"] for point in sizes.points(parameters, device=CPU) if point["axis"] == sizes.IMAGES}
+    assert along_images == sizes.HELD.keys()
 
 
 def test_the_papers_run_is_counted_from_the_rates():
@@ -318,14 +348,15 @@ def test_all_read_the_same_faces(setting):
 
 
 @pytest.mark.usefixtures("fresh_accelerate")
-@pytest.mark.parametrize("name", [tasks.TRAINING, tasks.DDIM, tasks.READING, tasks.LPIPS, tasks.DETECTION])
+@pytest.mark.parametrize("name", [task.name for task in tasks.TASKS if task.name != tasks.DDPM])
 def test_every_contender_runs(setting, name, monkeypatch):
     monkeypatch.setitem(ceilings.SIDE, "cpu", 8)
     monkeypatch.setitem(ceilings.COPIED, "cpu", 64)
     (task,) = (task for task in tasks.TASKS if task.name == name)
     table = tasks.times(task, setting, progress=iter)
     absent = table[table["seconds"].isna()]
-    assert absent["why"].str.contains("denoising_diffusion_pytorch").all(), absent["why"].tolist()
+    only_for_benchmarks = "No module named '(denoising_diffusion_pytorch|pytorch_fid|cleanfid|prdc)"
+    assert absent["why"].str.match(f"ModuleNotFoundError: {only_for_benchmarks}").all(), absent["why"].tolist()
     done = table.drop(absent.index)
     assert set(done["who"]) >= {OURS, ceilings.PRODUCT, ceilings.COPY}
     assert done.groupby("who")["repeat"].count().eq(2).all()
@@ -345,24 +376,117 @@ def test_the_peak_is_that_of_the_whole_life_of_a_process():
 
 
 def test_the_sizes_change_what_they_say(parameters):
-    points = scaling.points(parameters | {"bench_scales": [1, 2, 4]})
-    of_detection = [p for p in points if p["what"] == scaling.DETECTION]
-    assert [p["x"] for p in of_detection] == [5, 10, 20]  # a half, all, and all twice of ten photographs
-    for point in points:
-        if point["axis"] in (scaling.IMAGES, scaling.BATCH, scaling.SIDE):
+    for point in sizes.points(parameters | {"bench_scales": [1, 2, 4]}, device=CPU):
+        if point["axis"] in (sizes.IMAGES, sizes.BATCH, sizes.SIDE):
             assert point["x"] in point["parameters"].values()
-    assert [p["n_classes"] for p in points if p["axis"] == scaling.CLASSES] == [4]
+        if point["axis"] == sizes.CLASSES:
+            assert (point["x"], point["n_classes"]) == (4, 4)
 
 
-def test_a_size_is_measured_in_a_process_of_its_own_and_one_that_fails_has_a_reason(parameters, monkeypatch):
-    point = next(p for p in scaling.points(parameters) if p["what"] == scaling.MEASURES)
+@pytest.mark.parametrize(("device", "cores"), [(CPU, 2), (CPU, 5), (GPU, 16), (GPU, 3)])
+def test_every_size_of_detection_keeps_all_its_workers_busy(parameters, monkeypatch, device, cores):
+    """And has the same kind of workers: where threads give way to processes, the memory of these would seem to grow."""
+    monkeypatch.setattr(workers, "cores", lambda: cores)
+    monkeypatch.setattr(detection, "cores", lambda: cores)
+    shared_out = []
+    monkeypatch.setattr(detection, "in_order", lambda _, items, **how: shared_out.append((len(items), how)) or iter(()))
+    for point in sizes.points(parameters | {"bench_scales": [1, 8]}, device=device):
+        if point["what"] == sizes.DETECTION:
+            table, chosen = pd.DataFrame({"path": ["a"] * point["x"]}), parameters | point["parameters"]
+            batch = chosen["detector_batch_size"]
+            detection.detect_faces(table, "", min_face_size=20, batch_size=batch, max_side=250, device=device)
+    (fewest, small), (most, large) = shared_out
+    assert small == large
+    assert small["workers"] == min(cores, 8 if device is GPU else cores)
+    assert fewest >= 2 * small["workers"]
+    assert most == 8 * fewest
+    assert small["threads"] == (device is GPU)
+
+
+def test_a_size_is_measured_in_a_process_of_its_own_and_one_that_fails_has_a_reason(parameters):
+    point = next(p for p in sizes.points(parameters, device=CPU) if p["what"] == sizes.MEASURES)
     too_few = point | {"parameters": point["parameters"] | {"bench_features": 3}}
-    monkeypatch.setattr(scaling, "points", lambda _: [point, too_few])
-    good, bad = scaling.measure(parameters, device=CPU).itertuples()
-    assert (good.why, good.data_bytes) == ("", 2 * 4 * point["x"] * parameters["bench_feature_length"])
+    (good,) = scaling.measure(point, parameters, device=CPU).itertuples()
+    (bad,) = scaling.measure(too_few, parameters, device=CPU).itertuples()
+    assert (good.why, good.data_bytes) == ("", 2 * 4 * point["x"] * sizes.FEATURE_LENGTH)
     assert good.seconds > 0 < good.peak_bytes
     assert np.isnan(bad.seconds)
     assert "need 4 or more rows" in bad.why
+
+
+def test_measures_beside_a_gpu_need_memory_of_the_host(parameters, tmp_path):
+    """Of the GPU's they need none, whatever they do: a bar on that would always be met."""
+    np.save(tmp_path / child.FEATURES, np.stack(random_features(24, 16, seed=0)))
+    task = {"what": sizes.MEASURES, "parameters": parameters, "n_classes": 2, "device": "cuda"}
+    found = child.measured(task | {"scratch": str(tmp_path)})
+    assert found["data_bytes"] == 2 * 24 * 16 * 4
+    assert found["peak_bytes"] > 1e8  # torch alone is larger
+
+
+@pytest.fixture
+def asked_to_compile(monkeypatch):
+    """How many calls each network was said to have, when it was asked whether compiling it pays."""
+    asked, real = [], devices.compile_where_it_pays
+
+    def recorded(network, device, *, calls):
+        asked.append(calls)
+        real(network, device, calls=calls)
+
+    monkeypatch.setattr(devices, "compile_where_it_pays", recorded)
+    return asked
+
+
+def test_sampling_is_compiled_where_the_papers_run_would_be(setting, asked_to_compile):
+    """By 50,000 images, which the few that are timed and profiled stand for."""
+    batches = 10 * 5000 // setting["bench_sampling_batch_size"]
+    expected = {tasks.DDIM: setting["bench_ddim_steps"] * batches, tasks.DDPM: 1000 * batches}
+    for task in tasks.TASKS:
+        if task.name in expected:
+            task.contenders(setting)[OURS](setting)
+            assert asked_to_compile.pop() == expected[task.name]
+    profiles.sampling(setting)
+    assert max(asked_to_compile) == expected[tasks.DDIM]
+    on_gpu = Setting(params.resolve("benchmarks-gpu"), GPU, setting.scratch)
+    calls = [ours.paper_calls(on_gpu, sampler=sampler) for sampler in ("ddim", "ddpm")]
+    assert calls == [2500, 50_000]
+    assert min(calls) >= devices.WORTH_COMPILING
+
+
+@pytest.mark.usefixtures("fresh_accelerate")
+@pytest.mark.parametrize("what", [sizes.TRAINING, sizes.GENERATION])
+def test_the_short_processes_of_a_size_compile_nothing(parameters, output, asked_to_compile, what):
+    point = next(p for p in sizes.points(parameters, device=CPU) if p["what"] == what)
+    setting = child.Sized(parameters | point["parameters"], CPU, output)
+    np.save(output / child.FACES, np.zeros((128, 32, 32, 3), np.uint8))
+    work, data_bytes = child.work_of(what, setting)
+    for _ in range(child.WARM_UP + parameters["bench_repeats"]):
+        work.run()
+    work.close()
+    assert max(asked_to_compile) < devices.WORTH_COMPILING
+    each = 3 * 32**2 + (8 if what == sizes.TRAINING else 0)  # a label is eight bytes
+    assert data_bytes == point["x"] * each
+
+
+def test_a_measure_has_loaded_what_it_needs_before_it_is_timed(setting):
+    rows = []
+    work = peers_features.peer(setting, call=lambda real, generated: rows.append((len(real), len(generated))))
+    assert rows == [(24, 24)]
+    work.run()
+    assert rows[1:] == [(48, 48)]
+
+
+def test_a_folder_with_more_photographs_than_are_wanted_is_read_all_the_same(output, parameters):
+    """Twelve of ten people are drawn as two of each."""
+    setting = Setting(parameters | {"bench_photographs": 12}, CPU, output)
+    work = peers_images.image_folder(setting, workers=0)
+    assert sum(len(images) for images in work.run()) == work.items == 20
+    assert ours.read(setting).items == 12
+
+
+def test_a_few_photographs_one_by_one_say_as_much_as_many(setting, monkeypatch):
+    monkeypatch.setattr(peers_images, "ONE_BY_ONE", 3)
+    work = peers_images.one_by_one(setting)
+    assert len(work.run()) == work.items == 3
 
 
 def test_a_part_that_is_done_is_not_done_again(tmp_path):
@@ -376,6 +500,67 @@ def test_a_part_that_is_done_is_not_done_again(tmp_path):
     assert made == [1]
     pd.testing.assert_frame_equal(first, second)
     assert first["why"].tolist() == ["", "no"]
+
+
+@pytest.fixture
+def brief(parameters, monkeypatch):
+    """A run of one task and two sizes."""
+    monkeypatch.setitem(ceilings.SIDE, "cpu", 8)
+    monkeypatch.setitem(ceilings.COPIED, "cpu", 64)
+    monkeypatch.setattr(tasks, "TASKS", [task for task in tasks.TASKS if task.name == tasks.LPIPS])
+    found = [point for point in sizes.points(parameters, device=CPU) if point["what"] == sizes.MEASURES]
+    monkeypatch.setattr(sizes, "points", lambda *_, **__: found)
+    return parameters | {"study": "brief"}
+
+
+def measured(parameters):
+    stage = artifacts.begin("90_benchmarks", parameters)
+    return collection.measure(stage.parameters, device=CPU, folder=stage.folder, progress=quiet)
+
+
+def contents(parts):
+    return {path.name: path.read_bytes() for path in parts.rglob("*.csv")}
+
+
+@pytest.mark.filterwarnings("error:.*fill value")  # where no part has a reason why it failed
+@pytest.mark.usefixtures("fresh_accelerate")
+def test_a_run_that_was_stopped_goes_on_with_the_parts_that_the_same_code_has_ended(output, brief, monkeypatch):
+    parts, sizes_measured = output / "artifacts" / "brief" / "benchmarks" / "parts", []
+
+    def stopped_at_the_second(point, *_, **__):
+        sizes_measured.append(point["x"])
+        if len(sizes_measured) == 2:
+            raise KeyboardInterrupt
+        return pd.DataFrame([{"what": point["what"], "x": point["x"], "seconds": time.perf_counter(), "why": ""}])
+
+    monkeypatch.setattr(scaling, "measure", stopped_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        measured(brief)
+    before = contents(parts)
+    assert before.keys() == {"90_machine_0.csv", "90_profile_0.csv", "90_times_0.csv", "90_scaling_0.csv"}
+    tables = measured(brief)
+    assert contents(parts) == before | {"90_scaling_1.csv": contents(parts)["90_scaling_1.csv"]}
+    assert sizes_measured == [24, 48, 48]
+    assert tables[collection.SCALING]["x"].tolist() == [24, 48]
+    monkeypatch.setattr(fingerprint, "of_modules", lambda *_: "other code")
+    artifacts.begin("90_benchmarks", brief)
+    assert not contents(parts)
+
+
+def test_parts_are_of_one_machine_and_of_parameters_that_only_change_the_speed(tmp_path, parameters):
+    """A stage takes up what was begun on another device, since results do not depend on it; times do."""
+    one = collection._folder_of_parts(tmp_path, parameters, device=CPU)
+    collection._part(one / "a.csv", lambda: pd.DataFrame({"x": [1]}))
+    assert collection._folder_of_parts(tmp_path, parameters, device=CPU) == one
+    assert contents(one)
+    other = collection._folder_of_parts(tmp_path, parameters | {"detector_batch_size": 5}, device=CPU)
+    assert other != one
+    assert not contents(tmp_path)
+    assert collection._folder_of_parts(tmp_path, parameters, device=torch.device("mps")) != one
+
+
+def test_what_runs_in_processes_of_its_own_is_code_of_the_stage_too():
+    assert "benchmarks.child" in fingerprint.module_closure(frozenset({"benchmarks.collection"}))
 
 
 def test_tables_that_are_not_there_say_how_to_come_by_them():

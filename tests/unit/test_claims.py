@@ -1,12 +1,16 @@
 """The claims as experiments: effects within seeds, and verdicts that follow from them."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from safetensors.torch import save_file
 from scipy import stats
 
-from kpop_rca import artifacts, claims, params, paths, stages
+from kpop_rca import artifacts, claims, claims_figures, faces, params, paths, stages
 from kpop_rca.errors import StudyError
+from kpop_rca.resnet import SmallImageResNet
 
 MARGIN = 0.1
 
@@ -65,6 +69,21 @@ def test_one_seed_decides_nothing():
     assert row["effect"] == pytest.approx(0.8)
 
 
+def test_more_pixels_have_to_show_the_judge_more_as_well():
+    table = runs("size", {"16": [0.8, 0.81, 0.8], "32": [0.9, 0.91, 0.91]}, response="accuracy_real")
+    assert verdict_of(table, "more pixels show the judge more of a person")["verdict"] == "supported"
+    assert verdict_of(table, "more pixels keep identity better")["verdict"] == "undecided"
+
+
+def test_a_direction_is_taken_for_another_by_luck_in_one_case_of_forty_on_each_side():
+    """2,000 sweeps in which nothing changes; a share of 2,000 near 1/40 has a standard error of 0.35 points."""
+    (claim,) = [claim for claim in claims.CLAIMS if claim.experiment == "jitter"]
+    drawn = np.random.default_rng(0).normal(0, 0.05, size=(2000, 3))
+    found = pd.Series([claims._verdict(claim, ("0", "0.15"), row, MARGIN)["verdict"] for row in drawn])
+    for verdict in ("supported", "contradicted"):
+        assert (found == verdict).mean() == pytest.approx(1 / 40, abs=0.0105)
+
+
 @pytest.mark.parametrize(
     ("second", "expected"),
     [([0.51, 0.5, 0.49], "supported"), ([0.8, 0.81, 0.79], "contradicted"), ([0.7, 0.4, 0.5], "undecided")],
@@ -72,6 +91,30 @@ def test_one_seed_decides_nothing():
 def test_equivalence_has_to_be_shown(second, expected):
     table = runs("sampler", {"ddim-10": second, "ddpm-1000": [0.5, 0.5, 0.5]})
     assert verdict_of(table, "the sampler does not matter to RCA")["verdict"] == expected
+
+
+@pytest.mark.parametrize(
+    ("second", "verdict", "differs"),
+    [
+        ([0.35, 0.38, 0.41], "undecided", True),  # from -0.19 to -0.05: not 0, and maybe within the margin
+        ([0.7, 0.4, 0.5], "undecided", False),
+        ([0.521, 0.52, 0.519], "supported", True),
+        ([0.8, 0.81, 0.79], "contradicted", True),
+        ([0.38], "undecided", False),
+    ],
+)
+def test_a_difference_may_be_shown_whatever_the_verdict_on_equivalence(second, verdict, differs):
+    table = runs("sampler", {"ddim-10": second, "ddpm-1000": [0.5, 0.5, 0.5]})
+    row = verdict_of(table, "the sampler does not matter to RCA")
+    assert (row["verdict"], row["differs"]) == (verdict, differs)
+
+
+def test_equivalence_goes_by_the_interval_of_90_per_cent_and_the_table_has_that_of_95():
+    step = 0.0237  # the interval of 90 % ends at 0.09, that of 95 % at 0.109
+    table = runs("sampler", {"ddim-10": [0.55 - step, 0.55, 0.55 + step], "ddpm-1000": [0.5, 0.5, 0.5]})
+    row = verdict_of(table, "the sampler does not matter to RCA")
+    assert row["verdict"] == "supported"
+    assert row["high"] > MARGIN > 0.05 + stats.t.ppf(0.95, 2) * step / np.sqrt(3)
 
 
 def test_equivalence_p_is_the_larger_of_two_one_sided_tests():
@@ -111,38 +154,115 @@ def test_judges_of_a_study_are_averaged_and_counted():
     assert averaged["n_judges"].tolist() == [2, 1]
 
 
+def test_what_one_judge_cannot_give_is_not_the_mean_of_the_others():
+    table = pd.DataFrame(
+        {"experiment": "size", "level": "16", "seed": [0, 0, 1, 1], "rca": 0.5, "fidelity": [0.2, np.nan, 0.6, 0.8]}
+    )
+    averaged = claims.over_judges(table)
+    assert averaged["fidelity"].tolist() == pytest.approx([np.nan, 0.7], nan_ok=True)
+    assert averaged["rca"].tolist() == [0.5, 0.5]
+    means = claims.means_by_level(averaged, "size", ["fidelity", "rca"])
+    assert means[["fidelity", "fidelity_sd"]].isna().all(axis=None)  # and not those of seed 1 beside n_seeds of 2
+    assert means[["n_seeds", "rca", "rca_sd"]].to_numpy().tolist() == [[2, 0.5, 0]]
+
+
+def test_shared_faces_are_counted_over_the_seeds_where_judges_are_shared():
+    levels = [("labels", "clean", 0), ("labels", "as-found", 30), ("dominance", "more-pictures", 5), ("jitter", "0", 0)]
+    rows = [
+        {"experiment": experiment, "level": level, "seed": seed, "n_learnt": 100 * (seed + 1), "n_learnt_by_both": both}
+        for experiment, level, both in levels
+        for seed in range(2)
+    ]
+    found = claims.shared_faces(claims.over_judges(pd.DataFrame(rows)))
+    assert found.to_numpy().tolist() == [
+        ["labels", "clean", "clean", 2, 300, 0, 0.0],
+        ["labels", "as-found", "clean", 2, 300, 60, 0.2],
+        ["dominance", "more-pictures", "equal", 2, 300, 10, pytest.approx(1 / 30)],
+    ]
+
+
+def test_a_sweep_without_shared_judges_has_no_shared_faces():
+    table = runs("guidance", {"0": [0.1], "4": [0.2]}).assign(n_learnt=10, n_learnt_by_both=0)
+    found = claims.shared_faces(table)
+    assert found.empty and "share" in found
+
+
+@pytest.mark.parametrize(("lowest", "bottom"), [(0.2, 0.0), (-0.4, None)])
+def test_what_falls_below_zero_is_in_the_picture(lowest, bottom):
+    table = runs("alikeness", {"0.1": [lowest, 0.3], "0.6": [0.5, 0.4]}, response="within_group_excess")
+    figure = claims_figures.levels(table, "alikeness", ["within_group_excess"], title="", xlabel="")
+    found = figure.axes[0].get_ylim()[0]
+    plt.close(figure)
+    assert found == bottom if bottom is not None else found < lowest
+
+
+def test_the_bold_line_is_the_table_beside_it():
+    table = runs("size", {"16": [0.2, np.nan], "32": [0.4, 0.6], "64": [0.5]})
+    figure = claims_figures.levels(table, "size", ["rca"], title="", xlabel="")
+    bold = max(figure.axes[0].lines, key=lambda line: line.get_linewidth()).get_ydata()
+    plt.close(figure)
+    assert bold.tolist() == pytest.approx([np.nan, 0.5, 0.5], nan_ok=True)
+
+
 def test_levels_keep_the_order_of_the_sweep():
     table = runs("sampler", {"ddim-20": [0.5], "ddim-10": [0.4], "ddpm-1000": [0.5]})
     assert claims.means_by_level(table, "sampler", ["rca"])["level"].tolist() == ["ddim-20", "ddim-10", "ddpm-1000"]
 
 
-def test_pull_counts_what_was_asked_for_as_someone_else():
-    real, generated = np.diag([10, 10, 10]), np.array([[9, 1, 0], [4, 6, 0], [2, 0, 8]])
-    found = claims._from_counts(real, generated, groups=[[0, 1], [2]])
-    assert found["pull"] == pytest.approx(6 / 20)  # and not the 9 that were asked for as the first
-    assert found["first_rca"] == pytest.approx(0.9)
-    assert found["within_group"] == pytest.approx(5 / 7)
-    assert found["rca"] == pytest.approx(23 / 30)
-    swapped = claims._from_counts(generated, real, groups=[[0, 1], [2]])
-    assert swapped["rca"] > 1
+def declare_made(study, *folders):
+    """Manifests as stages leave them, of folders in the order of the stages."""
+    for folder in folders:
+        stage = stages.by_folder(folder)
+        earlier = {need: artifacts.folder_of(study, need) / artifacts.MANIFEST for need in stage.needs}
+        manifest = {
+            "stage": stage.notebook,
+            "parameters": params.of_notebook(stage.notebook, params.resolve(study)),
+            "code": "",
+            "inputs": {need: artifacts.identity(artifacts.read_json(path)) for need, path in earlier.items()},
+            "files": {},
+        }
+        artifacts.write_json(paths.artifacts_folder(study) / folder / artifacts.MANIFEST, manifest)
 
 
-def test_a_judge_that_cannot_be_inverted_gives_no_fidelity():
-    confused = np.array([[5, 5], [5, 5]])
-    assert np.isnan(claims._from_counts(confused, np.diag([5, 5]), groups=[])["fidelity"])
+def save_study(study, splits):
+    """Faces of three people in these splits, {split: numbers of their pictures}, and as many generated ones."""
+    numbers = np.concatenate(list(splits.values()))
+    names = np.repeat(list(splits), [len(part) for part in splits.values()])
+    crops = np.random.default_rng(0).integers(0, 256, (100, 16, 16, 3), dtype=np.uint8)  # the same for every study
+    index = pd.DataFrame({"path": [f"{n}.jpg" for n in numbers], "identity": "", "label": numbers % 3, "split": names})
+    faces.save(paths.artifacts_folder(study) / "faces", {16: crops[numbers]}, index)
+    generated = paths.artifacts_folder(study) / "generated"
+    generated.mkdir()
+    for label in range(3):
+        np.save(generated / f"identity_{label:04d}.npy", crops[label:30:3])
+    declare_made(study, "audit", "faces", "ddpm", "oracle", "generated")
+
+
+def save_judge(study):
+    """A judge that has learnt nothing of the split "judge"."""
+    folder = paths.artifacts_folder(study) / "oracle" / "resnet10-0"
+    torch.manual_seed(0)
+    about = {"architecture": "resnet10", "width": 8, "n_classes": 3, "seed": 0, "trained_on": "judge", "n_train": 9}
+    artifacts.write_json(folder / "about.json", about | {"starts_from": "", "validation": {"accuracy": 0.5}})
+    save_file(SmallImageResNet("resnet10", n_classes=3, width=8).state_dict(), folder / "judge.safetensors")
+
+
+def test_faces_that_a_borrowed_judge_has_learnt_are_counted(output):
+    base, member = "claims-seed0", "claims.dominance=more-pictures-seed0"
+    save_study(base, {"train": range(9), "judge": range(9, 18), "test": range(60, 72)})
+    save_study(member, {"train": range(4, 16), "judge": range(4), "test": range(60, 75)})
+    save_judge(base)
+    view = [claims._view(study, base, "0,1|2", torch.device("cpu"))[0] for study in (base, member)]
+    assert [row["n_learnt"] for row in view] == [9, 12]
+    assert [row["n_learnt_by_both"] for row in view] == [0, 7]
+    assert [row["n_real"] for row in view] == [12, 12]  # held against the faces of the base
 
 
 @pytest.mark.parametrize("level", ["alikeness=0.6", "jitter=0"])
 def test_a_missing_small_study_is_not_judged_by_the_judges_of_its_base(output, level):
     """Borrowing must stop where the level changed what is borrowed, in the judges themselves or far behind them."""
     base = "claims-seed0"
-    inputs = {}
-    for folder in ("audit", "faces", "oracle"):
-        stage, resolved = stages.by_folder(folder), params.resolve(base)
-        made = {"stage": stage.notebook, "parameters": params.of_notebook(stage.notebook, resolved), "code": ""}
-        manifest = made | {"inputs": inputs, "files": {}}
-        artifacts.write_json(paths.artifacts_folder(base) / folder / artifacts.MANIFEST, manifest)
-        inputs = {folder: artifacts.identity(manifest)}
+    declare_made(base, "audit", "faces", "oracle")
     assert claims._made("claims.guidance=0-seed0", "oracle") == paths.artifacts_folder(base) / "oracle"
     with pytest.raises(StudyError, match="were made with"):
         claims._made(f"claims.{level}-seed0", "oracle")

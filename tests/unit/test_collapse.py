@@ -12,6 +12,7 @@ from kpop_rca import rca, reference
 from kpop_rca.rca import collapse
 
 GENERATED = np.array([[40, 50, 10], [0, 100, 0], [60, 20, 20]])
+REAL = np.array([[5, 1, 4], [4, 15, 1], [1, 0, 4]])
 NAMES = ["Ari", "Bo", "Cy"]
 PAPER_GROUPS = [[0, 1, 2, 7, 8], [3, 4, 5, 6, 9]]
 
@@ -31,6 +32,8 @@ def test_strongest_confusions_have_a_direction():
     assert rows == [("Cy", "Ari", 60, 0.6), ("Ari", "Bo", 50, 0.5), ("Cy", "Bo", 20, 0.2)]
     assert len(rca.strongest_confusions(GENERATED, 99)) == 4  # six pairs, two of which never occur
     assert rca.strongest_confusions(np.eye(3, dtype=int), 5).empty
+    beside = rca.strongest_confusions(GENERATED, 2, real_counts=REAL)
+    np.testing.assert_allclose(beside["share_real"], [0.2, 0.1])  # of the 5 real Cys, and of the 10 real Aris
 
 
 def test_group_confusion_by_hand():
@@ -53,6 +56,9 @@ def test_directed_flows_by_hand():
     expected = confint_proportions_2indep(60, 100, 10, 100, compare="diff", method="newcomb")
     assert (table["low"][1], table["high"][1]) == pytest.approx(expected)
     assert (table["p"] < 1e-4).all()
+    beside = rca.directed_flows(GENERATED, classes=NAMES, real_counts=REAL)
+    np.testing.assert_allclose(beside["net_real"], [0.1 - 0.2, 0.2 - 0.4, 0.0 - 0.05])
+    assert beside.drop(columns="net_real").equals(table)
 
 
 def test_mutual_confusion_is_no_flow_and_transposing_turns_it_round():

@@ -2,14 +2,16 @@
 
 import doctest
 import json
+from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from known_judge import judge_images, portraits, rng
 from scipy.ndimage import gaussian_filter1d
 
-from kpop_rca import candidates, degradation, oracle, trials
+from kpop_rca import candidates, degradation, oracle, params, trials
 
 CPU = torch.device("cpu")
 
@@ -76,6 +78,56 @@ def test_degraded_faces_mislead_and_both_remedies_help(monkeypatch):
         assert abs(blur[estimator, 2.0, "confusion"] - 1) > 1e-6  # as it would be from the same half
         assert blur[estimator, 2.0, "judge"] == pytest.approx(1)
         assert blur[estimator, 0.0, "judge"] == pytest.approx(trials.target(estimator, 0.6, 3), abs=0.06)
+
+
+def judged_at(kind, level, remedy, estimator, low, high):
+    """A row of the trial; the truth is 1."""
+    about = {"kind": kind, "level": level, "remedy": remedy, "estimator": estimator}
+    return about | {"low": low, "high": high, "held": float(low <= 1 <= high)}
+
+
+def trial_of(misled_at_one):
+    """All hold the truth from 0.9 to 1.1 but: fidelity with nothing done at blur 2, and at 1 or not; RCA at noise 1;
+    fidelity by the confusion, without an interval at blur 1; and the retrained judge, all three, at blur 0."""
+    misled_at = [1.0, 2.0] if misled_at_one else [2.0]
+    others = {("none", "fidelity", "blur", level): (0.5, 0.75) for level in misled_at}
+    others |= {("judge", estimator, "blur", 0.0): (1.2, 1.3) for estimator in trials.ESTIMATORS}
+    others |= {("none", "rca", "noise", 1.0): (1.2, 1.3), ("confusion", "fidelity", "blur", 1.0): (np.nan, np.nan)}
+    rows = []
+    for remedy in degradation.REMEDIES:
+        levels = [("blur", 0.0), ("blur", 1.0), ("blur", 2.0)] + [("noise", 1.0)] * (remedy != "judge")
+        for (kind, level), estimator in product(levels, trials.ESTIMATORS):
+            ends = others.get((remedy, estimator, kind, level), (0.9, 1.1))
+            rows.append(judged_at(kind, level, remedy, estimator, *ends))
+    return pd.DataFrame(rows)
+
+
+def test_the_findings_say_what_the_table_has():
+    none, confusion, judge, need, *here = degradation.findings(trial_of(True), sigma=1.0)
+    assert none == (
+        "Nothing done: RCA misses the truth at noise 1; chance-corrected ratio misses the truth nowhere; "
+        "identity fidelity misses the truth at blur 1, blur 2."
+    )
+    assert "identity fidelity misses the truth nowhere and has no interval at blur 1." in confusion
+    assert judge.count("misses the truth at blur 0") == 3 and "blur 1" not in judge
+    assert need.startswith("At blur 1, at") and need.endswith(
+        "the interval of identity fidelity does not hold the truth."
+    )
+    assert "with nothing done: RCA holds it, 0.20 wide;" in here[0]
+    assert here[0].endswith("identity fidelity misses it, 0.25 wide.")
+    assert here[1].endswith("identity fidelity has no interval.")
+    assert here[2].count("holds it, 0.20 wide") == 3
+
+
+def test_the_findings_where_nothing_needs_repair():
+    for table, sigma in ((trial_of(False), 1.0), (trial_of(True), 0.0)):
+        need = degradation.findings(table, sigma=sigma)[3]
+        assert need.endswith("with nothing done the interval of each holds the truth all the same.")
+
+
+def test_the_judge_is_retrained_where_the_default_has_something_to_repair():
+    """0.5 pixels mislead nobody, so that a judge retrained there could only cost."""
+    assert degradation.middle(params.declared("07_rca_validity")["blur_sigmas"]) == 1.0
 
 
 def splits_of(coloured_faces):

@@ -94,6 +94,11 @@ def test_workers_change_not_a_bit(root: Path, monkeypatch: pytest.MonkeyPatch, b
         )
 
 
+def test_faces_are_found_on_the_cpu_where_the_gpu_has_no_float64(root: Path) -> None:
+    on_cpu, on_mps = (_detect(root, "0", "two", device=device) for device in ("cpu", "mps"))
+    pd.testing.assert_frame_equal(on_mps, on_cpu)
+
+
 def test_torch_keeps_its_threads(root: Path) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)

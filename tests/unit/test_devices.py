@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -52,6 +54,67 @@ def test_without_a_compiler_one_line_says_so_and_all_goes_on(monkeypatch):
     with pytest.warns(UserWarning, match=r"not compiled, .* no C\+\+ compiler; set KPOP_RCA_COMPILE=off"):
         devices.compile_where_it_pays(module, CPU, calls=1)
     assert module(torch.zeros(1, 4)).shape == (1, 4)
+
+
+@pytest.mark.parametrize("device", [CPU, GPU])
+def test_a_compiler_without_pythons_headers_is_none(monkeypatch, tmp_path, device):
+    monkeypatch.setattr(devices.shutil, "which", lambda program: f"/usr/bin/{program}")
+    monkeypatch.setattr(devices.sysconfig, "get_path", lambda name, scheme: str(tmp_path))
+    assert devices._missing_compiler(device) == "Python.h (in python3-dev on Debian)"
+    (tmp_path / "Python.h").touch()
+    assert devices._missing_compiler(device) in (None, "triton package")
+
+
+@pytest.fixture
+def broken_compiler(monkeypatch, tmp_path):
+    """A toolchain that seems to be there and compiles nothing."""
+    from torch._inductor import config
+
+    monkeypatch.setattr(devices, "_missing_compiler", lambda device: None)
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    torch._dynamo.reset()
+    with config.patch({"cpp.cxx": (shutil.which("false"),)}):
+        yield
+    torch._dynamo.reset()
+
+
+def test_where_compiling_fails_one_line_says_so_and_all_goes_on(monkeypatch, broken_compiler):
+    """The decision is a GPU's, the network and its broken compiler are the CPU's."""
+    monkeypatch.setenv(devices.COMPILE, "auto")
+    plain, module, x = network(), network(), torch.randn(3, 4, requires_grad=True)
+    devices.compile_where_it_pays(module, GPU, calls=10**6)
+    with pytest.warns(UserWarning, match="not compiled, and slower for it: .*; set KPOP_RCA_COMPILE=off") as said:
+        made = module(x)
+    assert len(said) == 1
+    assert torch.equal(made, plain(x))
+    made.sum().backward()
+    assert module[0].weight.grad is not None
+
+
+def test_where_compiling_was_asked_for_its_failure_is_an_error(monkeypatch, broken_compiler):
+    monkeypatch.setenv(devices.COMPILE, "on")
+    module = network()
+    devices.compile_where_it_pays(module, CPU, calls=1)
+    with pytest.raises(torch._dynamo.exc.TorchDynamoException):
+        module(torch.randn(3, 4))
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "able", "used"),
+    [
+        ("bf16", GPU, True, "bf16"),
+        ("bf16", GPU, False, "no"),
+        ("fp16", GPU, False, "fp16"),
+        ("no", GPU, False, "no"),
+        ("bf16", CPU, False, "bf16"),
+    ],
+)
+def test_no_gpu_emulates_bfloat16(monkeypatch, recwarn, asked, device, able, used):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: able or including_emulation)
+    assert devices.usable_precision(asked, device) == used
+    assert [str(warning.message) for warning in recwarn] == (
+        ["this GPU has no bfloat16: computing in float32; mixed_precision fp16 is faster here"] if used != asked else []
+    )
 
 
 def test_a_full_memory_is_told_from_other_errors():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from kpop_rca import diffusion, sampling
+from kpop_rca import devices, diffusion, sampling
 from kpop_rca.errors import StudyError
 
 
@@ -99,6 +99,33 @@ def test_states_run_from_noise_to_the_image(unet, forward):
     assert np.array_equal(states[-1], image)
 
 
+@pytest.mark.parametrize("schedule", ["linear", "squaredcos_cap_v2"])
+@pytest.mark.parametrize("steps", [3, 51, 1000])
+def test_the_ancestral_step_is_that_of_diffusers_to_the_bit(schedule, steps):
+    process = diffusion.sampling_process(diffusion.forward_process(schedule), "ddpm")
+    process.set_timesteps(steps)
+    x_t, eps = torch.randn(2, 5, 3, 8, 8, generator=torch.Generator().manual_seed(0)).unbind()
+    for t in process.timesteps[:: steps // 50 or 1]:
+        theirs = process.step(eps, t, x_t, generator=torch.Generator().manual_seed(1)).prev_sample
+        fresh = torch.randn(x_t.shape, generator=torch.Generator().manual_seed(1)) if t > 0 else None
+        ours = diffusion.ancestral_step(process, x_t, eps, t, fresh_noise=fresh)
+        assert torch.equal(ours, theirs), t
+
+
+def test_ancestral_images_are_those_of_the_process_with_a_generator_an_image(unet, forward):
+    """The loop as a reader of diffusers would write it."""
+    generators = [diffusion.image_generator(seed=1, label=label, index=0) for label in (0, 2, 1)]
+    process = diffusion.sampling_process(forward, "ddpm")
+    process.set_timesteps(5)
+    with torch.inference_mode():
+        x_t = torch.stack([torch.randn((3, 16, 16), generator=g) for g in generators])
+        for t in process.timesteps:
+            eps = unet(x_t, t, class_labels=torch.tensor([0, 2, 1])).sample
+            x_t = process.step(eps, t, x_t, generator=generators).prev_sample
+    drawn = draw(unet, forward, [0, 2, 1], [0, 0, 0], sampler="ddpm", steps=5)
+    assert np.array_equal(drawn, diffusion.to_images(x_t))
+
+
 class OfOneGaussian(torch.nn.Module):
     """The best possible noise predictor where all pixels of x_0 are independent and N(0.2, 0.3^2)."""
 
@@ -109,10 +136,9 @@ class OfOneGaussian(torch.nn.Module):
         super().__init__()
         self.kept = forward.alphas_cumprod
 
-    def forward(self, x_t, t, class_labels):
+    def forward(self, x_t, t, class_labels, return_dict):
         kept = self.kept[t]
-        sample = (1 - kept).sqrt() * (x_t - kept.sqrt() * 0.2) / (kept * 0.3**2 + 1 - kept)
-        return SimpleNamespace(sample=sample)
+        return ((1 - kept).sqrt() * (x_t - kept.sqrt() * 0.2) / (kept * 0.3**2 + 1 - kept),)
 
 
 @pytest.mark.parametrize(("sampler", "steps"), [("ddim", 100), ("ddpm", 1000), ("dpmpp", 15)])
@@ -189,6 +215,19 @@ def test_an_interrupted_generation_ends_with_the_same_images(unet, forward, plan
     assert np.array_equal(whole, stopped)
 
 
+def test_whether_to_compile_follows_from_the_whole_plan(unet, forward, plan, tmp_path, monkeypatch):
+    """One process, two that share the batches, one that goes on with the last: a compiled network rounds otherwise."""
+    asked = []
+    monkeypatch.setattr(devices, "compile_where_it_pays", lambda network, device, *, calls: asked.append(calls))
+    generate(unet, forward, plan, tmp_path / "whole")
+    batches = sampling.missing_batches(tmp_path / "shared", plan, n_classes=2)
+    for share in (batches[::2], batches[1:-1:2]):
+        sampling.draw_batches(unet, forward, plan, share, tmp_path / "shared", n_classes=2, progress=list)
+    assert len(sampling.missing_batches(tmp_path / "shared", plan, n_classes=2)) == 1
+    generate(unet, forward, plan, tmp_path / "shared")
+    assert asked == [2 * 6] * 4  # steps x batches
+
+
 def test_images_are_the_same_on_any_number_of_cores(unet, forward, plan, tmp_path, monkeypatch):
     for cores in (1, 3):
         monkeypatch.setattr(sampling.workers, "cores", lambda cores=cores: cores)
@@ -204,10 +243,10 @@ class Narrow(torch.nn.Module):
         super().__init__()
         self.unet, self.most, self.config, self.device = unet, most, unet.config, unet.device
 
-    def forward(self, x_t, t, class_labels):
+    def forward(self, x_t, t, **others):
         if len(x_t) > self.most:
             torch.empty(2**48)
-        return self.unet(x_t, t, class_labels=class_labels)
+        return self.unet(x_t, t, **others)
 
 
 def test_a_batch_too_large_for_the_memory_is_drawn_in_halves(unet, forward, plan):

@@ -79,6 +79,25 @@ def test_of_an_odd_number_the_generator_has_the_odd_one():
     assert (counts["train"] == 12).all()
 
 
+def test_most_pictures_stay_on_their_side_when_others_come_and_go():
+    """A tenth left out moves the border between two sides, and only what lies at the border."""
+    rows = table(n=200, identities=("a", "b", "c"))
+    before = split(rows, judge_fraction=0.5)
+    left = rows.drop(rows.sample(frac=0.1, random_state=0).index)
+    after = split(left, judge_fraction=0.5)
+    stayed = (after == before[left.index]).mean()
+    assert stayed > 0.9  # by chance it would be a third
+    learnt = before[left.index] == "judge"
+    assert (after[learnt] == "train").mean() < 0.05  # by chance a third; a judge would have learnt what is drawn
+
+
+def test_the_split_follows_from_paths_and_seed_in_any_order_of_the_rows():
+    rows = table(n=60)
+    shuffled = rows.sample(frac=1, random_state=0)
+    assert split(shuffled).sort_index().equals(split(rows))
+    assert not split(rows, seed=1).equals(split(rows))
+
+
 def test_near_duplicates_stay_on_one_side():
     rows = table(n=60)
     rows["duplicate_group"] = np.arange(len(rows)) // 3

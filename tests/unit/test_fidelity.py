@@ -117,3 +117,26 @@ def test_unbiased_and_covered_with_the_paper_s_judge(truth):
     assert 0.90 <= np.mean(held) <= 0.98
     if truth < 1:
         assert abs(np.mean(ratios) - truth) > 0.02
+
+
+def summary(real, generated, names=("Ari", "Bo"), n_replicates=300):
+    rng = np.random.default_rng(0)
+    drawn = statistics(*(rca.redrawn(counts, n_replicates, generator=rng) for counts in (real, generated)))
+    return rca.fidelity_summary(real, generated, list(names), drawn)
+
+
+def test_a_share_above_one_refutes_the_assumption_and_is_named():
+    """Of real Bo half is recognised, of generated Bo all: no share of Bo explains that."""
+    found = summary(np.array([[450, 50], [250, 250]]), np.array([[900, 100], [0, 1000]]))
+    assert found["per_class"][1]["ci95"][0] > 1
+    assert found["outside"] == ["Bo"]
+    assert found["mean_on_simplex"] <= 1 < found["mean"]
+    assert summary(np.array([[45, 5], [10, 40]]), np.array([[90, 10], [20, 80]]))["outside"] == []
+
+
+def test_a_fidelity_that_can_be_anything_is_refused():
+    """Its judge can be inverted, but what it says of fifteen faces leaves a mean share between 0 and 1 open."""
+    found = summary(np.array([[10, 5], [8, 7]]), np.array([[7, 5], [6, 6]]))
+    assert found["condition_number"] < fidelity.LARGEST_CONDITION
+    assert found["mean"] is None and found["ci95"] is None and found["per_class"] == []
+    assert "too few real faces" in found["why"]

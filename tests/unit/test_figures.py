@@ -34,7 +34,7 @@ DRAWN = {
     "stacked_counts": lambda _: figures.stacked_counts(pd.DataFrame({"n": 1}, index=NAMES), title="t", ylabel="y"),
     "confusion_matrices": lambda _: figures.confusion_matrices({"t": (COUNTS, NAMES)}, rows="truth"),
     "identity": lambda _: figures.identity(
-        pd.DataFrame({"class": NAMES, "rca": 0.5} | VALUES), pd.DataFrame(), chance=0.1, overall=0.5
+        pd.DataFrame({"class": NAMES, "rca": 0.5, "chance": 0.1} | VALUES), pd.DataFrame(), chance=0.1, overall=0.5
     ),
     "label_shares": lambda _: figures.label_shares(pd.DataFrame({"class": NAMES, "share": 0.5} | VALUES)),
 }

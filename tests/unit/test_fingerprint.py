@@ -36,8 +36,14 @@ from kpop_rca import audit, faces as f
 import kpop_rca.data.images
 from kpop_rca.errors import StudyError
 import os
+
+def late():
+    from kpop_rca import oracle
+
+with late():
+    import kpop_rca.disk
 """
-    assert fingerprint.imported_modules(source) == {"audit", "faces", "data.images", "errors"}
+    assert fingerprint.imported_modules(source) == {"audit", "faces", "data.images", "errors", "oracle", "disk"}
 
 
 def test_the_closure_follows_imports():

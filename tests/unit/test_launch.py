@@ -1,6 +1,7 @@
-"""Training and generation by two processes (gloo, on the CPU) against one, through the command that a user types."""
+"""Training and generation by two processes (gloo, on the CPU) against one."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from kpop_rca import artifacts, faces, launch, params, sampling, stages, training
+from kpop_rca import artifacts, faces, launch, locks, params, sampling, stages, training
 
 STUDY = "smoke"
 
@@ -27,21 +28,14 @@ def free_port():
 
 
 def launched(processes, notebook):
-    """Start the command in so many processes, and wait for them."""
-    where = ["--cpu", "--num_machines", "1", "--num_processes", str(processes), "--main_process_port", str(free_port())]
+    """Start the command in so many processes, and wait for them, as `accelerate launch` does it for several GPUs.
+
+    For CPUs it starts one process, whatever `--num_processes` says.
+    """
+    where = ["--nproc-per-node", str(processes), "--master-port", str(free_port())]
     return subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "accelerate.commands.launch",
-            *where,
-            "-m",
-            "kpop_rca.launch",
-            notebook,
-            "--study",
-            STUDY,
-        ],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        [sys.executable, "-m", "torch.distributed.run", *where, "-m", "kpop_rca.launch", notebook, "--study", STUDY],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"},
         capture_output=True,
         text=True,
         timeout=300,
@@ -68,19 +62,33 @@ def train_here(stage, reset):
     return training.load_trained(stage.folder, torch.device("cpu"))
 
 
+def of_processes(checkpoint):
+    return len(list(checkpoint.glob("random_states_*.pkl")))
+
+
+def same_weights(one, other, *, rtol=0.0, atol=0.0):
+    torch.testing.assert_close(one.state_dict(), other.state_dict(), rtol=rtol, atol=atol)
+
+
 def test_two_processes_train_and_draw_as_one_does(cropped, fresh_accelerate):
     by_two = launched(2, "03")
     assert by_two.returncode == 0, by_two.stderr[-2000:]
     assert "python -m kpop_rca.run 03_ddpm_training --study smoke" in by_two.stdout
     stage = begin("03")
     shared, _ = training.load_trained(stage.folder, torch.device("cpu"))
-    assert list(stage.folder.glob("checkpoint_*"))  # which the notebook goes on from
-    for left in stage.folder.glob("checkpoint_*"):
-        left.rename(stage.folder / "set_aside")
+    (checkpoint,) = stage.folder.glob("checkpoint_*")
+    assert of_processes(checkpoint) == 2
+    resumed, _ = train_here(stage, fresh_accelerate)  # as the notebook goes on from what two processes left
+    same_weights(resumed, shared)
+    shutil.rmtree(checkpoint)
     alone, forward = train_here(stage, fresh_accelerate)
-    for one, other in zip(alone.parameters(), shared.parameters(), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
-    stage.finish()
+    assert of_processes(checkpoint) == 1
+    same_weights(alone, shared, rtol=1e-3, atol=1e-4)
+    locks.release(artifacts.lock_of(STUDY, "ddpm"))
+    by_two = launched(2, "03")  # and two from what one left
+    assert by_two.returncode == 0, by_two.stderr[-2000:]
+    same_weights(training.load_trained(stage.folder, torch.device("cpu"))[0], alone)
+    begin("03").finish()
 
     by_two = launched(2, "05")
     assert by_two.returncode == 0, by_two.stderr[-2000:]

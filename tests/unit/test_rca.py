@@ -12,9 +12,11 @@ from scipy.stats.contingency import chi2_contingency, relative_risk
 from sklearn.metrics import balanced_accuracy_score, precision_recall_fscore_support
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep
+from statsmodels.stats.proportion import test_proportions_2indep as score_test
 
 from kpop_rca import rca
 from kpop_rca.errors import StudyError
+from kpop_rca.rca import ratio
 
 # Three identities of unequal size; nothing in here is symmetric, so that swapping anything shows.
 REAL = np.array([[8, 1, 1], [2, 16, 2], [0, 1, 4]])  # recalls 0.8, 0.8, 0.8; accuracy 28/35 = 0.8
@@ -29,7 +31,7 @@ def labels_of(counts):
 
 
 @pytest.mark.parametrize(
-    "module", ["bootstrap", "class_intervals", "collapse", "counts", "fidelity", "ratio", "summary"]
+    "module", ["bootstrap", "class_intervals", "collapse", "counts", "fidelity", "judge_seeds", "ratio", "summary"]
 )
 def test_docstring_examples(module):
     found = doctest.testmod(importlib.import_module(f"kpop_rca.rca.{module}"))
@@ -124,6 +126,15 @@ def test_a_perfect_copy_has_rca_one_and_a_class_blind_generator_chance():
     assert rca.global_rca(REAL, blind) == pytest.approx(rca.chance_rca(REAL))
 
 
+def test_the_chance_of_a_class_is_what_a_generator_that_ignores_the_class_gets():
+    """It draws the same faces whatever is asked for, twice as many of the first: the class RCA is that chance."""
+    said = np.array([0.5, 0.25, 0.25]) @ (REAL / REAL.sum(axis=1)[:, None])
+    for sizes in (np.array([100, 100, 100]), np.array([100, 400, 40])):
+        table = rca.class_rca(REAL, np.outer(sizes, said))
+        np.testing.assert_allclose(table["rca"], table["chance"])
+    assert table["chance"].max() > 1.5 * table["chance"].min()
+
+
 def test_empty_classes_are_errors_that_name_the_class():
     empty = np.array([[8, 1, 1], [0, 0, 0], [0, 1, 4]])
     with pytest.raises(StudyError, match="identity 'Bo' has no real image"):
@@ -160,6 +171,13 @@ def test_katz_interval_is_that_of_scipy():
 def test_score_interval_is_the_closed_form_where_that_one_holds(counts):
     expected = confint_proportions_2indep(*counts, compare="ratio", method="score")
     assert rca.ratio_interval(*counts) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.3, 0.9, 1.0, 1.7])
+def test_score_statistic_is_that_of_statsmodels(value):
+    for counts in ((30, 100, 60, 80), (1, 50, 40, 50), (99, 100, 30, 40), (0, 20, 5, 7)):
+        expected = score_test(*counts, value=value, compare="ratio", method="score").statistic
+        assert ratio._score_statistic(value, *counts) == pytest.approx(expected, rel=1e-9)
 
 
 def test_score_interval_holds_at_the_edges():
@@ -255,14 +273,19 @@ def test_the_sure_side_of_a_test_has_no_doubt():
 
 # --- metrics.json ---
 
+REPLICATES = {"macro_rca": np.linspace(0.5, 1.5, 1001), "chance_corrected": np.linspace(0, 1, 1001)}
+
 
 def test_summary_has_the_layout_of_the_study():
-    result = json.loads(json.dumps(rca.summary(REAL, GENERATED, NAMES), allow_nan=False))
+    result = json.loads(json.dumps(rca.summary(REAL, GENERATED, NAMES, REPLICATES), allow_nan=False))
     assert result["real"] == {"n": 35, "accuracy": pytest.approx(0.8)}
     assert result["generated"] == {"n": 300, "accuracy": pytest.approx(160 / 300)}
     assert set(result["rca"]) == {
-        "global", "ci95", "ci95_method", "macro", "chance", "chance_corrected", "per_class"
+        "global", "ci95", "ci95_method", "macro", "macro_ci95", "chance", "chance_corrected", "chance_corrected_ci95",
+        "per_class",
     }  # fmt: skip
+    assert result["rca"]["macro_ci95"] == pytest.approx([0.525, 1.475])
+    assert result["rca"]["chance_corrected_ci95"] == pytest.approx([0.025, 0.975])
     assert result["rca"]["ci95"] == pytest.approx(rca.ratio_interval(160, 300, 28, 35))
     assert result["rca"]["ci95"][0] < result["rca"]["global"] < result["rca"]["ci95"][1]
     bo = result["rca"]["per_class"][1]
@@ -271,21 +294,23 @@ def test_summary_has_the_layout_of_the_study():
     assert {bo.pop(name) for name in ("p_in_vain", "p_as_real")} != {1.0}
     expected = {"class": "Bo", "n_real": 20, "n_generated": 100, "recall_real": 0.8, "recall_generated": 1.0}
     tests = {"informedness": pytest.approx(0.65), "verdict": "better than real"}
-    assert bo == expected | tests | {"rca": pytest.approx(1.25)}
+    # Of the images asked to be each, (0.5, 1, 0.2) are judged as Bo, of her real ones 0.8.
+    assert bo == expected | tests | {"rca": pytest.approx(1.25), "chance": pytest.approx(1.7 / 3 / 0.8)}
 
 
 def test_a_class_that_the_judge_never_recognises_is_null_with_the_reason():
     blind_to_cy = np.array([[8, 1, 1], [2, 16, 2], [2, 3, 0]])
-    result = json.loads(json.dumps(rca.summary(blind_to_cy, GENERATED, NAMES), allow_nan=False))["rca"]
+    nothing = REPLICATES | {"macro_rca": np.full(100, np.nan)}
+    result = json.loads(json.dumps(rca.summary(blind_to_cy, GENERATED, NAMES, nothing), allow_nan=False))["rca"]
     assert result["per_class"][2]["rca"] is None
     assert result["per_class"][2]["ci95"] is None
     assert result["per_class"][2]["why"] == "the judge recognises none of its 5 real images"
-    assert result["macro"] is None
+    assert result["macro"] is None and result["macro_ci95"] is None
     assert "no value" in result["macro_why"]
     assert result["global"] == pytest.approx((160 / 300) / (24 / 35))
 
 
 def test_a_generator_that_is_never_right_has_an_interval_from_zero():
-    result = rca.summary([[8, 2], [2, 8]], [[0, 50], [50, 0]], "ab")["rca"]
+    result = rca.summary([[8, 2], [2, 8]], [[0, 50], [50, 0]], "ab", REPLICATES)["rca"]
     assert result["global"] == 0
     assert result["ci95"][0] == 0 < result["ci95"][1] < 0.1

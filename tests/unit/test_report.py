@@ -36,12 +36,13 @@ def folder(output):
     (folder / "params.yaml").write_text("seed: 0\n")
     real, generated = np.array([[45, 5, 0], [5, 45, 0], [0, 1, 0]]), np.array([[70, 30, 0], [40, 60, 0], [0, 1, 0]])
     names = [HOSTILE, "Bo", "Cy"]
-    parts = rca.summary(real, generated, names)
-    drawn = rca.bootstrap(answers(real), answers(generated), 3, n_replicates=50, generator=np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    drawn = rca.bootstrap(answers(real), answers(generated), 3, n_replicates=50, generator=rng)
+    own = {name: values[:, 0] for name, values in drawn.items()}
+    parts = rca.summary(real, generated, names, own)
     accuracy = {"accuracy": 0.4, "ci95": [0.3, 0.5], "n_train": 9, "n_test": 101}
     parts["generated"] |= {"sampler": "ddim", "steps": 20, "guidance": 1.5}
     missing = {"value": None, "why": "its weights can't be had"}
-    rng = np.random.default_rng(0)
     features = [rng.normal(size=(20, 3)) for _ in range(3)]
     distance = feature_measures.frechet_measure(*features, features="random", generator=rng)
     content = {
@@ -51,10 +52,10 @@ def folder(output):
         "classes": [HOSTILE, "Bo", "Cy"],
         "data": {"source": "folder", "n_images": 200, "n_identities": 2, "n_faces": 190, "excluded": {"no_face": 10}},
         "judge": "resnet10-0",
-        "identity_fidelity": rca.fidelity_summary(real, generated, names, drawn),
-        "over_judges": rca.over_judges(["resnet10-0"], real, generated, drawn),
+        "identity_fidelity": rca.fidelity_summary(real, generated, names, own),
+        "over_judges": rca.over_judges(["resnet10-0"], real[None], generated[None], drawn, generator=rng),
         "cas": {"train_generated_test_real": accuracy, "ratio": {"value": 0.7, "ci95": [0.5, 0.9]}},
-        "memorisation": [{"copies": False, "share_nearer_train": 0.53}],
+        "memorisation": [{"copies": False, "share_nearer_train": 0.53, "p_share": 0.04, "real": None}],
         "visual": {"fid": missing, "is": missing, "judge_frechet": distance},
         "paper": reference.paper_metrics(),
         "seconds": {},
@@ -74,6 +75,8 @@ def test_the_first_page_opens_with_the_answer(folder):
     assert "10 no face" in page
     assert "tells the identities apart too badly" in page  # why there is no identity fidelity
     assert "0.70 times" in page and "53 % of the generated faces lie nearer" in page
+    assert "does not copy (p = 0.04).</p>" in page
+    assert "nothing here says what another seed would have said" in page
 
 
 def test_a_judge_that_can_be_inverted_gives_fidelities(folder):

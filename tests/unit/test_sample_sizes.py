@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from known_judge import JUDGE, NEXT, counts, rng
 
-from kpop_rca import rca, sample_sizes
+from kpop_rca import rca, sample_sizes, trials
 
 
 def test_docstring_examples():
@@ -28,13 +28,27 @@ def test_widths_shrink_like_one_over_the_root_of_n():
 
 
 def test_widths_take_the_real_shares_for_the_real_images():
-    """A judge that never errs on real images: their number does not matter, that of the generated ones does."""
+    """A judge that never errs on a thousand real images: half of the generated ones are right, by the binomial."""
     real, generated = 50 * np.eye(4, dtype=int), counts(0.5 * np.eye(4) + 0.5 * NEXT, 100)
     found = sample_sizes.interval_widths(
-        real, generated, n_real=[10, 1000], n_generated=[100, 400], n_replicates=2000, generator=rng()
-    ).set_index(["n_real", "n_generated"])["rca"]
-    assert found[10, 100] == pytest.approx(found[1000, 100], rel=0.1)
-    assert found[10, 100] == pytest.approx(2 * 1.96 * np.sqrt(0.25 / 400), rel=0.1)
+        real, generated, n_real=[10, 1000], n_generated=[100], n_replicates=2000, generator=rng()
+    ).set_index("n_real")
+    for name in ("rca", "fidelity"):
+        assert found[name][1000] == pytest.approx(2 * 1.96 * np.sqrt(0.25 / 400), rel=0.1)
+    assert found["rca"][10] > 1.03 * found["rca"][1000]  # that it erred in none of 40 says less
+
+
+def test_widths_at_the_numbers_of_the_study_are_those_of_the_study():
+    real, generated = counts(JUDGE, 100), counts((0.6 * np.eye(4) + 0.4 * NEXT) @ JUDGE, 200)
+    (found,) = sample_sizes.interval_widths(
+        real, generated, n_real=[100], n_generated=[200], n_replicates=4000, generator=rng()
+    ).to_dict("records")
+    own = trials.estimate(real, generated, n_replicates=4000, generator=rng(1))
+    assert found["rca"] == pytest.approx(own["rca"][2] - own["rca"][1])
+    assert found["fidelity"] == pytest.approx(own["fidelity"][2] - own["fidelity"][1], rel=0.1)
+    classes = rca.class_rca(real, generated)
+    assert found["class_rca"] == pytest.approx(np.median(classes["high"] - classes["low"]))
+    assert found["class_fidelity"] == pytest.approx(np.median(own["class_fidelity"][2] - own["class_fidelity"][1]))
 
 
 def test_no_width_of_a_fidelity_that_there_is_not():
@@ -64,17 +78,36 @@ def test_balanced_generated_is_where_the_interval_stops_shrinking():
     assert never_wrong["n_equal"] > 100 * found["n_equal"]
 
 
-def test_the_recommendation_says_what_the_table_has():
+WIDTHS = ["n_real", "n_generated", "rca", "fidelity", "class_rca", "class_fidelity"]
+
+
+def recommended(rows, **columns):
+    """Of a study with 10 real and 100 generated images of each of two classes."""
     real, generated = counts([[0.8, 0.2], [0.2, 0.8]], 10), counts([[0.4, 0.6], [0.6, 0.4]], 100)
-    rows = [(10, 100, 0.2, 0.1, 0.3, 0.3), (10, 1000, 0.1, 0.04, 0.3, 0.2), (99, 100, 0.01, 0.01, 0.01, 0.01)]
-    widths = pd.DataFrame(rows, columns=["n_real", "n_generated", "rca", "fidelity", "class_rca", "class_fidelity"])
-    said = sample_sizes.recommendation(real, generated, widths)
-    assert "with 10 real test faces of each identity (the study has 10)" in said
-    assert "no wider than 0.1 from 1000 generated ones on" in said
+    return sample_sizes.recommendation(real, generated, pd.DataFrame(rows, columns=WIDTHS).assign(**columns))
+
+
+def test_the_recommendation_says_what_the_table_has():
+    """Of each estimator its own: RCA needs 1000 images, fidelity more real ones, and its classes cannot be had."""
+    rows = [(10, 100, 0.22, 0.32, 0.2, 0.7), (10, 1000, 0.1, 0.21, 0.1, 0.6)]
+    rows += [(20, 100, 0.2, 0.3, 0.1, 0.5), (20, 1000, 0.01, 0.09, 0.01, 0.4), (99, 100, 0.01, 0.01, 0.01, 0.3)]
+    said = recommended(rows)
+    assert "The study has 10 real test faces and 100 generated ones of each identity." in said
+    assert "The interval of RCA is 0.22 wide, and at most 0.1 from 1000 generated ones on." in said
     assert (
-        "no wider than 0.2 only with more real faces, since 1000 generated ones do not suffice; the study has 100"
-        in said
+        "The interval of identity fidelity is 0.32 wide, and at most 0.1 only with more real ones: with 20, from 1000 "
+        "generated ones on." in said
     )
+    assert "RCA of a class (median) is 0.20 wide, and at most 0.2 from 100 generated ones on." in said
+    assert "fidelity of a class (median) is 0.70 wide, and at most 0.2 with none of the numbers tried." in said
     assert "Up to 55 of each" in said and "from 549 on" in said  # half of 110 and of 1098, see balanced_generated
-    without = sample_sizes.recommendation(real, generated, widths.assign(fidelity=np.nan, class_fidelity=np.nan))
-    assert "from 1000 generated ones on" in without
+    without = recommended(rows, fidelity=np.nan)
+    assert "identity fidelity is missing, and at most 0.1 with none of the numbers tried." in without
+    with pytest.raises(KeyError):
+        recommended([(11, 100, 0.1, 0.1, 0.1, 0.1)])
+
+
+def test_from_a_number_on_means_from_there_on():
+    """Narrow enough at 100 by luck and no more at 300: not before 1000."""
+    rows = [(10, n, width, 0.3, 0.3, 0.3) for n, width in ((100, 0.09), (300, 0.11), (1000, 0.08))]
+    assert "RCA is 0.09 wide, and at most 0.1 from 1000 generated ones on." in recommended(rows)

@@ -8,6 +8,7 @@ from known_judge import JUDGE, NEXT, counts, rng
 
 from kpop_rca import rca, trials
 from kpop_rca.errors import StudyError
+from kpop_rca.rca.bootstrap import statistics
 
 
 def test_docstring_examples():
@@ -36,6 +37,31 @@ def test_estimates_and_their_asymmetry():
         assert np.all((low < value) & (value < high))
     swapped = trials.estimate(generated, real, n_replicates=300, generator=rng())
     assert abs(swapped["rca"][0] - 0.6) > 0.3 and swapped["rca"][1] > found["rca"][2]
+
+
+def test_each_interval_is_that_of_the_analysis():
+    real, generated = counts(JUDGE, 30), counts((0.6 * np.eye(4) + 0.4 * NEXT) @ JUDGE, 20)
+    found = trials.estimate(real, generated, n_replicates=300, generator=rng(3))
+    published = rca.ratio_interval(np.trace(generated), generated.sum(), np.trace(real), real.sum(), method="score")
+    assert (found["rca"][1], found["rca"][2]) == published
+    again = rng(3)
+    replicates = statistics(*(rca.redrawn(table, 300, generator=again) for table in (real, generated)))
+    for name in ("chance_corrected", "fidelity"):
+        np.testing.assert_allclose(found[name][1:], rca.intervals(replicates[name]))
+    percentile = np.array(rca.intervals(replicates["rca"]))
+    assert np.abs(percentile - published).max() > 0.005  # another interval than that of the bootstrap
+    np.testing.assert_allclose(found["class_fidelity"][1:], rca.class_fidelity_intervals(real, generated))
+
+
+def test_single_classes_have_a_row_each():
+    ends = (np.array([0.1, 0.6]), np.array([0.2, 0.7]))
+    found = {"fidelity": (np.array(0.4), 0.3, 0.65), "class_fidelity": (np.array([0.15, 0.65]), *ends)}
+    mean, first, second = trials.rows(found, 0.6, 2, ("fidelity", "class_fidelity"), draw=7)
+    about = {"draw": 7, "truth": 0.6, "target": 0.6}
+    assert mean == about | {"estimator": "fidelity", "value": 0.4, "low": 0.3, "high": 0.65, "held": 1}
+    about |= {"estimator": "class_fidelity"}
+    assert first == about | {"class": 0, "value": 0.15, "low": 0.1, "high": 0.2, "held": 0}
+    assert second == about | {"class": 1, "value": 0.65, "low": 0.6, "high": 0.7, "held": 1}
 
 
 def test_the_width_follows_the_side_with_few_images():

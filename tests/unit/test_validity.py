@@ -136,21 +136,78 @@ def test_an_estimator_that_swaps_real_and_generated_fails_the_trial():
 def test_the_trial_is_paired_complete_and_repeatable():
     patterns = validity.swap_patterns(counts(JUDGE, 100), [])
     found = trial((0.0, 1.0), n_draws=3, patterns=patterns, n_replicates=100)
-    assert len(found) == 3 * 2 * 3 * 5
+    assert len(found) == 3 * 2 * 3 * (3 + 4 + 1)  # of the four classes each has a row
     assert set(found["estimator"]) == {*trials.ESTIMATORS, "class_fidelity", "simplex"}
-    means = found.pivot(index=["pattern", "truth", "draw"], columns="estimator", values="value")
+    draws = ["pattern", "truth", "draw"]
+    means = found.pivot_table(index=draws, columns="estimator", values="value", aggfunc="mean", sort=False)
     np.testing.assert_allclose(means["fidelity"], means["class_fidelity"])
+    classes = found[found["estimator"] == "class_fidelity"].groupby(draws)["class"].apply(list)
+    assert all(numbers == [0, 1, 2, 3] for numbers in classes)
+    assert found[found["estimator"] != "class_fidelity"]["class"].isna().all()
     assert found[found["estimator"] == "simplex"]["held"].isna().all()
     pd.testing.assert_frame_equal(found, trial((0.0, 1.0), n_draws=3, patterns=patterns, n_replicates=100))
 
 
 def test_trial_summary_by_hand():
     rows = [("a", 0.5, 0.4, 1.0), ("a", 0.5, 0.8, 0.0), ("a", 0.5, np.nan, 0.0), ("b", 0.5, 0.6, np.nan)]
-    table = pd.DataFrame(rows, columns=["estimator", "truth", "value", "held"]).assign(target=0.5)
+    table = pd.DataFrame(rows, columns=["estimator", "truth", "value", "held"])
+    table = table.assign(target=0.5, low=[0.3, 0.6, np.nan, np.nan], high=[0.7, 0.8, np.nan, np.nan])
     a, b = validity.trial_summary(table).to_dict("records")
     assert (a["n_draws"], a["n_undefined"], a["bias"]) == (3, 1, pytest.approx(0.1))
-    assert a["sd"] == pytest.approx(0.4 / np.sqrt(2))
+    assert (a["sd"], a["width"]) == (pytest.approx(0.4 / np.sqrt(2)), pytest.approx(0.3))
     assert a["bias_high"] - a["bias"] == pytest.approx(1.96 * 0.2)  # 0.283 / sqrt(2)
     assert a["coverage"] == pytest.approx(1 / 3)  # where there is no value nothing is held
     assert (a["coverage_low"], a["coverage_high"]) == pytest.approx((0.061, 0.792), abs=0.001)  # Wilson, 1 of 3
-    assert b["bias"] == pytest.approx(0.1) and np.isnan([b["coverage"], b["coverage_low"], b["coverage_high"]]).all()
+    assert b["bias"] == pytest.approx(0.1)
+    assert np.isnan([b["width"], b["coverage"], b["coverage_low"], b["coverage_high"]]).all()
+
+
+def drawn(pattern, truth, held, *, estimator="class_fidelity", label=None, width=0.5, value=0.4):
+    """As many draws as there are answers to whether the interval held the truth."""
+    about = {"pattern": pattern, "truth": truth, "estimator": estimator, "class": label, "target": truth}
+    ends = {"value": value, "low": 0.1, "high": 0.1 + width}
+    return [about | ends | {"draw": number, "held": float(is_held)} for number, is_held in enumerate(held)]
+
+
+def test_the_worst_class_of_each_cell_and_not_their_mean():
+    good, poor = [1] * 19 + [0], [1] * 12 + [0] * 8
+    rows = drawn("anyone", 0.0, good, label=0) + drawn("anyone", 0.0, poor, label=1)
+    rows += drawn("anyone", 1.0, poor[::-1], label=0) + drawn("anyone", 1.0, good, label=1)
+    rows += drawn("anyone", 0.0, [0] * 20, estimator="fidelity")  # the mean has no class
+    found = validity.worst_classes(pd.DataFrame(rows).astype({"class": "Int64"}), ["Ari", "Bo"])
+    assert found[["truth", "class", "n_draws", "coverage"]].to_numpy().tolist() == [
+        [0.0, "Bo", 20, 0.6],
+        [1.0, "Ari", 20, 0.6],
+    ]
+
+
+def test_the_lowest_by_luck_is_the_median_of_what_luck_makes():
+    lowest = rng().binomial(200, 0.95, size=(4000, 50)).min(axis=1) / 200
+    assert validity.lowest_by_luck(200, 50) == np.median(lowest)
+
+
+def test_the_findings_name_the_cells_that_the_pooled_coverage_hides():
+    """At truth 0 the two cells are covered in 94 and 86 %: in 90 % together; single classes in 80 % at the least."""
+    cells = drawn("anyone", 0.0, [1] * 94 + [0] * 6) + drawn("someone unlike", 0.0, [1] * 86 + [0] * 14, width=0.013)
+    cells += drawn("anyone", 1.0, [1] * 99 + [0], width=0.25)
+    single = drawn("anyone", 0.0, [1] * 90 + [0] * 10, label=0) + drawn("anyone", 1.0, [1] * 80 + [0] * 20, label=1)
+    table = pd.DataFrame([row | {"estimator": "fidelity"} for row in cells] + single).astype({"class": "Int64"})
+    summary = validity.trial_summary(table, by=["pattern", "truth", "estimator"])
+    worst = validity.worst_classes(table, ["Ari", "Bo"])
+    of_mean, of_classes = validity.coverage_findings(summary, worst, n_classes=2)
+    assert "Of 3 cells" in of_mean and "less than 92 % or more than 98 % of the draws in 2: " in of_mean
+    assert "86.0 % of the draws (77.9 % to 91.5 %) at truth 0 with someone unlike, where it is 0.013 wide" in of_mean
+    assert "99.0 % of the draws" in of_mean and "at truth 1 with anyone, where it is 0.250 wide" in of_mean
+    assert "94.0 %" not in of_mean
+    assert "Bo whose interval holds the truth least often: in 80.0 % of the draws" in of_classes
+    assert (
+        f"all 4 intervals right, luck would make the lowest {100 * validity.lowest_by_luck(100, 4):.1f} %" in of_classes
+    )
+
+
+def test_the_findings_where_all_is_well_and_where_there_is_no_value():
+    worst = validity.worst_classes(pd.DataFrame(drawn("anyone", 0.0, [1], label=0)), ["Ari"])
+    for held, width, said in (([1] * 19 + [0], 0.1, "of the draws in 0."), ([0] * 20, np.nan, "for want of a value.")):
+        cells = pd.DataFrame(drawn("anyone", 0.0, held, estimator="fidelity", width=width))
+        summary = validity.trial_summary(cells, by=["pattern", "truth", "estimator"])
+        assert validity.coverage_findings(summary, worst, n_classes=1)[0].endswith(said)

@@ -38,6 +38,23 @@ def test_the_figure_of_degraded_faces_marks_what_was_refused():
     crosses = figure.axes[0].collections[-1].get_offsets()
     assert crosses[:, 0].tolist() == [0]
     assert not figure.axes[4].get_visible()
+    plt.close("all")
+
+
+def test_an_arrow_says_where_an_interval_leaves_the_axis():
+    row = {"kind": "blur", "estimator": "fidelity", "value": 1.0, "remedy": "judge"}
+    ends = {0.0: (0.9, 1.1), 1.0: (-1.19, 3.78), 2.0: (0.9, 1.7), 3.0: (np.nan, np.nan)}
+    table = pd.DataFrame([row | {"level": level, "low": low, "high": high} for level, (low, high) in ends.items()])
+    figure = validity_figures.degradations(table, sigma=0.5)
+    below, above = (part.get_offsets().tolist() for part in figure.axes[2].collections if part.get_gid() == "cut")
+    assert below == [[1.0, validity_figures.LOWEST]]
+    assert above == [[1.0, validity_figures.HIGHEST], [2.0, validity_figures.HIGHEST]]
+    assert "goes on beyond the axis" in [text.get_text() for text in figure.legends[0].texts]
+    assert figure.axes[2].get_title().replace("\n", " ") == "judge retrained on blurred real faces (sigma 0.5)"
+    plt.close("all")
+
+
+def test_the_figure_of_widths_shows_the_study():
     widths = pd.DataFrame({"n_real": [10, 20], "n_generated": 5, "rca": 0.1, "fidelity": np.nan})
     widths = widths.assign(class_rca=0.2, class_fidelity=np.nan)
     figure = validity_figures.interval_widths(widths, studied=(12.3, 5))

@@ -1,0 +1,68 @@
+"""Tables for reading, from the parts of `metrics.json`; they need no network, so that the report loads none."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+def beside_paper(metrics: dict[str, Any]) -> pd.DataFrame:
+    """The headline figures, ours beside the paper's; a row a quantity, empty where one has none."""
+    theirs = metrics["paper"]
+    rows = [
+        ("accuracy on real faces", metrics["real"]["accuracy"], theirs["real"]["accuracy"]),
+        ("accuracy on generated faces", metrics["generated"]["accuracy"], theirs["generated"]["accuracy"]),
+        ("RCA, global", metrics["rca"]["global"], theirs["rca"]["global"]),
+        ("  95 % interval, low", metrics["rca"]["ci95"][0], theirs["rca"]["ci95"][0]),
+        ("  95 % interval, high", metrics["rca"]["ci95"][1], theirs["rca"]["ci95"][1]),
+        ("  chance level", metrics["rca"]["chance"], theirs["rca"]["chance"]),
+        ("  chance-corrected", metrics["rca"]["chance_corrected"], theirs["rca"]["chance_corrected"]),
+        ("RCA, macro", metrics["rca"]["macro"], theirs["rca"]["macro"]),
+        ("identity fidelity", metrics["identity_fidelity"]["mean"], None),
+        ("FID", metrics["visual"]["fid"]["value"], theirs["visual"]["fid"]["value"]),
+        ("Inception Score", metrics["visual"]["is"]["value"], theirs["visual"]["is"]["value"]),
+        ("LPIPS diversity", metrics["visual"]["lpips_diversity"]["mean"], theirs["visual"]["lpips_diversity"]["mean"]),
+        ("test faces", metrics["real"]["n"], theirs["real"]["n"]),
+        ("generated faces", metrics["generated"]["n"], theirs["generated"]["n"]),
+    ]
+    return pd.DataFrame(rows, columns=["quantity", "this study", "paper"]).astype({"this study": float, "paper": float})
+
+
+def interval_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with its column `ci95` of pairs, as `metrics.json` has them, made two columns, low and high.
+
+    >>> interval_columns(pd.DataFrame({"value": [0.5, 0.4], "ci95": [[0.4, 0.6], None]})).values.tolist()
+    [[0.5, 0.4, 0.6], [0.4, nan, nan]]
+    """
+    place = table.columns.get_loc("ci95")
+    ends = [(np.nan, np.nan) if pair is None else pair for pair in table["ci95"]]
+    parted = table.drop(columns="ci95")
+    for offset, name in enumerate(("low", "high")):
+        parted.insert(place + offset, name, [float(pair[offset]) for pair in ends])
+    return parted
+
+
+def visual_table(visual: dict[str, Any]) -> pd.DataFrame:
+    """The measures of image quality, a row each.
+
+    Returns:
+        measure; value on all n_generated images; value_at_same_n, on as many as there are other real faces, and
+        real, the same measure of these (a Fréchet distance falls with the number of images, so these two compare);
+        n_reference; features; and why it is missing, where it is.
+    """
+    rows = []
+    for name, found in visual.items():
+        rows.append(
+            {
+                "measure": name,
+                "value": found.get("value", found.get("mean")),
+                "n_generated": found.get("n_generated"),
+                "value_at_same_n": found.get("value_at_same_n"),
+                "real": found.get("real_vs_real", found.get("real")),
+                "same_n": found.get("n_other_real"),
+                "n_reference": found.get("n_real"),
+                "features": found.get("features", ""),
+                "why": found.get("why", ""),
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,120 @@
+"""An estimator under judges that differ by their random seed alone: its mean, and how far another seed may be off.
+
+A hierarchical bootstrap draws judges again as it draws images. With the three or five judges of a study its interval
+is too short: it can't reach beyond the judges that there are, and of three judges one replicate in 27 consists of the
+lowest alone, so that its 95 % interval ends where the judges do, whatever their scatter says of others. Student's t
+knows what three say of a fourth. So the interval here takes the scatter of the judges by Student's t and that of the
+images from the bootstrap; the bootstrap's own is given beside it.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.stats import t
+
+from kpop_rca.errors import StudyError
+from kpop_rca.rca.bootstrap import MOST_UNDEFINED, intervals, statistics
+from kpop_rca.rca.fidelity import identity_fidelity
+from kpop_rca.rca.ratio import CONFIDENCE
+
+OVER_JUDGES = ("rca", "chance_corrected", "fidelity")
+STUDENT = "Student's t over judges, bootstrap over images"
+HIERARCHICAL = "hierarchical percentile bootstrap over images and judges"
+
+
+def seed_interval(values: np.ndarray, replicates: np.ndarray) -> tuple[float, float]:
+    """95 % interval of the mean of an estimator over judges, for other judges and other images.
+
+    mean -+ t_df sqrt(u),  u = v + s^2 / S,  df = (S - 1) u^2 / (s^2 / S)^2
+
+    with v the variance of the mean over redrawn images, and s the standard deviation of the judges' values. Judges also
+    differ by how they err on these very images, which v counts too: u is rather too large than too small.
+
+    Args:
+        values: float (S,), under each judge.
+        replicates: float (B, S), from `bootstrap`.
+
+    Returns:
+        Low and high; NaN for a single judge, which does not tell how judges vary, and where the estimator has no value.
+
+    Source: Satterthwaite (1946) for the degrees of freedom of a sum of two variances.
+
+    >>> low, high = seed_interval(np.array([0.7, 0.8, 0.9]), np.full((100, 3), 0.8))  # images that say the same
+    >>> round(low, 3), round(high, 3)  # 0.8 -+ 4.303 * 0.1 / sqrt(3)
+    (0.552, 1.048)
+    """
+    n, means = len(values), replicates.mean(axis=1)
+    if n < 2 or np.isnan(values).any() or np.isnan(means).mean() > MOST_UNDEFINED:
+        return math.nan, math.nan
+    of_judges, of_images = values.var(ddof=1) / n, np.nanvar(means)
+    both = of_judges + of_images
+    freedom = (n - 1) * (both / of_judges) ** 2 if of_judges else np.inf
+    reach = float(t.isf((1 - CONFIDENCE) / 2, freedom) * np.sqrt(both))
+    return float(values.mean()) - reach, float(values.mean()) + reach
+
+
+def _with_judges_redrawn(replicates: np.ndarray, *, generator: np.random.Generator) -> np.ndarray:
+    """(B,) means over judges drawn with replacement, from (B, S)."""
+    n_replicates, n = replicates.shape
+    drawn = generator.integers(n, size=(n_replicates, n))
+    return np.take_along_axis(replicates, drawn, axis=1).mean(axis=1)
+
+
+def over_judges(
+    judges: Sequence[str],
+    real_counts: np.ndarray,
+    generated_counts: np.ndarray,
+    replicates: dict[str, np.ndarray],
+    *,
+    generator: np.random.Generator,
+) -> dict[str, Any]:
+    """The part `over_judges` of `metrics.json`: means over judges, with intervals over images and judges.
+
+    Args:
+        judges: S names of judges, which differ by their seed alone.
+        real_counts: integers (S, K, K), theirs on real images.
+        generated_counts: integers (S, K, K), theirs on generated images.
+        replicates: from `bootstrap` with these judges.
+        generator: of the judges that the hierarchical bootstrap draws.
+
+    Returns:
+        judges; ci95_method and ci95_bootstrap_method; and rca, chance_corrected and fidelity, each {value, ci95,
+        ci95_bootstrap}: the mean, its interval by `seed_interval` (None for a single judge) and by the hierarchical
+        bootstrap. Where an estimator has no value under one of the judges all three are None, and `why` says so.
+
+    Source: on bootstraps of crossed factors, Owen (2007).
+    """
+    values = statistics(real_counts, generated_counts)
+    found: dict[str, Any] = {"judges": list(judges), "ci95_method": STUDENT, "ci95_bootstrap_method": HIERARCHICAL}
+    for name in OVER_JUDGES:
+        why = _why_not(name, judges, real_counts, generated_counts, values[name])
+        if why:
+            found[name] = {"value": None, "ci95": None, "ci95_bootstrap": None, "why": why}
+            continue
+        redrawn = _with_judges_redrawn(replicates[name], generator=generator)
+        found[name] = {
+            "value": float(values[name].mean()),
+            "ci95": _pair(seed_interval(values[name], replicates[name])),
+            "ci95_bootstrap": _pair(intervals(redrawn)),
+        }
+    return found
+
+
+def _why_not(
+    name: str, judges: Sequence[str], real_counts: np.ndarray, generated_counts: np.ndarray, values: np.ndarray
+) -> str:
+    """Why an estimator has no value over the judges; empty where it has one."""
+    if name == "fidelity":
+        for judge, *tables in zip(judges, real_counts, generated_counts, strict=True):
+            try:
+                identity_fidelity(*tables)
+            except StudyError as refusal:
+                return f"under {judge}: {refusal}"
+    lacking = [judge for judge, value in zip(judges, values, strict=True) if np.isnan(value)]
+    return f"it has no value under {lacking[0]}, which knows nobody" if lacking else ""
+
+
+def _pair(ends: tuple[float, float]) -> list[float] | None:
+    return None if np.isnan(ends[0]) else [float(end) for end in ends]
