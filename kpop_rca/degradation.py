@@ -84,7 +84,7 @@ def retrained_on_blurred(
         seed: of the study, by which the selected judge's faces were drawn.
         folder: for the new one.
         device: to train on.
-        bar: wraps the epochs.
+        bar: `tqdm` or one of its kind.
 
     Returns:
         The judge, in evaluation mode.
@@ -92,15 +92,14 @@ def retrained_on_blurred(
     about = artifacts.read_json(like / "about.json")
     own = {"train": candidates.learning_faces(splits, seed=seed)[about["trained_on"]]}
     own |= {name: splits[name] for name in ("validation", "test")}
-    oracle.train_or_load(
+    training = oracle.Training(
         about["architecture"],
         {name: (blurred(images, sigma), labels) for name, (images, labels) in own.items()},
         recipe=oracle.Recipe(**about["recipe"]),
         folder=folder,
-        device=device,
-        bar=bar,
         notes={"trained_on": about["trained_on"], "blur": sigma},
     )
+    oracle.train_side_by_side([training], device=device, bar=bar)
     return oracle.load_judge(folder, device)
 
 

@@ -249,7 +249,10 @@ class Training:
 
 
 def train_side_by_side(trainings: Sequence[Training], *, device: torch.device, bar: Callable) -> None:
-    """`train_or_load` of several judges, on a CPU as many at once as there are cores.
+    """`train_or_load` of several judges, on a CPU as many at once as there are cores, each by one thread.
+
+    One judge alone is trained by one thread, too. What it learns must not depend on the cores; and with several threads
+    PyTorch 2's backward pass of a batch of odd size has been seen to write where it must not, and end the process.
 
     Args:
         trainings: each with a folder of its own.

@@ -10,6 +10,7 @@ import pytest
 import torch
 from known_judge import judge_images, portraits, rng
 from scipy.ndimage import gaussian_filter1d
+from tqdm import tqdm
 
 from kpop_rca import candidates, degradation, oracle, params, trials
 
@@ -150,14 +151,19 @@ def test_a_judge_is_trained_again_like_the_selected_one_on_blurred_faces(
     coloured_faces, tmp_path, monkeypatch, trained_on
 ):
     asked = {}
-    monkeypatch.setattr(oracle, "train_or_load", lambda architecture, faces, **how: asked.update(faces=faces, **how))
+
+    def train(architecture, splits, **how):
+        asked.update(faces=splits, threads=torch.get_num_threads(), **how)
+
+    monkeypatch.setattr(oracle, "train_or_load", train)
     monkeypatch.setattr(oracle, "load_judge", lambda folder, device: (folder, device))
     splits = splits_of(coloured_faces)
     like = selected_judge(tmp_path / "like", trained_on=trained_on)
-    how = {"like": like, "seed": 3, "folder": tmp_path / "new", "device": CPU, "bar": iter}
+    how = {"like": like, "seed": 3, "folder": tmp_path / "new", "device": CPU, "bar": tqdm}
     assert degradation.retrained_on_blurred(splits, 1.0, **how) == (tmp_path / "new", CPU)
     assert asked["recipe"] == oracle.Recipe(4, 0, 1, 16, 3e-3, 0.1, False, 7)
     assert asked["notes"] == {"trained_on": trained_on, "blur": 1.0}
+    assert asked["threads"] == 1  # as the selected one
     expected = candidates.learning_faces(splits, seed=3)[trained_on]
     for name, (images, labels) in {"train": expected, "test": splits["test"]}.items():
         np.testing.assert_array_equal(asked["faces"][name][0], degradation.blurred(images, 1.0))
@@ -165,11 +171,10 @@ def test_a_judge_is_trained_again_like_the_selected_one_on_blurred_faces(
 
 
 def test_a_judge_that_was_trained_again_is_not_trained_a_third_time(coloured_faces, tmp_path):
-    bars = []
     how = {"like": selected_judge(tmp_path / "like", trained_on="judge"), "seed": 0, "folder": tmp_path / "new"}
+    made = []
     for _ in range(2):
-        judge = degradation.retrained_on_blurred(
-            splits_of(coloured_faces), 0.5, device=CPU, bar=lambda epochs, desc: bars.append(desc) or epochs, **how
-        )
-    assert bars == ["whole network"]
+        judge = degradation.retrained_on_blurred(splits_of(coloured_faces), 0.5, device=CPU, bar=tqdm, **how)
+        made.append((tmp_path / "new" / "judge.safetensors").stat().st_mtime_ns)
+    assert made[0] == made[1]
     assert not judge.training and judge.fc.out_features == 3
