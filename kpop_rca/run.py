@@ -36,6 +36,7 @@ KERNEL = (
     "--IPKernelApp.capture_fd_output=False",  # the way of `watch.say` past the notebook
     f"--IPKernelApp.exec_lines={loading.NO_GARBAGE_YET}",  # until `artifacts.begin`
 )
+CRASHES = (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGFPE, -signal.SIGILL)  # exit statuses
 # What takes the most memory in a notebook, and what to lower.
 HUNGRY = {
     "01_data_audit": "detector_batch_size",
@@ -46,9 +47,16 @@ HUNGRY = {
 
 
 class _Kernel(AsyncKernelManager):
-    """A kernel, and the seconds that it has to end before it is made to, half of them before SIGTERM."""
+    """A kernel, the seconds that it has to end before it is made to, half of them before SIGTERM, and how it ended."""
 
     shutdown_wait_time = 2.0  # its work is done, and saved
+    exit_status: int | None = None  # of the kernel that ended last: a signal's number, negative, if one ended it
+
+    async def is_alive(self) -> bool:
+        status = await self.provisioner.poll() if self.has_kernel else None
+        if status is not None:
+            _Kernel.exit_status = status
+        return await super().is_alive()
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -161,12 +169,19 @@ def _failure(error: PapermillExecutionError, output: Path, *, folder: Path, cont
 
 
 def _killed(stage: stages.Stage, resolved: dict[str, Any], output: Path) -> str:
-    """What is said of a kernel that ended from outside, of which the system tells nothing."""
+    """What is said of a kernel that ended before its notebook did: killed from outside, or a library crashed."""
+    command, kept = manifests.command(stage, resolved["study"]), f"\nWhat had run is kept in {output}"
+    if _Kernel.exit_status in CRASHES:
+        signal_name = signal.Signals(-_Kernel.exit_status).name
+        return (
+            f"the kernel of {stage.notebook} crashed ({signal_name}) in a library; try one thread: "
+            f"OMP_NUM_THREADS=1 {command}{kept}"
+        )
     hungry = HUNGRY.get(stage.notebook)
     lower = f"lower {hungry} (now {resolved[hungry]}), or " if hungry else ""
     return (
         f"the kernel of {stage.notebook} was killed, most likely because the memory ran out; {lower}free some memory, "
-        f"and run: {manifests.command(stage, resolved['study'])}\nWhat had run is kept in {output}"
+        f"and run: {command}{kept}"
     )
 
 

@@ -219,3 +219,15 @@ def test_frechet_line_is_a_straight_line_through_its_points():
     error = (residuals**2).sum() / 8 * (1 / 10 + (1 / sizes).mean() ** 2 / (x**2).sum())
     assert line["standard_error"] == pytest.approx(error**0.5)
     assert distances[-1] == pytest.approx(feature_sets.frechet_distance(real, generated))
+
+
+def test_the_line_s_points_are_means_over_sets_that_share_no_image():
+    """Ten images apart from each other, in threes: three sets, and one image is left over."""
+    real, generated = normals(30, 10, d=1)
+    reference = feature_sets.Normal.of(real)
+    found = feature_sets._mean_distance(reference, generated, 3)
+    parts = [feature_sets.frechet_distance(real, generated[k : k + 3]) for k in (0, 3, 6)]
+    assert found == pytest.approx(np.mean(parts)) and np.ptp(parts) > 0.01
+    assert feature_sets._mean_distance(reference, generated, 9) == pytest.approx(
+        feature_sets.frechet_distance(real, generated[:9])
+    )

@@ -1,6 +1,7 @@
 """What the runner makes of a kernel: past it to the terminal, killed, interrupted. Real kernels, through papermill."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -60,6 +61,15 @@ def test_a_killed_kernel_says_what_to_lower(begun):
     assert process.returncode == 1
     assert "error: the kernel of 01_data_audit was killed, most likely because the memory ran out" in said
     assert "lower detector_batch_size (now 64)" in said and "Traceback" not in said
+
+
+def test_a_kernel_that_crashes_is_not_said_to_lack_memory(begun):
+    process, kernel = begun
+    kernel.send_signal(signal.SIGSEGV)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "error: the kernel of 01_data_audit crashed (SIGSEGV) in a library" in said
+    assert "OMP_NUM_THREADS=1 python -m kpop_rca.run 01_data_audit --study smoke" in said and "memory" not in said
 
 
 @pytest.mark.parametrize("sent", watch.SIGNALS)
