@@ -116,34 +116,26 @@ def non_facial(detections: pd.DataFrame, probabilities: np.ndarray, *, min_proba
     return (detections["n_faces"].to_numpy() > 0) & ~(believed & plausible_landmarks(detections))
 
 
-def flag_images(
-    detections: pd.DataFrame,
-    root: Path | str,
-    *,
-    min_probability: float,
-    min_face_width: int,
-    seed: int,
-) -> pd.DataFrame:
+def flag_images(detections: pd.DataFrame, *, min_probability: float, min_face_width: int, seed: int) -> pd.DataFrame:
     """Every flag of every image; `rules_table` says in words what each means.
 
     Args:
         detections: from `detection.detect_faces`.
-        root: the data folder; faces are cropped from it to find their look-alikes and identity mismatches.
         min_probability: below which a face is doubted, in [0, 1]; of the most prominent face the mean over ten
             views of it and its look-alikes, of further faces MTCNN's own.
         min_face_width: pixels, longer side of the box, below which a face is small.
         seed: of the cross-validation behind the identity mismatches.
 
     Returns:
-        A copy of `detections` with duplicate_group (int, -1 alone), supported_probability (float in [0, 1], from
-        `look_alikes`; NaN where the landmarks are not those of a face), mismatch_score (float in [0, 1], the
-        probability of its own label; NaN where not scored), hand_label ("") and a bool column `flag_<name>` for
-        each of `FLAGS`.
+        A copy of `detections`, less its aligned faces, with duplicate_group (int, -1 alone), supported_probability
+        (float in [0, 1], from `look_alikes`; NaN where the landmarks are not those of a face), mismatch_score (float
+        in [0, 1], the probability of its own label; NaN where not scored), hand_label ("") and a bool column
+        `flag_<name>` for each of `FLAGS`.
     """
     table = detections.copy()
     table["duplicate_group"] = duplicate_groups(table["phash"], table["identity"])
     plausible = plausible_landmarks(table)
-    features = identity_features(table, root, candidates=plausible)
+    features = identity_features(table, candidates=plausible)
     probabilities = supported_probabilities(table, features, candidates=plausible)
     table["supported_probability"] = probabilities
     flags = {
@@ -162,7 +154,7 @@ def flag_images(
     for name in FLAGS:
         table[f"flag_{name}"] = np.asarray(flags[name], dtype=bool)
     table["hand_label"] = ""
-    return table
+    return table.drop(columns="aligned_face")  # pixels do not go into a table
 
 
 def rules_table(*, min_probability: float, min_face_width: int) -> pd.DataFrame:

@@ -1,28 +1,22 @@
-"""The paper's claims as controlled experiments: what the small studies of a sweep found, and what follows from it.
+"""The paper's claims as controlled experiments: what is expected, and what follows from a sweep's small studies.
 
 Every seed is an experiment of its own: other people, another split, other trainings of the model and of the judges. So
 levels are compared within a seed, and it is over the seeds that an effect has to hold: intervals are Student's over
 the differences seed by seed, however many images are behind each. Three seeds make wide intervals (t has 2 degrees
 of freedom), and honest ones.
 
-One row of `runs` is one judge's view of one small study (`claims_view`); `over_judges` averages the judges of a study.
+One row of `runs` (`claims_runs`) is one judge's view of one small study; `over_judges` averages the judges of a study.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
-from kpop_rca import artifacts, claims_view, faces, judging, metrics, oracle, params, paths, rca, sampling, sweeps
-from kpop_rca.errors import StudyError
-from kpop_rca.sweeps import RUNS
+from kpop_rca import rca
 
 KEYS = ["experiment", "level", "seed"]
 # Judges of the level itself would change along with what is studied: labels that spoil the model's training spoil
@@ -71,89 +65,9 @@ CLAIMS = (
 )
 
 
-def collect(resolved: dict[str, Any], *, device: torch.device, progress: Callable) -> pd.DataFrame:
-    """Judge the images of every small study of a sweep.
-
-    Args:
-        resolved: parameters of the sweep, all of them.
-        device: to judge on.
-        progress: wraps the list of small studies, `tqdm` for example.
-
-    Returns:
-        One row for each small study and judge: experiment, level, seed, study, judge, the columns of
-        `claims_view.judged_by_one` and of `claims_view.learnt_by_both`, and `images`, the identity of the images'
-        manifest.
-
-    Raises:
-        StudyError: a small study was not run.
-    """
-    members = sweeps.members(resolved)
-    group_text = resolved["look_alike_groups"]
-    view = cache(lambda study, judges: _view(study, judges, group_text, device))
-    rows = []
-    for member in progress(members):
-        about = {"experiment": member.experiment, "level": member.level, "seed": member.seed, "study": member.study}
-        rows += [about | row for row in view(member.study, _judges_of(member, members))]
-    return pd.DataFrame(rows)
-
-
-def _judges_of(member: sweeps.Member, members: list[sweeps.Member]) -> str:
-    """The study whose judges and real faces a small study is held against: its own, but for COMMON_JUDGE."""
-    level = _judged_as(member.experiment, member.level)
-    for other in members:
-        if (other.experiment, other.level, other.seed) == (member.experiment, level, member.seed):
-            return other.study
-    raise StudyError(
-        f"{member.study} is judged as the level {level!r} is; add that to the sweep of {member.experiment}"
-    )
-
-
-def _judged_as(experiment: str, level: str) -> str:
+def judged_as(experiment: str, level: str) -> str:
+    """The level whose judges and real faces a level of an experiment is held against; its own, but for COMMON_JUDGE."""
     return COMMON_JUDGE.get(experiment, {}).get(level, level)
-
-
-def _view(study: str, judged_as: str, group_text: str, device: torch.device) -> list[dict[str, Any]]:
-    """What each judge of `judged_as` says of the images of `study` and of its own real test faces."""
-    generated_folder = _made(study, "generated")
-    images, asked = sampling.load_generated(generated_folder)
-    made = artifacts.identity(artifacts.read_json(generated_folder / artifacts.MANIFEST))
-    size, judge_faces, judges_folder = images.shape[1], _made(judged_as, "faces"), _made(judged_as, "oracle")
-    real = faces.load(judge_faces, size=size, split="test")
-    groups = metrics.parse_groups(group_text, int(asked.max()) + 1)
-    rows = []
-    for about in judging.trained(judges_folder).query("may_judge").itertuples():
-        judge = oracle.load_judge(judges_folder / about.judge, device)
-        found = claims_view.judged_by_one(judge, real, (images, asked), groups=groups)
-        both = claims_view.learnt_by_both(_made(study, "faces"), judge_faces, size=size, judge_learnt=about.trained_on)
-        rows.append({"judge": about.judge} | found | both | {"images": made})
-    return rows
-
-
-def _made(study: str, folder: str) -> Path:
-    """Where artifacts of a small study lie, its own or borrowed, that were made with all of its parameters.
-
-    Raises:
-        StudyError: they are missing, and those of the base differ in what the level sets; see `artifacts.require`.
-    """
-    artifacts.require(study, folder, params.resolve(study))
-    return artifacts.folder_of(study, folder)
-
-
-def committed_runs(study: str) -> pd.DataFrame:
-    """The runs of a sweep that came with the project, `reports/<study>/tables/08_runs.csv`.
-
-    Raises:
-        StudyError: there is none.
-    """
-    path = paths.committed_report(study) / "tables" / f"{RUNS}.csv"
-    if not path.is_file():
-        raise StudyError(f"reports/{study}/tables/{path.name} is not there; run: make study STUDY={study}")
-    return read_runs(path)
-
-
-def read_runs(path: Path) -> pd.DataFrame:
-    """Runs as they were saved; a level stays text."""
-    return pd.read_csv(path, dtype={"level": str})
 
 
 def over_judges(runs: pd.DataFrame) -> pd.DataFrame:
@@ -163,7 +77,7 @@ def over_judges(runs: pd.DataFrame) -> pd.DataFrame:
     the next level, and the two would differ by the judges.
 
     Returns:
-        experiment, level, seed, n_judges (all of the study's) and every measure of `collect`.
+        experiment, level, seed, n_judges (all of the study's) and every measure of `claims_runs.collect`.
     """
     groups = runs.groupby(KEYS, sort=False)
     means = groups.mean(numeric_only=True)
@@ -187,8 +101,8 @@ def shared_faces(table: pd.DataFrame) -> pd.DataFrame:
         learnt, too) and share, the latter of the former.
     """
     part = table[table["experiment"].isin(COMMON_JUDGE)]
-    judged_as = [_judged_as(row.experiment, row.level) for row in part.itertuples()]
-    groups = part.assign(judged_as=judged_as).groupby(["experiment", "level", "judged_as"], sort=False)
+    judged_by = [judged_as(row.experiment, row.level) for row in part.itertuples()]
+    groups = part.assign(judged_as=judged_by).groupby(["experiment", "level", "judged_as"], sort=False)
     counts = groups[["n_learnt", "n_learnt_by_both"]].sum().astype(int)
     counts.insert(0, "n_seeds", groups.size())
     return counts.assign(share=counts["n_learnt_by_both"] / counts["n_learnt"]).reset_index()

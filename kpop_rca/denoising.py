@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from diffusers import DDPMScheduler, UNet2DModel
 from torch import Tensor, nn
 
-from kpop_rca import diffusion
+from kpop_rca import diffusion, pixels
 
 COMPARED_TIMESTEPS = (10, 50, 100, 200, 350, 500, 700, 900)
 
@@ -95,7 +95,7 @@ def loss_by_timestep(
         Columns t and loss.
     """
     generator = torch.Generator().manual_seed(seed)
-    x_0, class_labels = diffusion.to_model(torch.as_tensor(images)), torch.as_tensor(labels).to(unet.device)
+    x_0, class_labels = pixels.to_model(torch.as_tensor(images)), torch.as_tensor(labels).to(unet.device)
     rows = []
     for t in COMPARED_TIMESTEPS:
         eps = torch.randn(x_0.shape, generator=generator)

@@ -14,6 +14,7 @@ from facenet_pytorch import MTCNN
 from PIL import Image
 
 from kpop_rca import cascade
+from kpop_rca.alignment import aligned_face
 from kpop_rca.data.duplicates import perceptual_hash
 from kpop_rca.data.images import UnreadableImage, read_rgb
 from kpop_rca.second_look import view_probabilities
@@ -74,7 +75,7 @@ def detect_faces(
     workers: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
-    """Decode every image once; find its faces and compute its perceptual hash.
+    """Decode every image once; find its faces, compute its perceptual hash, and keep what tells look-alikes apart.
 
     Args:
         table: from `identity_folders.scan`.
@@ -96,6 +97,7 @@ def detect_faces(
             order of `LANDMARKS`): float32, pixels of the upright image, most prominent face first.
         view_probability (float32): of the most prominent face, over ten views (`second_look`); NaN without one.
         face_width (float32): longer side of the most prominent box in pixels; NaN without a face.
+        aligned_face (uint8 (3072,)): the most prominent face, from `alignment`, row by row; None without one.
         phash (str): perceptual hash, hexadecimal; "" if unreadable.
 
     Raises:
@@ -146,7 +148,8 @@ def _found_in(
 
 def _record(path: Path, *, max_side: int) -> tuple[dict, Image.Image | None]:
     """Size and hash of an image, no faces yet, and the image reduced; or the reason why there is none."""
-    record = {"width": 0, "height": 0, "unreadable": "", "phash": "", "faces": NO_FACES, "view_probability": np.nan}
+    record = {"width": 0, "height": 0, "unreadable": "", "phash": "", "faces": NO_FACES}
+    record |= {"view_probability": np.nan, "aligned_face": None}
     try:
         image = read_rgb(path)
     except UnreadableImage as problem:
@@ -164,8 +167,9 @@ def _look(detector: MTCNN, records: Sequence[dict], images: Sequence[Image.Image
     seen = [number for number, faces in enumerate(found) if len(faces.boxes)]
     again = view_probabilities(detector, [images[n] for n in seen], [found[n].boxes[0] for n in seen])
     for number, probability in zip(seen, again, strict=True):
+        aligned = aligned_face(images[number], found[number].landmarks[0])
         faces = _in_full_size(found[number], record=records[number], size=size)
-        records[number].update(faces=faces, view_probability=probability)
+        records[number].update(faces=faces, view_probability=probability, aligned_face=aligned)
 
 
 def _reduced(image: Image.Image, *, max_side: int) -> Image.Image:
@@ -218,6 +222,7 @@ def _as_columns(records: list[dict]) -> pd.DataFrame:
     columns |= {name: [list(getattr(f, name)) for f in faces] for name in Faces._fields}
     columns["view_probability"] = np.array([record["view_probability"] for record in records], np.float32)
     columns["face_width"] = np.array(sides, dtype=np.float32)
+    columns["aligned_face"] = [None if face is None else face.ravel() for face in (r["aligned_face"] for r in records)]
     columns["phash"] = [record["phash"] for record in records]
     return pd.DataFrame(columns)
 

@@ -9,6 +9,7 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, SchedulerMixin, UNet2DModel
 
 from kpop_rca import devices, noise
+from kpop_rca.pixels import to_images, to_model
 
 TIMESTEPS = 1000  # T of the paper, section 4.2.3
 PRECISIONS = {"fp16": torch.float16, "bf16": torch.bfloat16}
@@ -77,18 +78,6 @@ def sampling_process(forward: DDPMScheduler, sampler: str) -> SchedulerMixin:
         thresholding=True,
         sample_max_value=1.0,
     )
-
-
-def to_model(images: torch.Tensor) -> torch.Tensor:
-    """uint8 (B, H, W, 3) in [0, 255] to contiguous float32 (B, 3, H, W) in [-1, 1] (paper section 4.1)."""
-    # Left in the order of the pixels, some narrow networks crash torch's CPU convolutions in the backward pass.
-    return images.permute(0, 3, 1, 2).float().contiguous() / 127.5 - 1
-
-
-def to_images(x_0: torch.Tensor) -> np.ndarray:
-    """float (B, 3, H, W) in [-1, 1] to uint8 (B, H, W, 3), values outside clipped."""
-    levels = ((x_0.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return levels.permute(0, 2, 3, 1).cpu().numpy()
 
 
 def noised(

@@ -1,7 +1,5 @@
 """Probable identity mismatches: faces that a light classifier, trained without them, takes for someone else."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from cleanlab.filter import find_label_issues
@@ -15,50 +13,17 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from kpop_rca.data.images import crop_square, read_rgb
-from kpop_rca.detection import most_prominent
-from kpop_rca.workers import cores, in_order
-
-CROP_SIZE = 32  # pixels
-REACH = 1.3  # half the crop's side, in distances between eyes and mouth: some hair, little background
 COMPONENTS = 120  # of the PCA
 LANDMARK_FACES = 400  # of the kernel's approximation
 FOLDS = 5
 
 
-def landmark_boxes(landmarks: np.ndarray) -> np.ndarray:
-    """Squares about the middle of eyes and mouth, as large as the landmarks say.
-
-    Faces cut out by these are better aligned than by MTCNN's boxes, and a linear classifier tells them apart
-    more easily.
-
-    Args:
-        landmarks: (n, 10) in the order of `detection.LANDMARKS`, pixels.
-
-    Returns:
-        (n, 4) x0, y0, x1, y1 in pixels.
-    """
-    points = landmarks.reshape(-1, 5, 2)
-    eyes, mouth = points[:, :2].mean(axis=1), points[:, 3:].mean(axis=1)
-    eye_to_eye = np.linalg.norm(points[:, 1] - points[:, 0], axis=1)
-    scale = np.maximum(np.linalg.norm(mouth - eyes, axis=1), eye_to_eye)[:, None]
-    middle = (eyes + mouth) / 2
-    return np.hstack([middle - REACH * scale, middle + REACH * scale])
-
-
-def _crop(face: tuple[Path, np.ndarray]) -> np.ndarray:
-    """uint8 (32, 32, 3) of an image file and a square in it."""
-    path, box = face
-    return np.asarray(crop_square(read_rgb(path), box, margin=0.0, size=CROP_SIZE))
-
-
-def identity_features(detections: pd.DataFrame, root: Path | str, *, candidates: np.ndarray) -> np.ndarray:
+def identity_features(detections: pd.DataFrame, *, candidates: np.ndarray) -> np.ndarray:
     """Pixels of each image's most prominent face, without its brightness and contrast.
 
     Args:
-        detections: n rows.
-        root: the data folder.
-        candidates: (n,) bool, images with a face that is worth a look; no other is read.
+        detections: n rows with aligned_face, from `detection.detect_faces`.
+        candidates: (n,) bool, images with a face that is worth a look, all of them with an aligned face.
 
     Returns:
         (n, 120) float32, principal components of 32 x 32 crops, fewer where there are few; NaN for the other images.
@@ -66,10 +31,7 @@ def identity_features(detections: pd.DataFrame, root: Path | str, *, candidates:
     faces = detections[candidates]
     if len(faces) < 2:  # nothing to compare with
         return np.zeros((len(detections), 1), dtype=np.float32)
-    boxes = landmark_boxes(most_prominent(faces).landmarks)
-    paths = [Path(root) / path for path in faces["path"]]
-    crops = in_order(_crop, list(zip(paths, boxes, strict=True)), workers=cores(), threads=True)
-    pixels = np.stack(list(crops)).reshape(len(faces), -1).astype(np.float32)
+    pixels = np.stack(list(faces["aligned_face"])).reshape(len(faces), -1).astype(np.float32)
     # 8 grey levels keep a flat patch, whose contrast is only noise, from being blown up.
     pixels = (pixels - pixels.mean(axis=1, keepdims=True)) / (pixels.std(axis=1, keepdims=True) + 8)
     components = min(COMPONENTS, len(faces) // 2)

@@ -20,7 +20,7 @@ from sklearn.metrics import f1_score, log_loss
 from torch import Tensor
 from tqdm import tqdm
 
-from kpop_rca import artifacts, augmentation, devices, diffusion, seals, weights, workers
+from kpop_rca import artifacts, augmentation, devices, pixels, seals, weights, workers
 from kpop_rca.candidates import Candidate, Faces, judge_seed, learning_faces
 from kpop_rca.errors import StudyError
 from kpop_rca.resnet import FULL_WIDTH, SmallImageResNet
@@ -86,7 +86,7 @@ def judge_images(judge: SmallImageResNet, images: np.ndarray) -> tuple[np.ndarra
 
     @torch.inference_mode()
     def show(batch: Tensor) -> tuple[Tensor, Tensor]:
-        seen = judge.features(diffusion.to_model(batch.to(device)))
+        seen = judge.features(pixels.to_model(batch.to(device)))
         return judge.fc(seen).softmax(1).cpu(), seen.cpu()
 
     batches = torch.as_tensor(images).split(EVALUATION_BATCH)
@@ -112,7 +112,7 @@ def _train_epoch(
             continue  # batch normalisation needs two
         seen = augmentation.augment(images[chosen], colour_jitter=recipe.colour_jitter, generator=generator)
         with devices.half_on_gpu(images.device):
-            loss = F.cross_entropy(judge(diffusion.to_model(seen)).float(), labels[chosen])
+            loss = F.cross_entropy(judge(pixels.to_model(seen)).float(), labels[chosen])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
 
-from kpop_rca import devices, diffusion, seals, workers
+from kpop_rca import devices, diffusion, generated_images, seals, workers
 from kpop_rca.errors import StudyError
 
 Batch = tuple[int, int]  # label, and index of the first image
@@ -99,10 +99,6 @@ def _draw(unet: UNet2DModel, forward: DDPMScheduler, plan: Plan, *, label: int, 
     return np.concatenate([_draw(unet, forward, plan, label=label, indices=half) for half in halves])
 
 
-def _identity_file(folder: Path, label: int) -> Path:
-    return folder / f"identity_{label:04d}.npy"
-
-
 def _batch_file(folder: Path, label: int, first: int) -> Path:
     return folder / BATCHES / f"identity_{label:04d}_from_{first:06d}.npy"
 
@@ -112,7 +108,7 @@ def missing_batches(folder: Path, plan: Plan, *, n_classes: int) -> list[Batch]:
     return [
         (label, first)
         for label in range(n_classes)
-        if not seals.is_whole(_identity_file(folder, label))
+        if not seals.is_whole(generated_images.file_of(folder, label))
         for first in range(0, plan.images_per_identity, plan.batch_size)
         if not seals.is_whole(_batch_file(folder, label, first))
     ]
@@ -134,7 +130,7 @@ def generate(
     missing = missing_batches(folder, plan, n_classes=n_classes)
     draw_batches(unet, forward, plan, missing, folder, n_classes=n_classes, progress=progress)
     for label in range(n_classes):
-        if not seals.is_whole(_identity_file(folder, label)):
+        if not seals.is_whole(generated_images.file_of(folder, label)):
             _join_batches(folder, plan, label)
     shutil.rmtree(folder / BATCHES, ignore_errors=True)  # what a run that was killed while joining left
 
@@ -175,22 +171,6 @@ def _save(path: Path, images: np.ndarray) -> None:
 def _join_batches(folder: Path, plan: Plan, label: int) -> None:
     """One file an identity from its batches, in the order of the images."""
     files = [_batch_file(folder, label, first) for first in range(0, plan.images_per_identity, plan.batch_size)]
-    _save(_identity_file(folder, label), np.concatenate([np.load(f, allow_pickle=False) for f in files]))
+    _save(generated_images.file_of(folder, label), np.concatenate([np.load(f, allow_pickle=False) for f in files]))
     for file in files:
         seals.remove(file)
-
-
-def load_generated(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """All generated images, identities in the order of their labels.
-
-    Returns:
-        uint8 (N, H, W, 3) and int64 conditions (N,).
-
-    Raises:
-        StudyError: there is none.
-    """
-    files = sorted(folder.glob("identity_*.npy"))
-    if not files:
-        raise StudyError(f"no generated images in {folder}; run 05_generation")
-    arrays = [np.load(file, allow_pickle=False) for file in files]
-    return np.concatenate(arrays), np.repeat(np.arange(len(arrays)), [len(a) for a in arrays])

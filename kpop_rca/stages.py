@@ -35,7 +35,7 @@ STAGES = (
     Stage(notebook="07_rca_validity", folder="validity", needs=("faces", "oracle", "rca"), module="degradation"),
 )
 # A sweep's notebook reads the artifacts of its small studies, not of stages before it in its own study.
-CLAIMS = Stage(notebook="08_claims", folder="claims", needs=(), module="claims")
+CLAIMS = Stage(notebook="08_claims", folder="claims", needs=(), module="claims_runs")
 # How fast all of it is; it makes its own data, and reads nothing of the study.
 BENCHMARKS = Stage(notebook="90_benchmarks", folder="benchmarks", needs=(), module="benchmarks.collection")
 # What a sweep wants of each of its small studies.

@@ -18,7 +18,7 @@ from diffusers import DDPMScheduler, UNet2DModel
 from diffusers.training_utils import EMAModel
 from torch import Tensor
 
-from kpop_rca import artifacts, denoising, devices, diffusion, disk, seals, watch, workers
+from kpop_rca import artifacts, denoising, devices, diffusion, disk, pixels, seals, watch, workers
 from kpop_rca.curves import Curves
 from kpop_rca.errors import StudyError
 
@@ -243,7 +243,7 @@ class Trainer:
         chosen = devices.sent(torch.as_tensor(chosen), device)
         seed = int(np.random.SeedSequence([recipe.seed, step]).generate_state(1, np.uint64)[0])
         return denoising.noised(
-            diffusion.to_model(images[chosen]),
+            pixels.to_model(images[chosen]),
             labels[chosen],
             forward=self.forward,
             no_class=self.no_class,

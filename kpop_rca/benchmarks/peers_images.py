@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from kpop_rca import diffusion
+from kpop_rca import pixels
 from kpop_rca.benchmarks import ours
 from kpop_rca.benchmarks.setting import PHOTOGRAPH, Setting
 from kpop_rca.benchmarks.timing import Work
@@ -50,7 +50,7 @@ def lpips_loop(setting: Setting) -> Work:
     """lpips as its documentation shows it: a pair at a time."""
     images, pairs = ours.pairs_of_faces(setting)
     distance = ours.untrained_lpips(setting)
-    tensors = diffusion.to_model(torch.as_tensor(images))
+    tensors = pixels.to_model(torch.as_tensor(images))
 
     @torch.no_grad()
     def run() -> list[float]:

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from scipy import stats
 
-from kpop_rca import artifacts, claims, claims_figures, faces, params, paths, stages
+from kpop_rca import artifacts, claims, claims_figures, claims_runs, faces, params, paths, stages
 from kpop_rca.errors import StudyError
 from kpop_rca.resnet import SmallImageResNet
 
@@ -252,7 +252,7 @@ def test_faces_that_a_borrowed_judge_has_learnt_are_counted(output):
     save_study(base, {"train": range(9), "judge": range(9, 18), "test": range(60, 72)})
     save_study(member, {"train": range(4, 16), "judge": range(4), "test": range(60, 75)})
     save_judge(base)
-    view = [claims._view(study, base, "0,1|2", torch.device("cpu"))[0] for study in (base, member)]
+    view = [claims_runs._view(study, base, "0,1|2", torch.device("cpu"))[0] for study in (base, member)]
     assert [row["n_learnt"] for row in view] == [9, 12]
     assert [row["n_learnt_by_both"] for row in view] == [0, 7]
     assert [row["n_real"] for row in view] == [12, 12]  # held against the faces of the base
@@ -263,17 +263,17 @@ def test_a_missing_small_study_is_not_judged_by_the_judges_of_its_base(output, l
     """Borrowing must stop where the level changed what is borrowed, in the judges themselves or far behind them."""
     base = "claims-seed0"
     declare_made(base, "audit", "faces", "oracle")
-    assert claims._made("claims.guidance=0-seed0", "oracle") == paths.artifacts_folder(base) / "oracle"
+    assert claims_runs._made("claims.guidance=0-seed0", "oracle") == paths.artifacts_folder(base) / "oracle"
     with pytest.raises(StudyError, match="were made with"):
-        claims._made(f"claims.{level}-seed0", "oracle")
+        claims_runs._made(f"claims.{level}-seed0", "oracle")
 
 
 def test_committed_runs_that_are_not_there_name_the_command():
     with pytest.raises(StudyError, match="make study STUDY=nowhere"):
-        claims.committed_runs("nowhere")
+        claims_runs.committed_runs("nowhere")
 
 
 def test_a_level_stays_text_on_disk(tmp_path):
     runs_table = pd.DataFrame({"experiment": "guidance", "level": ["0", "0.5"], "seed": 0, "rca": [0.1, 0.2]})
     runs_table.to_csv(tmp_path / "runs.csv", index=False)
-    assert claims.read_runs(tmp_path / "runs.csv")["level"].tolist() == ["0", "0.5"]
+    assert claims_runs.read_runs(tmp_path / "runs.csv")["level"].tolist() == ["0", "0.5"]

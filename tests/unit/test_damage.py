@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from small_report import write_executed_notebooks
 from spoiling import SPOILT, empty, truncate
 
-from kpop_rca import artifacts, oracle, params, report, sampling, seals
+from kpop_rca import artifacts, generated_images, oracle, params, report, sampling, seals
 from kpop_rca.diffusion import forward_process
 from kpop_rca.errors import StudyError
 
@@ -156,7 +156,7 @@ def test_damaged_images_of_a_stopped_run_are_named_and_drawn_again(output, capsy
     said = f"{(stage.folder / damaged).name} is damaged; it is removed, and its work done again\n"
     assert capsys.readouterr().out == said
     assert draw(stage.folder) == again
-    for found, expected in zip(*map(sampling.load_generated, (stage.folder, output / "reference")), strict=True):
+    for found, expected in zip(*map(generated_images.load, (stage.folder, output / "reference")), strict=True):
         np.testing.assert_array_equal(found, expected)
     stage.finish()
     made = artifacts.read_manifest(stage.folder / "manifest.json")["files"]

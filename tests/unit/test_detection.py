@@ -54,6 +54,16 @@ def test_a_face_in_every_portrait_with_landmarks_where_they_belong(root: Path) -
     np.testing.assert_array_equal(found["face_width"], sides)
 
 
+def test_aligned_faces_show_eyes_and_mouth_in_one_place_whatever_the_size(root: Path) -> None:
+    """The same portrait as it is, twice as large, and so large that it was reduced before the detector saw it."""
+    found = _detect(root, "0", "large", "flat", "broken"), _detect(root, "large", max_side=160)
+    own, large, reduced = (face.astype(float) for face in (*found[0]["aligned_face"][:2], found[1]["aligned_face"][0]))
+    assert own.shape == (32 * 32 * 3,) and found[0]["aligned_face"][2:].tolist() == [None, None]
+    other = _detect(root, "3")["aligned_face"][0].astype(float)
+    as_found_again = max(np.abs(own - large).mean(), np.abs(own - reduced).mean())  # landmarks move by a pixel
+    assert as_found_again < np.abs(own - other).mean() / 3
+
+
 def test_batches_change_nothing(root: Path) -> None:
     """Order, size and company of a batch; a pixel of tolerance for sums in another order."""
     names = ["0", "large", "1", "flat", "2", "broken", "3", "small", "two", "4"]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from kpop_rca import devices, diffusion, sampling
+from kpop_rca import devices, diffusion, generated_images, pixels, sampling
 from kpop_rca.errors import StudyError
 
 
@@ -30,12 +30,12 @@ def draw(unet, forward, labels, indices, *, sampler="ddim", guidance=0.0, steps=
 
 def test_pixels_survive_the_way_to_the_model_and_back():
     images = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
-    x_0 = diffusion.to_model(torch.as_tensor(images))
+    x_0 = pixels.to_model(torch.as_tensor(images))
     assert x_0.is_contiguous()
     assert x_0.min() == -1
     assert x_0.max() == 1
-    assert np.array_equal(diffusion.to_images(x_0), images)
-    assert diffusion.to_images(torch.tensor([[[[-3.0]], [[0.0]], [[3.0]]]])).tolist() == [[[[0, 128, 255]]]]
+    assert np.array_equal(pixels.to_images(x_0), images)
+    assert pixels.to_images(torch.tensor([[[[-3.0]], [[0.0]], [[3.0]]]])).tolist() == [[[[0, 128, 255]]]]
 
 
 def test_the_forward_process_follows_equation_2(forward):
@@ -43,7 +43,7 @@ def test_the_forward_process_follows_equation_2(forward):
     noised = diffusion.noised(images, forward, timesteps=[400], generator=torch.Generator().manual_seed(0))[0]
     eps = torch.randn((1, 3, 4, 4), generator=torch.Generator().manual_seed(0))
     abar = forward.alphas_cumprod[400]
-    assert np.array_equal(noised, diffusion.to_images(abar.sqrt() * 1.0 + (1 - abar).sqrt() * eps))
+    assert np.array_equal(noised, pixels.to_images(abar.sqrt() * 1.0 + (1 - abar).sqrt() * eps))
 
 
 def test_the_networks_have_the_paper_levels_and_one_label_more(unet):
@@ -123,7 +123,7 @@ def test_ancestral_images_are_those_of_the_process_with_a_generator_an_image(une
             eps = unet(x_t, t, class_labels=torch.tensor([0, 2, 1])).sample
             x_t = process.step(eps, t, x_t, generator=generators).prev_sample
     drawn = draw(unet, forward, [0, 2, 1], [0, 0, 0], sampler="ddpm", steps=5)
-    assert np.array_equal(drawn, diffusion.to_images(x_t))
+    assert np.array_equal(drawn, pixels.to_images(x_t))
 
 
 class OfOneGaussian(torch.nn.Module):
@@ -190,7 +190,7 @@ def generate(unet, forward, plan, folder, progress=list):
 
 def test_generation_gives_the_planned_images_in_order(unet, forward, plan, tmp_path):
     generate(unet, forward, plan, tmp_path)
-    images, conditions = sampling.load_generated(tmp_path)
+    images, conditions = generated_images.load(tmp_path)
     assert images.shape == (10, 16, 16, 3)
     assert conditions.tolist() == [0] * 5 + [1] * 5
     assert np.array_equal(images[5:7], draw(unet, forward, [1, 1], [0, 1], guidance=0.5, steps=2))
@@ -211,7 +211,7 @@ def test_an_interrupted_generation_ends_with_the_same_images(unet, forward, plan
     done = []
     generate(unet, forward, plan, tmp_path / "stopped", progress=lambda batches: done.extend(batches) or batches)
     assert len(done) == 2  # of six; the four drawn before are not drawn again
-    whole, stopped = (sampling.load_generated(tmp_path / name)[0] for name in ("whole", "stopped"))
+    whole, stopped = (generated_images.load(tmp_path / name)[0] for name in ("whole", "stopped"))
     assert np.array_equal(whole, stopped)
 
 
@@ -232,7 +232,7 @@ def test_images_are_the_same_on_any_number_of_cores(unet, forward, plan, tmp_pat
     for cores in (1, 3):
         monkeypatch.setattr(sampling.workers, "cores", lambda cores=cores: cores)
         generate(unet, forward, plan, tmp_path / str(cores))
-    one, three = (sampling.load_generated(tmp_path / name)[0] for name in ("1", "3"))
+    one, three = (generated_images.load(tmp_path / name)[0] for name in ("1", "3"))
     assert np.array_equal(one, three)
 
 

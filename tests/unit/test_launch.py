@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from kpop_rca import artifacts, faces, launch, locks, params, sampling, stages, training
+from kpop_rca import artifacts, faces, generated_images, launch, locks, params, sampling, stages, training
 
 STUDY = "smoke"
 
@@ -97,7 +97,7 @@ def test_two_processes_train_and_draw_as_one_does(cropped, fresh_accelerate):
     assert sampling.missing_batches(stage.folder, plan, n_classes=4) == []
     sampling.generate(alone, forward, plan, n_classes=4, folder=stage.folder, progress=list)
     sampling.generate(alone, forward, plan, n_classes=4, folder=stage.folder / "alone", progress=list)
-    of_two, of_one = (sampling.load_generated(folder)[0] for folder in (stage.folder, stage.folder / "alone"))
+    of_two, of_one = (generated_images.load(folder)[0] for folder in (stage.folder, stage.folder / "alone"))
     assert of_two.shape == (48, 32, 32, 3)
     assert np.array_equal(of_two, of_one)
 

@@ -1,0 +1,106 @@
+"""The runs behind the claims: every small study of a sweep as its judges see it, or as it came with the project."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from kpop_rca import (
+    artifacts,
+    claims,
+    claims_view,
+    faces,
+    generated_images,
+    judging,
+    metrics,
+    oracle,
+    params,
+    paths,
+    sweeps,
+)
+from kpop_rca.errors import StudyError
+from kpop_rca.sweeps import RUNS
+
+
+def collect(resolved: dict[str, Any], *, device: torch.device, progress: Callable) -> pd.DataFrame:
+    """Judge the images of every small study of a sweep.
+
+    Args:
+        resolved: parameters of the sweep, all of them.
+        device: to judge on.
+        progress: wraps the list of small studies, `tqdm` for example.
+
+    Returns:
+        One row for each small study and judge: experiment, level, seed, study, judge, the columns of
+        `claims_view.judged_by_one` and of `claims_view.learnt_by_both`, and `images`, the identity of the images'
+        manifest.
+
+    Raises:
+        StudyError: a small study was not run.
+    """
+    members = sweeps.members(resolved)
+    group_text = resolved["look_alike_groups"]
+    view = cache(lambda study, judges: _view(study, judges, group_text, device))
+    rows = []
+    for member in progress(members):
+        about = {"experiment": member.experiment, "level": member.level, "seed": member.seed, "study": member.study}
+        rows += [about | row for row in view(member.study, _judges_of(member, members))]
+    return pd.DataFrame(rows)
+
+
+def _judges_of(member: sweeps.Member, members: list[sweeps.Member]) -> str:
+    """The study whose judges and real faces a small study is held against: its own, but for COMMON_JUDGE."""
+    level = claims.judged_as(member.experiment, member.level)
+    for other in members:
+        if (other.experiment, other.level, other.seed) == (member.experiment, level, member.seed):
+            return other.study
+    raise StudyError(
+        f"{member.study} is judged as the level {level!r} is; add that to the sweep of {member.experiment}"
+    )
+
+
+def _view(study: str, judged_as: str, group_text: str, device: torch.device) -> list[dict[str, Any]]:
+    """What each judge of `judged_as` says of the images of `study` and of its own real test faces."""
+    generated_folder = _made(study, "generated")
+    images, asked = generated_images.load(generated_folder)
+    made = artifacts.identity(artifacts.read_json(generated_folder / artifacts.MANIFEST))
+    size, judge_faces, judges_folder = images.shape[1], _made(judged_as, "faces"), _made(judged_as, "oracle")
+    real = faces.load(judge_faces, size=size, split="test")
+    groups = metrics.parse_groups(group_text, int(asked.max()) + 1)
+    rows = []
+    for about in judging.trained(judges_folder).query("may_judge").itertuples():
+        judge = oracle.load_judge(judges_folder / about.judge, device)
+        found = claims_view.judged_by_one(judge, real, (images, asked), groups=groups)
+        both = claims_view.learnt_by_both(_made(study, "faces"), judge_faces, size=size, judge_learnt=about.trained_on)
+        rows.append({"judge": about.judge} | found | both | {"images": made})
+    return rows
+
+
+def _made(study: str, folder: str) -> Path:
+    """Where artifacts of a small study lie, its own or borrowed, that were made with all of its parameters.
+
+    Raises:
+        StudyError: they are missing, and those of the base differ in what the level sets; see `artifacts.require`.
+    """
+    artifacts.require(study, folder, params.resolve(study))
+    return artifacts.folder_of(study, folder)
+
+
+def committed_runs(study: str) -> pd.DataFrame:
+    """The runs of a sweep that came with the project, `reports/<study>/tables/08_runs.csv`.
+
+    Raises:
+        StudyError: there is none.
+    """
+    path = paths.committed_report(study) / "tables" / f"{RUNS}.csv"
+    if not path.is_file():
+        raise StudyError(f"reports/{study}/tables/{path.name} is not there; run: make study STUDY={study}")
+    return read_runs(path)
+
+
+def read_runs(path: Path) -> pd.DataFrame:
+    """Runs as they were saved; a level stays text."""
+    return pd.read_csv(path, dtype={"level": str})
