@@ -1,8 +1,7 @@
 """Faces found by MTCNN (Zhang et al. 2016): every face of an image, its probability and five landmarks."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +17,7 @@ from kpop_rca.alignment import aligned_face
 from kpop_rca.data.duplicates import perceptual_hash
 from kpop_rca.data.images import UnreadableImage, read_rgb
 from kpop_rca.second_look import view_probabilities
-from kpop_rca.workers import cores, in_order
+from kpop_rca.workers import cores, in_order, one_thread
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")  # as seen in the picture
 THRESHOLDS = [
@@ -109,24 +108,12 @@ def detect_faces(
     find = partial(_found_in, root=Path(root), min_face_size=min_face_size, max_side=max_side, device=device)
     workers = workers or min(cores(), MOST_WORKERS.get(device.type, 1))
     threads = device.type != "cpu" or len(portions) < WORTH_A_PROCESS * workers
-    with _one_thread(device):
+    with one_thread(device):
         for found in in_order(find, portions, workers=workers, threads=threads):
             records += found
             if progress:
                 progress(len(found))
     return pd.concat([table.reset_index(drop=True), _as_columns(records)], axis=1)
-
-
-@contextmanager
-def _one_thread(device: torch.device) -> Iterator[None]:
-    """Whoever shares the work, a picture is computed by one thread of torch: more would add up in another order."""
-    before = torch.get_num_threads()
-    if device.type == "cpu":
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _found_in(
@@ -140,7 +127,7 @@ def _found_in(
         records.append(record)
         if image is not None:
             of_size[image.size].append((record, image))
-    with _one_thread(device):  # once more, for this may be a process of its own
+    with one_thread(device):  # once more, for this may be a process of its own
         for batch in of_size.values():
             _look(detector, *zip(*batch, strict=True))
     return records

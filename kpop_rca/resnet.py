@@ -22,17 +22,20 @@ class SmallImageResNet(ResNet):
         Args:
             architecture: a key of LEVELS.
             n_classes: K.
-            width: channels of the first level; 64 is the published network.
+            width: channels of the stem and the first level; 64 is the published network.
         """
         self.width = width  # read by _make_layer while the base class builds itself
         block, levels = LEVELS[architecture]
         super().__init__(block, levels, num_classes=n_classes)
-        self.conv1 = nn.Conv2d(3, FULL_WIDTH, kernel_size=3, stride=1, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(3, width, kernel_size=3, stride=1, padding=1, bias=False)
         nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
+        self.bn1 = nn.BatchNorm2d(width)
         self.maxpool = nn.Identity()
         self.fc = nn.Linear(8 * width * block.expansion, n_classes)
 
     def _make_layer(self, block: type, planes: int, *args, **kwargs) -> nn.Sequential:
+        if planes == FULL_WIDTH:  # the first level, behind the stem
+            self.inplanes = self.width
         return super()._make_layer(block, planes * self.width // FULL_WIDTH, *args, **kwargs)
 
     def features(self, x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
-from functools import lru_cache
+from functools import lru_cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from kpop_rca.errors import StudyError
 WARM_UP = 0.05  # share of the steps over which the cosine schedule's learning rate rises
 GRID_STEPS = 20  # DDIM steps of the sample grids
 PIECES = 2  # of a batch on a CPU; not the number of cores, so that any machine adds up the same numbers
+PIXELS_OF_A_PIECE = 8 * 32 * 32  # with fewer, starting its operations takes longer than sharing the batch saves
 LOG_EVERY = 10  # steps between two readings of the loss, each of which waits for the device
 
 
@@ -133,8 +134,10 @@ class Trainer:
         self.weights = list(self.bare_unet.parameters())
         self.ema = EMAModel(self.weights, decay=recipe.ema_decay, use_ema_warmup=True, foreach=True)
         self.ema.to(self.accelerator.device)
-        alone_on_cpu = device.type == "cpu" and processes == 1 and recipe.batch_size % PIECES == 0
-        self.pieces = workers.Pieces(PIECES) if alone_on_cpu else None
+        size, rest = divmod(recipe.batch_size, PIECES)
+        large = size * unet.config.sample_size**2 >= PIXELS_OF_A_PIECE
+        in_pieces = device.type == "cpu" and processes == 1 and large and not rest
+        self.pieces = workers.Pieces(PIECES) if in_pieces else None
         self.progress = Progress()
         self.accelerator.register_for_checkpointing(self.ema, self.progress)
         self._resume()
@@ -230,10 +233,11 @@ class Trainer:
                 f"step {step}: the memory is too small for batch_size {self.recipe.batch_size}; lower it (and the "
                 "learning rate with it), or set mixed_precision to bf16"
             ) from None
-        self.accelerator.clip_grad_norm_(self.weights, 1.0)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        self.ema.step(self.weights)
+        with workers.one_thread(self.accelerator.device):  # hundreds of small operations
+            self.accelerator.clip_grad_norm_(self.weights, 1.0)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+            self.ema.step(self.weights)
         return loss
 
     def _task(self, step: int, images: Tensor, labels: Tensor) -> denoising.Task:
@@ -274,7 +278,7 @@ class Trainer:
 
         losses, gradients = zip(*self.pieces.map(of_piece), strict=True)
         for weight, *parts in zip(self.weights, *gradients, strict=True):
-            weight.grad = sum(parts)  # in the order of the pieces, whichever was first
+            weight.grad = reduce(Tensor.add_, parts)  # in the order of the pieces, whichever was first
         return sum(losses)
 
     def _log(self, done: int, losses: list[Tensor], *, seconds: float) -> None:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from threading import Event, Thread
 from typing import TYPE_CHECKING, TypeVar
@@ -109,7 +110,7 @@ def a_core_each(
     """
     lanes = cores() if device.type == "cpu" else 1
     waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(lanes, initializer=_one_thread, initargs=(device,)) as pool:
+    with ThreadPoolExecutor(lanes, initializer=_begin_lane, initargs=(device,)) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
@@ -130,7 +131,22 @@ def _set_threads(number: int) -> None:
     torch.set_num_threads(number)
 
 
-def _one_thread(device: torch.device) -> None:
+@contextmanager
+def one_thread(device: torch.device) -> Iterator[None]:
+    """Let one thread do every operation on a CPU: whoever shares the work, numbers add up in one order, and what is too
+    small to be shared out does not wait for other threads."""
+    import torch
+
+    before = torch.get_num_threads()
+    if device.type == "cpu":
+        _set_threads(1)
+    try:
+        yield
+    finally:
+        _set_threads(before)
+
+
+def _begin_lane(device: torch.device) -> None:
     import torch
 
     _set_threads(1)

@@ -47,6 +47,16 @@ def test_full_width_has_the_published_size(architecture, millions):
     assert sum(p.numel() for p in judge.parameters()) / 1e6 == pytest.approx(millions, abs=0.1)
 
 
+def test_a_narrow_judge_is_narrow_from_its_first_layer():
+    """A sixteenth of the weights at a quarter of the width, but for the first and the last layer's quarter."""
+    counts = []
+    for width in (64, 16):
+        judge = resnet.SmallImageResNet("resnet18", n_classes=10, width=width)
+        counts.append(sum(p.numel() for p in judge.parameters() if p.ndim == 4) - judge.conv1.weight.numel())
+        assert judge.conv1.weight.shape == (width, 3, 3, 3) and judge.bn1.num_features == width
+    assert counts[0] == 16 * counts[1]
+
+
 def test_the_stem_keeps_the_resolution():
     judge = resnet.SmallImageResNet("resnet10", n_classes=3, width=8).eval()
     shapes = []

@@ -4,7 +4,7 @@ import signal
 import numpy as np
 import pytest
 import torch
-from small_training import RECIPE, small_trainer
+from small_training import CPU, RECIPE, small_trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tqdm import tqdm
 
@@ -103,7 +103,20 @@ def test_parts_of_a_batch_make_up_the_whole():
     assert denoising.noise_loss(model, whole).item() == pytest.approx(np.mean(halves), rel=1e-5)
 
 
-def test_the_pieces_side_by_side_give_the_gradient_of_the_whole_batch(coloured_faces, tmp_path, fresh_accelerate):
+@pytest.mark.parametrize(
+    ("size", "batch_size", "parted"), [(32, 16, True), (32, 17, False), (32, 14, False), (16, 64, True)]
+)
+def test_a_batch_is_parted_where_its_halves_are_worth_it(tmp_path, fresh_accelerate, size, batch_size, parted):
+    fresh_accelerate(reset_partial_state=True)
+    unet = diffusion.build_unet(image_size=size, channels=[8], layers_per_block=1, attention_size=0, n_classes=2)
+    recipe = dataclasses.replace(RECIPE, batch_size=batch_size)
+    assert bool(training.Trainer(unet, recipe=recipe, folder=tmp_path, device=CPU).pieces) is parted
+
+
+def test_the_pieces_side_by_side_give_the_gradient_of_the_whole_batch(
+    coloured_faces, tmp_path, fresh_accelerate, monkeypatch
+):
+    monkeypatch.setattr(training, "PIXELS_OF_A_PIECE", 1)
     images, labels = map(torch.as_tensor, coloured_faces)
     gradients = []
     for in_pieces in (True, False):

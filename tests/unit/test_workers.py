@@ -62,6 +62,20 @@ def test_what_runs_side_by_side_has_a_core_each_and_keeps_its_order(monkeypatch:
     assert torch.get_num_threads() == before
 
 
+def test_one_thread_on_a_cpu_and_as_many_as_before_behind_it() -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        with pytest.raises(KeyError), workers.one_thread(torch.device("cpu")):
+            assert torch.get_num_threads() == 1
+            raise KeyError
+        with workers.one_thread(torch.device("cuda")):
+            assert torch.get_num_threads() == 3
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_gpu_that_is_named_without_its_number_is_fed_by_one_thread() -> None:
     """As `devices.choose` names it; PyTorch refuses to make such a one a thread's own."""
     threads = workers.a_core_each(lambda _: get_ident(), range(4), device=torch.device("cuda"))
