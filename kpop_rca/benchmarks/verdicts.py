@@ -13,6 +13,7 @@ from kpop_rca.benchmarks.timing import OURS
 
 MET, MISSED, UNDECIDED = "met", "missed", "within the spread"
 PAPER_TRAINING = 200 * 10_000  # images shown: epochs times images
+STUDY = "the default study, 01 to 06"
 FLOOR = 0.25  # of the matrix product's rate, in training on a GPU
 DIGITS = 3  # of the growth of memory: on a GPU one copy more is one byte a byte within rounding
 TOLD_MEGABYTES = 8.0  # of data between the smallest and the largest size, to tell its growth from noise
@@ -159,6 +160,7 @@ def whole_runs(rates: pd.DataFrame, *, steps_ddpm: int, study_seconds: float, de
 
     Returns:
         what, value, unit, bar (at most, of seconds; at least, of a share), set_for (the device), verdict.
+        The study's time is of a part of what its bar was set for: that it is met is never said.
     """
     ours = rates[rates["who"] == OURS].set_index("task")
     images, training = ours["rate"], ours["share"][TRAINING]
@@ -168,12 +170,14 @@ def whole_runs(rates: pd.DataFrame, *, steps_ddpm: int, study_seconds: float, de
         ("50,000 images by DDPM-1000", ddpm, "seconds", 1200.0, "cuda"),
         ("200 epochs of 10,000 images", PAPER_TRAINING / images[TRAINING], "seconds", 180.0, "cuda"),
         ("training, of the machine's limit", training, "share", FLOOR, "cuda"),
-        ("the default study, 01 to 06", study_seconds, "seconds", 600.0, "cpu"),
+        (STUDY, study_seconds, "seconds", 600.0, "cpu"),
     ]
     table = pd.DataFrame(rows, columns=["what", "value", "unit", "bar", "set_for"])
     enough = np.where(table["unit"] == "share", table["value"] >= table["bar"], table["value"] <= table["bar"])
     table["verdict"] = np.where(enough, MET, MISSED)
     table.loc[(table["set_for"] != device) | table["value"].isna(), "verdict"] = ""
+    # The bar is for all of `make study`, with 07, the report and the starting of kernels: a part can only miss it.
+    table.loc[(table["what"] == STUDY) & (table["verdict"] == MET), "verdict"] = ""
     return table
 
 
