@@ -9,6 +9,10 @@ the package modules that it imports, and (the first one) on the files in the dat
 
 A study that asks for a sweep is one notebook over many small studies, which run side by side, a core each. They
 borrow from each other what their levels do not change (`kpop_rca.sweeps`).
+
+Notebooks of one study run side by side, too, where neither reads what the other writes: the training beside the judges,
+the analysis beside the trial of the metric. On a CPU two of them leave fewer cores idle than one does, since each has
+stretches that a single core has to get through. On a GPU they would want its memory at once, and follow each other.
 """
 
 import json
@@ -17,7 +21,7 @@ from functools import cache
 
 from snakemake.exceptions import WorkflowError
 
-from kpop_rca import fingerprint, locks, params, paths, stages, sweeps
+from kpop_rca import fingerprint, locks, params, paths, stages, sweeps, workers
 from kpop_rca.errors import StudyError
 
 
@@ -64,6 +68,17 @@ def what_it_reads(stage, study):
 
 
 SMALL = {study for members in MEMBERS.values() for m in members for study in (m.study, sweeps.base_of(m.study))}
+
+
+def cores_of(study):
+    """The cores that a notebook may keep busy, with those that run beside it; a small study has one."""
+    return 1 if study in SMALL else workflow.cores or 8  # a cluster gives none: each job has a machine of its own
+
+
+def counted_for(stage, study):
+    """The cores that it is counted for, which decides how many run at a time: half of them where two may."""
+    two = workflow.cores and stage is not stages.BENCHMARKS and workers.on_cpu(resolved(study)["device"])
+    return max(1, cores_of(study) // 2) if two else cores_of(study)
 
 
 def what_it_depends_on(stage, study):
@@ -117,13 +132,14 @@ for stage in stages.EVERY:
             notebook=stage.notebook,
             python=sys.executable,
             data_root=f"--data-root {DATA_ROOT:q}" if DATA_ROOT else "",
-        threads: lambda wildcards: 1 if wildcards.study in SMALL else workflow.cores or 8  # small ones run side by side
+        threads: lambda wildcards, stage=stage: counted_for(stage, wildcards.study)
         resources:
+            may_use=lambda wildcards: cores_of(wildcards.study),  # no parameter: other cores are no reason to run again
             mem_mb=6000,
             runtime="24h",
         shell:
-            "OMP_NUM_THREADS={threads} {params.python} -m kpop_rca.run {params.notebook} --study {wildcards.study} "
-            "{params.data_root}"
+            "OMP_NUM_THREADS={resources.may_use} "
+            "{params.python} -m kpop_rca.run {params.notebook} --study {wildcards.study} {params.data_root}"
 
 
 rule report:

@@ -63,12 +63,16 @@ class StageRun:
         stage: which.
         parameters: as the notebook declares them, checked.
         folder: its own folder, `artifacts/<study>/<folder>`.
+        started: the record of what it is made from.
+        began: when, in seconds since 1970: what ran side by side can be told from what followed.
+        begun: the same on a clock that nobody sets, for the time that it takes.
     """
 
     stage: stages.Stage
     parameters: dict[str, Any]
     folder: Path
     started: dict[str, Any]
+    began: float = field(default_factory=time.time)
     begun: float = field(default_factory=time.monotonic)
 
     @property
@@ -136,6 +140,7 @@ class StageRun:
             },
             **seals.photographs(self.folder),
             "versions": versions(),
+            "began": round(self.began, 1),
             "seconds": self.seconds,
         }
         write_json(self.folder / MANIFEST, manifest)

@@ -4,21 +4,21 @@ Features are float arrays of one row an image, from any network; everything here
 where they come from. `feature_measures` makes a study's figures of these.
 """
 
-import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.stats import linregress
 from torch import Tensor, nn
-from torchmetrics.image.kid import KernelInceptionDistance
+from torchmetrics.image.kid import poly_mmd
 
 from kpop_rca.neighbourhoods import DENSITY_NEIGHBOUR, PRECISION_NEIGHBOUR, Neighbourhoods, compare
 from kpop_rca.normals import Normal
 
 KERNEL_SUBSETS = 100
 KERNEL_SUBSET_SIZE = 1000  # images, or half of those that there are
-KERNEL_ROWS = 1000  # of kernel values held at once
+KERNEL_ROWS = 500  # and as many columns, of kernel values held at once
 LINE_POINTS = 10
 LINE_SMALLEST = 0.25  # of the images; Chong and Forsyth have 0.1 of 50,000
 LINE_IMAGES = 12  # at least, so that the ten sizes differ
@@ -93,56 +93,56 @@ def kernel_distance(
     size = min(KERNEL_SUBSET_SIZE, len(features_a) // 2, len(features_b) // 2)
     if size < 2:
         raise ValueError(f"need 4 or more rows, got {features_a.shape} and {features_b.shape}")
-    sets = [torch.as_tensor(part, dtype=torch.float64) for part in (features_a, features_b)]
+    sets = [torch.as_tensor(part) for part in (features_a, features_b)]
     with torch.random.fork_rng(devices=[]):  # the subsets are drawn from torch's own state
         torch.manual_seed(int(generator.integers(2**31)))
-        mean, sd = (_by_pairs if max(map(len, sets)) ** 2 <= KERNEL_SUBSETS * size**2 else _by_subsets)(*sets, size)
-    return mean.item(), sd.item()
+        scores = (_by_pairs if max(map(len, sets)) ** 2 <= KERNEL_SUBSETS * size**2 else _by_subsets)(*sets, size)
+    return scores.mean().item(), scores.std(unbiased=False).item()
 
 
-def _by_subsets(a: Tensor, b: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation over the subsets, each with its own kernel values."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # it keeps all features
-        metric = KernelInceptionDistance(as_features(a), subsets=KERNEL_SUBSETS, subset_size=size)
-    metric.update(a, real=True)
-    metric.update(b, real=False)
-    return metric.compute()
+def _by_subsets(a: Tensor, b: Tensor, size: int) -> Tensor:
+    """The discrepancy in every subset, each with its own kernel values: float64 (subsets,)."""
+    drawn = ([part[torch.randperm(len(part))[:size]].double() for part in (a, b)] for _ in range(KERNEL_SUBSETS))
+    return torch.stack([poly_mmd(*subset) for subset in drawn])
 
 
-def _by_pairs(a: Tensor, b: Tensor, size: int) -> tuple[Tensor, Tensor]:
+def _by_pairs(a: Tensor, b: Tensor, size: int) -> Tensor:
     """The same from one kernel value for each pair of images, most of which are in several subsets."""
-    drawn = torch.zeros(2, KERNEL_SUBSETS, max(len(a), len(b)), dtype=a.dtype)
+    drawn = [torch.zeros(KERNEL_SUBSETS, len(part), dtype=torch.bool) for part in (a, b)]
     for subset in range(KERNEL_SUBSETS):
-        for side, part in enumerate((a, b)):
-            drawn[side, subset, torch.randperm(len(part))[:size]] = 1
-    of_a, of_b = drawn[0, :, : len(a)], drawn[1, :, : len(b)]
+        for part in drawn:
+            part[subset, torch.randperm(part.shape[1])[:size]] = True
+    of_a, of_b = drawn
     within = sum(_kernel_sums(part, part, of, of, same=True) for part, of in ((a, of_a), (b, of_b)))
-    scores = within / (size * (size - 1)) - 2 * _kernel_sums(a, b, of_a, of_b) / size**2
-    return scores.mean(), scores.std(unbiased=False)
+    return within / (size * (size - 1)) - 2 * _kernel_sums(a, b, of_a, of_b) / size**2
 
 
 def _kernel_sums(a: Tensor, b: Tensor, of_a: Tensor, of_b: Tensor, *, same: bool = False) -> Tensor:
-    """Sum of the kernel over the pairs of each subset.
+    """Sum of the kernel over the pairs of each subset, a block of rows and columns at a time.
 
     Args:
-        a: float64 (N, D).
-        b: float64 (M, D).
-        of_a: (subsets, N) of 1 for images in the subset and 0 for others.
-        of_b: (subsets, M), likewise.
+        a: float (N, D).
+        b: float (M, D).
+        of_a: bool (subsets, N), whether an image is in the subset.
+        of_b: bool (subsets, M), likewise.
         same: whether the two sets are one: no image is then paired with itself, and half of the pairs tell all.
 
     Returns:
         float64 (subsets,).
     """
-    total = torch.zeros(len(of_a), dtype=a.dtype)
-    for start in range(0, len(a), KERNEL_ROWS):
-        rows, first = slice(start, start + KERNEL_ROWS), start if same else 0
-        values = (a[rows] @ b[first:].T / a.shape[1] + 1) ** 3
-        if same:
-            values = 2 * values.triu(1)
-        total += ((of_a[:, rows] @ values) * of_b[:, first:]).sum(dim=1)
+    total = torch.zeros(len(of_a), dtype=torch.float64)
+    for rows in _blocks(len(a)):
+        of_rows, some = a[rows].double(), of_a[:, rows].double()
+        for columns in _blocks(len(b), first=rows.start if same else 0):
+            values = (of_rows @ b[columns].double().T / a.shape[1] + 1) ** 3
+            if same:
+                values = 2 * (values.triu(1) if columns == rows else values)
+            total += ((some @ values) * of_b[:, columns]).sum(dim=1)
     return total
+
+
+def _blocks(n: int, *, first: int = 0) -> Iterator[slice]:
+    return (slice(start, min(start + KERNEL_ROWS, n)) for start in range(first, n, KERNEL_ROWS))
 
 
 def precision_recall(real: np.ndarray, generated: np.ndarray) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """`metrics.json`: the one machine-readable result of a study, put together from what the stages left."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,10 +145,29 @@ def assemble(
         "visual": visual,
         "paper": reference.paper_metrics(),
         "seconds": {m["stage"]: m["seconds"] for m in manifests.values()} | {stage.stage.notebook: stage.seconds},
+        "seconds_together": seconds_at_work(
+            [(m["began"], m["seconds"]) for m in manifests.values()] + [(stage.began, stage.seconds)]
+        ),
         "versions": artifacts.versions(),
         "device": devices.describe(device),
     }
     return metrics | {"answer": answer(metrics)}
+
+
+def seconds_at_work(stages: list[tuple[float, float]]) -> float:
+    """The time in which at least one of several stages was at work: less than the sum where some ran side by side.
+
+    Args:
+        stages: when each began and how long it took, in seconds.
+
+    >>> seconds_at_work([(100.0, 30.0), (110.0, 5.0), (120.0, 20.0), (900.0, 1.0)])
+    41.0
+    """
+    total, until = 0.0, -math.inf
+    for began, took in sorted(stages):
+        total += max(0.0, began + took - max(until, began))
+        until = max(until, began + took)
+    return round(total, 1)
 
 
 def _oracles(stage: artifacts.StageRun, by_judge: pd.DataFrame) -> dict[str, dict[str, Any]]:

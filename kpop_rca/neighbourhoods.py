@@ -12,15 +12,15 @@ from sklearn.metrics import pairwise_distances_chunked
 
 PRECISION_NEIGHBOUR = 3  # k of Kynkäänniemi et al.
 DENSITY_NEIGHBOUR = 5  # k of Naeem et al.
-MEGABYTES = 64  # of distances held at once
+MEGABYTES = 16  # of distances held at once
 
 
 class Neighbourhoods:
     """A set of features and the squared radii of its rows' neighbourhoods."""
 
     def __init__(self, features: np.ndarray) -> None:
-        """Take features, float (N, D)."""
-        self.features = np.asarray(features, dtype=np.float64)
+        """Take features, float (N, D), as they are: scikit-learn computes in float64, some of them at a time."""
+        self.features = np.asarray(features)
 
     def __len__(self) -> int:
         return len(self.features)

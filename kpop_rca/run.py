@@ -210,7 +210,8 @@ def adopt(study: str) -> None:
     """
     if params.resolve(study) != params.defaults() | {"study": study} or params.defaults()["study"] != study:
         raise StudyError(f"{study} is not the study whose values the notebooks declare; run this for quick")
-    manifests.require(study, stages.STAGES[-1].folder, params.resolve(study))
+    for stage in stages.STAGES:
+        manifests.require(study, stage.folder, params.resolve(study))
     for stage in (stages.CLAIMS, stages.BENCHMARKS):
         run_notebook(stage.notebook, study)
     for stage in stages.EVERY:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
+GPU_DRIVERS = ("nvidia-smi", "rocm-smi")  # programs that the drivers of NVIDIA's and AMD's GPUs bring along
+
 
 def cores() -> int:
     """How many cores this process may keep busy.
@@ -31,6 +35,21 @@ def cores() -> int:
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get("OMP_NUM_THREADS", "")
     return max(1, min(allowed, torch.get_num_threads(), int(asked) if asked.isdigit() else allowed))
+
+
+def on_cpu(device: str) -> bool:
+    """Whether a study surely computes on the CPU, found out without loading PyTorch, which takes seconds.
+
+    Where a driver or Apple's own chip says that there may be a GPU, "auto" is taken to mean it.
+
+    Args:
+        device: the parameter: "auto", "cpu", "cuda" or "mps".
+
+    >>> on_cpu("cpu"), on_cpu("cuda")
+    (True, False)
+    """
+    apple = (platform.system(), platform.machine()) == ("Darwin", "arm64")
+    return device == "cpu" or (device == "auto" and not apple and not any(map(shutil.which, GPU_DRIVERS)))
 
 
 def in_order(

@@ -10,19 +10,19 @@ import nbformat
 import pytest
 from graph import snakemake
 
-from kpop_rca import paths, stages
+from kpop_rca import paths, stages, workers
 
 RULES = [f"notebook_{stage.notebook}" for stage in stages.STAGES] + ["report"]
 METRICS = {
     "study", "seed", "image_size", "classes", "data", "oracle", "judge", "real", "generated", "rca", "visual", "paper",
     "seconds", "versions", "device", "identity_fidelity", "over_judges", "collapse", "within_groups", "cas",
-    "memorisation", "answer",
+    "memorisation", "answer", "seconds_together",
 }  # fmt: skip
 
 
-def planned(output, project=None):
+def planned(output, project=None, cores=2):
     """Names of the rules that another run would execute."""
-    run = snakemake(output, "--dry-run", studies="smoke", project=project)
+    run = snakemake(output, "--dry-run", "--cores", str(cores), studies="smoke", project=project)
     assert run.returncode == 0, run.stderr
     return [name for name in RULES if f"rule {name}:" in run.stdout + run.stderr]
 
@@ -42,6 +42,20 @@ def test_the_answer_has_the_promised_form(smoke):
     assert low <= metrics["rca"]["global"] <= high
     assert metrics["generated"]["n"] == 4 * 12
     assert len(metrics["rca"]["per_class"]) == len(metrics["classes"]) == 4
+    assert max(metrics["seconds"].values()) < metrics["seconds_together"] <= sum(metrics["seconds"].values()) + 0.1
+
+
+def at_work(output, *folders):
+    """When stages of the run began and ended, in the order of their folders' names given."""
+    made = [json.loads((output / f"artifacts/smoke/{folder}/manifest.json").read_text()) for folder in folders]
+    return [(manifest["began"], manifest["began"] + manifest["seconds"]) for manifest in made]
+
+
+@pytest.mark.skipif(not workers.on_cpu("auto"), reason="they follow each other where there is a GPU")
+@pytest.mark.parametrize("stage", [("ddpm", "oracle"), ("rca", "validity")])
+def test_notebooks_that_do_not_read_each_other_run_side_by_side(smoke, stage):
+    (began, ended), (other_began, other_ended) = at_work(smoke, *stage)
+    assert max(began, other_began) < min(ended, other_ended)
 
 
 def test_what_could_not_be_computed_says_why(smoke):
@@ -62,6 +76,10 @@ def test_the_report_needs_no_other_file(smoke):
 
 def test_nothing_changed_runs_nothing(smoke):
     assert planned(smoke) == []
+
+
+def test_other_cores_are_no_reason_to_run_again(smoke):
+    assert planned(smoke, cores=1) == planned(smoke, cores=8) == []
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ ON_CPU = (MEASURES,)  # whatever the device
 STEPS = 3  # of training a repeat
 # Drawing costs the network's calls, and what grows besides is what lies around them: this shows it in many images.
 NARROW = {"channels": [4, 4, 8], "layers_per_block": 1, "attention_size": 0, "bench_ddim_steps": 1}
-FEATURE_LENGTH = 2048  # Inception's
+FEATURE_LENGTH = 256  # fewer than there are images, as in a study: until then covariances grow with the images
 DETECTED_AT_ONCE = 8  # photographs at most: many small portions keep the workers busy with few photographs
 # Portions a worker in the smallest detection: on a CPU as many as start processes, at every size; on a GPU enough
 # that all threads are at work at once.
@@ -59,7 +59,7 @@ def _along_images(parameters: dict[str, Any], *, device: torch.device) -> list[d
         (
             MEASURES,
             "bench_features",
-            max(12, parameters["bench_features"] // max(scales, default=1)),
+            parameters["bench_features"],
             {"bench_feature_length": FEATURE_LENGTH},
         ),
     )

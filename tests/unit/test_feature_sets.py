@@ -1,6 +1,7 @@
 """Measures of two sets of features against hand-computed cases, other libraries' formulas and known laws."""
 
 import doctest
+import warnings
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from normal_features import normals, rng
 from scipy.linalg import sqrtm
 from torch_fidelity.metric_prc import prc_features_to_metric
+from torchmetrics.image.kid import KernelInceptionDistance
 
 from kpop_rca import feature_sets, neighbourhoods
 
@@ -98,17 +100,24 @@ def test_kernel_distance_is_unbiased_and_seeded_and_leaves_the_seed_alone():
     assert torch.equal(before, torch.random.get_rng_state())
 
 
-def test_kernel_distance_is_that_of_torchmetrics(monkeypatch):
-    """From all pairs and from the pairs of the subsets; in blocks of rows, and with sets of two sizes."""
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_kernel_distance_is_that_of_torchmetrics(monkeypatch, dtype):
+    """From all pairs and from the pairs of the subsets; in blocks of rows and columns, and with sets of two sizes."""
     monkeypatch.setattr(feature_sets, "KERNEL_ROWS", 7)
-    sets = [torch.as_tensor(part) for part in normals(40, 30, d=5, shift=0.5)]
-    found = {}
+    sets = [torch.as_tensor(part.astype(dtype)) for part in normals(40, 30, d=5, shift=0.5)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # it keeps all features
+        metric = KernelInceptionDistance(feature_sets.as_features(sets[0]), subset_size=12)
+    for part, real in zip(sets, (True, False), strict=True):
+        metric.update(part.double(), real=real)
+    torch.manual_seed(3)
+    theirs = [value.item() for value in metric.compute()]
     for way in (feature_sets._by_pairs, feature_sets._by_subsets):
         torch.manual_seed(3)
-        found[way] = [value.item() for value in way(*sets, 12)]
-    pairs, subsets = found.values()
-    assert pairs == pytest.approx(subsets, rel=1e-10)
-    assert min(subsets) > 0.01
+        scores = way(*sets, 12)
+        assert scores.dtype == torch.float64 and len(scores) == 100
+        assert [scores.mean().item(), scores.std(unbiased=False).item()] == pytest.approx(theirs, rel=1e-10)
+    assert min(theirs) > 0.01
 
 
 def test_many_images_are_compared_by_subsets(monkeypatch):

@@ -8,9 +8,23 @@ from kpop_rca import metrics, metrics_tables, rca
 from kpop_rca.errors import StudyError
 
 
-def test_docstring_examples():
-    found = doctest.testmod(metrics_tables)
+@pytest.mark.parametrize("module", [metrics, metrics_tables])
+def test_docstring_examples(module):
+    found = doctest.testmod(module)
     assert found.failed == 0 < found.attempted
+
+
+@pytest.mark.parametrize(
+    ("stages", "expected"),
+    [
+        ([], 0.0),
+        ([(5.0, 2.0), (7.0, 3.0)], 5.0),  # one after the other
+        ([(5.0, 2.0), (60.0, 3.0)], 5.0),  # a night between them
+        ([(60.0, 3.0), (5.0, 10.0), (6.0, 2.0)], 13.0),  # one within the other, told in another order
+    ],
+)
+def test_the_time_of_stages_side_by_side_counts_once(stages, expected):
+    assert metrics.seconds_at_work(stages) == expected
 
 
 def test_groups_are_read_and_checked():

@@ -1,8 +1,11 @@
 """The Fréchet distance to a fitted normal distribution, whichever of its sizes is the smallest."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from kpop_rca import normals
 from kpop_rca.normals import Normal
 
 
@@ -27,6 +30,19 @@ def test_distance_by_the_definition(n_reference: int, n: int) -> None:
     assert reference.frechet_distance(b) == reference.frechet_distance(b)
     assert reference.frechet_distance(a) == pytest.approx(0, abs=1e-6 * np.trace(cov_a))
     np.testing.assert_allclose(reference.root @ reference.root.T, cov_a, atol=1e-9)
+
+
+def test_rows_are_converted_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """float32 features as float64 would take twice their memory; nothing of that grows with their number."""
+    a, b = (_features(30_000, 16, seed=seed).astype(np.float32) for seed in (1, 2))
+    expected = Normal.of(a.astype(np.float64)).frechet_distance(b.astype(np.float64))
+    monkeypatch.setattr(normals, "ROWS", 700)
+    tracemalloc.start()
+    found = Normal.of(a).frechet_distance(b)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == pytest.approx(expected, rel=1e-9)
+    assert peak < 0.25 * a.nbytes
 
 
 def test_what_has_no_distance() -> None:

@@ -59,6 +59,7 @@ def folder(output):
         "visual": {"fid": missing, "is": missing, "judge_frechet": distance},
         "paper": reference.paper_metrics(),
         "seconds": {},
+        "seconds_together": 0.0,
         "versions": {},
         "device": "cpu",
         "answer": "So it is.",

@@ -48,6 +48,24 @@ def test_cores_are_those_that_everyone_allows(monkeypatch: pytest.MonkeyPatch) -
     assert workers.cores() == 3
 
 
+@pytest.mark.parametrize(
+    ("system", "machine", "programs", "expected"),
+    [
+        ("Linux", "x86_64", (), True),
+        ("Linux", "x86_64", ("nvidia-smi",), False),
+        ("Linux", "x86_64", ("rocm-smi",), False),
+        ("Darwin", "x86_64", (), True),
+        ("Darwin", "arm64", (), False),
+    ],
+)
+def test_auto_may_be_a_gpu_where_there_are_signs_of_one(monkeypatch, system, machine, programs, expected) -> None:
+    monkeypatch.setattr(workers.platform, "system", lambda: system)
+    monkeypatch.setattr(workers.platform, "machine", lambda: machine)
+    monkeypatch.setattr(workers.shutil, "which", lambda program: program if program in programs else None)
+    assert workers.on_cpu("auto") is expected
+    assert workers.on_cpu("cpu") and not workers.on_cpu("cuda") and not workers.on_cpu("mps")
+
+
 def test_what_runs_side_by_side_has_a_core_each_and_keeps_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "cores", lambda: 3)
     meeting = Barrier(3, timeout=30)  # passed by three threads at once, or not at all
