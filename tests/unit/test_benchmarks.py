@@ -541,8 +541,8 @@ def test_a_run_that_was_stopped_goes_on_with_the_parts_that_the_same_code_has_en
     assert before.keys() == {"90_machine_0.csv", "90_profile_0.csv", "90_times_0.csv", "90_scaling_0.csv"}
     tables = measured(brief)
     assert contents(parts) == before | {"90_scaling_1.csv": contents(parts)["90_scaling_1.csv"]}
-    assert sizes_measured == [24, 48, 48]
-    assert tables[collection.SCALING]["x"].tolist() == [24, 48]
+    assert sizes_measured == [48, 96, 96]
+    assert tables[collection.SCALING]["x"].tolist() == [48, 96]
     monkeypatch.setattr(fingerprint, "of_modules", lambda *_: "other code")
     artifacts.begin("90_benchmarks", brief)
     assert not contents(parts)
