@@ -7,6 +7,7 @@ keeps the partly executed notebook. Ctrl-C, and SIGTERM as a cluster sends it, l
 """
 
 import argparse
+import logging
 import os
 import shlex
 import shutil
@@ -62,6 +63,7 @@ class _Kernel(AsyncKernelManager):
 def _stop(number: int, frame: FrameType | None) -> None:
     """Give the kernel time to save what it has: ten steps of a large network on a CPU, and a checkpoint."""
     _Kernel.shutdown_wait_time = 600.0
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # that a cell was left waiting is no news now
     signal.default_int_handler(number, frame)
 
 

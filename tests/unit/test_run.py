@@ -1,5 +1,7 @@
 """What the runner makes of a kernel: past it to the terminal, killed, interrupted. Real kernels, through papermill."""
 
+import asyncio
+import logging
 import os
 import signal
 import subprocess
@@ -86,3 +88,20 @@ def test_a_run_that_is_asked_to_stop_says_how_to_go_on(begun, sent):
 def test_what_takes_the_most_memory_is_a_parameter_of_its_notebook():
     declared = {stage.notebook: run.params.declared(stage.notebook) for stage in stages.EVERY}
     assert all(name in declared[notebook] for notebook, name in run.HUNGRY.items())
+
+
+def test_what_a_stopped_notebook_leaves_waiting_is_no_traceback(monkeypatch, caplog):
+    monkeypatch.setattr(run._Kernel, "shutdown_wait_time", 2.0)
+    log = logging.getLogger("asyncio")
+    before, loop = log.level, asyncio.new_event_loop()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run._stop(signal.SIGINT, None)
+        loop.call_exception_handler({"message": "Task exception was never retrieved"})
+        assert not caplog.records
+        log.setLevel(before)
+        loop.call_exception_handler({"message": "Task exception was never retrieved"})
+        assert len(caplog.records) == 1
+    finally:
+        log.setLevel(before)
+        loop.close()
