@@ -65,7 +65,7 @@ class StageRun:
         folder: its own folder, `artifacts/<study>/<folder>`.
         started: the record of what it is made from.
         began: when, in seconds since 1970: what ran side by side can be told from what followed.
-        begun: the same on a clock that nobody sets, for the time that it takes.
+        began_monotonic: the same on a clock that nobody sets, for the time that it takes.
     """
 
     stage: stages.Stage
@@ -73,7 +73,7 @@ class StageRun:
     folder: Path
     started: dict[str, Any]
     began: float = field(default_factory=time.time)
-    begun: float = field(default_factory=time.monotonic)
+    began_monotonic: float = field(default_factory=time.monotonic)
 
     @property
     def study(self) -> str:
@@ -128,7 +128,7 @@ class StageRun:
     @property
     def seconds(self) -> float:
         """Wall time since the stage began."""
-        return round(time.monotonic() - self.begun, 1)
+        return round(time.monotonic() - self.began_monotonic, 1)
 
     def finish(self) -> None:
         """Declare the stage complete: write the manifest with the hash of every file in the folder."""

@@ -107,7 +107,7 @@ def _by_subsets(a: Tensor, b: Tensor, size: int) -> Tensor:
 
 
 def _by_pairs(a: Tensor, b: Tensor, size: int) -> Tensor:
-    """The same from one kernel value for each pair of images, most of which are in several subsets."""
+    """The same, float64 (subsets,), from one kernel value for each pair of images; most are in several subsets."""
     drawn = [torch.zeros(KERNEL_SUBSETS, len(part), dtype=torch.bool) for part in (a, b)]
     for subset in range(KERNEL_SUBSETS):
         for part in drawn:

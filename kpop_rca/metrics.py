@@ -154,17 +154,20 @@ def assemble(
     return metrics | {"answer": answer(metrics)}
 
 
-def seconds_at_work(stages: list[tuple[float, float]]) -> float:
+def seconds_at_work(runs: list[tuple[float, float]]) -> float:
     """The time in which at least one of several stages was at work: less than the sum where some ran side by side.
 
     Args:
-        stages: when each began and how long it took, in seconds.
+        runs: of each stage, when it began and how long it took, in seconds.
+
+    Returns:
+        Seconds, rounded to a tenth; gaps between the runs are left out.
 
     >>> seconds_at_work([(100.0, 30.0), (110.0, 5.0), (120.0, 20.0), (900.0, 1.0)])
     41.0
     """
     total, until = 0.0, -math.inf
-    for began, took in sorted(stages):
+    for began, took in sorted(runs):
         total += max(0.0, began + took - max(until, began))
         until = max(until, began + took)
     return round(total, 1)

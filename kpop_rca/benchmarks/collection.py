@@ -110,7 +110,10 @@ def _hardware(device: torch.device) -> dict[str, Any]:
 
 
 def _seconds_of_the_study() -> float:
-    """What 01 to 06 of the default study took, by its committed report, without starting them; NaN without one."""
+    """What 01 to 06 of the default study took, by its committed report; NaN without one.
+
+    Without the starting of kernels; where two ran side by side the time counts once.
+    """
     path = paths.committed_report("quick") / "metrics.json"
     return artifacts.read_json(path)["seconds_together"] if path.is_file() else np.nan
 

@@ -1,6 +1,7 @@
 """Measures of two sets of features against hand-computed cases, other libraries' formulas and known laws."""
 
 import doctest
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -147,6 +148,19 @@ def test_precision_and_recall_are_those_of_torch_fidelity(monkeypatch):
     apart = feature_sets.precision_recall(real, generated) | feature_sets.density_coverage(real, generated)
     assert found == apart
     assert all(0.1 < value < 0.95 for value in found.values())
+
+
+def test_distances_need_no_copy_of_the_features(monkeypatch):
+    """Of float32 features one in float64 would take twice their memory; the blocks of distances are small here."""
+    monkeypatch.setattr(neighbourhoods, "MEGABYTES", 0.25)
+    real, generated = (part.astype(np.float32) for part in normals(2000, 2000, d=1000, shift=0.1))
+    feature_sets.neighbourhood_measures(real[:50], generated[:50])  # loads what it needs
+    tracemalloc.start()
+    found = feature_sets.neighbourhood_measures(real, generated)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0 < found["coverage"] <= 1
+    assert peak < real.nbytes + generated.nbytes
 
 
 def test_precision_and_recall_do_not_change_places():
