@@ -69,9 +69,8 @@ def levels(table: pd.DataFrame, experiment: str, responses: Sequence[str], *, ti
     for ax, response in zip(axes[0], responses, strict=True):
         _lines(ax, part, means, response)
         ax.set(title=TITLES[response], xlabel=xlabel)
-        if (part[response] < 0).any():
-            ax.axhline(0, color=INK, lw=1)
-        else:
+        ax.axhline(0, color=INK, lw=1)  # counts as a value, so that the margin above is a share of the whole axis
+        if not (part[response] < 0).any():
             ax.set_ylim(0)
     figure.suptitle(title, fontweight="bold")
     return figure

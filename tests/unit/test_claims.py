@@ -204,6 +204,15 @@ def test_the_bold_line_is_the_table_beside_it():
     assert bold.tolist() == pytest.approx([np.nan, 0.5, 0.5], nan_ok=True)
 
 
+@pytest.mark.parametrize("values", [{"16": [0.85, 0.86], "32": [0.84, 0.85]}, {"16": [0.2, 0.9], "32": [0.1, 0.8]}])
+def test_the_highest_point_is_not_cut_off_where_the_axis_begins_at_0(values):
+    """Levels close to each other have a small margin of their own: the axis down to 0 has a larger one."""
+    (ax,) = claims_figures.levels(runs("size", values), "size", ["rca"], title="", xlabel="").axes
+    plt.close("all")
+    bottom, top = ax.get_ylim()
+    assert bottom == 0 and top > 1.04 * max(max(part) for part in values.values())
+
+
 def test_levels_keep_the_order_of_the_sweep():
     table = runs("sampler", {"ddim-20": [0.5], "ddim-10": [0.4], "ddpm-1000": [0.5]})
     assert claims.means_by_level(table, "sampler", ["rca"])["level"].tolist() == ["ddim-20", "ddim-10", "ddpm-1000"]
