@@ -13,12 +13,15 @@ import shlex
 import shutil
 import signal
 import sys
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import yaml
+from traitlets.config import Config
 
 from kpop_rca import disk, loading, locks, manifests, params, paths, seals, stages, watch
 from kpop_rca.errors import StudyError
@@ -37,6 +40,7 @@ KERNEL = (
     "--IPKernelApp.capture_fd_output=False",  # the way of `watch.say` past the notebook
     f"--IPKernelApp.exec_lines={loading.NO_GARBAGE_YET}",  # until `artifacts.begin`
 )
+LONGEST_SOCKET = 103  # bytes of a path, on macOS; Linux allows four more
 CRASHES = (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGFPE, -signal.SIGILL)  # exit statuses
 # What takes the most memory in a notebook, and what to lower.
 HUNGRY = {
@@ -58,6 +62,20 @@ class _Kernel(AsyncKernelManager):
         if status is not None:
             _Kernel.exit_status = status
         return await super().is_alive()
+
+
+@contextmanager
+def _sockets() -> Iterator[Config]:
+    """Settings of a kernel that is spoken to through files in a folder of their own, in place of ports.
+
+    jupyter_client looks for free ports and lets them go again before the kernel takes them: of two notebooks that start
+    at the same moment, one may find a port taken and die (issue 511 of nteract/papermill, 3689 of snakemake). No other
+    run has the folder. Where its path is too long for a socket, it is ports after all.
+    """
+    with tempfile.TemporaryDirectory(prefix="kpop_rca-", ignore_cleanup_errors=True) as folder:
+        path = f"{folder}/kernel"
+        short = len(os.fsencode(f"{path}-5")) <= LONGEST_SOCKET  # the last of the five
+        yield Config(KernelManager={"transport": "ipc", "ip": path} if short else {})
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -106,16 +124,18 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
     continues = (folder / seals.STARTED).is_file()
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        papermill.execute_notebook(
-            paths.notebook_source(stage.notebook),
-            output,
-            parameters=handed,
-            kernel_name="python3",
-            cwd=paths.project_root() / "notebooks",
-            extra_arguments=list(KERNEL),
-            kernel_manager_class=_Kernel,
-            progress_bar={"desc": f"{study} {stage.notebook}", "file": sys.stdout},
-        )
+        with _sockets() as sockets:
+            papermill.execute_notebook(
+                paths.notebook_source(stage.notebook),
+                output,
+                parameters=handed,
+                kernel_name="python3",
+                cwd=paths.project_root() / "notebooks",
+                extra_arguments=list(KERNEL),
+                kernel_manager_class=_Kernel,
+                config=sockets,
+                progress_bar={"desc": f"{study} {stage.notebook}", "file": sys.stdout},
+            )
     except OSError:
         with disk.writing(output):
             raise
@@ -125,6 +145,9 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
         raise StudyError(_failure(error, output, folder=folder, continues=continues)) from None
     except DeadKernelError:
         raise StudyError(_killed(stage, resolved, output)) from None
+    except RuntimeError as error:  # jupyter_client's: the kernel died, or said nothing for a minute, before any cell
+        command = manifests.command(stage, study)
+        raise StudyError(f"the kernel of {stage.notebook} did not start ({error}); try again: {command}") from None
     finally:
         with suppress(StudyError):  # no room even for this; the first error says so
             _without_machine_traces(output)

@@ -74,7 +74,7 @@ def report(tmp_path_factory):
     earlier.parent.mkdir(parents=True)
     Image.new("RGB", (9, 9)).save(earlier)
     run = snakemake(output, studies=STUDY, project=project)
-    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    assert run.returncode == 0, run.stderr[-20_000:]
     return output / "reports" / STUDY
 
 

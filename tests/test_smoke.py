@@ -31,7 +31,7 @@ def planned(output, project=None, cores=2):
 def smoke(tmp_path_factory):
     output = tmp_path_factory.mktemp("smoke")
     run = snakemake(output, studies="smoke")
-    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    assert run.returncode == 0, run.stderr[-20_000:]
     return output
 
 

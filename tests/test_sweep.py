@@ -11,7 +11,7 @@ BASE = "claims-smoke-seed0"
 def sweep(tmp_path_factory):
     output = tmp_path_factory.mktemp("sweep")
     run = snakemake(output, studies="claims-smoke")
-    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    assert run.returncode == 0, run.stderr[-20_000:]
     return output
 
 

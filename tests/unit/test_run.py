@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import nbformat
 import psutil
@@ -14,25 +16,49 @@ import pytest
 from children import hears_interrupts
 
 from kpop_rca import paths, run, stages, watch
+from kpop_rca.errors import StudyError
 
 SPEAKS = 'from kpop_rca import watch\nwatch.say("hello")\nprint("shown")'
+SPOKEN_TO = 'import ipykernel\nprint(ipykernel.get_connection_info(unpack=True)["transport"])'
 EXECUTE = """
 import sys, papermill
 from kpop_rca import run
-papermill.execute_notebook(*sys.argv[1:], kernel_name="python3", progress_bar=False,
-    extra_arguments=list(run.KERNEL), kernel_manager_class=run._Kernel)
+with run._sockets() as sockets:
+    papermill.execute_notebook(*sys.argv[1:], kernel_name="python3", progress_bar=False,
+        extra_arguments=list(run.KERNEL), kernel_manager_class=run._Kernel, config=sockets)
 """
 
 
-def test_a_notebook_speaks_to_the_terminal_and_its_output_does_not_hear_it(tmp_path):
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SPEAKS)])
+def executed(folder, source, **environment):
+    """The process that ran a notebook of one cell, and what the cell printed."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "python3", "language": "python"}
-    nbformat.write(notebook, tmp_path / "in.ipynb")
-    command = [sys.executable, "-c", EXECUTE, str(tmp_path / "in.ipynb"), str(tmp_path / "out.ipynb")]
-    done = subprocess.run(command, env=os.environ | {watch.BATCH: "quick 05"}, capture_output=True, text=True)
-    assert "quick 05  hello\n" in done.stderr, done.stderr[-2000:]
-    (shown,) = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[0].outputs
-    assert shown.text == "shown\n"
+    nbformat.write(notebook, folder / "in.ipynb")
+    command = [sys.executable, "-c", EXECUTE, str(folder / "in.ipynb"), str(folder / "out.ipynb")]
+    done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    (shown,) = nbformat.read(folder / "out.ipynb", as_version=4).cells[0].outputs
+    return done, shown.text
+
+
+def test_a_notebook_speaks_to_the_terminal_and_its_output_does_not_hear_it(tmp_path):
+    done, shown = executed(tmp_path, SPEAKS, **{watch.BATCH: "quick 05"})
+    assert "quick 05  hello\n" in done.stderr
+    assert shown == "shown\n"
+
+
+def test_a_kernel_takes_no_port_that_another_may_have_been_promised(tmp_path):
+    with tempfile.TemporaryDirectory() as scratch:  # pytest's own may be too long for a socket
+        _, shown = executed(tmp_path, SPOKEN_TO, TMPDIR=scratch)
+        assert not list(Path(scratch).iterdir())
+    assert shown == "ipc\n"
+
+
+def test_a_kernel_takes_ports_where_a_socket_would_have_too_long_a_path(tmp_path):
+    scratch = tmp_path / ("long" * 25)
+    scratch.mkdir()
+    _, shown = executed(tmp_path, SPOKEN_TO, TMPDIR=str(scratch))
+    assert shown == "tcp\n"
 
 
 @pytest.fixture
@@ -83,6 +109,12 @@ def test_a_run_that_is_asked_to_stop_says_how_to_go_on(begun, sent):
     assert process.returncode == 130
     assert "stopped; continue with: python -m kpop_rca.run 01 --study smoke" in said.splitlines()
     assert not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_kernel_that_does_not_start_is_one_line(output, monkeypatch):
+    monkeypatch.setattr(run, "KERNEL", ("--IPKernelApp.transport=pigeon",))
+    with pytest.raises(StudyError, match=r"the kernel of 01_data_audit did not start \(Kernel died .* try again: "):
+        run.run_notebook("01", "smoke")
 
 
 def test_what_takes_the_most_memory_is_a_parameter_of_its_notebook():
