@@ -16,25 +16,32 @@ from kpop_rca.seals import MANIFEST
 # Where results go, and who is shown, does not change them: these parameters may differ between a stage and the stages
 # behind it, and between a stage and what it left half done.
 NOT_COMPARED = {"study", "device", "data_root", "detector_batch_size", "checkpoint_minutes", "publish_images"}
-# What a manifest must hold, and of which type, to be one.
+# What the record of a stage's making must hold, and of which type, and what its manifest adds once it is made.
 RECORD = {"stage": str, "parameters": dict, "inputs": dict, "code": str}
+MADE = {"files": dict, "began": float, "seconds": float}
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """Read a stage's manifest.
 
     Raises:
-        StudyError: the file is damaged; says to remove it.
+        StudyError: the file is damaged, or of an earlier version; says to remove it.
     """
     manifest = read_json(path)
-    if not is_record(manifest) or not isinstance(manifest.get("files"), dict):
-        raise StudyError(f"{path} is damaged (no manifest of a stage); remove it and run its stage again")
+    if not is_record(manifest) or not _holds(manifest, MADE):
+        what = "no manifest of a stage, or of an earlier version"
+        raise StudyError(f"{path} is damaged ({what}); remove it and run its stage again")
     return manifest
 
 
 def is_record(content: Any) -> bool:
     """Whether what was read is the record of a stage's making: all that RECORD names, each of its type."""
-    return isinstance(content, dict) and all(isinstance(content.get(key), kind) for key, kind in RECORD.items())
+    return isinstance(content, dict) and _holds(content, RECORD)
+
+
+def _holds(content: dict[str, Any], kinds: dict[str, type]) -> bool:
+    """Whether each of these keys is there, with a value of its type."""
+    return all(isinstance(content.get(key), kind) for key, kind in kinds.items())
 
 
 def identity(manifest: dict[str, Any]) -> str:

@@ -164,6 +164,15 @@ def test_what_is_no_manifest_is_named_and_made_anew(output, content):
     assert not (artifacts.begin("01_data_audit", AUDIT).folder / "found.txt").exists()
 
 
+def test_a_manifest_of_an_earlier_version_is_named_before_a_notebook_reads_it(output):
+    path = run_audit().folder / "manifest.json"
+    manifest = artifacts.read_json(path)
+    del manifest["began"]
+    artifacts.write_json(path, manifest)
+    with pytest.raises(StudyError, match=r"or of an earlier version\); remove it and run its stage again"):
+        artifacts.require("mine", "audit", AUDIT)
+
+
 def test_a_stage_that_begins_ends_the_time_without_a_search_for_garbage(output):
     gc.disable()
     try:

@@ -229,6 +229,8 @@ def declare_made(study, *folders):
             "code": "",
             "inputs": {need: artifacts.identity(artifacts.read_json(path)) for need, path in earlier.items()},
             "files": {},
+            "began": 0.0,
+            "seconds": 1.0,
         }
         artifacts.write_json(paths.artifacts_folder(study) / folder / artifacts.MANIFEST, manifest)
 
