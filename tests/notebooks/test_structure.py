@@ -73,6 +73,13 @@ def test_it_installs_nothing_outside_colab(notebook):
             assert 'if "google.colab" in sys.modules' in cell.source
 
 
+def test_what_is_said_of_colab_leaves_the_report_with_its_cell(notebook):
+    introductions = [
+        cell for cell in notebook.cells if cell.source.startswith("The next cell does nothing outside Colab")
+    ]
+    assert [cell.metadata.tags for cell in introductions] == [["colab"]]
+
+
 def test_prose_comes_between_results(notebook):
     """No reader meets more than three code cells without a word."""
     run = 0
