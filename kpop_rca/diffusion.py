@@ -61,8 +61,9 @@ def sampling_process(forward: DDPMScheduler, sampler: str) -> SchedulerMixin:
 
     Args:
         forward: the forward process.
-        sampler: "ddpm" (ancestral, paper eq. 3), "ddim" (eta = 0; Song et al. 2021), or "dpmpp" (DPM-Solver++ of
-            second order with thresholding; Lu et al. 2022), which does with 15 to 20 steps.
+        sampler: "ddpm" (ancestral, paper eq. 3), "ddim" (eta = 0; Song et al. 2021; with eps from the clipped x_0, see
+            `_step`), or "dpmpp" (DPM-Solver++ of second order with thresholding; Lu et al. 2022), which does with 15
+            to 20 steps.
 
     Returns:
         A process of its own: some keep what they need of the last steps.
@@ -182,6 +183,11 @@ def _step(
 ) -> torch.Tensor:
     if isinstance(process, DDPMScheduler):
         return ancestral_step(process, x_t, eps, t, fresh_noise=next(drawn) if t > 0 else None)
+    if isinstance(process, DDIMScheduler):
+        # Where x_0 is clipped, the network's eps no longer belongs to it. With that one, which diffusers takes unless
+        # told otherwise, each step loses contrast, and many steps leave a grey face. Dhariwal and Nichol (2021) take
+        # eps from the clipped x_0 in their code.
+        return process.step(eps, t, x_t, use_clipped_model_output=True).prev_sample
     return process.step(eps, t, x_t).prev_sample
 
 

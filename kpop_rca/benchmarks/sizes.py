@@ -54,7 +54,7 @@ def _along_images(parameters: dict[str, Any], *, device: torch.device) -> list[d
     at_once = min(DETECTED_AT_ONCE, parameters["detector_batch_size"])
     kinds = (
         (TRAINING, "bench_faces", parameters["bench_faces"], {}),
-        (GENERATION, "bench_samples", N_CLASSES * each, NARROW | {"bench_sampling_batch_size": each}),
+        (GENERATION, "bench_samples", 4 * N_CLASSES * each, NARROW | {"bench_sampling_batch_size": each}),
         (DETECTION, "bench_detected", smallest_detected(at_once, device=device), {"detector_batch_size": at_once}),
         (
             MEASURES,

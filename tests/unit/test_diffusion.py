@@ -149,6 +149,21 @@ def test_every_sampler_draws_what_the_network_knows(forward, sampler, steps):
     assert x_0.std() == pytest.approx(0.3, abs=0.02)
 
 
+def test_a_step_of_ddim_takes_its_noise_from_the_clipped_image(forward):
+    """Song et al. (2021), eq. 12 with sigma = 0, of x_0 in [-1, 1] and the eps that makes x_t of it."""
+    process = diffusion.sampling_process(forward, "ddim")
+    process.set_timesteps(10)
+    t, s = process.timesteps[3], process.timesteps[4]
+    kept, kept_s = forward.alphas_cumprod[t], forward.alphas_cumprod[s]
+    x_t, eps = torch.randn(2, 5, 3, 8, 8, generator=torch.Generator().manual_seed(0)).unbind()
+    x_0 = (x_t - (1 - kept).sqrt() * eps) / kept.sqrt()
+    assert (x_0.abs() > 1).float().mean() > 0.2  # or there would be nothing to clip
+    x_0 = x_0.clamp(-1, 1)
+    eps_of_it = (x_t - kept.sqrt() * x_0) / (1 - kept).sqrt()
+    expected = kept_s.sqrt() * x_0 + (1 - kept_s).sqrt() * eps_of_it
+    torch.testing.assert_close(diffusion._step(process, x_t, eps, t, iter(())), expected, atol=1e-5, rtol=1e-5)
+
+
 def test_few_steps_of_the_fast_solver_end_where_many_of_ddim_do(forward):
     network = OfOneGaussian(forward)
     many, few, fast = (
