@@ -106,9 +106,10 @@ def classification_accuracy_scores(
         bar: `tqdm` or one of its kind: a bar of the epochs of both.
 
     Returns:
-        train_generated_test_real (CAS), train_real_test_real (its reference) and train_real_test_generated (GAN-test,
-        RCA's numerator, by the selected judge), each with accuracy, ci95 (Wilson), n_train, n_test; and ratio, see
-        `compare_on_same_faces`. Plain numbers, ready for JSON.
+        train_generated_test_real (CAS), train_real_test_real (its reference) and train_real_test_generated (the other
+        direction, GAN-test, by the classifier of the reference), all of equally many images; and judge_test_generated,
+        the same by the selected judge, which has learnt from all that it may: RCA's numerator. Each with accuracy, ci95
+        (Wilson), n_train, n_test; and ratio, see `compare_on_same_faces`. Plain numbers, ready for JSON.
 
     Source: Ravuri and Vinyals (2019); GAN-train and GAN-test, Shmelkov et al. (2018).
     """
@@ -131,9 +132,11 @@ def classification_accuracy_scores(
         answers = judging.test_answers(folder, training.folder.name)
         right[name] = (answers["label"] == answers["judged"]).to_numpy()
         found[f"train_{name}_test_real"] = _accuracy(right[name], n_train=len(training.splits["train"][1]))
-    by_judge = _accuracy(np.asarray(judged) == generated[1], n_train=about["n_train"])
-    ratio = compare_on_same_faces(right["generated"], right["real"])
-    return found | {"train_real_test_generated": by_judge, "ratio": ratio}
+    reference = oracle.load_judge(trainings["real"].folder, device)
+    says = oracle.judge_images(reference, generated[0])[0].argmax(axis=1)
+    found["train_real_test_generated"] = _accuracy(says == generated[1], n_train=len(learnt[1][1]))
+    found["judge_test_generated"] = _accuracy(np.asarray(judged) == generated[1], n_train=about["n_train"])
+    return found | {"ratio": compare_on_same_faces(right["generated"], right["real"])}
 
 
 def _accuracy(right: np.ndarray, *, n_train: int) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def within_groups(real: np.ndarray, generated: np.ndarray, groups: list[list[int
         within_group_real, within_group_generated (shares of the errors) and within_group_excess; NaN for a side
         without an error, of the excess where one side has none, and without groups.
 
-    Source: paper, section 6.2, whose claim lacks the comparison; the difference is that of `rca.group_excess`.
+    Source: paper, section 6.2, whose claim lacks the comparison. `rca.group_excess` counts images and not errors.
 
     >>> real, generated = np.array([[7, 2, 1], [1, 9, 0], [1, 0, 9]]), np.array([[5, 5, 0], [4, 5, 1], [0, 0, 10]])
     >>> {name: round(share, 3) for name, share in within_groups(real, generated, [[0, 1], [2]]).items()}

@@ -202,5 +202,5 @@ def findings(table: pd.DataFrame, *, sigma: float) -> list[str]:
         f"At blur {sigma:g}, at which the judge was trained again, with nothing done the interval {unrepaired}."
     )
     for remedy, rows in by_remedy.items():
-        said.append(f"The truth there with {REMEDIES[remedy]}: {'; '.join(map(_here, rows))}.")
+        said.append(f"The truth 1 at this blur, with {REMEDIES[remedy]}: {'; '.join(map(_here, rows))}.")
     return said

@@ -9,25 +9,6 @@ import pandas as pd
 import torch
 
 from kpop_rca import artifacts, devices, judging, paths, rca, reference, stages
-from kpop_rca.errors import StudyError
-
-
-def parse_groups(text: str, n_classes: int) -> list[list[int]]:
-    """Look-alike groups from their parameter: "0,1|2,3" are two groups of two; "" is none.
-
-    Raises:
-        StudyError: not of that form, or not each of the classes exactly once.
-    """
-    try:
-        groups = [[int(number) for number in group.split(",")] for group in text.split("|")] if text else []
-    except ValueError:
-        raise StudyError(f"look_alike_groups is {text!r}; expected class numbers such as 0,1|2,3") from None
-    if groups and sorted(number for group in groups for number in group) != list(range(n_classes)):
-        raise StudyError(
-            f"look_alike_groups {text!r} should hold each of the classes 0 to {n_classes - 1} once; "
-            "name them all, or set it to '' for none"
-        )
-    return groups
 
 
 @dataclass(frozen=True)
@@ -114,7 +95,7 @@ def assemble(
         judged: from `judgement`.
         by_judge: from `agreement.rca_by_judge`.
         classes: K identities.
-        groups: from `parse_groups`.
+        groups: from `params.parse_groups`.
         visual: from `quality` and `feature_measures`, by name.
         cas: from `cas.classification_accuracy_scores`.
         memorisation: from `memorisation.copying`, one for each kind of features.
@@ -224,9 +205,8 @@ def _preserved(metrics: dict[str, Any]) -> str:
     preserved = [name for name, verdict in verdicts.items() if verdict in ("as real", "better than real")]
     in_vain = [name for name, verdict in verdicts.items() if verdict == "in vain"]
     kept = (
-        f"no loss against real photographs was found for {_listed(preserved)}"
-        if preserved
-        else "nobody is preserved whole"
+        f"recognised at least {_percent(rca.AS_REAL)} as often as real faces, as far as 95 % intervals tell: "
+        f"{_listed(preserved) if preserved else 'nobody'}"
     )
     lost = f"; asked for in vain: {_listed(in_vain)}" if in_vain else ""
     return f"{opening}; {kept}{lost}{_doubt(fidelity)}."
@@ -237,7 +217,7 @@ def _doubt(fidelity: dict[str, Any]) -> str:
     if not fidelity["outside"]:
         return ""
     return (
-        f"; the judge does not err on generated faces of {_listed(fidelity['outside'])} as it does on real ones, and "
+        f"; the judge seems to err otherwise on generated faces of {_listed(fidelity['outside'])} than on real ones; "
         f"with every share held between 0 and 1 the first figure would be {_percent(fidelity['mean_on_simplex'])}"
     )
 
@@ -255,10 +235,11 @@ def _confused(metrics: dict[str, Any]) -> str:
     within = metrics["within_groups"]
     if within and within["excess"]["excess"] is not None:
         excess = within["excess"]
-        beyond = "more than" if excess["p"] < 1 - rca.CONFIDENCE else "not clearly more than"
+        beyond = "larger" if excess["p"] < 1 - rca.CONFIDENCE else "not clearly larger"
         confused += (
-            f"; {_percent(excess['share_within_generated'])} of its errors stay among look-alikes, {beyond} the "
-            f"judge's own {_percent(excess['share_within_real'])} on real faces"
+            f"; {_percent(excess['rate_within_generated'])} of the images are taken for a look-alike of the person, as "
+            f"are {_percent(excess['rate_within_real'])} of the real faces: an excess {beyond} than that of other "
+            f"groupings of these people (p = {excess['p']:.2g})"
         )
     fid = metrics["visual"]["fid"]["value"]
     of_fid = "" if fid is None else f" Its FID of {fid:.1f} knows no names, and can tell none of this."

@@ -29,17 +29,33 @@ def beside_paper(metrics: dict[str, Any]) -> pd.DataFrame:
 
 
 def interval_columns(table: pd.DataFrame) -> pd.DataFrame:
-    """A table with its column `ci95` of pairs, as `metrics.json` has them, made two columns, low and high.
+    """A table whose columns of pairs, `ci95` or `<name>_ci95` as in `metrics.json`, are made two each, low and high.
 
     >>> interval_columns(pd.DataFrame({"value": [0.5, 0.4], "ci95": [[0.4, 0.6], None]})).values.tolist()
     [[0.5, 0.4, 0.6], [0.4, nan, nan]]
+    >>> list(interval_columns(pd.DataFrame({"real_ci95": [[0.4, 0.6]]})))
+    ['real_low', 'real_high']
     """
-    place = table.columns.get_loc("ci95")
-    ends = [(np.nan, np.nan) if pair is None else pair for pair in table["ci95"]]
-    parted = table.drop(columns="ci95")
-    for offset, name in enumerate(("low", "high")):
-        parted.insert(place + offset, name, [float(pair[offset]) for pair in ends])
-    return parted
+    for column in [name for name in table.columns if name.endswith("ci95")]:
+        place = table.columns.get_loc(column)
+        ends = [(np.nan, np.nan) if pair is None else pair for pair in table[column]]
+        table = table.drop(columns=column)
+        for offset, name in enumerate(("low", "high")):
+            table.insert(place + offset, column.removesuffix("ci95") + name, [float(pair[offset]) for pair in ends])
+    return table
+
+
+def copying_table(copying: list[dict[str, Any]]) -> pd.DataFrame:
+    """What `memorisation.copying` found, a row for each kind of features: of the generated images, then of real ones.
+
+    >>> list(copying_table([{"features": "pixels", "excess": 0.1, "real": {"excess": 0.0}}]))
+    ['features', 'excess', 'real_excess']
+    """
+    rows = []
+    for found in copying:
+        own = {name: value for name, value in found.items() if name != "real"}
+        rows.append(own | {f"real_{name}": value for name, value in (found["real"] or {}).items()})
+    return pd.DataFrame(rows)
 
 
 def visual_table(visual: dict[str, Any]) -> pd.DataFrame:

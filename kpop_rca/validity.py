@@ -14,7 +14,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.stats import binom
 from statsmodels.stats.proportion import proportion_confint
 
-from kpop_rca import rca, trials, workers
+from kpop_rca import faces, rca, trials, workers
 from kpop_rca.errors import StudyError
 from kpop_rca.rca import fidelity
 from kpop_rca.trials import ESTIMATORS
@@ -22,7 +22,8 @@ from kpop_rca.trials import ESTIMATORS
 TRUTHS = (0.0, 0.1, 0.3, 0.7, 0.9, 1.0)
 COVERAGE_WANTED = (0.92, 0.98)  # of a 95 % interval; 300 draws know a coverage to 0.0126 (one standard error)
 LEAST_FOR_CONFUSION = 0.5  # share of a class's images that is left to estimate the judge's confusion
-MIXTURE_SHARE = 3  # a mixture asks for at most a third of the rarest class, so that a chance excess still fits
+# A mixture asks for at most a third of the rarest class, so that a chance excess still fits.
+MIXTURE_SHARE = faces.FEWEST_TEST_FACES
 REDRAWS = 1000
 FORBIDDEN = 1e6  # cost of a swap that must not be; all swaps together are worth less than FORBIDDEN / 1000
 UNWANTED = 1e3
@@ -278,8 +279,9 @@ def coverage_findings(summary: pd.DataFrame, worst: pd.DataFrame, *, n_classes: 
         n_classes: K.
 
     Returns:
-        Two sentences: the cells in which the mean's interval is outside COVERAGE_WANTED, and how wide it is there;
-        and the class and cell of the lowest coverage, beside `lowest_by_luck`.
+        Three sentences: how often the mean's interval holds the truth over all cells; the cells in which it does so
+        outside COVERAGE_WANTED, and how wide it is there; and the class and cell of the lowest coverage, beside
+        `lowest_by_luck`.
     """
     least, most = COVERAGE_WANTED
     cells = summary[summary["estimator"] == "fidelity"]
@@ -287,7 +289,11 @@ def coverage_findings(summary: pd.DataFrame, worst: pd.DataFrame, *, n_classes: 
     named = [f"{_coverage(cell)}, {_width(cell)}" for cell in outside]
     lowest = worst.loc[worst["coverage"].idxmin()].to_dict()
     luck = lowest_by_luck(int(lowest["n_draws"]), n_classes * len(worst))
+    drawn, held = int(cells["n_draws"].sum()), int((cells["coverage"] * cells["n_draws"]).round().sum())
+    low, high = proportion_confint(held, drawn, method="wilson")
     return [
+        f"Over all cells the interval of mean identity fidelity, called one of 95 %, holds the truth in "
+        f"{_percent(held / drawn)} of the draws ({_percent(low)} to {_percent(high)}).",
         f"Of {len(cells)} cells, a way of swapping and a truth each, the interval of mean identity fidelity holds the "
         f"truth in less than {100 * least:.0f} % or more than {100 * most:.0f} % of the draws in {len(outside)}"
         f"{': ' if named else ''}{'; '.join(named)}.",

@@ -64,7 +64,7 @@ def mixture_trials(summary: pd.DataFrame, *, wanted: tuple[float, float]) -> Fig
         top.axhline(0, color=REAL, ls=":", lw=1.5)
         below.axhspan(*wanted, color=REAL, alpha=0.2, lw=0)
         top.set(title=f"swapped for {pattern}")
-        below.set(xlabel="truth: share who are who was asked for", ylim=(-0.03, 1.03))
+        below.set(xlabel="truth: share of the right person", ylim=(-0.03, 1.03))
     axes[0, 0].set(ylabel="bias")
     axes[1, 0].set(ylabel="coverage of 95 % intervals")
     _legend(figure, estimators, Line2D([], [], color=REAL, lw=6, alpha=0.2, label="coverage wanted"))
@@ -101,13 +101,14 @@ def _refusals(ax: Axes, table: pd.DataFrame, estimator: str) -> None:
     ax.scatter(missing["level"], np.full(len(missing), LOWEST / 2), marker="x", s=30, color=LOOKS[estimator][1])
 
 
-def _cut(ax: Axes, table: pd.DataFrame, estimator: str) -> None:
-    """An arrow at the end of the axis beyond which an interval goes on."""
+def _cut(ax: Axes, table: pd.DataFrame, estimator: str) -> bool:
+    """An arrow at the end of the axis beyond which an interval goes on, and whether there is such an interval."""
     for beyond, edge, marker in ((table["low"] < LOWEST, LOWEST, "v"), (table["high"] > HIGHEST, HIGHEST, "^")):
         level = table.loc[beyond, "level"]
         ax.scatter(
             level, np.full(len(level), edge), marker=marker, s=40, color=LOOKS[estimator][1], clip_on=False, gid="cut"
         )
+    return bool(((table["low"] < LOWEST) | (table["high"] > HIGHEST)).any())
 
 
 def degradations(table: pd.DataFrame, *, sigma: float) -> Figure:
@@ -121,6 +122,7 @@ def degradations(table: pd.DataFrame, *, sigma: float) -> Figure:
     figure, axes = plt.subplots(
         len(UNITS), len(REMEDIES), figsize=(WIDTH, 6), sharey=True, sharex="row", layout="constrained"
     )
+    is_cut = False
     for line, (kind, unit) in zip(axes, UNITS.items(), strict=True):
         for ax, (remedy, words) in zip(line, REMEDIES.items(), strict=True):
             title = f"{words} (sigma {sigma:g})" if remedy == "judge" else words
@@ -129,14 +131,14 @@ def degradations(table: pd.DataFrame, *, sigma: float) -> Figure:
             for estimator in estimators:
                 own = part[part["estimator"] == estimator]
                 _points(ax, own, "level", "value", estimator)
-                _cut(ax, own, estimator)
+                is_cut |= _cut(ax, own, estimator)
                 _refusals(ax, own, estimator)
             ax.axhline(1, color=REAL, ls=":", lw=1.5)
             ax.set(xlabel=unit, ylim=(LOWEST, HIGHEST), title=textwrap.fill(title, TITLE_WIDTH))
         line[0].set_ylabel("value; the truth is 1")
     refused = Line2D([], [], color=INK, marker="x", ms=5, lw=0, label="no value: the judge can't be inverted")
     cut = Line2D([], [], color=INK, marker="^", ms=6, lw=0, label="goes on beyond the axis")
-    _legend(figure, estimators, Line2D([], [], color=REAL, ls=":", label="truth"), refused, cut)
+    _legend(figure, estimators, Line2D([], [], color=REAL, ls=":", label="truth"), refused, *([cut] if is_cut else []))
     return figure
 
 
@@ -158,7 +160,13 @@ def interval_widths(table: pd.DataFrame, *, studied: tuple[float, float]) -> Fig
     for ax, (name, title) in zip(axes.flat, titles.items(), strict=True):
         for shade, (n_real, part) in zip(shades, table.groupby("n_real"), strict=True):
             ax.plot(part["n_generated"], part[name], marker="o", ms=4, color=shade, label=f"{n_real}")
-        ax.axvline(studied[1], color=CHANCE, ls="--", lw=1, label=f"this study: {studied[0]:.0f} real")
+        ax.axvline(
+            studied[1],
+            color=CHANCE,
+            ls="--",
+            lw=1,
+            label=f"this study:\n{studied[0]:.0f} real,\n{studied[1]:.0f} generated",
+        )
         ax.set(title=title, xscale="log")
         ax.xaxis.set_major_formatter("{x:g}")
         if (table[name] > 0).any():  # else a log axis has nothing to show: a judge that says the same of everyone

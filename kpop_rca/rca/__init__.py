@@ -28,6 +28,7 @@ from kpop_rca.rca.collapse import (
     group_excess,
     judged_label_shares,
     strongest_confusions,
+    within_group_rate,
 )
 from kpop_rca.rca.counts import (
     accuracy,
@@ -44,20 +45,26 @@ from kpop_rca.rca.fidelity import (
 )
 from kpop_rca.rca.judge_seeds import over_judges
 from kpop_rca.rca.ratio import (
+    AS_REAL,
     CONFIDENCE,
+    IN_VAIN,
     chance_corrected,
     chance_corrected_rca,
     chance_rca,
     class_rca,
     class_tests,
     global_rca,
+    holm,
     macro_rca,
+    perfect_rca,
     ratio_interval,
 )
 from kpop_rca.rca.summary import collapse_summary, fidelity_summary, fidelity_table, summary
 
 __all__ = [
+    "AS_REAL",
     "CONFIDENCE",
+    "IN_VAIN",
     "accuracy",
     "bootstrap",
     "chance_corrected",
@@ -77,6 +84,7 @@ __all__ = [
     "global_rca",
     "group_confusion",
     "group_excess",
+    "holm",
     "identity_fidelity",
     "identity_mixtures",
     "informedness",
@@ -84,10 +92,12 @@ __all__ = [
     "judged_label_shares",
     "macro_rca",
     "over_judges",
+    "perfect_rca",
     "ratio_interval",
     "redrawn",
     "resampled_counts",
     "simplex_mixtures",
     "strongest_confusions",
     "summary",
+    "within_group_rate",
 ]

@@ -46,8 +46,10 @@ def _variance(
     )
 
 
-def class_fidelity_intervals(real_counts: ArrayLike, generated_counts: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """95 % score intervals of the identity fidelity of single classes, the judge fixed.
+def class_fidelity_intervals(
+    real_counts: ArrayLike, generated_counts: ArrayLike, *, confidence: float = CONFIDENCE
+) -> tuple[np.ndarray, np.ndarray]:
+    """Score intervals of the identity fidelity of single classes, the judge fixed.
 
     An image judged as k has the score v_k = (C^(-1))_kc. Its mean is 1 over images of c and 0 over those of anyone
     else, so that the mean score of the images asked to be c is their fidelity f. With m_j = sum_k C_jk v_k^2, and w_j
@@ -63,6 +65,7 @@ def class_fidelity_intervals(real_counts: ArrayLike, generated_counts: ArrayLike
     Args:
         real_counts: (..., K, K) of held-out real images, rows true, every row with an image.
         generated_counts: (..., K, K) of generated images by the same judge, rows asked for, every row with an image.
+        confidence: of one interval, in (0, 1).
 
     Returns:
         Low and high, each (..., K); NaN where C can't be inverted.
@@ -77,7 +80,7 @@ def class_fidelity_intervals(real_counts: ArrayLike, generated_counts: ArrayLike
     real, generated = (np.asarray(counts, dtype=float) for counts in (real_counts, generated_counts))
     mixtures = solve_mixtures(label_shares(real), label_shares(generated))
     fidelity, (at_0, slope, bend) = _diagonal(mixtures), _variance(real, generated.sum(axis=-1), mixtures)
-    z = norm.isf((1 - CONFIDENCE) / 2)
+    z = norm.isf((1 - confidence) / 2)
     reach_0, reach_1 = (z * np.sqrt(np.maximum(var, 0)) for var in (at_0, at_0 + slope + bend))
     # (f - p)^2 = z^2 var(p) as a p^2 - 2 b p + c = 0
     a, b, c = 1 - z**2 * bend, fidelity + z**2 * slope / 2, fidelity**2 - z**2 * at_0

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy.stats import norm
 from statsmodels.stats import proportion
 
 from kpop_rca.rca.counts import checked, class_titles
 from kpop_rca.rca.fidelity import label_shares
-from kpop_rca.rca.ratio import CONFIDENCE, equal_proportions, holm
+from kpop_rca.rca.ratio import CONFIDENCE, difference_interval, equal_proportions, holm
 
 MOST_SPLITS = 10_000  # of the permutation test; beyond that many they are drawn at random
+REPLICATES = 2000  # of the bootstrap
 
 
 def judged_label_shares(generated_counts: ArrayLike, *, classes: Sequence[Any] | None = None) -> pd.DataFrame:
@@ -121,12 +123,13 @@ def group_confusion(counts: ArrayLike, groups: Sequence[Sequence[int]]) -> dict[
     return counted | {"share_within": share_within, "share_if_even": share_if_even}
 
 
-def _flow_interval(forth: tuple[int, int], back: tuple[int, int]) -> tuple[float, float]:
-    """95 % interval of the difference of two proportions by Newcombe's method, which holds near 0."""
-    low, high = proportion.confint_proportions_2indep(
-        *forth, *back, compare="diff", method="newcomb", alpha=1 - CONFIDENCE
-    )
-    return float(low), float(high)
+def _net(counts: np.ndarray, source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Net flows between pairs of classes, and their variances: those of two proportions with half an image added."""
+    sizes, shares = counts.sum(axis=1), label_shares(counts)
+    padded = (counts + 0.5) / (sizes[:, None] + 1)
+    variances = padded * (1 - padded) / sizes[:, None]
+    forth, back = (source, target), (target, source)
+    return shares[forth] - shares[back], variances[forth] + variances[back]
 
 
 def directed_flows(
@@ -146,9 +149,9 @@ def directed_flows(
 
     Returns:
         One row for each of the K (K - 1) / 2 pairs, the largest flow first: source (asked for), target (taken for it),
-        forth and back (shares), net (0 or more), low, high (95 %, one pair at a time), and p (two-sided score
-        test of net = 0, corrected by Holm for the number of pairs); with `real_counts` also net_real, the net flow
-        the same way between the real images of the two.
+        forth and back (shares), net (0 or more), low, high (95 %, one pair at a time), and p, corrected by Holm for the
+        number of pairs: of net = 0 (two-sided score test), or, with `real_counts`, of net = net_real, the net flow the
+        same way between the real images of the two, which is there as well.
 
     Source: paper, section 6.3; Newcombe (1998); Holm (1979).
 
@@ -164,17 +167,19 @@ def directed_flows(
     for pair in combinations(range(len(counts)), 2):
         a, b = sorted(pair, key=lambda c: counts[c, sum(pair) - c] / sizes[c], reverse=True)
         forth, back = (counts[a, b], sizes[a]), (counts[b, a], sizes[b])
-        low, high = _flow_interval(forth, back)
+        low, high = difference_interval(forth, back)
         shares = {"forth": forth[0] / forth[1], "back": back[0] / back[1]}
         ends = {"source": names[a], "target": names[b]}
         rows.append(ends | shares | {"low": low, "high": high, "p": equal_proportions(forth, back)})
     table = pd.DataFrame(rows)
     table.insert(4, "net", table["forth"] - table["back"])
-    table["p"] = holm(table["p"])
     if real_counts is not None:
-        own, number = label_shares(checked(real_counts)), {name: c for c, name in enumerate(names)}
-        a, b = (table[end].map(number).to_numpy() for end in ("source", "target"))
-        table.insert(5, "net_real", own[a, b] - own[b, a])
+        real, number = checked(real_counts), {name: c for c, name in enumerate(names)}
+        ends = [table[end].map(number).to_numpy() for end in ("source", "target")]
+        (_, variance), (net_real, variance_real) = _net(counts, *ends), _net(real, *ends)
+        table.insert(5, "net_real", net_real)
+        table["p"] = 2 * norm.sf(np.abs(table["net"] - net_real) / np.sqrt(variance + variance_real))
+    table["p"] = holm(table["p"])
     return table.sort_values("net", ascending=False, kind="stable", ignore_index=True)
 
 
@@ -203,10 +208,33 @@ def _random_splits(
         yield [tuple(group) for group in np.split(generator.permutation(n_classes), edges)]
 
 
-def _share_within(counts: np.ndarray, group_of: np.ndarray) -> float:
-    errors = counts - np.diag(np.diag(counts))
-    total = errors.sum()
-    return float(errors[group_of[:, None] == group_of].sum() / total) if total else math.nan
+def _shares(counts: np.ndarray) -> np.ndarray:
+    """Of the images of each class, the shares judged as each; NaN for a class without images."""
+    with np.errstate(invalid="ignore"):
+        return counts / counts.sum(axis=-1, keepdims=True)
+
+
+def _rate_within(shares: np.ndarray, group_of: np.ndarray) -> np.ndarray:
+    """Mean over the classes of the share judged as somebody else of the group; shares (..., K, K) to (...)."""
+    others = (group_of[:, None] == group_of) & ~np.eye(len(group_of), dtype=bool)
+    return (shares * others).sum(axis=(-2, -1)) / len(group_of)
+
+
+def within_group_rate(counts: ArrayLike, groups: Sequence[Sequence[int]]) -> float:
+    """How often an image of one person is taken for a look-alike: the mean over the classes, of their images.
+
+    Args:
+        counts: (K, K), rows true or asked for, columns judged.
+        groups: a partition of the class numbers 0 to K-1.
+
+    Returns:
+        In [0, 1]; NaN where a class has no image.
+
+    >>> round(within_group_rate([[7, 2, 1], [3, 7, 0], [1, 1, 8]], [[0, 1], [2]]), 3)  # (0.2 + 0.3 + 0) / 3
+    0.167
+    """
+    counts = checked(counts)
+    return float(_rate_within(_shares(counts), _group_numbers(groups, len(counts))))
 
 
 def group_excess(
@@ -218,7 +246,10 @@ def group_excess(
 ) -> dict[str, Any]:
     """Whether generated faces are confused within look-alike groups more than the judge confuses real ones.
 
-    excess = share_within(errors on generated images) - share_within(errors on real images)
+        excess = within_group_rate(generated) - within_group_rate(real)
+
+    The share of the *errors* that stay within the groups cannot say so: of a judge whose own errors nearly all do, that
+    share can hardly rise, however often the generator draws look-alikes.
 
     Permutation test: the same difference for every other split of the identities into groups of the same sizes. Were
     the generator's additional errors blind to these groups, the true split would be no more extreme than another.
@@ -227,12 +258,13 @@ def group_excess(
         real_counts: (K, K) of held-out real images, rows true, columns judged.
         generated_counts: (K, K) of generated images by the same judge, rows asked for, columns judged.
         groups: a partition of the class numbers 0 to K-1, two groups or more.
-        generator: draws MOST_SPLITS splits where there are more (20 classes in two groups have 92,378).
+        generator: of the bootstrap, and of MOST_SPLITS splits where there are more (20 classes in two groups have
+            92,378).
 
     Returns:
-        share_within_real, share_within_generated, excess (NaN where one side has no errors), p (one-sided: the share
-        of splits, the true one among them, with an excess at least as large; NaN as the excess), n_splits, and
-        all_splits, whether these are all that there are.
+        rate_within_real, rate_within_generated, excess, ci95 (percentile bootstrap over the images of each class; all
+        four None or NaN where a class has no image), p (one-sided: the share of splits, the true one among them, with
+        an excess at least as large), n_splits, and all_splits, whether these are all that there are.
 
     Raises:
         ValueError: groups that are no partition.
@@ -242,21 +274,32 @@ def group_excess(
     >>> real = [[8, 1, 1, 0], [1, 8, 0, 1], [0, 1, 8, 1], [1, 0, 1, 8]]
     >>> drawn = [[20, 70, 5, 5], [70, 20, 5, 5], [5, 5, 20, 70], [5, 5, 70, 20]]
     >>> found = group_excess(real, drawn, [[0, 1], [2, 3]], generator=np.random.default_rng(0))
-    >>> names = ("share_within_real", "share_within_generated", "excess", "p", "n_splits")
-    >>> [round(found[name], 3) for name in names]  # the judge's own share is 0.5; the best of three splits
-    [0.5, 0.875, 0.375, 0.333, 3]
+    >>> names = ("rate_within_real", "rate_within_generated", "excess", "p", "n_splits")
+    >>> [round(found[name], 3) for name in names]  # the best of three splits
+    [0.1, 0.7, 0.6, 0.333, 3]
     """
-    real, generated = checked(real_counts), checked(generated_counts)
-    true_split = _group_numbers(groups, len(real))
+    both = {"real": checked(real_counts), "generated": checked(generated_counts)}
+    n_classes = len(both["real"])
+    true_split = _group_numbers(groups, n_classes)
     sizes = [len(group) for group in groups]
-    splits = list(islice(_equal_splits(sizes, tuple(range(len(real)))), MOST_SPLITS + 1))
+    splits = list(islice(_equal_splits(sizes, tuple(range(n_classes))), MOST_SPLITS + 1))
     all_splits = len(splits) <= MOST_SPLITS
     if not all_splits:
-        splits = [groups, *_random_splits(sizes, len(real), MOST_SPLITS - 1, generator=generator)]
-    numbers = [_group_numbers(split, len(real)) for split in splits]
-    excesses = np.array([_share_within(generated, n) - _share_within(real, n) for n in numbers])
-    shares = {name: _share_within(part, true_split) for name, part in (("real", real), ("generated", generated))}
-    excess = shares["generated"] - shares["real"]
-    p = math.nan if math.isnan(excess) else float((excesses >= excess - 1e-12).mean())
-    named = {f"share_within_{name}": value for name, value in shares.items()}
-    return named | {"excess": excess, "p": p, "n_splits": len(splits), "all_splits": all_splits}
+        splits = [groups, *_random_splits(sizes, n_classes, MOST_SPLITS - 1, generator=generator)]
+    added = _shares(both["generated"]) - _shares(both["real"])
+    excesses = np.array([_rate_within(added, _group_numbers(split, n_classes)) for split in splits])
+    excess = float(_rate_within(added, true_split))
+    found = {f"rate_within_{name}": float(_rate_within(_shares(counts), true_split)) for name, counts in both.items()}
+    found |= {"excess": excess, "ci95": None, "p": math.nan, "n_splits": len(splits), "all_splits": all_splits}
+    if math.isnan(excess):
+        return found
+    drawn = {name: _rate_within(_redrawn(counts, generator=generator), true_split) for name, counts in both.items()}
+    ends = np.quantile(drawn["generated"] - drawn["real"], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return found | {"ci95": ends.tolist(), "p": float((excesses >= excess - 1e-12).mean())}
+
+
+def _redrawn(counts: np.ndarray, *, generator: np.random.Generator) -> np.ndarray:
+    """Shares of REPLICATES bootstrap samples of the images of each class, float (REPLICATES, K, K)."""
+    sizes = counts.sum(axis=1)
+    rows = [generator.multinomial(n, row / n, size=REPLICATES) / n for n, row in zip(sizes, counts, strict=True)]
+    return np.stack(rows, axis=1)

@@ -44,8 +44,8 @@ def checked(counts: ArrayLike) -> np.ndarray:
     counts = np.asarray(counts)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or len(counts) < 2:
         raise ValueError(f"confusion counts must be (K, K) with K of 2 or more, got shape {counts.shape}")
-    if (counts < 0).any() or not counts.sum():
-        raise ValueError("confusion counts must be 0 or more, and not all 0")
+    if not (counts >= 0).all() or not counts.sum() or not np.isfinite(counts).all():
+        raise ValueError("confusion counts must be 0 or more and finite, and not all 0")
     return counts
 
 

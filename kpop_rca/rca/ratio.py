@@ -16,6 +16,8 @@ from kpop_rca.errors import StudyError
 from kpop_rca.rca.counts import accuracy, checked, class_recall, class_titles, informedness
 
 CONFIDENCE = 0.95
+AS_REAL = 0.8  # class RCA above which a person counts as kept
+IN_VAIN = 0.2  # informedness below which asking for a person counts as no use
 
 
 def ratio_interval(
@@ -231,6 +233,29 @@ def chance_rca(real_counts: ArrayLike) -> float:
     return global_rca(real, blind)
 
 
+def perfect_rca(real_counts: ArrayLike, generated_counts: ArrayLike) -> float:
+    """Global RCA of a generator that draws everyone as real faces are, asked for as often as this one.
+
+        sum_c w_c recall_real,c / accuracy_real, with w_c the share of the generated images that are asked to be c
+
+    1 where the test faces are spread over the classes as the images are. Where they are not, the accuracy on real faces
+    has other weights than that on generated ones; then RCA is to be read relative to this, or the macro RCA instead.
+
+    Args:
+        real_counts: (K, K) of held-out real images, rows true, columns judged.
+        generated_counts: (K, K) of generated images by the same judge, rows asked for, columns judged.
+
+    Raises:
+        StudyError: a class without real images, or a judge that is right on no real image.
+
+    >>> round(perfect_rca([[90, 10], [5, 5]], [[10, 0], [0, 10]]), 3)  # (0.9 + 0.5) / 2 over 95 / 110
+    0.811
+    """
+    real, generated = checked(real_counts), checked(generated_counts)
+    asked = generated.sum(axis=1) / generated.sum()
+    return float(asked @ class_recall(real)) / accuracy(real) * global_rca(real, real)
+
+
 def chance_corrected(accuracy_generated: float, accuracy_real: float, n_classes: int) -> float:
     """RCA from two accuracies with its zero moved to where a generator that ignores the class is.
 
@@ -297,6 +322,14 @@ def equal_proportions(sample_1: tuple[int, int], sample_2: tuple[int, int]) -> f
     return float(proportion.proportions_ztest([count_1, count_2], [n_1, n_2])[1])
 
 
+def difference_interval(sample_1: tuple[int, int], sample_2: tuple[int, int]) -> tuple[float, float]:
+    """95 % interval of the difference of two proportions by Newcombe's method, which holds near 0."""
+    low, high = proportion.confint_proportions_2indep(
+        *sample_1, *sample_2, compare="diff", method="newcomb", alpha=1 - CONFIDENCE
+    )
+    return float(low), float(high)
+
+
 def class_tests(
     real_counts: ArrayLike, generated_counts: ArrayLike, *, classes: Sequence[Any] | None = None
 ) -> pd.DataFrame:
@@ -313,8 +346,10 @@ def class_tests(
 
     Returns:
         One row a class: class, informedness, p_in_vain and p_as_real (two-sided score tests of two proportions, both
-        corrected by Holm), and verdict: "in vain" where asking does not raise the share, "worse than real", "better
-        than real", or "as real" where no difference was found, which is not the same as equal.
+        corrected by Holm), and verdict. "Worse than real" and "better than real" where the second difference is shown;
+        "as real" where none is, and the 95 % interval of the class RCA lies above AS_REAL; "in vain" where it is not
+        shown that asking raises the share, and the interval of the informedness lies below IN_VAIN. What neither is
+        shown nor ruled out is "undecided": few images are no evidence.
 
     Raises:
         StudyError: a class without images.
@@ -328,11 +363,12 @@ def class_tests(
     """
     real, generated = checked(real_counts), checked(generated_counts)
     names = class_titles(real, classes)
-    in_vain, as_real = [], []
+    in_vain, as_real, most_raised = [], [], []
     for c in range(len(real)):
         asked = (generated[c, c], generated[c].sum())
         not_asked = (generated[:, c].sum() - asked[0], generated.sum() - asked[1])
         in_vain.append(equal_proportions(asked, not_asked))
+        most_raised.append(difference_interval(asked, not_asked)[1])
         as_real.append(equal_proportions(asked, (real[c, c], real[c].sum())))
     raised = informedness(generated)
     better = class_recall(generated, classes=names, kind="generated") > class_recall(real, classes=names)
@@ -340,6 +376,12 @@ def class_tests(
     table = pd.DataFrame({"class": names, **columns})
     level = 1 - CONFIDENCE
     differs = np.where(better, "better than real", "worse than real")
-    verdict = np.where(table["p_as_real"] < level, differs, "as real")
-    table["verdict"] = np.where((table["p_in_vain"] >= level) | (raised <= 0), "in vain", verdict)
+    least = class_rca(real, generated, classes=names)["low"]
+    not_raised = (table["p_in_vain"] >= level) | (raised <= 0)
+    chosen = [
+        not_raised & (np.array(most_raised) < IN_VAIN),
+        table["p_as_real"] < level,
+        ~not_raised & (least > AS_REAL),
+    ]
+    table["verdict"] = np.select(chosen, [np.full(len(real), "in vain"), differs, "as real"], "undecided")
     return table

@@ -21,12 +21,16 @@ from kpop_rca.rca.collapse import (
 from kpop_rca.rca.counts import accuracy, checked
 from kpop_rca.rca.fidelity import condition_number, identity_fidelity, simplex_mixtures
 from kpop_rca.rca.ratio import (
+    AS_REAL,
+    CONFIDENCE,
+    IN_VAIN,
     chance_corrected_rca,
     chance_rca,
     class_rca,
     class_tests,
     global_rca,
     macro_rca,
+    perfect_rca,
     ratio_interval,
 )
 
@@ -94,8 +98,10 @@ def summary(
         "macro": None if math.isnan(macro) else macro,
         "macro_ci95": interval(replicates["macro_rca"]),
         "chance": chance_rca(real),
+        "perfect": perfect_rca(real, generated),
         "chance_corrected": _chance_corrected(real, generated),
         "chance_corrected_ci95": interval(replicates["chance_corrected"]),
+        "verdict_limits": {"as_real": AS_REAL, "in_vain": IN_VAIN},
         "per_class": [_class_entry(row) | test for row, test in zip(table.to_dict("records"), tests, strict=True)],
     }
     if rca["macro"] is None:
@@ -124,8 +130,9 @@ def fidelity_summary(
 
     Returns:
         mean, ci95, ci95_method, chance (1/K), condition_number, and per_class, a list of {class, value, ci95}, whose
-        intervals are by `class_ci95_method`. Also outside, the names of the classes whose interval lies wholly below 0
-        or above 1, which no share can, so that the judge does not err on them as it does on real faces; and
+        intervals are by `class_ci95_method`. Also outside, the names of the classes whose interval, widened for
+        there being K (Bonferroni), lies wholly below 0 or above 1, which no share can, so that the judge seems to err
+        on them otherwise than on real faces; and
         mean_on_simplex, the mean with every share held between 0 and 1, which is biased inwards, for comparison.
         Where the judge is too poor to be inverted, or the interval as wide as all that is possible, the means and
         ci95 are None, the lists are empty, and `why` says the reason.
@@ -151,7 +158,8 @@ def fidelity_summary(
         {"class": str(name), "value": float(value), "ci95": ci95}
         for name, value, ci95 in zip(classes, values, limits, strict=True)
     ]
-    outside = [row["class"] for row in per_class if row["ci95"][0] > 1 or row["ci95"][1] < 0]
+    wider = class_fidelity_intervals(real_counts, generated_counts, confidence=1 - (1 - CONFIDENCE) / len(classes))
+    outside = [row["class"] for row, low, high in zip(per_class, *wider, strict=True) if low > 1 or high < 0]
     on_simplex = float(np.diag(simplex_mixtures(real_counts, generated_counts)).mean())
     means = {"mean": float(values.mean()), "mean_on_simplex": on_simplex, "ci95": ends}
     return means | {"per_class": per_class, "outside": outside} | known

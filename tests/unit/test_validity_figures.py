@@ -59,5 +59,5 @@ def test_the_figure_of_widths_shows_the_study():
     widths = widths.assign(class_rca=0.2, class_fidelity=np.nan)
     figure = validity_figures.interval_widths(widths, studied=(12.3, 5))
     assert figure.axes[0].lines[0].get_ydata().tolist() == [0.1]
-    assert "this study: 12 real" in [text.get_text() for text in figure.legends[0].texts]
+    assert "this study:\n12 real,\n5 generated" in [text.get_text() for text in figure.legends[0].texts]
     plt.close("all")
