@@ -162,7 +162,9 @@ def sample(
     timesteps = zip(process.timesteps, process.timesteps.to(device), strict=True)
     drawn = noise.of_steps(generators, shape, steps=_draws(process), device=device)
     with closing(drawn):
-        x_t = next(drawn)
+        x_t = next(
+            drawn
+        ).contiguous()  # of a block of many steps it is a view, which a compiled network takes for another
         kept = [to_images(x_t)] if keep_every else []
         for number, (t, t_there) in enumerate(timesteps, 1):
             with torch.autocast(device.type, PRECISIONS.get(precision), enabled=precision != "no"):

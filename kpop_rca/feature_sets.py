@@ -96,7 +96,9 @@ def kernel_distance(
     sets = [torch.as_tensor(part) for part in (features_a, features_b)]
     with torch.random.fork_rng(devices=[]):  # the subsets are drawn from torch's own state
         torch.manual_seed(int(generator.integers(2**31)))
-        scores = (_by_pairs if max(map(len, sets)) ** 2 <= KERNEL_SUBSETS * size**2 else _by_subsets)(*sets, size)
+        n, m = map(len, sets)
+        of_pairs, of_subsets = n**2 + m**2 + n * m, 3 * KERNEL_SUBSETS * size**2  # kernel values
+        scores = (_by_pairs if of_pairs <= of_subsets else _by_subsets)(*sets, size)
     return scores.mean().item(), scores.std(unbiased=False).item()
 
 

@@ -21,6 +21,7 @@ from kpop_rca.errors import StudyError
 SIGNIFICANCE = 0.01  # of each of two tests
 SMALLEST_EXCESS = 0.1  # of the generated images
 RESAMPLES = 9999
+PORTION = 1000  # images that are compared with their neighbours at once
 RULE = (
     f"copies if {SMALLEST_EXCESS:.0%} or more of the images are nearer to training images than chance has it, "
     f"and p_share or p_ratio is below {SIGNIFICANCE}"
@@ -58,7 +59,9 @@ def nearest(generated: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, n
     search, found = NearestNeighbors(n_neighbors=1).fit(reference), []
     for view in generated.reshape(-1, *generated.shape[-2:]):
         index = search.kneighbors(view, return_distance=False)[:, 0]
-        found.append((np.linalg.norm(view - reference[index], axis=1), index))  # a copy is at 0, not at 1e-8
+        portions = np.array_split(np.arange(len(view)), -(-len(view) // PORTION))  # each with copies of its images
+        apart = [np.linalg.norm(view[part] - reference[index[part]], axis=1) for part in portions]
+        found.append((np.concatenate(apart), index))  # a copy is at 0, not at 1e-8
     distances, indices = map(np.stack, zip(*found, strict=True))
     view, each = distances.argmin(axis=0), np.arange(distances.shape[1])
     return distances[view, each].astype(np.float64), indices[view, each]

@@ -93,5 +93,5 @@ def measured(task: dict[str, Any]) -> dict[str, float]:
 if __name__ == "__main__":
     result = measured(json.loads(sys.argv[1]))
     if PartialState().is_main_process:
-        print(json.dumps(result))
+        print(json.dumps(result | {"processes": PartialState().num_processes}))
     PartialState().destroy_process_group()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -48,18 +49,22 @@ def _in_a_process(parameters: dict[str, Any], point: dict[str, Any], *, device: 
     with tempfile.TemporaryDirectory() as scratch:
         _make_data(point["what"], Setting(parameters, device, Path(scratch)))
         task = point | {"parameters": parameters, "device": device.type, "scratch": scratch}
-        launcher = _launcher(processes, device) if processes > 1 else []
+        launcher = _launcher(processes) if processes > 1 else []
+        on_cpu = {"ACCELERATE_USE_CPU": "true"} if device.type == "cpu" else {}
         threads = max(1, torch.get_num_threads() // processes)
         run = subprocess.run(
             [sys.executable, *launcher, "-m", child.__name__, json.dumps(task)],
-            env=os.environ | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"},
+            env=os.environ | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"} | on_cpu,
             capture_output=True,
             text=True,
             timeout=LONGEST.get(device.type, max(LONGEST.values())),
         )
         if run.returncode:
             raise StudyError((run.stderr.strip() or "it ended without a word").splitlines()[-1])
-        return json.loads(run.stdout.strip().splitlines()[-1])
+        found = json.loads(run.stdout.strip().splitlines()[-1])
+        if found.pop("processes") != processes:
+            raise StudyError(f"not {processes} processes were at work together")
+        return found
 
 
 def _make_data(what: str, setting: Setting) -> None:
@@ -75,10 +80,12 @@ def _make_data(what: str, setting: Setting) -> None:
         _ = setting.photographs
 
 
-def _launcher(processes: int, device: torch.device) -> list[str]:
-    """`accelerate launch`, as the README has it."""
-    where = ["--cpu"] if device.type == "cpu" else []
-    return ["-m", "accelerate.commands.launch", *where, "--num_processes", str(processes)]
+def _launcher(processes: int) -> list[str]:
+    """As many processes; not by `accelerate launch`, which starts one for CPUs, whatever number it is told."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    return ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", str(port)]
 
 
 def exponents(table: pd.DataFrame) -> pd.DataFrame:

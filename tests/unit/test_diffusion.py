@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from kpop_rca import devices, diffusion, generated_images, pixels, sampling
+from kpop_rca import devices, diffusion, generated_images, noise, pixels, sampling
 from kpop_rca.errors import StudyError
 
 
@@ -124,6 +124,16 @@ def test_ancestral_images_are_those_of_the_process_with_a_generator_an_image(une
             x_t = process.step(eps, t, x_t, generator=generators).prev_sample
     drawn = draw(unet, forward, [0, 2, 1], [0, 0, 0], sampler="ddpm", steps=5)
     assert np.array_equal(drawn, pixels.to_images(x_t))
+
+
+def test_every_call_of_the_network_gets_memory_laid_out_alike(unet, forward, monkeypatch):
+    """Also with the noise of many steps in one block, as for a GPU: else a compiled network is compiled twice."""
+    monkeypatch.setattr(diffusion.noise, "of_steps", noise.in_blocks)
+    strides = []
+    hook = unet.register_forward_pre_hook(lambda module, given: strides.append(given[0].stride()))
+    draw(unet, forward, [0, 1], [0, 0], sampler="ddpm", steps=4)
+    hook.remove()
+    assert len(strides) == 4 and len(set(strides)) == 1
 
 
 class OfOneGaussian(torch.nn.Module):
