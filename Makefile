@@ -8,13 +8,18 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # The stages lock themselves (kpop_rca/locks.py); Snakemake's own lock outlives a Snakemake that was killed.
 SNAKEMAKE = $(BIN)/snakemake --cores all --nolock --rerun-incomplete --quiet rules host progress reason
 comma := ,
-CONFIG = --config studies=$(STUDY) $(if $(SEEDS),seeds=$(SEEDS)) $(if $(DATA_ROOT),data_root=$(DATA_ROOT))
+# One word to the shell, whatever a folder's name holds.
+one_word = '$(subst ','\'',$(1))'
+CONFIG = --config studies=$(call one_word,$(STUDY)) $(if $(SEEDS),seeds=$(call one_word,$(SEEDS))) \
+    $(if $(DATA_ROOT),data_root=$(call one_word,$(DATA_ROOT)))
 
 .PHONY: study test soak verify bench nbval lint lab notebooks lock clean
 
 study: .venv/.complete  ## run a study: STUDY=name, DATA_ROOT=folder, SEEDS=0,1
-	@$(SNAKEMAKE) $(CONFIG)
-	@$(BIN)/python -m kpop_rca.report --where $(STUDY) $(if $(SEEDS),--seeds $(SEEDS))
+	@trap : INT; $(SNAKEMAKE) $(CONFIG) || { status=$$?; echo >&2; \
+	    echo "Not complete: why is said above, in a line that begins with error: or stopped; the same make goes on from there." >&2; \
+	    exit $$status; }
+	@$(BIN)/python -m kpop_rca.report --where '$(STUDY)' $(if $(SEEDS),--seeds '$(SEEDS)')
 
 test: .venv/.complete  ## unit tests, the notebooks' structure, a smoke run of the whole graph
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile tests
@@ -23,7 +28,7 @@ soak: .venv/.complete  ## kill and fuzz for an hour: SOAK_KILLS=30 SOAK_SECONDS=
 	@$(BIN)/python -m pytest tests/soak
 
 verify: .venv/.complete  ## check every file of a study again: STUDY=name, SEEDS=0,1
-	@$(BIN)/python -m kpop_rca.verify $(if $(SEEDS),$(foreach seed,$(subst $(comma), ,$(SEEDS)),$(STUDY)-seed$(seed)),$(subst $(comma), ,$(STUDY)))
+	@$(BIN)/python -m kpop_rca.verify $(if $(SEEDS),$(foreach seed,$(subst $(comma), ,$(SEEDS)),'$(STUDY)-seed$(seed)'),$(subst $(comma), ,$(STUDY)))
 
 bench: .venv-bench/.complete  ## how fast, beside others: BENCH=benchmarks-cpu or benchmarks-gpu
 	@.venv-bench/bin/python -m kpop_rca.run 90 --study $(BENCH)
@@ -39,8 +44,9 @@ lint: .venv/.complete  ## style, risky calls, known vulnerabilities of the packa
 	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive kpop_rca
 	@$(BIN)/python .ci/audit_packages.py
 
-lab: .venv/.complete  ## JupyterLab with this environment as its kernel
-	@$(BIN)/python -m ipykernel install --sys-prefix --name python3 --display-name "kpop_rca" && $(BIN)/jupyter lab notebooks
+lab: .venv/.complete  ## JupyterLab with this environment as its kernel: LAB="--no-browser --allow-root"
+	@$(BIN)/python -m ipykernel install --sys-prefix --name python3 --display-name "kpop_rca"
+	@$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks $(LAB)
 
 notebooks: study  ## adopt the results of `quick` as the committed notebooks
 	@$(BIN)/python -m kpop_rca.run adopt --study quick
@@ -68,5 +74,5 @@ lock:  ## for maintainers: resolve pyproject.toml anew (needs uv)
 	uv pip compile --universal --generate-hashes --no-header --no-deps --no-annotate --python-version 3.11 \
 	    requirements-bench.in -o requirements-bench.lock
 
-clean:
-	rm -rf artifacts data .snakemake
+clean:  ## artifacts and drawn pictures; photographs that you put into data/ stay
+	rm -rf artifacts data/idols-* .snakemake

@@ -16,6 +16,7 @@ stretches that a single core has to get through. On a GPU they would want its me
 """
 
 import json
+import shlex
 import sys
 from functools import cache
 
@@ -30,13 +31,19 @@ workdir: paths.output_root()
 
 def as_list(value):
     """`a,b` on the command line, a list in a config file, or one value: all are a list of strings."""
-    return [str(v) for v in value] if isinstance(value, list) else [v for v in str(value).split(",") if v]
+    values = value if isinstance(value, list) else str(value).split(",")
+    return [text for text in (str(v).strip() for v in values) if text]
 
 
 DATA_ROOT = config.get("data_root", "")
+if not isinstance(DATA_ROOT, str):
+    raise WorkflowError(f"data_root was read as {DATA_ROOT!r}; put ./ before it, or name it in the study file")
 SEEDS = as_list(config.get("seeds", ""))
 STUDIES = as_list(config.get("studies", "quick"))
 if SEEDS:
+    no_number = [seed for seed in SEEDS if not seed.isdecimal()]
+    if no_number:
+        raise WorkflowError(f"seeds are whole numbers with commas between them, such as 0,1; {no_number[0]!r} is none")
     STUDIES = [f"{study}-seed{seed}" for study in STUDIES for seed in SEEDS]
 
 
@@ -52,6 +59,9 @@ try:
     for members in MEMBERS.values():
         for member in members:
             resolved(member.study)  # so that a level out of range is refused before anything runs
+    for study in STUDIES:
+        if resolved(study)["data_source"] == "folder":
+            paths.photographs(resolved(study)["data_root"])  # as is a folder that is not there
 except StudyError as error:
     raise WorkflowError(str(error)) from None
 
@@ -71,12 +81,17 @@ SMALL = {study for members in MEMBERS.values() for m in members for study in (m.
 
 
 def cores_of(study):
-    """The cores that a notebook may keep busy, with those that run beside it; a small study has one."""
-    return 1 if study in SMALL else workflow.cores or 8  # a cluster gives none: each job has a machine of its own
+    """The cores that a notebook may keep busy, with those that run beside it; a small study on a CPU has one."""
+    if study in SMALL and workers.on_cpu(resolved(study)["device"]):
+        return 1
+    return workflow.cores or 8  # a cluster gives none: each job has a machine of its own
 
 
 def counted_for(stage, study):
-    """The cores that it is counted for, which decides how many run at a time: half of them where two may."""
+    """The cores that it is counted for, which decides how many run at a time: half of them where two may.
+
+    On a GPU it is counted for all, and nothing runs beside it.
+    """
     two = workflow.cores and stage is not stages.BENCHMARKS and workers.on_cpu(resolved(study)["device"])
     return max(1, cores_of(study) // 2) if two else cores_of(study)
 
@@ -131,7 +146,7 @@ for stage in stages.EVERY:
             depends=lambda wildcards, stage=stage: what_it_depends_on(stage, wildcards.study),
             notebook=stage.notebook,
             python=sys.executable,
-            data_root=f"--data-root {DATA_ROOT:q}" if DATA_ROOT else "",
+            data_root=f"--data-root {shlex.quote(DATA_ROOT)}" if DATA_ROOT else "",
         threads: lambda wildcards, stage=stage: counted_for(stage, wildcards.study)
         resources:
             may_use=lambda wildcards: cores_of(wildcards.study),  # no parameter: other cores are no reason to run again

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kpop_rca import disk, fingerprint, loading, locks, paths, privacy, seals, stages, watch
+from kpop_rca import disk, fingerprint, letters, loading, locks, params, paths, privacy, seals, stages, watch
 from kpop_rca.disk import atomic, read_json, write_json
 from kpop_rca.errors import StudyError
 from kpop_rca.manifests import (
@@ -66,6 +66,7 @@ class StageRun:
         started: the record of what it is made from.
         began: when, in seconds since 1970: what ran side by side can be told from what followed.
         began_monotonic: the same on a clock that nobody sets, for the time that it takes.
+        said_of_letters: whether a figure's letters without a font were spoken of; once is enough.
     """
 
     stage: stages.Stage
@@ -74,6 +75,7 @@ class StageRun:
     started: dict[str, Any]
     began: float = field(default_factory=time.time)
     began_monotonic: float = field(default_factory=time.monotonic)
+    said_of_letters: bool = False
 
     @property
     def study(self) -> str:
@@ -108,6 +110,10 @@ class StageRun:
             figure.savefig(temporary, dpi=110, bbox_inches="tight", metadata={"Software": None})
         if isinstance(figure, privacy.Sheet):
             privacy.show(figure)
+        note = letters.note(figure)
+        if note and not self.said_of_letters:
+            self.said_of_letters = True
+            print(note)
 
     def save_table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
         """Save a table as `reports/<study>/tables/<name>.csv` and hand it back to be shown."""
@@ -159,11 +165,13 @@ def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:
 
     Raises:
         StudyError: an earlier stage was not run, its artifacts were made with other parameters or inputs, or altered
-            since; or another process is at work on the stage.
+            since; or another process is at work on the stage; or the stage is complete as the study's file has it, and
+            these are other parameters.
     """
     loading.done()
     stage = stages.by_notebook(notebook)
     study = parameters["study"]
+    _spare(study, stage, parameters)
     inputs = {need: identity(_untouched(study, need, parameters)) for need in stage.needs}
     take_stage(study, stage)
     started = {
@@ -186,6 +194,40 @@ def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:
     if "publish_images" in parameters and not run.shows_people:
         privacy.remove_pictures(study, notebook)
     return run
+
+
+def _spare(study: str, stage: stages.Stage, parameters: dict[str, Any]) -> None:
+    """Keep a parameters cell in which the study's name alone was changed from emptying what that study has made.
+
+    Raises:
+        StudyError: the stage is complete with the values of the study's file, and these are others.
+    """
+    try:
+        resolved = compared(params.of_notebook(stage.notebook, params.resolve(study)))
+    except StudyError:  # no such file: the cell alone says what the study is
+        return
+    here = compared(parameters)
+    differing = [name for name in here if name in resolved and here[name] != resolved[name]]
+    if not differing:
+        return
+    name = differing[0]
+    said = f"{name} = {here[name]!r}, the study {study} has {resolved[name]!r}"
+    if _is_complete(study, stage, resolved):
+        executed = paths.executed_notebook(study, stage.notebook).relative_to(paths.output_root())
+        raise StudyError(
+            f"this cell has {said}, and artifacts/{study}/{stage.folder} is complete; open {executed}, whose cell has "
+            "the study's values, or give the study another name, or remove that folder first"
+        )
+    print(f"note: this cell has {said}; what it makes is no longer that study's")
+
+
+def _is_complete(study: str, stage: stages.Stage, wanted: dict[str, Any]) -> bool:
+    """Whether a stage's artifacts were made to the end, with these of its parameters that change results."""
+    path = paths.artifacts_folder(study) / stage.folder / MANIFEST
+    try:
+        return path.is_file() and compared(read_manifest(path)["parameters"]) == wanted
+    except StudyError:  # damaged
+        return False
 
 
 def _data_source(study: str, parameters: dict[str, Any]) -> str | None:

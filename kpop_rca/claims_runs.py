@@ -15,7 +15,6 @@ from kpop_rca import (
     faces,
     generated_images,
     judging,
-    metrics,
     oracle,
     params,
     paths,
@@ -69,7 +68,7 @@ def _view(study: str, judged_as: str, group_text: str, device: torch.device) -> 
     made = artifacts.identity(artifacts.read_json(generated_folder / artifacts.MANIFEST))
     size, judge_faces, judges_folder = images.shape[1], _made(judged_as, "faces"), _made(judged_as, "oracle")
     real = faces.load(judge_faces, size=size, split="test")
-    groups = metrics.parse_groups(group_text, int(asked.max()) + 1)
+    groups = params.parse_groups(group_text, int(asked.max()) + 1)
     rows = []
     for about in judging.trained(judges_folder).query("may_judge").itertuples():
         judge = oracle.load_judge(judges_folder / about.judge, device)

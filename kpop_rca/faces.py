@@ -17,6 +17,7 @@ from kpop_rca.errors import StudyError
 SPLITS = ("train", "judge", "validation", "test", "hard")  # "train" is what the generator learns from
 # Leaving these out of the *test* images would remove those that a classifier finds hard, and raise its accuracy.
 NOT_APPLIED_TO_TEST = ("identity_mismatch",)
+FEWEST_TEST_FACES = 3  # of each identity: one for a mixture of known faces (07), two for the confusion beside it
 
 
 def load_audit(folder: Path) -> tuple[pd.DataFrame, Path, str]:
@@ -207,6 +208,12 @@ def check_classes(index: pd.DataFrame, identities: Sequence[str], *, judge_fract
                 f"identity {missing[0]!r} has no usable face left in the {split} split; "
                 "add photographs of it, exclude fewer flags, or leave the identity out"
             )
+    few = counts.index[counts["test"] < FEWEST_TEST_FACES]
+    if len(few):
+        raise StudyError(
+            f"identity {few[0]!r} has {counts.loc[few[0], 'test']} usable faces in the test split, and the trial of "
+            f"the metric (07) needs {FEWEST_TEST_FACES} of each; add photographs, raise test_fraction, or leave it out"
+        )
 
 
 def _crops_of(row: tuple[str, Sequence[float]], *, root: Path, margin: float, sizes: Sequence[int]) -> list[np.ndarray]:

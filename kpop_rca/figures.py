@@ -12,14 +12,19 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kpop_rca import letters
+
 REAL, GENERATED, PAPER, CHANCE, INK = "#3b6ea5", "#d1495b", "#8d99ae", "#6c757d", "#22252b"
 SPLIT_COLOURS = {"train": "#3b6ea5", "judge": "#59a14f", "validation": "#8fb8de", "test": "#edae49", "hard": "#d1495b"}
 WIDTH = 10.0  # inches, the width of a notebook
+ANNOTATED = 12  # identities at most, for numbers in the cells of a confusion matrix
+LABELS = 40.0  # points of a letter's size an inch that each identity has: names that do not overlap
 
 
 def use_style() -> None:
     """Set the look of every figure; called once in a notebook."""
     sns.set_theme(style="whitegrid", context="notebook", font_scale=0.85)
+    letters.use_installed()
     plt.rcParams.update(
         {
             "axes.spines.top": False,
@@ -93,17 +98,20 @@ def judge_histories(histories: dict[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def confusion_matrices(matrices: dict[str, tuple[np.ndarray, Sequence[str]]], *, rows: str) -> Figure:
+def confusion_matrices(
+    matrices: dict[str, tuple[np.ndarray, Sequence[str]]], *, rows: str, columns: Sequence[str] = ("judged as",)
+) -> Figure:
     """Confusion matrices side by side, in percent of each row, on one colour scale.
 
     Args:
-        matrices: title to (K, K) counts and their K identities; columns are what the judge says.
+        matrices: title to (K, K) counts and their K identities.
         rows: what the rows are, "truth" or "asked for" for example.
+        columns: what the columns are, one for all the matrices or one for each.
     """
     figure, axes = plt.subplots(
         ncols=len(matrices), figsize=(WIDTH, WIDTH / len(matrices) + 0.4), layout="constrained", squeeze=False
     )
-    for ax, (title, (counts, classes)) in zip(axes.flat, matrices.items(), strict=True):
+    for number, (ax, (title, (counts, classes))) in enumerate(zip(axes.flat, matrices.items(), strict=True)):
         names = [as_text(name) for name in classes]
         share = 100 * np.asarray(counts) / np.sum(counts, axis=1, keepdims=True)
         sns.heatmap(
@@ -112,22 +120,30 @@ def confusion_matrices(matrices: dict[str, tuple[np.ndarray, Sequence[str]]], *,
             vmin=0,
             vmax=100,
             cmap="Blues",
-            annot=len(names) <= 12,
+            annot=len(names) <= ANNOTATED,
             fmt=".0f",
             annot_kws={"fontsize": 7},
-            cbar=False,
+            cbar=len(names) > ANNOTATED and number == len(matrices) - 1,
+            cbar_kws={"shrink": 0.6},
             square=True,
             xticklabels=names,
             yticklabels=names,
         )
-        ax.set(title=f"{title}, % of row", xlabel="judged as", ylabel=rows)
+        ax.set(title=f"{title}, % of row", xlabel=columns[number % len(columns)], ylabel=rows)
         ax.tick_params(axis="y", rotation=0)
+        if len(names) > ANNOTATED:
+            ax.tick_params(labelsize=max(3.5, LABELS * WIDTH / len(matrices) / len(names)))
+            ax.tick_params(axis="x", rotation=90)
     return figure
 
 
 def _class_ticks(ax: Axes, names: Sequence[str]) -> None:
     longest = max(len(str(name)) for name in names)
-    ax.set_xticks(np.arange(len(names)), labels=[as_text(name) for name in names], rotation=0 if longest < 8 else 30)
+    crowded = len(names) > 2 * ANNOTATED
+    turned = 90 if crowded else 0 if longest < 8 else 30
+    ax.set_xticks(np.arange(len(names)), labels=[as_text(name) for name in names], rotation=turned)
+    if crowded:
+        ax.tick_params(axis="x", labelsize=max(3.5, LABELS * ax.figure.get_figwidth() / len(names)))
     ax.grid(axis="x", visible=False)
 
 
@@ -210,14 +226,16 @@ def label_shares(table: pd.DataFrame) -> Figure:
     """Where the judge's labels of generated images go, against an even share.
 
     Args:
-        table: class, share (0 to 1), low, high.
+        table: class, share (0 to 1), low, high; share_real, that of the same label among real faces, is marked.
     """
     figure, ax = plt.subplots(figsize=(WIDTH, 3))
     place = np.arange(len(table))
     error = np.abs(table[["low", "high"]].to_numpy().T - table["share"].to_numpy())
     ax.bar(place, table["share"], yerr=error, color=GENERATED, alpha=0.8, capsize=3, width=0.7)
     ax.axhline(1 / len(table), color=CHANCE, ls="--", label="what was asked for")
-    ax.set(title="Labels that the judge gives to generated images", ylabel="share of all generated")
+    if "share_real" in table:
+        ax.plot(place, table["share_real"], marker="_", ms=22, mew=2.5, lw=0, color=REAL, label="of real test faces")
+    ax.set(title="Labels that the judge gives to generated images", ylabel="share of all")
     _class_ticks(ax, table["class"])
     ax.legend()
     return figure

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from kpop_rca import locks, paths, stages, sweeps
+from kpop_rca import locks, params, paths, stages, sweeps
 from kpop_rca.disk import read_json
 from kpop_rca.errors import StudyError
 from kpop_rca.seals import MANIFEST
@@ -81,7 +81,7 @@ def take_stage(study: str, stage: stages.Stage) -> bool:
 
 def command(stage: stages.Stage, study: str) -> str:
     """The command that runs a stage of a study."""
-    return f"python -m kpop_rca.run {stage.notebook} --study {study}"
+    return f"{paths.python()} -m kpop_rca.run {stage.notebook} --study {study}"
 
 
 def require(study: str, folder: str, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -107,7 +107,8 @@ def require(study: str, folder: str, parameters: dict[str, Any]) -> dict[str, An
         name = differing[0]
         raise StudyError(
             f"artifacts/{study}/{folder} were made with {name} = {made[name]!r}, this run has {wanted[name]!r}"
-            f"{f' (and {len(differing) - 1} more differ)' if len(differing) > 1 else ''}; run: {command(stage, study)}"
+            f"{f' (and {len(differing) - 1} more differ)' if len(differing) > 1 else ''}; "
+            f"{_which_to_change(study, stage, name, made[name])}"
         )
     for need, made_from in manifest["inputs"].items():
         if identity(require(study, need, parameters)) != made_from:
@@ -115,6 +116,17 @@ def require(study: str, folder: str, parameters: dict[str, Any]) -> dict[str, An
                 f"artifacts/{study}/{folder} were made from an earlier {need}; run: {command(stage, study)}"
             )
     return manifest
+
+
+def _which_to_change(study: str, stage: stages.Stage, name: str, made: Any) -> str:
+    """What mends a parameter that differs: the value of this run where the artifacts have the study's, else theirs."""
+    try:
+        of_study = params.resolve(study).get(name)
+    except StudyError:  # no such file: the cell alone says what the study is
+        of_study = None
+    if of_study == made:
+        return f"set {name} to {made!r} here, as the study has it, or change params/ and run the study again"
+    return f"run: {command(stage, study)}"
 
 
 def _by_whom(study: str, folder: str) -> str:

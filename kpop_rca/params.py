@@ -277,10 +277,12 @@ def resolve(study: str, *, data_root: str | None = None) -> dict[str, Any]:
         data_root: folder of identities, in place of the study file's.
 
     Raises:
-        StudyError: see `read_study_file` and `sweeps.overrides`.
+        StudyError: see `read_study_file`, `sweeps.overrides` and `parse_groups`.
     """
     if not re.fullmatch(STUDY_NAME, study):
-        raise StudyError(f"there is no study {flat_yaml.shown(study)}; its name is that of a file in params/")
+        raise StudyError(
+            f"there is no study {flat_yaml.shown(study)}; its name is that of a file in params/: a to z, 0 to 9, _.=-"
+        )
     name, seed = sweeps.split_seed(study)
     base = sweeps.split_level(name)[0]
     changed = sweeps.overrides(study)
@@ -294,7 +296,27 @@ def resolve(study: str, *, data_root: str | None = None) -> dict[str, Any]:
     checked = check(values, where=f"params/{base}.yaml")
     for place in ("data_root", "hand_labels"):
         _check_home(checked[place], where=f"params/{base}.yaml: {place}")
+    if checked["n_identities"]:  # of all that there are the number is not known yet
+        parse_groups(checked["look_alike_groups"], checked["n_identities"])
     return checked
+
+
+def parse_groups(text: str, n_classes: int) -> list[list[int]]:
+    """Look-alike groups from their parameter: "0,1|2,3" are two groups of two; "" is none.
+
+    Raises:
+        StudyError: not of that form, or not each of the classes exactly once.
+    """
+    try:
+        groups = [[int(number) for number in group.split(",")] for group in text.split("|")] if text else []
+    except ValueError:
+        raise StudyError(f"look_alike_groups is {text!r}; expected class numbers such as 0,1|2,3") from None
+    if groups and sorted(number for group in groups for number in group) != list(range(n_classes)):
+        raise StudyError(
+            f"look_alike_groups {text!r} should hold each of the classes 0 to {n_classes - 1} once; "
+            "name them all, or set it to '' for none"
+        )
+    return groups
 
 
 def _check_home(place: str, *, where: str) -> None:

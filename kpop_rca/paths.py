@@ -1,7 +1,10 @@
 """Where things lie. Every path of the study is built here and nowhere else."""
 
 import os
+import sys
 from pathlib import Path
+
+from kpop_rca.errors import StudyError
 
 OUTPUT_VARIABLE = "KPOP_RCA_OUTPUT"
 
@@ -9,6 +12,12 @@ OUTPUT_VARIABLE = "KPOP_RCA_OUTPUT"
 def project_root() -> Path:
     """The folder that holds `notebooks/`, `params/` and this package."""
     return Path(__file__).resolve().parents[1]
+
+
+def python() -> str:
+    """This Python as a shell in the project calls it: `.venv/bin/python`, or `python` where it lies elsewhere."""
+    executable = Path(sys.executable)  # a link in .venv, which must not be followed
+    return str(executable.relative_to(project_root())) if executable.is_relative_to(project_root()) else "python"
 
 
 def output_root() -> Path:
@@ -56,3 +65,17 @@ def study_file(study: str) -> Path:
 def resolve_data_root(data_root: str) -> Path:
     """The data folder that a parameter names: absolute, from the home folder, or within the project."""
     return project_root() / Path(data_root).expanduser()
+
+
+def photographs(data_root: str) -> Path:
+    """The data folder of a study whose `data_source` is `folder`.
+
+    Raises:
+        StudyError: none is named, or there is no such folder.
+    """
+    if not data_root:
+        raise StudyError("data_source is folder, but data_root names none; set it, or pass DATA_ROOT=… to make")
+    root = resolve_data_root(data_root)
+    if not root.is_dir():
+        raise StudyError(f"data_root {data_root!r} is no folder; it should hold one folder per identity")
+    return root

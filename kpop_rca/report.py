@@ -116,7 +116,7 @@ def record_of(study: str) -> dict[str, dict[str, str]] | None:
         return None
     found = artifacts.read_json(path)
     if not isinstance(found, dict) or not all(isinstance(found.get(key), dict) for key in ("sources", "pages")):
-        raise StudyError(f"{path} is damaged; run: python -m kpop_rca.report --study {study}")
+        raise StudyError(f"{path} is damaged; run: {paths.python()} -m kpop_rca.report --study {study}")
     return found
 
 
@@ -328,11 +328,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--where", action="append", default=[], help="print the result of these, comma-separated")
     parser.add_argument("--seeds", help="with --where: the seeds, comma-separated")
     options = parser.parse_args(arguments)
-    suffixes = [f"-seed{seed}" for seed in options.seeds.split(",")] if options.seeds else [""]
+    suffixes = [f"-seed{seed}" for seed in options.seeds.replace(" ", "").split(",")] if options.seeds else [""]
     try:
         for study in options.study:
             build(study)
-        for study in (name for names in options.where for name in names.split(",")):
+        for study in (name.strip() for names in options.where for name in names.split(",")):
             for suffix in suffixes:
                 print(answer(study + suffix))
     except StudyError as error:

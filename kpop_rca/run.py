@@ -40,6 +40,8 @@ KERNEL = (
     "--IPKernelApp.capture_fd_output=False",  # the way of `watch.say` past the notebook
     f"--IPKernelApp.exec_lines={loading.NO_GARBAGE_YET}",  # until `artifacts.begin`
 )
+# Cells take from milliseconds to hours: no time that is left can be told from those that are done.
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} cells, {elapsed}"
 LONGEST_SOCKET = 103  # bytes of a path, on macOS; Linux allows four more
 CRASHES = (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGFPE, -signal.SIGILL)  # exit statuses
 # What takes the most memory in a notebook, and what to lower.
@@ -124,6 +126,7 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
     continues = (folder / seals.STARTED).is_file()
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
+        logging.getLogger("papermill").setLevel(logging.CRITICAL)  # that a kernel died is said below, with the reason
         with _sockets() as sockets:
             papermill.execute_notebook(
                 paths.notebook_source(stage.notebook),
@@ -134,7 +137,7 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
                 extra_arguments=list(KERNEL),
                 kernel_manager_class=_Kernel,
                 config=sockets,
-                progress_bar={"desc": f"{study} {stage.notebook}", "file": sys.stdout},
+                progress_bar={"desc": f"{study} {stage.notebook}", "file": sys.stdout, "bar_format": BAR},
             )
     except OSError:
         with disk.writing(output):
@@ -161,10 +164,13 @@ def check_earlier_stages(stage: stages.Stage, resolved: dict[str, Any]) -> None:
     earlier notebook is found too.
 
     Raises:
-        StudyError: see `manifests.require`.
+        StudyError: see `manifests.require` and `params.parse_groups`.
     """
     for need in stage.needs:
         manifests.require(resolved["study"], need, resolved)
+    if "faces" in stage.needs:  # before hours of training, not after them
+        found = disk.read_json(manifests.folder_of(resolved["study"], "faces") / "data.json")
+        params.parse_groups(resolved["look_alike_groups"], found["n_identities"])
 
 
 def write_resolved(resolved: dict[str, Any]) -> None:
@@ -182,7 +188,7 @@ def _failure(error: PapermillExecutionError, output: Path, *, folder: Path, cont
         folder: of the stage's artifacts.
         continues: whether that folder was there before the run.
     """
-    where = f"{output.name}, cell {error.cell_index + 1} ({error.source.strip().splitlines()[0]}) failed: "
+    where = f"{output.name}, In [{error.exec_count}] ({error.source.strip().splitlines()[0]} …) failed: "
     kept = f"\nWhat had run is kept in {output}"
     if error.ename == "StudyError":
         return f"{where}{error.evalue}{kept}"
@@ -264,7 +270,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         data_root = f" --data-root {shlex.quote(options.data_root)}" if options.data_root else ""
-        command = f"python -m kpop_rca.run {options.notebook} --study {shlex.quote(options.study)}{data_root}"
+        command = f"{paths.python()} -m kpop_rca.run {options.notebook} --study {shlex.quote(options.study)}{data_root}"
         print(f"stopped; continue with: {command}", file=sys.stderr)
         return 130
     return 0

@@ -197,7 +197,7 @@ def pages_line(study: str) -> str:
     ]
     found = [f"{ALTERED}: {_shortened(_named(altered))}"] if altered else []
     found += [f"{STALE}: written before {_shortened(stale)} changed"] if stale else []
-    mending = f"; run: python -m kpop_rca.report --study {study}"
+    mending = f"; run: {paths.python()} -m kpop_rca.report --study {study}"
     return f"{study} report: " + ("; ".join(found) + mending if found else f"{COMPLETE}, {len(made['pages'])} pages")
 
 

@@ -57,8 +57,8 @@ def _say_again_and_again() -> None:
         if _open:
             with suppress(IndexError, AttributeError):  # it has just ended
                 say(_open[-1].line())
-        elif cell:
-            say(f"code cell {cell}, for {minutes:.1f} minutes or more")
+        elif cell and minutes >= 1:  # of one that is soon done there is nothing to say
+            say(f"code cell {cell}, for {minutes:.0f} minutes or more")
 
 
 def _cell() -> int | None:

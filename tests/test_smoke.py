@@ -146,7 +146,7 @@ def test_a_failing_cell_is_named_and_the_partial_notebook_kept(smoke, project, t
     [
         (["02", "--study", "smokey"], "there is no study 'smokey'"),
         (["09", "--study", "smoke"], "there is no notebook '09'"),
-        (["02", "--study", "smoke-seed9"], "run: python -m kpop_rca.run 01_data_audit --study smoke-seed9"),
+        (["02", "--study", "smoke-seed9"], f"run: {paths.python()} -m kpop_rca.run 01_data_audit --study smoke-seed9"),
         (["01", "--study", "lfw10-quick", "--data-root", "nowhere"], "data_root 'nowhere' is no folder"),
     ],
 )

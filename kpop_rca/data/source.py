@@ -26,7 +26,7 @@ def prepare(parameters: dict[str, Any], *, bar: Callable) -> Path:
     """
     source = parameters["data_source"]
     if source == "folder":
-        return _folder(parameters["data_root"])
+        return paths.photographs(parameters["data_root"])
     if source == "lfw":
         return lfw.download(paths.data_folder("lfw-download"))
     drawn = {name.removeprefix("idols_"): v for name, v in parameters.items() if name.startswith("idols_")}
@@ -41,12 +41,3 @@ def prepare(parameters: dict[str, Any], *, bar: Callable) -> Path:
 def _show(shown: Any, done: int, total: int) -> None:
     shown.total = total
     shown.update(done - shown.n)
-
-
-def _folder(data_root: str) -> Path:
-    if not data_root:
-        raise StudyError("data_source is folder, but data_root names none; set it, or pass DATA_ROOT=… to make")
-    root = paths.resolve_data_root(data_root)
-    if not root.is_dir():
-        raise StudyError(f"data_root {data_root!r} is no folder; it should hold one folder per identity")
-    return root

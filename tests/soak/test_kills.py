@@ -203,7 +203,10 @@ def interrupted_training(project: Path, output: Path, sent: signal.Signals) -> i
     children = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(sent)
     assert process.wait(timeout=120) == 130, errors_of(output).read_text()[-3000:]
-    assert "continue with: python -m kpop_rca.run 03_ddpm_training --study long" in errors_of(output).read_text()
+    assert (
+        f"continue with: {paths.python()} -m kpop_rca.run 03_ddpm_training --study long"
+        in errors_of(output).read_text()
+    )
     assert not psutil.wait_procs(children, timeout=LINGERING)[1]
     (checkpoint,) = ddpm.glob("checkpoint_*")
     assert int(checkpoint.name[-7:]) > before

@@ -4,7 +4,7 @@ import json
 import pandas as pd
 import pytest
 
-from kpop_rca import artifacts
+from kpop_rca import artifacts, params
 from kpop_rca.errors import StudyError
 
 AUDIT = {"study": "mine", "seed": 0, "min_face_size": 20, "device": "auto"}
@@ -44,7 +44,7 @@ def test_json_with_nan_is_refused_and_leaves_nothing(tmp_path):
 
 def test_a_stage_that_has_not_run_is_named_with_its_command(output):
     with pytest.raises(
-        StudyError, match=r"artifacts/mine/audit .* run: python -m kpop_rca.run 01_data_audit --study mine"
+        StudyError, match=r"artifacts/mine/audit .* run: \S*python -m kpop_rca.run 01_data_audit --study mine"
     ):
         artifacts.begin("02_preprocessing", FACES)
 
@@ -65,7 +65,9 @@ def test_an_earlier_stage_made_anew_makes_later_ones_stale(output):
     run_faces()
     artifacts.require("mine", "faces", FACES)
     run_audit(content="b")
-    with pytest.raises(StudyError, match=r"made from an earlier audit; run: python -m kpop_rca.run 02_preprocessing"):
+    with pytest.raises(
+        StudyError, match=r"made from an earlier audit; run: \S*python -m kpop_rca.run 02_preprocessing"
+    ):
         artifacts.require("mine", "faces", FACES)
 
 
@@ -130,7 +132,9 @@ def test_tables_keep_a_named_index_and_drop_a_plain_one(output):
 def test_altered_artifacts_are_not_read_and_the_named_command_makes_them_anew(output, alter, how):
     folder = run_audit().folder
     alter(folder)
-    with pytest.raises(StudyError, match=rf"artifacts/mine/audit/{how} .*; run: python -m kpop_rca.run 01_data_audit"):
+    with pytest.raises(
+        StudyError, match=rf"artifacts/mine/audit/{how} .*; run: \S*python -m kpop_rca.run 01_data_audit"
+    ):
         artifacts.begin("02_preprocessing", FACES)
     stage = artifacts.begin("01_data_audit", AUDIT)
     assert {p.name: p.read_text() for p in stage.folder.glob("*.txt")} in ({}, {"found.txt": "a"})
@@ -181,3 +185,42 @@ def test_a_stage_that_begins_ends_the_time_without_a_search_for_garbage(output):
     finally:
         gc.enable()
         gc.unfreeze()
+
+
+@pytest.fixture
+def complete(output, monkeypatch):
+    """01 of `smoke`, complete with the values of its file, and those values."""
+    monkeypatch.setattr(artifacts.fingerprint, "of_modules", lambda *names: "same")
+    values = params.of_notebook("01_data_audit", params.resolve("smoke"))
+    stage = artifacts.begin("01_data_audit", values)
+    (stage.folder / "found.txt").write_text("a")
+    stage.finish()
+    return stage, values
+
+
+def test_a_cell_with_another_studys_values_does_not_empty_a_complete_stage(complete):
+    stage, values = complete
+    with pytest.raises(
+        StudyError, match=r"n_identities = 9, .* smoke has 4, and artifacts/smoke/audit is complete; open"
+    ):
+        artifacts.begin("01_data_audit", values | {"n_identities": 9})
+    assert (stage.folder / "found.txt").is_file() and (stage.folder / "manifest.json").is_file()
+    artifacts.begin("01_data_audit", values | {"device": "cpu"})  # which changes no result
+    (stage.folder / "manifest.json").unlink(missing_ok=True)  # half done is not complete
+    artifacts.begin("01_data_audit", values | {"n_identities": 9})
+
+
+def test_a_cell_with_other_values_says_so(complete, capsys):
+    stage, values = complete
+    (stage.folder / "manifest.json").unlink()
+    artifacts.begin("01_data_audit", values | {"n_identities": 9})
+    said = "note: this cell has n_identities = 9, the study smoke has 4; what it makes is no longer that study's\n"
+    assert capsys.readouterr().out.endswith(said)
+
+
+def test_a_value_that_the_study_does_not_have_is_to_be_changed_here(complete):
+    _, values = complete
+    with pytest.raises(
+        StudyError, match="with n_identities = 4, this run has 9; set n_identities to 4 here, as the study"
+    ):
+        artifacts.require("smoke", "audit", values | {"n_identities": 9})

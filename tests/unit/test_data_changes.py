@@ -63,7 +63,7 @@ def test_photographs_that_changed_make_the_audit_stale(study, photographs, capsy
     before = fingerprint.of_data(str(photographs))
     change(photographs)
     assert (fingerprint.of_data(str(photographs)) == before) == ("exchanged" in said)  # which reads no contents
-    with pytest.raises(StudyError, match=rf"{said}; run: python -m kpop_rca.run 01_data_audit --study smoke"):
+    with pytest.raises(StudyError, match=rf"{said}; run: \S*python -m kpop_rca.run 01_data_audit --study smoke"):
         artifacts.begin("02_preprocessing", OF_02)
     found = lines(capsys)
     assert f"stale: the photographs are not those that were audited ({said}); run:" in found["01_data_audit"]
@@ -107,7 +107,7 @@ def test_links_pipes_and_hidden_files_of_the_data_folder_are_not_opened(photogra
 def test_a_file_of_the_report_that_was_altered_is_named_and_stops_no_later_stage(study, capsys, name):
     path = study / "reports/smoke" / name
     path.write_text("other")
-    command = "python -m kpop_rca.run 06_rca_analysis --study smoke"
+    command = f"{paths.python()} -m kpop_rca.run 06_rca_analysis --study smoke"
     line = f"smoke 06_rca_analysis: altered in the report: {{}} ({{}}); run: {command}"
     found = lines(capsys)
     assert found["06_rca_analysis"] == line.format(name, "other contents")
@@ -134,7 +134,7 @@ def pages(study, monkeypatch):
 def test_pages_of_the_report_are_checked_too(pages, capsys):
     assert lines(capsys, status=0)["report"] == "smoke report: complete, 8 pages"
     (pages / "index.html").write_text("other")
-    mending = "; run: python -m kpop_rca.report --study smoke"
+    mending = f"; run: {paths.python()} -m kpop_rca.report --study smoke"
     assert lines(capsys)["report"] == f"smoke report: altered: index.html (other contents){mending}"
     (pages / "index.html").unlink()
     assert lines(capsys)["report"] == f"smoke report: altered: index.html (gone){mending}"

@@ -142,13 +142,20 @@ def test_an_identity_without_faces_is_named():
 
 
 def test_the_judge_split_is_demanded_where_one_is_wanted():
-    parts = ["train", "validation", "test", "test"]
-    index = faces.make_index(table(n=4).assign(split=parts * 2))
+    parts = ["train", "validation", "test", "test", "test"]
+    index = faces.make_index(table(n=5).assign(split=parts * 2))
     faces.check_classes(index, ["a", "b"], judge_fraction=0.0)
     with pytest.raises(StudyError, match="identity 'a' has no usable face left in the judge split"):
         faces.check_classes(index, ["a", "b"], judge_fraction=0.1)
     sizes = faces.split_sizes(index.assign(split=index["split"].replace("validation", "judge")))
     assert sizes.columns.tolist() == ["train", "judge", "test"]
+
+
+def test_too_few_test_faces_are_refused_before_anything_is_trained():
+    parts = ["train", "validation", "test", "test"]
+    index = faces.make_index(table(n=4).assign(split=parts * 2))
+    with pytest.raises(StudyError, match=r"identity 'a' has 2 usable faces in the test split, and .* \(07\) needs 3"):
+        faces.check_classes(index, ["a", "b"], judge_fraction=0.0)
 
 
 def test_labels_follow_the_order_of_identities():

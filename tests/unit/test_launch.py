@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from kpop_rca import artifacts, faces, generated_images, launch, locks, params, sampling, stages, training
+from kpop_rca import artifacts, faces, generated_images, launch, locks, params, paths, sampling, stages, training
 
 STUDY = "smoke"
 
@@ -73,7 +73,7 @@ def same_weights(one, other, *, rtol=0.0, atol=0.0):
 def test_two_processes_train_and_draw_as_one_does(cropped, fresh_accelerate):
     by_two = launched(2, "03")
     assert by_two.returncode == 0, by_two.stderr[-2000:]
-    assert "python -m kpop_rca.run 03_ddpm_training --study smoke" in by_two.stdout
+    assert f"{paths.python()} -m kpop_rca.run 03_ddpm_training --study smoke" in by_two.stdout
     stage = begin("03")
     shared, _ = training.load_trained(stage.folder, torch.device("cpu"))
     (checkpoint,) = stage.folder.glob("checkpoint_*")
@@ -104,4 +104,4 @@ def test_two_processes_train_and_draw_as_one_does(cropped, fresh_accelerate):
 
 def test_a_stage_of_one_process_is_refused_with_its_command(output, capsys):
     assert launch.main(["04", "--study", STUDY]) == 1
-    assert "run: python -m kpop_rca.run 04_oracle_benchmark --study smoke" in capsys.readouterr().err
+    assert f"run: {paths.python()} -m kpop_rca.run 04_oracle_benchmark --study smoke" in capsys.readouterr().err

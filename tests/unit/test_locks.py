@@ -60,7 +60,7 @@ def other(begun_for_all, monkeypatch):
 
 def test_the_second_is_told_who_holds_the_stage_and_stops(other):
     since = r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
-    said = rf"artifacts/mine/audit is in use by process {other.pid} on \S+ {since}.*; wait for it.* run: python -m"
+    said = rf"artifacts/mine/audit is in use by process {other.pid} on \S+ {since}.*; wait for it.* run: \S*python -m"
     with pytest.raises(StudyError, match=said):
         artifacts.begin("01_data_audit", AUDIT | {"seed": 1})
     assert (paths.artifacts_folder("mine") / "audit/half.txt").read_text() == "half"

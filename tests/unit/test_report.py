@@ -183,7 +183,7 @@ def test_a_notebook_that_showed_real_people_is_not_made_a_page(folder):
     (folder / "params.yaml").write_text("data_source: folder\n")
     for cells in ([], told(True)):
         give_it_a_picture(cells)
-        with pytest.raises(StudyError, match=r"may show people.* run: python -m kpop_rca.run 02_preprocessing"):
+        with pytest.raises(StudyError, match=r"may show people.* run: \S*python -m kpop_rca.run 02_preprocessing"):
             report.build("mine")
     give_it_a_picture(told(False))  # a plot
     report.build("mine")

@@ -98,7 +98,10 @@ def test_a_kernel_that_crashes_is_not_said_to_lack_memory(begun):
     _, said = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "error: the kernel of 01_data_audit crashed (SIGSEGV) in a library" in said
-    assert "OMP_NUM_THREADS=1 python -m kpop_rca.run 01_data_audit --study smoke" in said and "memory" not in said
+    assert (
+        f"OMP_NUM_THREADS=1 {paths.python()} -m kpop_rca.run 01_data_audit --study smoke" in said
+        and "memory" not in said
+    )
 
 
 @pytest.mark.parametrize("sent", watch.SIGNALS)
@@ -107,7 +110,7 @@ def test_a_run_that_is_asked_to_stop_says_how_to_go_on(begun, sent):
     process.send_signal(sent)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert "stopped; continue with: python -m kpop_rca.run 01 --study smoke" in said.splitlines()
+    assert f"stopped; continue with: {paths.python()} -m kpop_rca.run 01 --study smoke" in said.splitlines()
     assert not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE
 
 

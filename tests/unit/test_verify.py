@@ -64,7 +64,7 @@ def test_a_study_in_order_is_said_to_be(study, capsys):
 def test_what_is_wrong_with_a_stage_is_said_with_the_command_that_mends_it(study, capsys, spoil, said):
     spoil(study / "generated")
     lines = verdicts(capsys, "smoke")
-    command = "python -m kpop_rca.run 05_generation --study smoke"
+    command = f"{paths.python()} -m kpop_rca.run 05_generation --study smoke"
     assert lines["05_generation"] == f"smoke 05_generation: {said}; run: {command}"
     assert troubled(lines) == {"05_generation", "06_rca_analysis", "07_rca_validity"}
     assert f"stale: generated is {said.partition(':')[0]}; run:" in lines["06_rca_analysis"]
@@ -78,7 +78,7 @@ def test_a_stage_that_never_ran(output, capsys):
     lines = verdicts(capsys, "smoke")
     assert (
         lines["01_data_audit"]
-        == "smoke 01_data_audit: missing; run: python -m kpop_rca.run 01_data_audit --study smoke"
+        == f"smoke 01_data_audit: missing; run: {paths.python()} -m kpop_rca.run 01_data_audit --study smoke"
     )
     assert troubled(lines) == {stage.notebook for stage in stages.STAGES}
 
