@@ -188,7 +188,7 @@ def _failure(error: PapermillExecutionError, output: Path, *, folder: Path, cont
         folder: of the stage's artifacts.
         continues: whether that folder was there before the run.
     """
-    where = f"{output.name}, In [{error.exec_count}] ({error.source.strip().splitlines()[0]} …) failed: "
+    where = f"{output.name}, In [{error.exec_count}] ({error.source.strip().splitlines()[0]}) failed: "
     kept = f"\nWhat had run is kept in {output}"
     if error.ename == "StudyError":
         return f"{where}{error.evalue}{kept}"
