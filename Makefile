@@ -7,7 +7,6 @@ BIN := .venv/bin
 export OMP_WAIT_POLICY ?= PASSIVE
 # The stages lock themselves (kpop_rca/locks.py); Snakemake's own lock outlives a Snakemake that was killed.
 SNAKEMAKE = $(BIN)/snakemake --cores all --nolock --rerun-incomplete --quiet rules host progress reason
-comma := ,
 # One word to the shell, whatever a folder's name holds.
 one_word = '$(subst ','\'',$(1))'
 CONFIG = --config studies=$(call one_word,$(STUDY)) $(if $(SEEDS),seeds=$(call one_word,$(SEEDS))) \
@@ -28,7 +27,7 @@ soak: .venv/.complete  ## kill and fuzz for an hour: SOAK_KILLS=30 SOAK_SECONDS=
 	@$(BIN)/python -m pytest tests/soak
 
 verify: .venv/.complete  ## check every file of a study again: STUDY=name, SEEDS=0,1
-	@$(BIN)/python -m kpop_rca.verify $(if $(SEEDS),$(foreach seed,$(subst $(comma), ,$(SEEDS)),'$(STUDY)-seed$(seed)'),$(subst $(comma), ,$(STUDY)))
+	@$(BIN)/python -m kpop_rca.verify '$(STUDY)' $(if $(SEEDS),--seeds '$(SEEDS)')
 
 bench: .venv-bench/.complete  ## how fast, beside others: BENCH=benchmarks-cpu or benchmarks-gpu
 	@.venv-bench/bin/python -m kpop_rca.run 90 --study $(BENCH)

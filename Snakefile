@@ -29,23 +29,13 @@ from kpop_rca.errors import StudyError
 workdir: paths.output_root()
 
 
-def as_list(value):
-    """`a,b` on the command line, a list in a config file, or one value: all are a list of strings."""
-    values = value if isinstance(value, list) else str(value).split(",")
-    return [text for text in (str(v).strip() for v in values) if text]
-
-
 DATA_ROOT = config.get("data_root", "")
 if not isinstance(DATA_ROOT, str):
     raise WorkflowError(f"data_root was read as {DATA_ROOT!r}; put ./ before it, or name it in the study file")
-SEEDS = as_list(config.get("seeds", ""))
-STUDIES = as_list(config.get("studies", "quick"))
-if SEEDS:
-    no_number = [seed for seed in SEEDS if not seed.isdecimal()]
-    if no_number:
-        raise WorkflowError(f"seeds are whole numbers with commas between them, such as 0,1; {no_number[0]!r} is none")
-    STUDIES = [f"{study}-seed{seed}" for study in STUDIES for seed in SEEDS]
-
+try:
+    STUDIES = sweeps.named(config.get("studies", "quick"), config.get("seeds", ""))
+except StudyError as error:
+    raise WorkflowError(str(error)) from None
 
 
 @cache

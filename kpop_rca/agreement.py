@@ -6,6 +6,7 @@ seed, and to whether it has seen the generator's faces. Tables of answers are th
 
 import math
 import warnings
+from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
@@ -15,6 +16,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import cohen_kappa_score
 
 from kpop_rca import rca
+from kpop_rca.errors import StudyError
 from kpop_rca.judging import WHICH
 
 
@@ -34,8 +36,9 @@ def rca_by_judge(real_answers: pd.DataFrame, generated_answers: pd.DataFrame, n_
 
     Returns:
         One row a judge: judge, architecture, seed, trained_on, accuracy_real, accuracy_generated, rca, low and high
-        (score interval), chance (RCA of a generator that ignores the class). The intervals are of one judge each
-        and over images alone; how far the rows differ is what they leave out.
+        (score interval), chance (RCA of a generator that ignores the class), chance_corrected and fidelity (NaN under a
+        judge too poor for them). The intervals are of one judge each and over images alone; how far the rows differ is
+        what they leave out.
 
     Raises:
         StudyError: a judge that is right on no real face.
@@ -52,8 +55,17 @@ def rca_by_judge(real_answers: pd.DataFrame, generated_answers: pd.DataFrame, n_
         )
         row |= {"accuracy_real": rca.accuracy(on_real), "accuracy_generated": rca.accuracy(on_generated)}
         row |= {"rca": rca.global_rca(on_real, on_generated), "low": low, "high": high}
-        rows.append(row | {"chance": rca.chance_rca(on_real)})
+        also = {"chance_corrected": rca.chance_corrected_rca, "fidelity": rca.identity_fidelity}
+        also = {name: _mean_or_nan(estimator, on_real, on_generated) for name, estimator in also.items()}
+        rows.append(row | {"chance": rca.chance_rca(on_real)} | also)
     return pd.DataFrame(rows)
+
+
+def _mean_or_nan(estimator: Callable, real: np.ndarray, generated: np.ndarray) -> float:
+    try:
+        return float(np.mean(estimator(real, generated)))
+    except StudyError:
+        return math.nan
 
 
 def effect_of_overlap(by_judge: pd.DataFrame) -> pd.DataFrame:

@@ -18,7 +18,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -126,11 +125,6 @@ class StageRun:
         with atomic(self.folder / f"{name}.parquet") as temporary:
             table.to_parquet(temporary, index=False)
 
-    def save_array(self, array: np.ndarray, name: str) -> None:
-        """Save an array as `<name>.npy` in the stage's folder, for the stages behind it."""
-        with atomic(self.folder / f"{name}.npy", size=array.nbytes) as temporary:
-            np.save(temporary, array, allow_pickle=False)
-
     @property
     def seconds(self) -> float:
         """Wall time since the stage began."""
@@ -160,7 +154,7 @@ def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:
     The stage is this process' own until `StageRun.finish`, or until the process ends. It may be begun again before.
 
     Args:
-        notebook: name in `stages.STAGES`.
+        notebook: name in `stages.EVERY`.
         parameters: from `params.collect(globals())`.
 
     Raises:

@@ -16,7 +16,7 @@ TITLES = {
     "rca": "RCA",
     "fidelity": "identity fidelity",
     "accuracy_real": "judge's accuracy, real faces",
-    "within_group_excess": "errors within the group,\nless the judge's own",
+    "within_group_excess": "taken for a look-alike,\nless the judge's own",
     "pull": "others' images judged to be the first",
     "first_rca": "RCA of the first identity",
     "recall": "recall (variety)",
@@ -89,21 +89,24 @@ def _lines(ax: Axes, part: pd.DataFrame, means: pd.DataFrame, response: str) -> 
     ax.margins(x=0.12)
 
 
-def trade_off(table: pd.DataFrame, *, cost: str) -> Figure:
+def trade_off(table: pd.DataFrame, *, costs: Sequence[str]) -> Figure:
     """RCA against what guidance costs, a curve a seed and a bold one for their mean, with the weight at each point.
 
     Args:
         table: from `claims.over_judges`.
-        cost: "recall" or "frechet".
+        costs: columns of the table, such as "recall" and "frechet", a panel each.
     """
     part = table[table["experiment"] == "guidance"]
-    figure, ax = plt.subplots(figsize=(WIDTH * 0.62, 4))
-    for _, of_seed in part.groupby("seed"):
-        ax.plot(of_seed[cost], of_seed["rca"], "o-", color=CHANCE, lw=0.8, ms=4, alpha=0.7)
-    mean = claims.means_by_level(table, "guidance", [cost, "rca"]).set_index("level")
-    ax.plot(mean[cost], mean["rca"], "D-", color=GENERATED, lw=2.2, ms=7)
-    for name, row in mean.iterrows():
-        ax.annotate(f"w = {name}", (row[cost], row["rca"]), xytext=(9, 5), textcoords="offset points")
-    ax.set(title="What guidance buys, and what it costs", xlabel=f"{TITLES[cost]}, judge's features", ylabel="RCA")
-    ax.margins(0.12)
+    mean = claims.means_by_level(table, "guidance", [*costs, "rca"]).set_index("level")
+    figure, axes = plt.subplots(1, len(costs), figsize=(WIDTH, 4), squeeze=False, sharey=True, layout="constrained")
+    for ax, cost in zip(axes[0], costs, strict=True):
+        for _, of_seed in part.groupby("seed"):
+            ax.plot(of_seed[cost], of_seed["rca"], "o-", color=CHANCE, lw=0.8, ms=4, alpha=0.7)
+        ax.plot(mean[cost], mean["rca"], "D-", color=GENERATED, lw=2.2, ms=7)
+        for name, row in mean.iterrows():
+            ax.annotate(f"w = {name}", (row[cost], row["rca"]), xytext=(9, 5), textcoords="offset points")
+        ax.set(xlabel=f"{TITLES[cost]}, judge's features")
+        ax.margins(0.14)
+    axes[0, 0].set_ylabel("RCA")
+    figure.suptitle("What guidance buys, and what it costs", fontweight="bold")
     return figure

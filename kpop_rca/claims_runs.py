@@ -10,7 +10,6 @@ import torch
 
 from kpop_rca import (
     artifacts,
-    claims,
     claims_view,
     faces,
     generated_images,
@@ -51,14 +50,16 @@ def collect(resolved: dict[str, Any], *, device: torch.device, progress: Callabl
 
 
 def _judges_of(member: sweeps.Member, members: list[sweeps.Member]) -> str:
-    """The study whose judges and real faces a small study is held against: its own, but for COMMON_JUDGE."""
-    level = claims.judged_as(member.experiment, member.level)
-    for other in members:
-        if (other.experiment, other.level, other.seed) == (member.experiment, level, member.seed):
-            return other.study
-    raise StudyError(
-        f"{member.study} is judged as the level {level!r} is; add that to the sweep of {member.experiment}"
-    )
+    """The study whose judges and real faces a small study is held against: its own, but for `sweeps.COMMON_JUDGE`."""
+    level = sweeps.judged_as(member.experiment, member.level)
+    of_seed = {
+        other.level: other.study
+        for other in members
+        if other.seed == member.seed and other.experiment == member.experiment
+    }
+    if level not in of_seed:
+        raise StudyError(f"{member.study} is judged as {level!r} is, of which this seed has no run")
+    return of_seed[level]
 
 
 def _view(study: str, judged_as: str, group_text: str, device: torch.device) -> list[dict[str, Any]]:

@@ -77,26 +77,25 @@ def _or_nan(estimator: Callable, real: np.ndarray, generated: np.ndarray) -> flo
 
 
 def within_groups(real: np.ndarray, generated: np.ndarray, groups: list[list[int]]) -> dict[str, float]:
-    """How far the errors on generated faces stay within look-alike groups beyond what the judge's own errors do.
+    """How often generated faces are taken for a look-alike, beyond what the judge does with real ones.
 
-    excess = share_within(errors on generated images) - share_within(errors on real images)
+        excess = rca.within_group_rate(generated) - rca.within_group_rate(real)
 
     Args:
         real, generated: int (K, K), see `from_counts`.
         groups: a partition of the class numbers 0 to K-1, or [] for no groups.
 
     Returns:
-        within_group_real, within_group_generated (shares of the errors) and within_group_excess; NaN for a side
-        without an error, of the excess where one side has none, and without groups.
+        within_group_real, within_group_generated (shares of the images) and within_group_excess; NaN without groups.
 
-    Source: paper, section 6.2, whose claim lacks the comparison. `rca.group_excess` counts images and not errors.
+    Source: paper, section 6.2, whose claim lacks the comparison; the difference is that of `rca.group_excess`.
 
     >>> real, generated = np.array([[7, 2, 1], [1, 9, 0], [1, 0, 9]]), np.array([[5, 5, 0], [4, 5, 1], [0, 0, 10]])
-    >>> {name: round(share, 3) for name, share in within_groups(real, generated, [[0, 1], [2]]).items()}
-    {'within_group_real': 0.6, 'within_group_generated': 0.9, 'within_group_excess': 0.3}
+    >>> {name: round(rate, 3) for name, rate in within_groups(real, generated, [[0, 1], [2]]).items()}
+    {'within_group_real': 0.1, 'within_group_generated': 0.3, 'within_group_excess': 0.2}
     """
     of_real, of_generated = (
-        rca.group_confusion(counts, groups)["share_within"] if groups else np.nan for counts in (real, generated)
+        rca.within_group_rate(counts, groups) if groups else np.nan for counts in (real, generated)
     )
     return {
         "within_group_real": of_real,

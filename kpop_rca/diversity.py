@@ -146,7 +146,17 @@ def _diversity(
         | {"real_pairs": other["pairs"], "n_real": other["n"]}
         for title, entry, other in zip(classes, drawn, others, strict=True)
     ]
-    return overall | {"per_class": per_class}
+    return _with_reasons(overall) | {"per_class": [_with_reasons(entry) for entry in per_class]}
+
+
+def _with_reasons(entry: dict[str, Any]) -> dict[str, Any]:
+    """The same, with the reason beside each figure that is missing."""
+    reasons = {
+        "ci95": "too few images",
+        "real": "fewer than two real images of a class",
+        "real_ci95": "too few real images",
+    }
+    return entry | {f"{name}_why": why for name, why in reasons.items() if entry[name] is None}
 
 
 def lpips_diversity(

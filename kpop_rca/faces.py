@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kpop_rca import artifacts
+from kpop_rca import artifacts, workers
 from kpop_rca.data import images
 from kpop_rca.errors import StudyError
 
@@ -244,7 +244,7 @@ def crop_faces(
     """
     rows = [(path, boxes[0]) for path, boxes in zip(detections["path"], detections["boxes"], strict=True)]
     crop = partial(_crops_of, root=root, margin=margin, sizes=sizes)
-    with ThreadPoolExecutor() as pool:  # decoding and resampling release the interpreter's lock
+    with ThreadPoolExecutor(workers.cores()) as pool:  # decoding and resampling release the interpreter's lock
         crops = list(progress(pool.map(crop, rows)))
     return {size: np.stack([c[k] for c in crops]) for k, size in enumerate(sizes)}
 
@@ -252,7 +252,7 @@ def crop_faces(
 def save(folder: Path, crops: dict[int, np.ndarray], index: pd.DataFrame) -> None:
     """Write `faces_<size>.npy` and `index.parquet` (path, identity, label, split), whole or not at all."""
     for size, array in crops.items():
-        with artifacts.atomic(folder / f"faces_{size}.npy") as temporary:
+        with artifacts.atomic(folder / f"faces_{size}.npy", size=array.nbytes) as temporary:
             np.save(temporary, array, allow_pickle=False)
     with artifacts.atomic(folder / "index.parquet") as temporary:
         index.to_parquet(temporary, index=False)

@@ -45,11 +45,10 @@ def as_text(name: object) -> str:
 def stacked_counts(table: pd.DataFrame, *, title: str, ylabel: str, colours: dict[str, str] | None = None) -> Figure:
     """Bars of counts: a bar for each row of the table, a colour for each column."""
     figure, ax = plt.subplots(figsize=(WIDTH, 3.6))
-    table = table.rename(index=as_text)
-    table.plot.bar(stacked=True, ax=ax, width=0.8, color=colours, rot=0 if len(str(table.index[0])) < 8 else 30)
+    table.plot.bar(stacked=True, ax=ax, width=0.8, color=colours)
+    _class_ticks(ax, list(table.index))
     ax.set(title=title, xlabel="identity", ylabel=ylabel)
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    ax.grid(axis="x", visible=False)
     return figure
 
 

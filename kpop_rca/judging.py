@@ -16,10 +16,9 @@ import pandas as pd
 import torch
 from sklearn.metrics import f1_score
 from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from kpop_rca import artifacts, calibration, oracle
+from kpop_rca import artifacts, calibration, oracle, rca
 from kpop_rca.errors import StudyError
 
 WHICH = ["judge", "architecture", "seed", "trained_on"]  # what says of a row which judge it belongs to
@@ -253,7 +252,7 @@ def paired_comparisons(answers: pd.DataFrame) -> pd.DataFrame:
     Returns:
         judge, other, only_judge_right, only_other_right (faces), p (two-sided), p_holm. Empty for one architecture.
 
-    Source: McNemar (1947) and Holm (1979), as statsmodels' `mcnemar` and `multipletests`.
+    Source: McNemar (1947) and Holm (1979), as statsmodels' `mcnemar` and `rca.holm`.
     """
     rows = []
     for _, part in answers.groupby(["trained_on", "seed"]):
@@ -263,7 +262,7 @@ def paired_comparisons(answers: pd.DataFrame) -> pd.DataFrame:
             p = mcnemar([[0, only_one], [only_other, 0]], exact=True).pvalue
             rows.append((one, other, only_one, only_other, p))
     table = pd.DataFrame(rows, columns=["judge", "other", "only_judge_right", "only_other_right", "p"])
-    return table.assign(p_holm=multipletests(table["p"], method="holm")[1] if rows else [])
+    return table.assign(p_holm=rca.holm(table["p"]))
 
 
 def hard_case_accuracy(folder: Path, hard: tuple[np.ndarray, np.ndarray], *, device: torch.device) -> pd.DataFrame:

@@ -240,7 +240,7 @@ def copying(
         says which), rule, features, n_generated, n_reference
         (images on either side), share_nearer_train (0.5 by chance), excess, median_ratio, median_ratio_real (of
         held-out images), p_share and p_ratio, see `share_test` and `ratio_test`; and real, the same six figures of
-        `other_real`, or None.
+        `other_real`, or None with real_why.
 
     Raises:
         StudyError: no class with images on both sides.
@@ -256,7 +256,8 @@ def copying(
     why = KNOWN_BY_HEART if features_saw_training else SPLITS_DIFFER if real and _flagged(real) else None
     verdict = {"copies": None, "why": why} if why else {"copies": _flagged(found)}
     counts = {"features": features, "n_generated": generated.shape[-2], "n_reference": len(references[0])}
-    return verdict | {"rule": RULE} | counts | found | {"real": real}
+    beside = {"real": real} if real else {"real": None, "real_why": "no other real images were looked at"}
+    return verdict | {"rule": RULE} | counts | found | beside
 
 
 def nearest_pairs(generated: np.ndarray, train: np.ndarray, held_out: np.ndarray, *, top: int) -> pd.DataFrame:

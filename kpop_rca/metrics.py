@@ -81,11 +81,12 @@ def assemble(
     judged: Judgement,
     by_judge: pd.DataFrame,
     classes: list[str],
-    groups: list[list[int]],
+    fidelity: dict[str, Any],
+    over_judges: dict[str, Any],
+    collapse: dict[str, Any],
     visual: dict[str, Any],
     cas: dict[str, Any],
     memorisation: list[dict[str, Any]],
-    generator: np.random.Generator,
     device: torch.device,
 ) -> dict[str, Any]:
     """The whole of `metrics.json`.
@@ -95,11 +96,12 @@ def assemble(
         judged: from `judgement`.
         by_judge: from `agreement.rca_by_judge`.
         classes: K identities.
-        groups: from `params.parse_groups`.
+        fidelity: from `rca.fidelity_summary`.
+        over_judges: from `rca.over_judges`.
+        collapse: from `rca.collapse_summary`.
         visual: from `quality` and `feature_measures`, by name.
         cas: from `cas.classification_accuracy_scores`.
         memorisation: from `memorisation.copying`, one for each kind of features.
-        generator: of the permutation test and of judges drawn again.
         device: on which the analysis ran.
     """
     folder = paths.artifacts_folder(stage.study)
@@ -118,9 +120,9 @@ def assemble(
         "oracle": _oracles(stage, by_judge),
         "judge": judged.judge,
         **parts,
-        "identity_fidelity": rca.fidelity_summary(*counts, classes, judged.own_replicates),
-        "over_judges": rca.over_judges(judged.judges, *judged.counts, judged.replicates, generator=generator),
-        **rca.collapse_summary(*counts, classes, groups, generator=generator),
+        "identity_fidelity": fidelity,
+        "over_judges": over_judges,
+        **collapse,
         "cas": cas,
         "memorisation": memorisation,
         "visual": visual,
@@ -155,7 +157,7 @@ def seconds_at_work(runs: list[tuple[float, float]]) -> float:
 
 
 def _oracles(stage: artifacts.StageRun, by_judge: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Every judge: what it learnt from, how good it is on real faces, and the RCA under it."""
+    """Every judge: what it learnt from, how good it is on real faces, and RCA and identity fidelity under it."""
     ratios = by_judge.set_index("judge")
     oracles = {}
     for name, about in judging.trained(stage.input("oracle")).set_index("judge").iterrows():
@@ -166,7 +168,10 @@ def _oracles(stage: artifacts.StageRun, by_judge: pd.DataFrame) -> dict[str, dic
             "trained_on": about["trained_on"],
             "rca": float(row["rca"]),
             "rca_ci95": [float(row["low"]), float(row["high"])],
+            "fidelity": None if math.isnan(row["fidelity"]) else float(row["fidelity"]),
         }
+        if oracles[name]["fidelity"] is None:
+            oracles[name]["fidelity_why"] = "its confusion can't be inverted"
     return oracles
 
 

@@ -45,6 +45,18 @@ def interval_columns(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def with_interval(measure: dict[str, Any]) -> str:
+    """A value with its interval in words, or why it has none.
+
+    >>> with_interval({"value": 0.5, "ci95": [0.4, 0.62]}), with_interval({"value": None, "why": "no face"})
+    ('0.50 (0.40 to 0.62)', 'not computed: no face')
+    """
+    if measure["value"] is None:
+        return f"not computed: {measure['why']}"
+    low, high = measure["ci95"]
+    return f"{measure['value']:.2f} ({low:.2f} to {high:.2f})"
+
+
 def copying_table(copying: list[dict[str, Any]]) -> pd.DataFrame:
     """What `memorisation.copying` found, a row for each kind of features: of the generated images, then of real ones.
 
@@ -75,7 +87,7 @@ def visual_table(visual: dict[str, Any]) -> pd.DataFrame:
                 "n_generated": found.get("n_generated"),
                 "value_at_same_n": found.get("value_at_same_n"),
                 "real": found.get("real_vs_real", found.get("real")),
-                "same_n": found.get("n_other_real"),
+                "same_n": found.get("n_other_real", found.get("same_n")),
                 "n_reference": found.get("n_real"),
                 "features": found.get("features", ""),
                 "why": found.get("why", ""),

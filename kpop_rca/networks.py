@@ -167,9 +167,9 @@ def _features(
     device = next(network.parameters()).device
     found = []
     for batch in torch.as_tensor(images).split(BATCH):
-        pixels = batch.to(device).permute(0, 3, 1, 2).float().contiguous()
-        pixels = F.interpolate(pixels, size=(size, size), mode=mode, antialias=True).clamp(0, 255)
-        found.append(network(normalise(pixels)).cpu())
+        resized = batch.to(device).permute(0, 3, 1, 2).float().contiguous()
+        resized = F.interpolate(resized, size=(size, size), mode=mode, antialias=True).clamp(0, 255)
+        found.append(network(normalise(resized)).cpu())
     return torch.cat(found).numpy()
 
 

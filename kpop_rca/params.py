@@ -101,7 +101,7 @@ class Parameters(BaseModel):
     judge_width: Annotated[int, Field(ge=4, le=64)] = None
     judge_warmup_epochs: Count = None
     judge_epochs: Positive = None
-    judge_batch_size: Positive = None
+    judge_batch_size: Annotated[int, Field(ge=2, le=LARGEST)] = None  # batch normalisation has no variance of one image
     judge_learning_rate: Annotated[float, Field(gt=0, le=1)] = None
     judge_colour_jitter: Annotated[float, Field(ge=0, le=0.5)] = None
     pretrained: bool = None
@@ -109,7 +109,7 @@ class Parameters(BaseModel):
     sampler: Literal["ddpm", "ddim", "dpmpp"] = None
     sampling_steps: Annotated[int, Field(ge=1, le=1000)] = None
     guidance: Annotated[float, Field(ge=0, le=20)] = None
-    images_per_identity: Positive = None
+    images_per_identity: Annotated[int, Field(ge=2, le=LARGEST)] = None  # a pair, of which the diversity is measured
     sampling_batch_size: Positive = None
 
     selected_judge: Annotated[
@@ -180,7 +180,28 @@ def check(values: dict[str, Any], *, where: str) -> dict[str, Any]:
     stray = set(checked.seen_judges or []) - set(checked.judges or get_args(Architecture))
     if stray:
         raise StudyError(f"{where}: seen_judges names {min(stray)}, which is not one of judges ([] is for none)")
-    return {name: getattr(checked, name) for name in values}
+    found = {name: getattr(checked, name) for name in values}
+    _check_together(found, where=where)
+    return found
+
+
+def _check_together(values: dict[str, Any], *, where: str) -> None:
+    """Refuse values that are each in range and do not fit one another; of what is not given nothing is said."""
+    if {"image_size", "channels", "attention_size"} <= values.keys() and values["attention_size"]:
+        sides = [values["image_size"] // 2**level for level in range(len(values["channels"]))]
+        if values["attention_size"] not in sides:
+            raise StudyError(
+                f"{where}: attention_size is {values['attention_size']}, the side of no level: with {len(sides)} "
+                f"channels at image_size {sides[0]} they are {', '.join(map(str, sides))}; 0 is for none"
+            )
+    if {"image_size", "face_sizes"} <= values.keys() and values["image_size"] not in values["face_sizes"]:
+        raise StudyError(f"{where}: image_size is {values['image_size']}, which is not one of face_sizes")
+    if {"selected_judge", "judges"} <= values.keys() and values["selected_judge"] != "best":
+        architecture = values["selected_judge"].partition("-")[0]
+        if architecture not in values["judges"]:
+            raise StudyError(
+                f"{where}: selected_judge is {values['selected_judge']}, and {architecture} is not one of judges"
+            )
 
 
 def _first_problem(error: ValidationError, *, where: str) -> str:
@@ -285,8 +306,9 @@ def resolve(study: str, *, data_root: str | None = None) -> dict[str, Any]:
         )
     name, seed = sweeps.split_seed(study)
     base = sweeps.split_level(name)[0]
-    changed = sweeps.overrides(study)
-    values = defaults() | read_study_file(paths.study_file(base)) | changed | {"study": study}
+    of_base = defaults() | read_study_file(paths.study_file(base))
+    changed = sweeps.overrides(study, of_base)
+    values = of_base | changed | {"study": study}
     if "image_size" in changed and changed["image_size"] not in values["face_sizes"]:
         values["face_sizes"] = [*values["face_sizes"], changed["image_size"]]  # which the base has no use for
     if seed is not None:
@@ -311,6 +333,10 @@ def parse_groups(text: str, n_classes: int) -> list[list[int]]:
         groups = [[int(number) for number in group.split(",")] for group in text.split("|")] if text else []
     except ValueError:
         raise StudyError(f"look_alike_groups is {text!r}; expected class numbers such as 0,1|2,3") from None
+    if len(groups) == 1:
+        raise StudyError(
+            f"look_alike_groups {text!r} is one group, within which everyone is; name two, or none with ''"
+        )
     if groups and sorted(number for group in groups for number in group) != list(range(n_classes)):
         raise StudyError(
             f"look_alike_groups {text!r} should hold each of the classes 0 to {n_classes - 1} once; "

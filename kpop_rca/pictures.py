@@ -63,6 +63,33 @@ def face_rows(images: np.ndarray, names: Sequence[str], *, title: str, width: fl
     return figure
 
 
+def mistaken_faces(
+    pair: tuple[int, int],
+    generated: tuple[np.ndarray, np.ndarray, np.ndarray],
+    real: tuple[np.ndarray, np.ndarray],
+    names: Sequence[str],
+    *,
+    title: str,
+    most: int = 10,
+) -> Sheet:
+    """Faces generated for one identity and taken for another, between real faces of the two.
+
+    Args:
+        pair: number of the identity asked for, and of the one that it is taken for.
+        generated: uint8 (G, H, W, 3), the identities asked for (G,) and those judged (G,).
+        real: uint8 (N, H, W, 3) and labels (N,).
+        names: K identities.
+        title: of the figure, which goes on with the two names.
+        most: faces in a row.
+    """
+    (images, conditions, says), (faces, labels), (asked, taken) = generated, real, pair
+    rows = [faces[labels == asked], images[(conditions == asked) & (says == taken)], faces[labels == taken]]
+    length = min(most, *map(len, rows))
+    about = f"{title}: asked for {names[asked]}, taken for {names[taken]}"
+    beside = [f"real {names[asked]}", "generated", f"real {names[taken]}"]
+    return face_rows(np.stack([row[:length] for row in rows]), beside, title=about)
+
+
 def face_sizes(faces: dict[int, np.ndarray], names: Sequence[str]) -> Sheet:
     """The same faces at several sizes, enlarged alike: a row a size, a column an identity.
 

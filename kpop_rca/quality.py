@@ -78,10 +78,11 @@ def inception_measures(
         download: see `weights.find`.
 
     Returns:
-        `fid` as from `frechet_measure`, and `is` with value, features, n_generated, and real, the score of the n_real
-        reference images. With labels also kid, fid_infinity, fid_class_mean, inception_precision, inception_recall,
-        inception_density and inception_coverage, see `feature_measures`. All have value None and a `why` where
-        Inception's weights can't be had.
+        `fid` as from `frechet_measure`, and `is` with value, features, n_generated and n_real; since a score depends
+        on the number of images, also value_at_same_n and real, those of same_n generated and of as many real images.
+        With labels also kid, fid_infinity, fid_class_mean, inception_precision, inception_recall, inception_density
+        and inception_coverage, see `feature_measures`. All have value None and a `why` where Inception's weights can't
+        be had.
     """
     counts = {"n_real": len(real), "n_generated": len(generated)}
     words, score = networks.INCEPTION_FEATURES, {"features": networks.INCEPTION_LOGITS} | counts
@@ -90,12 +91,15 @@ def inception_measures(
     except weights.WeightsMissing as missing:
         absent = absent_measures(str(missing), features=words, **counts)
         absent = absent if labels else {"frechet": absent["frechet"]}
-        score = {"value": None, "why": str(missing)} | score | {"real": None}
+        score = {"value": None, "why": str(missing)} | score | {"value_at_same_n": None, "real": None}
         return _with_score({_inception_name(name): entry for name, entry in absent.items()}, score)
     (pooled, logits), (others, _), (drawn, drawn_logits) = (
         networks.inception_features(network, images) for images in (real, other_real, generated)
     )
-    score = {"value": inception_score(drawn_logits)} | score | {"real": inception_score(logits)}
+    n = min(len(logits), len(drawn_logits))
+    real_n, drawn_n = (part[generator.permutation(len(part))[:n]] for part in (logits, drawn_logits))
+    score = {"value": inception_score(drawn_logits)} | score
+    score |= {"value_at_same_n": inception_score(drawn_n), "real": inception_score(real_n), "same_n": n}
     if labels is None:
         found = {"frechet": frechet_measure(pooled, others, drawn, features=words, generator=generator)}
     else:

@@ -17,6 +17,7 @@ from kpop_rca import rca
 JUDGE = "resnet34"  # the oracle that the paper selects
 PAIRS = 1_000  # pairs of images behind each LPIPS value of Table 3
 PER_CLASS = 5_000  # generated images an identity
+GROUPS = [[0, 1, 2, 7, 8], [3, 4, 5, 6, 9]]  # the look-alikes of section 6.2
 UNSTATED = "the paper does not say"
 
 
@@ -74,6 +75,16 @@ def judged_label_shares() -> pd.DataFrame:
     table = table4()
     share = table["generated_recall"] / table["generated_precision"] / len(table)
     return pd.DataFrame({"class": table["class"], "share": share})
+
+
+def collapse() -> dict[str, Any]:
+    """The parts `collapse` and `within_groups`: `judged_label_shares`, and the paper's judge's errors in groups."""
+    within = rca.group_confusion(oracle_confusion(), GROUPS)
+    why = "Table 4 gives no confusion of the generated images"
+    return {
+        "collapse": {"judged_as": judged_label_shares().to_dict("records")},
+        "within_groups": {"real": within, "generated": None, "generated_why": why},
+    }
 
 
 def disagreements() -> pd.DataFrame:
@@ -184,5 +195,7 @@ def paper_metrics() -> dict[str, Any]:
             "guidance_why": UNSTATED,
         },
         "rca": _rca(),
+        **collapse(),
+        "oracles_test": dict(zip(("z", "p"), oracles_test(), strict=True)),
         "visual": _visual(),
     }

@@ -16,7 +16,7 @@ import pandas as pd
 import yaml
 from traitlets.config import Config
 
-from kpop_rca import artifacts, fingerprint, loading, metrics_tables, params, paths, privacy, stages
+from kpop_rca import artifacts, fingerprint, loading, metrics_tables, params, paths, privacy, stages, sweeps
 from kpop_rca.errors import StudyError
 
 with loading.left_out(*loading.IDLE):
@@ -183,11 +183,13 @@ def _metrics(study: str) -> dict[str, Any]:
     """`metrics.json` of a study.
 
     Raises:
-        StudyError: it is damaged; says which command writes it again.
+        StudyError: it is not there, or damaged; says which command writes it again.
     """
     command = artifacts.command(stages.by_folder("rca"), study)
     try:
         found = artifacts.read_json(paths.report_folder(study) / "metrics.json")
+    except FileNotFoundError:
+        raise StudyError(f"reports/{study}/metrics.json is not there; run: make study STUDY={study}") from None
     except StudyError:
         found = None
     if not isinstance(found, dict) or "rca" not in found:
@@ -228,7 +230,17 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["number"] = format_number
     environment.filters["interval"] = format_interval
+    environment.filters["p_value"] = format_p
     return environment
+
+
+def format_p(value: float) -> str:
+    """A p-value with its sign of relation, which rounding does not take to 0.
+
+    >>> format_p(0.0321), format_p(0.0001)
+    ('= 0.03', '< 0.01')
+    """
+    return "< 0.01" if value < 0.01 else f"= {value:.2f}"
 
 
 def format_number(value: float | None, digits: int = 2) -> str:
@@ -328,13 +340,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--where", action="append", default=[], help="print the result of these, comma-separated")
     parser.add_argument("--seeds", help="with --where: the seeds, comma-separated")
     options = parser.parse_args(arguments)
-    suffixes = [f"-seed{seed}" for seed in options.seeds.replace(" ", "").split(",")] if options.seeds else [""]
     try:
         for study in options.study:
             build(study)
-        for study in (name.strip() for names in options.where for name in names.split(",")):
-            for suffix in suffixes:
-                print(answer(study + suffix))
+        for study in sweeps.named(",".join(options.where), options.seeds or "") if options.where else []:
+            print(answer(study))
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

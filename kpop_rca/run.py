@@ -94,7 +94,7 @@ def run_notebook(notebook: str, study: str, *, data_root: str | None = None) -> 
     a run of `quick` leaves exactly the notebook that a reader would get by running it in JupyterLab.
 
     Args:
-        notebook: name in `stages.STAGES`, or the beginning of one, such as `03`.
+        notebook: name in `stages.EVERY`, or its number, such as `03`.
         study: name of a study file, with `-seed<N>` behind it for another seed.
         data_root: folder of identities, in place of the study file's.
 

@@ -91,11 +91,8 @@ def alterations(folder: Path, manifest: dict[str, Any]) -> dict[str, str]:
     Returns:
         File name to "gone", "other contents" or "not in the manifest"; empty when all is as the stage left it.
     """
-    known, found = manifest["files"], files_of(folder)
-    differing = {name: GONE for name in known if name not in found}
-    same = {name for name in known.keys() & found.keys() if fingerprint.sha256(found[name]) == known[name]}
-    differing |= {name: OTHER for name in known if name in found and name not in same}
-    return differing | {name: UNKNOWN for name in found if name not in known}
+    known = manifest["files"]
+    return differing(folder, known) | {name: UNKNOWN for name in files_of(folder) if name not in known}
 
 
 def seal(folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
-from scipy.stats import binom
+from scipy.stats import binom, norm
 from statsmodels.stats.proportion import proportion_confint
 
 from kpop_rca import faces, rca, trials, workers
@@ -212,7 +212,10 @@ def trial_summary(trial: pd.DataFrame, by: Sequence[str] = ("truth", "estimator"
     """
     measured = trial.assign(error=trial["value"] - trial["target"], width=trial["high"] - trial["low"])
     groups = measured.groupby(list(by), sort=False)
-    n, half = groups["error"].count(), 1.96 * groups["error"].std() / np.sqrt(groups["error"].count())
+    n, half = (
+        groups["error"].count(),
+        norm.isf((1 - rca.CONFIDENCE) / 2) * groups["error"].std() / np.sqrt(groups["error"].count()),
+    )
     found = pd.DataFrame({"n_draws": groups.size(), "n_undefined": groups.size() - n, "bias": groups["error"].mean()})
     found["bias_low"], found["bias_high"] = found["bias"] - half, found["bias"] + half
     found["sd"], found["width"] = groups["error"].std(), groups["width"].mean()

@@ -210,8 +210,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m kpop_rca.verify", description="Check a whole study again.")
     parser.add_argument("studies", nargs="+", metavar="study", help="a file in params/, with -seed<N> for a seed")
+    parser.add_argument("--seeds", default="", help="the seeds of each, comma-separated")
+    options = parser.parse_args(arguments)
+    try:
+        studies = sweeps.named(",".join(options.studies), options.seeds)
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     well = True
-    for study in parser.parse_args(arguments).studies:
+    for study in studies:
         try:
             verdicts, pages = verify(study), pages_line(study)
         except (StudyError, OSError) as error:  # such as a file that may not be read

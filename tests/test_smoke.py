@@ -9,6 +9,7 @@ import sys
 import nbformat
 import pytest
 from graph import snakemake
+from reasons import without_reason
 
 from kpop_rca import paths, stages, workers
 
@@ -38,6 +39,7 @@ def smoke(tmp_path_factory):
 def test_the_answer_has_the_promised_form(smoke):
     metrics = json.loads((smoke / "reports/smoke/metrics.json").read_text())
     assert set(metrics) >= METRICS
+    assert list(without_reason(metrics)) == []
     low, high = metrics["rca"]["ci95"]
     assert low <= metrics["rca"]["global"] <= high
     assert metrics["generated"]["n"] == 4 * 12

@@ -1,4 +1,4 @@
-"""Ours, through the functions that the notebooks call: an adapter each, and nothing that is not theirs."""
+"""Ours, through the functions that the notebooks call or that those go through: an adapter each."""
 
 import shutil
 import tempfile
@@ -155,7 +155,7 @@ def measured(setting: Setting) -> Work:
 
 
 def all_measures(real: np.ndarray, generated: np.ndarray) -> None:
-    """The functions that `feature_measures` takes each figure from, once."""
+    """What stands behind one value of FID, of KID and of PRDC in `feature_measures`, once each."""
     feature_sets.frechet_distance(real, generated)
     feature_sets.kernel_distance(real, generated, generator=np.random.default_rng(0))
     feature_sets.neighbourhood_measures(real, generated)

@@ -9,6 +9,7 @@ from kpop_rca.benchmarks.timing import OURS
 # Which profile says why a bar on a task is missed.
 PROFILED = {tasks.TRAINING: profiles.TRAINING, tasks.DDIM: profiles.SAMPLING, tasks.DDPM: profiles.SAMPLING}
 NAMED = 3  # groups of a profile, the largest
+COSTS = {"seconds": "time grows", "peak_bytes": "peak memory"}
 
 
 def comparisons(ratios: pd.DataFrame) -> list[str]:
@@ -60,14 +61,17 @@ def time_goes_to(profile: pd.DataFrame, what: str) -> str:
 
 
 def growth(exponents: pd.DataFrame) -> list[str]:
-    """A sentence for each axis: the exponent of the time with its standard error."""
-    rows = exponents[(exponents["cost"] == "seconds") & exponents["exponent"].notna()]
-    return [
-        f"{row.what}: time grows as {row.axis} to the power {row.exponent:.2f}"
-        + (f" ± {row.standard_error:.2f}" if np.isfinite(row.standard_error) else " (two sizes, no standard error)")
-        + f", over {row.n_sizes} sizes."
-        for row in rows.itertuples()
-    ]
+    """A sentence for each axis: the exponents of the time and of the peak memory with their standard errors."""
+    said = []
+    for (what, axis), part in exponents.dropna(subset=["exponent"]).groupby(["what", "axis"], sort=False):
+        powers = [f"{COSTS[row.cost]} to the power {_with_error(row)}" for row in part.itertuples()]
+        said.append(f"{what}, with {axis}: {' and '.join(powers)}, over {part['n_sizes'].max()} sizes.")
+    return said
+
+
+def _with_error(row: tuple) -> str:
+    error = f" ± {row.standard_error:.2f}" if np.isfinite(row.standard_error) else " (no standard error)"
+    return f"{row.exponent:.2f}{error}"
 
 
 def memory(table: pd.DataFrame) -> list[str]:

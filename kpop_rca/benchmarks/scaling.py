@@ -32,12 +32,15 @@ def measure(point: dict[str, Any], parameters: dict[str, Any], *, device: torch.
 
     Returns:
         A row: what, axis, x; seconds (median over the repeats); peak_bytes (of the process, or of the memory of the GPU
-        where the work is done on one; the first of several processes); data_bytes (what it works on, as it is handed
+        where the work is done on one; the first of several processes that work together; the median where the point
+        has several `runs`); data_bytes (what it works on, as it is handed
         over); why (a size that failed has no numbers, and the reason).
     """
     about = {key: point[key] for key in ("what", "axis", "x")}
     try:
-        found = _in_a_process(parameters | point["parameters"], point, device=device) | {"why": ""}
+        changed = parameters | point["parameters"]
+        runs = [_in_a_process(changed, point, device=device) for _ in range(point.get("runs", 1))]
+        found = pd.DataFrame(runs).median().to_dict() | {"why": ""}
     except (OSError, ValueError, StudyError, subprocess.SubprocessError) as error:
         found = {"seconds": np.nan, "peak_bytes": np.nan, "data_bytes": np.nan, "why": why_not(error)}
     return pd.DataFrame([about | found])

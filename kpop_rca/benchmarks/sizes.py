@@ -14,6 +14,8 @@ DETECTION, MEASURES = "face detection", "FID, KID and PRDC"
 # Copies of its data that a kind of work is handed, and holds as long as it lasts; the others read or write files.
 HELD = {TRAINING: 1, GENERATION: 0, DETECTION: 0, MEASURES: 1}
 ON_CPU = (MEASURES,)  # whatever the device
+# Processes that measure a size, whose medians count: the peak of the measures varies by more than their data have.
+RUNS = {MEASURES: 3}
 STEPS = 3  # of training a repeat
 # Drawing costs the network's calls, and what grows besides is what lies around them: this shows it in many images.
 NARROW = {"channels": [4, 4, 8], "layers_per_block": 1, "attention_size": 0, "bench_ddim_steps": 1}
@@ -41,7 +43,7 @@ def points(parameters: dict[str, Any], *, device: torch.device) -> list[dict[str
     """
     found = _along_images(parameters, device=device)
     found += [_point(TRAINING, CLASSES, k, {}) | {"n_classes": k} for k in parameters["bench_classes"]]
-    found += [_point(TRAINING, SIDE, side, {"image_size": side}) for side in parameters["bench_sides"]]
+    found += [_point(TRAINING, SIDE, side, _at_side(side, parameters)) for side in parameters["bench_sides"]]
     smallest = max(1, parameters["batch_size"] // 4)
     found += [_point(TRAINING, BATCH, smallest * k, {"batch_size": smallest * k}) for k in parameters["bench_scales"]]
     return found + [_point(TRAINING, PROCESSES, k, {}) for k in parameters["bench_processes"]]
@@ -64,10 +66,15 @@ def _along_images(parameters: dict[str, Any], *, device: torch.device) -> list[d
         ),
     )
     return [
-        _point(what, IMAGES, smallest * k, fixed | {name: smallest * k})
+        _point(what, IMAGES, smallest * k, fixed | {name: smallest * k}) | {"runs": RUNS.get(what, 1)}
         for what, name, smallest, fixed in kinds
         for k in scales
     ]
+
+
+def _at_side(side: int, parameters: dict[str, Any]) -> dict[str, int]:
+    """The same network at another size, with self-attention at the same level."""
+    return {"image_size": side, "attention_size": parameters["attention_size"] * side // parameters["image_size"]}
 
 
 def smallest_detected(batch_size: int, *, device: torch.device) -> int:

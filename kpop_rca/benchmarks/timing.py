@@ -79,13 +79,15 @@ def in_turns(
     works, failed, rows = {}, {}, []
     for who, make in prepare.items():
         _unless_failing(who, lambda who=who, make=make: works.update({who: make()}), failed)
-    for repeat in progress(range(-warm_up, repeats)):
-        for who in _rotated([who for who in works if who not in failed], repeat):
-            seconds = _unless_failing(who, lambda who=who: timed(works[who].run, device=device), failed)
-            if seconds is not None and repeat >= 0:
-                rows.append(_row(who, repeat, seconds, works[who]))
-    for work in works.values():
-        work.close()
+    try:
+        for repeat in progress(range(-warm_up, repeats)):
+            for who in _rotated([who for who in works if who not in failed], repeat):
+                seconds = _unless_failing(who, lambda who=who: timed(works[who].run, device=device), failed)
+                if seconds is not None and repeat >= 0:
+                    rows.append(_row(who, repeat, seconds, works[who]))
+    finally:
+        for work in works.values():
+            work.close()
     rows = [row for row in rows if row["who"] not in failed]
     rows += [dict.fromkeys(COLUMNS, np.nan) | {"who": who, "why": why} for who, why in failed.items()]
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -117,7 +117,7 @@ def house(paint: Canvas, at: Placement, generator: np.random.Generator) -> None:
     paint.fill(at([(-1.5, -1.05), (0, -1.95), (1.5, -1.05)]), roof)
     for side in (-1, 1):
         pane = square * (0.26, 0.27) + (side * 0.6, -0.3)
-        paint.fill(at(pane * 1.0 + (0, 0)), WHITE)
+        paint.fill(at(pane), WHITE)
         paint.fill(at((pane - pane.mean(axis=0)) * 0.84 + pane.mean(axis=0)), (70, 92, 120))
         paint.line(at([(side * 0.6, -0.57), (side * 0.6, -0.03)]), WHITE, 0.05 * at.unit)
     paint.fill(at(square * (0.3, 0.42) + (0, 1.08)), darker(roof, 0.2))

@@ -49,11 +49,6 @@ class Head:
         self._yaw, self._pitch = np.radians(yaw), np.radians(pitch)
 
     @property
-    def chin_y(self) -> float:
-        """Height of the chin before the pitch."""
-        return float(self.slices[-1, 0])
-
-    @property
     def turn(self) -> float:
         """Sine of the yaw: how far, in units, a point one unit in front of the axis moves to the right."""
         return float(np.sin(self._yaw))

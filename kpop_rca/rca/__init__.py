@@ -43,7 +43,7 @@ from kpop_rca.rca.fidelity import (
     identity_mixtures,
     simplex_mixtures,
 )
-from kpop_rca.rca.judge_seeds import over_judges
+from kpop_rca.rca.judge_seeds import OVER_JUDGES, over_judges
 from kpop_rca.rca.ratio import (
     AS_REAL,
     CONFIDENCE,
@@ -54,6 +54,7 @@ from kpop_rca.rca.ratio import (
     class_rca,
     class_tests,
     global_rca,
+    holm,
     macro_rca,
     perfect_rca,
     ratio_interval,
@@ -64,6 +65,7 @@ __all__ = [
     "AS_REAL",
     "CONFIDENCE",
     "IN_VAIN",
+    "OVER_JUDGES",
     "accuracy",
     "bootstrap",
     "chance_corrected",
@@ -83,6 +85,7 @@ __all__ = [
     "global_rca",
     "group_confusion",
     "group_excess",
+    "holm",
     "identity_fidelity",
     "identity_mixtures",
     "informedness",

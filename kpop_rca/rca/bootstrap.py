@@ -4,6 +4,9 @@ Closed forms know two independent proportions and one judge. Here the images are
 how many there are of each was fixed by design. All judges saw the same images, so an image that is drawn takes along
 what every judge says of it. What is drawn of the judges themselves is in `judge_seeds`.
 
+Of n images n - 1 are drawn. The mean of n that are drawn again varies by (n - 1) / n of what it should; with a hundred
+images of a class that is nothing, with three it is a third, and the classes' intervals are all too short together.
+
 A model was trained once, and no bootstrap over its images tells how another training would have turned out: for that,
 run the study with other seeds.
 """
@@ -35,18 +38,22 @@ def redrawn(
         counts: integers (..., P), how many images of a row got each of P answers; every row with an image.
         n_replicates: B, 1 or more.
         generator: of the draws.
-        sizes: integers (...) or one for all rows: images to draw; as many as there are, by default.
+        sizes: integers (...) or one for all rows, of the images that are drawn again; as many as there are, by
+            default. One less than that is drawn, of one image that one.
 
     Returns:
-        int64 (B, ..., P), rows that sum to `sizes`.
+        int64 (B, ..., P), rows that sum to `sizes` - 1.
 
-    >>> redrawn(np.array([[2, 0], [0, 3]]), 1, generator=np.random.default_rng(0))
+    Source: McCarthy and Snowden (1985), for the means of strata: with n - 1 their variance is unbiased.
+
+    >>> redrawn(np.array([[3, 0], [0, 4]]), 1, generator=np.random.default_rng(0))
     array([[[2, 0],
             [0, 3]]])
     """
     counts = np.asarray(counts)
     found, size = counts.sum(axis=-1), (n_replicates, *counts.shape[:-1])
-    return generator.multinomial(found if sizes is None else sizes, counts / found[..., None], size=size)
+    drawn = np.maximum((found if sizes is None else np.asarray(sizes)) - 1, 1)
+    return generator.multinomial(drawn, counts / found[..., None], size=size)
 
 
 def resampled_counts(
@@ -67,14 +74,14 @@ def resampled_counts(
         generator: of the draws.
 
     Returns:
-        int64 (B, S, K, K), of every judge on the same images; row sums are the class sizes.
+        int64 (B, S, K, K), of every judge on the same images; row sums are the class sizes less 1, see `redrawn`.
 
     Raises:
         StudyError: a class without images.
 
     >>> rng = np.random.default_rng(0)
-    >>> resampled_counts(np.array([0, 0, 1]), np.array([[0, 1, 1]]), 2, n_replicates=1, generator=rng)
-    array([[[[1, 1],
+    >>> resampled_counts(np.array([0, 0, 1]), np.array([[0, 0, 1]]), 2, n_replicates=1, generator=rng)
+    array([[[[1, 0],
              [0, 1]]]])
     """
     counts = np.zeros((n_replicates, len(judged), n_classes, n_classes), dtype=np.int64)
@@ -99,6 +106,12 @@ def statistics(real_counts: np.ndarray, generated_counts: np.ndarray) -> dict[st
     Returns:
         rca, macro_rca, chance_corrected and fidelity, each (...), and class_rca and class_fidelity, each (..., K).
         `fidelity` is the mean over the classes, as for a generator that was asked for each equally often.
+
+    Source: each as the function of its name, in `ratio` and `fidelity`.
+
+    >>> found = statistics(np.array([[8, 2], [2, 8]]), np.array([[35, 65], [15, 85]]))
+    >>> {name: found[name].round(3).tolist() for name in ("rca", "chance_corrected", "fidelity", "class_fidelity")}
+    {'rca': 0.75, 'chance_corrected': 0.333, 'fidelity': 0.667, 'class_fidelity': [0.25, 1.083]}
     """
     real, generated = fidelity.label_shares(real_counts), fidelity.label_shares(generated_counts)
     right_real, right_generated = (np.trace(c, axis1=-2, axis2=-1) for c in (real_counts, generated_counts))
@@ -175,6 +188,12 @@ def intervals(replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         Low and high, each (...); NaN where more than MOST_UNDEFINED of the replicates have no value.
+
+    Source: Efron and Tibshirani (1993), section 13.3.
+
+    >>> low, high = intervals(np.linspace(0, 1, 201))
+    >>> print(f"{low:.3f} to {high:.3f}")
+    0.025 to 0.975
     """
     tail = (1 - CONFIDENCE) / 2
     undefined = np.isnan(replicates).mean(axis=0) > MOST_UNDEFINED

@@ -11,12 +11,12 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm
 from statsmodels.stats import proportion
 
-from kpop_rca.rca.counts import checked, class_titles
+from kpop_rca.rca.bootstrap import intervals, redrawn
+from kpop_rca.rca.counts import checked, class_sizes, class_titles
 from kpop_rca.rca.fidelity import label_shares
 from kpop_rca.rca.ratio import CONFIDENCE, difference_interval, equal_proportions, holm
 
 MOST_SPLITS = 10_000  # of the permutation test; beyond that many they are drawn at random
-REPLICATES = 2000  # of the bootstrap
 
 
 def judged_label_shares(generated_counts: ArrayLike, *, classes: Sequence[Any] | None = None) -> pd.DataFrame:
@@ -149,11 +149,16 @@ def directed_flows(
 
     Returns:
         One row for each of the K (K - 1) / 2 pairs, the largest flow first: source (asked for), target (taken for it),
-        forth and back (shares), net (0 or more), low, high (95 %, one pair at a time), and p, corrected by Holm for the
-        number of pairs: of net = 0 (two-sided score test), or, with `real_counts`, of net = net_real, the net flow the
-        same way between the real images of the two, which is there as well.
+        forth and back (shares), net (0 or more), low, high (95 %, one pair at a time), and p of net = 0 (two-sided
+        score test), corrected by Holm for the number of pairs. With `real_counts` also net_real, the net flow the same
+        way between the real images of the two, drift = net - net_real, drift_low and drift_high (95 %, one pair at a
+        time), and p is that of drift = 0.
 
-    Source: paper, section 6.3; Newcombe (1998); Holm (1979).
+    Raises:
+        StudyError: a class without images; names it.
+
+    Source: paper, section 6.3; Newcombe (1998); Holm (1979). For the variance of a drift half an image is added, as
+    Haldane (1956) does, so that what never occurred has one.
 
     >>> directed_flows([[60, 40, 0], [10, 85, 5], [0, 5, 95]]).round(3)
       source target  forth  back  net    low   high    p
@@ -162,7 +167,10 @@ def directed_flows(
     2      1      2   0.05  0.05  0.0 -0.068  0.068  1.0
     """
     counts = checked(counts)
-    names, sizes = class_titles(counts, classes), counts.sum(axis=1)
+    names = class_titles(counts, classes)
+    sizes = class_sizes(counts, names, kind="generated")
+    if real_counts is not None:
+        class_sizes(checked(real_counts), names, kind="real")
     rows = []
     for pair in combinations(range(len(counts)), 2):
         a, b = sorted(pair, key=lambda c: counts[c, sum(pair) - c] / sizes[c], reverse=True)
@@ -177,8 +185,10 @@ def directed_flows(
         real, number = checked(real_counts), {name: c for c, name in enumerate(names)}
         ends = [table[end].map(number).to_numpy() for end in ("source", "target")]
         (_, variance), (net_real, variance_real) = _net(counts, *ends), _net(real, *ends)
-        table.insert(5, "net_real", net_real)
-        table["p"] = 2 * norm.sf(np.abs(table["net"] - net_real) / np.sqrt(variance + variance_real))
+        drift, error = table["net"] - net_real, np.sqrt(variance + variance_real)
+        reach = norm.isf((1 - CONFIDENCE) / 2) * error
+        table = table.drop(columns="p").assign(net_real=net_real, drift=drift)
+        table = table.assign(drift_low=drift - reach, drift_high=drift + reach, p=2 * norm.sf(np.abs(drift) / error))
     table["p"] = holm(table["p"])
     return table.sort_values("net", ascending=False, kind="stable", ignore_index=True)
 
@@ -223,12 +233,16 @@ def _rate_within(shares: np.ndarray, group_of: np.ndarray) -> np.ndarray:
 def within_group_rate(counts: ArrayLike, groups: Sequence[Sequence[int]]) -> float:
     """How often an image of one person is taken for a look-alike: the mean over the classes, of their images.
 
+    rate = (1/K) sum_c sum_{j in the group of c, j != c} n_cj / n_c
+
     Args:
         counts: (K, K), rows true or asked for, columns judged.
         groups: a partition of the class numbers 0 to K-1.
 
     Returns:
         In [0, 1]; NaN where a class has no image.
+
+    Source: ours, see `group_excess`.
 
     >>> round(within_group_rate([[7, 2, 1], [3, 7, 0], [1, 1, 8]], [[0, 1], [2]]), 3)  # (0.2 + 0.3 + 0) / 3
     0.167
@@ -242,6 +256,7 @@ def group_excess(
     generated_counts: ArrayLike,
     groups: Sequence[Sequence[int]],
     *,
+    n_replicates: int,
     generator: np.random.Generator,
 ) -> dict[str, Any]:
     """Whether generated faces are confused within look-alike groups more than the judge confuses real ones.
@@ -258,6 +273,7 @@ def group_excess(
         real_counts: (K, K) of held-out real images, rows true, columns judged.
         generated_counts: (K, K) of generated images by the same judge, rows asked for, columns judged.
         groups: a partition of the class numbers 0 to K-1, two groups or more.
+        n_replicates: B of the bootstrap.
         generator: of the bootstrap, and of MOST_SPLITS splits where there are more (20 classes in two groups have
             92,378).
 
@@ -267,13 +283,14 @@ def group_excess(
         an excess at least as large), n_splits, and all_splits, whether these are all that there are.
 
     Raises:
-        ValueError: groups that are no partition.
+        ValueError: groups that are no partition, or a single one, which everyone is within.
 
     Source: paper, section 6.2, whose claim lacks the comparison; Phipson and Smyth (2010) on counting the true split.
 
     >>> real = [[8, 1, 1, 0], [1, 8, 0, 1], [0, 1, 8, 1], [1, 0, 1, 8]]
     >>> drawn = [[20, 70, 5, 5], [70, 20, 5, 5], [5, 5, 20, 70], [5, 5, 70, 20]]
-    >>> found = group_excess(real, drawn, [[0, 1], [2, 3]], generator=np.random.default_rng(0))
+    >>> rng = np.random.default_rng(0)
+    >>> found = group_excess(real, drawn, [[0, 1], [2, 3]], n_replicates=1000, generator=rng)
     >>> names = ("rate_within_real", "rate_within_generated", "excess", "p", "n_splits")
     >>> [round(found[name], 3) for name in names]  # the best of three splits
     [0.1, 0.7, 0.6, 0.333, 3]
@@ -281,25 +298,21 @@ def group_excess(
     both = {"real": checked(real_counts), "generated": checked(generated_counts)}
     n_classes = len(both["real"])
     true_split = _group_numbers(groups, n_classes)
+    if len(groups) < 2:
+        raise ValueError("a single group holds every confusion; name two or more")
     sizes = [len(group) for group in groups]
     splits = list(islice(_equal_splits(sizes, tuple(range(n_classes))), MOST_SPLITS + 1))
     all_splits = len(splits) <= MOST_SPLITS
     if not all_splits:
         splits = [groups, *_random_splits(sizes, n_classes, MOST_SPLITS - 1, generator=generator)]
-    added = _shares(both["generated"]) - _shares(both["real"])
+    shares = {name: _shares(counts) for name, counts in both.items()}
+    added = shares["generated"] - shares["real"]
     excesses = np.array([_rate_within(added, _group_numbers(split, n_classes)) for split in splits])
     excess = float(_rate_within(added, true_split))
-    found = {f"rate_within_{name}": float(_rate_within(_shares(counts), true_split)) for name, counts in both.items()}
+    found = {f"rate_within_{name}": float(_rate_within(share, true_split)) for name, share in shares.items()}
     found |= {"excess": excess, "ci95": None, "p": math.nan, "n_splits": len(splits), "all_splits": all_splits}
     if math.isnan(excess):
         return found
-    drawn = {name: _rate_within(_redrawn(counts, generator=generator), true_split) for name, counts in both.items()}
-    ends = np.quantile(drawn["generated"] - drawn["real"], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return found | {"ci95": ends.tolist(), "p": float((excesses >= excess - 1e-12).mean())}
-
-
-def _redrawn(counts: np.ndarray, *, generator: np.random.Generator) -> np.ndarray:
-    """Shares of REPLICATES bootstrap samples of the images of each class, float (REPLICATES, K, K)."""
-    sizes = counts.sum(axis=1)
-    rows = [generator.multinomial(n, row / n, size=REPLICATES) / n for n, row in zip(sizes, counts, strict=True)]
-    return np.stack(rows, axis=1)
+    again = {name: label_shares(redrawn(counts, n_replicates, generator=generator)) for name, counts in both.items()}
+    ends = intervals(_rate_within(again["generated"], true_split) - _rate_within(again["real"], true_split))
+    return found | {"ci95": [float(end) for end in ends], "p": float((excesses >= excess - 1e-12).mean())}

@@ -75,7 +75,9 @@ def accuracy(counts: ArrayLike) -> float:
         counts: (K, K), rows true, columns judged.
 
     Returns:
-        In [0, 1].
+        In [0, 1]; a class without images has no weight.
+
+    Source: paper, section 4.3.
 
     >>> accuracy([[8, 2], [1, 9]])
     0.85
@@ -99,6 +101,8 @@ def class_recall(counts: ArrayLike, *, classes: Sequence[Any] | None = None, kin
 
     Raises:
         StudyError: a class without images; names it.
+
+    Source: paper, section 5.4.
 
     >>> class_recall([[8, 2], [1, 3]])
     array([0.8 , 0.75])

@@ -51,6 +51,8 @@ def label_shares(counts: ArrayLike) -> np.ndarray:
 def condition_number(real_counts: ArrayLike) -> float:
     """How much solving for the mixtures can magnify errors: the 2-norm condition number of C.
 
+    kappa = |C| |C^(-1)|, the largest over the smallest singular value
+
     Args:
         real_counts: (K, K) of held-out real images, rows true, columns judged.
 
@@ -59,6 +61,8 @@ def condition_number(real_counts: ArrayLike) -> float:
 
     Raises:
         StudyError: a class without real images; names it.
+
+    Source: Golub and Van Loan (2013), section 2.6.
 
     >>> round(condition_number([[8, 2], [2, 8]]), 3)
     1.667
@@ -104,6 +108,12 @@ def solve_mixtures(real_shares: np.ndarray, generated_shares: np.ndarray) -> np.
 
     Returns:
         float64 (..., K, K); NaN throughout where C can't be inverted.
+
+    Source: see `identity_mixtures`.
+
+    >>> solve_mixtures(np.array([[0.8, 0.2], [0.2, 0.8]]), np.array([[0.5, 0.5], [0.35, 0.65]])).round(2)
+    array([[0.5 , 0.5 ],
+           [0.25, 0.75]])
     """
     return generated_shares @ inverses(real_shares)
 
@@ -164,6 +174,8 @@ def identity_fidelity(real_counts: ArrayLike, generated_counts: ArrayLike) -> np
     Raises:
         StudyError: see `identity_mixtures`.
 
+    Source: see `identity_mixtures`; the name is ours.
+
     >>> identity_fidelity([[9, 1], [4, 6]], [[90, 10], [65, 35]]).round(2)
     array([1. , 0.5])
     """
@@ -198,7 +210,12 @@ def simplex_mixtures(real_counts: ArrayLike, generated_counts: ArrayLike) -> np.
 
 
 def nearest_on_simplex(real_shares: np.ndarray, generated_shares: np.ndarray) -> np.ndarray:
-    """`simplex_mixtures` from shares, (K, K) each."""
+    """`simplex_mixtures` from shares, (K, K) each.
+
+    >>> nearest_on_simplex(np.eye(2), np.array([[0.3, 0.7], [1.0, 0.0]])).round(3)
+    array([[0.3, 0.7],
+           [1. , 0. ]])
+    """
     equations = np.vstack([real_shares.T, np.full(len(real_shares), SUM_WEIGHT)])
     rows = np.stack([nnls(equations, np.append(q, SUM_WEIGHT))[0] for q in generated_shares])
     return rows / rows.sum(axis=1, keepdims=True)

@@ -19,7 +19,7 @@ from kpop_rca.rca.bootstrap import MOST_UNDEFINED, intervals, statistics
 from kpop_rca.rca.fidelity import identity_fidelity
 from kpop_rca.rca.ratio import CONFIDENCE
 
-OVER_JUDGES = ("rca", "chance_corrected", "fidelity")
+OVER_JUDGES = ("rca", "macro_rca", "chance_corrected", "fidelity")
 STUDENT = "Student's t over judges, bootstrap over images"
 HIERARCHICAL = "hierarchical percentile bootstrap over images and judges"
 
@@ -68,6 +68,7 @@ def over_judges(
     generated_counts: np.ndarray,
     replicates: dict[str, np.ndarray],
     *,
+    classes: Sequence[Any],
     generator: np.random.Generator,
 ) -> dict[str, Any]:
     """The part `over_judges` of `metrics.json`: means over judges, with intervals over images and judges.
@@ -77,43 +78,66 @@ def over_judges(
         real_counts: integers (S, K, K), theirs on real images.
         generated_counts: integers (S, K, K), theirs on generated images.
         replicates: from `bootstrap` with these judges.
+        classes: K names.
         generator: of the judges that the hierarchical bootstrap draws.
 
     Returns:
-        judges; ci95_method and ci95_bootstrap_method; and rca, chance_corrected and fidelity, each {value, ci95,
-        ci95_bootstrap}: the mean, its interval by `seed_interval` (None for a single judge) and by the hierarchical
-        bootstrap. Where an estimator has no value under one of the judges all three are None, and `why` says so.
+        judges; ci95_method and ci95_bootstrap_method; each of OVER_JUDGES as {value, ci95, ci95_bootstrap}: the mean,
+        its interval by `seed_interval` (None for a single judge, with ci95_why) and by the hierarchical bootstrap; and
+        per_class, a list of {class, rca, fidelity} with the same three each. Where an estimator has no value under one
+        of the judges all three are None, and `why` says so.
 
-    Source: on bootstraps of crossed factors, Owen (2007).
+    Source: see `seed_interval`; on bootstraps of crossed factors, Owen (2007).
+
+    >>> real, drawn = np.array([[[9, 1], [1, 9]]] * 3), np.array([[[6, 4], [4, 6]], [[7, 3], [3, 7]], [[8, 2], [2, 8]]])
+    >>> rng = np.random.default_rng(0)
+    >>> redrawn = {name: np.full((50, 3), 0.7) for name in OVER_JUDGES}
+    >>> redrawn |= {name: np.full((50, 3, 2), 0.7) for name in ("class_rca", "class_fidelity")}
+    >>> found = over_judges(["a-0", "a-1", "a-2"], real, drawn, redrawn, classes=["Ari", "Bo"], generator=rng)
+    >>> round(found["rca"]["value"], 3), [round(end, 3) for end in found["rca"]["ci95"]]  # 0.7 / 0.9 -+ 4.303 * 0.0642
+    (0.778, [0.502, 1.054])
     """
     values = statistics(real_counts, generated_counts)
-    found: dict[str, Any] = {"judges": list(judges), "ci95_method": STUDENT, "ci95_bootstrap_method": HIERARCHICAL}
-    for name in OVER_JUDGES:
-        why = _why_not(name, judges, real_counts, generated_counts, values[name])
+    refusal = _refusal(judges, real_counts, generated_counts)
+
+    def over(name: str, of_judges: np.ndarray, redrawn: np.ndarray) -> dict[str, Any]:
+        why = (refusal if "fidelity" in name else "") or _without_value(judges, of_judges)
         if why:
-            found[name] = {"value": None, "ci95": None, "ci95_bootstrap": None, "why": why}
-            continue
-        redrawn = _with_judges_redrawn(replicates[name], generator=generator)
-        found[name] = {
-            "value": float(values[name].mean()),
-            "ci95": _pair(seed_interval(values[name], replicates[name])),
-            "ci95_bootstrap": _pair(intervals(redrawn)),
-        }
+            return {"value": None, "ci95": None, "ci95_bootstrap": None, "why": why}
+        again = intervals(_with_judges_redrawn(redrawn, generator=generator))
+        found = {"value": float(of_judges.mean()), "ci95": _pair(seed_interval(of_judges, redrawn))}
+        found["ci95_bootstrap"] = _pair(again)
+        if len(judges) < 2:
+            found["ci95_why"] = "one judge does not tell how judges vary; train others by judge_seeds of 04"
+        elif None in found.values():
+            found["ci95_why"] = found["ci95_bootstrap_why"] = "it has no value in too many redraws of the images"
+        return found
+
+    found: dict[str, Any] = {"judges": list(judges), "ci95_method": STUDENT, "ci95_bootstrap_method": HIERARCHICAL}
+    found |= {name: over(name, values[name], replicates[name]) for name in OVER_JUDGES}
+    of_classes = {name: f"class_{name}" for name in ("rca", "fidelity")}
+    found["per_class"] = [
+        {"class": str(title)}
+        | {name: over(name, values[key][:, c], replicates[key][..., c]) for name, key in of_classes.items()}
+        for c, title in enumerate(classes)
+    ]
     return found
 
 
-def _why_not(
-    name: str, judges: Sequence[str], real_counts: np.ndarray, generated_counts: np.ndarray, values: np.ndarray
-) -> str:
-    """Why an estimator has no value over the judges; empty where it has one."""
-    if name == "fidelity":
-        for judge, *tables in zip(judges, real_counts, generated_counts, strict=True):
-            try:
-                identity_fidelity(*tables)
-            except StudyError as refusal:
-                return f"under {judge}: {refusal}"
+def _refusal(judges: Sequence[str], real_counts: np.ndarray, generated_counts: np.ndarray) -> str:
+    """Why there is no identity fidelity over the judges; empty where there is."""
+    for judge, *tables in zip(judges, real_counts, generated_counts, strict=True):
+        try:
+            identity_fidelity(*tables)
+        except StudyError as refusal:
+            return f"under {judge}: {refusal}"
+    return ""
+
+
+def _without_value(judges: Sequence[str], values: np.ndarray) -> str:
+    """Which judge an estimator has no value under; empty where it has one under all."""
     lacking = [judge for judge, value in zip(judges, values, strict=True) if np.isnan(value)]
-    return f"it has no value under {lacking[0]}, which knows nobody" if lacking else ""
+    return f"it has no value under {lacking[0]}, which recognises too little" if lacking else ""
 
 
 def _pair(ends: tuple[float, float]) -> list[float] | None:

@@ -13,7 +13,7 @@ from statsmodels.stats import proportion
 from statsmodels.stats.multitest import multipletests
 
 from kpop_rca.errors import StudyError
-from kpop_rca.rca.counts import accuracy, checked, class_recall, class_titles, informedness
+from kpop_rca.rca.counts import accuracy, checked, class_recall, class_sizes, class_titles, informedness
 
 CONFIDENCE = 0.95
 AS_REAL = 0.8  # class RCA above which a person counts as kept
@@ -125,10 +125,12 @@ def global_rca(real_counts: ArrayLike, generated_counts: ArrayLike) -> float:
         generated_counts: (K, K) of generated images by the same judge, rows asked for, columns judged.
 
     Returns:
-        0 or more; can exceed 1.
+        0 or more; can exceed 1. A class without images on a side is left out of that side's accuracy.
 
     Raises:
         StudyError: the judge is right on no real image, so that the ratio has no value.
+
+    Source: paper, eq. 5.
 
     >>> global_rca([[8, 2], [2, 8]], [[30, 70], [50, 50]])
     0.5
@@ -205,6 +207,8 @@ def macro_rca(real_counts: ArrayLike, generated_counts: ArrayLike) -> float:
     Raises:
         StudyError: a class without real or without generated images; names it.
 
+    Source: the mean of the paper's Table 4, which the paper itself does not take.
+
     >>> macro_rca([[8, 2], [1, 3]], [[20, 80], [10, 90]])
     0.725
     """
@@ -224,6 +228,8 @@ def chance_rca(real_counts: ArrayLike) -> float:
 
     Raises:
         StudyError: the judge is right on no real image.
+
+    Source: ours, from the paper's eq. 5.
 
     >>> chance_rca([[8, 2], [2, 8]])
     0.625
@@ -247,6 +253,8 @@ def perfect_rca(real_counts: ArrayLike, generated_counts: ArrayLike) -> float:
 
     Raises:
         StudyError: a class without real images, or a judge that is right on no real image.
+
+    Source: ours, from the paper's eq. 5.
 
     >>> round(perfect_rca([[90, 10], [5, 5]], [[10, 0], [0, 10]]), 3)  # (0.9 + 0.5) / 2 over 95 / 110
     0.811
@@ -273,6 +281,8 @@ def chance_corrected(accuracy_generated: float, accuracy_real: float, n_classes:
     Raises:
         StudyError: the judge is no better than chance on real images.
 
+    Source: ours; Cohen (1960) moves the zero of an agreement in the same way.
+
     >>> round(chance_corrected(0.2077, 753 / 980, 10), 3)  # the paper's numbers
     0.161
     """
@@ -288,6 +298,8 @@ def chance_corrected(accuracy_generated: float, accuracy_real: float, n_classes:
 def chance_corrected_rca(real_counts: ArrayLike, generated_counts: ArrayLike) -> float:
     """`chance_corrected` of the global RCA, micro.
 
+    (accuracy_generated - 1/K) / (accuracy_real - 1/K)
+
     It still takes the judge's errors to be alike on real and generated images; `identity_fidelity` does not take them
     to be the same for every class.
 
@@ -298,6 +310,8 @@ def chance_corrected_rca(real_counts: ArrayLike, generated_counts: ArrayLike) ->
     Raises:
         StudyError: the judge is no better than chance on real images.
 
+    Source: see `chance_corrected`.
+
     >>> round(chance_corrected_rca([[8, 2], [2, 8]], [[35, 65], [15, 85]]), 3)  # (0.6 - 0.5) / (0.8 - 0.5)
     0.333
     """
@@ -306,7 +320,19 @@ def chance_corrected_rca(real_counts: ArrayLike, generated_counts: ArrayLike) ->
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:
-    """Holm's step-down correction of p-values; a class without one stays without one and does not count."""
+    """Holm's step-down correction of p-values: p_holm,(i) = max_{j <= i} min(1, (m - j + 1) p_(j)), smallest first.
+
+    Args:
+        p_values: float (n,); one that is NaN stays NaN, and does not count among the m.
+
+    Returns:
+        float64 (n,).
+
+    Source: Holm (1979). Computed by statsmodels.
+
+    >>> holm([0.01, np.nan, 0.03])
+    array([0.02,  nan, 0.03])
+    """
     p_values = np.asarray(p_values, dtype=float)
     adjusted, known = np.full(len(p_values), np.nan), ~np.isnan(p_values)
     if known.any():
@@ -315,7 +341,16 @@ def holm(p_values: ArrayLike) -> np.ndarray:
 
 
 def equal_proportions(sample_1: tuple[int, int], sample_2: tuple[int, int]) -> float:
-    """Two-sided p of equal proportions by the score test (pooled variance); each sample is successes and number."""
+    """Two-sided p of equal proportions by the score test, z = (p_1 - p_2) / sqrt(p (1 - p) (1/n_1 + 1/n_2)), p pooled.
+
+    Args:
+        sample_1, sample_2: successes and number, each.
+
+    Source: as in Fagerland et al. (2015). Computed by statsmodels.
+
+    >>> round(equal_proportions((60, 100), (40, 100)), 4), equal_proportions((5, 5), (9, 9))
+    (0.0047, 1.0)
+    """
     (count_1, n_1), (count_2, n_2) = sample_1, sample_2
     if count_1 + count_2 in (0, n_1 + n_2):
         return 1.0  # none of both, or all of both: nothing speaks against their being equal
@@ -323,7 +358,17 @@ def equal_proportions(sample_1: tuple[int, int], sample_2: tuple[int, int]) -> f
 
 
 def difference_interval(sample_1: tuple[int, int], sample_2: tuple[int, int]) -> tuple[float, float]:
-    """95 % interval of the difference of two proportions by Newcombe's method, which holds near 0."""
+    """95 % interval of the difference of two proportions, from Wilson's intervals of both, so that it holds near 0.
+
+    Args:
+        sample_1, sample_2: successes and number, each.
+
+    Source: Newcombe (1998), method 10. Computed by statsmodels.
+
+    >>> low, high = difference_interval((56, 70), (48, 80))  # Newcombe's first example
+    >>> print(f"{low:.4f} to {high:.4f}")
+    0.0524 to 0.3339
+    """
     low, high = proportion.confint_proportions_2indep(
         *sample_1, *sample_2, compare="diff", method="newcomb", alpha=1 - CONFIDENCE
     )
@@ -363,6 +408,8 @@ def class_tests(
     """
     real, generated = checked(real_counts), checked(generated_counts)
     names = class_titles(real, classes)
+    for counts, kind in ((real, "real"), (generated, "generated")):
+        class_sizes(counts, names, kind=kind)
     in_vain, as_real, most_raised = [], [], []
     for c in range(len(real)):
         asked = (generated[c, c], generated[c].sum())

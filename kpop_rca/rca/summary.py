@@ -104,8 +104,14 @@ def summary(
         "verdict_limits": {"as_real": AS_REAL, "in_vain": IN_VAIN},
         "per_class": [_class_entry(row) | test for row, test in zip(table.to_dict("records"), tests, strict=True)],
     }
-    if rca["macro"] is None:
-        rca["macro_why"] = "the RCA of a class has no value, see per_class"
+    for name, why in (
+        ("macro", "the RCA of a class has no value, see per_class"),
+        ("macro_ci95", "the RCA of a class has no value in too many redraws of the images"),
+        ("chance_corrected", f"the judge is right on {accuracy(real):.0%} of the real images, no more than by chance"),
+        ("chance_corrected_ci95", "in too many redraws of its images the judge is no better than chance"),
+    ):
+        if rca[name] is None:
+            rca[f"{name}_why"] = why
     parts = {"real": real, "generated": generated}
     return {name: {"n": int(part.sum()), "accuracy": accuracy(part)} for name, part in parts.items()} | {"rca": rca}
 
@@ -113,7 +119,7 @@ def summary(
 def _chance_corrected(real: np.ndarray, generated: np.ndarray) -> float | None:
     try:
         return chance_corrected_rca(real, generated)
-    except StudyError:  # a judge that knows nobody: `identity_fidelity` says why
+    except StudyError:  # a judge that knows nobody
         return None
 
 
@@ -136,6 +142,13 @@ def fidelity_summary(
         mean_on_simplex, the mean with every share held between 0 and 1, which is biased inwards, for comparison.
         Where the judge is too poor to be inverted, or the interval as wide as all that is possible, the means and
         ci95 are None, the lists are empty, and `why` says the reason.
+
+    Source: see `identity_fidelity`, `intervals` and `class_fidelity_intervals`.
+
+    >>> tables, drawn_again = ([[80, 20], [20, 80]], [[50, 50], [35, 65]]), {"fidelity": np.full(9, 0.6)}
+    >>> part = fidelity_summary(*tables, ["Ari", "Bo"], drawn_again)
+    >>> round(part["mean"], 3), part["ci95"], [round(row["value"], 2) for row in part["per_class"]]
+    (0.625, [0.6, 0.6], [0.5, 0.75])
     """
     condition = condition_number(real_counts)
     known = {"ci95_method": PERCENTILE, "class_ci95_method": SCORE, "chance": 1 / len(classes)}
@@ -183,6 +196,7 @@ def collapse_summary(
     classes: Sequence[Any],
     groups: Sequence[Sequence[int]],
     *,
+    n_replicates: int,
     generator: np.random.Generator,
 ) -> dict[str, Any]:
     """The parts `collapse` and `within_groups` of `metrics.json`.
@@ -192,12 +206,21 @@ def collapse_summary(
         generated_counts: (K, K), rows asked for, columns judged.
         classes: K names.
         groups: look-alike groups, a partition of the classes; empty where none are known.
-        generator: see `group_excess`.
+        n_replicates, generator: see `group_excess`.
 
     Returns:
         collapse: judged_as, the share of each class with its interval beside what the judge calls real images;
         confusions, the most frequent; and flows, the largest directed ones, both beside those on real images.
         within_groups: real, generated and excess, None without groups.
+
+    Source: the paper's sections 6.2 and 6.3; see `judged_label_shares`, `directed_flows` and `group_excess`.
+
+    >>> tables, rng = ([[8, 2], [2, 8]], [[9, 1], [6, 4]]), np.random.default_rng(0)
+    >>> parts = collapse_summary(*tables, ["Ari", "Bo"], [], n_replicates=200, generator=rng)
+    >>> [(row["class"], row["share"], row["share_real"]) for row in parts["collapse"]["judged_as"]]
+    [('Ari', 0.75, 0.5), ('Bo', 0.25, 0.5)]
+    >>> parts["within_groups_why"]
+    'look_alike_groups names none'
     """
     shares = {name: judged_label_shares(c, classes=classes) for name, c in _both(real_counts, generated_counts)}
     judged_as = [
@@ -209,12 +232,15 @@ def collapse_summary(
         "confusions": strongest_confusions(generated_counts, FLOWS, **beside).to_dict("records"),
         "flows": directed_flows(generated_counts, **beside).head(FLOWS).to_dict("records"),
     }
-    found = {"collapse": {"judged_as": judged_as} | largest, "within_groups": None}
-    if groups:
-        within = {name: without_nan(group_confusion(c, groups)) for name, c in _both(real_counts, generated_counts)}
-        excess = group_excess(real_counts, generated_counts, groups, generator=generator)
-        found["within_groups"] = within | {"excess": without_nan(excess)}
-    return found
+    found = {"collapse": {"judged_as": judged_as} | largest}
+    if not groups:
+        return found | {"within_groups": None, "within_groups_why": "look_alike_groups names none"}
+    within = {name: without_nan(group_confusion(c, groups)) for name, c in _both(real_counts, generated_counts)}
+    excess = group_excess(real_counts, generated_counts, groups, n_replicates=n_replicates, generator=generator)
+    for part in within.values():
+        if part["share_within"] is None:
+            part["why"] = "no image is taken for anybody else"
+    return found | {"within_groups": within | {"excess": without_nan(excess)}}
 
 
 def _both(real_counts: np.ndarray, generated_counts: np.ndarray) -> list[tuple[str, np.ndarray]]:

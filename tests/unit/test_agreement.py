@@ -44,6 +44,17 @@ def test_rca_under_every_judge_by_hand():
     assert table.loc["a-0-seen", "trained_on"] == "train"
 
 
+def test_the_other_estimators_stand_beside_under_every_judge():
+    table = agreement.rca_by_judge(REAL, GENERATED, 3).set_index("judge")
+    for name, row in table.iterrows():
+        counts = [agreement._counts(answers, 3)[name] for answers in (REAL, GENERATED)]
+        assert row["chance_corrected"] == pytest.approx(rca.chance_corrected_rca(*counts))
+        if rca.condition_number(counts[0]) < 20:
+            assert row["fidelity"] == pytest.approx(rca.identity_fidelity(*counts).mean())
+        else:
+            assert np.isnan(row["fidelity"])
+
+
 def test_real_and_generated_are_not_exchangeable():
     swapped = agreement.rca_by_judge(GENERATED, REAL, 3).set_index("judge")["rca"]
     np.testing.assert_allclose(swapped, [2, 1.6, 8, 1])

@@ -252,6 +252,17 @@ def test_memory_is_held_against_the_datas_own_size_beyond_what_was_handed_over(s
     assert ("beyond the data themselves" in sentence) == bool(held)
 
 
+def test_growth_is_said_of_time_and_of_memory():
+    sizes_of = [
+        {"what": "training step", "axis": "batch", "x": x, "seconds": x**2.0, "peak_bytes": 3.0 * x} for x in (1, 2, 4)
+    ]
+    (sentence,) = prose.growth(scaling.exponents(pd.DataFrame(sizes_of)))
+    assert sentence == (
+        "training step, with batch: time grows to the power 2.00 ± 0.00 and peak memory to the power 1.00 ± 0.00, over "
+        "3 sizes."
+    )
+
+
 @pytest.mark.parametrize(
     ("what", "slope", "expected"),
     [

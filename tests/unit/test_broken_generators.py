@@ -1,17 +1,11 @@
 """Broken generators: what each shows, what is estimated of it by hand, and copies."""
 
-import doctest
-
 import numpy as np
 import pandas as pd
 import pytest
 from known_judge import JUDGE, counts, faces_and_judge, judge_images, portraits, rng
 
 from kpop_rca import broken_generators, degradation, oracle, rca, trials
-
-
-def test_docstring_examples():
-    assert doctest.testmod(broken_generators).failed == 0
 
 
 def test_the_pair_that_is_confused_most():

@@ -1,7 +1,5 @@
 """Calibration against hand-computed cases and against simulated judges of known calibration."""
 
-import doctest
-
 import numpy as np
 import pytest
 from scipy.stats import binomtest
@@ -13,10 +11,6 @@ def two_classes(confidence):
     """Probabilities of a judge that always names class 0, this sure of it."""
     confidence = np.asarray(confidence, dtype=float)
     return np.stack([confidence, 1 - confidence], axis=1)
-
-
-def test_docstring_examples():
-    assert doctest.testmod(calibration).failed == 0
 
 
 def test_the_error_by_hand():

@@ -1,7 +1,6 @@
 """The Classification Accuracy Score, with classifiers that learn colours, and its interval against simulation."""
 
 import dataclasses
-import doctest
 import json
 
 import numpy as np
@@ -15,10 +14,6 @@ CPU = torch.device("cpu")
 RECIPE = oracle.Recipe(
     width=8, warmup_epochs=0, epochs=8, batch_size=16, learning_rate=3e-3, colour_jitter=0.0, pretrained=False, seed=3
 )
-
-
-def test_docstring_examples():
-    assert doctest.testmod(cas).failed == 0
 
 
 def test_swapping_the_two_inverts_the_ratio_and_its_interval():

@@ -51,19 +51,44 @@ def test_an_effect_is_the_difference_within_seeds_and_not_between_means():
     [([0.61, 0.6, 0.62], "supported"), ([0.4, 0.41, 0.39], "contradicted"), ([0.6, 0.4, 0.5], "undecided")],
 )
 def test_the_verdict_follows_the_sign_of_the_interval(second, expected):
-    table = runs("size", {"16": [0.5, 0.5, 0.5], "32": second})
+    table = runs("size", {"16": [0.5, 0.5, 0.5], "32": second}, response="fidelity")
     assert verdict_of(table, "more pixels keep identity better")["verdict"] == expected
 
 
+def test_p_is_corrected_for_all_the_comparisons():
+    tables = [
+        runs("alikeness", {"0.1": [0.8, 0.81, 0.82], "0.6": [0.5, 0.5, 0.5]}, response="fidelity"),
+        runs("guidance", {"0": [0.1, 0.5, 0.9], "4": [0.21, 0.7, 0.98]}, response="rca"),
+    ]
+    found = claims.verdicts(pd.concat(tables), margin=MARGIN)
+    known = np.sort(found["p"].dropna())
+    assert len(known) > 1
+    assert list(np.sort(found["p_holm"].dropna())) == pytest.approx(
+        np.minimum(1, np.maximum.accumulate(known * np.arange(len(known), 0, -1)))
+    )
+
+
+def test_a_sweep_that_no_claim_compares_has_a_table_without_rows():
+    found = claims.verdicts(runs("size", {"32": [0.5], "64": [0.6]}), margin=MARGIN)
+    assert found.empty and {"verdict", "experiment", "p_holm"} <= set(found)
+
+
+def test_levels_that_are_one_and_the_same_run_are_named():
+    rows = [("size", "16", 0, "a"), ("guidance", "1", 0, "a"), ("guidance", "2", 0, "b"), ("size", "16", 1, "c")]
+    table = pd.DataFrame(rows, columns=["experiment", "level", "seed", "images"])
+    assert claims.shared_runs(table).values.tolist() == [["size 16, guidance 1", 2]]
+    assert claims.shared_runs(table[table["level"] == "2"]).empty
+
+
 def test_a_claim_of_less_is_supported_by_a_fall():
-    table = runs("alikeness", {"0.1": [0.8, 0.81, 0.82], "0.6": [0.5, 0.5, 0.5]})
+    table = runs("alikeness", {"0.1": [0.8, 0.81, 0.82], "0.6": [0.5, 0.5, 0.5]}, response="fidelity")
     row = verdict_of(table, "likeness within a group costs identity")
     assert row["effect"] < 0
     assert row["verdict"] == "supported"
 
 
 def test_one_seed_decides_nothing():
-    row = verdict_of(runs("size", {"16": [0.1], "32": [0.9]}), "more pixels keep identity better")
+    row = verdict_of(runs("size", {"16": [0.1], "32": [0.9]}, response="fidelity"), "more pixels keep identity better")
     assert row["verdict"] == "undecided"
     assert np.isnan(row["low"])
     assert row["effect"] == pytest.approx(0.8)

@@ -59,7 +59,10 @@ def test_directed_flows_by_hand():
     assert (table["p"] < 1e-4).all()
     beside = rca.directed_flows(GENERATED, classes=NAMES, real_counts=REAL)
     np.testing.assert_allclose(beside["net_real"], [0.1 - 0.2, 0.2 - 0.4, 0.0 - 0.05])
-    assert beside.drop(columns=["net_real", "p"]).equals(table.drop(columns="p"))
+    drift = ["net_real", "drift", "drift_low", "drift_high"]
+    assert beside.drop(columns=[*drift, "p"]).equals(table.drop(columns="p"))
+    np.testing.assert_allclose(beside["drift"], beside["net"] - beside["net_real"])
+    assert (beside["drift_low"] < beside["drift"]).all() and (beside["drift"] < beside["drift_high"]).all()
 
 
 def test_a_flow_that_real_faces_have_too_is_none_of_the_generators():
@@ -73,6 +76,34 @@ def test_a_flow_that_real_faces_have_too_is_none_of_the_generators():
         assert rca.directed_flows(drawn)["p"].min() < 1e-6  # that they are not 0 is sure, and another question
     gc.unfreeze()
     assert found / 200 < 0.05 + 3 * 0.0154  # standard errors of 200 studies
+
+
+def test_coverage_of_the_intervals_of_drift_and_of_excess():
+    """Of a judge and a generator that are known: 300 studies know a coverage of 0.95 to a standard error of 0.0126.
+
+    The bounds are three of these below and above, the lower with a hundredth for the percentile interval's skewness.
+    """
+    rng, draws = np.random.default_rng(0), 300
+    judge = np.array([[70, 20, 5, 5], [5, 85, 5, 5], [10, 0, 80, 10], [5, 5, 20, 70]]) / 100
+    model = np.array([[50, 40, 5, 5], [10, 80, 5, 5], [10, 0, 70, 20], [5, 5, 30, 60]]) / 100
+    groups = [[0, 1], [2, 3]]
+    excess = (0.4 + 0.1 + 0.2 + 0.3) / 4 - (0.2 + 0.05 + 0.1 + 0.2) / 4
+    held = {"drift": 0, "excess": 0}
+    gc.freeze()
+    for _ in range(draws):
+        real, drawn = (
+            np.stack([rng.multinomial(n, row) for row in shares]) for n, shares in ((60, judge), (80, model))
+        )
+        flows = rca.directed_flows(drawn, classes="abcd", real_counts=real)
+        flow = flows[flows["source"].isin(["a", "b"]) & flows["target"].isin(["a", "b"])].iloc[0]
+        truth = (0.4 - 0.1) - (0.2 - 0.05)
+        ends = sorted(flow[["drift_low", "drift_high"]] * (1 if flow["source"] == "a" else -1))
+        held["drift"] += ends[0] <= truth <= ends[1]
+        low, high = rca.group_excess(real, drawn, groups, n_replicates=300, generator=rng)["ci95"]
+        held["excess"] += low <= excess <= high
+    gc.unfreeze()
+    for n in held.values():
+        assert 0.90 <= n / draws <= 0.99
 
 
 def test_a_drift_of_the_generator_is_found():
@@ -102,7 +133,7 @@ def test_every_equal_split_comes_once(sizes, number):
 
 def test_group_excess_of_the_judge_over_itself_is_nothing():
     real = reference.oracle_confusion()
-    found = rca.group_excess(real, 5 * real, PAPER_GROUPS, generator=np.random.default_rng(0))
+    found = rca.group_excess(real, 5 * real, PAPER_GROUPS, n_replicates=300, generator=np.random.default_rng(0))
     assert found["rate_within_real"] == pytest.approx(174 / 980, abs=1e-3)  # classes of 93 to 100 faces
     assert found["ci95"][0] < 0 < found["ci95"][1]
     assert found["excess"] == pytest.approx(0, abs=1e-12) and found["p"] == 1
@@ -115,10 +146,16 @@ def test_group_excess_finds_confusion_within_groups_and_only_that():
     within[:3, :3] += 20
     within[3:, 3:] += 20
     groups = [[0, 1, 2], [3, 4, 5]]
-    assert rca.group_excess(real, within, groups, generator=rng)["p"] == pytest.approx(1 / 10)  # the best of ten splits
-    assert rca.group_excess(within, real, groups, generator=rng)["p"] == 1  # swapped: the judge does it, not the model
+    assert rca.group_excess(real, within, groups, n_replicates=300, generator=rng)["p"] == pytest.approx(
+        1 / 10
+    )  # the best of ten splits
+    assert (
+        rca.group_excess(within, real, groups, n_replicates=300, generator=rng)["p"] == 1
+    )  # swapped: the judge does it, not the model
     crossed = [[0, 1, 3], [2, 4, 5]]
-    found, of_crossed = (rca.group_excess(real, within, split, generator=rng) for split in (groups, crossed))
+    found, of_crossed = (
+        rca.group_excess(real, within, split, n_replicates=300, generator=rng) for split in (groups, crossed)
+    )
     assert of_crossed["excess"] < found["ci95"][0] < found["excess"] < found["ci95"][1]
 
 
@@ -129,7 +166,7 @@ def test_group_excess_finds_look_alikes_where_the_judges_own_errors_are_nearly_a
     drawn = 0.8 * judge + 0.2 * (np.kron(np.eye(2), np.full((5, 5), 0.25)) - np.kron(np.eye(2), 0.25 * np.eye(5)))
     groups, rng = [list(range(5)), list(range(5, 10))], np.random.default_rng(0)
     counted = [np.stack([rng.multinomial(n, row) for row in shares]) for n, shares in ((140, judge), (80, drawn))]
-    found = rca.group_excess(*counted, groups, generator=rng)
+    found = rca.group_excess(*counted, groups, n_replicates=300, generator=rng)
     assert found["p"] == pytest.approx(1 / 126) and found["ci95"][0] > 0.1
 
 
@@ -138,7 +175,7 @@ def test_group_excess_draws_splits_where_there_are_too_many():
     groups = [list(range(10)), list(range(10, 20))]
     drawn = real.copy()
     drawn[:10, :10] += 5
-    found = rca.group_excess(real, drawn, groups, generator=np.random.default_rng(0))
+    found = rca.group_excess(real, drawn, groups, n_replicates=300, generator=np.random.default_rng(0))
     assert not found["all_splits"] and found["n_splits"] == collapse.MOST_SPLITS
     # The true split counts, so p is never 0; of 92,378 splits a random one is the true one once in a while.
     assert 1 / collapse.MOST_SPLITS <= found["p"] <= 5 / collapse.MOST_SPLITS
@@ -146,7 +183,7 @@ def test_group_excess_draws_splits_where_there_are_too_many():
 
 def test_group_excess_without_errors_is_none_and_without_images_has_no_value():
     perfect, rng = 9 * np.eye(4, dtype=int), np.random.default_rng(0)
-    found = rca.group_excess(perfect, perfect, [[0, 1], [2, 3]], generator=rng)
+    found = rca.group_excess(perfect, perfect, [[0, 1], [2, 3]], n_replicates=300, generator=rng)
     assert (found["excess"], found["p"]) == (0, 1)
-    absent = rca.group_excess(np.diag([9, 9, 9, 0]), perfect, [[0, 1], [2, 3]], generator=rng)
+    absent = rca.group_excess(np.diag([9, 9, 9, 0]), perfect, [[0, 1], [2, 3]], n_replicates=300, generator=rng)
     assert math.isnan(absent["excess"]) and math.isnan(absent["p"]) and absent["ci95"] is None

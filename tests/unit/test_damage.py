@@ -28,7 +28,8 @@ def run_audit():
     stage = artifacts.begin("01_data_audit", AUDIT)
     table = pd.DataFrame({"a": range(100), "b": list("xy") * 50})
     stage.save_parquet(table, "table")
-    stage.save_array(np.arange(1000), "array")
+    with artifacts.atomic(stage.folder / "array.npy") as temporary:
+        np.save(temporary, np.arange(1000))
     artifacts.write_json(stage.folder / "record.json", {"a": list(range(100))})
     with artifacts.atomic(stage.folder / "weights.safetensors") as temporary:
         save_file({"a": torch.arange(100.0)}, temporary)

@@ -1,6 +1,5 @@
 """Degraded faces: blur, noise, a judge trained again on them, and what each remedy repairs."""
 
-import doctest
 import json
 from itertools import product
 
@@ -15,10 +14,6 @@ from tqdm import tqdm
 from kpop_rca import candidates, degradation, oracle, params, trials
 
 CPU = torch.device("cpu")
-
-
-def test_docstring_examples():
-    assert doctest.testmod(degradation).failed == 0
 
 
 def test_blur_keeps_flat_pictures_and_means_and_mixes_neither_images_nor_colours():

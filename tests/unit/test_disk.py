@@ -145,7 +145,9 @@ stage = artifacts.begin("01_data_audit", {AUDIT})
 for number in range(10):
     if not (stage.folder / f"{{number}}.npy").is_file():
         print("made", number)
-        stage.save_array(np.full(25_000, number), str(number))
+        numbers = np.full(25_000, number)
+        with artifacts.atomic(stage.folder / f"{{number}}.npy", size=numbers.nbytes) as temporary:
+            np.save(temporary, numbers)
 stage.finish()
 """
 

@@ -1,6 +1,5 @@
 """Variety within an identity, against hand-computed cases; a stand-in takes LPIPS' place."""
 
-import doctest
 import json
 
 import numpy as np
@@ -31,10 +30,6 @@ def colour_lpips(monkeypatch):
 
     monkeypatch.setattr(networks, "load_lpips", lambda **_: None)
     monkeypatch.setattr(networks, "lpips_distances", distances)
-
-
-def test_docstring_examples():
-    assert doctest.testmod(diversity).failed == 0
 
 
 def test_pairs_are_of_different_images():

@@ -1,6 +1,5 @@
 """Measures of two sets of features against hand-computed cases, other libraries' formulas and known laws."""
 
-import doctest
 import tracemalloc
 import warnings
 
@@ -13,11 +12,6 @@ from torch_fidelity.metric_prc import prc_features_to_metric
 from torchmetrics.image.kid import KernelInceptionDistance
 
 from kpop_rca import feature_sets, neighbourhoods
-
-
-def test_docstring_examples():
-    assert doctest.testmod(feature_sets).failed == 0
-
 
 # --- Frechet ---
 

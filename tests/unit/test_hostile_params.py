@@ -60,7 +60,7 @@ FILES = {
     b"train_steps: 1000000000000\n": "train_steps",
     b"blur_sigmas: [0.0, .inf]\n": "blur_sigmas",
     b"guidance: .nan\n": "guidance",
-    b"sweep_samplers: [ddim-9999]\nsweep_seeds: 1\n": "sampling_steps",
+    b"sweep_samplers: [ddim-9999, ddim-20]\nsweep_seeds: 1\n": "sampling_steps",
 }
 
 

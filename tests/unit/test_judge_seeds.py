@@ -23,7 +23,7 @@ def replicates(seed=0):
 
 def over(real=REAL, drawn=DRAWN, judges=JUDGES, found=None):
     found = found or replicates()
-    result = rca.over_judges(judges, real, drawn, found, generator=np.random.default_rng(1))
+    result = rca.over_judges(judges, real, drawn, found, classes=["Ari", "Bo"], generator=np.random.default_rng(1))
     return json.loads(json.dumps(result, allow_nan=False))
 
 
@@ -78,7 +78,16 @@ def test_means_over_judges_have_both_intervals():
     assert found["rca"]["value"] == pytest.approx(np.mean(ratios))
     fidelities = [rca.identity_fidelity(*tables).mean() for tables in zip(REAL, DRAWN, strict=True)]
     assert found["fidelity"]["value"] == pytest.approx(np.mean(fidelities))
-    for name in ("rca", "chance_corrected", "fidelity"):
+    assert found["macro_rca"]["value"] == pytest.approx(
+        np.mean([rca.macro_rca(*t) for t in zip(REAL, DRAWN, strict=True)])
+    )
+    bo = [rca.class_rca(*tables)["rca"][1] for tables in zip(REAL, DRAWN, strict=True)]
+    assert found["per_class"][1]["class"] == "Bo" and found["per_class"][1]["rca"]["value"] == pytest.approx(
+        np.mean(bo)
+    )
+    low, high = found["per_class"][1]["rca"]["ci95"]
+    assert low < min(bo) and max(bo) < high  # of three by Student, the reach is 2.5 standard deviations and more
+    for name in rca.OVER_JUDGES:
         low, high = found[name]["ci95"]
         assert low < found[name]["value"] < high
         assert found[name]["ci95_bootstrap"][0] < found[name]["value"] < found[name]["ci95_bootstrap"][1]
@@ -87,7 +96,8 @@ def test_means_over_judges_have_both_intervals():
 def test_the_bootstrap_cannot_reach_beyond_the_judges():
     """Judges far apart, on images that say the same each time: its ends are the lowest and the highest judge."""
     values = np.array([0.4, 0.6, 0.95])
-    found = {name: np.repeat(values[None], 1000, axis=0) for name in ("rca", "chance_corrected", "fidelity")}
+    found = {name: np.repeat(values[None], 1000, axis=0) for name in rca.OVER_JUDGES}
+    found |= {name: np.ones((1000, 3, 2)) for name in ("class_rca", "class_fidelity")}
     result = over(found=found)
     assert result["rca"]["ci95_bootstrap"] == pytest.approx([0.4, 0.95])
 

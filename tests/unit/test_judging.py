@@ -1,7 +1,5 @@
 """Choosing and comparing judges, on answers written by hand and on judges just trained enough to answer."""
 
-import doctest
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,10 +35,6 @@ def write_judges(folder, validation):
         write_judge(
             folder, name, [0], np.array([0]), validation=accuracy, trained_on="train" if "seen" in name else "judge"
         )
-
-
-def test_docstring_examples():
-    assert doctest.testmod(judging).failed == 0
 
 
 def test_the_best_architecture_by_its_mean_and_its_best_seed(tmp_path):

@@ -1,6 +1,5 @@
 """What a process loads, which is most of the time that a small study takes; seen in fresh interpreters."""
 
-import doctest
 import gc
 import subprocess
 import sys
@@ -30,10 +29,6 @@ def test_what_starts_notebooks_loads_nothing_that_results_are_made_with(module):
 @pytest.mark.parametrize("module", ["artifacts", "faces", "figures", "pictures", "data.idols"])
 def test_what_draws_and_crops_does_without_torch(module):
     assert not loaded_by(f"import kpop_rca.{module}") & {"torch", "diffusers", "nbformat"}
-
-
-def test_the_doctest():
-    assert doctest.testmod(loading) == (0, 1)
 
 
 def test_what_was_left_out_is_there_again():

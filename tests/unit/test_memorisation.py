@@ -1,6 +1,5 @@
 """Copies must be found, and what is no copy must pass; rates of false alarm come from simulations with a fixed seed."""
 
-import doctest
 import json
 
 import numpy as np
@@ -25,10 +24,6 @@ def portraits(n, *, seed):
     """uint8 (n, 12, 12, 3): random low-frequency pictures, no two alike, none symmetrical."""
     coarse = np.random.default_rng(seed).integers(0, 256, (n, 4, 4, 3), dtype=np.uint8)
     return coarse.repeat(3, axis=1).repeat(3, axis=2)
-
-
-def test_docstring_examples():
-    assert doctest.testmod(memorisation).failed == 0
 
 
 # --- neighbours ---

@@ -1,5 +1,4 @@
 import dataclasses
-import doctest
 
 import numpy as np
 import pytest
@@ -35,10 +34,6 @@ def train(splits, folder, architecture="resnet10", recipe=RECIPE):
         bar=lambda epochs, desc: epochs,
         notes={"seed": 4, "trained_on": "train"},
     )
-
-
-def test_docstring_examples():
-    assert doctest.testmod(candidates).failed == 0
 
 
 @pytest.mark.parametrize(("architecture", "millions"), [("resnet18", 11.2), ("resnet34", 21.3), ("resnet50", 23.5)])

@@ -3,7 +3,6 @@
 The pretrained networks have tests of their own; here small stand-ins take their place.
 """
 
-import doctest
 import json
 
 import numpy as np
@@ -61,10 +60,6 @@ def three_sets():
     colours = np.random.default_rng(3).integers(0, 256, (120, 1, 1, 3), dtype=np.uint8)
     real, others, generated = np.split(np.tile(colours, (1, 8, 8, 1)), [40, 70])
     return (real, others, generated // 2), tuple(np.arange(n) % 2 for n in (40, 30, 50))
-
-
-def test_docstring_examples():
-    assert doctest.testmod(quality).failed == 0
 
 
 def test_measures_are_null_with_a_reason_without_weights(no_weights):

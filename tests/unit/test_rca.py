@@ -1,8 +1,6 @@
 """RCA against hand-computed cases, scikit-learn, scipy and simulation."""
 
-import doctest
 import gc
-import importlib
 import json
 import math
 
@@ -28,14 +26,6 @@ def labels_of(counts):
     """True and judged labels that give these counts."""
     true, judged = np.indices(counts.shape)
     return np.repeat(true.ravel(), counts.ravel()), np.repeat(judged.ravel(), counts.ravel())
-
-
-@pytest.mark.parametrize(
-    "module", ["bootstrap", "class_intervals", "collapse", "counts", "fidelity", "judge_seeds", "ratio", "summary"]
-)
-def test_docstring_examples(module):
-    found = doctest.testmod(importlib.import_module(f"kpop_rca.rca.{module}"))
-    assert found.failed == 0 < found.attempted
 
 
 def test_counts_are_those_of_the_labels_in_any_order():
@@ -143,6 +133,33 @@ def test_empty_classes_are_errors_that_name_the_class():
         rca.class_rca(REAL, empty, classes=NAMES)
     with pytest.raises(StudyError, match="identity '1' has no real image"):
         rca.classwise_report(empty)
+    with pytest.raises(StudyError, match="identity '1' has no"):
+        rca.informedness(empty)
+    for sides, kind in (((empty, GENERATED), "real"), ((REAL, empty), "generated")):
+        with pytest.raises(StudyError, match=f"identity 'Bo' has no {kind} image"):
+            rca.class_tests(*sides, classes=NAMES)
+        with pytest.raises(StudyError, match=f"identity 'Bo' has no {kind} image"):
+            rca.directed_flows(sides[1], real_counts=sides[0], classes=NAMES)
+
+
+def test_a_class_without_images_has_no_weight_in_the_global_figures():
+    """The stated limit of what counts images and not classes: it is the RCA of the others."""
+    empty = np.array([[8, 1, 1], [0, 0, 0], [0, 1, 4]])
+    assert rca.accuracy(empty) == 12 / 15
+    assert rca.global_rca(empty, GENERATED) == pytest.approx(160 / 300 / (12 / 15))
+
+
+def test_two_classes_of_one_image_each():
+    one, flipped = np.eye(2, dtype=int), np.eye(2, dtype=int)[::-1]
+    low, high = rca.class_fidelity_intervals(one, one)
+    assert (low < 1).all() and (high >= 1).all() and (high - low > 0.5).all()
+    assert rca.class_tests(one, one)["verdict"].tolist() == ["undecided"] * 2
+    flow = rca.directed_flows(flipped, real_counts=one).iloc[0]
+    assert flow["net"] == 0 and flow["p"] == 1 and flow["low"] < 0 < flow["high"]
+    with pytest.raises(ValueError, match="single group"):
+        rca.group_excess(one, one, [[0, 1]], n_replicates=200, generator=np.random.default_rng(0))
+    found = rca.group_excess(one, flipped, [[0], [1]], n_replicates=200, generator=np.random.default_rng(0))
+    assert (found["excess"], found["p"], found["ci95"]) == (0, 1, [0, 0])  # nobody has a look-alike
 
 
 def test_a_judge_that_is_never_right_gives_no_rca():
@@ -198,6 +215,15 @@ def test_intervals_without_a_value():
         rca.ratio_interval(11, 10, 5, 10)
     with pytest.raises(ValueError, match="method must be"):
         rca.ratio_interval(5, 10, 5, 10, method="wald")
+
+
+def test_katz_interval_covers_the_true_ratio_of_the_paper():
+    """980 real and 5,000 generated images: 1000 draws know a coverage of 0.95 to 0.007, three of which are allowed."""
+    rng = np.random.default_rng(3)
+    draws = zip(rng.binomial(5_000, 0.2077, 1000), rng.binomial(980, 0.768, 1000), strict=True)
+    ends = np.array([rca.ratio_interval(g, 5_000, r, 980, method="katz") for g, r in draws])
+    held = ((ends[:, 0] <= 0.2077 / 0.768) & (ends[:, 1] >= 0.2077 / 0.768)).mean()
+    assert abs(held - 0.95) < 0.021
 
 
 @pytest.mark.parametrize(("p_generated", "p_real"), [(0.2, 0.77), (0.02, 0.69), (0.7, 0.95)])

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
+from reasons import without_reason
 from small_report import write_executed_notebooks
 
 from kpop_rca import artifacts, feature_measures, paths, privacy, rca, reference, report, stages
@@ -53,9 +54,20 @@ def folder(output):
         "data": {"source": "folder", "n_images": 200, "n_identities": 2, "n_faces": 190, "excluded": {"no_face": 10}},
         "judge": "resnet10-0",
         "identity_fidelity": rca.fidelity_summary(real, generated, names, own),
-        "over_judges": rca.over_judges(["resnet10-0"], real[None], generated[None], drawn, generator=rng),
+        "over_judges": rca.over_judges(
+            ["resnet10-0"], real[None], generated[None], drawn, classes=names, generator=rng
+        ),
         "cas": {"train_generated_test_real": accuracy, "ratio": {"value": 0.7, "ci95": [0.5, 0.9]}},
-        "memorisation": [{"copies": False, "share_nearer_train": 0.53, "p_share": 0.04, "real": None}],
+        "memorisation": [
+            {
+                "copies": False,
+                "share_nearer_train": 0.53,
+                "p_share": 0.04,
+                "p_ratio": 0.001,
+                "real": None,
+                "real_why": "none",
+            }
+        ],
         "visual": {"fid": missing, "is": missing, "judge_frechet": distance},
         "paper": reference.paper_metrics(),
         "seconds": {},
@@ -68,6 +80,22 @@ def folder(output):
     return folder
 
 
+def test_every_null_of_the_metrics_has_its_reason(folder):
+    """With a class that the judge never recognises, a judge that can't be inverted, alone of its kind, and no group."""
+    metrics = artifacts.read_json(folder / "metrics.json")
+    tables = np.array([[45, 5, 0], [5, 45, 0], [0, 1, 0]]), np.array([[70, 30, 0], [40, 60, 0], [0, 1, 0]])
+    rng = np.random.default_rng(0)
+    parts = rca.collapse_summary(*tables, metrics["classes"], [], n_replicates=200, generator=rng)
+    assert list(without_reason(metrics | parts)) == []
+    assert metrics["rca"]["macro"] is None and metrics["identity_fidelity"]["mean"] is None
+    assert metrics["over_judges"]["per_class"][2]["rca"]["value"] is None
+
+
+def test_the_committed_metrics_say_why_a_number_is_missing():
+    metrics = artifacts.read_json(paths.committed_report("quick") / "metrics.json")
+    assert list(without_reason(metrics)) == []
+
+
 def test_the_first_page_opens_with_the_answer(folder):
     page = report.build("mine").read_text()
     assert page.index("So it is.") < page.index("Global RCA") < page.index("data:image/png;base64")
@@ -76,7 +104,7 @@ def test_the_first_page_opens_with_the_answer(folder):
     assert "10 no face" in page
     assert "tells the identities apart too badly" in page  # why there is no identity fidelity
     assert "0.70 times" in page and "53 % of the generated faces lie nearer" in page
-    assert "does not copy (p = 0.04).</p>" in page
+    assert "does not copy (p = 0.04, and p &lt; 0.01 that" in page
     assert "nothing here says what another seed would have said" in page
 
 

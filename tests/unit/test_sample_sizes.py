@@ -1,17 +1,11 @@
 """How many images are enough: widths against closed forms, and a recommendation that says what the table has."""
 
-import doctest
-
 import numpy as np
 import pandas as pd
 import pytest
 from known_judge import JUDGE, NEXT, counts, rng
 
 from kpop_rca import rca, sample_sizes, trials
-
-
-def test_docstring_examples():
-    assert doctest.testmod(sample_sizes).failed == 0
 
 
 def test_widths_shrink_like_one_over_the_root_of_n():

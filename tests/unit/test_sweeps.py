@@ -2,7 +2,7 @@
 
 import pytest
 
-from kpop_rca import params, stages, sweeps
+from kpop_rca import diffusion, params, stages, sweeps
 from kpop_rca.errors import StudyError
 
 CLAIMS = params.resolve("claims")
@@ -15,13 +15,33 @@ CLAIMS = params.resolve("claims")
         ("claims.sampler=ddpm-1000-seed0", {"sampler": "ddpm", "sampling_steps": 1000, "guidance": 0.0}),
         ("claims.labels=as-found-seed1", {"exclude_flags": []}),
         ("claims.dominance=more-pictures-seed1", {"idols_first_times": 3}),
-        ("claims.size=32", {"image_size": 32}),
+        ("claims.size=32", {"image_size": 32, "attention_size": 8}),
         ("claims-seed1", {}),
         ("quick", {}),
     ],
 )
 def test_a_level_sets_what_its_name_says(study, expected):
-    assert sweeps.overrides(study) == expected
+    assert sweeps.overrides(study, CLAIMS) == expected
+
+
+def test_the_network_of_every_size_is_the_same_but_for_its_size():
+    """With attention at one side in pixels, the largest size had none at all, and the sizes differed in that, too."""
+    networks = [params.resolve(f"claims.size={size}-seed0") for size in CLAIMS["sweep_sizes"]]
+    parts = []
+    for resolved in networks:
+        shape = {name: resolved[name] for name in ("image_size", "channels", "layers_per_block", "attention_size")}
+        unet = diffusion.build_unet(**shape, n_classes=3)
+        parts.append([(name, value.shape) for name, value in unet.state_dict().items()])
+    assert parts[0] == parts[1] == parts[2]
+    assert any("down_blocks" in name and "attentions" in name for name, _ in parts[0])
+
+
+def test_studies_and_seeds_are_read_alike_by_every_command():
+    assert sweeps.named("a,b", "0, 1") == ["a-seed0", "a-seed1", "b-seed0", "b-seed1"]
+    assert sweeps.named("quick,", "0,") == ["quick-seed0"] and sweeps.named("quick,") == ["quick"]
+    assert sweeps.named(["a"], [3]) == ["a-seed3"]
+    with pytest.raises(StudyError, match="'x' is none"):
+        sweeps.named("quick", "0,x")
 
 
 def test_a_member_is_the_base_but_for_its_level_and_seed():
@@ -75,6 +95,20 @@ def test_every_member_of_the_sweeps_in_the_project_resolves():
 def test_a_sweep_with_a_seed_in_its_name_is_refused():
     with pytest.raises(StudyError, match="sweep_seeds"):
         sweeps.members(params.resolve("claims-seed3"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"sweep_guidance": [1.0]}, "sweep_guidance is .* two levels or more"),
+        ({"sweep_guidance": [0.0, 1.0, 1]}, "sweep_guidance is .* each once"),
+        ({"sweep_labels": ["as-found", "excluded"]}, "has as-found, judged as 'clean' is; add that"),
+        ({"sweep_one_seed": ["guidance=2.0"]}, "'guidance=2.0', no level of the sweep"),
+    ],
+)
+def test_a_sweep_that_cannot_be_compared_is_refused_before_it_runs(changed, message):
+    with pytest.raises(StudyError, match=message):
+        sweeps.members(CLAIMS | changed)
 
 
 def test_a_study_without_a_sweep_has_no_members():

@@ -1,7 +1,5 @@
 """What the trials share: estimates against the analysis, their targets, and halves of the faces."""
 
-import doctest
-
 import numpy as np
 import pytest
 from known_judge import JUDGE, NEXT, counts, rng
@@ -9,10 +7,6 @@ from known_judge import JUDGE, NEXT, counts, rng
 from kpop_rca import rca, trials
 from kpop_rca.errors import StudyError
 from kpop_rca.rca.bootstrap import statistics
-
-
-def test_docstring_examples():
-    assert doctest.testmod(trials).failed == 0
 
 
 def test_halves_are_disjoint_complete_and_balanced():

@@ -178,11 +178,16 @@ def test_a_sweep_is_stale_when_a_small_study_is_or_was_made_again(sweep, capsys)
     assert "its table of the judged images is gone or damaged" in lines_of(capsys, SWEEP, 1)[-1]
 
 
-@pytest.mark.parametrize("name", ["nothing", "quick.guidence=1-seed0", "../quick", "", "claims.size=32"])
+@pytest.mark.parametrize("name", ["nothing", "quick.guidence=1-seed0", "../quick", "claims.size=32"])
 def test_a_mistake_is_one_line(output, capsys, name):
     assert verify.main([name, "nothing-else"]) == 1
     shown = capsys.readouterr()
     assert shown.out == "" and shown.err.startswith("error: ") and len(shown.err.splitlines()) == 2
+
+
+def test_no_study_is_a_mistake_too(output, capsys):
+    assert verify.main([""]) == 1
+    assert capsys.readouterr().err == "error: no study is named; write STUDY=quick, for example\n"
 
 
 def test_the_command(output):
