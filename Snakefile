@@ -9,10 +9,6 @@ the package modules that it imports, and (the first one) on the files in the dat
 
 A study that asks for a sweep is one notebook over many small studies, which run side by side, a core each. They
 borrow from each other what their levels do not change (`kpop_rca.sweeps`).
-
-Notebooks of one study run side by side, too, where neither reads what the other writes: the training beside the judges,
-the analysis beside the trial of the metric. On a CPU two of them leave fewer cores idle than one does, since each has
-stretches that a single core has to get through. On a GPU they would want its memory at once, and follow each other.
 """
 
 import json
@@ -71,19 +67,14 @@ SMALL = {study for members in MEMBERS.values() for m in members for study in (m.
 
 
 def cores_of(study):
-    """The cores that a notebook may keep busy, with those that run beside it; a small study on a CPU has one."""
+    """The cores that a notebook keeps busy, all that there are; a small study of a sweep on a CPU has one.
+
+    Snakemake tells the mathematical libraries the number of a job's threads. Where two notebooks share the cores, each
+    is told half of them, also while it is alone, and both together take longer than one after the other.
+    """
     if study in SMALL and workers.on_cpu(resolved(study)["device"]):
         return 1
     return workflow.cores or 8  # a cluster gives none: each job has a machine of its own
-
-
-def counted_for(stage, study):
-    """The cores that it is counted for, which decides how many run at a time: half of them where two may.
-
-    On a GPU it is counted for all, and nothing runs beside it.
-    """
-    two = workflow.cores and stage is not stages.BENCHMARKS and workers.on_cpu(resolved(study)["device"])
-    return max(1, cores_of(study) // 2) if two else cores_of(study)
 
 
 def what_it_depends_on(stage, study):
@@ -137,13 +128,11 @@ for stage in stages.EVERY:
             notebook=stage.notebook,
             python=sys.executable,
             data_root=f"--data-root {shlex.quote(DATA_ROOT)}" if DATA_ROOT else "",
-        threads: lambda wildcards, stage=stage: counted_for(stage, wildcards.study)
+        threads: lambda wildcards: cores_of(wildcards.study)
         resources:
-            may_use=lambda wildcards: cores_of(wildcards.study),  # no parameter: other cores are no reason to run again
             mem_mb=6000,
             runtime="24h",
         shell:
-            "OMP_NUM_THREADS={resources.may_use} "
             "{params.python} -m kpop_rca.run {params.notebook} --study {wildcards.study} {params.data_root}"
 
 

@@ -27,8 +27,8 @@ GPU_DRIVERS = ("nvidia-smi", "rocm-smi")  # programs that the drivers of NVIDIA'
 def cores() -> int:
     """How many cores this process may keep busy.
 
-    No more than the operating system lets it run on, than OMP_NUM_THREADS, which the Snakefile sets to what a job
-    may use, and than torch was told to use.
+    No more than the operating system lets it run on, than OMP_NUM_THREADS, which Snakemake sets to a job's threads,
+    and than torch was told to use.
     """
     import torch  # not above: a process that draws has no use for it, and it takes seconds to load
 
