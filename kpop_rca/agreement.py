@@ -6,7 +6,6 @@ seed, and to whether it has seen the generator's faces. Tables of answers are th
 
 import math
 import warnings
-from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
@@ -15,8 +14,7 @@ from scipy.stats import kendalltau
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import cohen_kappa_score
 
-from kpop_rca import rca
-from kpop_rca.errors import StudyError
+from kpop_rca import rca, trials
 from kpop_rca.judging import WHICH
 
 
@@ -55,17 +53,10 @@ def rca_by_judge(real_answers: pd.DataFrame, generated_answers: pd.DataFrame, n_
         )
         row |= {"accuracy_real": rca.accuracy(on_real), "accuracy_generated": rca.accuracy(on_generated)}
         row |= {"rca": rca.global_rca(on_real, on_generated), "low": low, "high": high}
-        also = {"chance_corrected": rca.chance_corrected_rca, "fidelity": rca.identity_fidelity}
-        also = {name: _mean_or_nan(estimator, on_real, on_generated) for name, estimator in also.items()}
+        others = trials.values(on_real, on_generated)
+        also = {name: float(others[name]) for name in ("chance_corrected", "fidelity")}
         rows.append(row | {"chance": rca.chance_rca(on_real)} | also)
     return pd.DataFrame(rows)
-
-
-def _mean_or_nan(estimator: Callable, real: np.ndarray, generated: np.ndarray) -> float:
-    try:
-        return float(np.mean(estimator(real, generated)))
-    except StudyError:
-        return math.nan
 
 
 def effect_of_overlap(by_judge: pd.DataFrame) -> pd.DataFrame:

@@ -1,14 +1,12 @@
 """What one judge says of the images of one small study, and what judge and generator have both learnt from."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kpop_rca import faces, feature_sets, oracle, rca
+from kpop_rca import faces, feature_sets, oracle, rca, trials
 from kpop_rca.candidates import Faces
-from kpop_rca.errors import StudyError
 
 ONE_PICTURE = 1.0  # grey levels: mean difference of two crops of one picture, whose faces were found apart, at most
 
@@ -54,26 +52,19 @@ def from_counts(real: np.ndarray, generated: np.ndarray, *, groups: list[list[in
         first identity's.
     """
     recall_real, recall_generated = rca.class_recall(real), rca.class_recall(generated, kind="generated")
+    others = trials.values(real, generated)
     return {
         "n_real": int(real.sum()),
         "n_generated": int(generated.sum()),
         "accuracy_real": rca.accuracy(real),
         "accuracy_generated": rca.accuracy(generated),
         "rca": rca.global_rca(real, generated),
-        "chance_corrected": _or_nan(rca.chance_corrected_rca, real, generated),
-        "fidelity": _or_nan(rca.identity_fidelity, real, generated),
+        "chance_corrected": float(others["chance_corrected"]),
+        "fidelity": float(others["fidelity"]),
         **within_groups(real, generated, groups),
         "pull": float(generated[1:, 0].sum() / generated[1:].sum()),
         "first_rca": float(recall_generated[0] / recall_real[0]) if recall_real[0] else np.nan,
     }
-
-
-def _or_nan(estimator: Callable, real: np.ndarray, generated: np.ndarray) -> float:
-    """The estimator's mean over the classes; NaN under a judge that is too poor for it."""
-    try:
-        return float(np.mean(estimator(real, generated)))
-    except StudyError:
-        return np.nan
 
 
 def within_groups(real: np.ndarray, generated: np.ndarray, groups: list[list[int]]) -> dict[str, float]:

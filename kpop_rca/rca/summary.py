@@ -90,7 +90,11 @@ def summary(
     real, generated = checked(real_counts), checked(generated_counts)
     table = class_rca(real, generated, classes=classes)
     tests = class_tests(real, generated, classes=classes).drop(columns="class").to_dict("records")
-    macro = macro_rca(real, generated)
+    macro, too_poor = macro_rca(real, generated), ""
+    try:
+        corrected = chance_corrected_rca(real, generated)
+    except StudyError as refusal:
+        corrected, too_poor = None, str(refusal)
     rca = {
         "global": global_rca(real, generated),
         "ci95": list(ratio_interval(np.trace(generated), generated.sum(), np.trace(real), real.sum())),
@@ -99,7 +103,7 @@ def summary(
         "macro_ci95": interval(replicates["macro_rca"]),
         "chance": chance_rca(real),
         "perfect": perfect_rca(real, generated),
-        "chance_corrected": _chance_corrected(real, generated),
+        "chance_corrected": corrected,
         "chance_corrected_ci95": interval(replicates["chance_corrected"]),
         "verdict_limits": {"as_real": AS_REAL, "in_vain": IN_VAIN},
         "per_class": [_class_entry(row) | test for row, test in zip(table.to_dict("records"), tests, strict=True)],
@@ -107,20 +111,13 @@ def summary(
     for name, why in (
         ("macro", "the RCA of a class has no value, see per_class"),
         ("macro_ci95", "the RCA of a class has no value in too many redraws of the images"),
-        ("chance_corrected", f"the judge is right on {accuracy(real):.0%} of the real images, no more than by chance"),
+        ("chance_corrected", too_poor),
         ("chance_corrected_ci95", "in too many redraws of its images the judge is no better than chance"),
     ):
         if rca[name] is None:
             rca[f"{name}_why"] = why
     parts = {"real": real, "generated": generated}
     return {name: {"n": int(part.sum()), "accuracy": accuracy(part)} for name, part in parts.items()} | {"rca": rca}
-
-
-def _chance_corrected(real: np.ndarray, generated: np.ndarray) -> float | None:
-    try:
-        return chance_corrected_rca(real, generated)
-    except StudyError:  # a judge that knows nobody
-        return None
 
 
 def fidelity_summary(
