@@ -193,18 +193,18 @@ def verdicts(table: pd.DataFrame, *, margin: float) -> pd.DataFrame:
     return found.assign(p_holm=rca.holm(found["p"]))
 
 
-def shared_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """Levels of several experiments that are one and the same small study, whose luck enters all of them.
+def shared_images(runs: pd.DataFrame) -> pd.DataFrame:
+    """Levels of several experiments that have one set of images, so that the luck of one training enters all of them.
 
     Args:
         runs: from `claims_runs.collect`.
 
     Returns:
-        A row for each such study of the first seed: the levels it is, each as "experiment level", and their number.
+        A row for each such set of the first seed: levels, each as "experiment level", and n, their number.
 
     >>> names = ["experiment", "level", "seed", "images"]
     >>> rows = [("size", "16", 0, "a"), ("guidance", "1", 0, "a"), ("guidance", "2", 0, "b"), ("size", "16", 1, "c")]
-    >>> shared_runs(pd.DataFrame(rows, columns=names)).values.tolist()
+    >>> shared_images(pd.DataFrame(rows, columns=names)).values.tolist()
     [['size 16, guidance 1', 2]]
     """
     first = runs[runs["seed"] == runs["seed"].min()].drop_duplicates(["experiment", "level"])

@@ -73,11 +73,11 @@ def test_a_sweep_that_no_claim_compares_has_a_table_without_rows():
     assert found.empty and {"verdict", "experiment", "p_holm"} <= set(found)
 
 
-def test_levels_that_are_one_and_the_same_run_are_named():
+def test_levels_that_have_the_same_images_are_named():
     rows = [("size", "16", 0, "a"), ("guidance", "1", 0, "a"), ("guidance", "2", 0, "b"), ("size", "16", 1, "c")]
     table = pd.DataFrame(rows, columns=["experiment", "level", "seed", "images"])
-    assert claims.shared_runs(table).values.tolist() == [["size 16, guidance 1", 2]]
-    assert claims.shared_runs(table[table["level"] == "2"]).empty
+    assert claims.shared_images(table).values.tolist() == [["size 16, guidance 1", 2]]
+    assert claims.shared_images(table[table["level"] == "2"]).empty
 
 
 def test_a_claim_of_less_is_supported_by_a_fall():
