@@ -16,21 +16,20 @@ def augment(images: Tensor, *, colour_jitter: float, generator: torch.Generator)
     Args:
         images: uint8 (B, H, W, 3).
         colour_jitter: see `vary_colours`; 0 for none.
-        generator: on the CPU.
+        generator: on the device of the images, so that a GPU waits for no copy between its steps.
 
     Returns:
         uint8 (B, H, W, 3).
     """
-    batch, side = images.shape[:2]
+    (batch, side), device = images.shape[:2], images.device
     reach = max(1, round(side * LARGEST_SHIFT))
-    mirrored = torch.rand(batch, generator=generator) < 0.5
-    offset = torch.randint(-reach, reach + 1, (2, batch, 1), generator=generator)
-    rows, columns = (torch.arange(side) + offset).abs()
+    mirrored = torch.rand(batch, generator=generator, device=device) < 0.5
+    offset = torch.randint(-reach, reach + 1, (2, batch, 1), generator=generator, device=device)
+    rows, columns = (torch.arange(side, device=device) + offset).abs()
     rows, columns = (torch.minimum(i, 2 * (side - 1) - i) for i in (rows, columns))
     columns = torch.where(mirrored[:, None], side - 1 - columns, columns)
-    device = images.device
     which = torch.arange(batch, device=device)[:, None, None]
-    moved = images[which, rows.to(device)[:, :, None], columns.to(device)[:, None, :]]
+    moved = images[which, rows[:, :, None], columns[:, None, :]]
     return vary_colours(moved, spread=colour_jitter, generator=generator) if colour_jitter else moved
 
 
@@ -45,14 +44,15 @@ def vary_colours(images: Tensor, *, spread: float, generator: torch.Generator) -
     Args:
         images: uint8 (B, H, W, 3).
         spread: standard deviation of the logarithm of each gain; 0.15 is a change by 15 %.
-        generator: on the CPU.
+        generator: on the device of the images.
 
     Returns:
         uint8 (B, H, W, 3).
     """
 
     def gains(channels: int) -> Tensor:
-        return torch.exp(spread * torch.randn(len(images), 1, 1, channels, generator=generator)).to(images.device)
+        drawn = torch.randn(len(images), 1, 1, channels, generator=generator, device=images.device)
+        return torch.exp(spread * drawn)
 
     x = images.float()
     mean = x.mean(dim=(1, 2, 3), keepdim=True)

@@ -103,11 +103,12 @@ def _train_epoch(
     recipe: Recipe,
     generator: torch.Generator,
 ) -> float:
-    """One pass in random order; returns the mean cross-entropy."""
+    """One pass in random order, which the host waits for once, at its end; returns the mean cross-entropy."""
     optimizer, schedule = steps
     judge.train()
     losses = []
-    for chosen in torch.randperm(len(images), generator=generator).to(images.device).split(recipe.batch_size):
+    order = torch.randperm(len(images), generator=generator, device=images.device)
+    for chosen in order.split(recipe.batch_size):
         if len(chosen) == 1:
             continue  # batch normalisation needs two
         seen = augmentation.augment(images[chosen], colour_jitter=recipe.colour_jitter, generator=generator)
@@ -136,6 +137,9 @@ def train_judge(
     The paper's protocol: a warm-up with the backbone frozen, then the whole network. A backbone of random
     weights has nothing worth freezing, so there the warm-up is left out.
 
+    All that a step needs is on the device from the start, and what is random is drawn there. The network is not
+    compiled: a judge takes a few thousand steps, and a study trains a dozen of them, each anew.
+
     Args:
         judge: from `build_judge`.
         train: uint8 (N, H, W, 3) and int64 (N,).
@@ -152,7 +156,7 @@ def train_judge(
     """
     judge.to(device, memory_format=torch.channels_last)  # convolutions are faster so
     images, labels = torch.as_tensor(train[0], device=device), torch.as_tensor(train[1], device=device)
-    generator = torch.Generator().manual_seed(recipe.seed)
+    generator = torch.Generator(device).manual_seed(recipe.seed)
     phases = [(FROZEN, recipe.warmup_epochs)] if frozen_first and recipe.warmup_epochs else []
     history, best = [], None
     for phase, epochs in [*phases, ("whole network", recipe.epochs)]:

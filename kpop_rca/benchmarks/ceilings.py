@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from kpop_rca import diffusion
 from kpop_rca.benchmarks.timing import Work
+from kpop_rca.resnet import SmallImageResNet
 
 PRODUCT, COPY = "matrix product", "copy"
 SIDE = {"cpu": 2048, "cuda": 8192}  # of the matrices
@@ -60,3 +61,18 @@ def unet_flops(
         if training:
             return counted_flops(lambda: unet(x_t, label, class_labels=label).sample.sum().backward())
         return counted_flops(lambda: unet(x_t, label, class_labels=label))
+
+
+@cache
+def judge_flops(architecture: str, width: int, image_size: int, *, training: bool) -> float:
+    """Floating-point operations an image of a judge of ten classes.
+
+    Args:
+        architecture, width: see `resnet.SmallImageResNet`.
+        image_size: pixels.
+        training: with the backward pass.
+    """
+    with torch.device("meta"):
+        judge = SmallImageResNet(architecture, n_classes=10, width=width).eval()
+        image = torch.randn(1, 3, image_size, image_size)
+        return counted_flops(lambda: judge(image).sum().backward() if training else judge(image))

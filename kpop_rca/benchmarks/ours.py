@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from lpips import LPIPS
+from tqdm import tqdm
 
-from kpop_rca import detection, devices, diffusion, faces, feature_sets, networks, sampling, training
+from kpop_rca import detection, devices, diffusion, faces, feature_sets, networks, oracle, sampling, training
 from kpop_rca.benchmarks import ceilings
 from kpop_rca.benchmarks.setting import (
     N_CLASSES,
@@ -25,10 +26,13 @@ from kpop_rca.benchmarks.setting import (
 )
 from kpop_rca.benchmarks.stepwise import Stepwise
 from kpop_rca.benchmarks.timing import Work
+from kpop_rca.candidates import Faces
 from kpop_rca.data.images import read_rgb
+from kpop_rca.resnet import SmallImageResNet
 
 FAR = 10_000_000  # steps: the end of a training that is left before
 DETECTED_FOR_FLOPS = 8  # photographs whose operations are counted
+JUDGES = 2  # trained in a repeat; on a CPU side by side
 
 
 def recipe(setting: Setting, *, steps: int) -> training.Recipe:
@@ -159,6 +163,60 @@ def all_measures(real: np.ndarray, generated: np.ndarray) -> None:
     feature_sets.frechet_distance(real, generated)
     feature_sets.kernel_distance(real, generated, generator=np.random.default_rng(0))
     feature_sets.neighbourhood_measures(real, generated)
+
+
+def judge(setting: Setting, *, seed: int = 0) -> SmallImageResNet:
+    """The first architecture of `judges`, with random weights, on the CPU."""
+    return oracle.build_judge(setting["judges"][0], n_classes=N_CLASSES, recipe=judge_recipe(setting, seed=seed))[0]
+
+
+def judge_recipe(setting: Setting, *, seed: int) -> oracle.Recipe:
+    """One epoch, as the study trains its judges."""
+    return oracle.Recipe(
+        width=setting["judge_width"],
+        warmup_epochs=0,
+        epochs=1,
+        batch_size=setting["judge_batch_size"],
+        learning_rate=setting["judge_learning_rate"],
+        colour_jitter=setting["judge_colour_jitter"],
+        pretrained=False,
+        seed=seed,
+    )
+
+
+def judges_trained(setting: Setting) -> Work:
+    """`oracle.train_side_by_side` of two judges for an epoch, with their validation, their test and their files."""
+    images, labels = setting.faces
+    few = images[: oracle.EVALUATION_BATCH], labels[: oracle.EVALUATION_BATCH]
+    splits = {"train": (images, labels), "validation": few, "test": few}
+    return Work(
+        run=partial(_train_judges, setting, splits),
+        items=JUDGES * len(images),
+        flops=ceilings.judge_flops(setting["judges"][0], setting["judge_width"], setting["image_size"], training=True),
+    )
+
+
+def _train_judges(setting: Setting, splits: dict[str, Faces]) -> None:
+    folder = Path(tempfile.mkdtemp(dir=setting.scratch))
+    trainings = [
+        oracle.Training(
+            setting["judges"][0], splits, recipe=judge_recipe(setting, seed=k), folder=folder / str(k), notes={}
+        )
+        for k in range(JUDGES)
+    ]
+    oracle.train_side_by_side(trainings, device=setting.device, bar=partial(tqdm, disable=True))
+    shutil.rmtree(folder)
+
+
+def judged(setting: Setting) -> Work:
+    """`oracle.judge_images` of all faces by one judge."""
+    images, _ = setting.faces
+    network = judge(setting).to(setting.device, memory_format=torch.channels_last).eval()
+    return Work(
+        run=lambda: oracle.judge_images(network, images),
+        items=len(images),
+        flops=ceilings.judge_flops(setting["judges"][0], setting["judge_width"], setting["image_size"], training=False),
+    )
 
 
 def perceptual(setting: Setting) -> Work:

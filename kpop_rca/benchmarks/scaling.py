@@ -38,8 +38,9 @@ def measure(point: dict[str, Any], parameters: dict[str, Any], *, device: torch.
     """
     about = {key: point[key] for key in ("what", "axis", "x")}
     try:
-        changed = parameters | point["parameters"]
-        runs = [_in_a_process(changed, point, device=device) for _ in range(point.get("runs", 1))]
+        n_runs = point.get("runs", 1)
+        changed = parameters | point["parameters"] | {"bench_repeats": -(-parameters["bench_repeats"] // n_runs)}
+        runs = [_in_a_process(changed, point, device=device) for _ in range(n_runs)]
         found = pd.DataFrame(runs).median().to_dict() | {"why": ""}
     except (OSError, ValueError, StudyError, subprocess.SubprocessError) as error:
         found = {"seconds": np.nan, "peak_bytes": np.nan, "data_bytes": np.nan, "why": why_not(error)}

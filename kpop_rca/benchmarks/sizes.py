@@ -14,12 +14,13 @@ DETECTION, MEASURES = "face detection", "FID, KID and PRDC"
 # Copies of its data that a kind of work is handed, and holds as long as it lasts; the others read or write files.
 HELD = {TRAINING: 1, GENERATION: 0, DETECTION: 0, MEASURES: 1}
 ON_CPU = (MEASURES,)  # whatever the device
-# Processes that measure a size, whose medians count: the peak of the measures varies by more than their data have.
+# Processes that measure a size and share the repeats, whose medians count: the peak of the measures varies by more than
+# the data of a small size have.
 RUNS = {MEASURES: 3}
 STEPS = 3  # of training a repeat
 # Drawing costs the network's calls, and what grows besides is what lies around them: this shows it in many images.
 NARROW = {"channels": [4, 4, 8], "layers_per_block": 1, "attention_size": 0, "bench_ddim_steps": 1}
-FEATURE_LENGTH = 256  # fewer than there are images, as in a study: until then covariances grow with the images
+FEATURE_LENGTH = 512  # fewer than there are images, as in a study: until then covariances grow with the images
 DETECTED_AT_ONCE = 8  # photographs at most: many small portions keep the workers busy with few photographs
 # Portions a worker in the smallest detection: on a CPU as many as start processes, at every size; on a GPU enough
 # that all threads are at work at once.

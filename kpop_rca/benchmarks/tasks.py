@@ -14,12 +14,13 @@ from kpop_rca.benchmarks import (
     peers_diffusers,
     peers_features,
     peers_images,
+    peers_judges,
     timing,
 )
 from kpop_rca.benchmarks.setting import Setting
 from kpop_rca.benchmarks.timing import OURS, Work
 
-DIFFUSERS, DENOISING = "diffusers", "denoising-diffusion-pytorch"
+DIFFUSERS, DENOISING, TORCHVISION = "diffusers", "denoising-diffusion-pytorch", "torchvision"
 ONE_BY_ONE, SEPARATE = "facenet-pytorch, one by one", "peers' fastest, one after another"
 Contenders = dict[str, Callable[[Setting], Work]]
 
@@ -79,13 +80,15 @@ def _features(_: Setting) -> Contenders:
     }
 
 
-def _reading(setting: Setting) -> Contenders:
-    workers = setting["bench_workers"]
-    return {
-        OURS: ours.read,
-        "torchvision": partial(peers_images.image_folder, workers=0),
-        f"torchvision, {workers} loading processes": partial(peers_images.image_folder, workers=workers),
-    }
+def _beside_torchvision(our: Callable, their: Callable) -> Callable[[Setting], Contenders]:
+    """Against torchvision without and with processes that load."""
+
+    def contenders(setting: Setting) -> Contenders:
+        workers = setting["bench_workers"]
+        with_loaders = f"{TORCHVISION}, {workers} loading processes"
+        return {OURS: our, TORCHVISION: partial(their, workers=0), with_loaders: partial(their, workers=workers)}
+
+    return contenders
 
 
 def _pairs(_: Setting) -> Contenders:
@@ -93,15 +96,18 @@ def _pairs(_: Setting) -> Contenders:
 
 
 TRAINING, DDIM, DDPM, DETECTION = "training", "sampling, DDIM", "sampling, DDPM", "face detection"
+JUDGES, JUDGING = "training judges", "asking a judge"
 MEASURES, LPIPS, READING = "FID, KID and PRDC", "LPIPS", "reading a folder"
 TASKS = (
     Task(TRAINING, "images", _training),
     Task(DDIM, "images", _ddim),
     Task(DDPM, "images", _ddpm),
     Task(DETECTION, "photographs", _detection),
+    Task(JUDGES, "images", _beside_torchvision(ours.judges_trained, peers_judges.training)),
+    Task(JUDGING, "images", _beside_torchvision(ours.judged, peers_judges.judging)),
     Task(MEASURES, "sets", _features, warm_up=0),  # each has been called on a few features by then
     Task(LPIPS, "pairs", _pairs),
-    Task(READING, "photographs", _reading),
+    Task(READING, "photographs", _beside_torchvision(ours.read, peers_images.image_folder)),
 )
 
 

@@ -122,6 +122,13 @@ def test_operations_are_counted_as_by_hand():
     assert ceilings.counted_flops(product.run) == product.flops
 
 
+def test_a_judge_costs_what_is_known_of_resnet18_on_small_images():
+    """0.56 billion multiplications and additions an image of 32 pixels, and with the backward pass three times that."""
+    forward = ceilings.judge_flops("resnet18", 64, 32, training=False)
+    assert forward == pytest.approx(2 * 0.556e9, rel=0.01)
+    assert ceilings.judge_flops("resnet18", 64, 32, training=True) == pytest.approx(3 * forward, rel=0.01)
+
+
 def test_the_papers_unet_costs_what_the_bar_counts_with():
     """12.8 GFLOP an image for training at 32 px in convolutions and linear layers; with attention 4 % more."""
     asked = (32, (64, 128, 256), 2, 16)
@@ -283,14 +290,14 @@ def test_every_kind_of_work_whose_memory_is_measured_says_what_it_holds(paramete
 
 
 def test_the_papers_run_is_counted_from_the_rates():
-    of_tasks = {"task": [tasks.TRAINING, tasks.DDIM, tasks.DDPM], "rate": [20_000.0, 1000.0, 500.0]}
-    rates = pd.DataFrame(of_tasks | {"who": OURS, "share": [0.2, 0.5, 0.5]})
+    names = [tasks.TRAINING, tasks.DDIM, tasks.DDPM, tasks.JUDGING]
+    rates = pd.DataFrame({"task": names, "rate": [20_000.0, 1000.0, 500.0, 10_000.0], "who": OURS, "share": 0.2})
     found = verdicts.whole_runs(rates, steps_ddpm=50, study_seconds=700.0, device="cuda")
-    assert found["value"].tolist() == [50.0, 2000.0, 100.0, 0.2, 700.0]
-    assert found["verdict"].tolist() == [verdicts.MET, verdicts.MISSED, verdicts.MET, verdicts.MISSED, ""]
+    assert found["value"].tolist() == [50.0, 2000.0, 100.0, 5.0, 0.2, 700.0]
+    assert found["verdict"].tolist() == [verdicts.MET, verdicts.MISSED, verdicts.MET, "", verdicts.MISSED, ""]
     for seconds, verdict in ((500.0, ""), (700.0, verdicts.MISSED)):  # 01 to 06 are not all of `make study`
         on_cpu = verdicts.whole_runs(rates, steps_ddpm=50, study_seconds=seconds, device="cpu")
-        assert on_cpu["verdict"].tolist() == ["", "", "", "", verdict]
+        assert on_cpu["verdict"].tolist() == ["", "", "", "", "", verdict]
 
 
 def test_a_profile_gives_all_of_the_time_to_some_group():
@@ -374,7 +381,7 @@ def test_every_contender_runs(setting, name, monkeypatch):
     assert done.groupby("who")["repeat"].count().eq(2).all()
     of_task = done[~done["who"].isin([ceilings.PRODUCT, ceilings.COPY])]
     assert of_task["items"].nunique() == 1
-    if name in (tasks.TRAINING, tasks.DDIM, tasks.DETECTION):
+    if name in (tasks.TRAINING, tasks.DDIM, tasks.DETECTION, tasks.JUDGES, tasks.JUDGING):
         assert of_task["flops"].gt(0).all()
 
 

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
 from kpop_rca import artifacts, augmentation, candidates, judging, oracle, resnet
@@ -68,6 +69,43 @@ def test_augmentation_mirrors_and_shifts_within_reach():
     rising = (seen[:, 16, 20, 0].int() > middle).float().mean()
     assert 0.3 < rising < 0.7
     assert torch.equal(seen[..., 0], seen[..., 2])
+
+
+class Waits(TorchDispatchMode):
+    """Counts what a GPU's host would wait for: numbers read from tensors, and shapes that depend on them."""
+
+    READING = (torch.ops.aten._local_scalar_dense, torch.ops.aten.nonzero, torch.ops.aten.masked_select)
+
+    def __init__(self):
+        super().__init__()
+        self.number = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.number += function.overloadpacket in self.READING
+        return function(*args, **(kwargs or {}))
+
+
+def test_an_epoch_is_waited_for_once(splits):
+    """The steps of a small network are shorter than a GPU takes to be asked and to answer."""
+    recipe = dataclasses.replace(RECIPE, colour_jitter=0.1)
+    judge, _ = oracle.build_judge("resnet10", n_classes=3, recipe=recipe)
+    images, labels = (torch.as_tensor(part) for part in splits["train"])
+    steps = oracle._steps_of_phase(judge, "whole network", total=5, recipe=recipe)
+    with Waits() as waits:
+        oracle._train_epoch(judge, images, labels, steps=steps, recipe=recipe, generator=torch.Generator())
+    assert waits.number == 1
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_faces_are_varied_without_waiting_for_the_gpu():
+    gpu = torch.device("cuda")
+    images, generator = torch.zeros(8, 32, 32, 3, dtype=torch.uint8, device=gpu), torch.Generator(gpu)
+    augmentation.augment(images, colour_jitter=0.1, generator=generator)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        assert augmentation.augment(images, colour_jitter=0.1, generator=generator).device.type == "cuda"
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 def test_a_judge_learns_and_says_what_it_started_from(splits, tmp_path):

@@ -1,0 +1,75 @@
+"""Training and asking a classifier as torchvision's reference scripts do: a DataLoader, transforms image by image."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
+
+from kpop_rca import augmentation, oracle
+from kpop_rca.benchmarks import ceilings, ours
+from kpop_rca.benchmarks.setting import Setting
+from kpop_rca.benchmarks.timing import Work
+
+
+def training(setting: Setting, *, workers: int) -> Work:
+    """An epoch of each of as many judges as ours trains, one after another, with a pass over their validation faces.
+
+    The same network, optimiser, schedule and number of validation faces as ours, and torchvision's transforms of the
+    same kind: a mirror image, a shift, other colours.
+
+    Source: torchvision's references/classification/train.py.
+    """
+    size, spread = setting["image_size"], setting["judge_colour_jitter"]
+    varied = [
+        transforms.RandomHorizontalFlip(),
+        transforms.RandomCrop(size, padding=round(size * augmentation.LARGEST_SHIFT), padding_mode="reflect"),
+        transforms.ColorJitter(brightness=spread, contrast=spread, saturation=spread),
+    ]
+    faces = _loader(setting, varied, batch_size=setting["judge_batch_size"], workers=workers)
+    few = list(_loader(setting, [], batch_size=oracle.EVALUATION_BATCH, workers=0))[:1]
+    return Work(
+        run=lambda: [_epoch(setting, seed, faces, few) for seed in range(ours.JUDGES)],
+        items=ours.JUDGES * len(faces.dataset),
+        flops=ceilings.judge_flops(setting["judges"][0], setting["judge_width"], size, training=True),
+    )
+
+
+def _loader(setting: Setting, varied: list[nn.Module], *, batch_size: int, workers: int) -> DataLoader:
+    steps = [*varied, transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.5] * 3)]
+    data = ImageFolder(setting.face_folder, transforms.Compose(steps))
+    return DataLoader(data, batch_size=batch_size, shuffle=bool(varied), num_workers=workers)
+
+
+def _epoch(setting: Setting, seed: int, faces: DataLoader, few: list) -> float:
+    """Train a judge for an epoch, reading the loss at every step; returns its accuracy on a few faces."""
+    judge, rate = ours.judge(setting, seed=seed).to(setting.device).train(), setting["judge_learning_rate"]
+    optimizer = torch.optim.AdamW(judge.parameters(), lr=rate, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=len(faces))
+    for images, labels in faces:
+        loss = F.cross_entropy(judge(images.to(setting.device)), labels.to(setting.device))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        loss.item()
+    return _accuracy(judge, few, setting.device)
+
+
+@torch.inference_mode()
+def _accuracy(judge: nn.Module, faces: DataLoader | list, device: torch.device) -> float:
+    judge.eval()
+    right = [(judge(images.to(device)).argmax(1).cpu() == labels).sum().item() for images, labels in faces]
+    return sum(right) / sum(len(labels) for _, labels in faces)
+
+
+def judging(setting: Setting, *, workers: int) -> Work:
+    """The accuracy of one judge on all faces, read from their files."""
+    faces = _loader(setting, [], batch_size=oracle.EVALUATION_BATCH, workers=workers)
+    judge = ours.judge(setting).to(setting.device)
+    return Work(
+        run=lambda: _accuracy(judge, faces, setting.device),
+        items=len(faces.dataset),
+        flops=ceilings.judge_flops(setting["judges"][0], setting["judge_width"], setting["image_size"], training=False),
+    )
