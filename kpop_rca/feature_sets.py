@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from scipy.stats import linregress
 from torch import Tensor, nn
-from torchmetrics.image.kid import poly_mmd
 
 from kpop_rca.neighbourhoods import DENSITY_NEIGHBOUR, PRECISION_NEIGHBOUR, Neighbourhoods, compare
 from kpop_rca.normals import Normal
@@ -83,8 +82,10 @@ def kernel_distance(
     Raises:
         ValueError: fewer than four images.
 
-    Source: Bińkowski et al. (2018). The subsets are those of torchmetrics, which also computes it where there are so
-    many images that kernel values of all pairs would be more work than those of the subsets.
+    Kernel values are computed once for each pair of images, or, where there are so many that this would be more work,
+    for each subset; a block at a time, so that memory does not grow with the number of images.
+
+    Source: Bińkowski et al. (2018). The subsets are those of torchmetrics.
 
     >>> a, b = np.array([[-1.0]] * 4), np.array([[1.0]] * 4)  # k(a, a) = k(b, b) = 8, k(a, b) = 0
     >>> kernel_distance(a, b, generator=np.random.default_rng(0))
@@ -104,8 +105,9 @@ def kernel_distance(
 
 def _by_subsets(a: Tensor, b: Tensor, size: int) -> Tensor:
     """The discrepancy in every subset, each with its own kernel values: float64 (subsets,)."""
-    drawn = ([part[torch.randperm(len(part))[:size]].double() for part in (a, b)] for _ in range(KERNEL_SUBSETS))
-    return torch.stack([poly_mmd(*subset) for subset in drawn])
+    drawn = ([part[torch.randperm(len(part))[:size]] for part in (a, b)] for _ in range(KERNEL_SUBSETS))
+    whole = torch.ones(1, size, dtype=torch.bool)
+    return torch.cat([_discrepancies(*subset, whole, whole, size) for subset in drawn])
 
 
 def _by_pairs(a: Tensor, b: Tensor, size: int) -> Tensor:
@@ -114,7 +116,11 @@ def _by_pairs(a: Tensor, b: Tensor, size: int) -> Tensor:
     for subset in range(KERNEL_SUBSETS):
         for part in drawn:
             part[subset, torch.randperm(part.shape[1])[:size]] = True
-    of_a, of_b = drawn
+    return _discrepancies(a, b, *drawn, size)
+
+
+def _discrepancies(a: Tensor, b: Tensor, of_a: Tensor, of_b: Tensor, size: int) -> Tensor:
+    """The squared maximum mean discrepancy in each subset of `size` images, who is in it as in `_kernel_sums`."""
     within = sum(_kernel_sums(part, part, of, of, same=True) for part, of in ((a, of_a), (b, of_b)))
     return within / (size * (size - 1)) - 2 * _kernel_sums(a, b, of_a, of_b) / size**2
 
