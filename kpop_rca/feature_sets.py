@@ -17,7 +17,7 @@ from kpop_rca.normals import Normal
 
 KERNEL_SUBSETS = 100
 KERNEL_SUBSET_SIZE = 1000  # images, or half of those that there are
-KERNEL_ROWS = 500  # and as many columns, of kernel values held at once
+KERNEL_ROWS = 250  # and as many columns, of kernel values held at once
 LINE_POINTS = 10
 LINE_SMALLEST = 0.25  # of the images; Chong and Forsyth have 0.1 of 50,000
 LINE_IMAGES = 12  # at least, so that the ten sizes differ
@@ -105,9 +105,11 @@ def kernel_distance(
 
 def _by_subsets(a: Tensor, b: Tensor, size: int) -> Tensor:
     """The discrepancy in every subset, each with its own kernel values: float64 (subsets,)."""
-    drawn = ([part[torch.randperm(len(part))[:size]] for part in (a, b)] for _ in range(KERNEL_SUBSETS))
-    whole = torch.ones(1, size, dtype=torch.bool)
-    return torch.cat([_discrepancies(*subset, whole, whole, size) for subset in drawn])
+    whole, scores = torch.ones(1, size, dtype=torch.bool), torch.empty(KERNEL_SUBSETS, dtype=torch.float64)
+    for k in range(KERNEL_SUBSETS):
+        drawn = [part[torch.randperm(len(part))[:size]] for part in (a, b)]
+        scores[k] = _discrepancies(*drawn, whole, whole, size)
+    return scores
 
 
 def _by_pairs(a: Tensor, b: Tensor, size: int) -> Tensor:
@@ -142,9 +144,9 @@ def _kernel_sums(a: Tensor, b: Tensor, of_a: Tensor, of_b: Tensor, *, same: bool
     for rows in _blocks(len(a)):
         of_rows, some = a[rows].double(), of_a[:, rows].double()
         for columns in _blocks(len(b), first=rows.start if same else 0):
-            values = (of_rows @ b[columns].double().T / a.shape[1] + 1) ** 3
+            values = (of_rows @ b[columns].double().T).div_(a.shape[1]).add_(1).pow_(3)
             if same:
-                values = 2 * (values.triu(1) if columns == rows else values)
+                values = (values.triu_(1) if columns == rows else values).mul_(2)
             total += ((some @ values) * of_b[:, columns]).sum(dim=1)
     return total
 
