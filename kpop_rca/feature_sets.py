@@ -17,7 +17,9 @@ from kpop_rca.normals import Normal
 
 KERNEL_SUBSETS = 100
 KERNEL_SUBSET_SIZE = 1000  # images, or half of those that there are
-KERNEL_ROWS = 250  # and as many columns, of kernel values held at once
+# And as many columns, of kernel values held at once. More leave holes in the heap that the allocator keeps, up to
+# a hundred megabytes of them.
+KERNEL_ROWS = 250
 LINE_POINTS = 10
 LINE_SMALLEST = 0.25  # of the images; Chong and Forsyth have 0.1 of 50,000
 LINE_IMAGES = 12  # at least, so that the ten sizes differ
@@ -105,7 +107,10 @@ def kernel_distance(
 
 def _by_subsets(a: Tensor, b: Tensor, size: int) -> Tensor:
     """The discrepancy in every subset, each with its own kernel values: float64 (subsets,)."""
-    whole, scores = torch.ones(1, size, dtype=torch.bool), torch.empty(KERNEL_SUBSETS, dtype=torch.float64)
+    whole = torch.ones(1, size, dtype=torch.bool)
+    scores = torch.empty(
+        KERNEL_SUBSETS, dtype=torch.float64
+    )  # small ones made on the way would keep large blocks alive
     for k in range(KERNEL_SUBSETS):
         drawn = [part[torch.randperm(len(part))[:size]] for part in (a, b)]
         scores[k] = _discrepancies(*drawn, whole, whole, size)

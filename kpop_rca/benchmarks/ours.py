@@ -32,7 +32,7 @@ from kpop_rca.resnet import SmallImageResNet
 
 FAR = 10_000_000  # steps: the end of a training that is left before
 DETECTED_FOR_FLOPS = 8  # photographs whose operations are counted
-JUDGES = 2  # trained in a repeat; on a CPU side by side
+N_JUDGES = 2  # trained in a repeat; on a CPU side by side
 
 
 def recipe(setting: Setting, *, steps: int) -> training.Recipe:
@@ -191,8 +191,8 @@ def judges_trained(setting: Setting) -> Work:
     splits = {"train": (images, labels), "validation": few, "test": few}
     return Work(
         run=partial(_train_judges, setting, splits),
-        items=JUDGES * len(images),
-        flops=ceilings.judge_flops(setting["judges"][0], setting["judge_width"], setting["image_size"], training=True),
+        items=N_JUDGES * len(images),
+        flops=setting.judge_flops(training=True),
     )
 
 
@@ -202,7 +202,7 @@ def _train_judges(setting: Setting, splits: dict[str, Faces]) -> None:
         oracle.Training(
             setting["judges"][0], splits, recipe=judge_recipe(setting, seed=k), folder=folder / str(k), notes={}
         )
-        for k in range(JUDGES)
+        for k in range(N_JUDGES)
     ]
     oracle.train_side_by_side(trainings, device=setting.device, bar=partial(tqdm, disable=True))
     shutil.rmtree(folder)
@@ -215,7 +215,7 @@ def judged(setting: Setting) -> Work:
     return Work(
         run=lambda: oracle.judge_images(network, images),
         items=len(images),
-        flops=ceilings.judge_flops(setting["judges"][0], setting["judge_width"], setting["image_size"], training=False),
+        flops=setting.judge_flops(training=False),
     )
 
 

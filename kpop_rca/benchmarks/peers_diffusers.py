@@ -9,6 +9,7 @@ from diffusers import DDIMPipeline, DDIMScheduler, DDPMPipeline, DDPMScheduler, 
 from diffusers.optimization import get_cosine_schedule_with_warmup
 from diffusers.training_utils import EMAModel
 from torch.utils.data import DataLoader
+from torchvision import transforms
 
 from kpop_rca import diffusion
 from kpop_rca.benchmarks.peers_images import folder_loader
@@ -40,7 +41,10 @@ def _steps(setting: Setting, *, workers: int) -> Iterator[float]:
     optimizer = torch.optim.AdamW(unet.parameters(), lr=1e-4)
     schedule = get_cosine_schedule_with_warmup(optimizer, num_warmup_steps=500, num_training_steps=100_000)
     batch, size = setting["batch_size"], setting["image_size"]
-    loader = folder_loader(setting.face_folder, size=size, batch_size=batch, workers=workers, flip=True)
+    steps = [transforms.Resize((size, size)), transforms.RandomHorizontalFlip()]
+    loader = folder_loader(
+        setting.face_folder, steps, batch_size=batch, shuffle=True, drop_last=True, num_workers=workers
+    )
     unet, optimizer, loader, schedule = accelerator.prepare(unet, optimizer, loader, schedule)
     ema = EMAModel(unet.parameters(), decay=0.9999, use_ema_warmup=True)
     ema.to(accelerator.device)

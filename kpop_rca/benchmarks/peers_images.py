@@ -1,10 +1,13 @@
 """Peers at reading photographs, finding faces in them, and comparing pictures."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from facenet_pytorch import MTCNN
 from PIL import Image
+from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
@@ -17,12 +20,16 @@ from kpop_rca.benchmarks.timing import Work
 ONE_BY_ONE = 256  # photographs at most: the rate is the same for more, and on a GPU they take longest of all
 
 
-def folder_loader(folder: Path, *, size: int, batch_size: int, workers: int, flip: bool) -> DataLoader:
-    """A folder of images as torchvision reads it: decoded, reduced and scaled to [-1, 1] image by image."""
-    steps = [transforms.Resize((size, size)), *([transforms.RandomHorizontalFlip()] if flip else [])]
-    steps += [transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.5] * 3)]
-    data = ImageFolder(folder, transforms.Compose(steps))
-    return DataLoader(data, batch_size=batch_size, shuffle=flip, drop_last=flip, num_workers=workers)
+def folder_loader(folder: Path, first: Sequence[nn.Module], **loading: Any) -> DataLoader:
+    """A folder of images as torchvision reads it: decoded, transformed and scaled to [-1, 1] image by image.
+
+    Args:
+        folder: with a folder a class.
+        first: transforms of the PIL images.
+        loading: arguments of `DataLoader`.
+    """
+    steps = [*first, transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.5] * 3)]
+    return DataLoader(ImageFolder(folder, transforms.Compose(steps)), **loading)
 
 
 def one_by_one(setting: Setting) -> Work:
@@ -41,7 +48,8 @@ def image_folder(setting: Setting, *, workers: int) -> Work:
     """torchvision's ImageFolder and DataLoader over the photographs."""
     table, root = setting.photographs
     folder = (root / table["path"][0]).parents[1]
-    loader = folder_loader(folder, size=setting["image_size"], batch_size=64, workers=workers, flip=False)
+    reduced = transforms.Resize((setting["image_size"],) * 2)
+    loader = folder_loader(folder, [reduced], batch_size=64, num_workers=workers)
     # The folder may hold a few more than are wanted, as many of each person: it is the rate that is compared.
     return Work(run=lambda: [images for images, _ in loader], items=len(loader.dataset), bytes=3.0 * PHOTOGRAPH**2)
 

@@ -5,10 +5,10 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import transforms
-from torchvision.datasets import ImageFolder
 
 from kpop_rca import augmentation, oracle
-from kpop_rca.benchmarks import ceilings, ours
+from kpop_rca.benchmarks import ours
+from kpop_rca.benchmarks.peers_images import folder_loader
 from kpop_rca.benchmarks.setting import Setting
 from kpop_rca.benchmarks.timing import Work
 
@@ -27,19 +27,14 @@ def training(setting: Setting, *, workers: int) -> Work:
         transforms.RandomCrop(size, padding=round(size * augmentation.LARGEST_SHIFT), padding_mode="reflect"),
         transforms.ColorJitter(brightness=spread, contrast=spread, saturation=spread),
     ]
-    faces = _loader(setting, varied, batch_size=setting["judge_batch_size"], workers=workers)
-    few = list(_loader(setting, [], batch_size=oracle.EVALUATION_BATCH, workers=0))[:1]
+    batch_size = setting["judge_batch_size"]
+    faces = folder_loader(setting.face_folder, varied, batch_size=batch_size, shuffle=True, num_workers=workers)
+    few = [next(iter(folder_loader(setting.face_folder, [], batch_size=oracle.EVALUATION_BATCH)))]
     return Work(
-        run=lambda: [_epoch(setting, seed, faces, few) for seed in range(ours.JUDGES)],
-        items=ours.JUDGES * len(faces.dataset),
-        flops=ceilings.judge_flops(setting["judges"][0], setting["judge_width"], size, training=True),
+        run=lambda: [_epoch(setting, seed, faces, few) for seed in range(ours.N_JUDGES)],
+        items=ours.N_JUDGES * len(faces.dataset),
+        flops=setting.judge_flops(training=True),
     )
-
-
-def _loader(setting: Setting, varied: list[nn.Module], *, batch_size: int, workers: int) -> DataLoader:
-    steps = [*varied, transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.5] * 3)]
-    data = ImageFolder(setting.face_folder, transforms.Compose(steps))
-    return DataLoader(data, batch_size=batch_size, shuffle=bool(varied), num_workers=workers)
 
 
 def _epoch(setting: Setting, seed: int, faces: DataLoader, few: list) -> float:
@@ -66,10 +61,10 @@ def _accuracy(judge: nn.Module, faces: DataLoader | list, device: torch.device) 
 
 def judging(setting: Setting, *, workers: int) -> Work:
     """The accuracy of one judge on all faces, read from their files."""
-    faces = _loader(setting, [], batch_size=oracle.EVALUATION_BATCH, workers=workers)
+    faces = folder_loader(setting.face_folder, [], batch_size=oracle.EVALUATION_BATCH, num_workers=workers)
     judge = ours.judge(setting).to(setting.device)
     return Work(
         run=lambda: _accuracy(judge, faces, setting.device),
         items=len(faces.dataset),
-        flops=ceilings.judge_flops(setting["judges"][0], setting["judge_width"], setting["image_size"], training=False),
+        flops=setting.judge_flops(training=False),
     )

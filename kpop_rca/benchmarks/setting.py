@@ -97,6 +97,11 @@ class Setting:
         """See `ceilings.unet_flops`."""
         return ceilings.unet_flops(*self._architecture.values(), training=training)
 
+    def judge_flops(self, *, training: bool) -> float:
+        """See `ceilings.judge_flops`; of the first of `judges`."""
+        sizes = (self["judge_width"], self["image_size"])
+        return ceilings.judge_flops(self["judges"][0], *sizes, training=training)
+
     @property
     def _architecture(self) -> dict[str, Any]:
         names = ("image_size", "channels", "layers_per_block", "attention_size")

@@ -433,6 +433,19 @@ def test_a_size_is_measured_in_a_process_of_its_own_and_one_that_fails_has_a_rea
     assert "need 4 or more rows" in bad.why
 
 
+def test_the_processes_of_a_size_share_its_repeats_and_their_medians_count(parameters, monkeypatch):
+    peaks, repeats = iter([5.0, 9.0, 6.0]), []
+
+    def found(changed, *_, **__):
+        repeats.append(changed["bench_repeats"])
+        return {"seconds": 1.0, "peak_bytes": next(peaks), "data_bytes": 2.0}
+
+    monkeypatch.setattr(scaling, "_in_a_process", found)
+    point = next(p for p in sizes.points(parameters, device=CPU) if p["what"] == sizes.MEASURES)
+    (row,) = scaling.measure(point, parameters | {"bench_repeats": 5}, device=CPU).itertuples()
+    assert (row.peak_bytes, repeats) == (6.0, [2, 2, 2])
+
+
 def test_measures_beside_a_gpu_need_memory_of_the_host(parameters, tmp_path):
     """Of the GPU's they need none, whatever they do: a bar on that would always be met."""
     np.save(tmp_path / child.FEATURES, np.stack(random_features(24, 16, seed=0)))
