@@ -108,9 +108,8 @@ def kernel_distance(
 def _by_subsets(a: Tensor, b: Tensor, size: int) -> Tensor:
     """The discrepancy in every subset, each with its own kernel values: float64 (subsets,)."""
     whole = torch.ones(1, size, dtype=torch.bool)
-    scores = torch.empty(
-        KERNEL_SUBSETS, dtype=torch.float64
-    )  # small ones made on the way would keep large blocks alive
+    # One tensor that is there from the start: results made on the way would lie between the large blocks.
+    scores = torch.empty(KERNEL_SUBSETS, dtype=torch.float64)
     for k in range(KERNEL_SUBSETS):
         drawn = [part[torch.randperm(len(part))[:size]] for part in (a, b)]
         scores[k] = _discrepancies(*drawn, whole, whole, size)
