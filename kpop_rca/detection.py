@@ -15,7 +15,7 @@ from PIL import Image
 from kpop_rca import cascade
 from kpop_rca.alignment import aligned_face
 from kpop_rca.data.duplicates import perceptual_hash
-from kpop_rca.data.images import UnreadableImage, read_rgb
+from kpop_rca.data.images import UnreadableImage, read_rgb_and_note
 from kpop_rca.second_look import view_probabilities
 from kpop_rca.workers import cores, in_order, one_thread
 
@@ -91,6 +91,7 @@ def detect_faces(
         A copy of `table` with these columns:
         width, height (int): pixels, upright; 0 if unreadable.
         unreadable (str): the reason, or "".
+        note (str): what of the file was ignored though it was read, such as a damaged colour profile; or "".
         n_faces (int).
         boxes (list of (x0, y0, x1, y1)), probabilities (list), landmarks (list of (x, y, x, y, …) in the
             order of `LANDMARKS`): float32, pixels of the upright image, most prominent face first.
@@ -135,13 +136,13 @@ def _found_in(
 
 def _record(path: Path, *, max_side: int) -> tuple[dict, Image.Image | None]:
     """Size and hash of an image, no faces yet, and the image reduced; or the reason why there is none."""
-    record = {"width": 0, "height": 0, "unreadable": "", "phash": "", "faces": NO_FACES}
+    record = {"width": 0, "height": 0, "unreadable": "", "note": "", "phash": "", "faces": NO_FACES}
     record |= {"view_probability": np.nan, "aligned_face": None}
     try:
-        image = read_rgb(path)
+        image, note = read_rgb_and_note(path)
     except UnreadableImage as problem:
         return record | {"unreadable": problem.reason}, None
-    known = {"width": image.width, "height": image.height, "phash": perceptual_hash(image)}
+    known = {"width": image.width, "height": image.height, "note": note, "phash": perceptual_hash(image)}
     return record | known, _reduced(image, max_side=max_side)
 
 
@@ -204,7 +205,7 @@ def _in_full_size(faces: Faces, *, record: dict, size: tuple[int, int]) -> Faces
 def _as_columns(records: list[dict]) -> pd.DataFrame:
     faces = [record["faces"] for record in records]
     sides = [np.max(f.boxes[0, 2:] - f.boxes[0, :2]) if len(f.boxes) else np.nan for f in faces]
-    columns = {name: [record[name] for record in records] for name in ("width", "height", "unreadable")}
+    columns = {name: [record[name] for record in records] for name in ("width", "height", "unreadable", "note")}
     columns["n_faces"] = [len(f.boxes) for f in faces]
     columns |= {name: [list(getattr(f, name)) for f in faces] for name in Faces._fields}
     columns["view_probability"] = np.array([record["view_probability"] for record in records], np.float32)

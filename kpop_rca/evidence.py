@@ -28,20 +28,23 @@ def photographs_of_each(photographs: pd.DataFrame) -> pd.DataFrame:
 
 
 def left_out(flagged: pd.DataFrame, root: Path) -> pd.DataFrame:
-    """Everything in the data folder that is no picture to work with, and why.
+    """Everything in the data folder that is no picture to work with, or not as its file says, and why.
 
     Args:
         flagged: from `audit.flag_images`.
         root: the data folder.
 
     Returns:
-        path, reason: first the images that could not be read, then what was not tried (`identity_folders.left_out`),
-        but for the records that a drawn corpus keeps of itself.
+        path, reason: first the images that could not be read, then those of which something was ignored, such as a
+        damaged colour profile, then what was not tried (`identity_folders.left_out`), but for the records that a drawn
+        corpus keeps of itself.
     """
     unread = flagged.loc[flagged["flag_unreadable"], ["path", "unreadable"]].set_axis(["path", "reason"], axis=1)
+    noted = flagged.loc[flagged["note"] != "", ["path", "note"]].set_axis(["path", "reason"], axis=1)
+    noted["reason"] = "read, but: " + noted["reason"]
     not_tried = identity_folders.left_out(root)
     own = {idols.TRUTH, idols.ARGUMENTS} if truth_of(root) is not None else set()
-    return pd.concat([unread, not_tried[~not_tried["path"].isin(own)]], ignore_index=True)
+    return pd.concat([unread, noted, not_tried[~not_tried["path"].isin(own)]], ignore_index=True)
 
 
 def samples(detections: pd.DataFrame, *, identities: int, of_each: int) -> pd.DataFrame:

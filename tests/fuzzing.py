@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from kpop_rca import params
-from kpop_rca.data import images
+from kpop_rca.data import colour, images
 from kpop_rca.errors import StudyError
 
 LONGEST_ERROR = 1200  # characters
 NOT_PLAIN = ["010", "0x10", "0b11", "1:30", "-1:30", "1:30.5"]  # numbers that YAML reads otherwise than they look
 MARKS = [": ", "\n", "\t", " ", *"&*?|>#%@:[]{}'\"\\\x85", "- ", "&a ", "*a", "!!int ", "? ", "<<", "---", "..."]
 WORDS = ["1e-3", ".nan", "yes", "no", "on", "best", "cuda", "resnet18", "quick", "0,1|2,3", "ddim-5"]
+PROFILE = colour.matrix_profile(colour.DISPLAY_P3)
 KINDS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "JPEG2000", "PPM", "AVIF", "MPO")
 
 
@@ -88,14 +89,14 @@ def _check_meaning(found: object, written: object) -> None:
 
 
 @cache
-def _whole(kind: str, mode: str) -> bytes:
-    """A good picture of a kind; nothing where this Pillow can't write it."""
+def _whole(kind: str, mode: str, profiled: bool) -> bytes:
+    """A good picture of a kind, with a colour profile or without; nothing where this Pillow can't write it."""
     pixels = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     exif = Image.Exif()
     exif[0x0112] = 6
     try:
-        Image.fromarray(pixels).convert(mode).save(buffer, kind, exif=exif)
+        Image.fromarray(pixels).convert(mode).save(buffer, kind, exif=exif, icc_profile=PROFILE if profiled else None)
     except (KeyError, OSError, ValueError):
         return b""
     return buffer.getvalue()
@@ -103,7 +104,8 @@ def _whole(kind: str, mode: str) -> bytes:
 
 def pictures() -> st.SearchStrategy[bytes]:
     """Contents of image files of every kind that is read: bytes changed, cut off, doubled, or none of a picture."""
-    whole = st.builds(_whole, st.sampled_from(KINDS), st.sampled_from(["RGB", "L", "P", "RGBA", "CMYK", "I;16"]))
+    modes = st.sampled_from(["RGB", "L", "P", "RGBA", "CMYK", "I;16"])
+    whole = st.builds(_whole, st.sampled_from(KINDS), modes, st.booleans())
     byte = st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255))
     # Headers, where a byte decides most, are the first tenth.
     header = st.tuples(st.floats(0, 0.1), st.sampled_from([0, 1, 127, 128, 254, 255]))

@@ -3,13 +3,15 @@
 import os
 import stat
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from kpop_rca.data import colour
 
 MIN_SIDE = 16  # pixels; nothing smaller can hold a face that MTCNN finds (its smallest window is 12)
 MAX_PIXELS = 150_000_000  # larger than any phone's photograph; decoded, about 450 MB
@@ -19,6 +21,7 @@ ENDINGS = frozenset(f".{kind}" for kind in _KINDS.split())
 
 # Whatever the ending, nothing else is tried: a file that says it is PostScript would be run by Ghostscript.
 FORMATS = ("JPEG", "MPO", "JPEG2000", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "HEIF")
+LFS_POINTER = b"version https://git-lfs"  # in place of a file that was not fetched
 STRIP_PIXELS = 4_000_000  # converted at a time: a large picture is in memory twice, not five times
 
 # Pillow warns from 89 megapixels on; MAX_PIXELS is the limit here, and beyond it is refused, not warned of.
@@ -36,9 +39,9 @@ class UnreadableImage(Exception):
 def read_rgb(path: Path) -> Image.Image:
     """An image file as upright RGB, and nothing but its pixels.
 
-    EXIF rotation is applied, transparency is laid on white, CMYK converted, 16-bit scaled to 8, and of an
-    animation the first frame is taken. What a file says beside its pixels (place, time, camera, comments) is
-    dropped, so that nothing made from the picture can say it.
+    EXIF rotation is applied, colours are converted to sRGB (see `colour`), transparency is laid on white, 16-bit
+    scaled to 8, and of an animation the first frame is taken. What a file says beside its pixels (place, time,
+    camera, comments) is dropped, so that nothing made from the picture can say it.
 
     Args:
         path: the file.
@@ -49,6 +52,11 @@ def read_rgb(path: Path) -> Image.Image:
     Raises:
         UnreadableImage: with a reason: not a file, empty, not an image, truncated, tiny, too large, damaged.
     """
+    return read_rgb_and_note(path)[0]
+
+
+def read_rgb_and_note(path: Path) -> tuple[Image.Image, str]:
+    """`read_rgb`, and what of the file was ignored though it changes what its pixels mean; "" where nothing was."""
     try:
         # Opened without waiting: a pipe in place of a photograph would be waited on for ever.
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
@@ -76,15 +84,36 @@ def _reason(error: Exception) -> str:
     return f"{'truncated' if cut_off else 'damaged'}: {text}"
 
 
-def _decode(file: BinaryIO) -> Image.Image:
+def _opened(file: BinaryIO) -> Image.Image:
     Image.init()
-    with Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
+    try:
+        return Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
+    except UnidentifiedImageError:
+        file.seek(0)
+        if file.read(len(LFS_POINTER)) == LFS_POINTER:
+            raise UnreadableImage("a pointer of Git LFS, not the image; run git lfs pull") from None
+        raise
+
+
+def _decode(file: BinaryIO) -> tuple[Image.Image, str]:
+    """The picture, and what of its file was ignored."""
+    with _opened(file) as image:
         _check_size(image.size)
         image.load()
+        to_srgb, note = _to_srgb(image, file)  # before a rotation changes the EXIF record
         _turn_upright(image)
-        rgb = _to_rgb(image)
+        rgb = _to_rgb(image, to_srgb=to_srgb)
         rgb.info.clear()  # which Pillow copies from picture to picture, and writes into files that it saves
-        return rgb
+        return rgb, note
+
+
+def _to_srgb(image: Image.Image, file: BinaryIO) -> tuple[Callable[[Image.Image], Image.Image] | None, str]:
+    """What makes sRGB of the picture, None where it is, and a note where its colours had to be taken for sRGB."""
+    try:
+        profile = colour.stated_profile(image, file)
+        return colour.converter(profile, image.mode) if profile else None, ""
+    except colour.Unusable as problem:
+        return None, f"colour profile ignored: {problem}"
 
 
 def _check_size(size: tuple[int, int]) -> None:
@@ -101,14 +130,18 @@ def _turn_upright(image: Image.Image) -> None:
         ImageOps.exif_transpose(image, in_place=True)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image, *, to_srgb: Callable[[Image.Image], Image.Image] | None) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return _deep_grey_to_rgb(image)
+        return _deep_grey_to_rgb(image, to_srgb=to_srgb)
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        return to_srgb(image) if to_srgb else image.convert("RGB")
     rgb = Image.new("RGB", image.size)
     for rows in _strips(image.height, image.width):
         colours = image.crop((0, rows.start, image.width, rows.stop)).convert("RGBA")
+        if to_srgb:
+            opaque = to_srgb(colours.convert("RGB"))
+            opaque.putalpha(colours.getchannel("A"))
+            colours = opaque
         white = Image.new("RGBA", colours.size, "white")
         rgb.paste(Image.alpha_composite(white, colours).convert("RGB"), (0, rows.start))
     return rgb
@@ -121,8 +154,8 @@ def _strips(height: int, width: int) -> Iterator[slice]:
         yield slice(start, min(start + step, height))
 
 
-def _deep_grey_to_rgb(image: Image.Image) -> Image.Image:
-    """Grey values of more than 8 bits, scaled to 8."""
+def _deep_grey_to_rgb(image: Image.Image, *, to_srgb: Callable[[Image.Image], Image.Image] | None) -> Image.Image:
+    """Grey values of more than 8 bits, scaled to 8; by a profile's curve where there is one."""
     pixels = np.asarray(image)
     strips = list(_strips(*pixels.shape))
     top = 65535.0
@@ -130,10 +163,21 @@ def _deep_grey_to_rgb(image: Image.Image) -> Image.Image:
         largest = max(float(_finite(pixels[rows]).max()) for rows in strips)
         usual = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
         top = next((top for top in usual if largest <= top), largest)
+    if to_srgb:
+        rgb = Image.new("RGB", image.size)
+        for rows in strips:
+            rgb.paste(to_srgb(Image.fromarray(_scaled(pixels[rows], top=top, kind=np.uint16))), (0, rows.start))
+        return rgb
     grey = np.empty(pixels.shape, dtype=np.uint8)
     for rows in strips:
-        grey[rows] = np.clip(np.rint(_finite(pixels[rows]) * (255.0 / top)), 0, 255)
+        grey[rows] = _scaled(pixels[rows], top=top, kind=np.uint8)
     return Image.fromarray(grey).convert("RGB")
+
+
+def _scaled(pixels: np.ndarray, *, top: float, kind: type[np.unsignedinteger]) -> np.ndarray:
+    """Grey values from 0 to `top` as integers from 0 to the largest of a kind."""
+    largest = np.iinfo(kind).max
+    return np.clip(np.rint(_finite(pixels) * (largest / top)), 0, largest).astype(kind)
 
 
 def _finite(pixels: np.ndarray) -> np.ndarray:

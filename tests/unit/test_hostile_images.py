@@ -19,7 +19,7 @@ import pytest
 from PIL import Image, features
 
 from kpop_rca import audit, detection, evidence, fingerprint
-from kpop_rca.data import identity_folders, images
+from kpop_rca.data import colour, identity_folders, images
 
 SECONDS = 120  # far more than is needed; a reader that waits on a pipe waits for ever
 RIGHT_TO_LEFT = "\u202e\u0635\u0648\u0631\u0629.jpg"
@@ -257,9 +257,11 @@ def test_a_link_within_the_folder_is_a_picture_like_any_other(corpus: Path) -> N
         assert "a/again.jpg" in set(identity_folders.scan(corpus)["path"])
 
 
-@pytest.mark.parametrize(("kind", "bytes_a_pixel"), [("16-bit", 12), ("transparent", 14), ("rotated", 10)])
+@pytest.mark.parametrize(
+    ("kind", "bytes_a_pixel"), [("16-bit", 12), ("transparent", 14), ("rotated", 10), ("coloured", 10)]
+)
 def test_memory_is_bounded_by_a_few_bytes_a_pixel(tmp_path: Path, kind: str, bytes_a_pixel: int) -> None:
-    """8 to 11 here; a conversion in one piece takes 22, 24 and 12."""
+    """8 to 11 here; a conversion in one piece takes 22, 24 and 12, and one with a profile that is not in place 12."""
     side = 5000  # 25 megapixels, a sixth of the largest picture that is read
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -267,8 +269,11 @@ def test_memory_is_bounded_by_a_few_bytes_a_pixel(tmp_path: Path, kind: str, byt
         "16-bit": lambda: Image.fromarray(np.full((side, side), 7, np.uint16)),
         "transparent": lambda: Image.new("RGBA", (side, side), (1, 2, 3, 4)),
         "rotated": lambda: Image.new("RGB", (side, side), "red"),
+        "coloured": lambda: Image.new("RGB", (side, side), "red"),
     }[kind]()
-    made.save(tmp_path / "large.png", compress_level=1, exif=exif if kind == "rotated" else None)
+    profile = colour.matrix_profile(colour.DISPLAY_P3) if kind == "coloured" else None
+    options = {"exif": exif if kind == "rotated" else None, "icc_profile": profile}
+    made.save(tmp_path / "large.png", compress_level=1, **options)
     # Measured in a fork: a process that is started inherits the largest size of the one that started it.
     code = f"""
 import os, resource
@@ -299,5 +304,5 @@ def test_a_drawn_corpus_does_not_list_its_own_records(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     pd.DataFrame({"path": [], "yaw": []}).to_csv(tmp_path / "truth.csv", index=False)
     (tmp_path / "idols.json").write_text("{}")
-    flagged = pd.DataFrame({"path": ["A/1.jpg"], "flag_unreadable": [False], "unreadable": [""]})
+    flagged = pd.DataFrame({"path": ["A/1.jpg"], "flag_unreadable": [False], "unreadable": [""], "note": [""]})
     assert evidence.left_out(flagged, tmp_path)["path"].tolist() == ["notes.txt"]
