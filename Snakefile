@@ -77,12 +77,20 @@ def cores_of(study):
     return workflow.cores or 8  # a cluster gives none: each job has a machine of its own
 
 
+def place_of(study):
+    """The data folder in one spelling, whether it is given here or in the study's file, absolute or relative."""
+    return paths.one_spelling(resolved(study)["data_root"])
+
+
 def what_it_depends_on(stage, study):
     """Everything but the earlier manifests that a notebook's results follow from, as one string."""
-    reads_data = stage.folder == "audit"
+    reads_data = stage.folder == "audit" and resolved(study)["data_source"] == "folder"
+    parameters = params.of_notebook(stage.notebook, resolved(study))
+    if "data_root" in parameters:
+        parameters["data_root"] = place_of(study)
     return json.dumps(
         {
-            "parameters": params.of_notebook(stage.notebook, resolved(study)),
+            "parameters": parameters,
             "code": fingerprint.of_notebook(stage.notebook),
             "data": fingerprint.of_data(resolved(study)["data_root"]) if reads_data else None,
         },
@@ -127,7 +135,9 @@ for stage in stages.EVERY:
             depends=lambda wildcards, stage=stage: what_it_depends_on(stage, wildcards.study),
             notebook=stage.notebook,
             python=sys.executable,
-            data_root=f"--data-root {shlex.quote(DATA_ROOT)}" if DATA_ROOT else "",
+            data_root=lambda wildcards: shlex.join(
+                f"--data-root={root}" for root in [place_of(wildcards.study)] if root
+            ),
         threads: lambda wildcards: cores_of(wildcards.study)
         resources:
             mem_mb=6000,

@@ -2,19 +2,23 @@
 
 import ast
 import hashlib
-import os
-from collections.abc import Iterator
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from stat import S_ISLNK, S_ISREG
 from typing import Any
 
-from kpop_rca import cells, paths
+from kpop_rca import cells, disk, paths
+from kpop_rca.data import files
+from kpop_rca.errors import StudyError
 
 PACKAGE = "kpop_rca"
 PACKAGE_FOLDER = Path(__file__).resolve().parent
 HASHING_THREADS = 4
+RECORDS_OF_A_CORPUS = ("truth.csv", "idols.json")
+NOT_READ = "not to be read"
+JUST_NOW = 2_000_000_000  # nanoseconds; the coarsest clock of a file system in use
 
 
 def sha256(path: Path) -> str:
@@ -86,24 +90,31 @@ def of_notebook(notebook: str) -> str:
 
 
 def of_data(root: str) -> str | None:
-    """Hash of the names, sizes and times of the files below a data folder; None where there is no such folder.
+    """Hash of the names and contents of the photographs below a data folder; None where there is no such folder.
 
-    Contents are not read: this runs before every build, and a changed photograph changes its time. Links count as
-    what they are, not as what they lead to, and pipes and the like do not count.
+    This runs before every build: a photograph is read again only where its size or times are others than when it was
+    read last, which `.photographs-….json` beside the artifacts says. What no stage reads does not count.
     """
     folder = paths.resolve_data_root(root)
     if not root or not folder.is_dir():
         return None
-    files = sorted(Path(parent, name) for parent, folders, names in os.walk(folder) for name in (*folders, *names))
-    states = [(path.relative_to(folder), path.lstat()) for path in files]
-    counted = [(name, state) for name, state in states if S_ISREG(state.st_mode) or S_ISLNK(state.st_mode)]
-    return _digest([f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in counted])
+    record = paths.known_photographs(folder)
+    known = _read_known(record)
+    found = _files_to_read(folder)
+    states = {name: _state(path) for name, path in found.items()}
+    unchanged = {name: known[name][1] for name in states if states[name] and known.get(name, [""])[0] == states[name]}
+    hashes = unchanged | _hashes({name: path for name, path in found.items() if name not in unchanged})
+    kept = {name: [states[name], hashes[name]] for name in found if states[name] and hashes[name] != NOT_READ}
+    if kept != known:
+        with suppress(StudyError):  # no leave to write: all is read again next time
+            disk.write_json(record, kept)
+    return _digest([f"{name} {hashes[name]}" for name in sorted(found)])
 
 
 def of_photographs(folder: Path) -> dict[str, Any]:
-    """Hash of the contents of the files below a data folder, and how many they are.
+    """Hash of the contents of the photographs below a data folder, and how many they are.
 
-    Hidden files and folders, which no stage reads, do not count. A link counts as what it is, not as what it leads to.
+    What no stage reads does not count: hidden files and folders, links out of the folder, files that are no images.
 
     Args:
         folder: the data folder.
@@ -111,28 +122,45 @@ def of_photographs(folder: Path) -> dict[str, Any]:
     Returns:
         files: how many; contents: hash of their names and contents.
     """
-    found = sorted(_files_to_read(folder))
+    hashes = _hashes(_files_to_read(folder))
+    return {"files": len(hashes), "contents": _digest([f"{name} {hashes[name]}" for name in sorted(hashes)])}
+
+
+def _files_to_read(folder: Path) -> dict[str, Path]:
+    """The photographs below a folder by their names in it, and the records of a drawn corpus, which 01 reads."""
+    drawn = [(name,) for name in RECORDS_OF_A_CORPUS if (folder / name).is_file() and not (folder / name).is_symlink()]
+    return {"/".join(parts): folder.joinpath(*parts) for parts in [*files.found_in(folder).photographs, *drawn]}
+
+
+def _hashes(found: dict[str, Path]) -> dict[str, str]:
     with ThreadPoolExecutor(max_workers=HASHING_THREADS) as pool:  # hashing and reading release the interpreter's lock
-        hashes = list(pool.map(_contents, found))
-    names = [path.relative_to(folder).as_posix() for path in found]
-    listed = [f"{name} {hashed}" for name, hashed in zip(names, hashes, strict=True)]
-    return {"files": len(listed), "contents": _digest(listed)}
-
-
-def _files_to_read(folder: Path) -> Iterator[Path]:
-    """Regular files and links below a folder that are not hidden."""
-    for parent, folders, names in os.walk(folder):
-        linked = [name for name in folders if Path(parent, name).is_symlink()]
-        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
-        for path in (Path(parent, name) for name in (*names, *linked) if not name.startswith(".")):
-            mode = path.lstat().st_mode
-            if S_ISREG(mode) or S_ISLNK(mode):
-                yield path
+        return dict(zip(found, pool.map(_contents, found.values()), strict=True))
 
 
 def _contents(path: Path) -> str:
-    """Hash of a file's bytes; of a link, where it leads; of a file that may not be read, that it may not."""
+    """Hash of a file's bytes; of a file that may not be read, that it may not."""
     try:
-        return f"link to {path.readlink()}" if path.is_symlink() else sha256(path)
-    except PermissionError:
-        return "not to be read"
+        return sha256(path)
+    except OSError:
+        return NOT_READ
+
+
+def _state(path: Path) -> str:
+    """What changes with a file's contents; "" for one that was written just now, and may be again within the clock's
+    resolution, and for one that is gone."""
+    try:
+        state = path.stat()
+    except OSError:
+        return ""
+    latest = max(state.st_mtime_ns, state.st_ctime_ns)
+    return f"{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}" if time.time_ns() - latest > JUST_NOW else ""
+
+
+def _read_known(record: Path) -> dict[str, list[str]]:
+    """Name of each photograph to its state and hash when it was read last; empty where nothing is known."""
+    try:
+        found = disk.read_json(record)
+    except (StudyError, OSError):
+        return {}
+    well = isinstance(found, dict) and all(isinstance(pair, list) and len(pair) == 2 for pair in found.values())
+    return found if well else {}

@@ -1,5 +1,6 @@
 """Where things lie. Every path of the study is built here and nowhere else."""
 
+import hashlib
 import os
 import sys
 from pathlib import Path
@@ -65,6 +66,30 @@ def study_file(study: str) -> Path:
 def resolve_data_root(data_root: str) -> Path:
     """The data folder that a parameter names: absolute, from the home folder, or within the project."""
     return project_root() / Path(data_root).expanduser()
+
+
+def one_spelling(data_root: str) -> str:
+    """A data folder's name as a study file has it best: within the project, from the home folder, or absolute.
+
+    However a folder is given, absolute or relative, with dots or a slash at its end, this is one and the same.
+    """
+    if not data_root:
+        return ""
+    place = resolve_data_root(data_root)
+    short = Path(os.path.normpath(place))
+    if ".." in place.parts and not (short.exists() and place.exists() and short.samefile(place)):
+        return data_root  # .. behind a link, which leads elsewhere than the name says
+    for base, sign in ((project_root(), ""), (Path(os.path.expanduser("~")), "~")):  # noqa: PTH111 - "~" if unknown
+        below = short.relative_to(base).parts if base != Path("/") and short.is_relative_to(base) else ()
+        if below and not below[0].startswith("~"):
+            return Path(sign, *below).as_posix()
+    return str(short)
+
+
+def known_photographs(folder: Path) -> Path:
+    """What `fingerprint.of_data` knows of a data folder."""
+    name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
+    return output_root() / "artifacts" / f".photographs-{name}.json"
 
 
 def photographs(data_root: str) -> Path:

@@ -1,35 +1,34 @@
 """The one door through which images come in: a folder with one folder per identity.
 
-Three layouts are known:
+Three layouts are known, with `train` and `test` in small letters or capitals:
 
 - KoIn: `normal_cases/train/<identity>/…`, `normal_cases/test/…`, `hard_cases/test/…`, `Group_cases/test/…`
 - split: `train/<identity>/…`, `test/<identity>/…`
 - flat: `<identity>/<file>`
 """
 
-import errno
-import os
 import re
-import stat
+import unicodedata
 import warnings
 from collections import defaultdict
 from pathlib import Path
 
 import pandas as pd
 
-from kpop_rca.data.images import ENDINGS
+from kpop_rca.data import files
 from kpop_rca.errors import StudyError
 
 COLUMNS = ["path", "identity", "split", "part"]
 PARTS = {"normal_cases": "normal", "hard_cases": "hard", "group_cases": "group"}
 SPLITS = ("train", "test")
-LINK_OUT = "link out of the data folder"
-LINK_TO_FOLDER = "link to a folder"
-LINK_IN_A_CIRCLE = "link in a circle"
-LINK_TO_NOTHING = "link to nothing"
-LINKS = (LINK_OUT, LINK_TO_FOLDER, LINK_IN_A_CIRCLE, LINK_TO_NOTHING)
+# Names of splits in other data sets; whether they are to train or to test on is for the user to say.
+LIKE_SPLITS = {"training", "testing", "val", "valid", "validation", "dev", "eval", "evaluation", "holdout"}
+# Folders of which each identity may have some, and its images in them.
+_BELOW_IDENTITY = "images image img imgs photos photo pictures pics faces dcim jpg jpeg png"
+BELOW_IDENTITY = frozenset(_BELOW_IDENTITY.split())
 NO_IDENTITY = "in no identity's folder"
 LAYOUTS = "normal_cases/train/<identity>, train/<identity> or <identity>/"
+SHOWN = 3  # names in a message; the others are counted
 
 
 def natural_key(text: str) -> tuple:
@@ -41,9 +40,9 @@ def natural_key(text: str) -> tuple:
 def scan(root: Path | str, *, n_identities: int = 0, max_per_identity: int = 0) -> pd.DataFrame:
     """Every image file below a folder of identities; whether it can be read is not asked here.
 
-    Hidden files and files without an image's ending are ignored; links that lead out of the folder are
-    skipped with a warning (`left_out` lists what was passed over). Identities without a normal image are left out:
-    no class can be made of them.
+    What is no photograph to read is passed over (`files.found_in`): what may be missed among it is named in a warning,
+    and `left_out` lists it. Identities without a normal image are left out: no class can be made of them. A name in
+    composed and in decomposed letters (é as one character or as two) is one identity.
 
     Args:
         root: the folder.
@@ -52,8 +51,8 @@ def scan(root: Path | str, *, n_identities: int = 0, max_per_identity: int = 0) 
 
     Returns:
         One row per image, sorted by part (normal, hard, group), identity and path in natural order. Columns:
-        path (str, posix, relative to `root`), identity (str), split ("train", "test" or ""), part ("normal",
-        "hard", "group").
+        path (str, posix, relative to `root`, as on the disk), identity (str, composed letters), split ("train", "test"
+        or ""), part ("normal", "hard", "group").
 
     Raises:
         StudyError: the folder is missing or empty, mixes layouts, or holds fewer than two identities.
@@ -61,14 +60,14 @@ def scan(root: Path | str, *, n_identities: int = 0, max_per_identity: int = 0) 
     root = Path(root)
     if not root.is_dir():
         raise StudyError(f"the data folder {root} does not exist; set data_root to one with a folder per identity")
-    images, others = _walk(root)
-    links = sum(reason in LINKS for _, reason in others)
-    if links:
-        warnings.warn(f"{links} links in {root} lead elsewhere and were skipped", stacklevel=2)
+    images, others = files.found_in(root)
+    missed = files.missed(others)
+    if missed:
+        warnings.warn(f"not read in {root}: {missed}", stacklevel=2)
     found = pd.DataFrame(_rows(images, shown=root), columns=COLUMNS, dtype=object)
     if found.empty:
-        raise StudyError(f"no images in {root}; set data_root to a folder laid out as {LAYOUTS}")
-    kept = _choose_identities(found, n_identities=n_identities, root=root)
+        raise StudyError(f"no images in {root}{_beside(missed)}; set data_root to a folder laid out as {LAYOUTS}")
+    kept = _choose_identities(found, n_identities=n_identities, root=root, missed=missed)
     kept = _sorted(kept)
     if max_per_identity:
         kept = kept.groupby(["identity", "part", "split"], sort=False).head(max_per_identity)
@@ -82,56 +81,13 @@ def left_out(root: Path | str) -> pd.DataFrame:
         root: the folder.
 
     Returns:
-        One row per file, link or folder that cannot be opened, in natural order: path (str, posix, relative to
+        One row per file, link or folder that is not entered, in natural order: path (str, posix, relative to
         `root`; what is not UTF-8 in it escaped), reason (str).
     """
-    images, others = _walk(Path(root))
+    images, others = files.found_in(Path(root))
     stray = [("/".join(parts), NO_IDENTITY) for parts in images if len(_place(parts)[2]) < 2]
     rows = sorted([*others, *stray], key=lambda row: natural_key(row[0]))
     return pd.DataFrame(rows, columns=["path", "reason"], dtype=object)
-
-
-def _walk(root: Path) -> tuple[list[tuple[str, ...]], list[tuple[str, str]]]:
-    """(parts of each image's path, (path, reason) of everything else) below a folder, without following links."""
-    root, images, others = root.resolve(), [], []
-
-    def relative(path: str | Path) -> str:
-        return Path(path).relative_to(root).as_posix().encode(errors="backslashreplace").decode()
-
-    def unopened(error: OSError) -> None:
-        others.append((relative(error.filename), f"folder that cannot be opened: {error.strerror}"))
-
-    for parent, folders, names in os.walk(root, onerror=unopened):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
-        linked = [name for name in folders if Path(parent, name).is_symlink()]  # which os.walk does not enter
-        for name in sorted(name for name in names if not name.startswith(".")) + linked:
-            file = Path(parent, name)
-            reason = _why_not(file, root=root)
-            if reason:
-                others.append((relative(file), reason))
-            else:
-                images.append(file.relative_to(root).parts)
-    return images, others
-
-
-def _why_not(file: Path, *, root: Path) -> str:
-    """Why a file is no image to be read from a data folder; "" where nothing speaks against it. Opens nothing."""
-    try:
-        str(file.relative_to(root)).encode()
-        status = file.lstat()
-        if stat.S_ISLNK(status.st_mode):
-            if not file.resolve().is_relative_to(root):
-                return LINK_OUT
-            status = file.stat()
-            if stat.S_ISDIR(status.st_mode):
-                return LINK_TO_FOLDER
-    except UnicodeEncodeError:
-        return "file name that is not UTF-8; rename it"
-    except (OSError, RuntimeError) as error:
-        return LINK_IN_A_CIRCLE if getattr(error, "errno", errno.ELOOP) == errno.ELOOP else LINK_TO_NOTHING
-    if not stat.S_ISREG(status.st_mode):
-        return "not a regular file"
-    return "" if file.suffix.lower() in ENDINGS else "file without an image's ending"
 
 
 def _rows(images: list[tuple[str, ...]], *, shown: Path) -> list[tuple[str, str, str, str]]:
@@ -143,17 +99,19 @@ def _rows(images: list[tuple[str, ...]], *, shown: Path) -> list[tuple[str, str,
         if len(below) < 2:  # beside the identities' folders, not in one
             continue
         of_each[parts[: len(parts) - len(below) + 1]].append(below)
-        rows.append(("/".join(parts), below[0], split, part))
+        rows.append(("/".join(parts), unicodedata.normalize("NFC", below[0]), split, part))
     _refuse_one_level_off(of_each, shown=shown)
+    _refuse_names_that_nearly_match(of_each, shown=shown)
     return rows
 
 
 def _place(parts: tuple[str, ...]) -> tuple[str, str, tuple[str, ...]]:
     """(split, part, what is left: identity, …, file) of an image's path."""
-    if parts[0].lower() in PARTS:
-        return parts[1] if len(parts) > 1 else "", PARTS[parts[0].lower()], parts[2:]
-    if parts[0] in SPLITS:
-        return parts[0], "normal", parts[1:]
+    first, *below = parts
+    if first.lower() in PARTS:
+        return below[0].lower() if below else "", PARTS[first.lower()], parts[2:]
+    if first.lower() in SPLITS:
+        return first.lower(), "normal", parts[1:]
     return "", "normal", parts
 
 
@@ -161,44 +119,101 @@ def _refuse_mixed(images: list[tuple[str, ...]], *, shown: Path) -> None:
     """One layout at a time: parts, or splits, or identities, never side by side."""
     kinds: dict[str, list[str]] = {}
     for name in dict.fromkeys(parts[0] for parts in images if len(parts) > 1):
-        kind = "parts" if name.lower() in PARTS else "splits" if name in SPLITS else "identities"
+        kind = "parts" if name.lower() in PARTS else "splits" if name.lower() in SPLITS else "identities"
         kinds.setdefault(kind, []).append(name)
+    others = [name for name in kinds.get("identities", []) if name.lower() in LIKE_SPLITS]
+    if others and len(kinds) > 1:
+        raise StudyError(
+            f"{shown} has {_some(others)} for a split; only train/ and test/ are read, and the study takes its "
+            "validation images from train/: rename these folders, or move what they hold into those two"
+        )
     if len(kinds) > 1:
-        examples = " beside ".join(names[0] for names in kinds.values())
+        examples = " beside ".join(_some(names) for names in kinds.values())
         raise StudyError(f"{shown} mixes layouts ({examples}); use one of {LAYOUTS}")
-    if kinds.get("splits") == ["test"]:
+    if {name.lower() for name in kinds.get("splits", [])} == {"test"}:
         raise StudyError(f"{shown} has images in test/ but none in train/; add train/<identity>/ or remove test/")
 
 
 def _refuse_folders_beside_splits(images: list[tuple[str, ...]], *, shown: Path) -> None:
     """In KoIn's layout a part holds train/ and test/, and nothing else that has images."""
-    for parts in images:
-        if parts[0].lower() in PARTS and len(parts) > 2 and parts[1] not in SPLITS:
-            raise StudyError(
-                f"{shown / parts[0]} should hold only train/ and test/, found {parts[1]}/; "
-                f"use KoIn's layout, {parts[0]}/test/<identity>/"
-            )
+    deep = [parts[:2] for parts in images if parts[0].lower() in PARTS and len(parts) > 2]
+    wrong = dict.fromkeys("/".join(parts) for parts in deep if parts[1].lower() not in SPLITS)
+    if wrong:
+        part = next(iter(wrong)).partition("/")[0]
+        raise StudyError(
+            f"{shown / part} should hold only train/ and test/, found {_some(list(wrong))}; "
+            f"use KoIn's layout, {part}/test/<identity>/"
+        )
 
 
 def _refuse_one_level_off(of_each: dict[tuple[str, ...], list[tuple[str, ...]]], *, shown: Path) -> None:
-    """Images only in folders below the identity's: most likely the data folder is one level too high."""
-    for identity, images in of_each.items():
-        if all(len(below) > 2 for below in images):
-            raise StudyError(
-                f"images in {shown} are one level too deep ({identity[-1]}/{images[0][1]}/…); "
-                f"set data_root so that each folder in it is an identity, {shown.joinpath(*identity)} perhaps"
-            )
+    """Images only in folders below the identity's: most likely the data folder is one level too high.
+
+    The folder to name instead is proposed only where nothing else would be lost by it.
+    """
+    deep = {
+        identity: images
+        for identity, images in of_each.items()
+        if all(len(below) > 2 and below[1].lower() not in BELOW_IDENTITY for below in images)
+    }
+    if not deep:
+        return
+    first, images = next(iter(deep.items()))
+    person, below = _plain(first[-1]), _plain(images[0][1])
+    if len(of_each) == 1:
+        advice = f"set data_root so that each folder in it is an identity, {_plain(str(shown.joinpath(*first)))} perhaps"
+    elif {identity[-1].lower() for identity in of_each} & LIKE_SPLITS:
+        advice = "rename the folders of a split to train/ and test/"
+    else:
+        advice = f"move the images up into {person}/, or, if that is no person, the folders in it up beside it"
+    folders = _some(["/".join(identity) for identity in deep])
+    raise StudyError(f"images in {shown} are one level too deep ({folders}, as in {person}/{below}/…); {advice}")
 
 
-def _choose_identities(found: pd.DataFrame, *, n_identities: int, root: Path) -> pd.DataFrame:
+def _refuse_names_that_nearly_match(of_each: dict[tuple[str, ...], list[tuple[str, ...]]], *, shown: Path) -> None:
+    """A name in one split that is in no other as it is, but with other capitals or spaces: one person, most likely."""
+    alike: dict[str, dict[str, list[tuple[str, ...]]]] = defaultdict(lambda: defaultdict(list))
+    for folder in of_each:
+        name = unicodedata.normalize("NFC", folder[-1])
+        alike[name.casefold().strip(" .")][name].append(folder)
+    pairs = []
+    for of_name in alike.values():
+        splits = [{folder[:-1] for folder in folders} for folders in of_name.values()]
+        if len(of_name) > 1 and not set.intersection(*splits):
+            pairs.append(" and ".join(repr("/".join(folders[0])) for folders in of_name.values()))
+    if pairs:
+        raise StudyError(
+            f"identities of {shown} differ only in capitals, spaces or dots at the ends, each in splits of its own "
+            f"({_some(pairs, sign='')}); give the folders of one person the same name"
+        )
+
+
+def _some(names: list[str], *, sign: str = "/") -> str:
+    """The first few names, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(_plain(name) + sign for name in names[:SHOWN]) + more
+
+
+def _plain(name: str) -> str:
+    """A name whose line breaks and the like are escaped."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name)
+
+
+def _beside(missed: str) -> str:
+    return f" (not read: {missed})" if missed else ""
+
+
+def _choose_identities(found: pd.DataFrame, *, n_identities: int, root: Path, missed: str) -> pd.DataFrame:
     counts = found.loc[found["part"] == "normal", "identity"].value_counts()
     names = sorted(counts.index, key=lambda name: (-counts[name], natural_key(name)))
     if n_identities > len(names):
-        raise StudyError(f"n_identities is {n_identities}, but {root} has {len(names)} identities; use 0 for all")
+        raise StudyError(
+            f"n_identities is {n_identities}, but {root} has {len(names)} identities{_beside(missed)}; use 0 for all"
+        )
     names = names[:n_identities] if n_identities else names
     if len(names) < 2:
         only = f"only the identity {names[0]!r}" if names else "no identity with normal images"
-        raise StudyError(f"{only} in {root}; a study needs two or more, laid out as {LAYOUTS}")
+        raise StudyError(f"{only} in {root}{_beside(missed)}; a study needs two or more, laid out as {LAYOUTS}")
     return found[found["identity"].isin(names)]
 
 

@@ -15,10 +15,6 @@ from kpop_rca.data import colour
 
 MIN_SIDE = 16  # pixels; nothing smaller can hold a face that MTCNN finds (its smallest window is 12)
 MAX_PIXELS = 150_000_000  # larger than any phone's photograph; decoded, about 450 MB
-# Pillow reads AVIF and HEIC on some machines only: there they are listed as unreadable, not overlooked.
-_KINDS = "jpg jpeg jfif mpo jp2 png webp bmp gif tif tiff ppm pgm avif heic heif"
-ENDINGS = frozenset(f".{kind}" for kind in _KINDS.split())
-
 # Whatever the ending, nothing else is tried: a file that says it is PostScript would be run by Ghostscript.
 FORMATS = ("JPEG", "MPO", "JPEG2000", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "HEIF")
 LFS_POINTER = b"version https://git-lfs"  # in place of a file that was not fetched

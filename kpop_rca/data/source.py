@@ -9,7 +9,6 @@ from typing import Any
 
 from kpop_rca import paths
 from kpop_rca.data import idols, lfw
-from kpop_rca.errors import StudyError
 
 
 def prepare(parameters: dict[str, Any], *, bar: Callable) -> Path:

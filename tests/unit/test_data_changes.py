@@ -62,7 +62,7 @@ def test_photographs_that_changed_make_the_audit_stale(study, photographs, capsy
     lines(capsys, status=0)
     before = fingerprint.of_data(str(photographs))
     change(photographs)
-    assert (fingerprint.of_data(str(photographs)) == before) == ("exchanged" in said)  # which reads no contents
+    assert fingerprint.of_data(str(photographs)) != before
     with pytest.raises(StudyError, match=rf"{said}; run: \S*python -m kpop_rca.run 01_data_audit --study smoke"):
         artifacts.begin("02_preprocessing", OF_02)
     found = lines(capsys)
@@ -95,7 +95,7 @@ def test_links_pipes_and_hidden_files_of_the_data_folder_are_not_opened(photogra
     (tmp_path / "outside.jpg").write_bytes(b"1")
     (photographs / "ada" / "link.jpg").symlink_to(tmp_path / "outside.jpg")
     before = fingerprint.of_photographs(photographs)
-    assert before["files"] == 4
+    assert before["files"] == 3
     (tmp_path / "outside.jpg").write_bytes(b"2")
     assert fingerprint.of_photographs(photographs) == before
     (photographs / "ada" / "link.jpg").unlink()

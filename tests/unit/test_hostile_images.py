@@ -19,14 +19,14 @@ import pytest
 from PIL import Image, features
 
 from kpop_rca import audit, detection, evidence, fingerprint
-from kpop_rca.data import colour, identity_folders, images
+from kpop_rca.data import colour, files, identity_folders, images
 
 SECONDS = 120  # far more than is needed; a reader that waits on a pipe waits for ever
 RIGHT_TO_LEFT = "\u202e\u0635\u0648\u0631\u0629.jpg"
 LONGEST = "x" * 246 + ".jpg"
 NO_TEXT = os.fsdecode(b"\xff\xfe.jpg")
 UNKNOWN = "not an image that Pillow can read"
-LISTED = identity_folders
+LISTED = files
 
 
 @pytest.fixture(autouse=True)
@@ -131,9 +131,9 @@ NOT_TRIED = {
     "loop.jpg": LISTED.LINK_IN_A_CIRCLE,
     "folder loop": LISTED.LINK_TO_FOLDER,
     "folder out": LISTED.LINK_OUT,
-    "notes.txt": "file without an image's ending",
-    "no ending": "file without an image's ending",
-    "\\udcff\\udcfe.jpg": "file name that is not UTF-8; rename it",
+    "notes.txt": LISTED.NO_ENDING,
+    "no ending": LISTED.NO_ENDING,
+    "\\udcff\\udcfe.jpg": LISTED.NO_TEXT,
 }
 
 
@@ -194,7 +194,7 @@ def outcome(path: Path) -> tuple[int, int] | str:
     return image.size
 
 
-@pytest.mark.filterwarnings("ignore:7 links")
+@pytest.mark.filterwarnings("ignore:not read in")
 def test_every_file_is_read_or_listed_with_its_reason(corpus: Path, opened: list[str]) -> None:
     table = identity_folders.scan(corpus)
     assert set(table["identity"]) == {"A", "a", "two\nlines"}
@@ -211,14 +211,14 @@ def test_every_file_is_read_or_listed_with_its_reason(corpus: Path, opened: list
     assert not any(str(corpus.parent) in reason for reason in found.values() if isinstance(reason, str))
     listed = identity_folders.left_out(corpus)
     assert dict(listed.itertuples(index=False)) == {f"A/{name}": reason for name, reason in NOT_TRIED.items()} | {
-        "stray.jpg": LISTED.NO_IDENTITY
+        "stray.jpg": identity_folders.NO_IDENTITY
     }
     from_data = [path for path in opened if path.startswith(str(corpus))]
     assert len(set(from_data)) >= len(table)
     assert not [path for path in opened if "outside" in path or path == "/dev/zero" or path.endswith("pipe.jpg")]
 
 
-@pytest.mark.filterwarnings("ignore:7 links")
+@pytest.mark.filterwarnings("ignore:not read in")
 def test_the_audit_goes_on_and_its_table_names_all_that_was_left_out(corpus: Path, tmp_path: Path) -> None:
     table = identity_folders.scan(corpus)
     detections = detection.detect_faces(table, corpus, min_face_size=20, batch_size=4, max_side=96, device="cpu")
@@ -231,17 +231,21 @@ def test_the_audit_goes_on_and_its_table_names_all_that_was_left_out(corpus: Pat
     flagged.to_parquet(tmp_path / "flagged.parquet")
 
 
-def test_links_are_counted_in_the_warning(corpus: Path) -> None:
-    with pytest.warns(UserWarning, match="7 links in .* lead elsewhere and were skipped"):
+def test_links_and_names_are_counted_in_the_warning(corpus: Path) -> None:
+    with pytest.warns(
+        UserWarning, match=r"not followed \(5: .*; links that lead nowhere \(2: .*; names that are not UTF-8 \(1: "
+    ):
         identity_folders.scan(corpus)
 
 
-def test_the_hash_of_the_folder_neither_hangs_nor_looks_outside(corpus: Path) -> None:
+def test_the_hash_of_the_folder_neither_hangs_nor_looks_outside(corpus: Path, output: Path) -> None:
     before = fingerprint.of_data(str(corpus))
     (corpus.parent / "outside" / "secret.jpg").write_bytes(b"other")
     (corpus.parent / "outside" / "more.jpg").write_bytes(b"more")
     assert fingerprint.of_data(str(corpus)) == before
     (corpus / "A" / "link to nothing.jpg").unlink()
+    assert fingerprint.of_data(str(corpus)) == before
+    (corpus / "A" / "plain.jpg").unlink()
     assert fingerprint.of_data(str(corpus)) != before
 
 
@@ -253,7 +257,7 @@ def test_a_file_that_became_something_else_since_the_scan_is_a_reason_too(corpus
 
 def test_a_link_within_the_folder_is_a_picture_like_any_other(corpus: Path) -> None:
     (corpus / "a" / "again.jpg").symlink_to("plain.jpg")
-    with pytest.warns(UserWarning, match="7 links"):
+    with pytest.warns(UserWarning, match=r"not followed \(5: "):
         assert "a/again.jpg" in set(identity_folders.scan(corpus)["path"])
 
 

@@ -76,7 +76,7 @@ def test_links_out_of_the_folder_are_skipped_and_reported(tmp_path: Path) -> Non
     (root / "A" / "2.jpg").symlink_to(outside / "secret.jpg")
     (root / "A" / "3.jpg").symlink_to(root / "B" / "1.jpg")
     (root / "C").symlink_to(outside)
-    with pytest.warns(UserWarning, match="2 links"):
+    with pytest.warns(UserWarning, match=r"followed \(2: 'A/2\.jpg', 'C'\): copy the folder with cp -rL"):
         table = identity_folders.scan(root)
     assert table["path"].tolist() == ["A/1.jpg", "A/3.jpg", "B/1.jpg"]
 
@@ -87,7 +87,7 @@ def test_links_out_of_the_folder_are_skipped_and_reported(tmp_path: Path) -> Non
         ([], "no images"),
         (["A/1.jpg"], "only the identity 'A'"),
         (["normal_cases/train/A/1.jpg", "B/1.jpg"], "mixes layouts"),
-        (["train/A/1.jpg", "val/A/1.jpg"], "mixes layouts"),
+        (["train/A/1.jpg", "C/1.jpg", "D/1.jpg"], r"mixes layouts \(C/, D/ beside train/\)"),
         (["test/A/1.jpg", "test/B/1.jpg"], "none in train/"),
         (["normal_cases/A/1.jpg", "normal_cases/B/1.jpg"], "only train/ and test/"),
         (["faces/A/1.jpg", "faces/B/1.jpg"], "one level too deep"),
