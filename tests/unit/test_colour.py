@@ -1,6 +1,7 @@
 """Colours written through a profile come back as the sRGB that they are; the right values are computed here anew."""
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,17 @@ def grey_profile(gamma: float) -> bytes:
     """A matrix profile made grey: its space, and one curve in place of three."""
     content = colour.matrix_profile(colour.SRGB, gamma=gamma)
     return content.replace(b"RGB XYZ ", b"GRAYXYZ ", 1).replace(b"rTRC", b"kTRC", 1)
+
+
+def print_profile() -> bytes:
+    """A CMYK profile by a table, as printers have: lightness falls evenly with black, whatever the other inks."""
+    corners = [(0, 128, 128) if number % 2 else (255, 128, 128) for number in range(16)]  # black varies fastest
+    table = b"mft1" + bytes(4) + bytes([4, 3, 2, 0])
+    table += b"".join(struct.pack(">i", 65536 * (number % 4 == 0)) for number in range(9))
+    table += bytes(range(256)) * 4 + b"".join(map(bytes, corners)) + bytes(range(256)) * 3
+    head = bytearray(colour.matrix_profile(colour.SRGB)[:128])
+    head[0:4], head[12:24] = (144 + len(table)).to_bytes(4, "big"), b"prtrCMYKLab "
+    return bytes(head) + struct.pack(">I4sII", 1, b"A2B0", 144, len(table)) + table
 
 
 def read(path: Path) -> tuple[np.ndarray, str]:
@@ -97,6 +109,16 @@ def test_a_grey_picture_with_a_profile_of_colours(tmp_path: Path, mode: str) -> 
     picture.save(tmp_path / "a.tif", icc_profile=PROFILES["ProPhoto"])
     expected = as_srgb(GREYS[..., None].repeat(3, -1), space="sRGB", gamma=1.8)
     assert np.abs(read(tmp_path / "a.tif")[0] - expected).max() < 1.5
+
+
+@pytest.mark.parametrize("ending", ["jpg", "tif"])
+def test_inks_are_what_their_profile_says(tmp_path: Path, ending: str) -> None:
+    """Half of this black ink has lightness 50, which is 119 of 255; without the profile it would be 127."""
+    for ink, level in ((0, 255), (127, 119.4), (255, 0)):
+        path = tmp_path / f"{ink}.{ending}"
+        Image.new("CMYK", (32, 32), (0, 0, 0, ink)).save(path, icc_profile=print_profile())
+        found, note = read(path)
+        assert np.abs(found - level).max() < 1 and note == ""
 
 
 BROKEN = {
