@@ -15,7 +15,7 @@ import yaml
 from kpop_rca import params, paths
 from kpop_rca.data import idols
 
-ODD = "a b's \"q\" {x} {{y}} $HOME %s #1 \\n é김 [z]* ; &"
+ODD = 'a b\'s "q" {x} {{y}} $HOME %s #1 \\n é김 [z]* ; &'
 COPIED = ("Makefile", "Snakefile", "pyproject.toml", "requirements.lock", "kpop_rca", "notebooks", "params")
 PEOPLE = ["Anna {0}", "It's é김"]
 SMALL = "exclude_flags=[] max_side=128 min_face_size=28 min_face_width=20 face_sizes=[32]"

@@ -102,7 +102,7 @@ def test_what_is_said_to_run_says_it_all():
 
 def test_settings_in_one_word():
     assert given.split("a=1 b='x y'  c=[1,2]") == ["a=1", "b=x y", "c=[1,2]"]
-    with pytest.raises(StudyError, match="SET is .*No closing quotation"):
+    with pytest.raises(StudyError, match=r"SET is .*No closing quotation"):
         given.split("a='1")
 
 

@@ -18,7 +18,8 @@ def make(tmp_path):
     """Run `make` with an interpreter that only says what it was told; its result, and what was said, line by line."""
     (tmp_path / "python").write_text(SAYS)
     (tmp_path / "python").chmod(0o755)
-    alone = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # `make test` is one, too
+    # `make test` is one, too
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
 
     def run(*arguments, **environment):
         command = ["make", "--old-file", ".venv/.complete", f"BIN={tmp_path}", *arguments]

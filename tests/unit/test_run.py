@@ -62,8 +62,9 @@ def test_a_kernel_takes_ports_where_a_socket_would_have_too_long_a_path(tmp_path
 
 
 OF_THE_KERNEL = """
-import sys, os, matplotlib, kpop_rca
-print(sys.executable, "started" in globals(), matplotlib.rcParams["font.size"], matplotlib.get_backend(), kpop_rca.__file__)
+import sys, kpop_rca, matplotlib
+has_started = "started" in globals()
+print(sys.executable, has_started, matplotlib.rcParams["font.size"], matplotlib.get_backend(), kpop_rca.__file__)
 """
 
 
@@ -147,7 +148,9 @@ def test_a_run_that_is_asked_to_stop_says_how_to_go_on(begun, sent):
     process.send_signal(sent)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert f"stopped; continue with: {paths.python()} -m kpop_rca.run 01 --study smoke --set seed=1" in said.splitlines()
+    assert (
+        f"stopped; continue with: {paths.python()} -m kpop_rca.run 01 --study smoke --set seed=1" in said.splitlines()
+    )
     assert not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE
 
 
