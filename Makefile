@@ -24,7 +24,7 @@ BENCH ?= benchmarks-cpu
 
 study: .venv/.complete  ## run a study: STUDY=name, DATA_ROOT=folder, SEEDS=0,1, SET="train_steps=100 guidance=1.0"
 	@$(BIN)/python -m kpop_rca.studies $(OF_A_STUDY)
-	@$(BIN)/python -m kpop_rca.report --where $(call one_word,$(call told,STUDY,quick)) $(call option,--seeds,SEEDS)
+	@$(APART) $(BIN)/python -m kpop_rca.report --where $(call one_word,$(call told,STUDY,quick)) $(call option,--seeds,SEEDS)
 
 audit: .venv/.complete  ## only the notebooks on the photographs, 01 and 02: STUDY=name, DATA_ROOT=folder, SET=...
 	@$(BIN)/python -m kpop_rca.studies --only-data $(OF_A_STUDY)
@@ -42,7 +42,7 @@ soak: .venv/.complete  ## kill and fuzz for an hour: SOAK_KILLS=30 SOAK_SECONDS=
 	@$(BIN)/python -m pytest tests/soak
 
 verify: .venv/.complete  ## check every file of a study again: STUDY=name, SEEDS=0,1
-	@$(BIN)/python -m kpop_rca.verify $(call one_word,$(call told,STUDY,quick)) $(call option,--seeds,SEEDS)
+	@$(APART) $(BIN)/python -m kpop_rca.verify $(call one_word,$(call told,STUDY,quick)) $(call option,--seeds,SEEDS)
 
 bench: .venv-bench/.complete  ## how fast, beside others: BENCH=benchmarks-cpu or benchmarks-gpu
 	@.venv-bench/bin/python -m kpop_rca.run 90 --study $(BENCH)
@@ -88,4 +88,4 @@ lock:  ## for maintainers: resolve pyproject.toml anew (needs uv)
 	    requirements-bench.in -o requirements-bench.lock
 
 clean:  ## artifacts and drawn pictures; photographs that you put into data/ stay
-	rm -rf artifacts data/idols-* .snakemake
+	rm -rf artifacts data/idols-* .snakemake .cache

@@ -95,10 +95,10 @@ def run(command: Sequence[str]) -> int:
 
 
 def where(studies: Sequence[str]) -> str:
-    """Where the notebooks on the data of some studies are, a line each, and the command that goes on."""
+    """Where the notebooks on the photographs of some studies are, a line each, and the command that goes on."""
     notebooks = [stages.by_folder(folder).notebook for folder in OF_THE_DATA]
     lines = [str(paths.executed_notebook(study, notebook)) for study in studies for notebook in notebooks]
-    return "\n".join(["The data, looked at:", *lines])
+    return "\n".join([*lines, f"to go on: make study STUDY={','.join(studies)}{given.for_make()}"])
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -116,10 +116,10 @@ def main(arguments: list[str] | None = None) -> int:
         studies = list(plan(options.study, options.seeds).resolved)
         for study in studies:
             _refuse_second(study)
+        status = run(command(options, studies))
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    status = run(command(options, studies))
     if status:
         print(
             "\nNot complete: why is said above, in a line that begins with error: or stopped; "

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from kpop_rca.data import idols
 ODD = 'a b\'s "q" {x} {{y}} $HOME %s #1 \\n é김 [z]* ; &'
 COPIED = ("Makefile", "Snakefile", "pyproject.toml", "requirements.lock", "kpop_rca", "notebooks", "params")
 PEOPLE = ["Anna {0}", "It's é김"]
-SMALL = "exclude_flags=[] max_side=128 min_face_size=28 min_face_width=20 face_sizes=[32]"
+SMALL = ("exclude_flags=[]", "max_side=128", "min_face_size=28", "min_face_width=20", "face_sizes=[32]")
 
 
 def tree(folder):
@@ -109,7 +110,7 @@ def audited(places, make):
     new = make("new", "STUDY=mine", f"DATA_ROOT={str(photographs).replace('$', '$$')}")
     assert new.returncode == 0, new.stderr
     before = tree(clone)
-    run = make("audit", "STUDY=mine", f"SET={SMALL}")
+    run = make("audit", "STUDY=mine", f"SET={' '.join(SMALL)}")
     assert run.returncode == 0, (run.stdout + run.stderr)[-5000:]
     return yaml.safe_load((clone / "params" / "mine.yaml").read_text(encoding="utf-8")), before, run
 
@@ -130,6 +131,7 @@ def test_it_says_where_the_notebooks_are(places, audited):
     executed = [Path(line) for line in audited[2].stdout.splitlines() if line.endswith(".ipynb")]
     assert [path.name for path in executed] == ["01_data_audit.ipynb", "02_preprocessing.ipynb"]
     assert all(path.is_relative_to(places[1]) and path.is_file() for path in executed)
+    assert audited[2].stdout.splitlines()[-1] == f"to go on: make study STUDY=mine SET={shlex.quote(shlex.join(SMALL))}"
 
 
 def test_the_account_is_not_seen_in_the_notebooks(places, audited):
