@@ -8,6 +8,8 @@ unexport PYTHONHOME PYTHONINSPECT PYTHONOPTIMIZE PYTHONPATH PYTHONSAFEPATH PYTHO
 # A script in .venv/bin names its interpreter in a line that holds no space and not more than 127 bytes: so it is the
 # interpreter that is called, never a script.
 APART = $(BIN)/python -m kpop_rca.account
+# Into the environment, also where the user's pip.conf says `user = true` or names a target; its index and proxy stay.
+INSTALL = python -m pip install --quiet --disable-pip-version-check --no-deps --no-user --target=
 # One word to the shell, whatever a folder's name holds.
 one_word = '$(subst ','\'',$(1))'
 # The value of a variable that was written behind `make`, $(2) where none was. What only the environment has may be meant
@@ -68,8 +70,8 @@ notebooks: study  ## adopt the results of `quick` as the committed notebooks
 .venv/.complete: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/$(INSTALL) --require-hashes -r requirements.lock
+	$(BIN)/$(INSTALL) --no-build-isolation -e .
 	@touch $@
 
 # The peers that only the benchmarks need, in an environment that has everything else from .venv, which stays as it is.
@@ -77,8 +79,7 @@ notebooks: study  ## adopt the results of `quick` as the committed notebooks
 	$(BIN)/python -m venv --clear .venv-bench
 	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
 	    > "$$(.venv-bench/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/locked_environment.pth"
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
-	    -r requirements-bench.lock
+	.venv-bench/bin/$(INSTALL) --require-hashes -r requirements-bench.lock
 	@touch $@
 
 lock:  ## for maintainers: resolve pyproject.toml anew (needs uv)

@@ -150,6 +150,8 @@ def test_what_was_set_is_recorded(places, audited):
     used = yaml.safe_load((places[1] / "reports/mine/params.yaml").read_text(encoding="utf-8"))
     assert (used["max_side"], used["face_sizes"], used["exclude_flags"]) == (128, [32], [])
     assert used["judge_fraction"] == 0.0  # the file's
+    audit = (places[1] / "reports/mine/notebooks/01_data_audit.ipynb").read_text(encoding="utf-8")
+    assert "note: this cell has" not in audit  # the kernel, too, knows what the study's values are
 
 
 def test_the_same_values_in_the_file_or_beside_it_run_nothing(places, audited, make):

@@ -74,8 +74,31 @@ def test_help_names_every_target_that_a_user_calls(make):
     assert shown == phony.split()
 
 
-def test_nothing_is_called_by_a_script_whose_first_line_names_its_interpreter(make):
+def test_nothing_is_called_by_a_script_whose_first_line_names_its_interpreter():
     """Such a line holds no space, and no more than 127 bytes; a program that is compiled has none."""
     recipes = (paths.project_root() / "Makefile").read_text(encoding="utf-8")
     assert set(re.findall(r"\$\(BIN\)/([\w-]+)", recipes)) == {"python", "ruff"}
     assert set(re.findall(r"\.venv-bench/bin/([\w-]+)", recipes)) == {"python"}
+
+
+@pytest.mark.parametrize("setting", ["user = true", "target = elsewhere"])
+def test_packages_go_into_the_environment_whatever_pip_is_configured_to(tmp_path, setting):
+    """Tried with the words that the Makefile has for it, and a package of one empty module."""
+    words = re.search(r"^INSTALL = python (.*)$", (paths.project_root() / "Makefile").read_text(), flags=re.M).group(1)
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "nothing_in_it.py").touch()
+    setup = (
+        '[build-system]\nrequires = []\nbuild-backend = "setuptools.build_meta"\n[project]\nname = "nothing-in-it"\n'
+    )
+    (tmp_path / "package" / "pyproject.toml").write_text(
+        f'{setup}version = "1"\n[tool.setuptools]\npy-modules = ["nothing_in_it"]\n'
+    )
+    (tmp_path / "pip.conf").write_text(f"[install]\n{setting}\n")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    packages = next((tmp_path / "venv").glob("lib/*/site-packages"))
+    (packages / "of_this.pth").write_text(f"{next(p for p in sys.path if p.endswith('site-packages'))}\n")
+    command = [tmp_path / "venv/bin/python", *words.split(), "--no-build-isolation", tmp_path / "package"]
+    environment = os.environ | {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf")}
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (packages / "nothing_in_it.py").is_file()

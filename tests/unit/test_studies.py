@@ -25,6 +25,19 @@ def test_snakemake_reads_what_was_given(folder):
     assert read == {"studies": ["1", "smoke-seed0"], "data_root": [folder], "set": settings}
 
 
+def test_the_graph_takes_braces_for_text_and_passes_on_what_was_given(output, tmp_path):
+    """As a user calls Snakemake; a rule's parameter would be searched for wildcards."""
+    folder = tmp_path / "{x} {params.y}"
+    folder.mkdir()
+    config = ["studies=lfw10-quick", f"data_root={folder}", "set=train_steps=5 look_alike_groups="]
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--printshellcmds", "--cores", "1", "--config", *config]
+    environment = os.environ | {"PYTHONPATH": str(paths.project_root())}
+    done = subprocess.run(command, env=environment, cwd=paths.project_root(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = f"--study lfw10-quick --data-root '{folder}' --set train_steps=5 --set look_alike_groups="
+    assert f"{sys.executable} -m kpop_rca.run 03_ddpm_training {told}" in done.stdout + done.stderr
+
+
 def test_an_audit_asks_for_the_stages_of_the_photographs_alone():
     command = studies.command(options(only_data=True), ["smoke"])
     wanted = [word for word in command if word.startswith("artifacts/")]
