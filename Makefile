@@ -1,24 +1,41 @@
 # Everything runs in .venv, made from the hashed lock on first use. `make study` and `make test` need nothing before them.
 PYTHON ?= python3
-STUDY ?= quick
-BENCH ?= benchmarks-cpu
 BIN := .venv/bin
 # Threads that wait by spinning slow each other down manifold as soon as anything else runs on the machine.
 export OMP_WAIT_POLICY ?= PASSIVE
-# The stages lock themselves (kpop_rca/locks.py); Snakemake's own lock outlives a Snakemake that was killed.
-SNAKEMAKE = $(BIN)/snakemake --cores all --nolock --rerun-incomplete --quiet rules host progress reason
+# How a user sets up Python for other work; the rest of the account is left out by kpop_rca/account.py.
+unexport PYTHONHOME PYTHONINSPECT PYTHONOPTIMIZE PYTHONPATH PYTHONSAFEPATH PYTHONSTARTUP PYTHONWARNINGS
+# A script in .venv/bin names its interpreter in a line that holds no space and not more than 127 bytes: so it is the
+# interpreter that is called, never a script.
+APART = $(BIN)/python -m kpop_rca.account
+# Into the environment, also where the user's pip.conf says `user = true` or names a target; its index and proxy stay.
+INSTALL = python -m pip install --quiet --disable-pip-version-check --no-deps --no-user --target=
 # One word to the shell, whatever a folder's name holds.
 one_word = '$(subst ','\'',$(1))'
-CONFIG = --config studies=$(call one_word,$(STUDY)) $(if $(SEEDS),seeds=$(call one_word,$(SEEDS))) \
-    $(if $(DATA_ROOT),data_root=$(call one_word,$(DATA_ROOT)))
+# The value of a variable that was written behind `make`, $(2) where none was. What only the environment has may be meant
+# for another program, or for this one: it is neither used nor passed over without a word.
+told = $(if $(filter environment,$(firstword $(origin $(1)))),$(error $(1) is set in the environment; write it behind \
+    make: make $@ $(1)=$($(1)), or $(1)= for none),$(if $($(1)),$($(1)),$(2)))
+# An option of a command with that value, where there is one.
+option = $(if $(call told,$(2)),$(1)=$(call one_word,$(call told,$(2))))
+OF_A_STUDY = --study $(call one_word,$(call told,STUDY,quick)) $(call option,--seeds,SEEDS) \
+    $(call option,--data-root,DATA_ROOT) $(call option,--settings,SET)
+BENCH ?= benchmarks-cpu
 
-.PHONY: study test soak verify bench nbval lint lab notebooks lock clean
+.PHONY: study audit new help test soak verify bench nbval lint lab notebooks lock clean
 
-study: .venv/.complete  ## run a study: STUDY=name, DATA_ROOT=folder, SEEDS=0,1
-	@trap : INT; $(SNAKEMAKE) $(CONFIG) || { status=$$?; echo >&2; \
-	    echo "Not complete: why is said above, in a line that begins with error: or stopped; the same make goes on from there." >&2; \
-	    exit $$status; }
-	@$(BIN)/python -m kpop_rca.report --where '$(STUDY)' $(if $(SEEDS),--seeds '$(SEEDS)')
+study: .venv/.complete  ## run a study: STUDY=name, DATA_ROOT=folder, SEEDS=0,1, SET="train_steps=100 guidance=1.0"
+	@$(BIN)/python -m kpop_rca.studies $(OF_A_STUDY)
+	@$(APART) $(BIN)/python -m kpop_rca.report --where $(call one_word,$(call told,STUDY,quick)) $(call option,--seeds,SEEDS)
+
+audit: .venv/.complete  ## only the notebooks on the photographs, 01 and 02: STUDY=name, DATA_ROOT=folder, SET=...
+	@$(BIN)/python -m kpop_rca.studies --only-data $(OF_A_STUDY)
+
+new: .venv/.complete  ## write a study file that fits a folder of photographs: STUDY=mine DATA_ROOT=../faces
+	@$(BIN)/python -m kpop_rca.new $(call one_word,$(call told,STUDY)) $(call one_word,$(call told,DATA_ROOT))
+
+help:  ## what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 test: .venv/.complete  ## unit tests, the notebooks' structure, a smoke run of the whole graph
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile tests
@@ -27,7 +44,7 @@ soak: .venv/.complete  ## kill and fuzz for an hour: SOAK_KILLS=30 SOAK_SECONDS=
 	@$(BIN)/python -m pytest tests/soak
 
 verify: .venv/.complete  ## check every file of a study again: STUDY=name, SEEDS=0,1
-	@$(BIN)/python -m kpop_rca.verify '$(STUDY)' $(if $(SEEDS),--seeds '$(SEEDS)')
+	@$(APART) $(BIN)/python -m kpop_rca.verify $(call one_word,$(call told,STUDY,quick)) $(call option,--seeds,SEEDS)
 
 bench: .venv-bench/.complete  ## how fast, beside others: BENCH=benchmarks-cpu or benchmarks-gpu
 	@.venv-bench/bin/python -m kpop_rca.run 90 --study $(BENCH)
@@ -35,17 +52,17 @@ bench: .venv-bench/.complete  ## how fast, beside others: BENCH=benchmarks-cpu o
 
 nbval: .venv/.complete  ## run the committed notebooks again in a scratch folder and compare
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
-	KPOP_RCA_OUTPUT="$$scratch" $(BIN)/python -m pytest --nbval --nbval-cell-timeout=3600 \
+	KPOP_RCA_OUTPUT="$$scratch" $(APART) $(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=3600 \
 	    --nbval-sanitize-with tests/notebooks/nbval_sanitize.cfg -p no:cacheprovider notebooks
 
 lint: .venv/.complete  ## style, risky calls, known vulnerabilities of the packages
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive kpop_rca
+	@$(BIN)/python -m bandit --quiet --configfile pyproject.toml --recursive kpop_rca
 	@$(BIN)/python .ci/audit_packages.py
 
 lab: .venv/.complete  ## JupyterLab with this environment as its kernel: LAB="--no-browser --allow-root"
 	@$(BIN)/python -m ipykernel install --sys-prefix --name python3 --display-name "kpop_rca"
-	@$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks $(LAB)
+	@JUPYTER_PATH= JUPYTER_PREFER_ENV_PATH=1 $(BIN)/python -m jupyterlab --LabApp.default_url=/lab/tree/notebooks $(LAB)
 
 notebooks: study  ## adopt the results of `quick` as the committed notebooks
 	@$(BIN)/python -m kpop_rca.run adopt --study quick
@@ -53,8 +70,8 @@ notebooks: study  ## adopt the results of `quick` as the committed notebooks
 .venv/.complete: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/$(INSTALL) --require-hashes -r requirements.lock
+	$(BIN)/$(INSTALL) --no-build-isolation -e .
 	@touch $@
 
 # The peers that only the benchmarks need, in an environment that has everything else from .venv, which stays as it is.
@@ -62,9 +79,7 @@ notebooks: study  ## adopt the results of `quick` as the committed notebooks
 	$(BIN)/python -m venv --clear .venv-bench
 	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
 	    > "$$(.venv-bench/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/locked_environment.pth"
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
-	    -r requirements-bench.lock
-	@.venv-bench/bin/python -m ipykernel install --sys-prefix --name python3 --display-name "kpop_rca, benchmarks"
+	.venv-bench/bin/$(INSTALL) --require-hashes -r requirements-bench.lock
 	@touch $@
 
 lock:  ## for maintainers: resolve pyproject.toml anew (needs uv)
@@ -74,4 +89,4 @@ lock:  ## for maintainers: resolve pyproject.toml anew (needs uv)
 	    requirements-bench.in -o requirements-bench.lock
 
 clean:  ## artifacts and drawn pictures; photographs that you put into data/ stay
-	rm -rf artifacts data/idols-* .snakemake
+	rm -rf artifacts data/idols-* .snakemake .cache

@@ -2,6 +2,7 @@
 
     snakemake --cores all --config studies=quick,lfw10-quick seeds=0,1
     snakemake --cores all --config studies=claims
+    snakemake --cores all --config studies=mine data_root=../faces set='train_steps=100 guidance=1.0'
 
 A notebook depends on the manifests of the stages before it, on its parameters as resolved, on its code cells, on
 the package modules that it imports, and (the first one) on the files in the data folder. The last four enter as
@@ -12,44 +13,39 @@ borrow from each other what their levels do not change (`kpop_rca.sweeps`).
 """
 
 import json
-import shlex
 import sys
 from functools import cache
 
 from snakemake.exceptions import WorkflowError
 
-from kpop_rca import fingerprint, locks, params, paths, stages, sweeps, workers
+from kpop_rca import fingerprint, given, locks, params, paths, stages, studies, sweeps, workers
 from kpop_rca.errors import StudyError
 
 
 workdir: paths.output_root()
 
 
-DATA_ROOT = config.get("data_root", "")
+DATA_ROOT, SET = config.get("data_root") or "", config.get("set") or []
+if isinstance(DATA_ROOT, list):  # as kpop_rca.studies hands it over
+    (DATA_ROOT,) = DATA_ROOT
 if not isinstance(DATA_ROOT, str):
     raise WorkflowError(f"data_root was read as {DATA_ROOT!r}; put ./ before it, or name it in the study file")
 try:
-    STUDIES = sweeps.named(config.get("studies", "quick"), config.get("seeds", ""))
+    given.give(SET if isinstance(SET, list) else given.split(str(SET)), data_root=DATA_ROOT)
+    PLAN = studies.plan(config.get("studies", "quick"), config.get("seeds", ""))
 except StudyError as error:
     raise WorkflowError(str(error)) from None
+
+STUDIES, MEMBERS, RUNS = list(PLAN.resolved), PLAN.members, PLAN.runs
+# In a command by name, not as `params`: neither another interpreter nor another way of giving the same value changes a
+# result. Whatever stands there, braces among it, is text.
+PYTHON = sys.executable
+GIVEN = given.arguments()
 
 
 @cache
-def resolved(study):
-    return params.resolve(study, data_root=DATA_ROOT)
-
-
-try:
-    MEMBERS = {study: sweeps.members(resolved(study)) for study in STUDIES}
-    RUNS = {study: stages.of_study(resolved(study)) for study in STUDIES}
-    for members in MEMBERS.values():
-        for member in members:
-            resolved(member.study)  # so that a level out of range is refused before anything runs
-    for study in STUDIES:
-        if resolved(study)["data_source"] == "folder":
-            paths.photographs(resolved(study)["data_root"])  # as is a folder that is not there
-except StudyError as error:
-    raise WorkflowError(str(error)) from None
+def resolved(name):
+    return params.resolve(name)
 
 
 def manifest(study, folder):
@@ -134,16 +130,12 @@ for stage in stages.EVERY:
         params:
             depends=lambda wildcards, stage=stage: what_it_depends_on(stage, wildcards.study),
             notebook=stage.notebook,
-            python=sys.executable,
-            data_root=lambda wildcards: shlex.join(
-                f"--data-root={root}" for root in [place_of(wildcards.study)] if root
-            ),
         threads: lambda wildcards: cores_of(wildcards.study)
         resources:
             mem_mb=6000,
             runtime="24h",
         shell:
-            "{params.python} -m kpop_rca.run {params.notebook} --study {wildcards.study} {params.data_root}"
+            "{PYTHON:q} -m kpop_rca.run {params.notebook} --study {wildcards.study:q}{GIVEN}"
 
 
 rule report:
@@ -153,6 +145,5 @@ rule report:
         "reports/{study}/index.html",
     params:
         depends=fingerprint.of_modules("report"),
-        python=sys.executable,
     shell:
-        "{params.python} -m kpop_rca.report --study {wildcards.study}"
+        "{PYTHON:q} -m kpop_rca.report --study {wildcards.study:q}"

@@ -43,16 +43,20 @@ def read(path: Path, *, where: str) -> dict[str, Any]:
         raise StudyError(f"{where}: can't be read ({error.strerror})") from None
     if len(content) > LARGEST:
         raise StudyError(f"{where}: larger than {LARGEST // 1024} kB, which no study file is")
-    try:
-        values = _load(content.decode("utf-8"))
-    except RecursionError:
-        raise StudyError(f"{where}: not readable as YAML: too many brackets within brackets") from None
-    except (yaml.YAMLError, ValueError, TypeError) as error:  # the last two from dates, numbers and keys that are none
-        raise StudyError(f"{where}: not readable as YAML: {shortened(' '.join(str(error).split()))}") from None
+    values = _readable(content, where=where)
     values = {} if values is None else values
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise StudyError(f"{where}: expected lines of the form `name: value`")
     return values
+
+
+def value_of(text: str, *, where: str) -> Any:
+    """What a single value says, as it would behind `name:` in a study file; no text at all is the empty text.
+
+    Raises:
+        StudyError: it is no YAML of this kind.
+    """
+    return _readable(text.encode(errors="surrogateescape"), where=where) if text.strip() else ""
 
 
 def shown(value: Any) -> str:
@@ -68,6 +72,15 @@ def shown(value: Any) -> str:
 def shortened(text: str) -> str:
     """A text cut to what a line of an error can hold."""
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."
+
+
+def _readable(content: bytes, *, where: str) -> Any:
+    try:
+        return _load(content.decode("utf-8"))
+    except RecursionError:
+        raise StudyError(f"{where}: not readable as YAML: too many brackets within brackets") from None
+    except (yaml.YAMLError, ValueError, TypeError) as error:  # the last two from dates, numbers and keys that are none
+        raise StudyError(f"{where}: not readable as YAML: {shortened(' '.join(str(error).split()))}") from None
 
 
 def _load(text: str) -> Any:

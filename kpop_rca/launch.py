@@ -20,7 +20,7 @@ import torch
 from accelerate import PartialState
 from tqdm import tqdm
 
-from kpop_rca import artifacts, devices, diffusion, faces, params, sampling, stages, training
+from kpop_rca import artifacts, devices, diffusion, faces, given, params, sampling, stages, training
 from kpop_rca.errors import StudyError
 
 
@@ -74,7 +74,7 @@ def generate(parameters: dict[str, Any], *, state: PartialState) -> None:
     sampling.draw_batches(unet, forward, plan, own, folder, n_classes=n_classes, progress=bar)
 
 
-def launch(notebook: str, study: str, *, data_root: str | None) -> None:
+def launch(notebook: str, study: str) -> None:
     """Do the long work of 03 or 05, in as many processes as were launched.
 
     Raises:
@@ -83,7 +83,7 @@ def launch(notebook: str, study: str, *, data_root: str | None) -> None:
     stage = stages.by_notebook(notebook)
     if stage.folder not in ("ddpm", "generated"):
         raise StudyError(f"{stage.notebook} is done by one process; run: {artifacts.command(stage, study)}")
-    parameters = params.of_notebook(stage.notebook, params.resolve(study, data_root=data_root))
+    parameters = params.of_notebook(stage.notebook, params.resolve(study))
     state = PartialState(cpu=devices.choose(parameters["device"]).type == "cpu")
     if state.is_main_process:
         artifacts.begin(stage.notebook, parameters)
@@ -101,10 +101,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="accelerate launch -m kpop_rca.launch", description=__doc__.split("\n")[0])
     parser.add_argument("notebook", help="03 or 05")
     parser.add_argument("--study", default="quick", help="name of a file in params/")
-    parser.add_argument("--data-root", help="folder of identities, in place of the study file's")
+    given.add_arguments(parser)
     asked = parser.parse_args(arguments)
     try:
-        launch(asked.notebook, asked.study, data_root=asked.data_root)
+        given.give_options(asked)
+        launch(asked.notebook, asked.study)
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from kpop_rca import locks, params, paths, stages, sweeps
+from kpop_rca import given, locks, params, paths, stages, sweeps
 from kpop_rca.disk import read_json
 from kpop_rca.errors import StudyError
 from kpop_rca.seals import MANIFEST
@@ -81,7 +81,7 @@ def take_stage(study: str, stage: stages.Stage) -> bool:
 
 def command(stage: stages.Stage, study: str) -> str:
     """The command that runs a stage of a study."""
-    return f"{paths.python()} -m kpop_rca.run {stage.notebook} --study {study}"
+    return f"{paths.python()} -m kpop_rca.run {stage.notebook} --study {study}{given.arguments()}"
 
 
 def require(study: str, folder: str, parameters: dict[str, Any]) -> dict[str, Any]:

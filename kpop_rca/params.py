@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
-from kpop_rca import cells, flat_yaml, paths, stages, sweeps
+from kpop_rca import cells, flat_yaml, given, paths, stages, sweeps
 from kpop_rca.errors import StudyError
 
 Rate = Annotated[float, Field(ge=0, le=1)]
@@ -283,22 +283,38 @@ def read_study_file(path: Path) -> dict[str, Any]:
         raise StudyError(f"there is no study {path.stem!r}: {where} does not exist; there are {names}") from None
     if "study" in values:
         raise StudyError(f"{where}: a study is named by its file; remove the key 'study'")
+    return _declared_and_checked(values, where=where)
+
+
+def given_values() -> dict[str, Any]:
+    """What the command was told in place of the study file's values (`kpop_rca.given`), checked.
+
+    Raises:
+        StudyError: unknown, of the wrong type or out of range.
+    """
+    values = given.values()
+    if "study" in values:
+        raise StudyError(f"{given.WHERE}: a study is named by --study; remove the setting 'study'")
+    return _declared_and_checked(values, where=given.WHERE)
+
+
+def _declared_and_checked(values: dict[str, Any], *, where: str) -> dict[str, Any]:
     unknown = next((key for key in values if key not in defaults()), None)
     if unknown:
         raise StudyError(_unknown_key(unknown, known=defaults(), where=where))
     return check(values, where=where)
 
 
-def resolve(study: str, *, data_root: str | None = None) -> dict[str, Any]:
-    """Every parameter of a study: the notebooks' defaults, the study file, the level of a sweep, seed and data folder.
+def resolve(study: str) -> dict[str, Any]:
+    """Every parameter of a study: the notebooks' defaults, the study file, what the command was told in its place, the
+    level of a sweep, and the seed.
 
     Args:
         study: name of a file in `params/`, with `.<experiment>=<level>` behind it for a member of a sweep and
             `-seed<N>` for another seed.
-        data_root: folder of identities, in place of the study file's.
 
     Raises:
-        StudyError: see `read_study_file`, `sweeps.overrides` and `parse_groups`.
+        StudyError: see `read_study_file`, `given_values`, `sweeps.overrides` and `parse_groups`.
     """
     if not re.fullmatch(STUDY_NAME, study):
         raise StudyError(
@@ -306,18 +322,17 @@ def resolve(study: str, *, data_root: str | None = None) -> dict[str, Any]:
         )
     name, seed = sweeps.split_seed(study)
     base = sweeps.split_level(name)[0]
-    of_base = defaults() | read_study_file(paths.study_file(base))
+    of_base = defaults() | read_study_file(paths.study_file(base)) | given_values()
     changed = sweeps.overrides(study, of_base)
     values = of_base | changed | {"study": study}
     if "image_size" in changed and changed["image_size"] not in values["face_sizes"]:
         values["face_sizes"] = [*values["face_sizes"], changed["image_size"]]  # which the base has no use for
     if seed is not None:
         values["seed"] = seed
-    if data_root:
-        values["data_root"] = data_root
-    checked = check(values, where=f"params/{base}.yaml")
+    where = f"params/{base}.yaml{given.arguments()}"
+    checked = check(values, where=where)
     for place in ("data_root", "hand_labels"):
-        _check_home(checked[place], where=f"params/{base}.yaml: {place}")
+        _check_home(checked[place], where=f"{where}: {place}")
     if checked["n_identities"]:  # of all that there are the number is not known yet
         parse_groups(checked["look_alike_groups"], checked["n_identities"])
     return checked

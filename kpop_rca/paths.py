@@ -24,9 +24,10 @@ def python() -> str:
 def output_root() -> Path:
     """Where artifacts, reports and data are written: the project, or the folder named by KPOP_RCA_OUTPUT.
 
+    A relative one is within the project, wherever the process that asks is at work: a kernel works in `notebooks/`.
     Tests and `make nbval` set the variable, so that a check never touches the results it checks.
     """
-    return Path(os.environ.get(OUTPUT_VARIABLE) or project_root()).resolve()
+    return (project_root() / os.environ.get(OUTPUT_VARIABLE, "")).resolve()
 
 
 def artifacts_folder(study: str) -> Path:

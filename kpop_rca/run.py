@@ -23,13 +23,14 @@ from typing import Any
 import yaml
 from traitlets.config import Config
 
-from kpop_rca import disk, loading, locks, manifests, params, paths, seals, stages, watch
+from kpop_rca import account, disk, given, loading, locks, manifests, params, paths, seals, stages, watch
 from kpop_rca.errors import StudyError
 
 with loading.left_out(*loading.IDLE):
     import nbformat
     import papermill
     from jupyter_client import AsyncKernelManager
+    from jupyter_client.kernelspec import KernelSpec
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
@@ -54,10 +55,19 @@ HUNGRY = {
 
 
 class _Kernel(AsyncKernelManager):
-    """A kernel, the seconds that it has to end before it is made to, half of them before SIGTERM, and how it ended."""
+    """A kernel of this Python, the seconds that it has to end before it is made to, half of them before SIGTERM, and
+    how it ended.
+
+    What is installed as `python3` on the Jupyter path is the user's, and may be another Python.
+    """
 
     shutdown_wait_time = 2.0  # its work is done, and saved
     exit_status: int | None = None  # of the kernel that ended last: a signal's number, negative, if one ended it
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        return KernelSpec(argv=argv, display_name="kpop_rca", language="python")
 
     async def is_alive(self) -> bool:
         status = await self.provisioner.poll() if self.has_kernel else None
@@ -67,8 +77,10 @@ class _Kernel(AsyncKernelManager):
 
 
 @contextmanager
-def _sockets() -> Iterator[Config]:
-    """Settings of a kernel that is spoken to through files in a folder of their own, in place of ports.
+def _apart() -> Iterator[Config]:
+    """Settings of a kernel that has nothing of the user's account, and is spoken to through files, in place of ports.
+
+    Its files, and what Jupyter keeps of a session, lie in a folder that is there for this run (`account.environment`).
 
     jupyter_client looks for free ports and lets them go again before the kernel takes them: of two notebooks that start
     at the same moment, one may find a port taken and die (issue 511 of nteract/papermill, 3689 of snakemake). No other
@@ -77,7 +89,8 @@ def _sockets() -> Iterator[Config]:
     with tempfile.TemporaryDirectory(prefix="kpop_rca-", ignore_cleanup_errors=True) as folder:
         path = f"{folder}/kernel"
         short = len(os.fsencode(f"{path}-5")) <= LONGEST_SOCKET  # the last of the five
-        yield Config(KernelManager={"transport": "ipc", "ip": path} if short else {})
+        with account.left_out(Path(folder)):
+            yield Config(KernelManager={"transport": "ipc", "ip": path} if short else {})
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -87,7 +100,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
     signal.default_int_handler(number, frame)
 
 
-def run_notebook(notebook: str, study: str, *, data_root: str | None = None) -> Path:
+def run_notebook(notebook: str, study: str) -> Path:
     """Execute one notebook for a study and return the path of the executed copy.
 
     A notebook is handed those of its parameters whose value is not already the default written in it, so that
@@ -96,14 +109,13 @@ def run_notebook(notebook: str, study: str, *, data_root: str | None = None) -> 
     Args:
         notebook: name in `stages.EVERY`, or its number, such as `03`.
         study: name of a study file, with `-seed<N>` behind it for another seed.
-        data_root: folder of identities, in place of the study file's.
 
     Raises:
         StudyError: wrong parameters, an earlier stage missing or made otherwise, the same notebook at work in another
             process, a cell that failed, or no room or leave to write.
     """
     stage = stages.by_notebook(notebook)
-    resolved = params.resolve(study, data_root=data_root)
+    resolved = params.resolve(study)
     check_earlier_stages(stage, resolved)
     # Before the kernel takes the stage: a second papermill would write over the first one's executed notebook.
     what, then = f"{stage.notebook} of {study}", f"then run: {manifests.command(stage, study)}"
@@ -127,16 +139,16 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         logging.getLogger("papermill").setLevel(logging.CRITICAL)  # that a kernel died is said below, with the reason
-        with _sockets() as sockets:
+        with _apart() as settings:
             papermill.execute_notebook(
-                paths.notebook_source(stage.notebook),
-                output,
+                _as_it_is(paths.notebook_source(stage.notebook)),
+                _as_it_is(output),
                 parameters=handed,
                 kernel_name="python3",
                 cwd=paths.project_root() / "notebooks",
                 extra_arguments=list(KERNEL),
                 kernel_manager_class=_Kernel,
-                config=sockets,
+                config=settings,
                 progress_bar={"desc": f"{study} {stage.notebook}", "file": sys.stdout, "bar_format": BAR},
             )
     except OSError:
@@ -155,6 +167,11 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
         with suppress(StudyError):  # no room even for this; the first error says so
             _without_machine_traces(output)
     return output
+
+
+def _as_it_is(path: Path) -> str:
+    """A path in which papermill takes no braces for the place of a parameter."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def check_earlier_stages(stage: stages.Stage, resolved: dict[str, Any]) -> None:
@@ -254,24 +271,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m kpop_rca.run", description="Run one notebook of a study.")
     parser.add_argument("notebook", help="03_ddpm_training, or 03; `adopt` copies quick's results into notebooks/")
     parser.add_argument("--study", default="quick", help="a file in params/, with -seed<N> behind it for a seed")
-    parser.add_argument("--data-root", help="folder with one folder per identity, in place of the study file's")
+    given.add_arguments(parser)
     options = parser.parse_args(arguments)
     with suppress(ValueError):  # not in the main thread
         for number in watch.SIGNALS:
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, _stop)
     try:
+        given.give_options(options)
         if options.notebook == "adopt":
             adopt(options.study)
         else:
-            run_notebook(options.notebook, options.study, data_root=options.data_root)
+            run_notebook(options.notebook, options.study)
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        data_root = f" --data-root {shlex.quote(options.data_root)}" if options.data_root else ""
-        command = f"{paths.python()} -m kpop_rca.run {options.notebook} --study {shlex.quote(options.study)}{data_root}"
-        print(f"stopped; continue with: {command}", file=sys.stderr)
+        command = f"{paths.python()} -m kpop_rca.run {options.notebook} --study {shlex.quote(options.study)}"
+        print(f"stopped; continue with: {command}{given.arguments()}", file=sys.stderr)
         return 130
     return 0
 

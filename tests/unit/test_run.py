@@ -23,9 +23,9 @@ SPOKEN_TO = 'import ipykernel\nprint(ipykernel.get_connection_info(unpack=True)[
 EXECUTE = """
 import sys, papermill
 from kpop_rca import run
-with run._sockets() as sockets:
+with run._apart() as settings:
     papermill.execute_notebook(*sys.argv[1:], kernel_name="python3", progress_bar=False,
-        extra_arguments=list(run.KERNEL), kernel_manager_class=run._Kernel, config=sockets)
+        extra_arguments=list(run.KERNEL), kernel_manager_class=run._Kernel, config=settings)
 """
 
 
@@ -61,11 +61,49 @@ def test_a_kernel_takes_ports_where_a_socket_would_have_too_long_a_path(tmp_path
     assert shown == "tcp\n"
 
 
+OF_THE_KERNEL = """
+import sys, kpop_rca, matplotlib
+has_started = "started" in globals()
+print(sys.executable, has_started, matplotlib.rcParams["font.size"], matplotlib.get_backend(), kpop_rca.__file__)
+"""
+
+
+@pytest.mark.parametrize("home", ["home", "/dev/null/nobody"])
+def test_a_kernel_is_this_python_without_the_users_settings(tmp_path, home):
+    """Another `python3` on the Jupyter path, start-up files, a matplotlibrc, modules of other work."""
+    home = tmp_path / home
+    files = {
+        ".local/share/jupyter/kernels/python3/kernel.json": '{"argv": ["false"], "display_name": "", "language": ""}',
+        ".ipython/profile_default/startup/00.py": "started = True",
+        ".ipython/profile_default/ipython_kernel_config.py": "raise SystemExit('a configuration file of the user')",
+        ".config/matplotlib/matplotlibrc": "font.size: 40",
+        "work/numpy.py": "raise SystemExit('a module of the user')",
+        "start.py": "started = True",
+    }
+    for name, text in files.items() if home.is_relative_to(tmp_path) else ():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+    of_the_user = {
+        "HOME": str(home),
+        "JUPYTER_PATH": str(home / ".local/share/jupyter"),
+        "PYTHONSTARTUP": str(home / "start.py"),
+        "MPLBACKEND": "TkAgg",
+    }
+    _, shown = executed(tmp_path, OF_THE_KERNEL, **of_the_user)  # its only output: nothing is warned of
+    package = paths.project_root() / "kpop_rca" / "__init__.py"
+    assert shown == f"{sys.executable} False 10.0 module://matplotlib_inline.backend_inline {package}\n"
+
+
+def test_a_path_with_braces_is_none_of_papermills_parameters(tmp_path):
+    path = tmp_path / "{x} {{y}}"
+    assert run._as_it_is(path).format() == str(path)
+
+
 @pytest.fixture
 def begun(tmp_path):
     """01 of a small study, with its kernel at work."""
     environment = os.environ | {paths.OUTPUT_VARIABLE: str(tmp_path)}
-    command = [sys.executable, "-m", "kpop_rca.run", "01", "--study", "smoke"]
+    command = [sys.executable, "-m", "kpop_rca.run", "01", "--study", "smoke", "--set", "seed=1"]
     process = subprocess.Popen(
         command,
         env=environment,
@@ -99,7 +137,7 @@ def test_a_kernel_that_crashes_is_not_said_to_lack_memory(begun):
     assert process.returncode == 1
     assert "error: the kernel of 01_data_audit crashed (SIGSEGV) in a library" in said
     assert (
-        f"OMP_NUM_THREADS=1 {paths.python()} -m kpop_rca.run 01_data_audit --study smoke" in said
+        f"OMP_NUM_THREADS=1 {paths.python()} -m kpop_rca.run 01_data_audit --study smoke --set seed=1" in said
         and "memory" not in said
     )
 
@@ -110,7 +148,9 @@ def test_a_run_that_is_asked_to_stop_says_how_to_go_on(begun, sent):
     process.send_signal(sent)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert f"stopped; continue with: {paths.python()} -m kpop_rca.run 01 --study smoke" in said.splitlines()
+    assert (
+        f"stopped; continue with: {paths.python()} -m kpop_rca.run 01 --study smoke --set seed=1" in said.splitlines()
+    )
     assert not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE
 
 

@@ -1,0 +1,142 @@
+"""Run whole studies through Snakemake, as `make study` and `make audit` do.
+
+    python -m kpop_rca.studies --study quick,lfw10-quick --seeds 0,1
+    python -m kpop_rca.studies --study mine --data-root ../faces --set train_steps=100
+    python -m kpop_rca.studies --study mine --only-data
+
+What is wrong with a study is said before Snakemake starts, in one line.
+"""
+
+import argparse
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kpop_rca import account, disk, given, locks, params, paths, stages, sweeps
+from kpop_rca.errors import StudyError
+
+# The stages lock themselves (kpop_rca/locks.py); Snakemake's own lock outlives a Snakemake that was killed. The user's
+# profile is for other workflows.
+FLAGS = ("--cores", "all", "--nolock", "--rerun-incomplete", "--profile", "none")
+QUIET = ("--quiet", "rules", "host", "progress", "reason")
+OF_THE_DATA = ("audit", "faces")  # folders of the stages that look at the photographs
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a command is to run.
+
+    Attributes:
+        resolved: name of each study to its parameters.
+        members: name to the small studies of its sweep, none where it is no sweep.
+        runs: name to its stages.
+    """
+
+    resolved: dict[str, dict[str, Any]]
+    members: dict[str, list[sweeps.Member]]
+    runs: dict[str, tuple[stages.Stage, ...]]
+
+
+def plan(studies: str | list[str], seeds: str | list[str] = "") -> Plan:
+    """The studies that `STUDY=a,b SEEDS=0,1` asks for.
+
+    Raises:
+        StudyError: a name, a study file, a level of a sweep or a data folder is wrong.
+    """
+    resolved = {study: params.resolve(study) for study in sweeps.named(studies, seeds)}
+    members = {study: sweeps.members(values) for study, values in resolved.items()}
+    for member in (member for found in members.values() for member in found):
+        params.resolve(member.study)  # so that a level out of range is refused before anything runs
+    for values in resolved.values():
+        if values["data_source"] == "folder":
+            paths.photographs(values["data_root"])  # as is a folder that is not there
+    return Plan(resolved, members, {study: stages.of_study(values) for study, values in resolved.items()})
+
+
+def command(options: argparse.Namespace, studies: Sequence[str]) -> list[str]:
+    """The Snakemake that runs them.
+
+    Values go as lists in JSON, of which Snakemake reads text, whatever that looks like; of a bare text it would strip
+    quotation marks, and take what looks like a number for one.
+
+    Args:
+        options: as read by `main`.
+        studies: the names that they stand for.
+    """
+    config = {"studies": list(studies), "data_root": [options.data_root or ""], "set": options.set}
+    told = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in config.items()]
+    wanted = [f"artifacts/{study}/{folder}/manifest.json" for study in studies for folder in OF_THE_DATA]
+    targets = wanted if options.only_data else ["all"]
+    graph = ["--snakefile", str(paths.project_root() / "Snakefile")]
+    return [sys.executable, "-m", "snakemake", *targets, *graph, *FLAGS, *QUIET, "--config", *told]
+
+
+def run(command: Sequence[str]) -> int:
+    """Run Snakemake apart from the user's account; returns its exit status.
+
+    Ctrl-C reaches it by itself, and it ends when its notebooks have saved what they have; SIGTERM is passed on.
+    """
+    with tempfile.TemporaryDirectory(prefix="kpop_rca-", ignore_cleanup_errors=True) as scratch:
+        environment, at = account.environment(Path(scratch)), paths.output_root()
+        with disk.writing(at):
+            at.mkdir(parents=True, exist_ok=True)  # where Snakemake writes its log; the project may be only to be read
+        with subprocess.Popen(command, cwd=at, env=environment) as process:
+            with suppress(ValueError):  # not in the main thread
+                signal.signal(signal.SIGINT, lambda number, frame: None)
+                signal.signal(signal.SIGTERM, lambda number, frame: process.send_signal(number))
+            return process.wait()
+
+
+def where(studies: Sequence[str]) -> str:
+    """Where the notebooks on the photographs of some studies are, a line each, and the command that goes on."""
+    notebooks = [stages.by_folder(folder).notebook for folder in OF_THE_DATA]
+    lines = [str(paths.executed_notebook(study, notebook)) for study in studies for notebook in notebooks]
+    return "\n".join([*lines, f"to go on: make study STUDY={','.join(studies)}{given.for_make()}"])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m kpop_rca.studies", description="Run whole studies.")
+    parser.add_argument("--study", default="quick", help="files in params/, comma-separated")
+    parser.add_argument("--seeds", default="", help="the seeds of each, comma-separated; none for the study's own")
+    parser.add_argument("--only-data", action="store_true", help="only 01 and 02, the notebooks on the photographs")
+    parser.add_argument("--settings", default="", help="several of --set in one word, with spaces between")
+    given.add_arguments(parser)
+    options = parser.parse_args(arguments)
+    try:
+        options.set += given.split(options.settings)
+        given.give_options(options)
+        studies = list(plan(options.study, options.seeds).resolved)
+        for study in studies:
+            _refuse_second(study)
+        status = run(command(options, studies))
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    if status:
+        print(
+            "\nNot complete: why is said above, in a line that begins with error: or stopped; "
+            "the same command goes on from there.",
+            file=sys.stderr,
+        )
+    elif options.only_data:
+        print(where(studies))
+    return status
+
+
+def _refuse_second(study: str) -> None:
+    """Say of a study that another command runs who does; Snakemake, which takes the lock, would say it in its way."""
+    holder = locks.holder(paths.artifacts_folder(study) / ".lock")
+    if holder:
+        raise StudyError(f"the study {study} is in use by {holder}; wait for it, or stop it, then run it again")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

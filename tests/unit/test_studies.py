@@ -1,0 +1,114 @@
+"""How whole studies are handed to Snakemake, and what is said where they cannot be."""
+
+import argparse
+import os
+import subprocess
+import sys
+
+import pytest
+from snakemake.cli import parse_config
+
+from kpop_rca import given, locks, params, paths, studies
+
+
+def options(**changed):
+    known = {"study": "smoke", "seeds": "", "data_root": None, "set": [], "only_data": False}
+    return argparse.Namespace(**known | changed)
+
+
+@pytest.mark.parametrize("folder", ["../faces", "12", "null", "True", "'/a b' \"q\" {x} $ \\ é김, [1]: #", "", "'x'"])
+def test_snakemake_reads_what_was_given(folder):
+    """Snakemake takes a bare value for a number, a truth value or YAML where it looks like one, and strips quotes."""
+    settings = ["look_alike_groups=0,1|2,3", "guidance=1.0", "judges=[resnet10, resnet18]", "hand_labels='it''s'"]
+    command = studies.command(options(data_root=folder, set=settings), ["1", "smoke-seed0"])
+    read = parse_config(command[command.index("--config") + 1 :])
+    assert read == {"studies": ["1", "smoke-seed0"], "data_root": [folder], "set": settings}
+
+
+def test_the_graph_takes_braces_for_text_and_passes_on_what_was_given(output, tmp_path):
+    """As a user calls Snakemake; a rule's parameter would be searched for wildcards."""
+    folder = tmp_path / "{x} {params.y}"
+    folder.mkdir()
+    config = ["studies=lfw10-quick", f"data_root={folder}", "set=train_steps=5 look_alike_groups="]
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--printshellcmds", "--cores", "1", "--config", *config]
+    environment = os.environ | {"PYTHONPATH": str(paths.project_root())}
+    done = subprocess.run(command, env=environment, cwd=paths.project_root(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = f"--study lfw10-quick --data-root '{folder}' --set train_steps=5 --set look_alike_groups="
+    assert f"{sys.executable} -m kpop_rca.run 03_ddpm_training {told}" in done.stdout + done.stderr
+
+
+def test_an_audit_asks_for_the_stages_of_the_photographs_alone():
+    command = studies.command(options(only_data=True), ["smoke"])
+    wanted = [word for word in command if word.startswith("artifacts/")]
+    assert wanted == ["artifacts/smoke/audit/manifest.json", "artifacts/smoke/faces/manifest.json"]
+    assert "all" in studies.command(options(), ["smoke"])
+
+
+@pytest.fixture
+def study_file(tmp_path, monkeypatch):
+    """The file of a study `mine`."""
+    usual, file = paths.study_file, tmp_path / "mine.yaml"
+    monkeypatch.setattr(paths, "study_file", lambda study: file if study == "mine" else usual(study))
+    yield file
+    given.give()
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "expected"),
+    [
+        ("train_step: 3\n", [], "params/mine.yaml: no notebook declares the parameter 'train_step'; did you mean"),
+        ("train_steps: x\n", [], "params/mine.yaml: train_steps is 'x' (str); expected integer"),
+        ("a: [\n", [], "params/mine.yaml: not readable as YAML"),
+        ("data_source: folder\n", [], "data_source is folder, but data_root names none"),
+        ("data_source: folder\n", ["--data-root=/no {where}"], "data_root '/no {where}' is no folder"),
+        ("{}\n", ["--settings=train_steps=x"], "--set: train_steps is 'x' (str); expected integer"),
+        ("{}\n", ["--seeds=a"], "seeds are whole numbers with commas between them, such as 0,1; 'a' is none"),
+        ("sweep_seeds: 1\nsweep_guidance: [0.0]\n", [], "sweep_guidance is [0.0]; expected [] or two levels or more"),
+    ],
+)
+def test_a_wrong_study_is_one_line_and_nothing_was_said_above(study_file, output, capsys, content, arguments, expected):
+    study_file.write_text(content)
+    assert studies.main(["--study", "mine", *arguments]) == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("error: ")
+    assert expected in said
+    assert not (output / ".snakemake").exists()
+
+
+def test_a_study_at_work_is_not_run_twice(output, capsys):
+    """By whom it is in use is said in one line, before Snakemake finds the lock taken."""
+    lock = paths.artifacts_folder("smoke") / ".lock"
+    holds = "import sys, pathlib, time; from kpop_rca import locks; "
+    holds += "locks.take(pathlib.Path(sys.argv[1]), what='', then=''); print('held', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", holds, str(lock)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        assert studies.main(["--study", "smoke"]) == 1
+        other.kill()
+    assert f"error: the study smoke is in use by process {other.pid} on " in capsys.readouterr().err
+    assert locks.holder(lock) is None
+
+
+def test_a_relative_output_folder_is_one_place_wherever_a_process_works(monkeypatch, tmp_path):
+    """A kernel works in notebooks/, Snakemake in the output folder."""
+    monkeypatch.setenv(paths.OUTPUT_VARIABLE, "results/of mine")
+    found = set()
+    for place in (paths.project_root(), paths.project_root() / "notebooks", tmp_path):
+        monkeypatch.chdir(place)
+        found.add(paths.output_root())
+    assert found == {paths.project_root() / "results/of mine"}
+
+
+def test_the_exit_status_is_snakemakes_and_its_environment_apart(output, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/of/other/work")
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", "mine")
+    checks = "import os, sys; from kpop_rca import paths; sys.exit(7 if os.getcwd() == sys.argv[1] and "
+    checks += "'SNAKEMAKE_PROFILE' not in os.environ and os.environ['PYTHONPATH'] == str(paths.project_root()) else 1)"
+    assert studies.run([sys.executable, "-c", checks, str(output)]) == 7
+    assert os.environ["PYTHONPATH"] == "/of/other/work"
+
+
+def test_the_default_study_is_planned():
+    found = studies.plan("quick", "0,1")
+    assert list(found.resolved) == ["quick-seed0", "quick-seed1"]
+    assert found.resolved["quick-seed1"] == params.resolve("quick-seed1")
