@@ -77,6 +77,12 @@ def cores_of(study):
     return workflow.cores or 8  # a cluster gives none: each job has a machine of its own
 
 
+def hand_labels_of(study):
+    """Hash of the labels given by hand; None where there are none yet."""
+    path = params.hand_labels_file(resolved(study))
+    return fingerprint.sha256(path) if path.is_file() else None
+
+
 def what_it_depends_on(stage, study):
     """Everything but the earlier manifests that a notebook's results follow from, as one string."""
     reads_data = stage.folder == "audit"
@@ -85,6 +91,7 @@ def what_it_depends_on(stage, study):
             "parameters": params.of_notebook(stage.notebook, resolved(study)),
             "code": fingerprint.of_notebook(stage.notebook),
             "data": fingerprint.of_data(resolved(study)["data_root"]) if reads_data else None,
+            **({"hand_labels": hand_labels_of(study)} if hand_labels_of(study) and reads_data else {}),
         },
         sort_keys=True,
     )
