@@ -218,11 +218,11 @@ def doubt_order(flagged: pd.DataFrame) -> np.ndarray:
     """Positions of the images, the most doubtful first.
 
     First the faces for which another identity is likelier than their own, by self-confidence; then what else carries a
-    flag; then the rest. Within each, images without a score come last.
+    flag; then the rest. Within each, images without a score come last. Group photographs follow after all others.
     """
     doubted = flagged["other_score"].to_numpy() > flagged["mismatch_score"].to_numpy()
     carries_flag = flagged[[f"flag_{name}" for name in FLAGS]].any(axis=1).to_numpy()
-    tier = np.where(doubted, 0, np.where(carries_flag, 1, 2))
+    tier = np.where(doubted, 0, np.where(carries_flag, 1, 2)) + 3 * (flagged["part"] == "group").to_numpy()
     return np.lexsort([flagged["mismatch_score"].fillna(np.inf), tier])
 
 

@@ -47,15 +47,17 @@ def left_out(flagged: pd.DataFrame, root: Path) -> pd.DataFrame:
 def most_doubtful(flagged: pd.DataFrame, *, count: int) -> pd.DataFrame:
     """The images without a label by hand whose own label is the least probable, the most doubtful first.
 
+    Group photographs, which are used for nothing else, are left out.
+
     Args:
         flagged: from `audit.flag_images`.
         count: at most so many.
 
     Returns:
-        Rows of `flagged`.
+        Rows of `flagged`, numbered anew.
     """
-    open_ones = flagged[flagged["mismatch_score"].notna() & (flagged["hand_label"] == "")]
-    return open_ones.sort_values("mismatch_score", kind="stable").head(count)
+    unsettled = flagged["mismatch_score"].notna() & (flagged["hand_label"] == "") & (flagged["part"] != "group")
+    return flagged[unsettled].sort_values("mismatch_score", kind="stable", ignore_index=True).head(count)
 
 
 def filed_twice(flagged: pd.DataFrame) -> pd.DataFrame:

@@ -179,9 +179,10 @@ def test_the_flag_follows_its_threshold_and_doubt_its_scores() -> None:
     flagged = audit.flag_images(_two_people(wrong=wrong), max_mismatch_score=0.5, **settings)
     assert np.flatnonzero(flagged["flag_identity_mismatch"]).tolist() == list(wrong)
     assert set(audit.doubt_order(flagged)[:6]) == set(wrong)
-    assert set(evidence.most_doubtful(flagged, count=6).index) == set(wrong)
-    flagged.loc[4, "hand_label"] = "fine"
-    assert set(evidence.most_doubtful(flagged, count=5).index) == set(wrong[1:])
+    assert set(evidence.most_doubtful(flagged, count=6)["path"]) == {f"{number}.png" for number in wrong}
+    flagged.loc[4, "hand_label"], flagged.loc[9, "part"] = "fine", "group"
+    assert set(evidence.most_doubtful(flagged, count=4)["path"]) == {f"{number}.png" for number in wrong[2:]}
+    assert audit.doubt_order(flagged)[-1] == 9
     strict = audit.flag_images(_two_people(wrong=wrong), max_mismatch_score=0.0, **settings)
     assert not strict["flag_identity_mismatch"].any()
 

@@ -16,7 +16,7 @@ from kpop_rca.errors import StudyError
 def session(tmp_path: Path) -> labelling.LabellingSession:
     """Four images: a.png calm, b.png unreadable, c.png flagged with a face, d.png calm."""
     flagged = pd.DataFrame({"path": ["a.png", "b.png", "c.png", "d.png"], "boxes": [[], [], [[100, 50, 300, 250]], []]})
-    flagged = flagged.assign(mismatch_score=np.nan, other_score=np.nan, likeliest_other="")
+    flagged = flagged.assign(mismatch_score=np.nan, other_score=np.nan, likeliest_other="", part="normal")
     for name in audit.FLAGS:
         flagged[f"flag_{name}"] = False
     flagged.loc[1, "flag_unreadable"] = flagged.loc[2, "flag_several_faces"] = True
