@@ -264,14 +264,16 @@ def _too_few(lacking: dict[str, list[str]], detections: pd.DataFrame) -> str:
     )
     fewest, most = photographs.drop(list(lacking)).min(), photographs[list(lacking)].max()
     same = f" (the same as min_per_identity: {most + 1})" if fewest > most else ""
-    faceless = (
-        " Where no face was found, a smaller min_face_size may find some." if (faces[list(lacking)] == 0).any() else ""
-    )
+    names = json.dumps(list(lacking), ensure_ascii=False)
+    helps = ["add photographs", "raise test_fraction", "exclude fewer flags"]
+    if len(photographs) - len(lacking) >= 2:  # enough for a study
+        helps.insert(0, f"leave them out by exclude_identities: {names}{same}")
+    if (faces[list(lacking)] == 0).any():
+        helps.append("lower min_face_size, where no face was found")
     return (
         f"too few usable faces of {len(lacking)} of {len(photographs)} identities: {listed}.\n"
-        "Each needs one in train, judge (unless judge_fraction is 0) and validation, and for the trial of the metric "
-        f"(07) {FEWEST_TEST_FACES} in test: leave them out by exclude_identities: "
-        f"{json.dumps(list(lacking), ensure_ascii=False)}{same}, add photographs, or exclude fewer flags.{faceless}"
+        f"Each needs one in train, judge (unless judge_fraction is 0) and validation, and {FEWEST_TEST_FACES} in test, "
+        f"for the trial of the metric (07): {', or '.join(helps)}"
     )
 
 

@@ -227,34 +227,35 @@ def test_the_judge_split_is_demanded_where_one_is_wanted():
     rows = table(n=5)
     index = faces.make_index(rows.assign(split=["train", "validation", "test", "test", "test"] * 2))
     faces.check_classes(index, rows, judge_fraction=0.0)
-    with pytest.raises(StudyError, match=r'"a" \(5 of 5 photographs with a face: 0 in judge\); "b"'):
+    with pytest.raises(StudyError, match=r'"a" \(5 of 5 photographs with a face: 0 in judge\); "b"') as raised:
         faces.check_classes(index, rows, judge_fraction=0.1)
+    assert "exclude_identities" not in str(raised.value)  # nobody would be left
     sizes = faces.split_sizes(index.assign(split=index["split"].replace("validation", "judge")))
     assert sizes.columns.tolist() == ["train", "judge", "test"]
 
 
 def test_all_identities_with_too_few_faces_are_named_at_once_with_what_helps():
-    """a has enough; b two test faces, c no face at all, d nothing but a training face."""
-    rows = table(n=6, identities=("a", "b", "c", "d"))
+    """a and e have enough; b two test faces, c no face at all, d nothing but a training face."""
+    rows = table(n=6, identities=("a", "b", "c", "d", "e"))
     rows.loc[rows["identity"] == "c", "n_faces"] = 0
     splits = {
         "a": ["train", "judge", "validation", *["test"] * 3],
         "b": ["train", "judge", "validation", "test", "test"],
     }
-    of_each = splits | {"c": [], "d": ["train"]}
-    rows["split"] = [split for name in "abcd" for split in [*of_each[name], *[""] * 6][:6]]
+    of_each = splits | {"c": [], "d": ["train"], "e": splits["a"]}
+    rows["split"] = [split for name in "abcde" for split in [*of_each[name], *[""] * 6][:6]]
     with pytest.raises(StudyError) as raised:
         faces.check_classes(faces.make_index(rows), rows, judge_fraction=0.5)
     said = str(raised.value)
     assert '"b" (6 of 6 photographs with a face: 2 in test); "c" (0 of 6 photographs with a face: 0 in train, ' in said
     assert '"d" (6 of 6 photographs with a face: 0 in judge, 0 in validation, 0 in test)' in said
-    assert 'exclude_identities: ["b", "c", "d"], ' in said and "smaller min_face_size" in said and '"a"' not in said
+    assert 'exclude_identities: ["b", "c", "d"], or add' in said and "lower min_face_size" in said and '"a"' not in said
     assert len(said.splitlines()) == 2
 
 
 def test_where_the_fewest_photographs_are_the_reason_the_smallest_number_is_named():
-    rows = pd.concat([table(n=9, identities=("a",)), table(n=4, identities=("b",))], ignore_index=True)
-    rows["split"] = ["train", "judge", "validation", *["test"] * 6, *["train"] * 4]
+    rows = pd.concat([table(n=9, identities=("a", "c")), table(n=4, identities=("b",))], ignore_index=True)
+    rows["split"] = [*["train", "judge", "validation", *["test"] * 6] * 2, *["train"] * 4]
     with pytest.raises(StudyError, match=r'\["b"\] \(the same as min_per_identity: 5\)'):
         faces.check_classes(faces.make_index(rows), rows, judge_fraction=0.5)
 
