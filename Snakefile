@@ -78,9 +78,16 @@ def place_of(study):
     return paths.one_spelling(resolved(study)["data_root"])
 
 
+def hand_labels_of(study):
+    """Hash of the labels given by hand; None where there are none yet."""
+    path = params.hand_labels_file(resolved(study))
+    return fingerprint.sha256(path) if path.is_file() else None
+
+
 def what_it_depends_on(stage, study):
     """Everything but the earlier manifests that a notebook's results follow from, as one string."""
-    reads_data = stage.folder == "audit" and resolved(study)["data_source"] == "folder"
+    audits = stage.folder == "audit"
+    reads_data = audits and resolved(study)["data_source"] == "folder"
     parameters = params.of_notebook(stage.notebook, resolved(study))
     if "data_root" in parameters:
         parameters["data_root"] = place_of(study)
@@ -89,6 +96,7 @@ def what_it_depends_on(stage, study):
             "parameters": parameters,
             "code": fingerprint.of_notebook(stage.notebook),
             "data": fingerprint.of_data(resolved(study)["data_root"]) if reads_data else None,
+            **({"hand_labels": hand_labels_of(study)} if audits and hand_labels_of(study) else {}),
         },
         sort_keys=True,
     )

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from statsmodels.stats.proportion import proportion_confint
 
-from kpop_rca.data.duplicates import MAX_DISTANCE, duplicate_groups
+from kpop_rca.data.duplicates import MAX_DISTANCE, MAX_DISTANCE_ACROSS, near_duplicates
 from kpop_rca.detection import most_prominent
 from kpop_rca.errors import StudyError
-from kpop_rca.label_issues import find_mismatches, identity_features
+from kpop_rca.label_issues import find_mismatches, identity_features, swap_trial
 from kpop_rca.look_alikes import LOOK_ALIKES, supported_probabilities
 
 FLAGS = (
@@ -24,8 +25,10 @@ FLAGS = (
     "extreme_pose",
     "identity_mismatch",
     "near_duplicate",
+    "cross_identity_duplicate",
 )
 HAND_LABELS = ("contextual_artifact", "hard_case", "wrong_person", "not_a_face", "fine")
+WRONG_LABELS = ("wrong_person", "not_a_face")
 NON_FACES = ("mascot", "pareidolia", "clutter")
 
 SECOND_FACE_SHARE = 0.3  # of the most prominent face's size: smaller ones are people in the background
@@ -33,7 +36,8 @@ MAX_ROLL = 40.0  # degrees; MTCNN was trained on upright faces
 EYE_DISTANCE = (0.2, 0.6)  # of the box's width
 EYE_MOUTH_DISTANCE = (0.25, 0.55)  # of the box's height
 MAX_YAW = 0.45  # `yaw` of `face_geometry`, no unit; about 40 degrees
-MAX_MISMATCH_SCORE = 0.05
+LOWEST = 0.1  # of the self-confidences: what a person may be asked to look through
+TRIED_SCORES = (0.05, 0.1, 0.2, 0.5, 1.0)  # thresholds of the trial, beside the study's own
 
 
 def face_geometry(detections: pd.DataFrame) -> pd.DataFrame:
@@ -116,7 +120,9 @@ def non_facial(detections: pd.DataFrame, probabilities: np.ndarray, *, min_proba
     return (detections["n_faces"].to_numpy() > 0) & ~(believed & plausible_landmarks(detections))
 
 
-def flag_images(detections: pd.DataFrame, *, min_probability: float, min_face_width: int, seed: int) -> pd.DataFrame:
+def flag_images(
+    detections: pd.DataFrame, *, min_probability: float, min_face_width: int, max_mismatch_score: float, seed: int
+) -> pd.DataFrame:
     """Every flag of every image; `rules_table` says in words what each means.
 
     Args:
@@ -124,16 +130,19 @@ def flag_images(detections: pd.DataFrame, *, min_probability: float, min_face_wi
         min_probability: below which a face is doubted, in [0, 1]; of the most prominent face the mean over ten
             views of it and its look-alikes, of further faces MTCNN's own.
         min_face_width: pixels, longer side of the box, below which a face is small.
+        max_mismatch_score: probability of its own label, in [0, 1], below which a doubted label is flagged.
         seed: of the cross-validation behind the identity mismatches.
 
     Returns:
         A copy of `detections`, less its aligned faces, with duplicate_group (int, -1 alone), supported_probability
         (float in [0, 1], from `look_alikes`; NaN where the landmarks are not those of a face), mismatch_score (float
-        in [0, 1], the probability of its own label; NaN where not scored), hand_label ("") and a bool column
+        in [0, 1], the probability of its own label; NaN where not scored), likeliest_other (str, an identity; "" where
+        not scored), other_score (float in [0, 1], the probability of that one), hand_label ("") and a bool column
         `flag_<name>` for each of `FLAGS`.
     """
     table = detections.copy()
-    table["duplicate_group"] = duplicate_groups(table["phash"], table["identity"])
+    duplicates = near_duplicates(table["phash"], table["identity"])
+    table["duplicate_group"] = duplicates.groups
     plausible = plausible_landmarks(table)
     features = identity_features(table, candidates=plausible)
     probabilities = supported_probabilities(table, features, candidates=plausible)
@@ -147,22 +156,24 @@ def flag_images(detections: pd.DataFrame, *, min_probability: float, min_face_wi
         "extreme_pose": face_geometry(table)["yaw"].abs() > MAX_YAW,
     }
     candidates = (table["n_faces"].to_numpy() > 0) & ~flags["non_facial"]
-    table["mismatch_score"], flags["identity_mismatch"] = find_mismatches(
-        table, features, candidates=candidates, max_score=MAX_MISMATCH_SCORE, seed=seed
-    )
-    flags["near_duplicate"] = (table["duplicate_group"] >= 0) & table.duplicated("duplicate_group")
+    doubts = find_mismatches(table, features, candidates=candidates, seed=seed)
+    table["mismatch_score"], table["likeliest_other"], table["other_score"] = doubts[:3]
+    flags["identity_mismatch"] = doubts.below(max_mismatch_score)
+    flags["near_duplicate"] = (duplicates.groups >= 0) & table.duplicated(["identity", "duplicate_group"])
+    flags["cross_identity_duplicate"] = duplicates.across
     for name in FLAGS:
         table[f"flag_{name}"] = np.asarray(flags[name], dtype=bool)
     table["hand_label"] = ""
     return table.drop(columns="aligned_face")  # pixels do not go into a table
 
 
-def rules_table(*, min_probability: float, min_face_width: int) -> pd.DataFrame:
+def rules_table(*, min_probability: float, min_face_width: int, max_mismatch_score: float) -> pd.DataFrame:
     """What each flag means, in words, and which figure of the paper shows it.
 
     Args:
         min_probability: as given to `flag_images`.
         min_face_width: as given to `flag_images`.
+        max_mismatch_score: as given to `flag_images`.
 
     Returns:
         Indexed by flag: rule, paper.
@@ -187,15 +198,103 @@ def rules_table(*, min_probability: float, min_face_width: int) -> pd.DataFrame:
         "extreme_pose": (f"the nose is far aside and the eyes close together: yaw measure above {MAX_YAW}", "Fig 4"),
         "identity_mismatch": (
             "a classifier trained on the other faces takes it for someone else (confident learning), and gives its "
-            f"own label less than {MAX_MISMATCH_SCORE:.0%}",
+            f"own label less than {max_mismatch_score:.0%}",
             "Fig 5",
         ),
         "near_duplicate": (
             f"perceptual hash within {MAX_DISTANCE} of 256 bits of an earlier picture of the same identity",
             "",
         ),
+        "cross_identity_duplicate": (
+            f"perceptual hash within {MAX_DISTANCE_ACROSS} of 256 bits of a picture in another identity's folder: one "
+            "file, perhaps resized or encoded again; a copy that was cropped is not found",
+            "",
+        ),
     }
     return pd.DataFrame.from_dict(rules, orient="index", columns=["rule", "paper"]).rename_axis("flag")
+
+
+def doubt_order(flagged: pd.DataFrame) -> np.ndarray:
+    """Positions of the images, the most doubtful first.
+
+    First the faces for which another identity is likelier than their own, by self-confidence; then what else carries a
+    flag; then the rest. Within each, images without a score come last. Group photographs follow after all others.
+    """
+    doubted = flagged["other_score"].to_numpy() > flagged["mismatch_score"].to_numpy()
+    carries_flag = flagged[[f"flag_{name}" for name in FLAGS]].any(axis=1).to_numpy()
+    tier = np.where(doubted, 0, np.where(carries_flag, 1, 2)) + 3 * (flagged["part"] == "group").to_numpy()
+    return np.lexsort([flagged["mismatch_score"].fillna(np.inf), tier])
+
+
+def mismatch_trial(detections: pd.DataFrame, flagged: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+    """How well `identity_mismatch` finds wrong labels in this data set; see `label_issues.swap_trial`.
+
+    Labels are exchanged of faces in the normal part that have no near-duplicate and are not known or flagged as wrong.
+
+    Args:
+        detections: from `detection.detect_faces`, with its aligned faces.
+        flagged: from `flag_images`.
+        seed: as given to `flag_images`.
+    """
+    candidates = (flagged["n_faces"] > 0).to_numpy() & ~flagged["flag_non_facial"].to_numpy()
+    scored = flagged["mismatch_score"].notna() & (flagged["part"] == "normal") & (flagged["duplicate_group"] < 0)
+    doubted = flagged["flag_identity_mismatch"] | flagged["hand_label"].isin(WRONG_LABELS)
+    table = detections.assign(duplicate_group=flagged["duplicate_group"])
+    return swap_trial(
+        table,
+        identity_features(table, candidates=candidates),
+        candidates=candidates,
+        eligible=(scored & ~doubted).to_numpy(),
+        seed=seed,
+    )
+
+
+def trial_table(trial: pd.DataFrame, *, max_mismatch_score: float) -> pd.DataFrame:
+    """What the flag finds of exchanged labels, at several thresholds.
+
+    Args:
+        trial: from `mismatch_trial`.
+        max_mismatch_score: the study's threshold, one of the rows.
+
+    Returns:
+        Indexed by max_mismatch_score: exchanged, found (counts), recall = found / exchanged with its 95 % Wilson
+        interval (low, high), others, others_flagged (counts; some of these labels may be wrong in truth).
+        Empty for an empty trial.
+    """
+    if trial.empty:
+        return pd.DataFrame()
+    rows = []
+    for score in sorted({*TRIED_SCORES, max_mismatch_score}):
+        believed = trial["issue"] & (trial["score"] < score)
+        found, exchanged = int((believed & trial["swapped"]).sum()), int(trial["swapped"].sum())
+        low, high = proportion_confint(found, exchanged, method="wilson")
+        counts = {"exchanged": exchanged, "found": found, "recall": found / exchanged, "low": low, "high": high}
+        others = {"others": int((~trial["swapped"]).sum()), "others_flagged": int((believed & ~trial["swapped"]).sum())}
+        rows.append({"max_mismatch_score": score} | counts | others)
+    return pd.DataFrame(rows).set_index("max_mismatch_score")
+
+
+def trial_in_words(trial: pd.DataFrame, *, max_mismatch_score: float) -> str:
+    """Two or three sentences on a trial, with its numbers.
+
+    Args:
+        trial: from `mismatch_trial`; may be empty.
+        max_mismatch_score: the study's threshold.
+    """
+    if trial.empty:
+        return "No identity has enough faces for a trial; identity_mismatch flags nothing here."
+    row = trial_table(trial, max_mismatch_score=max_mismatch_score).loc[max_mismatch_score]
+    ranks = trial.loc[trial["swapped"], "rank"]
+    said = (
+        f"{row['found']:.0f} of {row['exchanged']:.0f} exchanged labels were flagged ({row['recall']:.0%}; 95 % "
+        f"interval {row['low']:.0%} to {row['high']:.0%}).\n{(ranks <= LOWEST).mean():.0%} of them are among the "
+        f"{LOWEST:.0%} of faces with the lowest self-confidence; their median rank is {ranks.median():.1%}."
+    )
+    if row["high"] < 0.5:
+        said += (
+            "\nThe flag alone misses most wrong labels in a data set like this; look through the most doubtful faces."
+        )
+    return said
 
 
 def flag_counts(flagged: pd.DataFrame) -> pd.DataFrame:
@@ -321,17 +420,21 @@ def read_hand_labels(path: Path | str) -> pd.DataFrame:
     return table[["path", "label"]]
 
 
-def join_hand_labels(flagged: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+def join_hand_labels(flagged: pd.DataFrame, labels: pd.DataFrame, *, root: Path) -> pd.DataFrame:
     """A copy of the flagged images with hand_label filled in, "" where there is none.
 
+    Labels of images that are in the data folder but not in this study, of an excluded identity say, are ignored.
+
     Raises:
-        StudyError: a label names an image that is not there.
+        StudyError: labels name images that are not there.
     """
-    unknown = ~labels["path"].isin(flagged["path"])
-    if unknown.any():
-        first = labels["path"][unknown].iloc[0]
+    unknown = labels["path"][~labels["path"].isin(flagged["path"])]
+    missing = [path for path in unknown if not (root / path).is_file()]
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise StudyError(
-            f"hand_labels: {first!r} is not among the images (and {unknown.sum() - 1} more); mend its path"
+            f"hand_labels: {', '.join(map(repr, missing[:3]))}{more} not in {root}; mend these paths, which "
+            "are relative to it, or remove their lines"
         )
     by_path = labels.set_index("path")["label"]
     return flagged.assign(hand_label=flagged["path"].map(by_path).fillna(""))

@@ -47,6 +47,39 @@ def left_out(flagged: pd.DataFrame, root: Path) -> pd.DataFrame:
     return pd.concat([unread, noted, not_tried[~not_tried["path"].isin(own)]], ignore_index=True)
 
 
+def most_doubtful(flagged: pd.DataFrame, *, count: int) -> pd.DataFrame:
+    """The images without a label by hand whose own label is the least probable, the most doubtful first.
+
+    Group photographs, which are used for nothing else, are left out.
+
+    Args:
+        flagged: from `audit.flag_images`.
+        count: at most so many.
+
+    Returns:
+        Rows of `flagged`, numbered anew.
+    """
+    unsettled = flagged["mismatch_score"].notna() & (flagged["hand_label"] == "") & (flagged["part"] != "group")
+    return flagged[unsettled].sort_values("mismatch_score", kind="stable", ignore_index=True).head(count)
+
+
+def filed_twice(flagged: pd.DataFrame) -> pd.DataFrame:
+    """Pairs of copies of one picture in two identities' folders.
+
+    Args:
+        flagged: from `audit.flag_images`.
+
+    Returns:
+        One row per pair: path, copy (paths relative to the data folder), and the labels by hand of both.
+    """
+    copies = flagged.loc[
+        flagged["flag_cross_identity_duplicate"], ["duplicate_group", "identity", "path", "hand_label"]
+    ]
+    pairs = copies.merge(copies, on="duplicate_group", suffixes=("", "_of_copy"))
+    pairs = pairs[pairs["identity"] < pairs["identity_of_copy"]].rename(columns={"path_of_copy": "copy"})
+    return pairs[["path", "copy", "hand_label", "hand_label_of_copy"]].reset_index(drop=True)
+
+
 def samples(detections: pd.DataFrame, *, identities: int, of_each: int) -> pd.DataFrame:
     """The first photographs of the first identities: rows of the audit's table."""
     chosen = detections["identity"].unique()[:identities]

@@ -1,6 +1,7 @@
 """From photographs to arrays: which images are kept, square crops of their faces, and the split."""
 
 import hashlib
+import json
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,9 @@ from kpop_rca.errors import StudyError
 SPLITS = ("train", "judge", "validation", "test", "hard")  # "train" is what the generator learns from
 # Leaving these out of the *test* images would remove those that a classifier finds hard, and raise its accuracy.
 NOT_APPLIED_TO_TEST = ("identity_mismatch",)
+ALWAYS_LEFT_OUT = ("unreadable", "no_face")
+# Who or what is shown: whoever labels an image by hand has looked, and would have called it wrong_person or not_a_face.
+ANSWERED_BY_HAND = ("non_facial", "several_faces", "identity_mismatch", "cross_identity_duplicate")
 FEWEST_TEST_FACES = 3  # of each identity: one for a mixture of known faces (07), two for the confusion beside it
 
 
@@ -36,30 +40,62 @@ def load_audit(folder: Path) -> tuple[pd.DataFrame, Path, str]:
     return pd.read_parquet(folder / "detections.parquet"), root, source["source"]
 
 
-def exclusion_reasons(detections: pd.DataFrame, *, exclude_flags: Sequence[str]) -> pd.Series:
+def exclusion_reasons(
+    detections: pd.DataFrame, *, exclude_flags: Sequence[str], exclude_hand_labels: Sequence[str]
+) -> pd.Series:
     """Why each image is left out, the first reason that applies; "" for an image that is kept.
 
-    An unreadable image and one without a face can't be cropped and are always left out. Flags that a classifier
-    raised are not applied to a test split that the folder brings: the judge would be tested on easy images only.
+    An unreadable image and one without a face can't be cropped and are always left out. Next come labels given by hand:
+    an excluded one leaves the image out, and `fine` keeps it whatever its flags. Any other label answers the flags that
+    doubt who or what is shown. Flags that a classifier raised are not applied to a test split that the folder brings:
+    the judge would be tested on easy images only. Last come the images that `set_aside` names.
 
     Args:
-        detections: the audit's table, one row an image, with `flag_<name>` columns.
+        detections: the audit's table, one row an image, with `flag_<name>` columns and hand_label.
         exclude_flags: names of flags without `flag_`, in the order in which they are given as the reason.
+        exclude_hand_labels: of `audit.HAND_LABELS`; such an image's reason is `labelled_<label>`.
 
     Returns:
         A string an image, on the index of `detections`.
     """
+    by_hand, own_split = detections["hand_label"], detections["split"]
+    applies = {flag: detections[f"flag_{flag}"] for flag in ALWAYS_LEFT_OUT}
+    applies |= {f"labelled_{label}": by_hand == label for label in exclude_hand_labels}
+    for flag in exclude_flags:
+        if flag not in ALWAYS_LEFT_OUT:
+            answered = by_hand != "" if flag in ANSWERED_BY_HAND else by_hand == "fine"
+            applied = own_split != "test" if flag in NOT_APPLIED_TO_TEST else True
+            applies[flag] = detections[f"flag_{flag}"] & ~answered & applied
     reasons = pd.Series("", index=detections.index, dtype=object)
-    order = [
-        "unreadable",
-        "no_face",
-        *(flag for flag in exclude_flags if flag not in ("unreadable", "no_face")),
-    ]
-    for flag in order:
-        flagged = detections[f"flag_{flag}"].to_numpy(dtype=bool, copy=True)
-        if flag in NOT_APPLIED_TO_TEST:
-            flagged &= (detections["split"] != "test").to_numpy()
-        reasons[(reasons == "").to_numpy() & flagged] = flag
+    for reason, rows in applies.items():
+        reasons[(reasons == "") & rows.astype(bool)] = reason
+    kept = reasons[reasons == ""].index
+    reasons[kept] = set_aside(detections.loc[kept])
+    return reasons
+
+
+def set_aside(kept: pd.DataFrame) -> pd.Series:
+    """Which of the kept images no split may have, and why; "" for the others.
+
+    Group photographs are for the audit only. Of near-duplicates, within an identity or across, the hard cases stay;
+    else those of the test split that the folder brings. Their twins, and those of group photographs, would be learnt
+    from and tested on.
+
+    Args:
+        kept: rows of the audit's table (split, part, duplicate_group).
+
+    Returns:
+        A string an image, on the index of `kept`: group_case, twin_of_hard_case, twin_of_test, twin_of_group_case, "".
+    """
+    part, own_split = kept["part"].to_numpy(dtype=object), kept["split"].to_numpy(dtype=object)
+    in_test, groups = (part == "normal") & (own_split == "test"), _duplicate_groups(kept)
+    reasons = pd.Series(np.where(part == "group", "group_case", ""), index=kept.index, dtype=object)
+    held_out = {"hard_case": part == "hard", "test": in_test, "group_case": part == "group"}
+    for name, these in held_out.items():
+        twins = groups.isin(set(groups[these])).to_numpy() & (part == "normal") & ~these
+        if name == "group_case":
+            twins &= ~in_test
+        reasons[(reasons == "").to_numpy() & twins] = f"twin_of_{name}"
     return reasons
 
 
@@ -82,10 +118,10 @@ def assign_splits(
 ) -> pd.Series:
     """The split of each kept image: one of SPLITS, or "" where it must be left out.
 
-    Stratified: the fractions hold in every identity. Near-duplicates stay together, so a judge is never tested on
-    a picture whose twin it was trained on, nor trained on the twin of one that the generator learns from. Where the
-    folder brings its own test split, that one is used, and a training image whose near-duplicate is a test image is
-    left out. Images of the `hard` part are a test set of their own; group photographs are for the audit only.
+    Stratified: the fractions hold in every identity. Near-duplicates stay together, those of several identities too, so
+    a judge is never tested on a picture whose twin it was trained on, nor trained on the twin of one that the generator
+    learns from. Where the folder brings its own test split, that one is used. Images of the `hard` part are a test set
+    of their own. What `set_aside` names is left out.
 
     Args:
         kept: rows of the audit's table (path, identity, split, part, duplicate_group).
@@ -100,12 +136,12 @@ def assign_splits(
     """
     split = pd.Series("", index=kept.index, dtype=object)
     split[kept["part"] == "hard"] = "hard"
-    normal = kept[kept["part"] == "normal"]
+    normal = kept[(kept["part"] == "normal") & (set_aside(kept) == "")]
     groups = _duplicate_groups(normal)
     test = normal["split"] == "test"
     if not test.any():
         test = _draw(normal, groups, fraction=test_fraction, seed=seed)
-    rest = normal[~test & ~groups.isin(set(groups[test]))]
+    rest = normal[~test]
     validation = _draw(rest, groups, fraction=validation_fraction, seed=seed + 1)
     to_learn = rest[~validation]
     judge = _draw(to_learn, groups, fraction=judge_fraction, seed=seed + 2, rounded=math.floor)
@@ -129,10 +165,12 @@ def _draw(
 
     A group's lot follows from the seed and its first path alone: where a few pictures are left out, or more are added,
     nearly all others stay on their side. So what a judge learnt in one study, a generator does not learn in the next.
+    A group of several identities counts as the identity's of its first path.
     """
     drawn = pd.Series(False, index=table.index)
     first_paths = table["path"].groupby(groups[table.index]).transform("min")
-    for _, own in first_paths.groupby(table["identity"]):
+    owners = first_paths.map(table.set_index("path")["identity"])
+    for _, own in first_paths.groupby(owners):
         lots = sorted(own.unique(), key=partial(_lot, seed))
         count = min(rounded(fraction * len(lots)), len(lots) - 1)
         # None where none are wanted, or for one picture, which can't be on both sides: `check_classes` tells.
@@ -189,31 +227,54 @@ def data_summary(detections: pd.DataFrame, reasons: pd.Series, index: pd.DataFra
     }
 
 
-def check_classes(index: pd.DataFrame, identities: Sequence[str], *, judge_fraction: float) -> None:
-    """Refuse a data set in which an identity has no image left in one of the splits.
+def check_classes(index: pd.DataFrame, detections: pd.DataFrame, *, judge_fraction: float) -> None:
+    """Refuse a data set in which identities have too few images left in one of the splits.
 
     Args:
         index: kept images (identity, split).
-        identities: all that the audit saw.
+        detections: all that the audit saw (identity, part, n_faces).
         judge_fraction: as in `assign_splits`; with 0 the judge split is empty by intention.
 
     Raises:
-        StudyError: names the identity and the split.
+        StudyError: names every such identity, what it lacks, and the parameters that help.
     """
-    counts = pd.crosstab(index["identity"], index["split"]).reindex(index=list(identities), fill_value=0)
-    for split in ("train", *(["judge"] if judge_fraction else []), "validation", "test"):
-        missing = counts.index[counts.get(split, pd.Series(0, index=counts.index)) == 0]
-        if len(missing):
-            raise StudyError(
-                f"identity {missing[0]!r} has no usable face left in the {split} split; "
-                "add photographs of it, exclude fewer flags, or leave the identity out"
-            )
-    few = counts.index[counts["test"] < FEWEST_TEST_FACES]
-    if len(few):
-        raise StudyError(
-            f"identity {few[0]!r} has {counts.loc[few[0], 'test']} usable faces in the test split, and the trial of "
-            f"the metric (07) needs {FEWEST_TEST_FACES} of each; add photographs, raise test_fraction, or leave it out"
-        )
+    counts = pd.crosstab(index["identity"], index["split"])
+    counts = counts.reindex(index=detections["identity"].unique(), columns=list(SPLITS), fill_value=0)
+    needed = {"train": 1, "judge": 1 if judge_fraction else 0, "validation": 1, "test": FEWEST_TEST_FACES}
+    lacking = {
+        name: [f"{row[split]} in {split}" for split, least in needed.items() if row[split] < least]
+        for name, row in counts.iterrows()
+    }
+    lacking = {name: splits for name, splits in lacking.items() if splits}
+    if lacking:
+        raise StudyError(_too_few(lacking, detections))
+
+
+def _too_few(lacking: dict[str, list[str]], detections: pd.DataFrame) -> str:
+    """What is said of identities with too few usable faces: all of them, and what to set."""
+    normal = detections[detections["part"] == "normal"]
+    photographs, faces = (
+        table["identity"].value_counts().reindex(detections["identity"].unique(), fill_value=0)
+        for table in (normal, normal[normal["n_faces"] > 0])
+    )
+    listed = "; ".join(
+        f"{json.dumps(name, ensure_ascii=False)} ({faces[name]} of {photographs[name]} photographs with a face: "
+        f"{', '.join(splits)})"
+        for name, splits in lacking.items()
+    )
+    fewest, most = photographs.drop(list(lacking)).min(), photographs[list(lacking)].max()
+    same = f" (the same as min_per_identity: {most + 1})" if fewest > most else ""
+    names = json.dumps(list(lacking), ensure_ascii=False)
+    helps = ["add photographs", "raise test_fraction", "exclude fewer flags"]
+    if len(photographs) - len(lacking) >= 2:  # enough for a study
+        helps.insert(0, f"leave them out by exclude_identities: {names}{same}")
+    if (faces[list(lacking)] == 0).any():
+        helps.append("lower min_face_size, where no face was found")
+    return (
+        f"too few usable faces of {len(lacking)} of {len(photographs)} identities: {listed}.\n"
+        f"Each needs one in train, judge (unless judge_fraction is 0) and validation, and {FEWEST_TEST_FACES} in test, "
+        f"for the trial of the metric (07): {', or '.join(helps)}"
+    )
 
 
 def _crops_of(row: tuple[str, Sequence[float]], *, root: Path, margin: float, sizes: Sequence[int]) -> list[np.ndarray]:

@@ -112,7 +112,7 @@ class _FlatLoader(yaml.SafeLoader):
         """A whole number that is what it looks like."""
         if not WHOLE.fullmatch(node.value):
             raise yaml.MarkedYAMLError(
-                problem=f"{shown(node.value)} is another number to YAML; write it in plain digits"
+                problem=f"{shown(node.value)} is another number to YAML; write it in plain digits, or a name in quotes"
             )
         return self.construct_yaml_int(node)
 

@@ -1,5 +1,8 @@
 """Probable identity mismatches: faces that a light classifier, trained without them, takes for someone else."""
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 from cleanlab.filter import find_label_issues
@@ -16,6 +19,9 @@ from sklearn.preprocessing import StandardScaler
 COMPONENTS = 120  # of the PCA
 LANDMARK_FACES = 400  # of the kernel's approximation
 FOLDS = 5
+SWAPPED = 0.05  # of the labels, in a trial of the flag
+ENOUGH_SWAPPED = 60  # faces, over all trials: a fraction found is then known to about an eighth
+MOST_TRIALS = 6
 
 
 def identity_features(detections: pd.DataFrame, *, candidates: np.ndarray) -> np.ndarray:
@@ -90,34 +96,48 @@ def identity_probabilities(
     return probabilities
 
 
-def find_mismatches(
-    detections: pd.DataFrame, features: np.ndarray, *, candidates: np.ndarray, max_score: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Faces whose identity label is probably wrong.
+class Mismatches(NamedTuple):
+    """What a classifier that never saw a face says of its label; n images.
 
-    A face is an issue where confident learning finds it so (cleanlab, filter "both") and its self-confidence,
-    the probability of its own label, is below `max_score`. Identities with fewer than ten faces in the
-    normal part are not scored: nothing can be learnt from so few.
+    Attributes:
+        scores: (n,) float in [0, 1], self-confidence: the probability of its own label; NaN where not scored.
+        others: (n,) str, the likeliest other identity; "" where not scored.
+        other_scores: (n,) float in [0, 1], that one's probability; NaN where not scored.
+        issues: (n,) bool, confident learning finds the label wrong, however sure the classifier is.
+    """
+
+    scores: np.ndarray
+    others: np.ndarray
+    other_scores: np.ndarray
+    issues: np.ndarray
+
+    def below(self, max_score: float) -> np.ndarray:
+        """(n,) bool: the issues whose self-confidence is below `max_score`."""
+        return self.issues & (self.scores < max_score)
+
+
+def find_mismatches(detections: pd.DataFrame, features: np.ndarray, *, candidates: np.ndarray, seed: int) -> Mismatches:
+    """How far each face's identity label is to be doubted.
+
+    A face is an issue where confident learning finds it so (cleanlab, filter "both"). Identities with fewer than ten
+    faces in the normal part are not scored: nothing can be learnt from so few.
 
     Args:
         detections: all images, with duplicate_group.
         features: (n, d), `identity_features` of the candidates; other rows are not looked at.
         candidates: (n,) bool, images whose most prominent face is worth a look.
-        max_score: self-confidence below which an issue is believed, in [0, 1].
         seed: of the cross-validation.
-
-    Returns:
-        Self-confidence (n,) float in [0, 1], NaN where not scored; issue (n,) bool.
 
     Source:
         Northcutt, Jiang, Chuang 2021, "Confident Learning".
     """
-    scores, issues = np.full(len(detections), np.nan), np.zeros(len(detections), dtype=bool)
+    n = len(detections)
+    found = Mismatches(np.full(n, np.nan), np.full(n, "", dtype=object), np.full(n, np.nan), np.zeros(n, dtype=bool))
     scored = candidates & _learnable(detections, candidates)
     if detections["identity"][scored].nunique() < 2:
-        return scores, issues
+        return found
     faces = detections[scored]
-    labels = pd.factorize(faces["identity"], sort=True)[0]
+    labels, names = pd.factorize(faces["identity"], sort=True)
     group = faces["duplicate_group"].to_numpy()
     alone = -1 - np.arange(len(faces))
     probabilities = identity_probabilities(
@@ -127,9 +147,54 @@ def find_mismatches(
         learn_from=(faces["part"] == "normal").to_numpy(),
         seed=seed,
     )
-    scores[scored] = get_label_quality_scores(labels, probabilities, method="self_confidence")
-    issues[scored] = find_label_issues(labels, probabilities, filter_by="both", n_jobs=1)
-    return scores, issues & (scores < max_score)
+    found.scores[scored] = get_label_quality_scores(labels, probabilities, method="self_confidence")
+    found.issues[scored] = find_label_issues(labels, probabilities, filter_by="both", n_jobs=1)
+    of_others = np.where(np.arange(len(names)) == labels[:, None], -1.0, probabilities)
+    found.others[scored] = names.to_numpy()[of_others.argmax(axis=1)]
+    found.other_scores[scored] = of_others.max(axis=1)
+    return found
+
+
+def swap_trial(
+    detections: pd.DataFrame, features: np.ndarray, *, candidates: np.ndarray, eligible: np.ndarray, seed: int
+) -> pd.DataFrame:
+    """How well wrong labels would be found in this very data set: some are exchanged at random, and searched for.
+
+    One label in twenty is exchanged for another identity's. Small data sets are tried several times, with other faces,
+    until about sixty labels were exchanged.
+
+    Args:
+        detections: all images, with duplicate_group.
+        features: as for `find_mismatches`.
+        candidates: as for `find_mismatches`.
+        eligible: (n,) bool, scored faces whose labels may be exchanged.
+        seed: of the exchange and of the cross-validation.
+
+    Returns:
+        One row per face and trial, of the faces that were scored in the trial: swapped (bool), issue (bool),
+        score (float in [0, 1]), rank (float in (0, 1], from the lowest score of the trial). Empty where the
+        eligible are of fewer than two identities.
+    """
+    places = np.flatnonzero(eligible)
+    names = np.unique(detections["identity"].to_numpy(dtype=object)[places])
+    n_swapped = max(1, round(SWAPPED * len(places))) if len(names) > 1 else 0
+    generator, trials = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,))), []
+    for _ in range(min(MOST_TRIALS, math.ceil(ENOUGH_SWAPPED / n_swapped)) if n_swapped else 0):
+        chosen = generator.choice(places, n_swapped, replace=False)
+        identity = detections["identity"].to_numpy(dtype=object, copy=True)
+        identity[chosen] = _others_at_random(identity[chosen], names, generator=generator)
+        trial = find_mismatches(detections.assign(identity=identity), features, candidates=candidates, seed=seed)
+        swapped = np.isin(np.arange(len(detections)), chosen)
+        columns = {"swapped": swapped, "issue": trial.issues, "score": trial.scores}
+        scored = pd.DataFrame(columns)[~np.isnan(trial.scores)]
+        trials.append(scored.assign(rank=scored["score"].rank(pct=True)))
+    return pd.concat(trials, ignore_index=True) if trials else pd.DataFrame()
+
+
+def _others_at_random(labels: np.ndarray, names: np.ndarray, *, generator: np.random.Generator) -> np.ndarray:
+    """For each label another of the sorted names, all equally likely."""
+    steps = generator.integers(1, len(names), size=len(labels))
+    return names[(np.searchsorted(names, labels) + steps) % len(names)]
 
 
 def _learnable(detections: pd.DataFrame, candidates: np.ndarray) -> np.ndarray:

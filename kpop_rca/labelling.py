@@ -25,7 +25,7 @@ MAX_SIDE = 480  # pixels, of the image as shown
 
 @dataclass
 class LabellingSession:
-    """Images one after the other, flagged ones first, and the labels given to them so far.
+    """Images one after the other, the most doubtful first (`audit.doubt_order`), and the labels given to them so far.
 
     Every label is written at once, so that closing the page loses nothing; opening it again goes on with the
     first image that has no label.
@@ -33,7 +33,7 @@ class LabellingSession:
     Attributes:
         flagged: from `audit.flag_images`.
         root: the data folder.
-        csv_path: the CSV that `audit.read_hand_labels` reads; made with the first label.
+        csv_path: the CSV that 01 reads, from `params.hand_labels_file`; made with the first label.
     """
 
     flagged: pd.DataFrame
@@ -47,8 +47,7 @@ class LabellingSession:
         readable = self.flagged[~self.flagged["flag_unreadable"]]
         if readable.empty:
             raise StudyError("there is no readable image to label; run 01_data_audit on a folder with images")
-        calm = ~readable[[f"flag_{name}" for name in audit.FLAGS]].any(axis=1)
-        self.flagged = readable.loc[calm.sort_values(kind="stable").index].reset_index(drop=True)
+        self.flagged = readable.iloc[audit.doubt_order(readable)].reset_index(drop=True)
         known = audit.read_hand_labels(self.csv_path) if self.csv_path.is_file() else None
         self.labels = {} if known is None else dict(zip(known["path"], known["label"], strict=True))
         todo = ~self.flagged["path"].isin(list(self.labels))
@@ -60,11 +59,13 @@ class LabellingSession:
         return self.flagged["path"].iloc[self.position]
 
     def describe(self) -> str:
-        """One line: where we are, the image, its flags, its label."""
+        """One line: where we are, the image, its flags, who else it may be, its label."""
         row = self.flagged.iloc[self.position]
         flags = ", ".join(name for name in audit.FLAGS if row[f"flag_{name}"]) or "no flag"
+        doubt = f"{row['likeliest_other']} {row['other_score']:.2f}, own name {row['mismatch_score']:.2f} · "
         label = self.labels.get(self.path, "not labelled")
-        return f"{self.position + 1} of {len(self.flagged)} · {self.path} · {flags} · {label}"
+        other = doubt if row["other_score"] > row["mismatch_score"] else ""
+        return f"{self.position + 1} of {len(self.flagged)} · {self.path} · {flags} · {other}{label}"
 
     def label(self, label: str) -> None:
         """Label the image shown, save, go on.
@@ -113,7 +114,7 @@ class LabellingPage(widgets.VBox):
     Args:
         flagged: from `audit.flag_images`.
         root: the data folder.
-        csv_path: where the labels go; labels that are there already are kept.
+        csv_path: where the labels go, `params.hand_labels_file`; labels that are there already are kept.
     """
 
     def __init__(self, flagged: pd.DataFrame, root: Path | str, csv_path: Path | str) -> None:

@@ -31,7 +31,9 @@ Flag = Literal[
     "extreme_pose",
     "identity_mismatch",
     "near_duplicate",
+    "cross_identity_duplicate",
 ]
+HandLabel = Literal["contextual_artifact", "hard_case", "wrong_person", "not_a_face", "fine"]
 Architecture = Literal["resnet10", "resnet18", "resnet34", "resnet50"]
 STUDY_NAME = r"^[a-z0-9][a-z0-9_.=-]{0,63}$"
 Place = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{0,4000}$", description="a path without control characters")]
@@ -51,6 +53,8 @@ class Parameters(BaseModel):
     data_root: Place = None
     n_identities: Count = None
     max_per_identity: Count = None
+    min_per_identity: Count = None
+    exclude_identities: list[Annotated[str, Field(min_length=1)]] = None
     idols_train_per_identity: Positive = None
     idols_test_per_identity: Positive = None
     idols_hard_per_identity: Count = None
@@ -69,6 +73,7 @@ class Parameters(BaseModel):
     max_side: Annotated[int, Field(ge=96, le=LARGEST)] = None
     min_probability: Rate = None
     min_face_width: Positive = None
+    max_mismatch_score: Rate = None
     hand_labels: Place = None
     publish_images: bool = None
 
@@ -76,6 +81,7 @@ class Parameters(BaseModel):
     face_sizes: Annotated[list[Literal[16, 32, 64]], Field(min_length=1)] = None
     crop_margin: Annotated[float, Field(ge=0, le=1)] = None
     exclude_flags: list[Flag] = None
+    exclude_hand_labels: list[HandLabel] = None
     judge_fraction: Annotated[float, Field(ge=0, lt=1)] = None
     validation_fraction: Fraction = None
     test_fraction: Fraction = None
@@ -214,6 +220,8 @@ def _first_problem(error: ValidationError, *, where: str) -> str:
     if isinstance(found, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", found):
         hint = "; YAML reads 1e-3 as text, write 1.0e-3"
     expected = problem["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+    if key == "exclude_identities" and problem["type"] == "string_type":
+        hint = "; a name that YAML reads as a number, or as yes or no, is written in quotes"
     if problem["type"] == "string_pattern_mismatch":
         expected = Parameters.model_fields[key].description or expected
     return f"{where}: {key} is {flat_yaml.shown(found)} ({type(found).__name__}); expected {expected}{hint}"
@@ -358,6 +366,20 @@ def parse_groups(text: str, n_classes: int) -> list[list[int]]:
             "name them all, or set it to '' for none"
         )
     return groups
+
+
+def hand_labels_file(parameters: dict[str, Any]) -> Path:
+    """Where labels given by hand are written and read: the file that `hand_labels` names, else one for the study.
+
+    Seeds and the members of a sweep share the file of their study.
+
+    Args:
+        parameters: with hand_labels and study.
+    """
+    if parameters["hand_labels"]:
+        return paths.resolve_data_root(parameters["hand_labels"])
+    base = sweeps.split_level(sweeps.split_seed(parameters["study"])[0])[0]
+    return paths.data_folder("hand_labels") / f"{base}.csv"
 
 
 def _check_home(place: str, *, where: str) -> None:

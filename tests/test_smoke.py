@@ -80,6 +80,15 @@ def test_other_cores_are_no_reason_to_run_again(smoke):
     assert planned(smoke, cores=1) == planned(smoke, cores=8) == []
 
 
+def test_the_first_label_given_by_hand_runs_the_study_again(smoke):
+    labels = smoke / "data" / "hand_labels" / "smoke.csv"  # where the labelling page writes without a parameter
+    labels.parent.mkdir()
+    labels.write_text("path,label\nnormal_cases/train/0000/8.jpg,wrong_person\n")
+    assert planned(smoke) == RULES
+    shutil.rmtree(labels.parent)
+    assert planned(smoke) == []
+
+
 @pytest.fixture
 def project(tmp_path):
     """A copy of the project that a test may change."""

@@ -7,10 +7,12 @@ Three layouts are known, with `train` and `test` in small letters or capitals:
 - flat: `<identity>/<file>`
 """
 
+import difflib
 import re
 import unicodedata
 import warnings
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -37,7 +39,14 @@ def natural_key(text: str) -> tuple:
     return tuple(int(p) if i % 2 else p.casefold() for i, p in enumerate(pieces)), text
 
 
-def scan(root: Path | str, *, n_identities: int = 0, max_per_identity: int = 0) -> pd.DataFrame:
+def scan(
+    root: Path | str,
+    *,
+    n_identities: int = 0,
+    max_per_identity: int = 0,
+    min_per_identity: int = 0,
+    exclude_identities: Sequence[str] = (),
+) -> pd.DataFrame:
     """Every image file below a folder of identities; whether it can be read is not asked here.
 
     What is no photograph to read is passed over (`files.found_in`): what may be missed among it is named in a warning,
@@ -48,6 +57,8 @@ def scan(root: Path | str, *, n_identities: int = 0, max_per_identity: int = 0) 
         root: the folder.
         n_identities: keep the identities with the most normal images (ties by name); 0 keeps all.
         max_per_identity: keep the first so many images per identity, part and split; 0 keeps all.
+        min_per_identity: leave out identities with fewer normal images.
+        exclude_identities: names of identities to leave out.
 
     Returns:
         One row per image, sorted by part (normal, hard, group), identity and path in natural order. Columns:
@@ -55,7 +66,8 @@ def scan(root: Path | str, *, n_identities: int = 0, max_per_identity: int = 0) 
         or ""), part ("normal", "hard", "group").
 
     Raises:
-        StudyError: the folder is missing or empty, mixes layouts, or holds fewer than two identities.
+        StudyError: the folder is missing or empty, mixes layouts, or holds fewer than two identities; or an identity to
+            leave out is not there.
     """
     root = Path(root)
     if not root.is_dir():
@@ -67,11 +79,42 @@ def scan(root: Path | str, *, n_identities: int = 0, max_per_identity: int = 0) 
     found = pd.DataFrame(_rows(images, shown=root), columns=COLUMNS, dtype=object)
     if found.empty:
         raise StudyError(f"no images in {root}{_beside(missed)}; set data_root to a folder laid out as {LAYOUTS}")
-    kept = _choose_identities(found, n_identities=n_identities, root=root, missed=missed)
+    reasons = _why_left_out(
+        found,
+        n_identities=n_identities,
+        min_per_identity=min_per_identity,
+        excluded=exclude_identities,
+        root=root,
+        missed=missed,
+    )
+    kept = found[found["identity"].isin(reasons.index[reasons == ""])]
     kept = _sorted(kept)
     if max_per_identity:
         kept = kept.groupby(["identity", "part", "split"], sort=False).head(max_per_identity)
     return kept.reset_index(drop=True)
+
+
+def identities_left_out(
+    root: Path | str, *, n_identities: int = 0, min_per_identity: int = 0, exclude_identities: Sequence[str] = ()
+) -> pd.DataFrame:
+    """The identities that `scan` leaves out, given the same arguments.
+
+    Returns:
+        One row per identity: identity, photographs (normal images), reason.
+    """
+    root = Path(root)
+    found = pd.DataFrame(_rows(files.found_in(root).photographs, shown=root), columns=COLUMNS, dtype=object)
+    reasons = _why_left_out(
+        found,
+        n_identities=n_identities,
+        min_per_identity=min_per_identity,
+        excluded=exclude_identities,
+        root=root,
+        missed="",
+    )
+    reasons = reasons[reasons != ""]
+    counts = found.loc[found["part"] == "normal", "identity"].value_counts().reindex(reasons.index, fill_value=0)
+    return pd.DataFrame({"identity": reasons.index, "photographs": counts.to_numpy(), "reason": reasons.to_numpy()})
 
 
 def left_out(root: Path | str) -> pd.DataFrame:
@@ -203,18 +246,46 @@ def _beside(missed: str) -> str:
     return f" (not read: {missed})" if missed else ""
 
 
-def _choose_identities(found: pd.DataFrame, *, n_identities: int, root: Path, missed: str) -> pd.DataFrame:
+def _why_left_out(
+    found: pd.DataFrame, *, n_identities: int, min_per_identity: int, excluded: Sequence[str], root: Path, missed: str
+) -> pd.Series:
+    """Why each identity is left out, "" for those that are kept; those with the most normal images come first."""
     counts = found.loc[found["part"] == "normal", "identity"].value_counts()
+    counts = counts.reindex(found["identity"].unique(), fill_value=0)
     names = sorted(counts.index, key=lambda name: (-counts[name], natural_key(name)))
-    if n_identities > len(names):
+    reasons = pd.Series("", index=names, dtype=object)
+    reasons[counts[names] == 0] = "no normal image"
+    if n_identities > (reasons == "").sum():
+        known = (reasons == "").sum()
         raise StudyError(
-            f"n_identities is {n_identities}, but {root} has {len(names)} identities{_beside(missed)}; use 0 for all"
+            f"n_identities is {n_identities}, but {root} has {known} identities{_beside(missed)}; use 0 for all"
         )
-    names = names[:n_identities] if n_identities else names
-    if len(names) < 2:
-        only = f"only the identity {names[0]!r}" if names else "no identity with normal images"
-        raise StudyError(f"{only} in {root}{_beside(missed)}; a study needs two or more, laid out as {LAYOUTS}")
-    return found[found["identity"].isin(names)]
+    reasons[_named(excluded, names, root=root)] = "in exclude_identities"
+    reasons[(reasons == "") & (counts[names] < min_per_identity)] = f"fewer than {min_per_identity} (min_per_identity)"
+    if n_identities:
+        reasons[reasons.index[reasons == ""][n_identities:]] = f"not among the first {n_identities} (n_identities)"
+    kept = reasons.index[reasons == ""]
+    if len(kept) < 2:
+        only = f"only the identity {kept[0]!r}" if len(kept) else "no identity with normal images"
+        after = " after exclude_identities and min_per_identity" if len(excluded) or min_per_identity else ""
+        raise StudyError(f"{only} in {root}{_beside(missed)}{after}; a study needs two or more, laid out as {LAYOUTS}")
+    return reasons
+
+
+def _named(excluded: Sequence[str], names: list[str], *, root: Path) -> list[str]:
+    """The identities that `exclude_identities` names, however their letters are composed."""
+    known = {unicodedata.normalize("NFC", name): name for name in names}
+    asked = [unicodedata.normalize("NFC", name) for name in excluded]
+    unknown = [name for name in asked if name not in known]
+    if unknown:
+        close = {name: difflib.get_close_matches(name, list(known), n=3, cutoff=0.4) for name in unknown}
+        said = [
+            f"{name!r} (close: {', '.join(map(repr, near))})" if near else repr(name) for name, near in close.items()
+        ]
+        raise StudyError(
+            f"exclude_identities names who is not in {root}: {', '.join(said)}; mend or remove these names"
+        )
+    return [known[name] for name in asked]
 
 
 def _sorted(rows: pd.DataFrame) -> pd.DataFrame:

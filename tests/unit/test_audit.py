@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpop_rca import audit, label_issues
+from kpop_rca import audit, evidence, label_issues
 from kpop_rca.errors import StudyError
 
 # left eye, right eye, nose, left and right corner of the mouth, of a frontal face in a box from (0, 0) to (100, 130)
@@ -106,7 +106,7 @@ def _flagged(*images: dict) -> pd.DataFrame:
     noise = np.random.default_rng(0).integers(0, 256, (len(table), 32 * 32 * 3), dtype=np.uint8)
     faces = [face if n else None for n, face in zip(table["n_faces"], noise, strict=True)]
     table["aligned_face"] = pd.Series(faces, dtype=object)
-    return audit.flag_images(table, min_probability=0.95, min_face_width=50, seed=0)
+    return audit.flag_images(table, min_probability=0.95, min_face_width=50, max_mismatch_score=0.05, seed=0)
 
 
 def test_flags_of_a_small_corpus() -> None:
@@ -122,12 +122,15 @@ def test_flags_of_a_small_corpus() -> None:
         {"phash": "00" * 32, "identity": "B"},
     )
     expected = {"unreadable": [1], "no_face": [2], "small_face": [3], "extreme_pose": [4], "near_duplicate": [6]}
+    expected["cross_identity_duplicate"] = [5, 6, 7]
     for name in audit.FLAGS:
         assert np.flatnonzero(flagged[f"flag_{name}"]).tolist() == expected.get(name, []), name
     assert flagged["mismatch_score"].isna().all()  # too few images to learn from
     counts = audit.flag_counts(flagged)
-    assert counts.loc["A", ["images", "no_face", "near_duplicate", "any"]].tolist() == [6, 1, 1, 4]
-    assert counts.loc["all", ["images", "extreme_pose", "any"]].tolist() == [8, 1, 5]
+    assert counts.loc["A", ["images", "no_face", "near_duplicate", "any"]].tolist() == [6, 1, 1, 5]
+    assert counts.loc["all", ["images", "extreme_pose", "any"]].tolist() == [8, 1, 7]
+    pairs = evidence.filed_twice(flagged)
+    assert pairs[["path", "copy"]].to_numpy().tolist() == [["5.png", "7.png"], ["6.png", "7.png"]]
 
 
 def test_a_doubted_face_is_believed_where_its_look_alikes_are() -> None:
@@ -139,30 +142,77 @@ def test_a_doubted_face_is_believed_where_its_look_alikes_are() -> None:
 
 
 def test_every_flag_has_a_rule() -> None:
-    rules = audit.rules_table(min_probability=0.97, min_face_width=33)
+    rules = audit.rules_table(min_probability=0.97, min_face_width=33, max_mismatch_score=0.07)
     assert rules.index.tolist() == list(audit.FLAGS)
     assert "0.97" in rules.loc["non_facial", "rule"] and "33 px" in rules.loc["small_face", "rule"]
+    assert "7%" in rules.loc["identity_mismatch", "rule"]
 
 
-def test_wrong_labels_are_found() -> None:
-    """Two identities that differ in a corner of the face; three pictures of each carry the other's name."""
+def _two_people(*, wrong: tuple[int, ...], n: int = 60, strength: int = 60) -> pd.DataFrame:
+    """Two identities that differ in a corner of the face; some pictures carry the other's name."""
     rng = np.random.default_rng(0)
-    images = []
-    for number in range(60):
-        truth, wrong = "AB"[number % 2], number in (4, 9, 22, 31, 40, 57)
-        images.append({"identity": "BA"["AB".index(truth)] if wrong else truth})
-    table = _detections(*images).assign(duplicate_group=-1)
-    pixels = rng.normal(128, 25, (60, 32, 32, 3))
-    for number in range(60):
-        pixels[number, 12:20, 5:13, number % 2] += 60
-    table["aligned_face"] = list(pixels.clip(0, 255).astype(np.uint8))
-    everyone = np.ones(60, dtype=bool)
+    truth = ["AB"[number % 2] for number in range(n)]
+    names = ["BA"["AB".index(name)] if number in wrong else name for number, name in enumerate(truth)]
+    table = _detections(*[{"identity": name} for name in names]).assign(duplicate_group=-1)
+    pixels = rng.normal(128, 25, (n, 32, 32, 3))
+    for number in range(n):
+        pixels[number, 12:20, 5:13, number % 2] += strength
+    return table.assign(aligned_face=list(pixels.clip(0, 255).astype(np.uint8)))
+
+
+def test_wrong_labels_are_found_with_who_they_are_and_the_threshold_decides() -> None:
+    wrong = (4, 9, 22, 31, 40, 57)
+    table, everyone = _two_people(wrong=wrong), np.ones(60, dtype=bool)
     features = label_issues.identity_features(table, candidates=everyone)
-    score, issue = label_issues.find_mismatches(table, features, candidates=everyone, max_score=0.5, seed=0)
-    assert np.flatnonzero(issue).tolist() == [4, 9, 22, 31, 40, 57]
-    assert score[issue].max() < 0.5 < score[~issue].min()
-    score, issue = label_issues.find_mismatches(table, features, candidates=everyone, max_score=0.0, seed=0)
-    assert not issue.any()
+    found = label_issues.find_mismatches(table, features, candidates=everyone, seed=0)
+    issue = found.below(0.5)
+    assert np.flatnonzero(issue).tolist() == list(wrong)
+    assert found.scores[issue].max() < 0.5 < found.scores[~issue].min()
+    assert found.scores + found.other_scores == pytest.approx(np.ones(60))
+    assert (found.others == np.where(table["identity"] == "A", "B", "A")).all()
+    assert not found.below(0.0).any()
+
+
+def test_the_flag_follows_its_threshold_and_doubt_its_scores() -> None:
+    wrong = (4, 9, 22, 31, 40, 57)
+    settings = {"min_probability": 0.5, "min_face_width": 50, "seed": 0}
+    flagged = audit.flag_images(_two_people(wrong=wrong), max_mismatch_score=0.5, **settings)
+    assert np.flatnonzero(flagged["flag_identity_mismatch"]).tolist() == list(wrong)
+    assert set(audit.doubt_order(flagged)[:6]) == set(wrong)
+    assert set(evidence.most_doubtful(flagged, count=6)["path"]) == {f"{number}.png" for number in wrong}
+    flagged.loc[4, "hand_label"], flagged.loc[9, "part"] = "fine", "group"
+    assert set(evidence.most_doubtful(flagged, count=4)["path"]) == {f"{number}.png" for number in wrong[2:]}
+    assert audit.doubt_order(flagged)[-1] == 9
+    strict = audit.flag_images(_two_people(wrong=wrong), max_mismatch_score=0.0, **settings)
+    assert not strict["flag_identity_mismatch"].any()
+
+
+def _trial(*, n: int, strength: int) -> pd.DataFrame:
+    table = _two_people(wrong=(), n=n, strength=strength)
+    settings = {"min_probability": 0.5, "min_face_width": 50, "max_mismatch_score": 0.5, "seed": 0}
+    return audit.mismatch_trial(table, audit.flag_images(table, **settings), seed=0)
+
+
+def test_the_trial_finds_what_can_be_found_and_says_what_cannot() -> None:
+    """People who are told apart at sight; then the same person twice, whose names nobody could tell exchanged."""
+    clear, hopeless = _trial(n=80, strength=60), _trial(n=80, strength=0)
+    assert clear["swapped"].sum() == 6 * 4  # six trials, a twentieth of eighty each
+    table = audit.trial_table(clear, max_mismatch_score=0.3)
+    assert table.index.tolist() == [0.05, 0.1, 0.2, 0.3, 0.5, 1.0]
+    assert table.loc[0.5, "recall"] > 0.6 and table.loc[0.5, "others_flagged"] < 0.02 * table.loc[0.5, "others"]
+    assert (table["others"] == 6 * 76).all() and table["recall"].is_monotonic_increasing
+    assert (table["low"] <= table["recall"]).all() and (table["recall"] <= table["high"]).all()
+    assert clear.loc[clear["swapped"], "rank"].median() < 0.06
+    assert audit.trial_table(hopeless, max_mismatch_score=0.05).loc[0.05, "recall"] < 0.2
+    assert hopeless.loc[hopeless["swapped"], "rank"].between(0.2, 0.8).mean() > 0.3  # by chance .6
+    assert "misses most" in audit.trial_in_words(hopeless, max_mismatch_score=0.05)
+    assert "misses most" not in audit.trial_in_words(clear, max_mismatch_score=0.5)
+
+
+def test_the_trial_is_repeatable_and_too_few_faces_are_no_trial() -> None:
+    assert _trial(n=40, strength=60).equals(_trial(n=40, strength=60))
+    empty = _trial(n=12, strength=60)
+    assert empty.empty and "No identity has enough faces" in audit.trial_in_words(empty, max_mismatch_score=0.05)
 
 
 @pytest.fixture
@@ -213,12 +263,22 @@ def test_detection_rate_and_incomplete_truth(compared: tuple[pd.DataFrame, pd.Da
 
 
 def test_hand_labels_are_read_and_joined(tmp_path: Path) -> None:
-    path = tmp_path / "labels.csv"
+    path, flagged = tmp_path / "labels.csv", pd.DataFrame({"path": ["0.png", "1.png"]})
     path.write_text("path,label\n1.png,hard_case\n")
-    joined = audit.join_hand_labels(pd.DataFrame({"path": ["0.png", "1.png"]}), audit.read_hand_labels(path))
+    joined = audit.join_hand_labels(flagged, audit.read_hand_labels(path), root=tmp_path)
     assert joined["hand_label"].tolist() == ["", "hard_case"]
-    with pytest.raises(StudyError, match=r"'1\.png' is not among the images"):
-        audit.join_hand_labels(pd.DataFrame({"path": ["0.png"]}), audit.read_hand_labels(path))
+    with pytest.raises(StudyError, match=r"'1\.png' not in"):
+        audit.join_hand_labels(flagged[:1], audit.read_hand_labels(path), root=tmp_path)
+
+
+def test_labels_of_identities_that_are_left_out_are_no_error(tmp_path: Path) -> None:
+    labels = pd.DataFrame({"path": ["0.png", "1.png", "a", "b", "c", "d"], "label": "fine"})
+    for name in ("0.png", "1.png"):
+        (tmp_path / name).touch()
+    flagged = pd.DataFrame({"path": ["0.png"]})
+    assert audit.join_hand_labels(flagged, labels[:2], root=tmp_path)["hand_label"].tolist() == ["fine"]
+    with pytest.raises(StudyError, match="'a', 'b', 'c' and 1 more not in"):
+        audit.join_hand_labels(flagged, labels, root=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from kpop_rca import faces
 from kpop_rca.data import images
 from kpop_rca.errors import StudyError
 
-FLAGS = ["unreadable", "no_face", "non_facial", "identity_mismatch"]
+FLAGS = ["unreadable", "no_face", "non_facial", "small_face", "identity_mismatch", "cross_identity_duplicate"]
+FRACTIONS = {"judge_fraction": 0.5, "validation_fraction": 0.2, "test_fraction": 0.25}
 
 
 def table(n=40, identities=("a", "b"), **columns):
@@ -19,6 +20,8 @@ def table(n=40, identities=("a", "b"), **columns):
             "split": "",
             "part": "normal",
             "duplicate_group": -1,
+            "hand_label": "",
+            "n_faces": 1,
         }
     )
     return rows.assign(**({f"flag_{flag}": False for flag in FLAGS} | columns))
@@ -29,18 +32,103 @@ def split(rows, **settings):
     return faces.assign_splits(rows, **(fractions | {"seed": 0} | settings))
 
 
+def reasons_of(rows, flags=(), labels=("wrong_person", "not_a_face")):
+    return faces.exclusion_reasons(rows, exclude_flags=list(flags), exclude_hand_labels=list(labels))
+
+
 def test_the_first_reason_counts_and_some_always_do():
     rows = table(n=2)
     rows.loc[0, ["flag_no_face", "flag_non_facial"]] = True
     rows.loc[1, "flag_non_facial"] = True
-    assert faces.exclusion_reasons(rows, exclude_flags=["non_facial"]).tolist() == ["no_face", "non_facial", "", ""]
-    assert faces.exclusion_reasons(rows, exclude_flags=[]).tolist() == ["no_face", "", "", ""]
+    assert reasons_of(rows, ["non_facial"]).tolist() == ["no_face", "non_facial", "", ""]
+    assert reasons_of(rows).tolist() == ["no_face", "", "", ""]
+
+
+def test_a_label_by_hand_leaves_out_and_keeps():
+    """Flags: all of them everywhere. `fine` overrides them; other labels answer who is shown, not how large."""
+    labels = ["", "fine", "hard_case", "contextual_artifact", "wrong_person", "not_a_face", "fine"]
+    rows = table(n=len(labels), identities=("a",), hand_label=labels, flag_identity_mismatch=True)
+    rows.loc[6, "flag_no_face"] = True
+    by_hand = ["labelled_wrong_person", "labelled_not_a_face", "no_face"]
+    assert reasons_of(rows, ["identity_mismatch"]).tolist() == ["identity_mismatch", "", "", "", *by_hand]
+    rows["flag_small_face"] = True
+    small = ["small_face", "", "small_face", "small_face"]
+    assert reasons_of(rows, ["small_face"]).tolist() == [*small, *by_hand]
+    chosen = reasons_of(rows, labels=["contextual_artifact"])
+    assert chosen.tolist() == ["", "", "", "labelled_contextual_artifact", "", "", "no_face"]
+
+
+def test_a_label_by_hand_counts_in_the_folders_own_test_too():
+    rows = table(n=2, hand_label=["", "wrong_person"] * 2).assign(split="test")
+    assert reasons_of(rows).tolist() == ["", "labelled_wrong_person"] * 2
+
+
+def test_of_copies_under_two_names_the_one_that_is_labelled_fine_stays():
+    rows = table(n=2)
+    rows.loc[[0, 2], "duplicate_group"] = 0
+    rows.loc[[0, 2], "flag_cross_identity_duplicate"] = True
+    out = "cross_identity_duplicate"
+    assert reasons_of(rows, [out]).tolist() == [out, "", out, ""]
+    rows.loc[2, "hand_label"] = "fine"
+    assert reasons_of(rows, [out]).tolist() == [out, "", "", ""]
+
+
+def any_folder(seed, *, layout):
+    """Four identities with bursts, and copies across identities, parts and the folder's own splits."""
+    rng = np.random.default_rng(seed)
+    rows = table(n=40, identities=("a", "b", "c", "d"))
+    if layout != "flat":
+        rows["part"] = rng.choice(["normal", "hard", "group"], len(rows), p=[0.86, 0.08, 0.06])
+        own = rng.random(len(rows)) < (0.25 if layout == "own test" else 0)
+        rows["split"] = np.where((rows["part"] == "normal") & ~own, "train", "test")
+    members = rng.permutation(len(rows))[:60]
+    rows.loc[members, "duplicate_group"] = np.arange(60) // rng.integers(2, 5)
+    return rows
+
+
+@pytest.mark.parametrize("layout", ["flat", "hard", "own test"])
+def test_no_group_lies_on_two_sides(layout):
+    """Over sixty folders: within an identity and across, hard cases included; what a twin costs is counted."""
+    for seed in range(60):
+        rows = any_folder(seed, layout=layout)
+        reasons = reasons_of(rows)
+        kept = rows[reasons == ""].copy()
+        kept["split"] = faces.assign_splits(kept, seed=seed, **FRACTIONS)
+        assert set(kept["split"]) <= set(faces.SPLITS)  # none is dropped without a reason
+        grouped = kept[kept["duplicate_group"] >= 0]
+        assert (grouped.groupby("duplicate_group")["split"].nunique() == 1).all(), seed
+        learnt = set(kept.loc[kept["split"].isin(["train", "judge", "validation"]), "duplicate_group"]) - {-1}
+        assert not learnt & set(rows.loc[rows["part"] != "normal", "duplicate_group"]), seed
+        assert set(rows.index[rows["part"] == "hard"]) <= set(kept.index)
+        counts = faces.exclusion_table(rows, reasons)
+        assert (counts["kept"] + counts["left out"] == 40).all()
+
+
+def test_twins_of_hard_cases_leave_training_and_are_counted():
+    rows = table(n=12)
+    rows.loc[0, "part"], rows.loc[1, "part"], rows.loc[2, "split"] = "hard", "group", "test"
+    rows.loc[[0, 3, 15], "duplicate_group"] = 0  # one of them of the other identity
+    rows.loc[[1, 4], "duplicate_group"], rows.loc[[2, 5], "duplicate_group"] = 1, 2
+    reasons = reasons_of(rows)
+    named = {1: "group_case", 3: "twin_of_hard_case", 15: "twin_of_hard_case", 4: "twin_of_group_case"}
+    assert reasons[reasons != ""].to_dict() == named | {5: "twin_of_test"}
+    counts = faces.exclusion_table(rows, reasons)
+    assert counts.loc["a", "twin_of_hard_case"] == counts.loc["b", "twin_of_hard_case"] == 1
+
+
+def test_a_split_without_twins_across_is_what_it_always_was():
+    """As splits follow from paths and seed, what a judge learnt in an earlier study no generator learns in this one."""
+    rows = table(n=12)
+    rows["duplicate_group"] = np.where(np.arange(24) % 12 < 4, np.arange(24) // 2, -1)
+    assigned = faces.assign_splits(rows, seed=3, **FRACTIONS)
+    letters = assigned.map({"train": "t", "judge": "j", "validation": "v", "test": "e"})
+    assert "".join(letters) == "tteeejevvtjtjjjjteetvvet"
 
 
 def test_a_classifiers_flag_does_not_clean_the_test_split():
     rows = table(n=2, flag_identity_mismatch=True)
     rows["split"] = ["train", "test"] * 2
-    reasons = faces.exclusion_reasons(rows, exclude_flags=["identity_mismatch"])
+    reasons = reasons_of(rows, ["identity_mismatch"])
     assert reasons.tolist() == ["identity_mismatch", ""] * 2
 
 
@@ -135,27 +223,41 @@ def test_the_split_follows_the_seed():
     assert not split(rows).equals(split(rows, seed=1))
 
 
-def test_an_identity_without_faces_is_named():
-    index = faces.make_index(table().assign(split=["train"] * 70 + ["test"] * 10))
-    with pytest.raises(StudyError, match="identity 'a' has no usable face left in the validation split"):
-        faces.check_classes(index.assign(split="train"), ["a", "b"], judge_fraction=0.0)
-
-
 def test_the_judge_split_is_demanded_where_one_is_wanted():
-    parts = ["train", "validation", "test", "test", "test"]
-    index = faces.make_index(table(n=5).assign(split=parts * 2))
-    faces.check_classes(index, ["a", "b"], judge_fraction=0.0)
-    with pytest.raises(StudyError, match="identity 'a' has no usable face left in the judge split"):
-        faces.check_classes(index, ["a", "b"], judge_fraction=0.1)
+    rows = table(n=5)
+    index = faces.make_index(rows.assign(split=["train", "validation", "test", "test", "test"] * 2))
+    faces.check_classes(index, rows, judge_fraction=0.0)
+    with pytest.raises(StudyError, match=r'"a" \(5 of 5 photographs with a face: 0 in judge\); "b"') as raised:
+        faces.check_classes(index, rows, judge_fraction=0.1)
+    assert "exclude_identities" not in str(raised.value)  # nobody would be left
     sizes = faces.split_sizes(index.assign(split=index["split"].replace("validation", "judge")))
     assert sizes.columns.tolist() == ["train", "judge", "test"]
 
 
-def test_too_few_test_faces_are_refused_before_anything_is_trained():
-    parts = ["train", "validation", "test", "test"]
-    index = faces.make_index(table(n=4).assign(split=parts * 2))
-    with pytest.raises(StudyError, match=r"identity 'a' has 2 usable faces in the test split, and .* \(07\) needs 3"):
-        faces.check_classes(index, ["a", "b"], judge_fraction=0.0)
+def test_all_identities_with_too_few_faces_are_named_at_once_with_what_helps():
+    """a and e have enough; b two test faces, c no face at all, d nothing but a training face."""
+    rows = table(n=6, identities=("a", "b", "c", "d", "e"))
+    rows.loc[rows["identity"] == "c", "n_faces"] = 0
+    splits = {
+        "a": ["train", "judge", "validation", *["test"] * 3],
+        "b": ["train", "judge", "validation", "test", "test"],
+    }
+    of_each = splits | {"c": [], "d": ["train"], "e": splits["a"]}
+    rows["split"] = [split for name in "abcde" for split in [*of_each[name], *[""] * 6][:6]]
+    with pytest.raises(StudyError) as raised:
+        faces.check_classes(faces.make_index(rows), rows, judge_fraction=0.5)
+    said = str(raised.value)
+    assert '"b" (6 of 6 photographs with a face: 2 in test); "c" (0 of 6 photographs with a face: 0 in train, ' in said
+    assert '"d" (6 of 6 photographs with a face: 0 in judge, 0 in validation, 0 in test)' in said
+    assert 'exclude_identities: ["b", "c", "d"], or add' in said and "lower min_face_size" in said and '"a"' not in said
+    assert len(said.splitlines()) == 2
+
+
+def test_where_the_fewest_photographs_are_the_reason_the_smallest_number_is_named():
+    rows = pd.concat([table(n=9, identities=("a", "c")), table(n=4, identities=("b",))], ignore_index=True)
+    rows["split"] = [*["train", "judge", "validation", *["test"] * 6] * 2, *["train"] * 4]
+    with pytest.raises(StudyError, match=r'\["b"\] \(the same as min_per_identity: 5\)'):
+        faces.check_classes(faces.make_index(rows), rows, judge_fraction=0.5)
 
 
 def test_labels_follow_the_order_of_identities():

@@ -1,6 +1,7 @@
 """One folder per identity, in the layouts that people have."""
 
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,41 @@ def test_missing_folder_and_too_many_identities(tmp_path: Path) -> None:
     _touch(tmp_path, "A/1.jpg", "B/1.jpg")
     with pytest.raises(StudyError, match=r"n_identities is 3.* has 2 identities"):
         identity_folders.scan(tmp_path, n_identities=3)
+
+
+def _people(root: Path, **photographs: int) -> Path:
+    return _touch(root, *[f"{name}/{k}.jpg" for name, n in photographs.items() for k in range(n)])
+
+
+def test_identities_are_left_out_by_name_and_by_their_few_photographs_and_are_listed(tmp_path: Path) -> None:
+    _people(tmp_path, Ada=9, Bo=8, Cy=7, Di=6, Eva=2)
+    who = {"exclude_identities": ["Bo"], "min_per_identity": 3, "n_identities": 2}
+    assert identity_folders.scan(tmp_path, **who)["identity"].unique().tolist() == ["Ada", "Cy"]
+    assert identity_folders.identities_left_out(tmp_path, **who).to_numpy().tolist() == [
+        ["Bo", 8, "in exclude_identities"],
+        ["Di", 6, "not among the first 2 (n_identities)"],
+        ["Eva", 2, "fewer than 3 (min_per_identity)"],
+    ]
+    assert identity_folders.identities_left_out(tmp_path).empty
+
+
+def test_a_name_that_is_composed_otherwise_is_the_same_name(tmp_path: Path) -> None:
+    names = [unicodedata.normalize(form, "Zoë") for form in ("NFC", "NFD")]
+    _people(tmp_path, Ada=2, Bo=2, **{names[1]: 2})
+    found = identity_folders.scan(tmp_path, exclude_identities=names[:1])
+    assert found["identity"].unique().tolist() == ["Ada", "Bo"]
+
+
+def test_all_unknown_names_are_refused_at_once_with_those_that_are_close(tmp_path: Path) -> None:
+    _people(tmp_path, Jisoo=2, Jennie=2, Rose=2)
+    with pytest.raises(StudyError) as raised:
+        identity_folders.scan(tmp_path, exclude_identities=["Jiso", "Jenny", "Rose", "Xx"])
+    said = str(raised.value)
+    assert "'Jiso' (close: 'Jisoo'" in said and "'Jenny' (close: 'Jennie'" in said and said.count("'Rose'") == 0
+    assert "'Xx'" in said
+
+
+def test_what_leaves_fewer_than_two_says_by_which_parameters(tmp_path: Path) -> None:
+    _people(tmp_path, Ada=9, Bo=2)
+    with pytest.raises(StudyError, match=r"only the identity 'Ada' .* after exclude_identities and min_per_identity"):
+        identity_folders.scan(tmp_path, min_per_identity=5)

@@ -3,11 +3,12 @@
 import io
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from kpop_rca import audit, labelling
+from kpop_rca import audit, labelling, params
 from kpop_rca.errors import StudyError
 
 
@@ -15,6 +16,7 @@ from kpop_rca.errors import StudyError
 def session(tmp_path: Path) -> labelling.LabellingSession:
     """Four images: a.png calm, b.png unreadable, c.png flagged with a face, d.png calm."""
     flagged = pd.DataFrame({"path": ["a.png", "b.png", "c.png", "d.png"], "boxes": [[], [], [[100, 50, 300, 250]], []]})
+    flagged = flagged.assign(mismatch_score=np.nan, other_score=np.nan, likeliest_other="", part="normal")
     for name in audit.FLAGS:
         flagged[f"flag_{name}"] = False
     flagged.loc[1, "flag_unreadable"] = flagged.loc[2, "flag_several_faces"] = True
@@ -26,6 +28,31 @@ def session(tmp_path: Path) -> labelling.LabellingSession:
 def test_flagged_images_come_first_and_unreadable_ones_never(session: labelling.LabellingSession) -> None:
     assert session.flagged["path"].tolist() == ["c.png", "a.png", "d.png"]
     assert session.describe() == "1 of 3 · c.png · several_faces · not labelled"
+
+
+def test_the_least_sure_comes_first_and_is_shown_with_the_likeliest_other(session: labelling.LabellingSession) -> None:
+    """d. is doubted most, a. less; c. carries a flag, and its own name is the likeliest."""
+    flagged = session.flagged.set_index("path")
+    flagged.loc[["d.png", "a.png", "c.png"], "mismatch_score"] = [0.1, 0.3, 0.6]
+    flagged.loc[["d.png", "a.png", "c.png"], "other_score"] = [0.8, 0.5, 0.2]
+    flagged["likeliest_other"] = "Bo"
+    again = labelling.LabellingSession(flagged.reset_index(), session.root, session.csv_path)
+    assert again.flagged["path"].tolist() == ["d.png", "a.png", "c.png"]
+    assert again.describe() == "1 of 3 · d.png · no flag · Bo 0.80, own name 0.10 · not labelled"
+    again.move(2)
+    assert again.describe() == "3 of 3 · c.png · several_faces · not labelled"
+
+
+def test_the_page_writes_where_the_audit_reads(session: labelling.LabellingSession, output: Path) -> None:
+    """Without a parameter: one file for a study, its seeds and its sweep, read as soon as it is there."""
+    files = {params.hand_labels_file({"study": name, "hand_labels": ""}) for name in ("mine", "mine-seed3")}
+    assert files == {output / "data" / "hand_labels" / "mine.csv"}
+    (place,) = files
+    labelling.LabellingPage(session.flagged, session.root, place).session.label("wrong_person")
+    read = audit.join_hand_labels(session.flagged, audit.read_hand_labels(place), root=session.root)
+    assert read.set_index("path")["hand_label"].to_dict() == {"c.png": "wrong_person", "a.png": "", "d.png": ""}
+    named = params.hand_labels_file({"study": "mine", "hand_labels": "/else/where.csv"})
+    assert named == Path("/else/where.csv")
 
 
 def test_labels_are_saved_at_once_and_work_is_resumed(session: labelling.LabellingSession) -> None:

@@ -1,6 +1,8 @@
+from typing import get_args
+
 import pytest
 
-from kpop_rca import params, paths
+from kpop_rca import audit, params, paths
 from kpop_rca.errors import StudyError
 
 
@@ -42,6 +44,10 @@ def test_a_good_file_gives_what_it_sets(study_file):
         ("mixed_precision: no", ["mixed_precision", "False"]),
         ("image_size: 48", ["image_size", "48", "16, 32 or 64"]),
         ("exclude_flags: [blurred]", ["exclude_flags", "blurred"]),
+        ("exclude_hand_labels: [nice]", ["exclude_hand_labels", "nice", "wrong_person"]),
+        ("exclude_identities: [0003]", ["'0003'", "a name in quotes"]),
+        ("exclude_identities: [12]", ["exclude_identities", "string", "in quotes"]),
+        ("max_mismatch_score: 2.0", ["max_mismatch_score", "less than or equal to 1"]),
         ("judge_fraction: 1.0", ["judge_fraction", "less than 1"]),
         ("judge_seeds: 0", ["judge_seeds", "greater than or equal to 1"]),
         ("judges: [resnet18]\nseen_judges: [resnet10]", ["seen_judges names resnet10", "not one of judges"]),
@@ -58,6 +64,11 @@ def test_a_bad_file_is_refused_in_a_line_that_names_file_and_key(study_file, tex
     assert message.startswith("params/mine.yaml")
     assert all(part in message for part in expected), message
     assert len(message.splitlines()) <= 2
+
+
+def test_flags_and_labels_are_those_of_the_audit():
+    assert {*get_args(params.Flag), "unreadable"} == set(audit.FLAGS)
+    assert get_args(params.HandLabel) == audit.HAND_LABELS
 
 
 @pytest.mark.parametrize("wanted", ["best", "resnet18", "resnet18-0", "resnet34-2-seen"])
