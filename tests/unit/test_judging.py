@@ -100,6 +100,7 @@ def test_every_judge_sees_every_image(coloured_faces, tmp_path):
         epochs=1,
         batch_size=16,
         learning_rate=3e-3,
+        weight_decay=0.05,
         colour_jitter=0.0,
         pretrained=False,
         seed=0,
