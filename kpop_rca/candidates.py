@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kpop_rca import seeds
+
 Faces = tuple[np.ndarray, np.ndarray]  # uint8 (N, H, W, 3) and int64 labels (N,)
 
 
@@ -62,12 +64,10 @@ def judge_seed(seed: int, number: int) -> int:
         seed: of the study.
         number: s, from 0; judges of all architectures and both ways of training share it, so that they pair up.
 
-    Source: numpy's `SeedSequence`, as its `spawn` derives them.
-
     >>> judge_seed(0, 1) != judge_seed(1, 0)
     True
     """
-    return int(np.random.SeedSequence(seed, spawn_key=(number,)).generate_state(1)[0])
+    return int(seeds.sequence(seeds.Purpose.JUDGE, seed, number).generate_state(1)[0])
 
 
 def capped(faces: Faces, most: np.ndarray, *, generator: np.random.Generator) -> Faces:
@@ -106,5 +106,5 @@ def learning_faces(splits: dict[str, Faces], *, seed: int) -> dict[str, Faces]:
     if not len(labels):
         return {"train": splits["train"]}
     most = np.bincount(labels, minlength=int(splits["train"][1].max()) + 1)
-    generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0, 0)))  # a stream that no judge uses
+    generator = seeds.generator(seeds.Purpose.JUDGE_FACES, seed)
     return {"judge": splits["judge"], "train": capped(splits["train"], most, generator=generator)}

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from diffusers import DDPMScheduler, UNet2DModel
 from torch import Tensor, nn
 
-from kpop_rca import diffusion, pixels
+from kpop_rca import diffusion, finite, pixels, seeds
+from kpop_rca.errors import StudyError
 
 COMPARED_TIMESTEPS = (10, 50, 100, 200, 350, 500, 700, 900)
 
@@ -93,8 +94,11 @@ def loss_by_timestep(
 
     Returns:
         Columns t and loss.
+
+    Raises:
+        StudyError: a loss is not finite.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seeds.number(seeds.Purpose.COMPARED_NOISE, seed))
     x_0, class_labels = pixels.to_model(torch.as_tensor(images)), torch.as_tensor(labels).to(unet.device)
     rows = []
     for t in COMPARED_TIMESTEPS:
@@ -102,6 +106,9 @@ def loss_by_timestep(
         x_t = forward.add_noise(x_0, eps, torch.full((len(x_0),), t)).to(unet.device)
         predicted = unet(x_t, t, class_labels=class_labels).sample
         rows.append({"t": t, "loss": F.mse_loss(predicted, eps.to(unet.device)).item()})
+    bad = finite.first_bad(torch.tensor([row["loss"] for row in rows]))
+    if bad is not None:
+        raise StudyError(f"the loss at t = {rows[bad]['t']} is not finite; train again with a lower learning_rate")
     return pd.DataFrame(rows)
 
 

@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, SchedulerMixin, UNet2DModel
 
-from kpop_rca import devices, noise
+from kpop_rca import devices, finite, noise, seeds
+from kpop_rca.errors import StudyError
 from kpop_rca.pixels import to_images, to_model
 
 TIMESTEPS = 1000  # T of the paper, section 4.2.3
 PRECISIONS = {"fp16": torch.float16, "bf16": torch.bfloat16}
 LEAST_VARIANCE = 1e-20  # of an ancestral step, as diffusers has it
+CHECK_EVERY = 25  # steps between two looks for numbers that are not finite, each of which waits for the device
 LEAST_LOG_SNR_HALF = -5.1  # of DPM-Solver: a cosine schedule's last timesteps lie so far out that it overflows
 
 
@@ -66,10 +68,10 @@ def sampling_process(forward: DDPMScheduler, sampler: str) -> SchedulerMixin:
             to 20 steps by that paper. What each does to RCA beside DDPM of 1,000 steps, notebook 08 tells.
 
     Returns:
-        A process of its own: some keep what they need of the last steps.
+        A process of its own: some keep what they need of the last steps. Its timesteps are set by `set_timesteps`.
     """
     if sampler == "ddpm":
-        return DDPMScheduler.from_config(forward.config)
+        return DDPMScheduler.from_config(forward.config, timestep_spacing="trailing")
     if sampler == "ddim":
         return DDIMScheduler.from_config(forward.config, timestep_spacing="trailing")
     return DPMSolverMultistepScheduler.from_config(
@@ -79,6 +81,31 @@ def sampling_process(forward: DDPMScheduler, sampler: str) -> SchedulerMixin:
         thresholding=True,
         sample_max_value=1.0,
     )
+
+
+def set_timesteps(process: SchedulerMixin, steps: int) -> None:
+    """Give a process its timesteps: as many as asked for, evenly spaced from the last one, at which x_T is noise.
+
+        t_i = round(L (1 - i / steps)) - 1,   i = 0, ..., steps - 1
+
+    with L = T, but for DPM-Solver the number of timesteps that `LEAST_LOG_SNR_HALF` leaves, which are also the most
+    steps that it takes. This is diffusers' "trailing" spacing in exact numbers; its own adds up a rounded step size,
+    which for one number of steps in sixteen makes a step too many, at a timestep of -1.
+
+    Args:
+        process: from `sampling_process`.
+        steps: 1 to T.
+
+    Source: Lin et al. (2024), "Common Diffusion Noise Schedules and Sample Steps are Flawed", table 2.
+    """
+    last = TIMESTEPS
+    if isinstance(process, DPMSolverMultistepScheduler):
+        last = int((process.lambda_t >= LEAST_LOG_SNR_HALF).sum())
+    timesteps = np.linspace(last, 0, min(steps, last), endpoint=False).round().astype(np.int64) - 1
+    if isinstance(process, DDIMScheduler):
+        process.timesteps = torch.from_numpy(timesteps)  # its `set_timesteps` takes none
+    else:
+        process.set_timesteps(timesteps=timesteps.tolist())
 
 
 def noised(
@@ -154,42 +181,97 @@ def sample(
 
     Returns:
         uint8 (B, H, W, 3); with `keep_every`, also the states, uint8 (kept, B, H, W, 3), the first of them x_T.
+
+    Raises:
+        StudyError: a number is not finite; names the step and the class.
     """
     shape, device = (unet.config.in_channels, *2 * [unet.config.sample_size]), unet.device
     precision = devices.usable_precision(mixed_precision, device)
-    process.set_timesteps(steps)
+    set_timesteps(process, steps)
     # The process looks its coefficients up on the CPU; a timestep on the device would make it wait there every step.
     timesteps = zip(process.timesteps, process.timesteps.to(device), strict=True)
     drawn = noise.of_steps(generators, shape, steps=_draws(process), device=device)
     with closing(drawn):
         # Of a block of many steps it is a view, which a compiled network takes for another.
         x_t = next(drawn).contiguous()
-        kept = [to_images(x_t)] if keep_every else []
+        kept, sums = [to_images(x_t)] if keep_every else [], []
         for number, (t, t_there) in enumerate(timesteps, 1):
             with torch.autocast(device.type, PRECISIONS.get(precision), enabled=precision != "no"):
                 eps = predict_noise(unet, x_t, t_there, class_labels, guidance=guidance)
             x_t = _step(process, x_t, eps.float(), t, drawn)
+            # An infinite estimate is looked for itself: clipped, it makes an image like any other.
+            sums += [eps.float().sum(dim=(1, 2, 3)) + x_t.sum(dim=(1, 2, 3))]
+            if number % CHECK_EVERY == 0 or number == len(process.timesteps):
+                _refuse_non_finite(torch.stack(sums), class_labels, process=process, precision=precision)
             if keep_every and number % keep_every == 0:
                 kept.append(to_images(x_t))
     return (to_images(x_t), np.stack(kept)) if keep_every else to_images(x_t)
 
 
+def _refuse_non_finite(
+    sums: torch.Tensor, class_labels: torch.Tensor, *, process: SchedulerMixin, precision: str
+) -> None:
+    """Stop where a step of an image has no finite sum, (steps so far, B); waits for the device."""
+    step = finite.first_bad(sums)
+    if step is None:
+        return
+    label = int(class_labels[finite.first_bad(sums[step])])
+    remedy = finite.remedy(precision, otherwise="train again (03) with a lower learning_rate")
+    raise StudyError(
+        f"sampling gave numbers that are not finite at step {step + 1} of {len(process.timesteps)} "
+        f"(t = {int(process.timesteps[step])}), identity {label}; {remedy}"
+    )
+
+
 def _draws(process: SchedulerMixin) -> int:
     """How often a process draws noise: for x_T, and the ancestral one at each step but that to x_0."""
-    return 1 + int((process.timesteps > 0).sum()) if isinstance(process, DDPMScheduler) else 1
+    return len(process.timesteps) if isinstance(process, DDPMScheduler) else 1
+
+
+def _previous(process: SchedulerMixin, t: torch.Tensor) -> int:
+    """The timestep after t in the order of sampling; -1 for x_0."""
+    index = int((process.timesteps == t).nonzero()[0])
+    return int(process.timesteps[index + 1]) if index + 1 < len(process.timesteps) else -1
 
 
 def _step(
     process: SchedulerMixin, x_t: torch.Tensor, eps: torch.Tensor, t: torch.Tensor, drawn: Iterator[torch.Tensor]
 ) -> torch.Tensor:
     if isinstance(process, DDPMScheduler):
-        return ancestral_step(process, x_t, eps, t, fresh_noise=next(drawn) if t > 0 else None)
+        fresh_noise = next(drawn) if _previous(process, t) >= 0 else None
+        return ancestral_step(process, x_t, eps, t, fresh_noise=fresh_noise)
     if isinstance(process, DDIMScheduler):
-        # Where x_0 is clipped, the network's eps no longer belongs to it. With that one, which diffusers takes unless
-        # told otherwise, each step loses contrast, and many steps leave a grey face. Dhariwal and Nichol (2021) take
-        # eps from the clipped x_0 in their code.
-        return process.step(eps, t, x_t, use_clipped_model_output=True).prev_sample
+        return deterministic_step(process, x_t, eps, t)
     return process.step(eps, t, x_t).prev_sample
+
+
+def deterministic_step(process: DDIMScheduler, x_t: torch.Tensor, eps: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    """x_s of DDIM with eta = 0, from x_0 as eps has it, clipped to [-1, 1].
+
+        x_s = sqrt(abar_s) x_0 + sqrt(1 - abar_s) eps',   eps' = (x_t - sqrt(abar_t) x_0) / sqrt(1 - abar_t)
+
+    Where x_0 is clipped, the network's eps no longer belongs to it. With that one, which diffusers takes unless told
+    otherwise, each step loses contrast, and many steps leave a grey face; Dhariwal and Nichol (2021) take eps from the
+    clipped x_0 in their code. s is the timestep that comes after t. `DDIMScheduler.step` takes t - T // steps for it,
+    which is another one, and at the end not x_0, unless the number of steps divides T; where it does, this is the
+    same to the bit.
+
+    Args:
+        process: with its timesteps set; predicts eps.
+        x_t: (B, 3, H, W).
+        eps: (B, 3, H, W), predicted.
+        t: timestep, on the CPU.
+
+    Returns:
+        (B, 3, H, W).
+
+    Source: Song et al. (2021), eq. 12 with sigma = 0.
+    """
+    s = _previous(process, t)
+    abar, abar_s = process.alphas_cumprod[t], process.alphas_cumprod[s] if s >= 0 else process.final_alpha_cumprod
+    x_0 = ((x_t - (1 - abar) ** 0.5 * eps) / abar**0.5).clamp(-1, 1)
+    eps_of_it = (x_t - abar**0.5 * x_0) / (1 - abar) ** 0.5
+    return abar_s**0.5 * x_0 + (1 - abar_s) ** 0.5 * eps_of_it
 
 
 def ancestral_step(
@@ -215,7 +297,7 @@ def ancestral_step(
 
     Source: Ho et al. (2020), eqs. 6 and 7; paper eq. 3.
     """
-    s = process.previous_timestep(t)
+    s = _previous(process, t)
     abar, abar_s = process.alphas_cumprod[t], process.alphas_cumprod[s] if s >= 0 else process.one
     alpha, rest, rest_s = abar / abar_s, 1 - abar, 1 - abar_s
     x_0 = ((x_t - rest**0.5 * eps) / abar**0.5).clamp(-1, 1)
@@ -228,5 +310,4 @@ def ancestral_step(
 
 def image_generator(*, seed: int, label: int, index: int) -> torch.Generator:
     """The generator of image `index` of class `label`: the same whatever else is drawn, in any order or batch."""
-    state = np.random.SeedSequence([seed, label, index]).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(state[0]))
+    return torch.Generator().manual_seed(seeds.number(seeds.Purpose.IMAGE, seed, label, index))

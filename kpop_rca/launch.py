@@ -20,7 +20,7 @@ import torch
 from accelerate import PartialState
 from tqdm import tqdm
 
-from kpop_rca import artifacts, devices, diffusion, faces, given, params, sampling, stages, training
+from kpop_rca import artifacts, devices, diffusion, faces, given, params, sampling, seeds, stages, training
 from kpop_rca.errors import StudyError
 
 
@@ -38,7 +38,7 @@ def train(parameters: dict[str, Any]) -> None:
     images, labels = faces.load(cropped, size=parameters["image_size"], split="train")
     n_classes = len(faces.class_names(cropped))
     shape = ("image_size", "channels", "layers_per_block", "attention_size")
-    torch.manual_seed(parameters["seed"])
+    torch.manual_seed(seeds.number(seeds.Purpose.NETWORK, parameters["seed"]))
     unet = diffusion.build_unet(**{name: parameters[name] for name in shape}, n_classes=n_classes)
     recipe = training.Recipe.of(parameters)
     trainer = training.Trainer(unet, recipe=recipe, folder=folder, device=devices.choose(parameters["device"]))

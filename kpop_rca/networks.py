@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import NoTrainInceptionV3
 from torchvision.models import VisionTransformer
 
-from kpop_rca import pixels, weights
+from kpop_rca import finite, pixels, weights
 
 INCEPTION_FEATURES = "Inception-v3 of 2015-12-05, 2048 after the last pooling, resized as in the original (bilinear)"
 INCEPTION_LOGITS = "Inception-v3 of 2015-12-05, 1008 logits without bias, all images in one split"
@@ -28,6 +28,7 @@ DINOV2_FEATURES = "DINOv2 ViT-S/14, 384 of the class token, resized to 224 pixel
 FACENET_FEATURES = "FaceNet (Inception-ResNet-v1 on VGGFace2), 512 of unit length, resized to 160 pixels (bilinear)"
 LPIPS_FEATURES = "LPIPS 0.1 on AlexNet, images at their own size"
 BATCH = 50  # images
+DAMAGED = "its weights may be damaged; remove them, and they are fetched again"
 LPIPS_BATCH = 250  # pairs
 LPIPS_SMALLEST = 31  # pixels that AlexNet's strides need
 
@@ -69,11 +70,15 @@ def inception_features(network: NoTrainInceptionV3, images: np.ndarray) -> tuple
 
     Returns:
         Pooled features, float32 (N, 2048), and logits without bias, float32 (N, 1008).
+
+    Raises:
+        StudyError: a feature is not finite.
     """
     pooled = []
     for batch in torch.as_tensor(images).permute(0, 3, 1, 2).split(BATCH):
         pooled.append(network(batch.contiguous().to(network.fc.weight.device)))
     pooled = torch.cat(pooled)
+    finite.require(pooled, what="Inception's features of image", remedy=DAMAGED)
     return pooled.cpu().numpy(), (pooled @ network.fc.weight.T).cpu().numpy()
 
 
@@ -170,7 +175,9 @@ def _features(
         resized = batch.to(device).permute(0, 3, 1, 2).float().contiguous()
         resized = F.interpolate(resized, size=(size, size), mode=mode, antialias=True).clamp(0, 255)
         found.append(network(normalise(resized)).cpu())
-    return torch.cat(found).numpy()
+    found = torch.cat(found)
+    finite.require(found, what=f"{type(network).__name__}'s features of image", remedy=DAMAGED)
+    return found.numpy()
 
 
 def _as_imagenet(pixels: Tensor) -> Tensor:
@@ -252,4 +259,6 @@ def lpips_distances(distance: lpips.LPIPS, images: np.ndarray, pairs: np.ndarray
     for batch in np.array_split(pairs, range(LPIPS_BATCH, len(pairs), LPIPS_BATCH)):
         first, second = (pixels.to_model(torch.as_tensor(images[side]).to(device)) for side in batch.T)
         found.append(distance(first, second).flatten().cpu())
-    return torch.cat(found).numpy()
+    found = torch.cat(found)
+    finite.require(found, what="LPIPS of pair", remedy=DAMAGED)
+    return found.numpy()

@@ -4,6 +4,7 @@ Which judges a study has, and what they learn from, is decided in `kpop_rca.cand
 `kpop_rca.judging`.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -20,7 +21,7 @@ from sklearn.metrics import f1_score, log_loss
 from torch import Tensor
 from tqdm import tqdm
 
-from kpop_rca import artifacts, augmentation, devices, pixels, seals, weights, workers
+from kpop_rca import artifacts, augmentation, devices, finite, pixels, seals, seeds, weights, workers
 from kpop_rca.candidates import Candidate, Faces, judge_seed, learning_faces
 from kpop_rca.errors import StudyError
 from kpop_rca.resnet import FULL_WIDTH, SmallImageResNet
@@ -31,6 +32,8 @@ BUILDING = Lock()
 EVALUATION_BATCH = 250
 ABOUT = "about.json"  # what is known of a judge
 FROZEN = "frozen backbone"
+EPSILON, BETA_2 = 1e-8, 0.999  # of AdamW, whose first beta follows the cycle
+ONE_CYCLE = {"pct_start": 0.3, "div_factor": 25.0, "final_div_factor": 1e4, "base_momentum": 0.85, "max_momentum": 0.95}
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,30 @@ class Recipe:
     epochs: int
     batch_size: int
     learning_rate: float
+    weight_decay: float
     colour_jitter: float
     pretrained: bool
     seed: int
+
+
+def listed(recipe: Recipe) -> pd.DataFrame:
+    """A recipe as a table: what a study sets, and what no study changes.
+
+    Returns:
+        Columns setting and value (text), a row a setting.
+    """
+    low, high = ONE_CYCLE["base_momentum"], ONE_CYCLE["max_momentum"]
+    rows = asdict(recipe) | {
+        "optimiser": f"AdamW, betas {high:g} and {BETA_2:g}, epsilon {EPSILON:g}",
+        "one cycle, rise": f"{ONE_CYCLE['pct_start']:.0%} of the steps, from the learning rate / "
+        f"{ONE_CYCLE['div_factor']:g}; the first beta falls to {low:g}",
+        "one cycle, fall": f"to the first rate / {ONE_CYCLE['final_div_factor']:g}; the first beta rises to {high:g}",
+        "loss": "cross-entropy",
+        "images": f"half of them mirrored, shifted by up to {augmentation.LARGEST_SHIFT:g} of the side",
+        "precision": "bfloat16 where a GPU computes in it, else float32",
+        "epoch kept": "the one of the lowest validation loss",
+    }
+    return pd.DataFrame({"setting": rows.keys(), "value": map(str, rows.values())})
 
 
 def build_judge(architecture: str, *, n_classes: int, recipe: Recipe) -> tuple[SmallImageResNet, str | None]:
@@ -57,7 +81,7 @@ def build_judge(architecture: str, *, n_classes: int, recipe: Recipe) -> tuple[S
     """
     # The generator that fills new weights is the process's own; judges are built in several threads.
     with BUILDING, torch.random.fork_rng():
-        torch.manual_seed(recipe.seed)
+        torch.manual_seed(seeds.number(seeds.Purpose.JUDGE_NETWORK, recipe.seed))
         judge = SmallImageResNet(architecture, n_classes=n_classes, width=recipe.width)
     if not recipe.pretrained:
         return judge, "not asked for"
@@ -81,6 +105,9 @@ def judge_images(judge: SmallImageResNet, images: np.ndarray) -> tuple[np.ndarra
 
     Returns:
         Probabilities, float32 (N, K), and features before the last layer, float32 (N, D).
+
+    Raises:
+        StudyError: what it says of an image is not finite.
     """
     device = next(judge.parameters()).device
 
@@ -91,7 +118,10 @@ def judge_images(judge: SmallImageResNet, images: np.ndarray) -> tuple[np.ndarra
 
     batches = torch.as_tensor(images).split(EVALUATION_BATCH)
     probabilities, features = zip(*workers.a_core_each(show, batches, device=device), strict=True)
-    return torch.cat(probabilities).numpy(), torch.cat(features).numpy()
+    found = torch.cat(probabilities), torch.cat(features)
+    for what, values in zip(("probabilities", "features"), found, strict=True):
+        finite.require(values, what=f"the judge's {what} of image", remedy="train the judges again (04)")
+    return found[0].numpy(), found[1].numpy()
 
 
 def _train_epoch(
@@ -152,17 +182,22 @@ def train_judge(
     Returns:
         One row an epoch: epoch, phase, train_loss, validation_loss, validation_accuracy.
 
+    Raises:
+        StudyError: a loss or an answer is not finite.
+
     Source: paper section 5.2.
     """
     judge.to(device, memory_format=torch.channels_last)  # convolutions are faster so
     images, labels = torch.as_tensor(train[0], device=device), torch.as_tensor(train[1], device=device)
-    generator = torch.Generator(device).manual_seed(recipe.seed)
+    generator = torch.Generator(device).manual_seed(seeds.number(seeds.Purpose.JUDGE_TRAINING, recipe.seed))
     phases = [(FROZEN, recipe.warmup_epochs)] if frozen_first and recipe.warmup_epochs else []
     history, best = [], None
     for phase, epochs in [*phases, ("whole network", recipe.epochs)]:
         steps = _steps_of_phase(judge, phase, total=epochs * -(-len(images) // recipe.batch_size), recipe=recipe)
         for _ in bar(range(epochs), desc=phase):
             loss = _train_epoch(judge, images, labels, steps=steps, recipe=recipe, generator=generator)
+            if not math.isfinite(loss):
+                raise StudyError(f"the loss is {loss} in epoch {len(history) + 1}; lower judge_learning_rate")
             measured = evaluate(judge, *validation)
             row = {"epoch": len(history) + 1, "phase": phase, "train_loss": loss}
             row |= {f"validation_{name}": measured[name] for name in ("loss", "accuracy")}
@@ -180,8 +215,17 @@ def _steps_of_phase(judge: SmallImageResNet, phase: str, *, total: int, recipe: 
     for new in (judge.conv1, judge.fc):  # of other shapes than the pretrained ones
         new.requires_grad_(True)
     trained = [p for p in judge.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=recipe.learning_rate, weight_decay=0.05, fused=True)
-    return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=total)
+    optimizer = torch.optim.AdamW(
+        trained,
+        lr=recipe.learning_rate,
+        betas=(ONE_CYCLE["max_momentum"], BETA_2),
+        eps=EPSILON,
+        weight_decay=recipe.weight_decay,
+        fused=True,
+    )
+    return optimizer, torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.learning_rate, total_steps=total, **ONE_CYCLE
+    )
 
 
 def evaluate(judge: SmallImageResNet, images: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -322,9 +366,11 @@ def train_or_load(
         return artifacts.read_json(folder / ABOUT)
     n_classes = int(splits["train"][1].max()) + 1
     judge, scratch = build_judge(architecture, n_classes=n_classes, recipe=recipe)
-    history = train_judge(
-        judge, splits["train"], splits["validation"], recipe=recipe, frozen_first=not scratch, device=device, bar=bar
-    )
+    how = {"recipe": recipe, "frozen_first": not scratch, "device": device, "bar": bar}
+    try:
+        history = train_judge(judge, splits["train"], splits["validation"], **how)
+    except StudyError as error:
+        raise StudyError(f"judge {folder.name}: {error}") from None
     test_faces, test_labels = splits["test"]
     probabilities, _ = judge_images(judge, test_faces)
     about = {"architecture": architecture} | notes

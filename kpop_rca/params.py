@@ -40,6 +40,12 @@ Place = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{0,4000}$", description=
 JUDGE_NAME = rf"^(best|({'|'.join(get_args(Architecture))})(-\d(-seen)?)?)$"
 
 
+SUCCESSORS = {  # of parameters that were
+    "ema_decay": "set ema_half_life, in images: batch_size * ln 0.5 / ln(ema_decay), which 03 reaches after "
+    "ema_half_life / ema_ramp_up images",
+}
+
+
 class Parameters(BaseModel):
     """Type and range of every parameter. All optional here: which exist for a study, the notebooks decide."""
 
@@ -95,7 +101,10 @@ class Parameters(BaseModel):
     learning_rate: Annotated[float, Field(gt=0, le=1)] = None
     learning_rate_schedule: Literal["constant", "cosine"] = None
     label_dropout: Annotated[float, Field(ge=0, lt=1)] = None
-    ema_decay: Annotated[float, Field(ge=0, lt=1)] = None
+    ema_half_life: Positive = None
+    ema_ramp_up: Rate = None
+    gradient_clip: Annotated[float, Field(ge=0)] = None
+    weight_decay: Rate = None
     flip: bool = None
     mixed_precision: Literal["no", "fp16", "bf16"] = None
     checkpoint_minutes: Annotated[float, Field(gt=0)] = None
@@ -109,6 +118,7 @@ class Parameters(BaseModel):
     judge_epochs: Positive = None
     judge_batch_size: Annotated[int, Field(ge=2, le=LARGEST)] = None  # batch normalisation has no variance of one image
     judge_learning_rate: Annotated[float, Field(gt=0, le=1)] = None
+    judge_weight_decay: Rate = None
     judge_colour_jitter: Annotated[float, Field(ge=0, le=0.5)] = None
     pretrained: bool = None
 
@@ -228,6 +238,8 @@ def _first_problem(error: ValidationError, *, where: str) -> str:
 
 
 def _unknown_key(key: str, *, known: Any, where: str) -> str:
+    if key in SUCCESSORS:
+        return f"{where}: there is no {key} any more; {SUCCESSORS[key]}"
     close = difflib.get_close_matches(key, list(known), n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return f"{where}: no notebook declares the parameter {flat_yaml.shown(key)}{hint}"

@@ -18,14 +18,16 @@ from diffusers import DDPMScheduler, UNet2DModel
 from diffusers.training_utils import EMAModel
 from torch import Tensor
 
-from kpop_rca import artifacts, denoising, devices, diffusion, disk, pixels, seals, watch, workers
+from kpop_rca import artifacts, denoising, devices, diffusion, disk, finite, pixels, seals, seeds, watch, workers
 from kpop_rca.curves import Curves
 from kpop_rca.errors import StudyError
+from kpop_rca.seeds import Purpose
 
 WARM_UP = 0.05  # share of the steps over which the cosine schedule's learning rate rises
 GRID_STEPS = 20  # DDIM steps of the sample grids
 PIECES = 2  # of a batch on a CPU; not the number of cores, so that any machine adds up the same numbers
 PIXELS_OF_A_PIECE = 8 * 32 * 32  # with fewer, starting its operations takes longer than sharing the batch saves
+BETAS, EPSILON = (0.9, 0.999), 1e-8  # of AdamW
 LOG_EVERY = 10  # steps between two readings of the loss, each of which waits for the device
 
 
@@ -38,7 +40,10 @@ class Recipe:
     learning_rate: float
     learning_rate_schedule: str
     label_dropout: float
-    ema_decay: float
+    ema_half_life: int
+    ema_ramp_up: float
+    gradient_clip: float
+    weight_decay: float
     flip: bool
     noise_schedule: str
     mixed_precision: str
@@ -49,6 +54,28 @@ class Recipe:
         """From the parameters of the notebook, where the steps are called train_steps."""
         named = parameters | {"steps": parameters["train_steps"]}
         return cls(**{field.name: named[field.name] for field in fields(cls)})
+
+
+def listed(recipe: Recipe, *, n_images: int) -> pd.DataFrame:
+    """A recipe as a table: what a study sets, what follows from that, and what no study changes.
+
+    Args:
+        recipe: how to train.
+        n_images: number of training images.
+
+    Returns:
+        Columns setting and value (text), a row a setting.
+    """
+    last, rise = recipe.steps - 1, max(1, round(WARM_UP * recipe.steps))
+    rows = asdict(recipe) | {
+        "epochs": f"{recipe.steps * recipe.batch_size / n_images:.1f}",
+        "optimiser": f"AdamW, betas {BETAS[0]:g} and {BETAS[1]:g}, epsilon {EPSILON:g}",
+        "rise of the learning rate": f"{rise} steps" if recipe.learning_rate_schedule == "cosine" else "none",
+        "EMA half-life at the last step": f"{half_life_at(last, recipe):.0f} images",
+        "EMA decay of the last step": f"{ema_decay_at(last, recipe):.5f}",
+        "loss": f"mean squared error of the noise, t uniform in 0 to {diffusion.TIMESTEPS - 1}",
+    }
+    return pd.DataFrame({"setting": rows.keys(), "value": map(str, rows.values())})
 
 
 @dataclass
@@ -68,7 +95,7 @@ class Progress:
 
 @lru_cache(maxsize=2)
 def _epoch_order(epoch: int, *, n: int, seed: int) -> np.ndarray:
-    return np.random.default_rng([seed, epoch]).permutation(n)
+    return seeds.generator(Purpose.TRAINING_ORDER, seed, epoch).permutation(n)
 
 
 def batch_indices(step: int, *, n: int, batch_size: int, seed: int) -> np.ndarray:
@@ -97,6 +124,34 @@ def learning_rate_at(step: int, recipe: Recipe) -> float:
     if step < rise:
         return recipe.learning_rate * (step + 1) / rise
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, recipe.steps - rise)))
+
+
+def half_life_at(step: int, recipe: Recipe) -> float:
+    """The half-life of the averaged weights at a step, in images: the recipe's, or the share of those seen before it.
+
+    Source: Karras et al. (2022), "Elucidating the Design Space of Diffusion-Based Generative Models", appendix F.2 and
+    its code.
+    """
+    seen = step * recipe.batch_size
+    return min(recipe.ema_half_life, recipe.ema_ramp_up * seen) if recipe.ema_ramp_up else recipe.ema_half_life
+
+
+def ema_decay_at(step: int, recipe: Recipe) -> float:
+    """What the average keeps of itself at a step, 0.5^(batch size / half-life); 0 at the first of a ramp."""
+    half_life = half_life_at(step, recipe)
+    return 0.5 ** (recipe.batch_size / half_life) if half_life else 0.0
+
+
+class Averaged(EMAModel):
+    """The averaged weights, by the recipe's decay: the library's own schedule caps whatever it is told."""
+
+    def __init__(self, weights: list[Tensor], recipe: Recipe):
+        super().__init__(weights, foreach=True)
+        self.recipe = recipe
+
+    def get_decay(self, optimization_step: int) -> float:
+        """The decay of a step, counted from 1."""
+        return ema_decay_at(optimization_step - 1, self.recipe)
 
 
 class Trainer:
@@ -128,11 +183,18 @@ class Trainer:
         self.forward = diffusion.forward_process(recipe.noise_schedule)
         unet.to(memory_format=torch.channels_last)  # convolutions are faster so
         devices.compile_where_it_pays(unet, device, calls=recipe.steps)
-        optimizer = torch.optim.AdamW(unet.parameters(), lr=recipe.learning_rate, fused=True)
+        optimizer = torch.optim.AdamW(
+            unet.parameters(),
+            lr=recipe.learning_rate,
+            betas=BETAS,
+            eps=EPSILON,
+            weight_decay=recipe.weight_decay,
+            fused=True,
+        )
         self.unet, self.optimizer = self.accelerator.prepare(unet, optimizer)
         self.bare_unet = self.accelerator.unwrap_model(self.unet)
         self.weights = list(self.bare_unet.parameters())
-        self.ema = EMAModel(self.weights, decay=recipe.ema_decay, use_ema_warmup=True, foreach=True)
+        self.ema = Averaged(self.weights, recipe)
         self.ema.to(self.accelerator.device)
         size, rest = divmod(recipe.batch_size, PIECES)
         large = size * unet.config.sample_size**2 >= PIXELS_OF_A_PIECE
@@ -234,7 +296,8 @@ class Trainer:
                 "learning rate with it), or set mixed_precision to bf16"
             ) from None
         with workers.one_thread(self.accelerator.device):  # hundreds of small operations
-            self.accelerator.clip_grad_norm_(self.weights, 1.0)
+            if self.recipe.gradient_clip:
+                self.accelerator.clip_grad_norm_(self.weights, self.recipe.gradient_clip)
             self.optimizer.step()
             self.optimizer.zero_grad()
             self.ema.step(self.weights)
@@ -245,7 +308,7 @@ class Trainer:
         recipe, device = self.recipe, self.accelerator.device
         chosen = batch_indices(step, n=len(images), batch_size=recipe.batch_size, seed=recipe.seed)
         chosen = devices.sent(torch.as_tensor(chosen), device)
-        seed = int(np.random.SeedSequence([recipe.seed, step]).generate_state(1, np.uint64)[0])
+        generator = torch.Generator(device).manual_seed(seeds.number(Purpose.TRAINING_STEP, recipe.seed, step))
         return denoising.noised(
             pixels.to_model(images[chosen]),
             labels[chosen],
@@ -253,7 +316,7 @@ class Trainer:
             no_class=self.no_class,
             label_dropout=recipe.label_dropout,
             flip=recipe.flip,
-            generator=torch.Generator(device).manual_seed(seed),
+            generator=generator,
         )
 
     def _backward(self, task: denoising.Task) -> Tensor:
@@ -282,12 +345,26 @@ class Trainer:
         return sum(losses)
 
     def _log(self, done: int, losses: list[Tensor], *, seconds: float) -> None:
-        mean = self.accelerator.reduce(torch.stack(losses).mean(), reduction="mean").item()
-        if not math.isfinite(mean):
-            raise StudyError(f"the loss is {mean} at step {done}; lower learning_rate, or set mixed_precision to no")
+        of_steps = self.accelerator.reduce(torch.stack(losses), reduction="mean")
+        bad = finite.first_bad(of_steps)
+        if bad is not None:
+            step = done - len(losses) + bad + 1
+            raise StudyError(f"the loss is {of_steps[bad].item()} at step {step}; {self._remedy()}")
+        # A finite loss tells of the weights before its step; what is saved after a line of the log must be whole.
+        self._require_finite_weights(f"after step {done}")
+        mean = of_steps.mean().item()
         rate = learning_rate_at(done - 1, self.recipe)
         self.progress.log.append([done, mean, rate, round(seconds, 2)])
         self.progress.seconds = seconds
+
+    def _remedy(self) -> str:
+        return finite.remedy(self.recipe.mixed_precision, otherwise="lower learning_rate")
+
+    def _require_finite_weights(self, when: str) -> None:
+        """Never let a checkpoint or a result have weights, or an average of them, that are not finite."""
+        for name, weights in (("weights", self.weights), ("averaged weights", self.ema.shadow_params)):
+            if not finite.all_finite(weights):
+                raise StudyError(f"the {name} are not finite {when}; {self._remedy()}")
 
     def _draw_grid(self, done: int, curves: Curves | None) -> None:
         """One image of each class from the averaged weights, always from the same noise."""
@@ -341,6 +418,7 @@ class Trainer:
 
     def _save_result(self) -> pd.DataFrame:
         """Write the averaged weights (`unet/`), the forward process (`scheduler/`) and `loss_log.csv`."""
+        self._require_finite_weights("at the end")
         log = pd.DataFrame(self.progress.log, columns=["step", "loss", "learning_rate", "seconds"])
         self.ema.copy_to(self.weights)
         if self.accelerator.is_main_process:

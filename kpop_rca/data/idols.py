@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kpop_rca import disk
+from kpop_rca import disk, seeds
 from kpop_rca.data import canvas, corpus, creatures, head, painter, photograph, portrait, scenery
 from kpop_rca.errors import StudyError
 from kpop_rca.workers import cores, in_order
@@ -79,7 +79,7 @@ def people(*, seed: int, n_identities: int, alikeness: float, first_stands_out: 
             The others do not depend on it.
     """
     style = {name: STYLE[group] for group, names in look_alike_groups(n_identities).items() for name in names}
-    generator = np.random.default_rng(np.random.SeedSequence([seed, 0]))
+    generator = seeds.generator(seeds.Purpose.PEOPLE, seed)
     return portrait.invent_people(
         styles=[style[name] for name in sorted(style)],
         alikeness=alikeness,
@@ -177,7 +177,7 @@ def _check(arguments: dict[str, Any]) -> None:
 
 def _code_hash() -> str:
     """Hash of the source that decides what is drawn."""
-    modules = (canvas, head, portrait, painter, scenery, creatures, photograph)
+    modules = (canvas, head, portrait, painter, scenery, creatures, photograph, seeds)
     sources = [Path(module.__file__).read_bytes() for module in modules] + [Path(__file__).read_bytes()]
     return hashlib.sha256(b"\0".join(sources)).hexdigest()[:16]
 
@@ -253,22 +253,24 @@ def _plan_corpus(arguments: dict[str, Any]) -> Iterator[Plan]:
             before: Plan | None = None
             times = arguments["first_times"] if identity == 0 and split == "train" else 1
             for index in range(times * arguments[names[number]]):
-                entropy = [arguments["seed"], 1, number, identity, index]
-                before = _plan_one(entropy, part=part, split=split, before=before, arguments=arguments)
+                sequence = seeds.sequence(seeds.Purpose.PICTURE, arguments["seed"], number, identity, index)
+                place = {"identity": identity, "part": part, "split": split, "index": index}
+                before = _plan_one(place, sequence=sequence, before=before, arguments=arguments)
                 yield before
 
 
-def _plan_one(entropy: list[int], *, part: str, split: str, before: Plan | None, arguments: dict[str, Any]) -> Plan:
-    """The plan of one picture; `before` is the one before it in the folder."""
-    sequence = np.random.SeedSequence(entropy)
+def _plan_one(
+    place: dict[str, Any], *, sequence: np.random.SeedSequence, before: Plan | None, arguments: dict[str, Any]
+) -> Plan:
+    """The plan of the picture of a place: identity, part, split, index; `before` is the one before it in the folder."""
     seed = int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
     generator = np.random.default_rng(sequence)
-    identity, index = entropy[-2:]
-    repeats = generator.random() < arguments["burst_rate"] and part == "normal"
+    repeats = generator.random() < arguments["burst_rate"] and place["part"] == "normal"
     if repeats and before is not None:
-        return replace(before, index=index, seed=seed)
-    kind, artifact, hard = _subject(part, generator=generator, arguments=arguments)
-    return Plan(identity, part, split, index, kind, artifact, hard, scene=index, scene_seed=seed, seed=seed)
+        return replace(before, index=place["index"], seed=seed)
+    kind, artifact, hard = _subject(place["part"], generator=generator, arguments=arguments)
+    shown = {"kind": kind, "artifact": artifact, "hard": hard}
+    return Plan(**place, **shown, scene=place["index"], scene_seed=seed, seed=seed)
 
 
 def _subject(part: str, *, generator: np.random.Generator, arguments: dict[str, Any]) -> tuple[str, str, str]:

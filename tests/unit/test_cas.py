@@ -12,7 +12,15 @@ from kpop_rca import artifacts, cas, oracle, rca
 
 CPU = torch.device("cpu")
 RECIPE = oracle.Recipe(
-    width=8, warmup_epochs=0, epochs=8, batch_size=16, learning_rate=3e-3, colour_jitter=0.0, pretrained=False, seed=3
+    width=8,
+    warmup_epochs=0,
+    epochs=8,
+    batch_size=16,
+    learning_rate=3e-3,
+    weight_decay=0.05,
+    colour_jitter=0.0,
+    pretrained=False,
+    seed=3,
 )
 
 

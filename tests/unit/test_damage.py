@@ -176,7 +176,15 @@ def train_judge(folder):
     images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
     faces, epochs = (images, np.arange(8) % 2), []
     recipe = oracle.Recipe(
-        width=8, warmup_epochs=0, epochs=1, batch_size=8, learning_rate=1e-3, colour_jitter=0, pretrained=False, seed=0
+        width=8,
+        warmup_epochs=0,
+        epochs=1,
+        batch_size=8,
+        learning_rate=1e-3,
+        weight_decay=0.05,
+        colour_jitter=0,
+        pretrained=False,
+        seed=0,
     )
     splits = dict.fromkeys(("train", "validation", "test"), faces)
     how = {"device": small_training.CPU, "notes": {}, "bar": lambda found, desc: epochs.append(desc) or found}

@@ -135,7 +135,7 @@ def splits_of(coloured_faces):
 def selected_judge(folder, *, trained_on):
     folder.mkdir()
     recipe = {"width": 4, "warmup_epochs": 0, "epochs": 1, "batch_size": 16, "learning_rate": 3e-3}
-    recipe |= {"colour_jitter": 0.1, "pretrained": False, "seed": 7}
+    recipe |= {"weight_decay": 0.05, "colour_jitter": 0.1, "pretrained": False, "seed": 7}
     about = {"architecture": "resnet10", "trained_on": trained_on, "recipe": recipe}
     (folder / "about.json").write_text(json.dumps(about))
     return folder
@@ -156,7 +156,7 @@ def test_a_judge_is_trained_again_like_the_selected_one_on_blurred_faces(
     like = selected_judge(tmp_path / "like", trained_on=trained_on)
     how = {"like": like, "seed": 3, "folder": tmp_path / "new", "device": CPU, "bar": tqdm}
     assert degradation.retrained_on_blurred(splits, 1.0, **how) == (tmp_path / "new", CPU)
-    assert asked["recipe"] == oracle.Recipe(4, 0, 1, 16, 3e-3, 0.1, False, 7)
+    assert asked["recipe"] == oracle.Recipe(4, 0, 1, 16, 3e-3, 0.05, 0.1, False, 7)
     assert asked["notes"] == {"trained_on": trained_on, "blur": 1.0}
     assert asked["threads"] == 1  # as the selected one
     expected = candidates.learning_faces(splits, seed=3)[trained_on]

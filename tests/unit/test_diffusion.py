@@ -1,4 +1,5 @@
 import dataclasses
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -100,10 +101,44 @@ def test_states_run_from_noise_to_the_image(unet, forward):
 
 
 @pytest.mark.parametrize("schedule", ["linear", "squaredcos_cap_v2"])
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm", "dpmpp"])
+@pytest.mark.parametrize("steps", [1, 8, 20, 50, 61, 333, 600, 1000])  # 61: diffusers' own spacing has 62 steps
+def test_sampling_begins_at_noise_and_ends_at_the_image(schedule, sampler, steps):
+    process = diffusion.sampling_process(diffusion.forward_process(schedule), sampler)
+    diffusion.set_timesteps(process, steps)
+    first, timesteps = 999, process.timesteps.tolist()
+    if (sampler, schedule) == ("dpmpp", "squaredcos_cap_v2"):
+        first = 995  # of those later still, log(sqrt(abar / (1 - abar))) lies below -5.1
+    assert (timesteps[0], len(timesteps)) == (first, min(steps, first + 1))
+    assert timesteps[-1] == round((first + 1) / len(timesteps)) - 1
+    assert sorted(set(timesteps), reverse=True) == timesteps
+    assert process.alphas_cumprod[first] < 4.1e-5  # what x_T still holds of an image
+    if sampler == "dpmpp":
+        assert process.sigmas[-1] == 0
+    else:
+        assert diffusion._previous(process, process.timesteps[-1]) == -1
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
+@pytest.mark.parametrize("steps", [1, 8, 20, 50, 1000])
+def test_the_spacing_is_diffusers_trailing_one_where_that_has_the_steps_asked_for(forward, sampler, steps):
+    ours, theirs = (diffusion.sampling_process(forward, sampler) for _ in range(2))
+    diffusion.set_timesteps(ours, steps)
+    theirs.set_timesteps(steps)
+    assert ours.timesteps.tolist() == theirs.timesteps.tolist()
+
+
+def test_all_the_steps_of_the_paper_are_those_of_any_spacing(forward):
+    process = diffusion.sampling_process(forward, "ddpm")
+    diffusion.set_timesteps(process, 1000)
+    assert process.timesteps.tolist() == list(range(999, -1, -1))
+
+
+@pytest.mark.parametrize("schedule", ["linear", "squaredcos_cap_v2"])
 @pytest.mark.parametrize("steps", [3, 51, 1000])
 def test_the_ancestral_step_is_that_of_diffusers_to_the_bit(schedule, steps):
     process = diffusion.sampling_process(diffusion.forward_process(schedule), "ddpm")
-    process.set_timesteps(steps)
+    diffusion.set_timesteps(process, steps)
     x_t, eps = torch.randn(2, 5, 3, 8, 8, generator=torch.Generator().manual_seed(0)).unbind()
     for t in process.timesteps[:: steps // 50 or 1]:
         theirs = process.step(eps, t, x_t, generator=torch.Generator().manual_seed(1)).prev_sample
@@ -112,11 +147,22 @@ def test_the_ancestral_step_is_that_of_diffusers_to_the_bit(schedule, steps):
         assert torch.equal(ours, theirs), t
 
 
+@pytest.mark.parametrize("schedule", ["linear", "squaredcos_cap_v2"])
+@pytest.mark.parametrize("steps", [4, 50, 1000])
+def test_the_deterministic_step_is_that_of_diffusers_to_the_bit_where_the_steps_divide_t(schedule, steps):
+    process = diffusion.sampling_process(diffusion.forward_process(schedule), "ddim")
+    process.set_timesteps(steps)
+    x_t, eps = torch.randn(2, 5, 3, 8, 8, generator=torch.Generator().manual_seed(0)).unbind()
+    for t in process.timesteps[:: steps // 50 or 1]:
+        theirs = process.step(eps, t, x_t, use_clipped_model_output=True).prev_sample
+        assert torch.equal(diffusion.deterministic_step(process, x_t, eps, t), theirs), t
+
+
 def test_ancestral_images_are_those_of_the_process_with_a_generator_an_image(unet, forward):
     """The loop as a reader of diffusers would write it."""
     generators = [diffusion.image_generator(seed=1, label=label, index=0) for label in (0, 2, 1)]
     process = diffusion.sampling_process(forward, "ddpm")
-    process.set_timesteps(5)
+    diffusion.set_timesteps(process, 5)
     with torch.inference_mode():
         x_t = torch.stack([torch.randn((3, 16, 16), generator=g) for g in generators])
         for t in process.timesteps:
@@ -157,6 +203,37 @@ def test_every_sampler_draws_what_the_network_knows(forward, sampler, steps):
     x_0 = images / 127.5 - 1.0
     assert x_0.mean() == pytest.approx(0.2, abs=0.02)  # seven standard errors of 7,680 pixels
     assert x_0.std() == pytest.approx(0.3, abs=0.02)
+
+
+def spread_of_few_steps(forward, sampler, steps):
+    """The standard deviation that exact arithmetic gives x_0 of `OfOneGaussian`: each step is linear in x_t.
+
+    It lies below 0.3, since a step takes x_0 for known that is only expected.
+    """
+    kept, variance = [*forward.alphas_cumprod.double().tolist(), 1.0], 1.0  # -1 is x_0
+    timesteps = [*(round(1000 * (1 - i / steps)) - 1 for i in range(steps)), -1]
+    for t, s in pairwise(timesteps):
+        known = kept[t] ** 0.5 * 0.3**2 / (kept[t] * 0.3**2 + 1 - kept[t])  # of x_0, by x_t
+        if sampler == "ddim":
+            of_x_t = ((1 - kept[s]) / (1 - kept[t])) ** 0.5
+            gain, fresh = (kept[s] ** 0.5 - of_x_t * kept[t] ** 0.5) * known + of_x_t, 0.0
+        else:
+            alpha, rest, rest_s = kept[t] / kept[s], 1 - kept[t], 1 - kept[s]
+            gain = kept[s] ** 0.5 * (1 - alpha) / rest * known + alpha**0.5 * rest_s / rest
+            fresh = rest_s / rest * (1 - alpha)
+        variance = gain**2 * variance + fresh
+    return variance**0.5
+
+
+@pytest.mark.parametrize(
+    ("sampler", "steps"),
+    [("ddpm", 1), ("ddpm", 2), ("ddpm", 20), ("ddpm", 61), ("ddim", 6), ("ddim", 61), ("ddim", 600)],
+)
+def test_few_steps_draw_what_exact_arithmetic_says(forward, sampler, steps):
+    images = draw(OfOneGaussian(forward), forward, [0] * 120, range(120), sampler=sampler, steps=steps)
+    x_0 = images / 127.5 - 1.0
+    assert x_0.mean() == pytest.approx(0.2, abs=0.008)  # four standard errors of 23,040 pixels
+    assert x_0.std() == pytest.approx(spread_of_few_steps(forward, sampler, steps), abs=0.006)
 
 
 def test_a_step_of_ddim_takes_its_noise_from_the_clipped_image(forward):

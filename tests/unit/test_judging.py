@@ -1,10 +1,13 @@
 """Choosing and comparing judges, on answers written by hand and on judges just trained enough to answer."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from scipy.stats import binomtest
+from test_oracle import RECIPE
 from tqdm import tqdm
 
 from kpop_rca import artifacts, candidates, figures, judging, oracle
@@ -94,16 +97,7 @@ def test_every_judge_sees_every_image(coloured_faces, tmp_path):
     images, labels = coloured_faces
     splits = {"train": (images[:48], labels[:48]), "judge": (images[:0], labels[:0])}
     splits |= {"validation": (images[48:96], labels[48:96]), "test": (images[96:], labels[96:])}
-    recipe = oracle.Recipe(
-        width=8,
-        warmup_epochs=0,
-        epochs=1,
-        batch_size=16,
-        learning_rate=3e-3,
-        colour_jitter=0.0,
-        pretrained=False,
-        seed=0,
-    )
+    recipe = dataclasses.replace(RECIPE, warmup_epochs=0, epochs=1)
     planned = candidates.candidates(["resnet10"], n_seeds=2, seen=[], apart=False)
     oracle.train_all(planned, splits, recipe=recipe, folder=tmp_path, device=CPU, bar=tqdm)
     again = judging.judge_all(tmp_path, *splits["test"], device=CPU)

@@ -10,7 +10,15 @@ from kpop_rca import artifacts, augmentation, candidates, judging, oracle, resne
 
 CPU = torch.device("cpu")
 RECIPE = oracle.Recipe(
-    width=8, warmup_epochs=1, epochs=10, batch_size=16, learning_rate=3e-3, colour_jitter=0.0, pretrained=False, seed=0
+    width=8,
+    warmup_epochs=1,
+    epochs=10,
+    batch_size=16,
+    learning_rate=3e-3,
+    weight_decay=0.05,
+    colour_jitter=0.0,
+    pretrained=False,
+    seed=0,
 )
 
 
@@ -69,6 +77,31 @@ def test_augmentation_mirrors_and_shifts_within_reach():
     rising = (seen[:, 16, 20, 0].int() > middle).float().mean()
     assert 0.3 < rising < 0.7
     assert torch.equal(seen[..., 0], seen[..., 2])
+
+
+def test_the_list_of_the_recipe_is_what_the_optimiser_has():
+    recipe = dataclasses.replace(RECIPE, weight_decay=0.02)
+    judge, _ = oracle.build_judge("resnet10", n_classes=3, recipe=recipe)
+    optimizer, schedule = oracle._steps_of_phase(judge, "whole network", total=100, recipe=recipe)
+    rates, betas = [], []
+    for _ in range(100):
+        rates.append(optimizer.param_groups[0]["lr"])
+        betas.append(optimizer.param_groups[0]["betas"])
+        optimizer.step()
+        if len(rates) < 100:
+            schedule.step()
+    shown = oracle.listed(recipe).set_index("setting")["value"]
+    assert float(shown["weight_decay"]) == optimizer.param_groups[0]["weight_decay"] == 0.02
+    assert shown["optimiser"] == f"AdamW, betas {betas[0][0]:g} and {betas[0][1]:g}, epsilon 1e-08"
+    rise = (np.argmax(rates) + 1) / 100
+    assert shown["one cycle, rise"] == (
+        f"{rise:.0%} of the steps, from the learning rate / {max(rates) / rates[0]:g}; the first beta falls to "
+        f"{min(betas)[0]:g}"
+    )
+    assert shown["one cycle, fall"] == (
+        f"to the first rate / {rates[0] / rates[-1]:.0f}; the first beta rises to {betas[-1][0]:g}"
+    )
+    assert {field.name for field in dataclasses.fields(recipe)} <= set(shown.index)
 
 
 class Waits(TorchDispatchMode):

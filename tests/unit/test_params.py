@@ -33,6 +33,7 @@ def test_a_good_file_gives_what_it_sets(study_file):
     ("text", "expected"),
     [
         ("guidence: 2.0", ["guidence", "did you mean 'guidance'"]),
+        ("ema_decay: 0.999", ["no ema_decay any more", "ema_half_life, in images", "ema_ramp_up"]),
         ("study: other", ["named by its file"]),
         ("guidance: strong", ["guidance", "'strong'", "number"]),
         ("guidance: -1.0", ["guidance", "greater than or equal to 0"]),

@@ -8,7 +8,7 @@ from small_training import CPU, RECIPE, small_trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tqdm import tqdm
 
-from kpop_rca import denoising, diffusion, training
+from kpop_rca import denoising, diffusion, params, training
 from kpop_rca.errors import StudyError
 
 LINEAR = diffusion.forward_process("linear")
@@ -55,6 +55,93 @@ def test_the_cosine_rises_and_falls_to_zero():
     assert rates[-1] < 0.001
     constant = dataclasses.replace(recipe, learning_rate_schedule="constant")
     assert {training.learning_rate_at(step, constant) for step in (0, 50, 99)} == {1.0}
+
+
+def ema_recipe(**changed):
+    return dataclasses.replace(RECIPE, **({"batch_size": 16, "ema_half_life": 1000, "ema_ramp_up": 0.0} | changed))
+
+
+def averaged(recipe, values):
+    """The average after each step of a single weight that takes these values; at first it is 0."""
+    weight = torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))
+    ema, found = training.Averaged([weight], recipe), []
+    for value in values:
+        weight.data[:] = value
+        ema.step([weight])
+        found.append(ema.shadow_params[0].item())
+    return found
+
+
+def test_after_the_half_life_a_step_counts_half():
+    """An impulse at a step, by what is left of it so many images later; 10,000 images are 625 steps of 16."""
+    for half_life, steps in ((160, 10), (10_000, 625)):
+        left = averaged(ema_recipe(ema_half_life=half_life), [1.0] + [0.0] * (3 * steps))
+        assert left[steps] / left[0] == pytest.approx(1 / 2)
+        assert left[3 * steps] / left[0] == pytest.approx(1 / 8)
+
+
+def test_the_ramp_holds_the_half_life_to_a_share_of_the_images_seen():
+    """By hand, batches of 16, half of the images seen: none, 8, 16, 24, then 24 as asked for."""
+    recipe = ema_recipe(ema_half_life=24, ema_ramp_up=0.5)
+    decays = [training.ema_decay_at(step, recipe) for step in range(5)]
+    assert decays == pytest.approx([0, 0.25, 0.5, 0.5 ** (2 / 3), 0.5 ** (2 / 3)])
+    values = [3.0, -1.0, 2.0, 5.0, 7.0]
+    weights = [np.prod(decays[k + 1 :]) * (1 - decays[k]) for k in range(5)]
+    assert sum(weights) == pytest.approx(1)  # nothing is left of the random weights
+    assert averaged(recipe, values)[-1] == pytest.approx(np.dot(weights, values))
+
+
+def test_the_half_life_asked_for_is_reached_within_the_default_study():
+    recipe = training.Recipe.of(params.defaults())
+    last = recipe.steps - 1
+    assert training.half_life_at(last, recipe) == recipe.ema_half_life
+    assert training.ema_decay_at(last, recipe) == pytest.approx(0.5 ** (recipe.batch_size / recipe.ema_half_life))
+
+
+def test_the_weights_that_are_kept_are_the_mean_of_the_recipe(coloured_faces, tmp_path, fresh_accelerate):
+    """Of a real training: the weights after every step, averaged by hand, against what is loaded at the end."""
+    recipe = dataclasses.replace(RECIPE, ema_half_life=20, ema_ramp_up=0.5)
+    trainer, passed = new_trainer(tmp_path, fresh_accelerate, recipe), []
+    step = trainer._step
+
+    def noted(number, *data):
+        loss = step(number, *data)
+        passed.append(trainer.weights[5].detach().double().clone())
+        return loss
+
+    trainer._step = noted
+    fit(trainer, coloured_faces)
+    expected = torch.zeros_like(passed[0])
+    for number, weight in enumerate(passed):
+        seen = number * recipe.batch_size
+        half_life = min(20, 0.5 * seen)
+        kept = 0.5 ** (recipe.batch_size / half_life) if seen else 0
+        expected = kept * expected + (1 - kept) * weight
+    unet, _ = training.load_trained(tmp_path, CPU)
+    torch.testing.assert_close(list(unet.parameters())[5].double(), expected, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("clip", "moves"), [(1e-12, False), (1.0, True), (0.0, True)])
+def test_the_gradient_is_clipped_as_asked_for(coloured_faces, tmp_path, fresh_accelerate, clip, moves):
+    """By AdamW's epsilon of 1e-8, beside which a gradient of norm 1e-12 is nothing; 0 is for none."""
+    recipe = dataclasses.replace(RECIPE, gradient_clip=clip, weight_decay=0.0, learning_rate_schedule="constant")
+    trainer = new_trainer(tmp_path, fresh_accelerate, recipe)
+    before = [weight.detach().clone() for weight in trainer.weights]
+    trainer._step(0, *map(torch.as_tensor, coloured_faces))
+    moved = max((now - was).abs().max().item() for now, was in zip(trainer.weights, before, strict=True))
+    assert (moved > 0.5 * recipe.learning_rate) is moves
+
+
+def test_the_list_of_the_recipe_is_what_the_optimiser_has(tmp_path, fresh_accelerate):
+    recipe = dataclasses.replace(RECIPE, weight_decay=0.03, ema_half_life=20, ema_ramp_up=0.1)
+    optimizer = new_trainer(tmp_path, fresh_accelerate, recipe).optimizer.param_groups[0]
+    shown = training.listed(recipe, n_images=48).set_index("setting")["value"]
+    assert float(shown["weight_decay"]) == optimizer["weight_decay"] == 0.03
+    assert shown["optimiser"] == f"AdamW, betas {optimizer['betas'][0]} and {optimizer['betas'][1]}, epsilon 1e-08"
+    assert optimizer["eps"] == 1e-8
+    assert shown["epochs"] == "2.0"
+    assert shown["EMA half-life at the last step"] == "9 images"  # a tenth of the 88 seen, short of the 20 asked for
+    assert {field.name for field in dataclasses.fields(recipe)} <= set(shown.index)
 
 
 class TellsNoise(torch.nn.Module):

@@ -1,0 +1,59 @@
+"""Every random stream of a study: from its seed, by what the stream is for.
+
+A list of numbers is no safe key of a stream: `SeedSequence` pads it with zeros, so that [s, c, 0] is [s, c], and two
+places that count something from the same seed share their numbers. Here each purpose has a spawn key of its own.
+"""
+
+from enum import IntEnum
+
+import numpy as np
+
+
+class Purpose(IntEnum):
+    """What a stream is for; a number, once given, stays, since the stream follows from it."""
+
+    PEOPLE = 1
+    PICTURE = 2  # part and split, identity, index
+    NETWORK = 3
+    TRAINING_ORDER = 4  # epoch
+    TRAINING_STEP = 5  # step
+    IMAGE = 6  # label, index
+    JUDGE = 7  # number of the judge
+    JUDGE_FACES = 8
+    JUDGE_NETWORK = 9
+    JUDGE_TRAINING = 10
+    CAS_FACES = 11
+    SHOWN_NOISE = 12
+    COMPARED_FACES = 13
+    COMPARED_NOISE = 14
+    TEST_SPLIT = 15
+    VALIDATION_SPLIT = 16
+    JUDGE_SPLIT = 17
+
+
+def sequence(purpose: Purpose, seed: int, *indices: int) -> np.random.SeedSequence:
+    """The stream of one purpose, and of one thing among those that it counts.
+
+    Args:
+        purpose: what it is for.
+        seed: of the study, or of a judge; >= 0.
+        indices: which of the things of that purpose, each in [0, 2^32).
+
+    >>> from numpy.random import SeedSequence
+    >>> (SeedSequence([7, 3, 0]).generate_state(2) == SeedSequence([7, 3]).generate_state(2)).all().item()
+    True
+    >>> one, other = sequence(Purpose.IMAGE, 7, 3, 0), sequence(Purpose.IMAGE, 7, 3)
+    >>> (one.generate_state(2) == other.generate_state(2)).any().item()
+    False
+    """
+    return np.random.SeedSequence(seed, spawn_key=(purpose, *indices))
+
+
+def generator(purpose: Purpose, seed: int, *indices: int) -> np.random.Generator:
+    """numpy's generator of a stream; see `sequence`."""
+    return np.random.default_rng(sequence(purpose, seed, *indices))
+
+
+def number(purpose: Purpose, seed: int, *indices: int) -> int:
+    """A number in [0, 2^64) from a stream, for PyTorch's `manual_seed`; see `sequence`."""
+    return int(sequence(purpose, seed, *indices).generate_state(1, np.uint64)[0])
