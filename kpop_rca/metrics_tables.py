@@ -57,6 +57,17 @@ def with_interval(measure: dict[str, Any]) -> str:
     return f"{measure['value']:.2f} ({low:.2f} to {high:.2f})"
 
 
+def line_in_words(line: dict[str, Any]) -> str:
+    """The value of a `frechet_infinity` with how well its line fits, or why that is not known.
+
+    >>> line_in_words({"value": 2.5, "standard_error": 0.021, "r_squared": 0.98})
+    '2.50; the line: standard error 0.02, r² 0.98'
+    """
+    if line["standard_error"] is None:
+        return f"{line['value']:.2f}; no standard error: {line['standard_error_why']}"
+    return f"{line['value']:.2f}; the line: standard error {line['standard_error']:.2f}, r² {line['r_squared']:.2f}"
+
+
 def copying_table(copying: list[dict[str, Any]]) -> pd.DataFrame:
     """What `memorisation.copying` found, a row for each kind of features: of the generated images, then of real ones.
 
