@@ -6,6 +6,15 @@ import numpy as np
 import pandas as pd
 
 
+# Why a value of a class is missing, by column.
+UNDEFINED = {
+    "rca": "the judge recognises none of its real faces",
+    "fidelity": "identity fidelity was not computed, see below",
+    "real_precision": "the judge calls no real face by this name",
+    "generated_precision": "the judge calls no generated face by this name",
+}
+
+
 def beside_paper(metrics: dict[str, Any]) -> pd.DataFrame:
     """The headline figures, ours beside the paper's; a row a quantity, empty where one has none."""
     theirs = metrics["paper"]
@@ -43,6 +52,23 @@ def interval_columns(table: pd.DataFrame) -> pd.DataFrame:
         for offset, name in enumerate(("low", "high")):
             table.insert(place + offset, column.removesuffix("ci95") + name, [float(pair[offset]) for pair in ends])
     return table
+
+
+def with_reasons(table: pd.DataFrame, reasons: dict[str, str]) -> pd.DataFrame:
+    """A table with a last column `why`: for each value that a row lacks, what that means; empty where it lacks none.
+
+    Args:
+        table: any.
+        reasons: by column, why a value of it is missing; columns that the table does not have are passed over.
+
+    >>> table = pd.DataFrame({"judge": ["a", "b"], "rca": [0.5, np.nan]})
+    >>> with_reasons(table, {"rca": "it recognises no real face"})["why"].tolist()
+    ['', 'no rca: it recognises no real face']
+    """
+    known = {name: why for name, why in reasons.items() if name in table}
+    lacking = table[list(known)].isna().to_numpy()
+    said = [[f"no {name}: {why}" for name, why in known.items()] for _ in range(len(table))]
+    return table.assign(why=["; ".join(np.array(row)[there]) for row, there in zip(said, lacking, strict=True)])
 
 
 def with_interval(measure: dict[str, Any]) -> str:
@@ -101,7 +127,7 @@ def visual_table(visual: dict[str, Any]) -> pd.DataFrame:
                 "same_n": found.get("n_other_real", found.get("same_n")),
                 "n_reference": found.get("n_real"),
                 "features": found.get("features", ""),
-                "why": found.get("why", ""),
+                "why": found.get("why", found.get("real_why", "")),
             }
         )
     return pd.DataFrame(rows)
