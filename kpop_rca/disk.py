@@ -89,8 +89,8 @@ def write_json(path: Path, content: Any) -> None:
     """
     for key, number in _not_finite(content):
         raise StudyError(
-            f"{path.name} was not written: {key} is {number}, where a number or null with a reason is due; look at what "
-            "it is computed from for values that are not finite, or all alike"
+            f"{path.name} was not written: {key} is {number}, which is no result; look for values that are not finite, "
+            "or all alike, in what it is computed from"
         )
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     with atomic(path) as temporary:

@@ -148,7 +148,7 @@ def _without_interval(per_class: list[dict[str, Any]]) -> str:
     least = min(per_class, key=lambda entry: entry["freedom"])
     if least["freedom"] < 1 or sum(entry["freedom"] for entry in per_class) < LEAST_FREEDOM:
         of_them = f"{least['n']} images of {least['class']!r} in {least['pairs']} pairs"
-        return f"too few for an interval: {of_them}; a single identity takes {LEAST_FREEDOM + 1} of both, several take 3"
+        return f"too few for an interval: {of_them}; one identity takes {LEAST_FREEDOM + 1} of both, several take 3"
     varied = any(entry["standard_error"] > ROUNDING * entry["mean"] for entry in per_class)
     return "" if varied else ALIKE
 

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-
 # Why a value of a class is missing, by column.
 UNDEFINED = {
     "rca": "the judge recognises none of its real faces",

@@ -189,7 +189,7 @@ def test_interval_of_the_diversity_covers_it(n, n_pairs):
 
 
 def faces_of(kind, n_draws, n_images, *, draw):
-    """Features of four identities, (n_draws, 4 n_images, D): of one kind, or of two that are 16 standard deviations apart."""
+    """Features of four identities, (n_draws, 4 n_images, D): alike, or of two kinds 16 standard deviations apart."""
     features = draw.normal(size=(n_draws, 4 * n_images, 1 if kind == "a line" else 8))
     return features + 5.7 * draw.integers(2, size=(n_draws, 4 * n_images, 1)) if kind == "two kinds" else features
 
@@ -198,7 +198,7 @@ def faces_of(kind, n_draws, n_images, *, draw):
 @pytest.mark.parametrize("n_images", [2, 3, 5, 10, 40])
 def test_intervals_of_few_images_cover_the_truth_or_are_not_given(kind, n_images):
     """Four identities alike, all pairs: those of single ones, and of their mean. Chance moves a share by 0.01 (sd)."""
-    draw, hits, n_draws = np.random.default_rng(n_images), {"mean": [], "class": []}, 400
+    draw, hits, n_draws = np.random.default_rng(n_images), {"mean": [], "class": []}, 400 if n_images < 40 else 200
     apart = faces_of(kind, 50_000, 1, draw=draw)
     truth = np.linalg.norm(apart[:, 0] - apart[:, 1], axis=-1).mean()
     for features in faces_of(kind, n_draws, n_images, draw=draw):
