@@ -65,9 +65,8 @@ def with_reasons(table: pd.DataFrame, reasons: dict[str, str]) -> pd.DataFrame:
     ['', 'no rca: it recognises no real face']
     """
     known = {name: why for name, why in reasons.items() if name in table}
-    lacking = table[list(known)].isna().to_numpy()
-    said = [[f"no {name}: {why}" for name, why in known.items()] for _ in range(len(table))]
-    return table.assign(why=["; ".join(np.array(row)[there]) for row, there in zip(said, lacking, strict=True)])
+    lacking = table[list(known)].isna().to_dict("records")
+    return table.assign(why=["; ".join(f"no {name}: {known[name]}" for name in known if row[name]) for row in lacking])
 
 
 def with_interval(measure: dict[str, Any]) -> str:
