@@ -16,6 +16,17 @@ from sklearn.metrics import cohen_kappa_score
 
 from kpop_rca import rca, trials
 from kpop_rca.judging import WHICH
+from kpop_rca.metrics_tables import with_reasons
+
+TOO_POOR = {
+    "rca": "it recognises no real face",
+    "chance_corrected": "it is no better than chance on real faces",
+    "fidelity": "its confusion can't be inverted",
+}
+NO_AGREEMENT = {
+    "kappa": "both give all images one name",
+    "tau_class_rca": "one of the two ranks nobody above another, or fewer than two have a class RCA under both",
+}
 
 
 def _counts(answers: pd.DataFrame, n_classes: int) -> dict[str, np.ndarray]:
@@ -34,12 +45,11 @@ def rca_by_judge(real_answers: pd.DataFrame, generated_answers: pd.DataFrame, n_
 
     Returns:
         One row a judge: judge, architecture, seed, trained_on, accuracy_real, accuracy_generated, rca, low and high
-        (score interval), chance (RCA of a generator that ignores the class), chance_corrected and fidelity (NaN under a
-        judge too poor for them). The intervals are of one judge each and over images alone; how far the rows differ is
-        what they leave out.
+        (score interval), chance (RCA of a generator that ignores the class), chance_corrected, fidelity, and why: the
+        reason where one of them is NaN, under a judge too poor for it. The intervals are of one judge each and over
+        images alone; how far the rows differ is what they leave out.
 
     Raises:
-        StudyError: a judge that is right on no real face.
         ValueError: the two tables are not of the same judges.
     """
     real, generated = _counts(real_answers, n_classes), _counts(generated_answers, n_classes)
@@ -52,11 +62,11 @@ def rca_by_judge(real_answers: pd.DataFrame, generated_answers: pd.DataFrame, n_
             np.trace(on_generated), on_generated.sum(), np.trace(on_real), on_real.sum(), method="score"
         )
         row |= {"accuracy_real": rca.accuracy(on_real), "accuracy_generated": rca.accuracy(on_generated)}
-        row |= {"rca": rca.global_rca(on_real, on_generated), "low": low, "high": high}
-        others = trials.values(on_real, on_generated)
-        also = {name: float(others[name]) for name in ("chance_corrected", "fidelity")}
-        rows.append(row | {"chance": rca.chance_rca(on_real)} | also)
-    return pd.DataFrame(rows)
+        found = trials.values(on_real, on_generated)
+        row |= {"rca": float(found["rca"]), "low": low, "high": high}
+        row["chance"] = rca.chance_rca(on_real) if np.trace(on_real) else math.nan
+        rows.append(row | {name: float(found[name]) for name in ("chance_corrected", "fidelity")})
+    return with_reasons(pd.DataFrame(rows), TOO_POOR)
 
 
 def effect_of_overlap(by_judge: pd.DataFrame) -> pd.DataFrame:
@@ -113,7 +123,7 @@ def pairwise(real_answers: pd.DataFrame, generated_answers: pd.DataFrame, n_clas
         One row a pair: judge, other, differ_in ("seed alone", "architecture", "faces learnt", "architecture and
         faces learnt"), agreement (share of generated images of which they say the same), kappa (Cohen's; NaN where
         both give all images one name), tau_class_rca (Kendall's tau-b of their class RCAs over the identities that
-        have one under both; NaN where a judge ranks none above another).
+        have one under both; NaN where a judge ranks none above another), and why: the reason where one is NaN.
 
     Source: Cohen (1960), Kendall (1945), as scikit-learn's `cohen_kappa_score` and scipy's `kendalltau`.
     """
@@ -128,7 +138,7 @@ def pairwise(real_answers: pd.DataFrame, generated_answers: pd.DataFrame, n_clas
         row = {"judge": pair[0], "other": pair[1], "differ_in": _difference(one, other)}
         rows.append(row | same | {"tau_class_rca": _tau(*(class_rca[name] for name in pair))})
     measured = ["agreement", "kappa", "tau_class_rca"]
-    return pd.DataFrame(rows, columns=["judge", "other", "differ_in", *measured])
+    return with_reasons(pd.DataFrame(rows, columns=["judge", "other", "differ_in", *measured]), NO_AGREEMENT)
 
 
 def by_difference(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,7 @@ safetensors). Where an error does not say, the disk is asked: what had been begu
 
 import errno
 import json
+import math
 import os
 import re
 import resource
@@ -81,10 +82,31 @@ def remove_half_written(folder: Path, *, beginning: str = "") -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON that every reader accepts: NaN and infinity are refused, keys keep their order."""
+    """Write JSON that every reader accepts: NaN and infinity are refused, keys keep their order.
+
+    Raises:
+        StudyError: a number that is not finite; names its key. See also `writing`.
+    """
+    for key, number in _not_finite(content):
+        raise StudyError(
+            f"{path.name} was not written: {key} is {number}, which is no result; look for values that are not finite, "
+            "or all alike, in what it is computed from"
+        )
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def _not_finite(content: Any, key: str = "") -> Iterator[tuple[str, float]]:
+    """The keys of all numbers that JSON has no word for, such as `rca.per_class[3].low`, and the numbers."""
+    if isinstance(content, float) and not math.isfinite(content):
+        yield key, content
+    elif isinstance(content, dict):
+        for name, value in content.items():
+            yield from _not_finite(value, f"{key}.{name}" if key else str(name))
+    elif isinstance(content, list | tuple):
+        for number, value in enumerate(content):
+            yield from _not_finite(value, f"{key}[{number}]")
 
 
 def read_json(path: Path) -> Any:

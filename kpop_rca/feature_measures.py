@@ -17,7 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from kpop_rca.feature_sets import KERNEL_SUBSET_SIZE, KERNEL_SUBSETS, LINE_IMAGES, frechet_line, kernel_distance
+from kpop_rca.feature_sets import (
+    KERNEL_SUBSET_SIZE,
+    KERNEL_SUBSETS,
+    LINE_IMAGES,
+    NO_SLOPE,
+    frechet_line,
+    kernel_distance,
+)
 from kpop_rca.neighbourhoods import DENSITY_NEIGHBOUR, PRECISION_NEIGHBOUR, Neighbourhoods, compare
 from kpop_rca.normals import Normal
 
@@ -149,7 +156,8 @@ def _frechet_infinity(
     real: Normal, *others: np.ndarray, features: str, generator: np.random.Generator
 ) -> dict[str, dict[str, Any]]:
     def measure(part: np.ndarray) -> dict[str, Any]:
-        return frechet_line(real, part, generator=generator)
+        found = frechet_line(real, part, generator=generator)
+        return {name: found[name] for name in ("value", "standard_error", "slope", "r_squared", "points")}
 
     found = _beside_real(measure, len(real), *others, features=features, generator=generator)
     spread = {
@@ -161,7 +169,8 @@ def _frechet_infinity(
         "points": found["points"]["value"],
         "real_vs_real_points": found["points"]["real_vs_real"],
     }
-    return {"frechet_infinity": found["value"] | spread}
+    reasons = {f"{name}_why": NO_SLOPE for name, value in spread.items() if value is None}
+    return {"frechet_infinity": found["value"] | spread | reasons}
 
 
 def frechet_by_class(
@@ -254,8 +263,8 @@ def feature_measures(
     Returns:
         By name, each with value, features, n_real, n_generated, real_vs_real, value_at_same_n and n_other_real:
         frechet; kernel, also with sd, subsets and subset_size; precision, recall, density and coverage, also with k;
-        frechet_infinity, also with standard_error, slope, r_squared and points; frechet_class_mean, also with
-        per_class. A measure that needs more images than there are has value None and `why`.
+        frechet_infinity, also with standard_error, slope, r_squared and points, see `frechet_line`; frechet_class_mean,
+        also with per_class. A measure that needs more images than there are has value None and `why`.
     """
     sets, others = (real, other_real, generated), (other_real, generated)
     say = {"features": features, "generator": generator}

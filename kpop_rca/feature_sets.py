@@ -23,6 +23,10 @@ KERNEL_ROWS = 250
 LINE_POINTS = 10
 LINE_SMALLEST = 0.25  # of the images; Chong and Forsyth have 0.1 of 50,000
 LINE_IMAGES = 12  # at least, so that the ten sizes differ
+# Of all that a Fréchet distance is the sum of: points of the line that differ by less differ by rounding alone.
+LINE_ROUNDING = 1e-9
+NO_FIT = ("standard_error_why", "r_squared_why")
+NO_SLOPE = "the distance is the same at every number of images, as of images that are all alike"
 
 
 def as_features(features: np.ndarray) -> nn.Module:
@@ -256,7 +260,8 @@ def frechet_line(real: np.ndarray | Normal, generated: np.ndarray, *, generator:
     Returns:
         value (the line at 1/n = 0; a good set may come out below 0), standard_error (of the line's end, with the
         points taken as independent: they share images and the reference, so it is too small), slope, r_squared, and
-        points, a list of {n, frechet}.
+        points, a list of {n, frechet}. Where all points are equal, as of images that are all alike, the line is flat,
+        and standard_error and r_squared are None, with `standard_error_why` and `r_squared_why`.
 
     Raises:
         ValueError: too few images.
@@ -272,13 +277,18 @@ def frechet_line(real: np.ndarray | Normal, generated: np.ndarray, *, generator:
     reference = Normal.of(real)
     sizes = np.linspace(LINE_SMALLEST * len(generated), len(generated), LINE_POINTS).round().astype(int)
     distances = [_mean_distance(reference, generated[generator.permutation(len(generated))], n) for n in sizes]
+    points = [{"n": int(n), "frechet": value} for n, value in zip(sizes, distances, strict=True)]
+    size = max(distances) + reference.variance + float((reference.mean**2).sum())
+    if np.ptp(distances) <= LINE_ROUNDING * size:
+        flat = {"value": distances[-1], "slope": 0.0, "points": points}
+        return flat | dict.fromkeys(["standard_error", "r_squared"]) | dict.fromkeys(NO_FIT, NO_SLOPE)
     fit = linregress(1 / sizes, distances)
     return {
         "value": float(fit.intercept),
         "standard_error": float(fit.intercept_stderr),
         "slope": float(fit.slope),
         "r_squared": float(fit.rvalue**2),
-        "points": [{"n": int(n), "frechet": value} for n, value in zip(sizes, distances, strict=True)],
+        "points": points,
     }
 
 

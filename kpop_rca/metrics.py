@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from kpop_rca import artifacts, devices, judging, paths, rca, reference, stages
+from kpop_rca import agreement, artifacts, devices, judging, paths, rca, reference, stages
 
 
 @dataclass(frozen=True)
@@ -164,14 +164,15 @@ def _oracles(stage: artifacts.StageRun, by_judge: pd.DataFrame) -> dict[str, dic
         test = artifacts.read_json(stage.input("oracle") / name / "about.json")["test"]
         row = ratios.loc[name]
         measured = {key: test[key] for key in ("accuracy", "loss", "macro_f1")} | {"n_test": test["n"]}
-        oracles[name] = measured | {
+        entry = measured | {
             "trained_on": about["trained_on"],
-            "rca": float(row["rca"]),
-            "rca_ci95": [float(row["low"]), float(row["high"])],
+            "rca": None if math.isnan(row["rca"]) else float(row["rca"]),
+            "rca_ci95": None if math.isnan(row["rca"]) else [float(row["low"]), float(row["high"])],
             "fidelity": None if math.isnan(row["fidelity"]) else float(row["fidelity"]),
         }
-        if oracles[name]["fidelity"] is None:
-            oracles[name]["fidelity_why"] = "its confusion can't be inverted"
+        known = {"rca": "rca", "rca_ci95": "rca", "fidelity": "fidelity"}
+        reasons = {f"{key}_why": agreement.TOO_POOR[of] for key, of in known.items() if entry[key] is None}
+        oracles[name] = entry | reasons
     return oracles
 
 

@@ -5,6 +5,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+# Why a value of a class is missing, by column.
+UNDEFINED = {
+    "rca": "the judge recognises none of its real faces",
+    "fidelity": "identity fidelity was not computed, see below",
+    "real_precision": "the judge calls no real face by this name",
+    "generated_precision": "the judge calls no generated face by this name",
+}
+
 
 def beside_paper(metrics: dict[str, Any]) -> pd.DataFrame:
     """The headline figures, ours beside the paper's; a row a quantity, empty where one has none."""
@@ -45,6 +53,22 @@ def interval_columns(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def with_reasons(table: pd.DataFrame, reasons: dict[str, str]) -> pd.DataFrame:
+    """A table with a last column `why`: for each value that a row lacks, what that means; empty where it lacks none.
+
+    Args:
+        table: any.
+        reasons: by column, why a value of it is missing; columns that the table does not have are passed over.
+
+    >>> table = pd.DataFrame({"judge": ["a", "b"], "rca": [0.5, np.nan]})
+    >>> with_reasons(table, {"rca": "it recognises no real face"})["why"].tolist()
+    ['', 'no rca: it recognises no real face']
+    """
+    known = {name: why for name, why in reasons.items() if name in table}
+    lacking = table[list(known)].isna().to_dict("records")
+    return table.assign(why=["; ".join(f"no {name}: {known[name]}" for name in known if row[name]) for row in lacking])
+
+
 def with_interval(measure: dict[str, Any]) -> str:
     """A value with its interval in words, or why it has none.
 
@@ -55,6 +79,17 @@ def with_interval(measure: dict[str, Any]) -> str:
         return f"not computed: {measure['why']}"
     low, high = measure["ci95"]
     return f"{measure['value']:.2f} ({low:.2f} to {high:.2f})"
+
+
+def line_in_words(line: dict[str, Any]) -> str:
+    """The value of a `frechet_infinity` with how well its line fits, or why that is not known.
+
+    >>> line_in_words({"value": 2.5, "standard_error": 0.021, "r_squared": 0.98})
+    '2.50; the line: standard error 0.02, r² 0.98'
+    """
+    if line["standard_error"] is None:
+        return f"{line['value']:.2f}; no standard error: {line['standard_error_why']}"
+    return f"{line['value']:.2f}; the line: standard error {line['standard_error']:.2f}, r² {line['r_squared']:.2f}"
 
 
 def copying_table(copying: list[dict[str, Any]]) -> pd.DataFrame:
@@ -90,7 +125,7 @@ def visual_table(visual: dict[str, Any]) -> pd.DataFrame:
                 "same_n": found.get("n_other_real", found.get("same_n")),
                 "n_reference": found.get("n_real"),
                 "features": found.get("features", ""),
-                "why": found.get("why", ""),
+                "why": found.get("why", found.get("real_why", "")),
             }
         )
     return pd.DataFrame(rows)

@@ -3,16 +3,18 @@
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 
 import nbformat
+import numpy as np
 import pytest
 from graph import snakemake
 from reasons import without_reason
 
-from kpop_rca import paths, stages
+from kpop_rca import fingerprint, paths, stages
 
 RULES = [f"notebook_{stage.notebook}" for stage in stages.STAGES] + ["report"]
 METRICS = {
@@ -114,6 +116,42 @@ def test_a_changed_module_reruns_the_notebooks_that_import_it(smoke, project):
     module = project / "kpop_rca/oracle.py"
     module.write_text(module.read_text() + "\n\nADDED = 1\n")
     assert planned(smoke, project) == [RULES[3], *RULES[5:]]
+
+
+@pytest.mark.parametrize("kind", ["black", "two of each"])
+def test_06_measures_a_generator_that_has_collapsed(smoke, tmp_path, kind):
+    """The whole notebook on images that are all alike, and on two of each identity: no number breaks it."""
+    output = tmp_path / "output"
+    shutil.copytree(smoke, output)
+    shutil.rmtree(output / "artifacts/smoke/rca")
+    (output / "reports/smoke/metrics.json").unlink()
+    replaced(output / "artifacts/smoke/generated", np.zeros_like if kind == "black" else lambda images: images[:2])
+    run = subprocess.run(
+        [sys.executable, "-m", "kpop_rca.run", "06", "--study", "smoke"],
+        env=os.environ | {paths.OUTPUT_VARIABLE: str(output)},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    report = output / "reports/smoke"
+    metrics = json.loads((report / "metrics.json").read_text())
+    assert list(without_reason(metrics)) == []
+    spread, line = (metrics["visual"][f"judge_{name}"] for name in ("feature_diversity", "frechet_infinity"))
+    assert (spread["ci95"], [row["ci95"] for row in spread["per_class"]]) == (None, [None] * 4)
+    assert ("all alike" if kind == "black" else "2 images of") in spread["ci95_why"]
+    assert line["r_squared" if kind == "black" else "value"] is None
+    for table in (report / "tables").glob("06_*.csv"):
+        assert not re.search(r"(^|,)-?(inf|nan)(,|$)", table.read_text(), re.M), table.name
+    assert all(path.stat().st_size > 5000 for path in (report / "figures").glob("06_*.png"))
+
+
+def replaced(folder, change):
+    """Change the generated images of a study, as if the generator had drawn them so: the manifest vouches for them."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for path in sorted(folder.glob("identity_*.npy")):
+        np.save(path, change(np.load(path)))
+        manifest["files"][path.name] = fingerprint.sha256(path)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 def test_a_changed_code_cell_reruns_and_changed_prose_does_not(smoke, project):

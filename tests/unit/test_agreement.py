@@ -6,7 +6,6 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from kpop_rca import agreement, rca
-from kpop_rca.errors import StudyError
 
 LABELS = np.repeat([0, 1, 2], 10)
 
@@ -63,9 +62,20 @@ def test_real_and_generated_are_not_exchangeable():
 def test_judges_of_only_one_side_are_refused():
     with pytest.raises(ValueError, match="other judges saw the real faces"):
         agreement.rca_by_judge(REAL, GENERATED[GENERATED["judge"] != "b-0"], 3)
-    blind = answers({"a-0": judged(0, 0, 0)})
-    with pytest.raises(StudyError, match="right on no real image"):
-        agreement.rca_by_judge(blind, answers({"a-0": judged(1, 1, 1)}), 3)
+
+
+def test_a_judge_that_knows_nobody_has_no_rca_and_leaves_the_others_theirs():
+    """b-0 is right on no real face, a-0 says one name whatever it sees."""
+    real = answers({"a-0": np.zeros(30, int), "a-1": judged(8, 8, 8), "b-0": judged(0, 0, 0)})
+    generated = answers({"a-0": np.zeros(30, int), "a-1": judged(4, 4, 4), "b-0": judged(1, 1, 1)})
+    table = agreement.rca_by_judge(real, generated, 3).set_index("judge")
+    assert table.loc["a-1", "rca"] == pytest.approx(0.5)
+    assert table.loc["b-0", ["rca", "low", "high", "chance", "chance_corrected"]].isna().all()
+    assert table.loc["b-0", "why"].startswith("no rca: it recognises no real face; no chance_corrected: ")
+    assert table.loc["a-0", "why"] == (
+        "no chance_corrected: it is no better than chance on real faces; no fidelity: its confusion can't be inverted"
+    )
+    assert (table.loc["a-0", "rca"], table.loc["a-1", "why"]) == (1, "")
 
 
 def test_the_effect_of_overlap_pairs_by_seed():
@@ -122,6 +132,7 @@ def test_agreement_beyond_chance_has_no_value_where_all_get_one_name():
     row = agreement.pairwise(answers({"a-0": judged(8, 8, 8), "a-1": judged(8, 8, 8)}), same, 3).iloc[0]
     assert row["agreement"] == 1
     assert np.isnan(row["kappa"])
+    assert row["why"] == "no kappa: both give all images one name"
 
 
 def test_means_by_what_pairs_differ_in():
