@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kpop_rca import artifacts, workers
+from kpop_rca import artifacts, seeds, workers
 from kpop_rca.data import images
 from kpop_rca.errors import StudyError
+from kpop_rca.seeds import Purpose
 
 SPLITS = ("train", "judge", "validation", "test", "hard")  # "train" is what the generator learns from
 # Leaving these out of the *test* images would remove those that a classifier finds hard, and raise its accuracy.
@@ -140,11 +141,13 @@ def assign_splits(
     groups = _duplicate_groups(normal)
     test = normal["split"] == "test"
     if not test.any():
-        test = _draw(normal, groups, fraction=test_fraction, seed=seed)
+        test = _draw(normal, groups, fraction=test_fraction, seed=seeds.number(Purpose.TEST_SPLIT, seed))
     rest = normal[~test]
-    validation = _draw(rest, groups, fraction=validation_fraction, seed=seed + 1)
+    validation = _draw(rest, groups, fraction=validation_fraction, seed=seeds.number(Purpose.VALIDATION_SPLIT, seed))
     to_learn = rest[~validation]
-    judge = _draw(to_learn, groups, fraction=judge_fraction, seed=seed + 2, rounded=math.floor)
+    judge = _draw(
+        to_learn, groups, fraction=judge_fraction, seed=seeds.number(Purpose.JUDGE_SPLIT, seed), rounded=math.floor
+    )
     split[test.index[test]] = "test"
     split[rest.index[validation]] = "validation"
     split[to_learn.index] = np.where(judge, "judge", "train")

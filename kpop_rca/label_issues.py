@@ -16,6 +16,9 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from kpop_rca import seeds
+from kpop_rca.seeds import Purpose
+
 COMPONENTS = 120  # of the PCA
 LANDMARK_FACES = 400  # of the kernel's approximation
 FOLDS = 5
@@ -83,12 +86,13 @@ def identity_probabilities(
     classifier = _classifier(int(learn_from.sum()), features.shape[1])
     probabilities = np.empty((len(labels), labels.max() + 1))
     x, y = features[learn_from], labels[learn_from]
+    folds = seeds.number(Purpose.MISMATCH_FOLDS, seed) % 2**32  # scikit-learn takes no more
     probabilities[learn_from] = cross_val_predict(
         classifier,
         x,
         y,
         groups=groups[learn_from],
-        cv=StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed),
+        cv=StratifiedGroupKFold(FOLDS, shuffle=True, random_state=folds),
         method="predict_proba",
     )
     if not learn_from.all():
@@ -178,7 +182,7 @@ def swap_trial(
     places = np.flatnonzero(eligible)
     names = np.unique(detections["identity"].to_numpy(dtype=object)[places])
     n_swapped = max(1, round(SWAPPED * len(places))) if len(names) > 1 else 0
-    generator, trials = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,))), []
+    generator, trials = seeds.generator(Purpose.EXCHANGED_LABELS, seed), []
     for _ in range(min(MOST_TRIALS, math.ceil(ENOUGH_SWAPPED / n_swapped)) if n_swapped else 0):
         chosen = generator.choice(places, n_swapped, replace=False)
         identity = detections["identity"].to_numpy(dtype=object, copy=True)

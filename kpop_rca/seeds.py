@@ -29,6 +29,8 @@ class Purpose(IntEnum):
     TEST_SPLIT = 15
     VALIDATION_SPLIT = 16
     JUDGE_SPLIT = 17
+    MISMATCH_FOLDS = 18
+    EXCHANGED_LABELS = 19
 
 
 def sequence(purpose: Purpose, seed: int, *indices: int) -> np.random.SeedSequence:

@@ -78,7 +78,10 @@ def own_streams(source):
     calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
     for call in calls:
         name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", None)
-        if name == "SeedSequence" or (name in BUILDERS and any(map(is_seed, call.args))):
+        given = [keyword.value for keyword in call.keywords if keyword.arg == "random_state"]
+        put_together = [k.value for k in call.keywords if k.arg == "seed" and isinstance(k.value, ast.BinOp)]
+        given += call.args if name in BUILDERS else []
+        if name == "SeedSequence" or any(map(is_seed, given + put_together)):
             yield call.lineno
 
 
@@ -92,6 +95,9 @@ def own_streams(source):
         ("torch.manual_seed(parameters['seed'])", True),
         ("np.random.default_rng(seeds.sequence(Purpose.PEOPLE, seed))", False),
         ("np.random.default_rng(0)", False),
+        ("draw(table, seed=seed + 1)", True),
+        ("KFold(random_state=seed)", True),
+        ("KFold(random_state=0)", False),
     ],
 )
 def test_a_stream_of_its_own_is_found(line, found):
