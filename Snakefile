@@ -18,7 +18,7 @@ from functools import cache
 
 from snakemake.exceptions import WorkflowError
 
-from kpop_rca import fingerprint, given, locks, params, paths, stages, studies, sweeps, workers
+from kpop_rca import fingerprint, given, locks, manifests, params, paths, stages, studies, sweeps, workers
 from kpop_rca.errors import StudyError
 
 
@@ -112,6 +112,20 @@ onstart:
             raise WorkflowError(str(error)) from None
 
 
+def withdrawn():
+    """What was complete and is not as it was left, such as a table that is gone; taken back, so that it is made again."""
+    owned = [(params.owner(member.study, folder), folder) for members in MEMBERS.values() for member in members
+             for needed in stages.OF_A_MEMBER for folder in (s.folder for s in stages.behind(needed))]
+    owned += [(study, stage.folder) for study in STUDIES for stage in RUNS[study]]
+    found = [manifests.withdraw(study, stages.by_folder(folder)) for study, folder in dict.fromkeys(owned)]
+    return [line for line in (*found, *map(manifests.withdraw_report, STUDIES)) if line]
+
+
+if workflow.is_main_process:  # not in the process of a job, beside which others are at work
+    for line in withdrawn():
+        print(f"note: {line}", file=sys.stderr)
+
+
 wildcard_constraints:
     study="[^/]+",
 
@@ -133,8 +147,6 @@ for stage in stages.EVERY:
             lambda wildcards, stage=stage: what_it_reads(stage, wildcards.study),
         output:
             f"artifacts/{{study}}/{stage.folder}/manifest.json",
-        log:
-            notebook=f"reports/{{study}}/notebooks/{stage.notebook}.ipynb",
         params:
             depends=lambda wildcards, stage=stage: what_it_depends_on(stage, wildcards.study),
             notebook=stage.notebook,

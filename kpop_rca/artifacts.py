@@ -1,8 +1,9 @@
 """Files that stages hand to each other: written whole or not at all, and never read without knowing their making.
 
 A stage folder `artifacts/<study>/<folder>/` holds what a stage made, and
-- `started.json`: what the present contents are being made from (parameters, inputs, code). When it differs from
-  what a new run would use, the folder is emptied; when it is the same, work in it is continued.
+- `started.json`: what the present contents are being made from (parameters, inputs, code that computes). When it
+  differs from what a new run would use, the folder is moved aside (`kpop_rca.set_aside`); when it is the same, work in
+  it is continued. Versions of libraries may differ: a training of days outlives an upgrade, and both are recorded.
 - `manifest.json`: written last. Its presence means that the stage is complete; it adds the hash of every file, of
   the stage's figures and tables in the report, and, for the audit, of the photographs.
 
@@ -10,8 +11,9 @@ One process at a time works in a folder: it holds the lock `.<folder>.lock` besi
 told from the two files alone, such as whether a stage fits a run, is in `kpop_rca.manifests`.
 """
 
+import os
 import platform
-import shutil
+import shlex
 import time
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -21,7 +23,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kpop_rca import disk, fingerprint, letters, loading, locks, params, paths, privacy, seals, stages, watch
+from kpop_rca import disk, fingerprint, letters, loading, locks, params, paths, privacy, seals, set_aside, stages, watch
 from kpop_rca.disk import atomic, read_json, write_json
 from kpop_rca.errors import StudyError
 from kpop_rca.manifests import (
@@ -149,7 +151,7 @@ class StageRun:
 
 
 def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:
-    """Start a stage: check what it reads, then empty its folder unless it holds the same work half done.
+    """Start a stage: check what it reads, then move its folder aside unless it holds the same work half done.
 
     The stage is this process' own until `StageRun.finish`, or until the process ends. It may be begun again before.
 
@@ -172,13 +174,17 @@ def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:
         "stage": stage.notebook,
         "parameters": parameters,
         "inputs": inputs,
-        "code": fingerprint.of_modules(stage.module),
+        "code": fingerprint.of_computing(stage.module),
+        "notebook": fingerprint.of_notebook(stage.notebook),
+        "versions": versions(),
     }
     folder = paths.artifacts_folder(study) / stage.folder
     with disk.writing(folder):
-        if not _continues(folder / STARTED, started) or not _as_left(folder):
-            _empty(folder)
+        _take_up(folder, started)
+        started |= _begun_with(folder, started)
         (folder / MANIFEST).unlink(missing_ok=True)
+        if os.environ.get(watch.BATCH):  # that of the run before, which the runner replaces when this one has ended
+            paths.executed_notebook(study, notebook).unlink(missing_ok=True)
         disk.remove_half_written(folder)
         disk.remove_half_written(paths.report_folder(study), beginning=f"{notebook[:2]}_")
         seals.drop_damaged(folder)
@@ -207,10 +213,12 @@ def _spare(study: str, stage: stages.Stage, parameters: dict[str, Any]) -> None:
     name = differing[0]
     said = f"{name} = {here[name]!r}, the study {study} has {resolved[name]!r}"
     if _is_complete(study, stage, resolved):
-        executed = paths.executed_notebook(study, stage.notebook).relative_to(paths.output_root())
+        executed, here = paths.executed_notebook(study, stage.notebook), f"set {name} to {resolved[name]!r} here"
+        if executed.is_file():
+            here = f"open {executed.relative_to(paths.output_root())}, whose cell has the study's values"
         raise StudyError(
-            f"this cell has {said}, and artifacts/{study}/{stage.folder} is complete; open {executed}, whose cell has "
-            "the study's values, or give the study another name, or remove that folder first"
+            f"this cell has {said}, and artifacts/{study}/{stage.folder} is complete; {here}, or give the study "
+            "another name, or remove that folder first"
         )
     print(f"note: this cell has {said}; what it makes is no longer that study's")
 
@@ -229,14 +237,6 @@ def _data_source(study: str, parameters: dict[str, Any]) -> str | None:
     audited = folder_of(study, "audit") / MANIFEST
     known = parameters if "data_source" in parameters or not audited.is_file() else read_manifest(audited)["parameters"]
     return known.get("data_source")
-
-
-def _empty(folder: Path) -> None:
-    """Remove a stage's folder, the records first: half of what is left of it would be no work to continue."""
-    for name in (MANIFEST, STARTED):
-        (folder / name).unlink(missing_ok=True)
-    if folder.is_dir():
-        shutil.rmtree(folder)
 
 
 def _untouched(study: str, folder: str, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -275,17 +275,70 @@ def _as_left(folder: Path) -> bool:
     return set(differing.values()) <= {UNKNOWN}
 
 
-def _continues(record: Path, started: dict[str, Any]) -> bool:
-    """Whether the folder's contents were begun from the same parameters, inputs and code."""
-    if not record.is_file():
-        return False
+def _take_up(folder: Path, started: dict[str, Any]) -> None:
+    """Leave in a stage's folder only work that a run would continue: what lies there, or what was moved aside before.
+
+    Work that does not fit is moved aside, and a line says where.
+    """
+    misfit = _misfit(folder, started)
+    if misfit is None:
+        return
+    moved = set_aside.move(folder) if folder.is_dir() else None
+    fitting = next((path for path in set_aside.of(folder) if _misfit(path, started) is None), None)
+    if fitting:
+        fitting.rename(folder)
+    if moved:
+        every = set_aside.of(folder)
+        room = f"all {len(every)} set aside of this stage" if len(every) > 1 else "its room"
+        _tell(
+            f"note: {_named(folder)} {misfit}; it is set aside as {moved.name}, where a run of the same parameters, "
+            f"inputs and code finds it again; to free {room}: rm -r {shlex.join(map(str, every))}"
+        )
+    if fitting:
+        _tell(f"note: {_named(folder)} goes on with what was set aside as {fitting.name}")
+
+
+def _misfit(folder: Path, started: dict[str, Any]) -> str | None:
+    """Why a run would not continue what lies in a folder, in words; None where it would."""
     try:
-        before = read_json(record)
-    except StudyError:  # half a record is no record
-        return False
-    same = ("stage", "inputs", "code")
-    return (
-        is_record(before)
-        and all(before.get(k) == started[k] for k in same)
-        and compared(before["parameters"]) == compared(started["parameters"])
-    )
+        before = read_json(folder / STARTED)
+    except (StudyError, FileNotFoundError):  # half a record is no record
+        before = None
+    if not is_record(before) or before["stage"] != started["stage"]:
+        return "has no record of its making"
+    was, now = compared(before["parameters"]), compared(started["parameters"])
+    for name in sorted(was.keys() | now.keys()):
+        if was.get(name) != now.get(name):
+            return f"was begun with {name} = {was.get(name)!r}, this run has {now.get(name)!r}"
+    if before["inputs"] != started["inputs"]:
+        return "was begun from other artifacts of the stages before it"
+    if before["code"] != started["code"]:
+        return "was begun by other code that computes"
+    return None if _as_left(folder) else "is not as its stage left it"
+
+
+def _begun_with(folder: Path, started: dict[str, Any]) -> dict[str, Any]:
+    """The versions that the work in a folder was begun with, where they are others than those that go on with it."""
+    if not (folder / STARTED).is_file() or not seals.files_of(folder):
+        return {}
+    before = read_json(folder / STARTED)
+    first = before.get("begun_with", before.get("versions", started["versions"]))
+    if first == started["versions"]:
+        return {}
+    if before.get("versions") != started["versions"]:
+        differing = [name for name, known in started["versions"].items() if first.get(name) != known]
+        said = ", ".join(f"{name} {first.get(name)} (now {started['versions'][name]})" for name in differing)
+        _tell(f"note: {_named(folder)} was begun with {said}; it goes on, and its manifest names both")
+    return {"begun_with": first}
+
+
+def _named(folder: Path) -> str:
+    return f"artifacts/{folder.parent.name}/{folder.name}"
+
+
+def _tell(line: str) -> None:
+    """Tell who runs a stage what is no result of it: in the terminal of a batch run, else below the cell."""
+    if os.environ.get(watch.BATCH):
+        watch.say(line)
+    else:
+        print(line)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from kpop_rca.errors import StudyError
 
+FAILED = "a cell of it failed"
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -30,6 +32,21 @@ def of_notebook(path: Path) -> list[Cell]:
         return [_cell(found) for found in json.loads(path.read_text(encoding="utf-8"))["cells"]]
     except (ValueError, TypeError, KeyError, AttributeError):
         raise StudyError(f"{path} is no notebook any more; put the one of the project back") from None
+
+
+def flaw(path: Path) -> str | None:
+    """What keeps an executed notebook from being a record of its run; None of one that ran to its end."""
+    try:
+        code = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+        ran = [cell["execution_count"] is not None for cell in code if "".join(cell["source"]).strip()]
+        failed = any(output["output_type"] == "error" for cell in code for output in cell["outputs"])
+    except FileNotFoundError:
+        return "gone"
+    except (ValueError, TypeError, KeyError, AttributeError, OSError):
+        return "damaged"
+    if not all(ran):
+        return "was not run to its end"
+    return FAILED if failed else None
 
 
 def _cell(found: dict) -> Cell:

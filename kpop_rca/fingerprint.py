@@ -1,4 +1,10 @@
-"""What makes a result stale: hashes of a notebook's code, of the modules it imports, and of a data folder."""
+"""What makes a result stale: hashes of a notebook's code, of the modules it imports, and of a data folder.
+
+Code counts by what it does: a comment, a docstring, a line break changes no hash. Two hashes answer two questions:
+- `of_notebook`: would the notebook show the same today? All that it imports counts, down to a colour in a figure.
+- `of_computing`: would half-done work go on to the same numbers? Only the modules that compute count, and of those
+  not the words of their messages.
+"""
 
 import ast
 import hashlib
@@ -19,6 +25,13 @@ HASHING_THREADS = 4
 RECORDS_OF_A_CORPUS = ("truth.csv", "idols.json")
 NOT_READ = "not to be read"
 JUST_NOW = 2_000_000_000  # nanoseconds; the coarsest clock of a file system in use
+# Modules that keep the books of a study: where files lie, who has a stage, what was said to whom. They compute nothing,
+# and import nothing of the package that does (a test holds them to it), so half-done work outlives a change of theirs.
+BOOKKEEPING = frozenset({
+    "artifacts", "cells", "data", "data.files", "disk", "errors", "fingerprint", "flat_yaml", "given", "letters",
+    "loading", "locks", "manifests", "params", "paths", "privacy", "seals", "set_aside", "stages", "sweeps", "watch",
+    "wrapping",
+})  # fmt: skip
 
 
 def sha256(path: Path) -> str:
@@ -39,10 +52,11 @@ def _module_file(name: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def imported_modules(source: str) -> set[str]:
+@cache
+def imported_modules(source: str) -> frozenset[str]:
     """Names below `kpop_rca` that a piece of Python imports, as `audit` or `data.idols`."""
     found = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(_parsed(source)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -50,25 +64,70 @@ def imported_modules(source: str) -> set[str]:
         else:
             continue
         found |= {n.removeprefix(f"{PACKAGE}.") for n in names if n.startswith(f"{PACKAGE}.")}
-    return {name for name in found if _module_file(name)}
+    return frozenset(name for name in found if _module_file(name))
 
 
-@cache
-def module_closure(modules: frozenset[str]) -> tuple[str, ...]:
-    """The modules and all that they import within the package, sorted."""
-    known, to_read = set(), set(modules)
+def module_closure(modules: frozenset[str], *, without: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    """The modules and all that they import within the package, sorted; those of `without` are not followed."""
+    known, to_read = set(), set(modules) - without
     while to_read:
         name = to_read.pop()
         known.add(name)
-        to_read |= imported_modules(_module_file(name).read_text(encoding="utf-8")) - known
+        to_read |= imported_modules(_source_of(name)) - known - without
     return tuple(sorted(known))
 
 
 def of_modules(*modules: str) -> str:
-    """Hash of the source of modules and of everything in the package that they import."""
+    """Hash of the code of modules and of everything in the package that they import."""
     closure = module_closure(frozenset(modules))
-    code = [f"{name} {sha256(_module_file(name))}" for name in closure]
-    return _digest([*code, *_package_data(closure)])
+    return _digest([*(f"{name} {_code(_source_of(name))}" for name in closure), *_package_data(closure)])
+
+
+def of_computing(module: str) -> str:
+    """Hash of the code that computes, of a module and of what it imports: BOOKKEEPING and messages do not count."""
+    closure = module_closure(frozenset({module}), without=BOOKKEEPING)
+    return _digest(
+        [*(f"{name} {_code(_source_of(name), messages=False)}" for name in closure), *_package_data(closure)]
+    )
+
+
+def _source_of(module: str) -> str:
+    return _module_file(module).read_text(encoding="utf-8")
+
+
+def _parsed(source: str) -> ast.Module:
+    """The tree of a module or of a notebook's cell, which may hold IPython's `%magic` and `!command`."""
+    try:
+        return ast.parse(source)
+    except SyntaxError:
+        from IPython.core.inputtransformer2 import TransformerManager  # not above: nearly no cell needs it
+
+        return ast.parse(TransformerManager().transform_cell(source))
+
+
+@cache
+def _code(source: str, *, messages: bool = True) -> str:
+    """A piece of Python as Python itself would write it, without comments and docstrings.
+
+    Args:
+        source: of a module or a cell.
+        messages: keep the words of errors, warnings and prints as well.
+    """
+    tree = _parsed(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = node.body[ast.get_docstring(node, clean=False) is not None :] or [ast.Pass()]
+        if not messages:
+            _drop_words(node)
+    return ast.unparse(tree)
+
+
+def _drop_words(node: ast.AST) -> None:
+    """Drop what a node says to a reader: the arguments of the error that it raises, of `print` and of a warning."""
+    if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+        node.exc.args = node.exc.keywords = []
+    if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "warnings.warn"):
+        node.args = node.keywords = []
 
 
 def _package_data(modules: tuple[str, ...]) -> list[str]:
@@ -82,11 +141,19 @@ def of_notebook(notebook: str) -> str:
 
     Outputs, prose and the defaults in the parameters cell are left out: saving a notebook or rewording it
     reruns nothing, and parameters count by their resolved values.
+
+    Raises:
+        StudyError: the file is no notebook, or a cell of it is no Python.
     """
-    found = cells.of_notebook(paths.notebook_source(notebook))
+    path = paths.notebook_source(notebook)
+    found = cells.of_notebook(path)
     code = [cell.source for cell in found if cell.kind == "code" and not {"parameters", "colab"} & cell.tags]
-    modules = set().union(*(imported_modules(source) for source in code))
-    return _digest([*code, of_modules(*modules)])
+    try:
+        modules = set().union(*(imported_modules(source) for source in code))
+        return _digest([*map(_code, code), of_modules(*modules)])
+    except SyntaxError as error:
+        said = f"{error.msg}: {(error.text or '').strip()}"
+        raise StudyError(f"a file that {path} needs is no Python any more ({said}); mend it") from None
 
 
 def of_data(root: str) -> str | None:

@@ -82,15 +82,18 @@ def settings() -> str:
     return "".join(f" --set {shlex.quote(setting)}" for setting in _told()["set"])
 
 
-def for_make() -> str:
+def for_make(*, data_root: str = "") -> str:
     """What `make` is told to the same effect, with a space before each variable; "" where nothing was given.
+
+    Args:
+        data_root: folder of identities, where none was given.
 
     >>> give(["guidance=1.0", "hand_labels=my labels.csv"], data_root="$faces")
     >>> print(for_make())
      DATA_ROOT='$$faces' SET='guidance=1.0 '"'"'hand_labels=my labels.csv'"'"''
     >>> give()
     """
-    told = {"DATA_ROOT": data_root(), "SET": shlex.join(_told()["set"])}
+    told = {"DATA_ROOT": data_root or _told()["data_root"], "SET": shlex.join(_told()["set"])}
     return "".join(f" {name}={shlex.quote(value.replace('$', '$$'))}" for name, value in told.items() if value)
 
 

@@ -5,13 +5,17 @@ All that a command has to know before it starts a kernel; it loads none of the l
 
 import hashlib
 import json
+import shlex
+import shutil
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from kpop_rca import given, locks, params, paths, stages, sweeps
+from kpop_rca import cells, given, locks, params, paths, seals, stages, sweeps
 from kpop_rca.disk import read_json
 from kpop_rca.errors import StudyError
-from kpop_rca.seals import MANIFEST
+from kpop_rca.seals import MANIFEST, STARTED
 
 # Where results go, and who is shown, does not change them: these parameters may differ between a stage and the stages
 # behind it, and between a stage and what it left half done.
@@ -25,12 +29,18 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """Read a stage's manifest.
 
     Raises:
-        StudyError: the file is damaged, or of an earlier version; says to remove it.
+        FileNotFoundError: there is no such file.
+        StudyError: the file is damaged, or of an earlier version; says which command makes it again.
     """
-    manifest = read_json(path)
-    if not is_record(manifest) or not _holds(manifest, MADE):
+    try:
+        manifest = read_json(path)
         what = "no manifest of a stage, or of an earlier version"
-        raise StudyError(f"{path} is damaged ({what}); remove it and run its stage again")
+    except StudyError:
+        manifest, what = None, "no JSON"
+    if not is_record(manifest) or not _holds(manifest, MADE):
+        folder = path.parent.name.partition(".")[0]  # without what `set_aside` adds
+        mending = command(stages.by_folder(folder), path.parent.parent.name)
+        raise StudyError(f"{path} is damaged ({what}); run: {mending}")
     return manifest
 
 
@@ -80,8 +90,86 @@ def take_stage(study: str, stage: stages.Stage) -> bool:
 
 
 def command(stage: stages.Stage, study: str) -> str:
-    """The command that runs a stage of a study."""
-    return f"{paths.python()} -m kpop_rca.run {stage.notebook} --study {study}{given.arguments()}"
+    """The command that runs a stage of a study; where none can, the notebook to run, and what its cell is to say.
+
+    A study that lives in the parameters cells of its notebooks alone has no file that a command could read, and Colab
+    has no papermill.
+    """
+    if not _has_commands(study):
+        return f'notebook {stage.notebook} with study = "{study}" in its parameters cell'
+    root = _data_root_of_audit(study)
+    told = f" --data-root {shlex.quote(root)}{given.settings()}" if root else given.arguments()
+    return f"{paths.python()} -m kpop_rca.run {stage.notebook} --study {study}{told}"
+
+
+def command_of_all(study: str, *, last: stages.Stage) -> str:
+    """The command that runs whatever is missing of a study, up to its last stage; see `command`."""
+    if not _has_commands(study) or not (paths.project_root() / "Makefile").is_file() or not shutil.which("make"):
+        return command(last, study)
+    return f"make study STUDY={study}{given.for_make(data_root=_data_root_of_audit(study))}"
+
+
+def _has_commands(study: str) -> bool:
+    """Whether a shell command can run a study."""
+    file = paths.study_file(sweeps.split_level(sweeps.split_seed(study)[0])[0])
+    return file.is_file() and "google.colab" not in sys.modules
+
+
+def _data_root_of_audit(study: str) -> str:
+    """The data folder that a study's audit was told in place of the file's, by a command of long ago; "" else."""
+    if given.data_root():
+        return ""
+    with suppress(StudyError, OSError, KeyError, TypeError):  # no audit, or a wrong study file, which is said elsewhere
+        found = read_json(folder_of(study, "audit") / STARTED)["parameters"]["data_root"]
+        return "" if found == params.resolve(study)["data_root"] else found
+    return ""
+
+
+def withdraw(study: str, stage: stages.Stage) -> str | None:
+    """Take back the manifest of a stage whose part of the report is gone or another, so that the stage is made again.
+
+    What it has done is kept, and the run that makes the report anew goes on from it.
+
+    Returns:
+        What is wrong; None where nothing is, the stage is not complete anyway, or somebody is at work on it.
+    """
+    path = paths.artifacts_folder(study) / stage.folder / MANIFEST
+    if not path.is_file() or any(locks.holder(lock_of(study, name)) for name in (stage.folder, stage.notebook)):
+        return None
+    try:
+        flaws = flaws_of_report(study, stage, read_manifest(path))
+    except StudyError:
+        flaws = {MANIFEST: "damaged"}
+    if not flaws:
+        return None
+    path.unlink()
+    name, how = next(iter(flaws.items()))
+    more = f" and {len(flaws) - 1} more" if len(flaws) > 1 else ""
+    return f"{study} {stage.notebook} is made again: {name} ({how}){more}"
+
+
+def withdraw_report(study: str) -> str | None:
+    """Remove the first page of a report whose pages, or what they were written from, are others now; see `withdraw`."""
+    path, folder = paths.report_record(study), paths.report_folder(study)
+    try:
+        made = read_json(path)
+        flaws = seals.differing(folder, made["pages"]) | seals.differing(folder, made["sources"])
+    except FileNotFoundError:
+        return None
+    except (StudyError, KeyError, TypeError, AttributeError):
+        flaws = {path.name: "damaged"}
+    if not flaws or not (folder / "index.html").is_file():
+        return None
+    (folder / "index.html").unlink()
+    return f"the report of {study} is written again: {', '.join(f'{name} ({how})' for name, how in flaws.items())}"
+
+
+def flaws_of_report(study: str, stage: stages.Stage, manifest: dict[str, Any]) -> dict[str, str]:
+    """What a stage left in the report and is not as it was: its executed notebook, figures, tables, metrics."""
+    path = paths.executed_notebook(study, stage.notebook)
+    flaw = cells.flaw(path)
+    found = {f"notebooks/{path.name}": flaw} if flaw else {}
+    return found | seals.report_alterations(study, manifest)
 
 
 def require(study: str, folder: str, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -108,7 +196,7 @@ def require(study: str, folder: str, parameters: dict[str, Any]) -> dict[str, An
         raise StudyError(
             f"artifacts/{study}/{folder} were made with {name} = {made[name]!r}, this run has {wanted[name]!r}"
             f"{f' (and {len(differing) - 1} more differ)' if len(differing) > 1 else ''}; "
-            f"{_which_to_change(study, stage, name, made[name])}"
+            f"{_which_to_change(study, stage, name, made=made[name], wanted=wanted[name])}"
         )
     for need, made_from in manifest["inputs"].items():
         if identity(require(study, need, parameters)) != made_from:
@@ -118,14 +206,16 @@ def require(study: str, folder: str, parameters: dict[str, Any]) -> dict[str, An
     return manifest
 
 
-def _which_to_change(study: str, stage: stages.Stage, name: str, made: Any) -> str:
+def _which_to_change(study: str, stage: stages.Stage, name: str, *, made: Any, wanted: Any) -> str:
     """What mends a parameter that differs: the value of this run where the artifacts have the study's, else theirs."""
     try:
         of_study = params.resolve(study).get(name)
-    except StudyError:  # no such file: the cell alone says what the study is
-        of_study = None
+    except StudyError:  # no such file: the cells alone say what the study is
+        return f"set {name} to {made!r} here, or to {wanted!r} in {stage.notebook} and run that again"
     if of_study == made:
         return f"set {name} to {made!r} here, as the study has it, or change params/ and run the study again"
+    if of_study != wanted:  # a third value, in the cell at hand
+        return f"set {name} to {of_study!r} here, as the study has it, and run: {command(stage, study)}"
     return f"run: {command(stage, study)}"
 
 

@@ -37,6 +37,7 @@ HandLabel = Literal["contextual_artifact", "hard_case", "wrong_person", "not_a_f
 Architecture = Literal["resnet10", "resnet18", "resnet34", "resnet50"]
 STUDY_NAME = r"^[a-z0-9][a-z0-9_.=-]{0,63}$"
 Place = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{0,4000}$", description="a path without control characters")]
+PROBLEMS_SHOWN = 6  # of a study file; the others are seen when these are mended
 JUDGE_NAME = rf"^(best|({'|'.join(get_args(Architecture))})(-\d(-seen)?)?)$"
 
 
@@ -192,40 +193,50 @@ def check(values: dict[str, Any], *, where: str) -> dict[str, Any]:
     try:
         checked = Parameters.model_validate(values)
     except ValidationError as error:
-        raise StudyError(_first_problem(error, where=where)) from None
-    stray = set(checked.seen_judges or []) - set(checked.judges or get_args(Architecture))
-    if stray:
-        raise StudyError(f"{where}: seen_judges names {min(stray)}, which is not one of judges ([] is for none)")
+        first = {str(problem["loc"][0]): problem for problem in reversed(error.errors())}  # of a list, one is enough
+        _refuse([_problem(key, first[key]) for key in values if key in first], where=where)
     found = {name: getattr(checked, name) for name in values}
-    _check_together(found, where=where)
+    stray = set(checked.seen_judges or []) - set(checked.judges or get_args(Architecture))
+    own = [f"seen_judges names {min(stray)}, which is not one of judges ([] is for none)"] if stray else []
+    _refuse([*own, *_misfits(found)], where=where)
     return found
 
 
-def _check_together(values: dict[str, Any], *, where: str) -> None:
-    """Refuse values that are each in range and do not fit one another; of what is not given nothing is said."""
+def _refuse(problems: list[str], *, where: str) -> None:
+    """Name every problem of a file in one error, a line each; nothing happens where there is none.
+
+    Raises:
+        StudyError: there is one.
+    """
+    shown = problems if len(problems) <= PROBLEMS_SHOWN else [*problems[: PROBLEMS_SHOWN - 1], "and more"]
+    if shown:
+        raise StudyError("\n".join(f"{where}: {problem}" for problem in shown))
+
+
+def _misfits(values: dict[str, Any]) -> list[str]:
+    """What is wrong with values that are each in range and do not fit one another; of what is not given, nothing."""
+    found = []
     if {"image_size", "channels", "attention_size"} <= values.keys() and values["attention_size"]:
         sides = [values["image_size"] // 2**level for level in range(len(values["channels"]))]
         if values["attention_size"] not in sides:
-            raise StudyError(
-                f"{where}: attention_size is {values['attention_size']}, the side of no level: with {len(sides)} "
+            found.append(
+                f"attention_size is {values['attention_size']}, the side of no level: with {len(sides)} "
                 f"channels at image_size {sides[0]} they are {', '.join(map(str, sides))}; 0 is for none"
             )
     if {"image_size", "face_sizes"} <= values.keys() and values["image_size"] not in values["face_sizes"]:
-        raise StudyError(f"{where}: image_size is {values['image_size']}, which is not one of face_sizes")
+        found.append(f"image_size is {values['image_size']}, which is not one of face_sizes")
     if {"selected_judge", "judges"} <= values.keys() and values["selected_judge"] != "best":
         architecture = values["selected_judge"].partition("-")[0]
         if architecture not in values["judges"]:
-            raise StudyError(
-                f"{where}: selected_judge is {values['selected_judge']}, and {architecture} is not one of judges"
-            )
+            found.append(f"selected_judge is {values['selected_judge']}, and {architecture} is not one of judges")
+    return found
 
 
-def _first_problem(error: ValidationError, *, where: str) -> str:
-    problem = error.errors()[0]
-    key = str(problem["loc"][0])
+def _problem(key: str, problem: dict[str, Any]) -> str:
+    """A problem that pydantic found with a parameter, in a line."""
     found = problem["input"]
     if problem["type"] == "extra_forbidden":
-        return _unknown_key(key, known=Parameters.model_fields, where=where)
+        return _unknown_key(key, known=Parameters.model_fields)
     hint = ""
     if isinstance(found, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", found):
         hint = "; YAML reads 1e-3 as text, write 1.0e-3"
@@ -234,15 +245,15 @@ def _first_problem(error: ValidationError, *, where: str) -> str:
         hint = "; a name that YAML reads as a number, or as yes or no, is written in quotes"
     if problem["type"] == "string_pattern_mismatch":
         expected = Parameters.model_fields[key].description or expected
-    return f"{where}: {key} is {flat_yaml.shown(found)} ({type(found).__name__}); expected {expected}{hint}"
+    return f"{key} is {flat_yaml.shown(found)} ({type(found).__name__}); expected {expected}{hint}"
 
 
-def _unknown_key(key: str, *, known: Any, where: str) -> str:
+def _unknown_key(key: str, *, known: Any) -> str:
     if key in SUCCESSORS:
-        return f"{where}: there is no {key} any more; {SUCCESSORS[key]}"
+        return f"there is no {key} any more; {SUCCESSORS[key]}"
     close = difflib.get_close_matches(key, list(known), n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"{where}: no notebook declares the parameter {flat_yaml.shown(key)}{hint}"
+    return f"no notebook declares the parameter {flat_yaml.shown(key)}{hint}"
 
 
 def collect(namespace: dict[str, Any]) -> dict[str, Any]:
@@ -301,9 +312,7 @@ def read_study_file(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         names = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
         raise StudyError(f"there is no study {path.stem!r}: {where} does not exist; there are {names}") from None
-    if "study" in values:
-        raise StudyError(f"{where}: a study is named by its file; remove the key 'study'")
-    return _declared_and_checked(values, where=where)
+    return _declared_and_checked(values, where=where, named="by its file; remove the key 'study'")
 
 
 def given_values() -> dict[str, Any]:
@@ -312,17 +321,18 @@ def given_values() -> dict[str, Any]:
     Raises:
         StudyError: unknown, of the wrong type or out of range.
     """
-    values = given.values()
-    if "study" in values:
-        raise StudyError(f"{given.WHERE}: a study is named by --study; remove the setting 'study'")
-    return _declared_and_checked(values, where=given.WHERE)
+    return _declared_and_checked(given.values(), where=given.WHERE, named="by --study; remove the setting 'study'")
 
 
-def _declared_and_checked(values: dict[str, Any], *, where: str) -> dict[str, Any]:
-    unknown = next((key for key in values if key not in defaults()), None)
-    if unknown:
-        raise StudyError(_unknown_key(unknown, known=defaults(), where=where))
-    return check(values, where=where)
+def _declared_and_checked(values: dict[str, Any], *, where: str, named: str) -> dict[str, Any]:
+    strange = [key for key in values if key not in defaults() or key == "study"]
+    problems = [f"a study is named {named}" if k == "study" else _unknown_key(k, known=defaults()) for k in strange]
+    try:
+        checked = check({key: value for key, value in values.items() if key not in strange}, where=where)
+    except StudyError as error:
+        problems += [line.removeprefix(f"{where}: ") for line in str(error).splitlines()]
+    _refuse(problems, where=where)
+    return checked
 
 
 def resolve(study: str) -> dict[str, Any]:

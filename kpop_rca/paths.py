@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,9 +18,12 @@ def project_root() -> Path:
 
 
 def python() -> str:
-    """This Python as a shell in the project calls it: `.venv/bin/python`, or `python` where it lies elsewhere."""
+    """This Python as a shell in the project calls it: `.venv/bin/python`, `python`, or where it lies."""
     executable = Path(sys.executable)  # a link in .venv, which must not be followed
-    return str(executable.relative_to(project_root())) if executable.is_relative_to(project_root()) else "python"
+    if executable.is_relative_to(project_root()):
+        return shlex.quote(str(executable.relative_to(project_root())))
+    found = shutil.which("python")
+    return "python" if found and Path(found).parent == executable.parent else shlex.quote(str(executable))
 
 
 def output_root() -> Path:
@@ -58,6 +63,11 @@ def notebook_source(notebook: str) -> Path:
 
 def executed_notebook(study: str, notebook: str) -> Path:
     return report_folder(study) / "notebooks" / f"{notebook}.ipynb"
+
+
+def partial_notebook(study: str, notebook: str) -> Path:
+    """Where a notebook is executed; it takes the place of the last executed copy once it has run to its end."""
+    return executed_notebook(study, notebook).with_suffix(".partial.ipynb")
 
 
 def study_file(study: str) -> Path:

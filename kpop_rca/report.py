@@ -16,7 +16,19 @@ import pandas as pd
 import yaml
 from traitlets.config import Config
 
-from kpop_rca import artifacts, fingerprint, loading, metrics_tables, params, paths, privacy, stages, sweeps
+from kpop_rca import (
+    artifacts,
+    cells,
+    fingerprint,
+    loading,
+    manifests,
+    metrics_tables,
+    params,
+    paths,
+    privacy,
+    stages,
+    sweeps,
+)
 from kpop_rca.errors import StudyError
 
 with loading.left_out(*loading.IDLE):
@@ -83,20 +95,19 @@ def _build_alone(study: str) -> list[Path]:
     folder = paths.report_folder(study)
     stage, title, table = _alone(study)
     if not (folder / "tables" / f"{table}.csv").is_file():
-        raise StudyError(f"reports/{study}/tables/{table}.csv is not there; run: make study STUDY={study}")
+        whole = manifests.command_of_all(study, last=stage)
+        raise StudyError(f"reports/{study}/tables/{table}.csv is not there; run: {whole}")
     page = notebook_page(study, stage.notebook, pages={"index": title}, here="index")
     return [_write(folder / "index.html", page)]
 
 
 def _build_pages(study: str) -> list[Path]:
     folder = paths.report_folder(study)
-    if not (folder / "metrics.json").is_file():
-        raise StudyError(f"reports/{study}/metrics.json is not there; run: make study STUDY={study}")
-    written = []
+    metrics, written = _metrics(study), []
     for stage in stages.STAGES:
         page = notebook_page(study, stage.notebook, pages=PAGE_TITLES, here=stage.notebook)
         written.append(_write(folder / f"{stage.notebook}.html", page))
-    return [*written, _write(folder / "index.html", index_page(study, _metrics(study)))]
+    return [*written, _write(folder / "index.html", index_page(study, metrics))]
 
 
 def sources(study: str) -> dict[str, Path]:
@@ -105,7 +116,8 @@ def sources(study: str) -> dict[str, Path]:
     The figures on the first page are in the notebooks too, and change with them.
     """
     folder = paths.report_folder(study)
-    found = [folder / "metrics.json", folder / "params.yaml", *sorted((folder / "notebooks").glob("*.ipynb"))]
+    notebooks = [paths.executed_notebook(study, stage.notebook) for stage in stages.EVERY]
+    found = [folder / "metrics.json", folder / "params.yaml", *notebooks]
     return {path.relative_to(folder).as_posix(): path for path in found if path.is_file()}
 
 
@@ -116,8 +128,13 @@ def record_of(study: str) -> dict[str, dict[str, str]] | None:
         return None
     found = artifacts.read_json(path)
     if not isinstance(found, dict) or not all(isinstance(found.get(key), dict) for key in ("sources", "pages")):
-        raise StudyError(f"{path} is damaged; run: {paths.python()} -m kpop_rca.report --study {study}")
+        raise StudyError(f"{path} is damaged; run: {command(study)}")
     return found
+
+
+def command(study: str) -> str:
+    """The command that writes a study's report again."""
+    return f"{paths.python()} -m kpop_rca.report --study {study}"
 
 
 def _alone(study: str) -> tuple[stages.Stage, str, str] | None:
@@ -157,10 +174,10 @@ def _check_nobody_is_shown(study: str, notebook: str, executed: nbformat.Noteboo
     outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
     pictures = any(kind.startswith("image/") for output in outputs for kind in output.get("data", {}))
     if pictures and said[-1:] != ["False"] and "publish_images" in params.declared(notebook):
-        command = artifacts.command(stages.by_notebook(notebook), study)
+        rerun = artifacts.command(stages.by_notebook(notebook), study)
         raise StudyError(
             f"reports/{study}/notebooks/{notebook}.ipynb may show people, which publish_images: false leaves out; "
-            f"run: {command}"
+            f"run: {rerun}"
         )
 
 
@@ -185,15 +202,16 @@ def _metrics(study: str) -> dict[str, Any]:
     Raises:
         StudyError: it is not there, or damaged; says which command writes it again.
     """
-    command = artifacts.command(stages.by_folder("rca"), study)
+    stage = stages.by_folder("rca")
     try:
         found = artifacts.read_json(paths.report_folder(study) / "metrics.json")
     except FileNotFoundError:
-        raise StudyError(f"reports/{study}/metrics.json is not there; run: make study STUDY={study}") from None
+        whole = manifests.command_of_all(study, last=stage)
+        raise StudyError(f"reports/{study}/metrics.json is not there; run: {whole}") from None
     except StudyError:
         found = None
     if not isinstance(found, dict) or "rca" not in found:
-        raise StudyError(f"reports/{study}/metrics.json is damaged; run: {command}")
+        raise StudyError(f"reports/{study}/metrics.json is damaged; run: {artifacts.command(stage, study)}")
     return found
 
 
@@ -204,16 +222,15 @@ def _executed(study: str, notebook: str) -> nbformat.NotebookNode:
         StudyError: it is damaged, or its run was stopped before the end; says which command runs it again.
     """
     path = paths.executed_notebook(study, notebook)
-    command = artifacts.command(stages.by_notebook(notebook), study)
+    flaw = cells.flaw(path)
     try:
-        found = nbformat.read(path, as_version=4)
-        counts = [c.execution_count for c in found.cells if c.cell_type == "code" and c.source.strip()]
-    except FileNotFoundError:
-        raise StudyError(f"reports/{study}/notebooks/{path.name} is not there; run: {command}") from None
+        found = nbformat.read(path, as_version=4) if flaw in (None, cells.FAILED) else None  # of that, the page tells
     except Exception:  # nbformat has errors of many kinds for what is no notebook
-        raise StudyError(f"reports/{study}/notebooks/{path.name} is damaged; run: {command}") from None
-    if None in counts:
-        raise StudyError(f"reports/{study}/notebooks/{path.name} was not run to its end; run: {command}")
+        found, flaw = None, "damaged"
+    if found is None:
+        said = {"gone": "is not there", "damaged": "is damaged"}.get(flaw, flaw)
+        rerun = artifacts.command(stages.by_notebook(notebook), study)
+        raise StudyError(f"reports/{study}/notebooks/{path.name} {said}; run: {rerun}")
     return found
 
 
@@ -326,10 +343,10 @@ def answer(study: str) -> str:
         said = ", ".join(f"{n} {name}" for name, n in counts.items())
         return f"{study}: of {counts.sum()} comparisons {said}; open {folder / 'index.html'}"
     metrics = _metrics(study)
-    low, high = metrics["rca"]["ci95"]
+    found = metrics["rca"]
     return (
-        f"{study}: RCA {metrics['rca']['global']:.2f} (95 % interval {low:.2f} to {high:.2f}, "
-        f"chance {metrics['rca']['chance']:.2f}); open {folder / 'index.html'}"
+        f"{study}: RCA {format_number(found['global'])} (95 % interval {format_interval(found['ci95'])}, "
+        f"chance {format_number(found['chance'])}); open {folder / 'index.html'}"
     )
 
 

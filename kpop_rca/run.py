@@ -127,13 +127,16 @@ def run_notebook(notebook: str, study: str) -> Path:
 
 
 def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
-    """The executed copy of a notebook, the partly executed one if it fails; see `run_notebook`."""
+    """The executed copy of a notebook, which takes the place of the last one when it has run to its end.
+
+    See `run_notebook`. What a run that fails has executed is left in `paths.partial_notebook`.
+    """
     study = resolved["study"]
     declared = params.declared(stage.notebook)
     handed = {name: resolved[name] for name, default in declared.items() if resolved[name] != default}
     os.environ.setdefault(*WAIT_POLICY)
     os.environ[watch.BATCH] = f"{study} {stage.notebook}"
-    output = paths.executed_notebook(study, stage.notebook)
+    output = paths.partial_notebook(study, stage.notebook)
     folder = paths.artifacts_folder(study) / stage.folder
     continues = (folder / seals.STARTED).is_file()
     try:
@@ -166,7 +169,7 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
     finally:
         with suppress(StudyError):  # no room even for this; the first error says so
             _without_machine_traces(output)
-    return output
+    return output.replace(paths.executed_notebook(study, stage.notebook))
 
 
 def _as_it_is(path: Path) -> str:

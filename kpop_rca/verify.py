@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from kpop_rca import artifacts, fingerprint, locks, manifests, params, paths, report, seals, stages, sweeps
+from kpop_rca import artifacts, fingerprint, given, locks, manifests, params, paths, report, seals, stages, sweeps
 from kpop_rca.errors import StudyError
 
 COMPLETE, MISSING, DAMAGED, ALTERED, STALE = "complete", "missing", "damaged", "altered", "stale"
@@ -102,9 +102,13 @@ def _verdict(study: str, stage: stages.Stage, *, earlier: dict[tuple[str, str], 
         *_other_parameters(manifest["parameters"], params.of_notebook(stage.notebook, params.resolve(study))),
         *_other_inputs(study, stage, manifest["inputs"], earlier=earlier),
         *(_other_small_studies(study, earlier=earlier) if stage is stages.CLAIMS else []),
-        *(["the code has changed since"] if manifest["code"] != fingerprint.of_modules(stage.module) else []),
+        *(
+            ["the code has changed since"]
+            if manifest.get("notebook") != fingerprint.of_notebook(stage.notebook)
+            else []
+        ),
     ]
-    shown = _named(seals.report_alterations(study, manifest))
+    shown = _named(manifests.flaws_of_report(study, stage, manifest))
     problems = {
         ALTERED: _shortened(differing),
         SHOWN_ALTERED: _shortened(shown),
@@ -197,7 +201,7 @@ def pages_line(study: str) -> str:
     ]
     found = [f"{ALTERED}: {_shortened(_named(altered))}"] if altered else []
     found += [f"{STALE}: written before {_shortened(stale)} changed"] if stale else []
-    mending = f"; run: {paths.python()} -m kpop_rca.report --study {study}"
+    mending = f"; run: {report.command(study)}"
     return f"{study} report: " + ("; ".join(found) + mending if found else f"{COMPLETE}, {len(made['pages'])} pages")
 
 
@@ -211,8 +215,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m kpop_rca.verify", description="Check a whole study again.")
     parser.add_argument("studies", nargs="+", metavar="study", help="a file in params/, with -seed<N> for a seed")
     parser.add_argument("--seeds", default="", help="the seeds of each, comma-separated")
+    given.add_arguments(parser)
     options = parser.parse_args(arguments)
     try:
+        given.give_options(options)
         studies = sweeps.named(",".join(options.studies), options.seeds)
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -66,7 +66,8 @@ def check_study_file(resolve: Callable[[bytes], dict], content: bytes) -> bool:
         found = resolve(content)
     except StudyError as error:
         message = str(error)
-        assert len(message.splitlines()) <= 2 and len(message) <= LONGEST_ERROR, message
+        assert len(message.splitlines()) <= params.PROBLEMS_SHOWN, message
+        assert all(len(line) <= LONGEST_ERROR for line in message.splitlines()), message
         message.encode("utf-8")
         return True
     if yaml.safe_load(content) is not None:  # nothing, or the null that stands for it

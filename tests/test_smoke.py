@@ -182,7 +182,7 @@ def test_a_failing_cell_is_named_and_the_partial_notebook_kept(smoke, project, t
     assert run.returncode == 1
     assert "(1 / 0) failed: ZeroDivisionError" in run.stderr
     assert "Traceback" not in run.stderr
-    kept = nbformat.read(output / "reports/smoke/notebooks/02_preprocessing.ipynb", as_version=4)
+    kept = nbformat.read(output / "reports/smoke/notebooks/02_preprocessing.partial.ipynb", as_version=4)
     assert any(o.output_type == "error" for c in kept.cells if c.cell_type == "code" for o in c.outputs)
 
 

@@ -1,8 +1,18 @@
 """What a report is written from, as small as can be."""
 
+import shutil
+
 import nbformat
 
 from kpop_rca import paths, stages
+
+
+def write_executed_copy(study, notebook):
+    """A notebook as its run would leave it: the committed one, which was run to its end."""
+    path = paths.executed_notebook(study, notebook)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(paths.notebook_source(notebook), path)
+    return path
 
 
 def write_executed_notebooks(study, *, opening=lambda notebook: []):

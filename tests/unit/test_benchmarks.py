@@ -574,7 +574,7 @@ def test_a_run_that_was_stopped_goes_on_with_the_parts_that_the_same_code_has_en
     assert contents(parts) == before | {"90_scaling_1.csv": contents(parts)["90_scaling_1.csv"]}
     assert sizes_measured == [48, 96, 96]
     assert tables[collection.SCALING]["x"].tolist() == [48, 96]
-    monkeypatch.setattr(fingerprint, "of_modules", lambda *_: "other code")
+    monkeypatch.setattr(fingerprint, "of_computing", lambda _: "other code")
     artifacts.begin("90_benchmarks", brief)
     assert not contents(parts)
 

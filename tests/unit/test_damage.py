@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from small_report import write_executed_notebooks
 from spoiling import SPOILT, empty, truncate
 
-from kpop_rca import artifacts, generated_images, oracle, params, paths, report, sampling, seals
+from kpop_rca import artifacts, generated_images, oracle, params, report, sampling, seals
 from kpop_rca.diffusion import forward_process
 from kpop_rca.errors import StudyError
 
@@ -47,7 +47,7 @@ def test_a_damaged_file_of_any_kind_is_never_read_and_made_again(output, spoil):
     for name in KINDS:
         before = (stage.folder / name).read_bytes()
         spoil(stage.folder / name)
-        said = rf"artifacts/mine/audit/{name} is other contents .*; run: \S*python -m kpop_rca.run 01_data_audit"
+        said = rf"artifacts/mine/audit/{name} is other contents .*; run: notebook 01_data_audit with"
         with pytest.raises(StudyError, match=said):
             artifacts.begin("02_preprocessing", AUDIT)
         assert (run_audit().folder / name).read_bytes() == before or name == "state.pt"
@@ -60,7 +60,7 @@ def test_a_damaged_record_is_named_or_its_stage_made_anew(output, spoil, name):
     stage = run_audit()
     spoil(stage.folder / name)
     if name == "manifest.json":
-        with pytest.raises(StudyError, match=r"manifest\.json is damaged .*; remove it and run its stage again|other"):
+        with pytest.raises(StudyError, match=r"manifest\.json is damaged .*; run: notebook 01_data_audit|other"):
             artifacts.begin("02_preprocessing", AUDIT)
     run_audit()
     artifacts.begin("02_preprocessing", AUDIT)
@@ -232,9 +232,9 @@ def reported(output):
 @pytest.mark.parametrize(
     ("name", "command"),
     [
-        ("metrics.json", f"{paths.python()} -m kpop_rca.run 06_rca_analysis --study mine"),
-        ("params.yaml", f"{paths.python()} -m kpop_rca.run 01_data_audit --study mine"),
-        ("notebooks/03_ddpm_training.ipynb", f"{paths.python()} -m kpop_rca.run 03_ddpm_training --study mine"),
+        ("metrics.json", "notebook 06_rca_analysis with"),
+        ("params.yaml", "notebook 01_data_audit with"),
+        ("notebooks/03_ddpm_training.ipynb", "notebook 03_ddpm_training with"),
     ],
 )
 def test_a_damaged_file_of_the_report_is_named_with_its_command(reported, spoil, name, command):
@@ -249,7 +249,7 @@ def test_metrics_are_named_where_the_answer_is_wanted(reported, capsys):
     assert report.main(["--where", "mine"]) == 0
     truncate(reported / "metrics.json")
     assert report.main(["--where", "mine"]) == 1
-    assert f"metrics.json is damaged; run: {paths.python()} -m kpop_rca.run 06_rca_analysis" in capsys.readouterr().err
+    assert "metrics.json is damaged; run: notebook 06_rca_analysis with" in capsys.readouterr().err
 
 
 def test_a_notebook_that_was_stopped_or_is_gone_is_named(reported):

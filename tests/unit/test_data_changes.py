@@ -5,6 +5,7 @@ import os
 
 import nbformat
 import pytest
+from small_report import write_executed_copy
 
 from kpop_rca import artifacts, fingerprint, params, paths, report, stages, verify
 from kpop_rca.errors import StudyError
@@ -34,6 +35,7 @@ def study(output, photographs):
         if stage.folder == "rca":
             artifacts.write_json(made.report / "metrics.json", {"a": 1})
         made.finish()
+        write_executed_copy("smoke", stage.notebook)
     return output
 
 

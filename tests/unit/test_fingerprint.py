@@ -1,7 +1,11 @@
+import ast
+
 import nbformat
 import pytest
+from project_copy import edit
 
-from kpop_rca import fingerprint, paths
+from kpop_rca import fingerprint, paths, stages
+from kpop_rca.errors import StudyError
 
 
 @pytest.fixture
@@ -50,6 +54,74 @@ def test_the_closure_follows_imports():
     closure = fingerprint.module_closure(frozenset({"sampling"}))
     assert {"sampling", "diffusion", "disk", "errors"} <= set(closure)
     assert "figures" not in closure
+
+
+def test_code_counts_and_prose_does_not(notebook):
+    before = notebook('def f(x):\n    """Doc."""\n    return x  # why')
+    assert notebook("def f(x):\n\n    return x") == before
+    assert notebook("def f(x):\n    return (x)") == before
+    assert notebook("def f(x):\n    return x + 1") != before
+    assert notebook("print('a')") != notebook("print('b')")  # which its outputs show
+
+
+def test_a_cell_may_hold_what_only_ipython_reads(notebook):
+    magic = "%matplotlib inline\n!ls\nfrom kpop_rca import rca"
+    assert notebook(magic) == notebook(magic + "  # again")
+    assert notebook(magic) != notebook(magic.replace("rca import rca", "rca import faces"))
+
+
+def test_a_cell_that_is_no_python_is_named(notebook):
+    with pytest.raises(StudyError, match=r"n\.ipynb needs is no Python any more \(.*: x = = 1\); mend it"):
+        notebook("x = = 1")
+
+
+# What computes with numbers, or on pixels; pandas and matplotlib write tables and draw figures here.
+COMPUTING = {"torch", "torchvision", "numpy", "scipy", "sklearn", "PIL", "diffusers", "accelerate", "facenet_pytorch"}
+
+
+@pytest.mark.parametrize("name", sorted(fingerprint.BOOKKEEPING))
+def test_what_keeps_the_books_computes_nothing_and_imports_nothing_that_does(name):
+    """Else a change of what computes would let half-done work go on."""
+    source = fingerprint._source_of(name)
+    for node in ast.walk(ast.parse(source)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        assert not {name.split(".")[0] for name in names} & COMPUTING
+    assert fingerprint.imported_modules(source) <= fingerprint.BOOKKEEPING
+
+
+@pytest.mark.parametrize("stage", stages.EVERY, ids=lambda stage: stage.notebook)
+def test_a_stages_own_module_counts(stage):
+    assert stage.module not in fingerprint.BOOKKEEPING
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package of two modules that compute and one that keeps the books."""
+    (tmp_path / "training.py").write_text(
+        "from kpop_rca import locks, noise\nRATE = 0.1\ndef f(x):\n    raise ValueError(f'lower {x}')\n"
+    )
+    (tmp_path / "noise.py").write_text("SIGMA = 1\n")
+    (tmp_path / "locks.py").write_text("WORD = 'in use'\n")
+    monkeypatch.setattr(fingerprint, "PACKAGE_FOLDER", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "same"),
+    [
+        ("locks.py", "in use", "taken", True),
+        ("training.py", "lower", "reduce", True),
+        ("training.py", "RATE", "# why\nRATE", True),
+        ("training.py", "0.1", "0.2", False),
+        ("training.py", "ValueError", "TypeError", False),
+        ("noise.py", "1", "2", False),
+    ],
+)
+def test_half_done_work_depends_on_what_computes_alone(package, name, old, new, same):
+    before = fingerprint.of_computing("training")
+    edit(package / name, old, new)
+    assert (fingerprint.of_computing("training") == before) is same
 
 
 def test_a_data_folder_changes_with_its_files(tmp_path):

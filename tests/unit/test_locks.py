@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from children import hears_interrupts
@@ -60,7 +61,8 @@ def other(begun_for_all, monkeypatch):
 
 def test_the_second_is_told_who_holds_the_stage_and_stops(other):
     since = r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
-    said = rf"artifacts/mine/audit is in use by process {other.pid} on \S+ {since}.*; wait for it.* run: \S*python -m"
+    held = rf"artifacts/mine/audit is in use by process {other.pid} on \S+ {since}"
+    said = rf"{held}.*; wait for it.* run: notebook 01_data_audit with"
     with pytest.raises(StudyError, match=said):
         artifacts.begin("01_data_audit", AUDIT | {"seed": 1})
     assert (paths.artifacts_folder("mine") / "audit/half.txt").read_text() == "half"
@@ -155,7 +157,8 @@ def test_a_notebook_in_use_is_not_run_and_its_executed_copy_stays(output, monkey
 
 
 def test_a_run_leaves_the_stage_to_its_kernel_and_both_locks_free(output, monkeypatch):
-    def executed(*args, **kwargs):
+    def executed(source, partial, **kwargs):
+        Path(partial).touch()
         seen.append([locks.holder(artifacts.lock_of("smoke", name)) for name in ("audit", "01_data_audit")])
 
     seen = []

@@ -72,6 +72,26 @@ def test_flags_and_labels_are_those_of_the_audit():
     assert get_args(params.HandLabel) == audit.HAND_LABELS
 
 
+def test_every_problem_of_a_file_is_named_at_once(study_file):
+    message = refused(study_file("guidence: 2.0\nstudy: a\nseed: -1\nchannels: [a, b]\nflip: 1\nguidance: 2.0\n"))
+    said = ["'guidence'", "remove the key 'study'", "seed is -1", "channels", "flip is 1"]
+    assert len(message.splitlines()) == 5
+    for line, part in zip(message.splitlines(), said, strict=True):
+        assert line.startswith("params/mine.yaml: ") and part in line
+
+
+def test_every_value_that_does_not_fit_another_is_named_at_once(study_file):
+    text = "judges: [resnet18]\nseen_judges: [resnet10]\nselected_judge: resnet34\nimage_size: 64\nface_sizes: [16]\n"
+    assert [line.split()[1] for line in refused(study_file(text)).splitlines()] == [
+        "seen_judges", "image_size", "selected_judge",
+    ]  # fmt: skip
+
+
+def test_of_very_many_problems_the_first_are_named(study_file):
+    lines = refused(study_file("".join(f"stray_{n}: 1\n" for n in range(50)))).splitlines()
+    assert len(lines) == params.PROBLEMS_SHOWN and lines[-1] == "params/mine.yaml: and more"
+
+
 @pytest.mark.parametrize("wanted", ["best", "resnet18", "resnet18-0", "resnet34-2-seen"])
 def test_a_judge_is_named_in_each_of_the_ways(study_file, wanted):
     assert params.read_study_file(study_file(f"selected_judge: {wanted}")) == {"selected_judge": wanted}

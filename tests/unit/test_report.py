@@ -143,7 +143,7 @@ def test_the_links_come_first_in_the_body_of_a_page(folder):
 def test_a_sweep_has_its_one_notebook_for_a_report(folder):
     """Its verdicts are its answer, in the line that `make study` ends with as on the page."""
     (folder / "params.yaml").write_text("sweep_seeds: 3\n")
-    with pytest.raises(StudyError, match="make study STUDY=mine"):
+    with pytest.raises(StudyError, match="run: notebook 08_claims with"):
         report.build("mine")
     shutil.copy(paths.notebook_source(stages.CLAIMS.notebook), folder / "notebooks")
     (folder / "tables").mkdir(exist_ok=True)
@@ -159,7 +159,7 @@ def test_pages_load_nothing_from_elsewhere(folder):
 
 
 def test_a_study_that_has_not_run_is_an_error(output):
-    with pytest.raises(StudyError, match="run: make study STUDY=mine"):
+    with pytest.raises(StudyError, match='run: notebook 06_rca_analysis with study = "mine"'):
         report.build("mine")
 
 
@@ -211,7 +211,7 @@ def test_a_notebook_that_showed_real_people_is_not_made_a_page(folder):
     (folder / "params.yaml").write_text("data_source: folder\n")
     for cells in ([], told(True)):
         give_it_a_picture(cells)
-        with pytest.raises(StudyError, match=r"may show people.* run: \S*python -m kpop_rca.run 02_preprocessing"):
+        with pytest.raises(StudyError, match=r"may show people.* run: notebook 02_preprocessing with"):
             report.build("mine")
     give_it_a_picture(told(False))  # a plot
     report.build("mine")

@@ -7,8 +7,10 @@ import sys
 
 import pandas as pd
 import pytest
+from project_copy import edit, python, write_project
+from small_report import write_executed_copy
 
-from kpop_rca import artifacts, fingerprint, params, paths, stages, sweeps, verify
+from kpop_rca import artifacts, params, paths, stages, sweeps, verify
 
 SWEEP = "claims-smoke"
 
@@ -17,7 +19,9 @@ def run(study, stage, content="a"):
     """What a notebook does, with a file in place of its results."""
     made = artifacts.begin(stage.notebook, params.of_notebook(stage.notebook, params.resolve(study)))
     (made.folder / "made.txt").write_text(content)
+    made.save_table(pd.DataFrame({"made": [content]}), f"{stage.notebook[:2]}_made")
     made.finish()
+    write_executed_copy(study, stage.notebook)
     return made.folder
 
 
@@ -108,12 +112,60 @@ def test_an_earlier_stage_that_was_made_again(study, capsys):
     assert troubled(lines) == {"06_rca_analysis", "07_rca_validity"}
 
 
-def test_changed_code(study, capsys, monkeypatch):
-    of_modules = fingerprint.of_modules
-    monkeypatch.setattr(fingerprint, "of_modules", lambda name: "new" if name == "cas" else of_modules(name))
-    lines = verdicts(capsys, "smoke")
-    assert "06_rca_analysis: stale: the code has changed since; run:" in lines["06_rca_analysis"]
-    assert troubled(lines) == {"06_rca_analysis"}  # 07 does not read it
+# Modules, of which none is a stage's own, and the notebooks that import them, directly or not.
+IMPORTED_BY = {
+    "metrics.py": "06",
+    "validity.py": "07",
+    "judging.py": "04 06 07 08",
+    "evidence.py": "01",
+    "data/identity_folders.py": "01",
+    "denoising.py": "03 05",
+    "figures.py": "01 02 03 04 05 06 07 08",
+    "verify.py": "",
+    "benchmarks/collection.py": "",
+}
+# Edits a module of the copy that it runs in, verifies, and takes the edit back.
+VERIFY_EDITED = """
+import sys
+from pathlib import Path
+from kpop_rca import verify
+for name in sys.argv[1:]:
+    path = Path("kpop_rca") / name
+    source = path.read_text()
+    path.write_text(source + "\\n\\nADDED = 1\\n")
+    print("edited", name, verify.main(["smoke", "claims-smoke"]))
+    path.write_text(source)
+"""
+
+
+def told_of_code(said):
+    """The notebooks that are said to be stale for their code, by number."""
+    return {line.split()[1][:2] for line in said.splitlines() if "the code has changed since; run:" in line}
+
+
+def test_a_stage_is_stale_whose_notebook_imports_a_module_that_changed(both, project):
+    done = python(project, "-c", VERIFY_EDITED, *IMPORTED_BY, output=both)
+    found, said = {}, ""
+    for line in done.stdout.splitlines(keepends=True):
+        if line.startswith("edited "):
+            _, name, status = line.split()
+            found[name] = told_of_code(said)
+            assert int(status) == bool(found[name]), said
+        said = "" if line.startswith("edited ") else said + line
+    assert found == {name: set(stale.split()) for name, stale in IMPORTED_BY.items()}, done.stderr
+
+
+def test_the_command_tells_code_from_prose(both, project):
+    """In cells and modules; a comment makes nothing stale."""
+    cells_of_05, drawing = project / "notebooks/05_generation.ipynb", "sampling.generate(\\n"
+    edit(project / "kpop_rca/figures.py", '"""', '"""Reworded. ')
+    edit(project / "kpop_rca/rca/ratio.py", append="\n# A comment.\n")
+    edit(cells_of_05, drawing, drawing.replace("(", "(  # as planned"))
+    done = python(project, "-m", "kpop_rca.verify", "smoke", output=both)
+    assert done.returncode == 0, done.stdout
+    edit(cells_of_05, 'unit=\\"batch\\"', 'unit=\\"group\\"')
+    done = python(project, "-m", "kpop_rca.verify", "smoke", output=both)
+    assert told_of_code(done.stdout) == {"05"} and done.returncode == 1
 
 
 def test_the_manifest_of_another_stage(study, capsys):
@@ -134,6 +186,17 @@ def test_many_files_are_counted(study, capsys):
 
 
 @pytest.fixture
+def project(tmp_path):
+    return write_project(tmp_path / "project")
+
+
+@pytest.fixture
+def both(study, sweep):
+    """A study of one model, and a sweep."""
+    return sweep
+
+
+@pytest.fixture
 def sweep(output):
     for owner, stage in verify.stages_of(SWEEP)[:-1]:
         run(owner, stage)
@@ -141,7 +204,7 @@ def sweep(output):
     folders = {name: paths.artifacts_folder(params.owner(name, "generated")) / "generated" for name in judged}
     made = {name: artifacts.read_manifest(folder / "manifest.json") for name, folder in folders.items()}
     table = pd.DataFrame({"study": list(made), "images": [artifacts.identity(m) for m in made.values()]})
-    (output / f"reports/{SWEEP}/tables").mkdir(parents=True)
+    (output / f"reports/{SWEEP}/tables").mkdir(parents=True, exist_ok=True)
     table.to_csv(output / f"reports/{SWEEP}/tables/08_runs.csv", index=False)
     run(SWEEP, stages.CLAIMS)
     return output
