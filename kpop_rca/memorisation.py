@@ -43,6 +43,7 @@ SIDE = 16  # pixels; finer detail is what a shift or a compression changes
 BLUR = 1 / 16  # of the side, standard deviation
 NEIGHBOURS = 5  # an image that is there up to four times, nearly, still stands out from the next ones
 LEVELS = np.arange(20) / 20  # of the contrast
+LEAST_OF_BEST = 0.8  # how far a level of contrast stands out from chance, beside the one that does so most
 RULE = (
     f"copies if the excess is {SMALLEST_EXCESS:.0%} of the images or more, and p_share or p_ratio is below "
     f"{SIGNIFICANCE}"
@@ -191,7 +192,7 @@ class Excess:
     Attributes:
         share: float (L,), of the generated images; the estimated share of copies with such a contrast or more.
         p: of the level at which it stands out most from chance, in (0, 1].
-        best: place in LEVELS of the largest share among the levels at which it stands out at least half as much.
+        best: place in LEVELS of the largest share among the levels at which it stands out nearly as much.
     """
 
     share: np.ndarray
@@ -240,7 +241,7 @@ def share_test(counts: np.ndarray, references: References, *, generator: np.rand
         share=found / max(counts[:, 0].sum(), 1),
         p=float((1 + as_large.sum()) / (RESAMPLES + 1)),
         # Where it stands out most, copies that were altered are not all counted; where it hardly does, chance counts.
-        best=int(np.where(scores >= scores.max() / 2, found, -np.inf).argmax()),
+        best=int(np.where(scores >= LEAST_OF_BEST * scores.max(), found, -np.inf).argmax()),
     )
 
 
