@@ -1,46 +1,132 @@
-"""Does the generator draw its training photographs again? Nearest neighbours among training and held-out images.
+"""Does the generator copy its training images? Nearest neighbours among training and held-out images.
 
 A generator that learnt what the people look like, and not the photographs, knows nothing of which real images were
-held out: its images lie as near to these as to equally many training images. One that copies draws images that lie
-nearer to training images.
+held out. So its images fall on training and on held-out images of a person in proportion to their numbers. One that
+copies falls on training images, and comes much nearer to them than to any other image.
 
-Take pixels, or features of a network that has seen neither set. A judge trained on the same images tells them from
-held-out ones by itself: it has pushed the images that it learnt from towards the middle of their class, where typical
-generated images lie, too, copied or not. On such features `copying` gives its figures and withholds its verdict.
+All real images are searched, and a test permutes which of them were held out. Three candidates were measured on
+normal features (ten classes, 300 generated images each, 850 training and 49 or 98 held-out images per class); the
+question is whether 12 % of copies stand out from an honest generator:
+
+- As many training as held-out images, drawn at random: copies of the others look new, and even a generator that
+  copies everything passes.
+- The training images in blocks as large as the held-out set, with the excesses of the blocks added up: the blocks
+  share the held-out images, so their errors add up, too. The sum has a standard deviation of 0.85 (49 held out) or
+  0.30 (98) where the copies add 0.12.
+- Which real image is the nearest of all: its error is about 0.1, no better than the copies. Counting only images with
+  a `contrast`, which are much nearer to one real image than to the next ones, leaves an error below 0.01. This is it.
+
+Take pixels by `views`, or features of a network that has seen neither set. A judge trained on the same images tells
+them from held-out ones by itself: it has pushed the images that it learnt from towards the middle of their class,
+where typical generated images lie, too, copied or not. On such features `copying` gives its figures and withholds its
+verdict.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import permutation_test
+import torch
+import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter
 from sklearn.neighbors import NearestNeighbors
 
 from kpop_rca.errors import StudyError
 
 SIGNIFICANCE = 0.01  # of each of two tests
 SMALLEST_EXCESS = 0.1  # of the generated images
-RESAMPLES = 9999
-PORTION = 1000  # images that are compared with their neighbours at once
+RESAMPLES = 1999
+RESAMPLED_AT_ONCE = 250
+PORTION = 1000  # images that are prepared, or compared with their neighbours, at once
+SIDE = 16  # pixels; finer detail is what a shift or a compression changes
+BLUR = 1 / 16  # of the side, standard deviation
+NEIGHBOURS = 5  # an image that is there up to four times, nearly, still stands out from the next ones
+LEVELS = np.arange(20) / 20  # of the contrast
+LEAST_OF_BEST = 0.8  # how far a level of contrast stands out from chance, beside the one that does so most
 RULE = (
-    f"copies if {SMALLEST_EXCESS:.0%} or more of the images are nearer to training images than chance has it, "
-    f"and p_share or p_ratio is below {SIGNIFICANCE}"
+    f"copies if the excess is {SMALLEST_EXCESS:.0%} of the images or more, and p_share or p_ratio is below "
+    f"{SIGNIFICANCE}"
 )
 KNOWN_BY_HEART = "the network behind the features was trained on the training images and tells them apart by itself"
 SPLITS_DIFFER = "real images that are no copies are nearer to the training images, too: the splits differ in themselves"
+ON_HELD_OUT = "half of these images or more coincide with a held-out image, so that the ratio has no denominator"
+
+
+@dataclass(frozen=True)
+class References:
+    """The real images to search, and their classes.
+
+    Attributes:
+        train: float (T, D).
+        held_out: float (H, D).
+        labels: int64 (T + H,), classes of the training and then of the held-out images.
+    """
+
+    train: np.ndarray
+    held_out: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def is_train(self) -> np.ndarray:
+        """bool (T + H,)."""
+        return np.arange(len(self.labels)) < len(self.train)
 
 
 def views(images: np.ndarray) -> np.ndarray:
-    """Pixels of images and of their mirror images, so that a mirrored copy is found.
+    """Coarse pixels of images and of their mirror images, so that a copy is found though it was altered a little.
+
+    Blurred by two pixels in 32 and averaged to 16 x 16: a shift by a pixel, a compression or noise change a face less
+    than another photograph of the same person would. So it takes a quarter of the memory and time of 32 x 32 pixels.
 
     Args:
         images: uint8 (N, H, W, 3).
 
     Returns:
-        float32 (2, N, H * W * 3) in [0, 1]: as they are, and mirrored.
+        float32 (2, N, D) in [0, 1]: as they are, and mirrored.
     """
-    both = np.stack([images, images[:, :, ::-1]])
-    return both.reshape(2, len(images), -1).astype(np.float32) / 255
+    side = (min(SIDE, images.shape[1]), min(SIDE, images.shape[2]))
+    sigma = (0, BLUR * images.shape[1], BLUR * images.shape[2], 0)
+    coarse = np.empty((len(images), *side, 3), dtype=np.float32)
+    for first in range(0, len(images), PORTION):
+        soft = gaussian_filter(images[first : first + PORTION].astype(np.float32) / 255, sigma=sigma, mode="nearest")
+        averaged = F.adaptive_avg_pool2d(torch.from_numpy(soft).permute(0, 3, 1, 2), side)
+        coarse[first : first + PORTION] = averaged.permute(0, 2, 3, 1)
+    return np.stack([coarse, coarse[:, :, ::-1]]).reshape(2, len(images), -1)
+
+
+def neighbours(generated: np.ndarray, reference: np.ndarray, *, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest reference images of each view of each generated image.
+
+    Args:
+        generated: float (G, D), or (V, G, D) with V views of each image.
+        reference: float (N, D).
+        count: at most so many neighbours.
+
+    Returns:
+        Euclidean distances, float64 (V, G, min(count, N)), ascending, and indices of the reference images, int64.
+        The distance of an exact copy is 0.
+    """
+    count = min(count, len(reference))
+    search, found = NearestNeighbors(n_neighbors=count).fit(reference), []
+    for view in generated.reshape(-1, *generated.shape[-2:]):
+        index = search.kneighbors(view, return_distance=False)
+        portions = np.array_split(np.arange(len(view)), -(-len(view) * count // PORTION))
+        # Anew from the differences: the search multiplies out the squares, and has a copy at 1e-8.
+        apart = [np.linalg.norm(view[part, None] - reference[index[part]], axis=2) for part in portions]
+        found.append((np.concatenate(apart).astype(np.float64), index))
+    return _sorted(*map(np.stack, zip(*found, strict=True)))
+
+
+def _sorted(distances: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    order = distances.argsort(axis=-1, kind="stable")
+    return np.take_along_axis(distances, order, axis=-1), np.take_along_axis(indices, order, axis=-1)
+
+
+def _best_view(distances: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of the view that comes nearest: (G, count) of either."""
+    view, each = distances[:, :, 0].argmin(axis=0), np.arange(distances.shape[1])
+    return distances[view, each], indices[view, each]
 
 
 def nearest(generated: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -56,105 +142,122 @@ def nearest(generated: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, n
     >>> nearest(np.array([[0.0], [7.0]]), np.array([[1.0], [5.0], [9.0]]))
     (array([1., 2.]), array([0, 1]))
     """
-    search, found = NearestNeighbors(n_neighbors=1).fit(reference), []
-    for view in generated.reshape(-1, *generated.shape[-2:]):
-        index = search.kneighbors(view, return_distance=False)[:, 0]
-        portions = np.array_split(np.arange(len(view)), -(-len(view) // PORTION))  # each with copies of its images
-        apart = [np.linalg.norm(view[part] - reference[index[part]], axis=1) for part in portions]
-        found.append((np.concatenate(apart), index))  # a copy is at 0, not at 1e-8
-    distances, indices = map(np.stack, zip(*found, strict=True))
-    view, each = distances.argmin(axis=0), np.arange(distances.shape[1])
-    return distances[view, each].astype(np.float64), indices[view, each]
+    distances, indices = _best_view(*neighbours(generated, reference, count=1))
+    return distances[:, 0], indices[:, 0]
 
 
-def equal_references(
-    train_labels: np.ndarray, held_out_labels: np.ndarray, *, generator: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """As many training as held-out images of each class, drawn at random and paired.
+def contrast(distances: np.ndarray) -> np.ndarray:
+    """How much nearer an image is to its nearest real image than to the fifth: 1 for a copy, about 0 for a new one.
 
-    Without this the larger set, which lies more densely, would have the nearer neighbours.
+        contrast = 1 - d_1 / d_5
 
     Args:
-        train_labels: int64 (T,).
-        held_out_labels: int64 (H,).
-        generator: of the draw.
+        distances: float (G, n) to the n nearest real images, ascending.
 
     Returns:
-        Indices, int64 (n,) and (n,); images at the same place are of the same class.
+        float64 (G,) in [0, 1].
 
-    >>> equal_references([0, 1, 1, 1], [1, 0, 1], generator=np.random.default_rng(0))
-    (array([0, 3, 1]), array([1, 2, 0]))
+    Source: after Carlini et al. (2023), section 5.1, who compare with the mean over the 50 nearest training images.
+
+    >>> contrast(np.array([[1.0, 2.0, 4.0], [3.0, 3.0, 3.0], [0.0, 0.0, 0.0]]))
+    array([0.75, 0.  , 1.  ])
     """
-    chosen = ([], [])
-    for label in np.intersect1d(train_labels, held_out_labels):
-        members = [np.flatnonzero(np.asarray(labels) == label) for labels in (train_labels, held_out_labels)]
-        n = min(map(len, members))
-        for side, part in zip(chosen, members, strict=True):
-            side.append(generator.permutation(part)[:n])
-    if not chosen[0]:
-        raise StudyError("no class has both training and held-out images to compare with; check the splits of 02")
-    return np.concatenate(chosen[0]), np.concatenate(chosen[1])
+    nearest_one, last = distances[:, 0], distances[:, -1]
+    return 1 - np.divide(nearest_one, last, out=np.zeros(len(distances)), where=last > 0)
+
+
+def drawn_to(distances: np.ndarray, indices: np.ndarray, *, n_real: int) -> np.ndarray:
+    """How many generated images have each real image for their nearest one, by the contrast that they have at least.
+
+    Args:
+        distances: float (G, n) to the n nearest real images, ascending.
+        indices: int64 (G, n) of these.
+        n_real: N, of real images.
+
+    Returns:
+        float64 (N, len(LEVELS)). An image with several nearest ones at the same distance counts in parts.
+    """
+    tied = distances == distances[:, :1]
+    part, reached = tied / tied.sum(axis=1, keepdims=True), contrast(distances)[:, None] >= LEVELS
+    counts = np.zeros((n_real, len(LEVELS)))
+    for place in range(distances.shape[1]):
+        np.add.at(counts, indices[:, place], part[:, [place]] * reached)
+    return counts
+
+
+@dataclass(frozen=True)
+class Excess:
+    """More generated images at training images than chance has it, for every level of contrast.
+
+    Attributes:
+        share: float (L,), of the generated images; the estimated share of copies with such a contrast or more.
+        p: of the level at which it stands out most from chance, in (0, 1].
+        best: place in LEVELS of the largest share among the levels at which it stands out nearly as much.
+    """
+
+    share: np.ndarray
+    p: float
+    best: int
+
+
+def share_test(counts: np.ndarray, references: References, *, generator: np.random.Generator) -> Excess:
+    """Whether chance alone puts as many generated images at training images: a one-sided permutation test.
+
+        excess = (1 / G) sum over classes of (n_train - (T / H) n_held_out)
+
+    with n the generated images whose nearest real image is one of the T training or H held-out images of a class.
+    The T / H makes it 0 in the mean over all ways of choosing which H were held out, and 1 if all are copies. The
+    excess is divided by its standard deviation over these ways, and the largest over all levels of contrast compared
+    with the largest under random ways; so that the choice of the level is part of the test. A binomial test would be
+    wrong: generated images share their neighbours, one popular photograph draws many, and the more images are
+    generated, the surer it would be of what is chance among the few real ones.
+
+    Args:
+        counts: float (T + H, L), from `drawn_to`.
+        references: the real images; of a class without any on one side nothing is known, and it counts as 0.
+        generator: of the random ways.
+
+    Returns:
+        The excess at every level, and the p-value.
+
+    Source: the permutation test, Fisher (1935); its maximum over levels, Westfall and Young (1993), section 2.3.
+    """
+    found, variance = np.zeros(len(LEVELS)), np.zeros(len(LEVELS))
+    by_chance = np.zeros((RESAMPLES, len(LEVELS)))
+    for label in np.unique(references.labels):
+        of_class = references.labels == label
+        here, held_out = counts[of_class], ~references.is_train[of_class]
+        n_held_out, n_train = int(held_out.sum()), int((~held_out).sum())
+        if n_held_out and n_train:
+            scale = 1 + n_train / n_held_out
+            found += here.sum(axis=0) - scale * here[held_out].sum(axis=0)
+            variance += scale * n_train * here.var(axis=0, ddof=1)
+            by_chance += here.sum(axis=0) - scale * _sums(here, n_held_out, generator=generator)
+    scores, chance_scores = (
+        np.divide(x, np.sqrt(variance), out=np.zeros_like(x), where=variance > 0) for x in (found, by_chance)
+    )
+    as_large = chance_scores.max(axis=1) >= scores.max() - 1e-9  # ways with the same counts, summed in another order
+    return Excess(
+        share=found / max(counts[:, 0].sum(), 1),
+        p=float((1 + as_large.sum()) / (RESAMPLES + 1)),
+        # Where it stands out most, copies that were altered are not all counted; where it hardly does, chance counts.
+        best=int(np.where(scores >= LEAST_OF_BEST * scores.max(), found, -np.inf).argmax()),
+    )
+
+
+def _sums(counts: np.ndarray, size: int, *, generator: np.random.Generator) -> np.ndarray:
+    """Sums over random subsets of that many rows, (RESAMPLES, L)."""
+    sums = []
+    for first in range(0, RESAMPLES, RESAMPLED_AT_ONCE):
+        lots = generator.random((min(RESAMPLED_AT_ONCE, RESAMPLES - first), len(counts)))
+        sums.append((lots <= np.partition(lots, size - 1, axis=1)[:, [size - 1]]).astype(float) @ counts)
+    return np.concatenate(sums)
 
 
 def _ratio(to_train: np.ndarray, to_held_out: np.ndarray) -> np.ndarray:
     """Below 1 where the training image is nearer; 1 where the same image is in both sets, and copied."""
     ratio = np.divide(to_train, to_held_out, out=np.full(len(to_train), np.inf), where=to_held_out > 0)
     return np.where((to_train == 0) & (to_held_out == 0), 1.0, ratio)
-
-
-def _share_nearer(ratio: np.ndarray) -> float:
-    return float((ratio < 1).mean() + (ratio == 1).mean() / 2)
-
-
-def share_test(
-    ratio: np.ndarray,
-    nearest_train: np.ndarray,
-    nearest_held_out: np.ndarray,
-    n_reference: int,
-    *,
-    generator: np.random.Generator,
-) -> float:
-    """How often chance alone puts as many generated images nearer to training images: a one-sided p-value.
-
-    Were training and held-out images interchangeable, the two of each pair could change places. The share is
-    recomputed with all pairs changed at random. A binomial test against 1/2 would be wrong: generated images share
-    their neighbours, one popular photograph draws many, and the more images are generated, the surer it would be of
-    what is chance among the few real ones.
-
-    Args:
-        ratio: float (G,), distance to the nearest training over that to the nearest held-out image.
-        nearest_train: int64 (G,) in [0, n_reference), the place of that training image among the pairs.
-        nearest_held_out: the same of the held-out image.
-        n_reference: pairs.
-        generator: of the changes.
-
-    Returns:
-        In (0, 1].
-
-    Source: the share, Platzer and Reutterer (2021), section 2.3; the test, Fisher (1935), by scipy.
-
-    >>> train, held_out = np.arange(10), np.zeros(10, int)
-    >>> share_test(np.full(10, 0.5), train, held_out, 10, generator=np.random.default_rng(0))  # 2^-10: exact
-    0.0009765625
-    """
-    drawn = [
-        np.bincount(index[side], minlength=n_reference)
-        for index, side in ((nearest_train, ratio < 1), (nearest_held_out, ratio > 1))
-    ]
-    difference = (drawn[0] - drawn[1])[drawn[0] != drawn[1]].astype(np.float64)  # the other pairs say nothing
-    if len(difference) < 2:  # as the test would have it, which needs two
-        return 0.5 if difference.sum() > 0 else 1.0
-    result = permutation_test(
-        (difference,),
-        lambda values, axis: values.sum(axis=axis),
-        permutation_type="samples",
-        alternative="greater",
-        n_resamples=RESAMPLES,
-        vectorized=True,
-        batch=500,
-        random_state=generator,
-    )
-    return float(result.pvalue)
 
 
 def ratio_test(ratio: np.ndarray, real_ratio: np.ndarray) -> float:
@@ -176,30 +279,56 @@ def ratio_test(ratio: np.ndarray, real_ratio: np.ndarray) -> float:
     return float((1 + (real_ratio <= np.median(ratio)).sum()) / (len(real_ratio) + 1))
 
 
-def _held_out_ratio(train: np.ndarray, held_out: np.ndarray) -> np.ndarray:
-    """Of each held-out image, the nearest training over the nearest other held-out image."""
-    others = NearestNeighbors(n_neighbors=1).fit(held_out).kneighbors()[0][:, 0]
-    return _ratio(nearest(held_out, train)[0], others)
+def _held_out_ratio(references: References, to_train: np.ndarray) -> np.ndarray:
+    """Of each held-out image, the distance to the nearest training over that to the nearest other held-out image."""
+    held_out = references.held_out
+    distances, indices = (part[0] for part in neighbours(held_out, held_out, count=2))
+    itself_first = indices[:, 0] == np.arange(len(held_out))  # a twin of it may come first
+    return _ratio(to_train, distances[np.arange(len(held_out)), itself_first.astype(int)])
+
+
+def _median(name: str, ratio: np.ndarray) -> dict[str, Any]:
+    median = float(np.median(ratio))
+    return {name: median} if np.isfinite(median) else {name: None, f"{name}_why": ON_HELD_OUT}
 
 
 def _compare(
-    images: np.ndarray, train: np.ndarray, held_out: np.ndarray, *, generator: np.random.Generator
-) -> tuple[np.ndarray, dict[str, float]]:
-    """Ratios of images against paired references, and what they say: share, excess, medians and both p-values."""
-    (to_train, train_index), (to_held_out, held_out_index) = (nearest(images, part) for part in (train, held_out))
-    ratio = _ratio(to_train, to_held_out)
-    share, real_ratio = _share_nearer(ratio), _held_out_ratio(train, held_out)
-    return ratio, {
-        "share_nearer_train": share,
-        "excess": 2 * share - 1,
-        "median_ratio": float(np.median(ratio)),
-        "median_ratio_real": float(np.median(real_ratio)),
-        "p_share": share_test(ratio, train_index, held_out_index, len(train), generator=generator),
-        "p_ratio": ratio_test(ratio, real_ratio),
+    images: np.ndarray, references: References, real_ratio: np.ndarray, *, generator: np.random.Generator
+) -> dict[str, Any]:
+    """What images look like against the real ones: shares, excess, medians of the ratio and both p-values."""
+    sides = [neighbours(images, part, count=NEIGHBOURS) for part in (references.train, references.held_out)]
+    ratio = _ratio(*(distances[:, :, 0].min(axis=0) for distances, _ in sides))
+    (to_train, train), (to_held_out, held_out) = sides
+    # The nearest of all real images in one list, which does not know who was held out: the test relies on that.
+    together = np.concatenate([to_train, to_held_out], 2), np.concatenate([train, held_out + len(references.train)], 2)
+    distances, indices = (part[:, :NEIGHBOURS] for part in _best_view(*_sorted(*together)))
+    counts = drawn_to(distances, indices, n_real=len(references.labels))
+    excess = share_test(counts, references, generator=generator)
+    found = {
+        "share_nearer_train": float(counts[references.is_train, 0].sum() / len(ratio)),
+        "share_by_chance": float(counts[:, 0] @ _train_share(references) / len(ratio)),
+        "excess": float(excess.share[excess.best]),
+        "contrast": float(LEVELS[excess.best]),
     }
+    found |= _median("median_ratio", ratio) | _median("median_ratio_real", real_ratio)
+    return found | {"p_share": excess.p, "p_ratio": ratio_test(ratio, real_ratio)}
 
 
-def _flagged(found: dict[str, float]) -> bool:
+def _train_share(references: References) -> np.ndarray:
+    """The share of training images in the class of each real image, (T + H,)."""
+    _, of_class, counts = np.unique(references.labels, return_inverse=True, return_counts=True)
+    return (np.bincount(of_class, weights=references.is_train) / counts)[of_class]
+
+
+def _references(train: np.ndarray, held_out: np.ndarray, labels: tuple[np.ndarray, np.ndarray]) -> References:
+    if not len(np.intersect1d(*labels)):
+        raise StudyError("no class has both training and held-out images to compare with; check the splits of 02")
+    if len(held_out) < 2:
+        raise StudyError("one held-out image is too few to tell copies by; hold out more in 02")
+    return References(np.asarray(train), np.asarray(held_out), np.concatenate(labels))
+
+
+def _flagged(found: dict[str, Any]) -> bool:
     return found["excess"] >= SMALLEST_EXCESS and min(found["p_share"], found["p_ratio"]) < SIGNIFICANCE
 
 
@@ -214,15 +343,17 @@ def copying(
     generator: np.random.Generator,
     other_real: np.ndarray | None = None,
 ) -> dict[str, Any]:
-    """Whether generated images lie nearer to training than to held-out images, as `metrics.json` holds it.
+    """Whether generated images are copies of training images, as `metrics.json` holds it.
 
-    ratio = distance to the nearest training image / distance to the nearest held-out image, equally many of each
-    share = share of images with a ratio below 1;  excess = 2 share - 1
+    The excess estimates the share of copies, see `share_test`. The verdict needs both its size and significance. The
+    second test, `ratio_test`, is for a generator that repeats a few training images: the first can't be sure of few,
+    with T training and H held-out images of a class it needs about 4.6 (T + H) / H different ones.
 
-    The excess is the share that copies make up if the others fall on either side alike. The verdict needs both its
-    size and significance. It is not the test of Meehan et al. (2020), which asks whether generated images are nearer
-    to training images than real ones are: so are all smooth, typical faces, copied or not. Near-duplicates among the
-    real images should be thinned out before: the tests take them as drawn one by one.
+    It is not the test of Meehan et al. (2020), which asks whether generated images are nearer to training images than
+    real ones are: so are all smooth, typical faces, copied or not. Near-duplicates among the real images should be
+    thinned out before: the tests take them as drawn one by one.
+
+    Time grows with G (T + H) D, and memory with the features and 10 (V G) distances: portions are compared at once.
 
     Args:
         generated: float (G, D), or (V, G, D) with V views of each, as from `views`.
@@ -231,39 +362,34 @@ def copying(
         labels: int64 (T,) and (H,), classes of the training and of the held-out images.
         features: what the features are, in words.
         features_saw_training: whether the network behind the features was trained on the training images.
-        generator: of the references and of the test.
+        generator: of the test.
         other_real: float (M, D) or (V, M, D), of further real images that the generator was not trained on, as a
             check: they must not look like copies.
 
     Returns:
         copies (None where the features saw the training images, or where `other_real` looks like copies, too: `why`
-        says which), rule, features, n_generated, n_reference
-        (images on either side), share_nearer_train (0.5 by chance), excess, median_ratio, median_ratio_real (of
-        held-out images), p_share and p_ratio, see `share_test` and `ratio_test`; and real, the same six figures of
-        `other_real`, or None with real_why.
+        says which), rule, features, n_generated, n_train, n_held_out; share_nearer_train, and share_by_chance, what
+        the numbers of real images make of it; excess and contrast, the least contrast of the images that it counts;
+        median_ratio (distance to the nearest training over that to the nearest held-out image) and median_ratio_real
+        (of held-out images), each None with its `_why` where it has no denominator; p_share and p_ratio; and real,
+        the same figures of `other_real`, or None with real_why.
 
     Raises:
-        StudyError: no class with images on both sides.
-
-    Source: Platzer and Reutterer (2021), section 2.3.
+        StudyError: no class with images on both sides, or a single held-out image.
     """
-    chosen = equal_references(*labels, generator=generator)
-    references = [np.asarray(part)[index] for part, index in zip((train, held_out), chosen, strict=True)]
-    if len(references[0]) < 2:
-        raise StudyError("one held-out image is too few to tell copies by; hold out more in 02")
-    _, found = _compare(generated, *references, generator=generator)
-    real = None if other_real is None else _compare(other_real, *references, generator=generator)[1]
+    references = _references(train, held_out, labels)
+    real_ratio = _held_out_ratio(references, nearest(references.held_out, references.train)[0])
+    found = _compare(generated, references, real_ratio, generator=generator)
+    real = None if other_real is None else _compare(other_real, references, real_ratio, generator=generator)
     why = KNOWN_BY_HEART if features_saw_training else SPLITS_DIFFER if real and _flagged(real) else None
     verdict = {"copies": None, "why": why} if why else {"copies": _flagged(found)}
-    counts = {"features": features, "n_generated": generated.shape[-2], "n_reference": len(references[0])}
+    counts = {"n_generated": generated.shape[-2], "n_train": len(train), "n_held_out": len(held_out)}
     beside = {"real": real} if real else {"real": None, "real_why": "no other real images were looked at"}
-    return verdict | {"rule": RULE} | counts | found | beside
+    return verdict | {"rule": RULE, "features": features} | counts | found | beside
 
 
 def nearest_pairs(generated: np.ndarray, train: np.ndarray, held_out: np.ndarray, *, top: int) -> pd.DataFrame:
     """The generated images that come closest to a training image, for looking at; each training image once.
-
-    All training images are searched, unlike in `copying`, so that no copy is missed.
 
     Args:
         generated: float (G, D), or (V, G, D) with V views of each.
@@ -273,7 +399,7 @@ def nearest_pairs(generated: np.ndarray, train: np.ndarray, held_out: np.ndarray
 
     Returns:
         One row a pair, the smallest ratio first: generated, train and held_out (indices of the images, the nearest of
-        each kind), distance_train, distance_held_out, ratio.
+        each kind), distance_train, distance_held_out, ratio, which is missing where the held-out image coincides.
 
     >>> nearest_pairs(np.array([[0.0], [4.9], [9.0]]), np.array([[1.0], [5.0]]), np.array([[2.0], [7.0]]), top=2)
        generated  train  held_out  distance_train  distance_held_out     ratio
@@ -290,6 +416,6 @@ def nearest_pairs(generated: np.ndarray, train: np.ndarray, held_out: np.ndarray
             "distance_held_out": to_held_out,
             "ratio": _ratio(to_train, to_held_out),
         }
-    )
+    ).replace({"ratio": {np.inf: np.nan}})
     table = table.sort_values("ratio", kind="stable").drop_duplicates("train")
     return table.head(top).reset_index(drop=True)

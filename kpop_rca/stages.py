@@ -33,7 +33,12 @@ STAGES = (
     Stage(notebook="05_generation", folder="generated", needs=("faces", "ddpm"), module="sampling"),
     Stage(notebook="06_rca_analysis", folder="rca", needs=("faces", "oracle", "generated"), module="cas"),
     # not "rca": what it shares with the analysis is quickly found again, and so the two can run side by side
-    Stage(notebook="07_rca_validity", folder="validity", needs=("faces", "oracle", "generated"), module="degradation"),
+    Stage(
+        notebook="07_rca_validity",
+        folder="validity",
+        needs=("faces", "ddpm", "oracle", "generated"),
+        module="degradation",
+    ),
 )
 # A sweep's notebook reads the artifacts of its small studies, not of stages before it in its own study.
 CLAIMS = Stage(notebook="08_claims", folder="claims", needs=(), module="claims_runs")

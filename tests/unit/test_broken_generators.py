@@ -3,9 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from known_judge import JUDGE, counts, faces_and_judge, judge_images, portraits, rng
+from small_training import small_unet
 
 from kpop_rca import broken_generators, degradation, oracle, rca, trials
+from kpop_rca.diffusion import forward_process
 
 
 def test_the_pair_that_is_confused_most():
@@ -76,5 +79,52 @@ def test_copies_score_as_real_faces_and_only_the_search_tells_them_apart(monkeyp
     ).set_index("suspect")
     np.testing.assert_allclose(found[["rca", "fidelity"]], 1)
     assert found["copies"].tolist() == [True, True, False]
-    assert found.loc["copies", "share_nearer_train"] > 0.85  # 20 of the 150 have no held-out partner to compare with
-    assert found.loc["no copies", "share_nearer_train"] == pytest.approx(0.5, abs=0.15)  # three standard errors
+    assert found.loc["copies", ["share_nearer_train", "excess"]].tolist() == [1, 1]
+    assert found.loc["no copies", "share_by_chance"] == pytest.approx(150 / 280, abs=0.01)
+    assert found.loc["no copies", "share_nearer_train"] == pytest.approx(150 / 280, abs=0.15)  # three standard errors
+
+
+def test_copies_are_found_in_every_disguise_with_many_and_with_few_held_out_faces():
+    """At the paper's ratio of 850 training to 49 held-out faces, and whether all or 12 % of the images are copies."""
+    train, held_out, others = (portraits(n, seed=n) for n in (510, 300, 1100))
+    order = rng().permutation(510)[:150]
+    copies = broken_generators.disguised(
+        (train[0][order], train[1][order]),
+        small_unet(n_classes=3),
+        forward_process("squaredcos_cap_v2"),
+        generator=torch.Generator().manual_seed(0),
+    )
+    assert len(copies) == 5 and all(
+        (part.shape, part.dtype) == ((150, 12, 12, 3), np.uint8) for part in copies.values()
+    )
+    found = broken_generators.disguise_trial(copies, others[0], train=train, held_out=held_out, generator=rng())
+    assert found["n_held_out"].unique().tolist() == [300, 30]
+    assert found.groupby("copied")["n"].first().to_dict() == {0: 1100, 0.12: 1250, 1: 150}
+    assert found["found"].tolist() == (found["copied"] > 0).tolist()
+    assert found[found["copied"] == 0.12]["excess"].between(0.1, 0.2).all()
+
+
+def test_what_is_diffused_lightly_is_the_same_photograph_drawn_anew():
+    images, labels = portraits(60, seed=0)
+    unet, forward = small_unet(n_classes=3), forward_process("squaredcos_cap_v2")
+    once, again = (
+        broken_generators.diffused((images, labels), unet, forward, generator=torch.Generator().manual_seed(0))
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(once, again)
+    away = np.abs(once.astype(float) - images).mean()
+    to_another = np.abs(np.roll(images, 3, axis=0).astype(float) - images).mean()
+    assert 3 < away < to_another / 2
+
+
+def test_a_shift_repeats_the_border_and_a_compression_is_slight():
+    images, _ = portraits(12, seed=0)
+    moved = broken_generators.shifted(images)
+    np.testing.assert_array_equal(moved[:, 1:, 1:], images[:, :-1, :-1])
+    np.testing.assert_array_equal(moved[:, 0, 1:], images[:, 0, :-1])
+    smooth = degradation.blurred(images, 2)
+    errors = [
+        np.abs(broken_generators.compressed(smooth, quality=quality).astype(float) - smooth).mean()
+        for quality in (95, 50)
+    ]
+    assert 0 < errors[0] < errors[1] < 10

@@ -62,6 +62,8 @@ def folder(output):
             {
                 "copies": False,
                 "share_nearer_train": 0.53,
+                "share_by_chance": 0.44,
+                "excess": 0.07,
                 "p_share": 0.04,
                 "p_ratio": 0.001,
                 "real": None,
@@ -104,7 +106,8 @@ def test_the_first_page_opens_with_the_answer(folder):
     assert "10 no face" in page
     assert "tells the identities apart too badly" in page  # why there is no identity fidelity
     assert "0.70 times" in page and "53 % of the generated faces lie nearer" in page
-    assert "does not copy (p = 0.04; for how near the typical one lies, p &lt; 0.01)." in page
+    assert "where 44 % would be expected of a model that does not copy; an estimated 7 % are copies" in page
+    assert "are copies (p = 0.04; for how near the typical one lies, p &lt; 0.01)." in page
     assert "nothing here says what another seed would have said" in page
 
 
