@@ -115,6 +115,15 @@ def _differences(table: pd.DataFrame, claim: Claim, levels: tuple[str, str]) -> 
     return (wide[levels[1]] - wide[levels[0]]).dropna().to_numpy()
 
 
+def spread_is_known(differences: np.ndarray) -> bool:
+    """Whether seeds tell how seeds vary: two or more that are not all the same, as where every image is right.
+
+    >>> [spread_is_known(np.array(part)) for part in ([0.1], [0.0, 0.0, 0.0], [0.1, 0.2])]
+    [False, False, True]
+    """
+    return len(differences) > 1 and bool(np.ptp(differences) > 1e-9)
+
+
 def student_interval(differences: np.ndarray) -> tuple[float, float, float]:
     """Interval (95 %) of a mean, and the p-value of its being 0.
 
@@ -122,14 +131,14 @@ def student_interval(differences: np.ndarray) -> tuple[float, float, float]:
         differences: float (S,), one a seed.
 
     Returns:
-        low, high, p; all NaN for fewer than two seeds, of which nothing is known of the spread.
+        low, high, p; all NaN where nothing is known of the spread, see `spread_is_known`.
 
     Source: Student (1908), as scipy's `ttest_1samp`.
 
     >>> [round(float(value), 3) for value in student_interval(np.array([0.1, 0.2, 0.3]))]
     [-0.048, 0.448, 0.074]
     """
-    if len(differences) < 2:
+    if not spread_is_known(differences):
         return np.nan, np.nan, np.nan
     test = stats.ttest_1samp(differences, 0.0)
     low, high = test.confidence_interval(rca.CONFIDENCE)
@@ -137,7 +146,7 @@ def student_interval(differences: np.ndarray) -> tuple[float, float, float]:
 
 
 def equivalence_p(differences: np.ndarray, margin: float) -> float:
-    """p of the mean difference lying outside (-margin, margin): two one-sided tests; NaN for fewer than two seeds.
+    """p of the mean difference lying outside (-margin, margin): two one-sided tests; NaN where the spread is not known.
 
     Source: Schuirmann (1987), as statsmodels' `ttost_mean`.
 
@@ -145,7 +154,7 @@ def equivalence_p(differences: np.ndarray, margin: float) -> float:
     >>> equivalence_p(differences, 0.1) < 0.01 < equivalence_p(differences, 0.02)
     True
     """
-    if len(differences) < 2:
+    if not spread_is_known(differences):
         return np.nan
     return float(DescrStatsW(differences).ttost_mean(-margin, margin)[0])
 

@@ -21,8 +21,8 @@ class Judgement:
         generated_counts: its (K, K) on the generated images, rows asked for.
         judges: names of the S judges that differ from it by their seed alone, itself among them.
         counts: theirs on the test split and on the generated images, (S, K, K) each.
-        replicates: `rca.bootstrap` with all of these, (B, S) or (B, S, K) each.
-        own_replicates: those of the judge itself, (B,) or (B, K) each.
+        replicates: `rca.bootstrap` with all of these, (2, B, S) or (2, B, S, K) each.
+        own_replicates: those of the judge itself, (2, B) or (2, B, K) each.
     """
 
     judge: str
@@ -71,7 +71,7 @@ def judgement(
         judges=judges,
         counts=(real, drawn),
         replicates=replicates,
-        own_replicates={name: values[:, own] for name, values in replicates.items()},
+        own_replicates={name: values[:, :, own] for name, values in replicates.items()},
     )
 
 
@@ -209,12 +209,15 @@ def _preserved(metrics: dict[str, Any]) -> str:
         )
     verdicts = {row["class"]: row["verdict"] for row in found["per_class"]}
     preserved = [name for name, verdict in verdicts.items() if verdict in ("as real", "better than real")]
-    in_vain = [name for name, verdict in verdicts.items() if verdict == "in vain"]
+    in_vain, unknown = (
+        [name for name, verdict in verdicts.items() if verdict == said] for said in ("in vain", rca.NOT_MEASURABLE)
+    )
     kept = (
         f"recognised at least {_percent(rca.AS_REAL)} as often as real faces, as far as 95 % intervals tell: "
         f"{_listed(preserved) if preserved else 'nobody'}"
     )
     lost = f"; asked for in vain: {_listed(in_vain)}" if in_vain else ""
+    lost += f"; not measurable, since the judge does not know them: {_listed(unknown)}" if unknown else ""
     return f"{opening}; {kept}{lost}{_doubt(fidelity)}."
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from kpop_rca import rca, trials
-from kpop_rca.rca.bootstrap import statistics
+from kpop_rca.rca.bootstrap import at_both_ends
 from kpop_rca.rca.fidelity import label_shares
 from kpop_rca.trials import TITLES
 
@@ -64,24 +64,23 @@ def interval_widths(
         n_real: numbers of real images of each identity to try.
         n_generated: numbers of generated images of each identity to try.
         n_replicates: B.
-        generator: of the parametric bootstrap.
+        generator: of the bootstrap.
 
     Returns:
         One row a pair of numbers: n_real, n_generated (of each identity), rca and fidelity (widths of the interval of
         the global figure), class_rca and class_fidelity (median width over the classes that have one). The intervals
-        are those of `trials.estimate` and `rca.class_rca`: that of the mean fidelity from a parametric bootstrap, the
-        others score intervals of the counts that the shares lead to expect. NaN where there is none: a judge that
-        can't be inverted, or not from so few real images.
+        are those of `trials.estimate` and `rca.class_rca`, of the counts that the shares lead to expect. NaN where
+        there is none: a judge that can't be inverted, or not from so few real images.
     """
-    tables, absent = (real_counts, generated_counts), {}
-    shares = [label_shares(counts) for counts in tables]
+    shares, absent = [label_shares(counts) for counts in (real_counts, generated_counts)], {}
     if not trials.usable(real_counts):
         absent = dict.fromkeys(("fidelity", "class_fidelity"), np.nan)
     rows = []
     for sizes in product(n_real, n_generated):
-        drawn = [rca.redrawn(c, n_replicates, sizes=n, generator=generator) for c, n in zip(tables, sizes, strict=True)]
-        low, high = rca.intervals(statistics(*drawn)["fidelity"])
-        widths = _score_widths(*(n * share for n, share in zip(sizes, shares, strict=True)))
+        expected = [n * share for n, share in zip(sizes, shares, strict=True)]
+        drawn = [rca.redrawn(counts, n_replicates, generator=generator) for counts in expected]
+        low, high = rca.intervals(at_both_ends(*drawn)["fidelity"])
+        widths = _score_widths(*expected)
         widths |= {"fidelity": float(high - low)} | absent
         row = dict(zip(("n_real", "n_generated"), sizes, strict=True))
         rows.append(row | {name: widths[name] for name in ("rca", "fidelity", "class_rca", "class_fidelity")})

@@ -11,12 +11,12 @@ import numpy as np
 
 from kpop_rca import rca
 from kpop_rca.errors import StudyError
-from kpop_rca.rca.bootstrap import statistics
+from kpop_rca.rca.bootstrap import at_both_ends, statistics
 from kpop_rca.rca.fidelity import LARGEST_CONDITION
 
 TITLES = {"rca": "RCA", "chance_corrected": "chance-corrected ratio", "fidelity": "identity fidelity"}
 ESTIMATORS = tuple(TITLES)  # those of one number with an interval
-BOOTSTRAPPED = ("chance_corrected", "fidelity")  # whose interval is that of the percentile bootstrap
+BOOTSTRAPPED = ("chance_corrected", "fidelity")  # whose interval is that of `rca.intervals`
 
 Parts = tuple[np.ndarray, np.ndarray]  # indices of the images that play the generator, and of those for the confusion
 Estimates = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]  # value, low and high by estimator
@@ -74,7 +74,7 @@ def estimate(
     """RCA, the chance-corrected ratio and identity fidelity, each with its 95 % interval of `06_rca_analysis`.
 
     RCA has the score interval of `rca.ratio_interval`, the fidelity of single classes that of
-    `rca.class_fidelity_intervals`, and the other two, for want of a closed form, the percentile bootstrap.
+    `rca.class_fidelity_intervals`, and the other two, for want of a closed form, that of `rca.intervals`.
 
     Args:
         real_counts: int (K, K), rows true, every row with an image.
@@ -92,8 +92,8 @@ def estimate(
     {'rca': 0.625, 'chance_corrected': 0.0, 'fidelity': 0.5}
     """
     tables = (real_counts, generated_counts)
-    replicates = statistics(*(rca.redrawn(counts, n_replicates, generator=generator) for counts in tables))
-    low, high = rca.intervals(np.column_stack([replicates[name] for name in BOOTSTRAPPED]))
+    again = at_both_ends(*(rca.redrawn(counts, n_replicates, generator=generator) for counts in tables))
+    low, high = rca.intervals(np.stack([again[name] for name in BOOTSTRAPPED], axis=-1))
     limits = dict(zip(BOOTSTRAPPED, zip(low, high, strict=True), strict=True))
     right_generated, right_real = np.trace(generated_counts), np.trace(real_counts)
     limits["rca"] = rca.ratio_interval(right_generated, generated_counts.sum(), right_real, real_counts.sum())

@@ -4,12 +4,19 @@ Closed forms know two independent proportions and one judge. Here the images are
 how many there are of each was fixed by design. All judges saw the same images, so an image that is drawn takes along
 what every judge says of it. What is drawn of the judges themselves is in `judge_seeds`.
 
-Of n images n - 1 are drawn. The mean of n that are drawn again varies by (n - 1) / n of what it should; with a hundred
-images of a class that is nothing, with three it is a third, and the classes' intervals are all too short together.
+A plain bootstrap draws nothing but what it has: of images that are all judged right no redraw has a wrong one, and its
+interval has no width. So images are not counted again but weighted, by a Dirichlet distribution, and one more image is
+added: a wrong one for the low end of an interval, a right one for its high end. For a single proportion these are the
+exact limits of Clopper and Pearson; the weighted draws of both sides are combined as in melded intervals.
+
+Weights of n images vary as shares of n - 1 do: the mean of n that are drawn again varies by (n - 1) / n of what it
+should, which with a hundred images of a class is nothing, but with three of each makes all intervals too short.
 
 A model was trained once, and no bootstrap over its images tells how another training would have turned out: for that,
 run the study with other seeds.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,36 +31,67 @@ MOST_UNDEFINED = 0.01  # share of replicates without a value above which an inte
 def _patterns(judged: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The different sets of answers that images got from the judges, (P, S), and how many images got each, (P,).
 
-    Drawing images again is drawing these counts from a multinomial, whatever the number of images.
+    Weighting images at random is weighting these counts by a Dirichlet distribution, whatever the number of images.
     """
     return np.unique(judged.T, axis=0, return_counts=True)
 
 
-def redrawn(
-    counts: ArrayLike, n_replicates: int, *, generator: np.random.Generator, sizes: ArrayLike | None = None
+def _one_more(n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """How an image that is wrong, anyone else alike, and one that is right are judged; (K, K) each, a row a class."""
+    right = np.eye(n_classes)
+    return (1 - right) / (n_classes - 1), right
+
+
+def _weights(counts: np.ndarray, n_replicates: int, *, generator: np.random.Generator) -> np.ndarray:
+    """Random weights (B, ..., P) of P answers that sum to n - 1 images on average, n as counted in a row."""
+    found = counts.sum(axis=-1, keepdims=True)
+    shrunk = counts * np.maximum(found - 1, 0.5) / found
+    return generator.standard_gamma(shrunk, size=(n_replicates, *counts.shape))
+
+
+def _with_one_more(
+    weights: np.ndarray, more: np.ndarray, ends: Sequence[np.ndarray], sizes: np.ndarray | int
 ) -> np.ndarray:
-    """Counts of images drawn again with replacement, within each row.
+    """The weights (..., P) with one more image, judged as each of the two ends (..., P), scaled to sum to `sizes`."""
+    both = np.stack([weights + more[..., None] * end for end in ends])
+    return both * (np.asarray(sizes)[..., None] / both.sum(axis=-1, keepdims=True))
+
+
+def redrawn(
+    counts: ArrayLike,
+    n_replicates: int,
+    *,
+    generator: np.random.Generator,
+    added: float | None = None,
+    ends: tuple[np.ndarray, np.ndarray] | None = None,
+) -> np.ndarray:
+    """Confusion counts of images weighted at random within each row, with one more at the low and at the high end.
 
     Args:
-        counts: integers (..., P), how many images of a row got each of P answers; every row with an image.
+        counts: float (..., K, P), how many images of a class got each of P answers; every row with an image.
         n_replicates: B, 1 or more.
-        generator: of the draws.
-        sizes: integers (...) or one for all rows, of the images that are drawn again; as many as there are, by
-            default. One less than that is drawn, of one image that one.
+        generator: of the weights.
+        added: images added to each class, in the mean: 1 / K for a mean over the classes (the default), so that it is
+            one for all of them; 1 for an interval of each class.
+        ends: how an image is judged that takes the estimator to its low and to its high end, (K, P) each, rows that sum
+            to 1; by default (K, K) of a wrong one, anyone else alike, and a right one.
 
     Returns:
-        int64 (B, ..., P), rows that sum to `sizes` - 1.
+        float64 (2, B, ..., K, P), at the low and at the high end; rows sum to what those of `counts` do.
 
-    Source: McCarthy and Snowden (1985), for the means of strata: with n - 1 their variance is unbiased.
+    Source: Fay et al. (2015), section 3, for two proportions; Tiwari et al. (2006) for one image more in a weighted
+    sum, of the mean weight; Rubin (1981) for the weights.
 
-    >>> redrawn(np.array([[3, 0], [0, 4]]), 1, generator=np.random.default_rng(0))
-    array([[[2, 0],
-            [0, 3]]])
+    >>> drawn = redrawn(np.diag([50, 50]), 4000, generator=np.random.default_rng(0))
+    >>> low = np.quantile(np.trace(drawn[0], axis1=1, axis2=2) / 100, 0.025)
+    >>> print(f"{low:.2f}, {np.trace(drawn[1], axis1=1, axis2=2).min():.0f}")  # Clopper and Pearson: 0.964 and 1
+    0.96, 100
     """
-    counts = np.asarray(counts)
-    found, size = counts.sum(axis=-1), (n_replicates, *counts.shape[:-1])
-    drawn = np.maximum((found if sizes is None else np.asarray(sizes)) - 1, 1)
-    return generator.multinomial(drawn, counts / found[..., None], size=size)
+    counts = np.asarray(counts, dtype=float)
+    weights = _weights(counts, n_replicates, generator=generator)
+    n_classes = counts.shape[-2]
+    more = generator.standard_gamma(1 / n_classes if added is None else added, size=weights.shape[:-1])
+    return _with_one_more(weights, more, _one_more(n_classes) if ends is None else ends, counts.sum(axis=-1))
 
 
 def resampled_counts(
@@ -63,37 +101,40 @@ def resampled_counts(
     *,
     n_replicates: int,
     generator: np.random.Generator,
+    added: float | None = None,
 ) -> np.ndarray:
-    """Confusion counts of images drawn again with replacement, within each class.
+    """As `redrawn`, of images that several judges saw; of the one that is added they all say the same.
 
     Args:
         labels: integers (N,) in [0, K): the identity shown, or the one asked for.
         judged: integers (S, N) in [0, K): what each of S judges says of each image.
         n_classes: K.
         n_replicates: B, 1 or more.
-        generator: of the draws.
+        generator: of the weights.
+        added: see `redrawn`.
 
     Returns:
-        int64 (B, S, K, K), of every judge on the same images; row sums are the class sizes less 1, see `redrawn`.
+        float64 (2, B, S, K, K), of every judge with the same weights; row sums are the class sizes.
 
     Raises:
         StudyError: a class without images.
 
     >>> rng = np.random.default_rng(0)
-    >>> resampled_counts(np.array([0, 0, 1]), np.array([[0, 0, 1]]), 2, n_replicates=1, generator=rng)
-    array([[[[1, 0],
-             [0, 1]]]])
+    >>> drawn = resampled_counts(np.array([0, 0, 1]), np.array([[0, 0, 1]]), 2, n_replicates=1, generator=rng)
+    >>> drawn.shape, drawn.sum(axis=-1).round(9).tolist()
+    ((2, 1, 1, 2, 2), [[[[2.0, 1.0]]], [[[2.0, 1.0]]]])
     """
-    counts = np.zeros((n_replicates, len(judged), n_classes, n_classes), dtype=np.int64)
+    ends, tables = _one_more(n_classes), []
     for label in range(n_classes):
         of_label = judged[:, labels == label]
         if not of_label.size:
             raise StudyError(f"class {label} has no image that was judged; add some, or leave the identity out")
         answers, occurring = _patterns(of_label)
-        drawn = redrawn(occurring, n_replicates, generator=generator)
-        for judge, says in enumerate(answers.T):
-            counts[:, judge, label] = drawn @ np.eye(n_classes, dtype=np.int64)[says]
-    return counts
+        weights = _weights(occurring.astype(float), n_replicates, generator=generator)
+        said = np.stack([weights @ np.eye(n_classes)[says] for says in answers.T], axis=1)  # (B, S, K)
+        more = generator.standard_gamma(1 / n_classes if added is None else added, size=(n_replicates, 1))
+        tables.append(_with_one_more(said, more, [end[label] for end in ends], of_label.shape[1]))
+    return np.stack(tables, axis=-2)
 
 
 def statistics(real_counts: np.ndarray, generated_counts: np.ndarray) -> dict[str, np.ndarray]:
@@ -101,7 +142,7 @@ def statistics(real_counts: np.ndarray, generated_counts: np.ndarray) -> dict[st
 
     Args:
         real_counts: float (..., K, K).
-        generated_counts: float (..., K, K).
+        generated_counts: float (..., K, K), of a shape that broadcasts with the other's.
 
     Returns:
         rca, macro_rca, chance_corrected and fidelity, each (...), and class_rca and class_fidelity, each (..., K).
@@ -136,6 +177,29 @@ def statistics(real_counts: np.ndarray, generated_counts: np.ndarray) -> dict[st
     }
 
 
+OF_CLASSES = ("class_rca", "class_fidelity")  # of the estimators those that have a value for each class
+
+
+def at_both_ends(real: np.ndarray, generated: np.ndarray) -> dict[str, np.ndarray]:
+    """Every estimator on tables drawn again, at the low and at the high end.
+
+    Each falls as a generated image more is wrong. Which way one more real image takes it depends: a judge that errs
+    more leaves more to take out, but of a generator that is wrong more often than by chance this leaves less. So both
+    are tried, and the lower or the higher value is kept.
+
+    Args:
+        real: float (2, B, ..., K, K), from `redrawn` or `resampled_counts`.
+        generated: float (2, B, ..., K, K), the same.
+
+    Returns:
+        As `statistics`, with (2, B) in front; NaN where one of the two has no value.
+
+    Source: Fay et al. (2015), eq. 2.
+    """
+    found = statistics(real[None], generated[:, None])
+    return {name: np.stack([of[0].min(axis=0), of[1].max(axis=0)]) for name, of in found.items()}
+
+
 def bootstrap(
     real: tuple[np.ndarray, np.ndarray],
     generated: tuple[np.ndarray, np.ndarray],
@@ -150,11 +214,11 @@ def bootstrap(
         real: labels (N,) and the judges' answers (S, N) on held-out real images.
         generated: identities asked for (G,) and the answers (S, G) of the same judges, in the same order.
         n_classes: K.
-        n_replicates: B; a percentile interval wants 1000 or more.
+        n_replicates: B; an interval wants 1000 or more.
         generator: of the draws.
 
     Returns:
-        As `statistics`, with (B, S) in front.
+        As `statistics`, with (2, B, S) in front: at the low and at the high end, for `intervals`.
 
     Raises:
         StudyError: a class without images.
@@ -163,41 +227,42 @@ def bootstrap(
     >>> rng, labels = np.random.default_rng(0), np.repeat([0, 1], 50)
     >>> real = labels ^ (np.arange(100) % 5 == 0)  # right on 80 %
     >>> drawn = labels ^ (np.arange(100) % 2 == 0)  # as asked for in half of the cases: class-blind
-    >>> replicates = bootstrap((labels, real[None]), (labels, drawn[None]), 2, n_replicates=2000, generator=rng)
-    >>> low, high = intervals(replicates["fidelity"])
-    >>> print(f"[{low[0]:.2f}, {high[0]:.2f}]")
-    [0.32, 0.66]
+    >>> again = bootstrap((labels, real[None]), (labels, drawn[None]), 2, n_replicates=2000, generator=rng)
+    >>> low, high = intervals(again["fidelity"])
+    >>> print(f"[{low[0]:.1f}, {high[0]:.1f}]")
+    [0.3, 0.7]
 
-    Source: Efron and Tibshirani (1993).
+    Source: Efron and Tibshirani (1993); see `redrawn`.
     """
     if len(generated[1]) != len(real[1]):
         raise ValueError(f"{len(real[1])} judges on real images, {len(generated[1])} on generated ones")
-    return statistics(
-        *(
-            resampled_counts(*part, n_classes, n_replicates=n_replicates, generator=generator)
-            for part in (real, generated)
-        )
-    )
+    how, found = {"n_replicates": n_replicates, "generator": generator}, {}
+    for added in (1 / n_classes, 1.0):
+        tables = [resampled_counts(*part, n_classes, added=added, **how) for part in (real, generated)]
+        again = at_both_ends(*tables)
+        found |= {name: values for name, values in again.items() if (name in OF_CLASSES) == (added == 1.0)}
+    return found
 
 
 def intervals(replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile interval (95 %) of bootstrap replicates.
+    """Interval (95 %) from replicates at its low and at its high end.
 
     Args:
-        replicates: float (B, ...).
+        replicates: float (2, B, ...), see `redrawn`.
 
     Returns:
-        Low and high, each (...); NaN where more than MOST_UNDEFINED of the replicates have no value.
+        Low, the quantile of 2.5 % of the first, and high, that of 97.5 % of the second, each (...); NaN where more than
+        MOST_UNDEFINED of the replicates have no value.
 
-    Source: Efron and Tibshirani (1993), section 13.3.
+    Source: Fay et al. (2015), eq. 2.
 
-    >>> low, high = intervals(np.linspace(0, 1, 201))
+    >>> low, high = intervals(np.stack([np.linspace(0, 1, 201), np.linspace(0.1, 1.1, 201)]))
     >>> print(f"{low:.3f} to {high:.3f}")
-    0.025 to 0.975
+    0.025 to 1.075
     """
     tail = (1 - CONFIDENCE) / 2
-    undefined = np.isnan(replicates).mean(axis=0) > MOST_UNDEFINED
+    undefined = (np.isnan(replicates).mean(axis=1) > MOST_UNDEFINED).any(axis=0)
     filled = np.where(undefined, 0.0, replicates)
     quantile = np.nanquantile if np.isnan(filled).any() else np.quantile  # the second is several times faster
-    low, high = quantile(filled, [tail, 1 - tail], axis=0)
+    low, high = (quantile(of, level, axis=0) for of, level in zip(filled, (tail, 1 - tail), strict=True))
     return np.where(undefined, np.nan, low), np.where(undefined, np.nan, high)

@@ -230,6 +230,14 @@ def _rate_within(shares: np.ndarray, group_of: np.ndarray) -> np.ndarray:
     return (shares * others).sum(axis=(-2, -1)) / len(group_of)
 
 
+def _seldom_and_often_within(group_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How images are judged that are right, and that are taken for another of the group, anyone alike, (K, K) each."""
+    right = np.eye(len(group_of))
+    others = (group_of[:, None] == group_of) - right
+    n_others = others.sum(axis=1, keepdims=True)
+    return right, np.where(n_others > 0, others / np.maximum(n_others, 1), right)  # whoever is alone is right
+
+
 def within_group_rate(counts: ArrayLike, groups: Sequence[Sequence[int]]) -> float:
     """How often an image of one person is taken for a look-alike: the mean over the classes, of their images.
 
@@ -278,8 +286,8 @@ def group_excess(
             92,378).
 
     Returns:
-        rate_within_real, rate_within_generated, excess, ci95 (percentile bootstrap over the images of each class; all
-        four None or NaN where a class has no image), p (one-sided: the share of splits, the true one among them, with
+        rate_within_real, rate_within_generated, excess, ci95 (over the images of each class, see `redrawn`; all four
+        None or NaN where a class has no image), p (one-sided: the share of splits, the true one among them, with
         an excess at least as large), n_splits, and all_splits, whether these are all that there are.
 
     Raises:
@@ -313,6 +321,8 @@ def group_excess(
     found |= {"excess": excess, "ci95": None, "p": math.nan, "n_splits": len(splits), "all_splits": all_splits}
     if math.isnan(excess):
         return found
-    again = {name: label_shares(redrawn(counts, n_replicates, generator=generator)) for name, counts in both.items()}
-    ends = intervals(_rate_within(again["generated"], true_split) - _rate_within(again["real"], true_split))
-    return found | {"ci95": [float(end) for end in ends], "p": float((excesses >= excess - 1e-12).mean())}
+    ends = _seldom_and_often_within(true_split)
+    drawn = {name: redrawn(c, n_replicates, generator=generator, ends=ends) for name, c in both.items()}
+    again = {name: _rate_within(label_shares(tables), true_split) for name, tables in drawn.items()}
+    limits = intervals(again["generated"] - again["real"][::-1])  # the fewest of the one less the most of the other
+    return found | {"ci95": [float(end) for end in limits], "p": float((excesses >= excess - 1e-12).mean())}

@@ -12,16 +12,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import t
+from scipy.stats import norm, t
 
 from kpop_rca.errors import StudyError
-from kpop_rca.rca.bootstrap import MOST_UNDEFINED, intervals, statistics
+from kpop_rca.rca.bootstrap import intervals, statistics
 from kpop_rca.rca.fidelity import identity_fidelity
 from kpop_rca.rca.ratio import CONFIDENCE
 
 OVER_JUDGES = ("rca", "macro_rca", "chance_corrected", "fidelity")
-STUDENT = "Student's t over judges, bootstrap over images"
-HIERARCHICAL = "hierarchical percentile bootstrap over images and judges"
+STUDENT = "Student's t over judges, melded bootstrap over images"
+HIERARCHICAL = "hierarchical melded bootstrap over images and judges"
 
 
 def seed_interval(values: np.ndarray, replicates: np.ndarray) -> tuple[float, float]:
@@ -29,37 +29,41 @@ def seed_interval(values: np.ndarray, replicates: np.ndarray) -> tuple[float, fl
 
     mean -+ t_df sqrt(u),  u = v + s^2 / S,  df = (S - 1) u^2 / (s^2 / S)^2
 
-    with v the variance of the mean over redrawn images, and s the standard deviation of the judges' values. Judges also
-    differ by how they err on these very images, which v counts too: u is rather too large than too small.
+    with s the standard deviation of the judges' values, and sqrt(v) how far, at either end, the interval over images
+    reaches from the mean, in units of the normal quantile: where all images are right under all judges, that is not 0.
+    Judges also differ by how they err on these very images, which v counts too: u is rather too large than too small.
 
     Args:
         values: float (S,), under each judge.
-        replicates: float (B, S), from `bootstrap`.
+        replicates: float (2, B, S), from `bootstrap`.
 
     Returns:
         Low and high; NaN for a single judge, which does not tell how judges vary, and where the estimator has no value.
 
-    Source: Satterthwaite (1946) for the degrees of freedom of a sum of two variances.
+    Source: Satterthwaite (1946) for the degrees of freedom of a sum of two variances; Zou and Donner (2008) for
+    variances that are recovered from the ends of an interval, one at each end.
 
-    >>> low, high = seed_interval(np.array([0.7, 0.8, 0.9]), np.full((100, 3), 0.8))  # images that say the same
+    >>> low, high = seed_interval(np.array([0.7, 0.8, 0.9]), np.full((2, 100, 3), 0.8))  # images that say the same
     >>> round(low, 3), round(high, 3)  # 0.8 -+ 4.303 * 0.1 / sqrt(3)
     (0.552, 1.048)
     """
-    n, means = len(values), replicates.mean(axis=1)
-    if n < 2 or np.isnan(values).any() or np.isnan(means).mean() > MOST_UNDEFINED:
+    n, mean = len(values), float(values.mean())
+    ends = np.array(intervals(replicates.mean(axis=-1)))
+    if n < 2 or np.isnan(mean) or np.isnan(ends).any():
         return math.nan, math.nan
-    of_judges, of_images = values.var(ddof=1) / n, np.nanvar(means)
+    tail, of_judges = (1 - CONFIDENCE) / 2, values.var(ddof=1) / n
+    of_images = (np.maximum([mean - ends[0], ends[1] - mean], 0) / norm.isf(tail)) ** 2
     both = of_judges + of_images
     freedom = (n - 1) * (both / of_judges) ** 2 if of_judges else np.inf
-    reach = float(t.isf((1 - CONFIDENCE) / 2, freedom) * np.sqrt(both))
-    return float(values.mean()) - reach, float(values.mean()) + reach
+    below, above = t.isf(tail, freedom) * np.sqrt(both)
+    return mean - float(below), mean + float(above)
 
 
 def _with_judges_redrawn(replicates: np.ndarray, *, generator: np.random.Generator) -> np.ndarray:
-    """(B,) means over judges drawn with replacement, from (B, S)."""
-    n_replicates, n = replicates.shape
-    drawn = generator.integers(n, size=(n_replicates, n))
-    return np.take_along_axis(replicates, drawn, axis=1).mean(axis=1)
+    """(2, B) means over judges drawn with replacement, from (2, B, S)."""
+    _, n_replicates, n = replicates.shape
+    drawn = generator.integers(n, size=(1, n_replicates, n))
+    return np.take_along_axis(replicates, np.repeat(drawn, 2, axis=0), axis=2).mean(axis=2)
 
 
 def over_judges(
@@ -91,8 +95,8 @@ def over_judges(
 
     >>> real, drawn = np.array([[[9, 1], [1, 9]]] * 3), np.array([[[6, 4], [4, 6]], [[7, 3], [3, 7]], [[8, 2], [2, 8]]])
     >>> rng = np.random.default_rng(0)
-    >>> redrawn = {name: np.full((50, 3), 0.7) for name in OVER_JUDGES}
-    >>> redrawn |= {name: np.full((50, 3, 2), 0.7) for name in ("class_rca", "class_fidelity")}
+    >>> redrawn = {name: np.full((2, 50, 3), 0.7 / 0.9) for name in OVER_JUDGES}
+    >>> redrawn |= {name: np.full((2, 50, 3, 2), 0.7) for name in ("class_rca", "class_fidelity")}
     >>> found = over_judges(["a-0", "a-1", "a-2"], real, drawn, redrawn, classes=["Ari", "Bo"], generator=rng)
     >>> round(found["rca"]["value"], 3), [round(end, 3) for end in found["rca"]["ci95"]]  # 0.7 / 0.9 -+ 4.303 * 0.0642
     (0.778, [0.502, 1.054])

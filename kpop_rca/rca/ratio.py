@@ -17,7 +17,8 @@ from kpop_rca.rca.counts import accuracy, checked, class_recall, class_sizes, cl
 
 CONFIDENCE = 0.95
 AS_REAL = 0.8  # class RCA above which a person counts as kept
-IN_VAIN = 0.2  # informedness below which asking for a person counts as no use
+IN_VAIN = 0.2  # informedness, relative to that on real images, below which asking for a person counts as no use
+NOT_MEASURABLE = "not measurable"  # the verdict on a person whom the judge does not know on real images
 
 
 def ratio_interval(
@@ -375,14 +376,60 @@ def difference_interval(sample_1: tuple[int, int], sample_2: tuple[int, int]) ->
     return float(low), float(high)
 
 
+Sample = tuple[int, int]  # successes and number
+
+
+def _asked_and_not(counts: np.ndarray, c: int) -> tuple[Sample, Sample]:
+    """How many of the images that are (asked to be) c are judged as c, and how many of the others."""
+    asked = (counts[c, c], counts[c].sum())
+    return asked, (counts[:, c].sum() - asked[0], counts.sum() - asked[1])
+
+
+def most_of(generated: tuple[Sample, Sample], real: tuple[Sample, Sample], share: float) -> float:
+    """Upper end (95 %) of J_generated - share * J_real, with J the difference of two proportions (informedness).
+
+    high = J_g - share J_r + sqrt((u_g - J_g)^2 + share^2 (J_r - l_r)^2), with l and u the ends of `difference_interval`
+
+    Below 0 where the one is shown to be less than this share of the other.
+
+    Args:
+        generated, real: successes and number, of those asked for and of the others, each.
+        share: in [0, 1].
+
+    Source: Zou and Donner (2008), the recovery of variances from the ends of two intervals.
+
+    >>> nobody, all_right = ((1, 100), (9, 900)), ((60, 60), (0, 540))
+    >>> most_of(nobody, all_right, 0.2) < 0 < most_of(nobody, ((2, 60), (0, 540)), 0.2)
+    True
+    """
+    found = []
+    for asked, not_asked in (generated, real):
+        found.append((asked[0] / asked[1] - not_asked[0] / not_asked[1], *difference_interval(asked, not_asked)))
+    (raised, _, most), (possible, least, _) = found
+    return raised - share * possible + math.hypot(most - raised, share * (possible - least))
+
+
+def _unknown(name: Sample, others: Sample) -> str:
+    """Why a person can't be measured: what the judge says of real images; empty where it knows the person."""
+    if difference_interval(name, others)[0] > 0:
+        return ""
+    said = f"the oracle recognises {name[0]} of {name[1]} real photographs"
+    if not name[0]:
+        return said
+    return f"{said} and takes {others[0]} of {others[1]} of other people for this person, no clear difference"
+
+
 def class_tests(
     real_counts: ArrayLike, generated_counts: ArrayLike, *, classes: Sequence[Any] | None = None
 ) -> pd.DataFrame:
-    """Two questions to every class, with Holm's correction for there being K of each.
+    """Two questions to every class that the judge knows, with Holm's correction for there being so many of each.
 
     - Is it asked for in vain? Whether images asked to be c are judged as c any more often than images asked to be
       someone else (informedness of 0).
     - Is it as good as real? Whether generated images of c are recognised as often as real ones (class RCA of 1).
+
+    The judge knows c where its own informedness, on real images, is shown to be above 0. Where it is not, no generator
+    could do better than one that ignores the name, and the class is not tested.
 
     Args:
         real_counts: (K, K) of held-out real images, rows true, columns judged.
@@ -390,45 +437,50 @@ def class_tests(
         classes: K names; numbers by default.
 
     Returns:
-        One row a class: class, informedness, p_in_vain and p_as_real (two-sided score tests of two proportions, both
-        corrected by Holm), and verdict. "Worse than real" and "better than real" where the second difference is shown;
-        "as real" where none is, and the 95 % interval of the class RCA lies above AS_REAL; "in vain" where it is not
-        shown that asking raises the share, and the interval of the informedness lies below IN_VAIN. What neither is
-        shown nor ruled out is "undecided": few images are no evidence.
+        One row a class: class, informedness, informedness_real (the judge's, on real images), p_in_vain and p_as_real
+        (two-sided score tests of two proportions, both corrected by Holm; NaN for a class that is not tested), verdict
+        and why. NOT_MEASURABLE, and `why`, where the 95 % interval of informedness_real reaches down to 0; `why` is
+        empty elsewhere. "Worse than real" and "better than real" where the second difference is shown; "as real" where
+        none is, and the 95 % interval of the class RCA lies above AS_REAL; "in vain" where it is not shown that asking
+        raises the share, and it is shown (`most_of`) that the informedness is less than IN_VAIN of the judge's. What
+        neither is shown nor ruled out is "undecided": few images are no evidence.
 
     Raises:
         StudyError: a class without images.
 
     Source: Holm (1979); score test as in Fagerland et al. (2015). Computed by statsmodels.
 
-    >>> class_tests([[80, 20], [20, 80]], [[75, 25], [60, 40]]).round(3)
-      class  informedness  p_in_vain  p_as_real          verdict
-    0     0          0.15      0.047      0.397          as real
-    1     1          0.15      0.047      0.000  worse than real
+    >>> class_tests([[80, 20], [20, 80]], [[75, 25], [60, 40]]).drop(columns=["class", "why"]).round(3)
+       informedness  informedness_real  p_in_vain  p_as_real          verdict
+    0          0.15                0.6      0.047      0.397          as real
+    1          0.15                0.6      0.047      0.000  worse than real
+    >>> class_tests([[80, 20], [11, 0]], [[80, 20], [100, 0]])[["verdict", "why"]].iloc[1].tolist()
+    ['not measurable', 'the oracle recognises 0 of 11 real photographs']
     """
     real, generated = checked(real_counts), checked(generated_counts)
     names = class_titles(real, classes)
     for counts, kind in ((real, "real"), (generated, "generated")):
         class_sizes(counts, names, kind=kind)
-    in_vain, as_real, most_raised = [], [], []
+    rows = []
     for c in range(len(real)):
-        asked = (generated[c, c], generated[c].sum())
-        not_asked = (generated[:, c].sum() - asked[0], generated.sum() - asked[1])
-        in_vain.append(equal_proportions(asked, not_asked))
-        most_raised.append(difference_interval(asked, not_asked)[1])
-        as_real.append(equal_proportions(asked, (real[c, c], real[c].sum())))
-    raised = informedness(generated)
+        on_real, on_generated = _asked_and_not(real, c), _asked_and_not(generated, c)
+        why = _unknown(*on_real)
+        p_values = (equal_proportions(*on_generated), equal_proportions(on_generated[0], on_real[0]))
+        in_vain, as_real = (math.nan, math.nan) if why else p_values
+        most = most_of(on_generated, on_real, IN_VAIN)
+        rows.append({"p_in_vain": in_vain, "p_as_real": as_real, "most": most, "why": why})
+    table = pd.DataFrame(rows)
+    table[["p_in_vain", "p_as_real"]] = table[["p_in_vain", "p_as_real"]].apply(holm)
+    raised, level = informedness(generated), 1 - CONFIDENCE
     better = class_recall(generated, classes=names, kind="generated") > class_recall(real, classes=names)
-    columns = {"informedness": raised, "p_in_vain": holm(in_vain), "p_as_real": holm(as_real)}
-    table = pd.DataFrame({"class": names, **columns})
-    level = 1 - CONFIDENCE
-    differs = np.where(better, "better than real", "worse than real")
-    least = class_rca(real, generated, classes=names)["low"]
     not_raised = (table["p_in_vain"] >= level) | (raised <= 0)
-    chosen = [
-        not_raised & (np.array(most_raised) < IN_VAIN),
-        table["p_as_real"] < level,
-        ~not_raised & (least > AS_REAL),
-    ]
-    table["verdict"] = np.select(chosen, [np.full(len(real), "in vain"), differs, "as real"], "undecided")
-    return table
+    cases = {
+        NOT_MEASURABLE: table["why"] != "",
+        "in vain": not_raised & (table["most"] < 0),
+        "better than real": (table["p_as_real"] < level) & better,
+        "worse than real": table["p_as_real"] < level,
+        "as real": ~not_raised & (class_rca(real, generated, classes=names)["low"] > AS_REAL),
+    }
+    verdict = np.select(list(cases.values()), list(cases), "undecided")
+    columns = {"class": names, "informedness": raised, "informedness_real": informedness(real)}
+    return pd.DataFrame(columns).assign(**table[["p_in_vain", "p_as_real"]], verdict=verdict, why=table["why"])

@@ -34,7 +34,7 @@ from kpop_rca.rca.ratio import (
     ratio_interval,
 )
 
-PERCENTILE = "percentile bootstrap over images, the judge fixed"
+MELDED = "melded bootstrap over images (Fay et al. 2015), the judge fixed"
 SCORE = "score over images, the judge fixed"
 FLOWS = 10  # largest directed flows, and confusions, that are kept
 # Width of an interval beyond which a mean share is refused: it can be anything between 0 and 1, and more.
@@ -47,20 +47,20 @@ def without_nan(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def interval(replicates: np.ndarray) -> list[float] | None:
-    """The percentile interval of the replicates of one number, None where it has none."""
+    """The interval from the replicates of one number, (2, B); None where it has none."""
     low, high = intervals(replicates)
     return None if np.isnan(low) else [float(low), float(high)]
 
 
-def _class_entry(row: dict[str, Any]) -> dict[str, Any]:
-    """One class as `metrics.json` holds it: null with a reason where RCA has no value."""
+def _class_entry(row: dict[str, Any], test: dict[str, Any]) -> dict[str, Any]:
+    """One class as `metrics.json` holds it, from `class_rca` and `class_tests`; null with a reason for what is not."""
+    tested = without_nan({name: value for name, value in test.items() if value != ""})  # `why` is often empty
     entry = {"class": row["class"], "n_real": int(row["n_real"]), "n_generated": int(row["n_generated"])}
     entry |= {name: float(row[name]) for name in ("recall_real", "recall_generated")}
-    if math.isnan(row["rca"]):
-        why = f"the judge recognises none of its {row['n_real']} real images"
-        return entry | {"rca": None, "ci95": None, "chance": None, "why": why}
+    if math.isnan(row["rca"]):  # the judge recognises none, so that it is not measurable either: one reason for both
+        return entry | {"rca": None, "ci95": None, "chance": None} | tested
     ends = {"ci95": [float(row["low"]), float(row["high"])]}
-    return entry | {"rca": float(row["rca"])} | ends | {"chance": float(row["chance"])}
+    return entry | {"rca": float(row["rca"])} | ends | {"chance": float(row["chance"])} | tested
 
 
 def summary(
@@ -68,19 +68,19 @@ def summary(
 ) -> dict[str, dict[str, Any]]:
     """The parts `real`, `generated` and `rca` of `metrics.json`, with intervals and Holm's tests of the classes.
 
-    RCA and that of the classes have score intervals; those of the macro RCA and of the chance-corrected ratio are
-    percentile intervals of the bootstrap.
+    RCA and that of the classes have score intervals; those of the macro RCA and of the chance-corrected ratio are from
+    the bootstrap, see `intervals`.
 
     Args:
         real_counts: (K, K) of held-out real images, rows true, columns judged.
         generated_counts: (K, K) of generated images by the same judge, rows asked for, columns judged.
         classes: K names.
-        replicates: of this judge, (B,) or (B, K) each, from `bootstrap`.
+        replicates: of this judge, (2, B) or (2, B, K) each, from `bootstrap`.
 
     Raises:
         StudyError: a class without images, or a judge that is right on no real image.
 
-    >>> replicates = {"macro_rca": np.linspace(0.4, 0.6, 100), "chance_corrected": np.linspace(-0.5, 0.1, 100)}
+    >>> replicates = {name: np.zeros((2, 100)) for name in ("macro_rca", "chance_corrected")}
     >>> result = summary([[8, 2], [2, 8]], [[30, 70], [50, 50]], ["Ari", "Bo"], replicates)
     >>> result["real"], result["generated"], result["rca"]["global"], result["rca"]["chance"]
     ({'n': 20, 'accuracy': 0.8}, {'n': 200, 'accuracy': 0.4}, 0.5, 0.625)
@@ -101,12 +101,14 @@ def summary(
         "ci95_method": "score",
         "macro": None if math.isnan(macro) else macro,
         "macro_ci95": interval(replicates["macro_rca"]),
+        "macro_ci95_method": MELDED,
         "chance": chance_rca(real),
         "perfect": perfect_rca(real, generated),
         "chance_corrected": corrected,
         "chance_corrected_ci95": interval(replicates["chance_corrected"]),
+        "chance_corrected_ci95_method": MELDED,
         "verdict_limits": {"as_real": AS_REAL, "in_vain": IN_VAIN},
-        "per_class": [_class_entry(row) | test for row, test in zip(table.to_dict("records"), tests, strict=True)],
+        "per_class": [_class_entry(row, test) for row, test in zip(table.to_dict("records"), tests, strict=True)],
     }
     for name, why in (
         ("macro", "the RCA of a class has no value, see per_class"),
@@ -129,7 +131,7 @@ def fidelity_summary(
         real_counts: (K, K) of held-out real images, rows true, columns judged.
         generated_counts: (K, K) of generated images by the same judge, rows asked for, columns judged.
         classes: K names.
-        replicates: of this judge, (B,) or (B, K) each, from `bootstrap`.
+        replicates: of this judge, (2, B) or (2, B, K) each, from `bootstrap`.
 
     Returns:
         mean, ci95, ci95_method, chance (1/K), condition_number, and per_class, a list of {class, value, ci95}, whose
@@ -142,13 +144,13 @@ def fidelity_summary(
 
     Source: see `identity_fidelity`, `intervals` and `class_fidelity_intervals`.
 
-    >>> tables, drawn_again = ([[80, 20], [20, 80]], [[50, 50], [35, 65]]), {"fidelity": np.full(9, 0.6)}
+    >>> tables, drawn_again = ([[80, 20], [20, 80]], [[50, 50], [35, 65]]), {"fidelity": np.full((2, 9), 0.6)}
     >>> part = fidelity_summary(*tables, ["Ari", "Bo"], drawn_again)
     >>> round(part["mean"], 3), part["ci95"], [round(row["value"], 2) for row in part["per_class"]]
     (0.625, [0.6, 0.6], [0.5, 0.75])
     """
     condition = condition_number(real_counts)
-    known = {"ci95_method": PERCENTILE, "class_ci95_method": SCORE, "chance": 1 / len(classes)}
+    known = {"ci95_method": MELDED, "class_ci95_method": SCORE, "chance": 1 / len(classes)}
     known["condition_number"] = condition if math.isfinite(condition) else None
     nothing = {"mean": None, "mean_on_simplex": None, "ci95": None, "per_class": [], "outside": []}
     try:

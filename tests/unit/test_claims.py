@@ -313,3 +313,12 @@ def test_a_level_stays_text_on_disk(tmp_path):
     runs_table = pd.DataFrame({"experiment": "guidance", "level": ["0", "0.5"], "seed": 0, "rca": [0.1, 0.2]})
     runs_table.to_csv(tmp_path / "runs.csv", index=False)
     assert claims_runs.read_runs(tmp_path / "runs.csv")["level"].tolist() == ["0", "0.5"]
+
+
+def test_seeds_that_all_say_the_same_tell_nothing_of_the_spread():
+    """As where every image of every study is right: no interval of width zero, and neither sort of claim supported."""
+    same = np.full(3, 0.1)
+    assert np.isnan(claims.student_interval(same)).all() and np.isnan(claims.equivalence_p(same, 0.2))
+    for sign in (0, 1):
+        row = claims._verdict(claims.Claim("c", "", "size", "rca", sign), ("16", "32"), same, 0.2)
+        assert row["verdict"] == "undecided" and not row["differs"] and row["n_seeds"] == 3

@@ -167,7 +167,28 @@ def test_group_excess_finds_look_alikes_where_the_judges_own_errors_are_nearly_a
     groups, rng = [list(range(5)), list(range(5, 10))], np.random.default_rng(0)
     counted = [np.stack([rng.multinomial(n, row) for row in shares]) for n, shares in ((140, judge), (80, drawn))]
     found = rca.group_excess(*counted, groups, n_replicates=300, generator=rng)
-    assert found["p"] == pytest.approx(1 / 126) and found["ci95"][0] > 0.1
+    assert found["p"] == pytest.approx(1 / 126) and found["ci95"][0] > 0.09
+
+
+def test_an_excess_of_nothing_over_nothing_has_a_width():
+    """With 48 images of either side that are all right, up to 0.074 may be taken for a look-alike."""
+    perfect = np.diag([12] * 4)
+    found = rca.group_excess(perfect, perfect, [[0, 1], [2, 3]], n_replicates=4000, generator=np.random.default_rng(0))
+    assert found["ci95"] == pytest.approx([-0.077, 0.077], abs=0.01)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.03])
+def test_coverage_of_an_excess_at_the_edge(share):
+    """Of a judge that never errs, and a generator that seldom draws the look-alike; 200 draws know 0.95 to 0.015."""
+    rng, held = np.random.default_rng(0), []
+    shown = np.kron(np.eye(2), [[1 - share, share], [share, 1 - share]])
+    for _ in range(200):
+        drawn = rng.multinomial(12, shown)
+        low, high = rca.group_excess(np.diag([12] * 4), drawn, [[0, 1], [2, 3]], n_replicates=200, generator=rng)[
+            "ci95"
+        ]
+        held.append(low <= share <= high)
+    assert np.mean(held) >= 0.93
 
 
 def test_group_excess_draws_splits_where_there_are_too_many():

@@ -51,9 +51,9 @@ def test_a_judgement_keeps_judges_of_one_kind_together():
     np.testing.assert_array_equal(found.generated_counts, drawn)
     assert found.judges == ["resnet10-0", "resnet10-1"]
     np.testing.assert_array_equal(found.counts, [[real, worse], [drawn, drawn]])
-    np.testing.assert_array_equal(found.own_replicates["rca"], found.replicates["rca"][:, 0])
+    np.testing.assert_array_equal(found.own_replicates["rca"], found.replicates["rca"][:, :, 0])
     assert (
-        found.replicates["rca"][:, 1].mean() > found.own_replicates["rca"].mean()
+        found.replicates["rca"][:, :, 1].mean() > found.own_replicates["rca"].mean()
     )  # the second is worse on real faces
 
 

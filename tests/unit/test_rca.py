@@ -153,7 +153,7 @@ def test_two_classes_of_one_image_each():
     one, flipped = np.eye(2, dtype=int), np.eye(2, dtype=int)[::-1]
     low, high = rca.class_fidelity_intervals(one, one)
     assert (low < 1).all() and (high >= 1).all() and (high - low > 0.5).all()
-    assert rca.class_tests(one, one)["verdict"].tolist() == ["undecided"] * 2
+    assert rca.class_tests(one, one)["verdict"].tolist() == ["not measurable"] * 2
     flow = rca.directed_flows(flipped, real_counts=one).iloc[0]
     assert flow["net"] == 0 and flow["p"] == 1 and flow["low"] < 0 < flow["high"]
     with pytest.raises(ValueError, match="single group"):
@@ -305,6 +305,50 @@ def test_few_images_decide_nothing():
     assert (many["verdict"] == "in vain").all()
 
 
+# Of the third nothing is known: real images of hers are judged as the others are.
+BLIND_TO_ONE = np.array([[0.9, 0.1, 0.0], [0.1, 0.9, 0.0], [0.5, 0.5, 0.0]])
+
+
+def test_whom_the_judge_does_not_know_is_not_measurable():
+    """Not even of a perfect generator, which was called one that is asked in vain."""
+    real, perfect = np.array([[18, 2, 0], [2, 18, 0], [6, 5, 0]]), (200 * BLIND_TO_ONE).astype(int)
+    table = rca.class_tests(real, perfect)
+    assert table["verdict"].tolist()[2] == "not measurable" and "in vain" not in set(table["verdict"])
+    assert table["why"].tolist() == ["", "", "the oracle recognises 0 of 11 real photographs"]
+    assert table[["p_in_vain", "p_as_real"]].isna().all(axis=1).tolist() == [False, False, True]
+    alone = rca.class_tests(real[:2, :2], perfect[:2, :2])  # the others are corrected for there being two
+    assert table["p_as_real"][0] == pytest.approx(alone["p_as_real"][0])
+
+
+def test_a_judge_that_says_one_name_of_everybody_does_not_know_this_person():
+    real = np.array([[20, 0, 0], [18, 2, 0], [17, 0, 3]])
+    table = rca.class_tests(real, 10 * real)
+    assert table["verdict"][0] == "not measurable"
+    assert table["why"][0].startswith("the oracle recognises 20 of 20 real photographs and takes 35 of 40 of other")
+
+
+def test_a_class_blind_generator_is_still_asked_in_vain():
+    blind = np.full((3, 3), 100)
+    assert set(rca.class_tests(np.full((3, 3), 1) + 47 * np.eye(3, dtype=int), blind)["verdict"]) == {"in vain"}
+    weak = np.full((3, 3), 300) + 300 * np.eye(3, dtype=int)  # a judge right on half of very many real images
+    assert set(rca.class_tests(weak, 10 * blind)["verdict"]) == {"in vain"}
+
+
+@pytest.mark.parametrize("n_real", [11, 150])
+@pytest.mark.parametrize("recall", [0.0, 0.1, 0.2, 0.5, 1.0])
+def test_a_perfect_generator_is_seldom_called_in_vain(recall, n_real):
+    """Whatever the judge's recall of the third class; of the 60 studies of each none is found."""
+    gc.freeze()  # as above
+    rng = np.random.default_rng(0)
+    judge = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [(1 - recall) / 2, (1 - recall) / 2, recall]])
+    called = [
+        rca.class_tests(rng.multinomial(n_real, judge), rng.multinomial(200, judge))["verdict"] == "in vain"
+        for _ in range(60)
+    ]
+    gc.unfreeze()
+    assert np.mean(called, axis=0).max() <= 0.05
+
+
 def test_a_perfect_generator_of_people_tested_unevenly_is_not_said_to_have_lost():
     recall = np.array([0.98] + 9 * [0.6])
     shares = np.diag(recall) + (1 - recall)[:, None] * (1 - np.eye(10)) / 9
@@ -321,7 +365,10 @@ def test_counts_that_are_no_numbers_are_refused(bad):
 
 # --- metrics.json ---
 
-REPLICATES = {"macro_rca": np.linspace(0.5, 1.5, 1001), "chance_corrected": np.linspace(0, 1, 1001)}
+REPLICATES = {
+    "macro_rca": np.stack([np.linspace(0.5, 1.5, 1001)] * 2),
+    "chance_corrected": np.stack([np.linspace(0, 1, 1001)] * 2),
+}
 
 
 def test_summary_has_the_layout_of_the_study():
@@ -330,7 +377,7 @@ def test_summary_has_the_layout_of_the_study():
     assert result["generated"] == {"n": 300, "accuracy": pytest.approx(160 / 300)}
     assert set(result["rca"]) == {
         "global", "ci95", "ci95_method", "macro", "macro_ci95", "chance", "perfect", "chance_corrected",
-        "chance_corrected_ci95", "verdict_limits", "per_class",
+        "chance_corrected_ci95", "verdict_limits", "per_class", "macro_ci95_method", "chance_corrected_ci95_method",
     }  # fmt: skip
     assert result["rca"]["macro_ci95"] == pytest.approx([0.525, 1.475])
     assert result["rca"]["chance_corrected_ci95"] == pytest.approx([0.025, 0.975])
@@ -341,18 +388,20 @@ def test_summary_has_the_layout_of_the_study():
     assert low < 1.25 < high
     assert {bo.pop(name) for name in ("p_in_vain", "p_as_real")} != {1.0}
     expected = {"class": "Bo", "n_real": 20, "n_generated": 100, "recall_real": 0.8, "recall_generated": 1.0}
-    tests = {"informedness": pytest.approx(0.65), "verdict": "better than real"}
+    tests = {"informedness": pytest.approx(0.65), "informedness_real": pytest.approx(0.8 - 2 / 15)}
+    tests["verdict"] = "better than real"
     # Of the images asked to be each, (0.5, 1, 0.2) are judged as Bo, of her real ones 0.8.
     assert bo == expected | tests | {"rca": pytest.approx(1.25), "chance": pytest.approx(1.7 / 3 / 0.8)}
 
 
 def test_a_class_that_the_judge_never_recognises_is_null_with_the_reason():
     blind_to_cy = np.array([[8, 1, 1], [2, 16, 2], [2, 3, 0]])
-    nothing = REPLICATES | {"macro_rca": np.full(100, np.nan)}
+    nothing = REPLICATES | {"macro_rca": np.full((2, 100), np.nan)}
     result = json.loads(json.dumps(rca.summary(blind_to_cy, GENERATED, NAMES, nothing), allow_nan=False))["rca"]
     assert result["per_class"][2]["rca"] is None
     assert result["per_class"][2]["ci95"] is None
-    assert result["per_class"][2]["why"] == "the judge recognises none of its 5 real images"
+    assert result["per_class"][2]["why"] == "the oracle recognises 0 of 5 real photographs"
+    assert result["per_class"][2]["verdict"] == "not measurable" and result["per_class"][2]["p_in_vain"] is None
     assert result["macro"] is None and result["macro_ci95"] is None
     assert "no value" in result["macro_why"]
     assert result["global"] == pytest.approx((160 / 300) / (24 / 35))

@@ -6,7 +6,7 @@ from known_judge import JUDGE, NEXT, counts, rng
 
 from kpop_rca import rca, trials
 from kpop_rca.errors import StudyError
-from kpop_rca.rca.bootstrap import statistics
+from kpop_rca.rca.bootstrap import at_both_ends
 
 
 def test_halves_are_disjoint_complete_and_balanced():
@@ -39,11 +39,11 @@ def test_each_interval_is_that_of_the_analysis():
     published = rca.ratio_interval(np.trace(generated), generated.sum(), np.trace(real), real.sum(), method="score")
     assert (found["rca"][1], found["rca"][2]) == published
     again = rng(3)
-    replicates = statistics(*(rca.redrawn(table, 300, generator=again) for table in (real, generated)))
+    replicates = at_both_ends(*(rca.redrawn(table, 300, generator=again) for table in (real, generated)))
     for name in ("chance_corrected", "fidelity"):
         np.testing.assert_allclose(found[name][1:], rca.intervals(replicates[name]))
-    percentile = np.array(rca.intervals(replicates["rca"]))
-    assert np.abs(percentile - published).max() > 0.005  # another interval than that of the bootstrap
+    drawn_again = np.array(rca.intervals(replicates["rca"]))
+    assert np.abs(drawn_again - published).max() > 0.005  # another interval than that of the bootstrap
     np.testing.assert_allclose(found["class_fidelity"][1:], rca.class_fidelity_intervals(real, generated))
 
 
