@@ -205,7 +205,7 @@ def diffused(faces: Faces, unet: UNet2DModel, forward: DDPMScheduler, *, generat
     Source: Meng et al. (2022), SDEdit, algorithm 1; here by DDIM.
     """
     process = diffusion.sampling_process(forward, "ddim")
-    process.set_timesteps(DENOISING_STEPS)
+    diffusion.set_timesteps(process, DENOISING_STEPS)
     timesteps = [t for t in process.timesteps if t <= DIFFUSED_TO]
     drawn = []
     for images, labels in zip(*(np.array_split(part, -(-len(part) // AT_ONCE)) for part in faces), strict=True):
@@ -213,7 +213,7 @@ def diffused(faces: Faces, unet: UNet2DModel, forward: DDPMScheduler, *, generat
         x_t = forward.add_noise(x_0, torch.randn(x_0.shape, generator=generator), timesteps[0]).to(unet.device)
         for t in timesteps:
             eps = diffusion.predict_noise(unet, x_t, t.to(unet.device), class_labels, guidance=0)
-            x_t = process.step(eps, t, x_t).prev_sample
+            x_t = diffusion.deterministic_step(process, x_t, eps, t)
         drawn.append(pixels.to_images(x_t))
     return np.concatenate(drawn)
 

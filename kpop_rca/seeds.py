@@ -31,6 +31,21 @@ class Purpose(IntEnum):
     JUDGE_SPLIT = 17
     MISMATCH_FOLDS = 18
     EXCHANGED_LABELS = 19
+    BOOTSTRAP = 20
+    GROUP_EXCESS = 21
+    OVER_JUDGES = 22
+    FEATURE_MEASURES = 23
+    DIVERSITY = 24
+    COPYING = 25
+    MIXTURES = 26
+    HALVES = 27
+    BROKEN_GENERATORS = 28
+    COPIERS = 29
+    DISGUISES = 30
+    DISGUISE_NOISE = 31
+    SHOWN_DEGRADED = 32
+    DEGRADED = 33
+    INTERVAL_WIDTHS = 34
 
 
 def sequence(purpose: Purpose, seed: int, *indices: int) -> np.random.SeedSequence:

@@ -9,11 +9,10 @@ import pytest
 import torch
 
 import kpop_rca
-from kpop_rca import candidates, cells, diffusion, paths, seeds, training
+from kpop_rca import candidates, cells, diffusion, paths, seeds, stages, training
 from kpop_rca.seeds import Purpose
 
 PACKAGE = Path(kpop_rca.__file__).parent
-OURS = ("03_ddpm_training", "04_oracle_benchmark", "05_generation")
 
 
 def first_numbers(sequence):
@@ -105,10 +104,10 @@ def test_a_stream_of_its_own_is_found(line, found):
 
 
 def test_every_stream_of_a_study_comes_from_its_purpose():
-    """In the package but for the benchmarks, which measure seconds, and in the notebooks that train and sample."""
+    """In the notebooks, and in the package but for the benchmarks, which measure seconds."""
     modules = [path for path in PACKAGE.rglob("*.py") if "benchmarks" not in path.parts and path.name != "seeds.py"]
     sources = {str(path.relative_to(PACKAGE)): path.read_text() for path in modules}
-    for name in OURS:
+    for name in [stage.notebook for stage in stages.EVERY]:
         code = [cell.source for cell in cells.of_notebook(paths.notebook_source(name)) if cell.kind == "code"]
         sources[name] = "\n".join(line for text in code for line in text.splitlines() if line.lstrip()[:1] not in "!%")
     assert len(sources) > 60
