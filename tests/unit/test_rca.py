@@ -337,7 +337,7 @@ def test_a_class_blind_generator_is_still_asked_in_vain():
 @pytest.mark.parametrize("n_real", [11, 150])
 @pytest.mark.parametrize("recall", [0.0, 0.1, 0.2, 0.5, 1.0])
 def test_a_perfect_generator_is_seldom_called_in_vain(recall, n_real):
-    """Whatever the judge's recall of the third class; of the 60 studies of each none is found."""
+    """Whatever the judge's recall of the third class, in at most 5 % of 60 studies."""
     gc.freeze()  # as above
     rng = np.random.default_rng(0)
     judge = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [(1 - recall) / 2, (1 - recall) / 2, recall]])
