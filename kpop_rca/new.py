@@ -5,10 +5,11 @@ those of the test split (`test/`, else `test_fraction` of all) taken off.
 
 | parameter | value |
 |---|---|
-| n_identities | 0 (all); where some people have fewer than 20 photographs, the number of those who have 20 or more |
+| n_identities | 0: all |
+| min_per_identity | 20, where some people have fewer photographs and two or more people have as many |
 | max_per_identity | three times the median, where somebody has more than that: one would outvote the others |
 | min_face_size, min_face_width | half of a photograph's shorter side, and 4 pixels less, where below 32 and 28 |
-| exclude_flags | non_facial, identity_mismatch, small_face: bystanders are common in other people's photographs |
+| exclude_flags | the default study's, with small_face in place of several_faces: bystanders are common |
 | test_fraction | such that the one with the fewest has four to test on, where 0.2 gives fewer; at most 0.4 |
 | judge_fraction | 0 where the smallest n is below 200: too few to part between generator and oracle; else 0.5 |
 | seen_judges | none where judge_fraction is 0: every oracle has seen the generator's faces |
@@ -107,8 +108,9 @@ def values_for(counts: Counts) -> dict[str, tuple[object, str]]:
     """Parameter name to value and the reason for it, by the table above; what the default study has is left out."""
     kept, default = counts.kept, params.defaults()
     few = len(counts.of_all) - len(kept)
-    n_kept = f"the {len(kept)} with {FEWEST} photographs or more; {few} have fewer" if few else "all of them"
-    values: dict[str, tuple[object, str]] = {"n_identities": (len(kept) if few else 0, n_kept)}
+    values: dict[str, tuple[object, str]] = {"n_identities": (0, "all of them")}
+    if few:
+        values["min_per_identity"] = FEWEST, f"leaves {len(kept)} people; {few} have fewer photographs"
     most = 3 * math.ceil(kept.median())
     if kept.max() > most:
         name = flat_yaml.shown(kept.index[0])  # a folder's, with whatever letters
@@ -119,7 +121,8 @@ def values_for(counts: Counts) -> dict[str, tuple[object, str]]:
         values["test_fraction"] = fraction, f"somebody has {kept.min()} photographs, and 07 needs three of each"
     training = counts.training.clip(upper=most).clip(lower=1)
     whole = training.min() < FEW_TO_PART
-    values["exclude_flags"] = ["non_facial", "identity_mismatch", "small_face"], "bystanders are common"
+    flags = [flag if flag != "several_faces" else "small_face" for flag in default["exclude_flags"]]
+    values["exclude_flags"] = flags, "bystanders are common"
     if whole:
         who = f"{flat_yaml.shown(training.idxmin())} has {training.min()} for training"
         why = f"{who}: too few to part between generator and oracle"
