@@ -148,9 +148,11 @@ def test_held_out_images_that_are_there_twice_give_finite_numbers():
     found = copying(rng(2).normal(size=(100, 6)), train, held_out, other_real=rng(3).normal(size=(50, 6)))
     json.dumps(found, allow_nan=False)
     assert list(without_reason(found)) == []
+    assert found["median_ratio_real"] == pytest.approx(1, abs=0.2)
+    assert found["median_ratio"] > 0
+    found = copying(rng(2).normal(size=(100, 6)), train, held_out[[0, 0, 0]])
     assert found["median_ratio_real"] is None
     assert "coincide with a held-out image" in found["median_ratio_real_why"]
-    assert found["median_ratio"] > 0
 
 
 def test_images_that_are_copies_of_held_out_ones_give_finite_numbers():
@@ -282,6 +284,41 @@ def test_real_images_fed_as_generated_ones_are_seldom_flagged(monkeypatch):
     assert flagged <= 4  # 0.6 expected; 5 or more once in 2,000 times
 
 
+def with_bursts(draw, n_pictures, *, of_each, apart):
+    """Features of a class in bursts of so many pictures, which differ in this share of what pictures differ in."""
+    centres = draw.normal(size=(n_pictures, 1, 64)) * np.sqrt(1 - apart**2)
+    return (centres + apart * draw.normal(size=(n_pictures, of_each, 64))).reshape(-1, 64).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("train", "held_out"),
+    [
+        pytest.param((400, 1, 0), (200, 2, 0.2), id="held-out pairs"),
+        pytest.param((80, 5, 0.2), (80, 5, 0.2), id="fives on both sides"),
+        pytest.param((400, 1, 0), (8, 10, 0.6), id="few held-out sessions"),
+    ],
+)
+def test_bursts_accuse_nobody(monkeypatch, train, held_out):
+    """A picture that is there twice attracts no more images than one, and has its twin beside it."""
+    monkeypatch.setattr(memorisation, "RESAMPLES", 499)
+    flagged = 0
+    for seed in range(10):
+        draw = rng(seed)
+        sides = [with_bursts(draw, n, of_each=m, apart=apart) for n, m, apart in (train, held_out)]
+        others = draw.normal(size=(1000, 64)).astype(np.float32)
+        flagged += copying(others, *sides, seed=seed)["copies"]
+    assert flagged <= 1
+
+
+@pytest.mark.parametrize("of_each", [2, 5, 10])
+def test_copies_of_bursts_are_found(of_each):
+    train, held_out = (with_bursts(rng(seed), 240 // of_each, of_each=of_each, apart=0.2) for seed in (0, 1))
+    fresh = rng(2).normal(size=(400, 64))
+    found = copying(np.concatenate([train[rng().integers(240, size=100)], fresh]).astype(np.float32), train, held_out)
+    assert found["copies"] is True
+    assert found["excess"] == pytest.approx(0.2, abs=0.05)
+
+
 # --- verdicts withheld ---
 
 
@@ -312,6 +349,22 @@ def test_splits_that_differ_in_themselves_give_no_verdict():
         "p_share",
         "p_ratio",
     }
+
+
+@pytest.mark.parametrize("n_others", [30, 100])
+def test_few_other_real_images_do_not_let_an_honest_generator_be_accused(monkeypatch, n_others):
+    """Held-out images from another camera, and too few others to see that for certain: no verdict against anyone."""
+    monkeypatch.setattr(memorisation, "RESAMPLES", 499)
+    verdicts, of_copiers = [], []
+    for seed in range(10):
+        draw = rng(seed)
+        train, held_out, fresh, others = (draw.normal(size=(n, 32)) for n in (400, 160, 600, n_others))
+        moved = held_out + 2 / np.sqrt(32)
+        verdicts.append(copying(fresh, train, moved, other_real=others, seed=seed)["copies"])
+        copier = np.concatenate([fresh, train[draw.integers(400, size=100)]])
+        of_copiers.append(copying(copier, train, held_out, other_real=others, seed=seed)["copies"])
+    assert verdicts.count(True) <= 1
+    assert of_copiers.count(True) >= 9
 
 
 def test_an_image_in_both_sets_is_on_neither_side():
