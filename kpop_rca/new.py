@@ -110,7 +110,8 @@ def values_for(counts: Counts) -> dict[str, tuple[object, str]]:
     few = len(counts.of_all) - len(kept)
     values: dict[str, tuple[object, str]] = {"n_identities": (0, "all of them")}
     if few:
-        values["min_per_identity"] = FEWEST, f"keeps {len(kept)} people; {few} {'has' if few == 1 else 'have'} fewer photographs"
+        verb = "has" if few == 1 else "have"
+        values["min_per_identity"] = FEWEST, f"keeps {len(kept)} people; {few} {verb} fewer photographs"
     most = 3 * math.ceil(kept.median())
     if kept.max() > most:
         name = flat_yaml.shown(kept.index[0])  # a folder's, with whatever letters
