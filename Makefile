@@ -15,7 +15,8 @@ one_word = '$(subst ','\'',$(1))'
 # The value of a variable that was written behind `make`, $(2) where none was. What only the environment has may be meant
 # for another program, or for this one: it is neither used nor passed over without a word.
 told = $(if $(filter environment,$(firstword $(origin $(1)))),$(error $(1) is set in the environment; write it behind \
-    make: make $@ $(1)=$($(1)), or $(1)= for none),$(if $($(1)),$($(1)),$(2)))
+    make: make $@ $(1)=$(call one_word,$(subst $$,$$$$,$(value $(1)))) $(MAKEOVERRIDES), or $(1)= there to ignore \
+    it),$(if $($(1)),$($(1)),$(2)))
 # An option of a command with that value, where there is one.
 option = $(if $(call told,$(2)),$(1)=$(call one_word,$(call told,$(2))))
 OF_A_STUDY = --study $(call one_word,$(call told,STUDY,quick)) $(call option,--seeds,SEEDS) \

@@ -26,8 +26,8 @@ REMEDIES = {
     errno.ENOSPC: f"make room there, {ELSEWHERE}",
     errno.EDQUOT: f"remove what you no longer need there or have your quota raised, {ELSEWHERE}",
     errno.EFBIG: f"raise the limit on the size of files (ulimit -f unlimited), {ELSEWHERE}",
-    errno.EACCES: f"get leave to write there (chmod u+w), {ELSEWHERE}",
-    errno.EPERM: f"get leave to write there (chmod u+w), {ELSEWHERE}",
+    errno.EACCES: f"get permission to write there (chmod u+w), {ELSEWHERE}",
+    errno.EPERM: f"get permission to write there (chmod u+w), {ELSEWHERE}",
     errno.EROFS: f"make that disk writable, {ELSEWHERE}",
 }
 OS_ERROR = re.compile(r"\(os error (\d+)\)")  # as libraries written in Rust say it

@@ -11,7 +11,7 @@ those of the test split (`test/`, else `test_fraction` of all) taken off.
 | min_face_size, min_face_width | half of a photograph's shorter side, and 4 pixels less, where below 32 and 28 |
 | exclude_flags | the default study's, with small_face in place of several_faces: bystanders are common |
 | test_fraction | such that the one with the fewest has four to test on, where 0.2 gives fewer; at most 0.4 |
-| judge_fraction | 0 where the smallest n is below 200: too few to part between generator and oracle; else 0.5 |
+| judge_fraction | 0 where the smallest n is below 200: too few to split between generator and oracle; else 0.5 |
 | seen_judges | none where judge_fraction is 0: every oracle has seen the generator's faces |
 | judge_epochs | as many as show an oracle each person 1,200 times, from 9 (the default study's) to 60 |
 | train_steps | 200 epochs, as the paper trains, from 1,000 to 4,000 (about half an hour on two CPU cores) |
@@ -110,7 +110,8 @@ def values_for(counts: Counts) -> dict[str, tuple[object, str]]:
     few = len(counts.of_all) - len(kept)
     values: dict[str, tuple[object, str]] = {"n_identities": (0, "all of them")}
     if few:
-        values["min_per_identity"] = FEWEST, f"leaves {len(kept)} people; {few} have fewer photographs"
+        verb = "has" if few == 1 else "have"
+        values["min_per_identity"] = FEWEST, f"keeps {len(kept)} people; {few} {verb} fewer photographs"
     most = 3 * math.ceil(kept.median())
     if kept.max() > most:
         name = flat_yaml.shown(kept.index[0])  # a folder's, with whatever letters
@@ -125,7 +126,7 @@ def values_for(counts: Counts) -> dict[str, tuple[object, str]]:
     values["exclude_flags"] = flags, "bystanders are common"
     if whole:
         who = f"{flat_yaml.shown(training.idxmin())} has {training.min()} for training"
-        why = f"{who}: too few to part between generator and oracle"
+        why = f"{who}: too few to split between generator and oracle"
         values["judge_fraction"] = 0.0, why
         values["seen_judges"] = [], "nothing to compare with: every oracle has seen the generator's faces"
     share = 1.0 if whole else default["judge_fraction"]
@@ -178,7 +179,7 @@ def write(study: str, data_root: str) -> Counts:
     if not re.fullmatch(params.STUDY_NAME, study) or "=" in study or sweeps.split_seed(study)[1] is not None:
         raise StudyError(f"STUDY is {study!r}; write STUDY=mine, for example: a to z, 0 to 9, _.- and no -seed<N>")
     if not data_root:
-        raise StudyError("DATA_ROOT names no folder; write DATA_ROOT=../faces, with one folder per person in it")
+        raise StudyError("DATA_ROOT is missing; write DATA_ROOT=../faces, with one folder per person in it")
     path = paths.study_file(study)
     if path.exists():
         raise StudyError(f"params/{path.name} is there already; give the study another name, or remove that file")

@@ -122,8 +122,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     if status:
         print(
-            "\nNot complete: why is said above, in a line that begins with error: or stopped; "
-            "the same command goes on from there.",
+            "\nNot complete. The reason is above, in a line that begins with error: or stopped. "
+            "Once that is settled, the same command continues from there.",
             file=sys.stderr,
         )
     elif options.only_data:

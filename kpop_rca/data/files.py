@@ -38,10 +38,10 @@ NO_ENDING = "file without an image's ending"
 REMEDIES = {
     "links that are not followed": (
         (LINK_OUT, LINK_TO_FOLDER),
-        "copy the folder with cp -rL, which puts in their place what they lead to, and set data_root to the copy",
+        "copy the folder with cp -rL, which replaces each link by what it points to, and set data_root to the copy",
     ),
-    "links that lead nowhere": ((LINK_IN_A_CIRCLE, LINK_TO_NOTHING), "remove or mend them"),
-    "folders that cannot be opened": ((UNOPENED,), "get leave to read them (chmod u+rx)"),
+    "links that lead nowhere": ((LINK_IN_A_CIRCLE, LINK_TO_NOTHING), "remove or repair them"),
+    "folders that cannot be opened": ((UNOPENED,), "get permission to read them (chmod u+rx)"),
     "names that are not UTF-8": ((NO_TEXT,), "rename them"),
     "archives": ((ARCHIVE,), "unpack them"),
     "photographs of a kind that is not read": ((UNKNOWN_KIND,), "save them as JPEG or PNG"),

@@ -283,7 +283,7 @@ def _named(excluded: Sequence[str], names: list[str], *, root: Path) -> list[str
             f"{name!r} (close: {', '.join(map(repr, near))})" if near else repr(name) for name, near in close.items()
         ]
         raise StudyError(
-            f"exclude_identities names who is not in {root}: {', '.join(said)}; mend or remove these names"
+            f"exclude_identities names identities that are not in {root}: {', '.join(said)}; correct or remove these names"
         )
     return [known[name] for name in asked]
 

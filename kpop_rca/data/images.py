@@ -87,7 +87,7 @@ def _opened(file: BinaryIO) -> Image.Image:
     except UnidentifiedImageError:
         file.seek(0)
         if file.read(len(LFS_POINTER)) == LFS_POINTER:
-            raise UnreadableImage("a pointer of Git LFS, not the image; run git lfs pull") from None
+            raise UnreadableImage("a Git LFS pointer, not the image; run git lfs pull") from None
         raise
 
 

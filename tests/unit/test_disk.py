@@ -252,7 +252,7 @@ for path in (Path(sys.argv[1], "a.json"), Path(sys.argv[1], "deep", "a.json")):
     said = python(code, folder)
     assert said.count(f"{folder}/a.json cannot be written (Permission denied).") == 1
     assert said.count(f"{folder}/deep/a.json cannot be written (Permission denied).") == 1
-    assert said.count("get leave to write there (chmod u+w), or set KPOP_RCA_OUTPUT to another folder") == 2
+    assert said.count("get permission to write there (chmod u+w), or set KPOP_RCA_OUTPUT to another folder") == 2
     assert list(folder.iterdir()) == []
 
 

@@ -108,7 +108,7 @@ def test_reasons_of_files_that_are_no_images(tmp_path: Path) -> None:
     assert _reason(text) == "not an image that Pillow can read"
     assert _reason(tiny) == "tiny: 1x1"
     text.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
-    assert _reason(text) == "a pointer of Git LFS, not the image; run git lfs pull"
+    assert _reason(text) == "a Git LFS pointer, not the image; run git lfs pull"
     assert "No such file" in _reason(tmp_path / "gone.jpg")
 
 

@@ -61,10 +61,17 @@ def test_what_only_the_environment_has_is_not_taken_without_a_word(make, name):
     done, said = make("study", **{name: "/of/another/program"})
     assert done.returncode != 0
     assert said == []
-    assert f"{name} is set in the environment; write it behind make: make study {name}=/of/another/program" in " ".join(
-        done.stderr.split()
-    )
+    refused = f"{name} is set in the environment; write it behind make: make study {name}='/of/another/program'"
+    assert refused in " ".join(done.stderr.split())
     assert make("study", f"{name}=", **{name: "/of/another/program"})[0].returncode == 0
+
+
+def test_what_to_write_behind_make_is_the_whole_command(make):
+    """A value in several words, and what was behind make already."""
+    done, _ = make("study", "STUDY=mine", SET="train_steps=100 guidance=1.0")
+    said = " ".join(done.stderr.split())
+    assert "make study SET='train_steps=100 guidance=1.0' " in said
+    assert " STUDY=mine" in said
 
 
 def test_help_names_every_target_that_a_user_calls(make):

@@ -57,7 +57,7 @@ def test_many_photographs_are_parted_as_in_the_default_study(folder):
 def test_people_of_few_photographs_are_left_out_where_others_have_more(folder):
     values = written(folder({"a": 25, "b": 30, "c": 3}))
     assert (values["n_identities"], values["min_per_identity"]) == (0, 20)
-    assert "leaves 2 people; 1 have fewer photographs" in paths.study_file("mine").read_text()
+    assert "keeps 2 people; 1 has fewer photographs" in paths.study_file("mine").read_text()
 
 
 def test_where_all_have_few_they_stay_and_enough_are_tested_on(folder):
@@ -106,7 +106,7 @@ def test_a_study_file_is_never_written_over(folder):
         ("../mine", "faces", "STUDY is"),
         ("mine-seed1", "faces", "no -seed<N>"),
         ("mine.size=32", "faces", "STUDY is"),
-        ("mine", "", "DATA_ROOT names no folder; write DATA_ROOT=../faces"),
+        ("mine", "", "DATA_ROOT is missing; write DATA_ROOT=../faces"),
         ("mine", "nowhere", "data_root 'nowhere' is no folder"),
     ],
 )

@@ -117,7 +117,7 @@ MATRIX = {
         },
         warned=(
             "followed (3: 'bo/9.jpg', 'cy', 'di'): copy the folder with cp -rL",
-            "nowhere (1: 'bo/gone.jpg'): remove or mend",
+            "nowhere (1: 'bo/gone.jpg'): remove or repair",
         ),
         also=links,
     ),
@@ -223,14 +223,14 @@ def test_many_of_a_kind_are_counted(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     root = built(tmp_path / "data", [*BASE, "cy/1.jpg"])
     (root / "cy").chmod(0)
-    with pytest.warns(UserWarning, match=r"folders that cannot be opened \(1: 'cy'\): get leave"):
+    with pytest.warns(UserWarning, match=r"folders that cannot be opened \(1: 'cy'\): get permission"):
         identity_folders.scan(root)
     (root / "cy").chmod(0o755)
 
 
 def test_a_folder_that_cannot_be_opened_is_one_of_what_may_be_missed() -> None:
     said = files.missed([("cy", f"{files.UNOPENED}: Permission denied"), ("notes.txt", files.NO_ENDING)])
-    assert said == "folders that cannot be opened (1: 'cy'): get leave to read them (chmod u+rx)"
+    assert said == "folders that cannot be opened (1: 'cy'): get permission to read them (chmod u+rx)"
 
 
 def test_a_touch_a_move_of_times_and_a_copy_change_nothing(known, tmp_path: Path) -> None:
