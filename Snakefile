@@ -73,30 +73,16 @@ def cores_of(study):
     return workflow.cores or 8  # a cluster gives none: each job has a machine of its own
 
 
-def place_of(study):
-    """The data folder in one spelling, whether it is given here or in the study's file, absolute or relative."""
-    return paths.one_spelling(resolved(study)["data_root"])
-
-
-def hand_labels_of(study):
-    """Hash of the labels given by hand; None where there are none yet."""
-    path = params.hand_labels_file(resolved(study))
-    return fingerprint.sha256(path) if path.is_file() else None
-
-
 def what_it_depends_on(stage, study):
     """Everything but the earlier manifests that a notebook's results follow from, as one string."""
-    audits = stage.folder == "audit"
-    reads_data = audits and resolved(study)["data_source"] == "folder"
+    reads_data = stage.folder == "audit" and resolved(study)["data_source"] == "folder"
     parameters = params.of_notebook(stage.notebook, resolved(study))
-    if "data_root" in parameters:
-        parameters["data_root"] = place_of(study)
     return json.dumps(
         {
-            "parameters": parameters,
+            "parameters": manifests.run_again_for(parameters),
             "code": fingerprint.of_notebook(stage.notebook),
             "data": fingerprint.of_data(resolved(study)["data_root"]) if reads_data else None,
-            **({"hand_labels": hand_labels_of(study)} if audits and hand_labels_of(study) else {}),
+            **manifests.hand_labels(parameters),
         },
         sort_keys=True,
     )
@@ -113,17 +99,22 @@ onstart:
 
 
 def withdrawn():
-    """What was complete and is not as it was left, such as a table that is gone; taken back, so that it is made again."""
+    """What was complete and is not as it was left, such as a table that is gone: its manifest to what is wrong."""
     owned = [(params.owner(member.study, folder), folder) for members in MEMBERS.values() for member in members
              for needed in stages.OF_A_MEMBER for folder in (s.folder for s in stages.behind(needed))]
     owned += [(study, stage.folder) for study in STUDIES for stage in RUNS[study]]
-    found = [manifests.withdraw(study, stages.by_folder(folder)) for study, folder in dict.fromkeys(owned)]
-    return [line for line in (*found, *map(manifests.withdraw_report, STUDIES)) if line]
+    keep = workflow.dryrun
+    found = {f"artifacts/{study}/{folder}/manifest.json": manifests.withdraw(study, stages.by_folder(folder), keep=keep)
+             for study, folder in dict.fromkeys(owned)}
+    found |= {f"reports/{study}/index.html": manifests.withdraw_report(study, keep=keep) for study in STUDIES}
+    return {path: line for path, line in found.items() if line}
 
 
 if workflow.is_main_process:  # not in the process of a job, beside which others are at work
-    for line in withdrawn():
+    for line in (WITHDRAWN := withdrawn()).values():
         print(f"note: {line}", file=sys.stderr)
+    if workflow.dryrun:  # which plans as if they were gone, and changes nothing
+        workflow.dag_settings.forcerun = {*workflow.dag_settings.forcerun, *WITHDRAWN}
 
 
 wildcard_constraints:
