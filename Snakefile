@@ -99,22 +99,17 @@ onstart:
 
 
 def withdrawn():
-    """What was complete and is not as it was left, such as a table that is gone: its manifest to what is wrong."""
+    """What was complete and is not as it was left, such as a table that is gone; taken back, so that it is made again."""
     owned = [(params.owner(member.study, folder), folder) for members in MEMBERS.values() for member in members
              for needed in stages.OF_A_MEMBER for folder in (s.folder for s in stages.behind(needed))]
     owned += [(study, stage.folder) for study in STUDIES for stage in RUNS[study]]
-    keep = workflow.dryrun
-    found = {f"artifacts/{study}/{folder}/manifest.json": manifests.withdraw(study, stages.by_folder(folder), keep=keep)
-             for study, folder in dict.fromkeys(owned)}
-    found |= {f"reports/{study}/index.html": manifests.withdraw_report(study, keep=keep) for study in STUDIES}
-    return {path: line for path, line in found.items() if line}
+    found = [manifests.withdraw(study, stages.by_folder(folder)) for study, folder in dict.fromkeys(owned)]
+    return [line for line in (*found, *map(manifests.withdraw_report, STUDIES)) if line]
 
 
 if workflow.is_main_process:  # not in the process of a job, beside which others are at work
-    for line in (WITHDRAWN := withdrawn()).values():
+    for line in withdrawn():
         print(f"note: {line}", file=sys.stderr)
-    if workflow.dryrun:  # which plans as if they were gone, and changes nothing
-        workflow.dag_settings.forcerun = {*workflow.dag_settings.forcerun, *WITHDRAWN}
 
 
 wildcard_constraints:

@@ -169,16 +169,11 @@ def was_told_data_root(record: dict[str, Any]) -> bool:
     return record["parameters"]["data_root"] != record.get("data_root_of_file")
 
 
-def withdraw(study: str, stage: stages.Stage, *, keep: bool = False) -> str | None:
+def withdraw(study: str, stage: stages.Stage) -> str | None:
     """Take back the manifest of a stage whose part of the report is gone or another, so that the stage is made again.
 
     What it has done is kept, and the run that makes the report anew goes on from it. The audit is made again, too, when
     a corpus that was drawn for it is not as it was; of a user's photographs, `fingerprint.of_data` tells.
-
-    Args:
-        study: in whose folder the stage lies.
-        stage: which.
-        keep: only say what is wrong, and leave the manifest.
 
     Returns:
         What is wrong; None where nothing is, the stage is not complete anyway, or somebody is at work on it.
@@ -193,8 +188,7 @@ def withdraw(study: str, stage: stages.Stage, *, keep: bool = False) -> str | No
         flaws = {MANIFEST: "damaged"}
     if not flaws:
         return None
-    if not keep:
-        path.unlink()
+    path.unlink()
     name, how = next(iter(flaws.items()))
     more = f" and {len(flaws) - 1} more" if len(flaws) > 1 else ""
     return f"{study} {stage.notebook} is made again: {name} ({how}){more}"
@@ -208,7 +202,7 @@ def _flaws_of_corpus(folder: Path, manifest: dict[str, Any]) -> dict[str, str]:
     return {"the photographs": differing} if differing else {}
 
 
-def withdraw_report(study: str, *, keep: bool = False) -> str | None:
+def withdraw_report(study: str) -> str | None:
     """Remove the first page of a report whose pages, or what they were written from, are others now; see `withdraw`."""
     path, folder = paths.report_record(study), paths.report_folder(study)
     try:
@@ -220,8 +214,7 @@ def withdraw_report(study: str, *, keep: bool = False) -> str | None:
         flaws = {path.name: "damaged"}
     if not flaws or not (folder / "index.html").is_file():
         return None
-    if not keep:
-        (folder / "index.html").unlink()
+    (folder / "index.html").unlink()
     return f"the report of {study} is written again: {', '.join(f'{name} ({how})' for name, how in flaws.items())}"
 
 
