@@ -44,8 +44,9 @@ test: .venv/.complete  ## unit tests, the notebooks' structure, a smoke run of t
 soak: .venv/.complete  ## kill and fuzz for an hour: SOAK_KILLS=30 SOAK_SECONDS=600 (of each kind of fuzzing) SOAK_SEED=0
 	@$(BIN)/python -m pytest tests/soak
 
-verify: .venv/.complete  ## check every file of a study again: STUDY=name, SEEDS=0,1
-	@$(APART) $(BIN)/python -m kpop_rca.verify $(call one_word,$(call told,STUDY,quick)) $(call option,--seeds,SEEDS)
+verify: .venv/.complete  ## check every file of a study again: STUDY=name, SEEDS=0,1, and DATA_ROOT=, SET= as it had
+	@$(APART) $(BIN)/python -m kpop_rca.verify $(call one_word,$(call told,STUDY,quick)) $(call option,--seeds,SEEDS) \
+	    $(call option,--data-root,DATA_ROOT) $(call option,--settings,SET)
 
 bench: .venv-bench/.complete  ## how fast, beside others: BENCH=benchmarks-cpu or benchmarks-gpu
 	@.venv-bench/bin/python -m kpop_rca.run 90 --study $(BENCH)

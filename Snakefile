@@ -73,30 +73,16 @@ def cores_of(study):
     return workflow.cores or 8  # a cluster gives none: each job has a machine of its own
 
 
-def place_of(study):
-    """The data folder in one spelling, whether it is given here or in the study's file, absolute or relative."""
-    return paths.one_spelling(resolved(study)["data_root"])
-
-
-def hand_labels_of(study):
-    """Hash of the labels given by hand; None where there are none yet."""
-    path = params.hand_labels_file(resolved(study))
-    return fingerprint.sha256(path) if path.is_file() else None
-
-
 def what_it_depends_on(stage, study):
     """Everything but the earlier manifests that a notebook's results follow from, as one string."""
-    audits = stage.folder == "audit"
-    reads_data = audits and resolved(study)["data_source"] == "folder"
+    reads_data = stage.folder == "audit" and resolved(study)["data_source"] == "folder"
     parameters = params.of_notebook(stage.notebook, resolved(study))
-    if "data_root" in parameters:
-        parameters["data_root"] = place_of(study)
     return json.dumps(
         {
-            "parameters": parameters,
+            "parameters": manifests.run_again_for(parameters),
             "code": fingerprint.of_notebook(stage.notebook),
             "data": fingerprint.of_data(resolved(study)["data_root"]) if reads_data else None,
-            **({"hand_labels": hand_labels_of(study)} if audits and hand_labels_of(study) else {}),
+            **manifests.hand_labels(parameters),
         },
         sort_keys=True,
     )

@@ -30,9 +30,11 @@ from kpop_rca.manifests import (
     command,
     compared,
     folder_of,
+    hand_labels,
     identity,
     is_record,
     lock_of,
+    other_hand_labels,
     read_manifest,
     require,
     take_stage,
@@ -177,6 +179,8 @@ def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:
         "code": fingerprint.of_computing(stage.module),
         "notebook": fingerprint.of_notebook(stage.notebook),
         "versions": versions(),
+        **hand_labels(parameters),  # now: what is labelled from here on may come too late to be read
+        **({"data_root_of_file": params.data_root_of_file(study)} if "data_root" in parameters else {}),
     }
     folder = paths.artifacts_folder(study) / stage.folder
     with disk.writing(folder):
@@ -247,13 +251,12 @@ def _untouched(study: str, folder: str, parameters: dict[str, Any]) -> dict[str,
         owner = lies_in.parent.name
         mending = command(stages.by_folder(folder), owner)
         raise StudyError(f"artifacts/{owner}/{folder}/{name} is {how} since its stage ended; run: {mending}")
-    differing = seals.other_photographs(lies_in, manifest)
-    if differing:
+    differing, labels = seals.other_photographs(lies_in, manifest), other_hand_labels(manifest)
+    if differing or labels:
         owner = lies_in.parent.name
-        raise StudyError(
-            f"the photographs are not those of artifacts/{owner}/{folder}: {differing}; "
-            f"run: {command(stages.by_folder(folder), owner)}"
-        )
+        photographs = f"the photographs are not those of artifacts/{owner}/{folder}: {differing}"
+        said = photographs if differing else f"{labels} artifacts/{owner}/{folder} was made"
+        raise StudyError(f"{said}; run: {command(stages.by_folder(folder), owner)}")
     return manifest
 
 

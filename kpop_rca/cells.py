@@ -4,9 +4,11 @@ nbformat reads them too, but takes two seconds to load, for a schema that a note
 run. Here every command and every kernel of a study would pay for it.
 """
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kpop_rca.errors import StudyError
 
@@ -47,6 +49,27 @@ def flaw(path: Path) -> str | None:
     if not all(ran):
         return "was not run to its end"
     return FAILED if failed else None
+
+
+def results(path: Path) -> str:
+    """Hash of the code cells of an executed notebook with their outputs; prose, and how it was saved, do not count.
+
+    Raises:
+        OSError, ValueError, TypeError, KeyError, AttributeError: the file is no such notebook; see `flaw`.
+    """
+    code = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    shown = [[_joined(cell["source"]), _joined(cell["outputs"])] for cell in code]
+    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
+
+
+def _joined(found: Any) -> Any:
+    """What a notebook's file holds, texts in one piece that may be there line by line."""
+    if isinstance(found, dict):
+        return {name: _joined(value) for name, value in found.items()}
+    if isinstance(found, list):
+        texts = found and all(isinstance(part, str) for part in found)
+        return "".join(found) if texts else [_joined(part) for part in found]
+    return found
 
 
 def _cell(found: dict) -> Cell:

@@ -14,9 +14,11 @@ from kpop_rca import (
     faces,
     generated_images,
     judging,
+    manifests,
     oracle,
     params,
     paths,
+    stages,
     sweeps,
 )
 from kpop_rca.errors import StudyError
@@ -97,7 +99,9 @@ def committed_runs(study: str) -> pd.DataFrame:
     """
     path = paths.committed_report(study) / "tables" / f"{RUNS}.csv"
     if not path.is_file():
-        raise StudyError(f"reports/{study}/tables/{path.name} is not there; run: make study STUDY={study}")
+        known = paths.study_file(study).is_file()
+        mending = f"run: {manifests.command_of_all(study, last=stages.CLAIMS)}" if known else "set runs_of to another"
+        raise StudyError(f"reports/{study}/tables/{path.name} is not there; {mending}")
     return read_runs(path)
 
 

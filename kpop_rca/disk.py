@@ -113,12 +113,16 @@ def read_json(path: Path) -> Any:
     """Read JSON.
 
     Raises:
-        StudyError: the file is not JSON; says to remove it.
+        StudyError: the file is not JSON; says to remove it, and which command makes it again.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise StudyError(f"{path} is damaged ({error}); remove it and run its stage again") from None
+        from kpop_rca import manifests  # not above: it reads by this function
+
+        command = manifests.command_of_file(path)
+        again = f"run: {command}" if command else "run the same again"
+        raise StudyError(f"{path} is damaged ({error}); remove it and {again}") from None
 
 
 @contextmanager

@@ -20,7 +20,7 @@ WHERE = "--set"  # as errors name it
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Declare the two options of a command."""
+    """Declare the options of a command."""
     parser.add_argument("--data-root", help="folder with one folder per identity, in place of the study file's")
     parser.add_argument(
         "--set",
@@ -29,6 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="a parameter in place of the study file's; the value is YAML; as often as need be",
     )
+    parser.add_argument("--settings", default="", help="several of --set in one word, with spaces between")
 
 
 def give(settings: Sequence[str] = (), *, data_root: str | None = None) -> None:
@@ -50,6 +51,8 @@ def give(settings: Sequence[str] = (), *, data_root: str | None = None) -> None:
 
 def give_options(options: Namespace) -> None:
     """`give` what was read by `add_arguments`."""
+    options.set += split(options.settings)
+    options.settings = ""
     give(options.set, data_root=options.data_root)
 
 

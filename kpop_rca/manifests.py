@@ -12,17 +12,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from kpop_rca import cells, given, locks, params, paths, seals, stages, sweeps
-from kpop_rca.disk import read_json
+from kpop_rca import cells, fingerprint, given, locks, params, paths, seals, stages, sweeps
+from kpop_rca.disk import read_json, write_json
 from kpop_rca.errors import StudyError
 from kpop_rca.seals import MANIFEST, STARTED
 
 # Where results go, and who is shown, does not change them: these parameters may differ between a stage and the stages
 # behind it, and between a stage and what it left half done.
 NOT_COMPARED = {"study", "device", "data_root", "detector_batch_size", "checkpoint_minutes", "publish_images"}
+# Of these, what the audit's record and an executed notebook show: where photographs are, and whether they are shown.
+SHOWN = {"data_root", "publish_images"}
 # What the record of a stage's making must hold, and of which type, and what its manifest adds once it is made.
 RECORD = {"stage": str, "parameters": dict, "inputs": dict, "code": str}
 MADE = {"files": dict, "began": float, "seconds": float}
+EXECUTED = "executed"  # key of a manifest: hash of what the notebook that was run in a batch shows
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -67,6 +70,32 @@ def compared(parameters: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if name not in NOT_COMPARED}
 
 
+def run_again_for(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Those of a notebook's parameters for a change of which it is run again, a data folder in one spelling."""
+    found = {name: value for name, value in parameters.items() if name not in NOT_COMPARED - SHOWN}
+    return found | ({"data_root": paths.one_spelling(found["data_root"])} if "data_root" in found else {})
+
+
+def hand_labels(parameters: dict[str, Any]) -> dict[str, str | None]:
+    """`hand_labels` to the hash of the labels given by hand, None where there are none yet; of a stage that reads some.
+
+    Args:
+        parameters: of the stage.
+    """
+    if "hand_labels" not in parameters:
+        return {}
+    path = params.hand_labels_file(parameters)
+    return {"hand_labels": fingerprint.sha256(path) if path.is_file() else None}
+
+
+def other_hand_labels(manifest: dict[str, Any]) -> str | None:
+    """That labels given by hand are others than those that an audit read, in words; None where they are not."""
+    now = hand_labels(manifest["parameters"])
+    if not now or manifest.get("hand_labels") == now["hand_labels"]:
+        return None
+    return f"the labels given by hand, {params.hand_labels_file(manifest['parameters'])}, have changed since"
+
+
 def folder_of(study: str, folder: str) -> Path:
     """Where the artifacts of a stage lie: in the study's own folder, or, for what a member of a sweep did not make,
     in its base's. Whether they fit is for `require` to say."""
@@ -109,6 +138,14 @@ def command_of_all(study: str, *, last: stages.Stage) -> str:
     return f"make study STUDY={study}{given.for_make(data_root=_data_root_of_audit(study))}"
 
 
+def command_of_file(path: Path) -> str | None:
+    """`command` of the stage in whose folder a file lies; None of a file elsewhere."""
+    root = paths.artifacts_folder("").resolve()
+    study, folder, *_ = (*path.parts[len(root.parts) :], "", "") if path.is_relative_to(root) else ("", "")
+    owner = next((stage for stage in stages.EVERY if stage.folder == folder), None)
+    return command(owner, study) if owner else None
+
+
 def _has_commands(study: str) -> bool:
     """Whether a shell command can run a study."""
     file = paths.study_file(sweeps.split_level(sweeps.split_seed(study)[0])[0])
@@ -120,15 +157,23 @@ def _data_root_of_audit(study: str) -> str:
     if given.data_root():
         return ""
     with suppress(StudyError, OSError, KeyError, TypeError):  # no audit, or a wrong study file, which is said elsewhere
-        found = read_json(folder_of(study, "audit") / STARTED)["parameters"]["data_root"]
-        return "" if found == params.resolve(study)["data_root"] else found
+        before = read_json(folder_of(study, "audit") / STARTED)
+        if was_told_data_root(before):
+            found = before["parameters"]["data_root"]
+            return "" if found == params.resolve(study)["data_root"] else found
     return ""
+
+
+def was_told_data_root(record: dict[str, Any]) -> bool:
+    """Whether an audit had another data folder than its study's file named at that time."""
+    return record["parameters"]["data_root"] != record.get("data_root_of_file")
 
 
 def withdraw(study: str, stage: stages.Stage) -> str | None:
     """Take back the manifest of a stage whose part of the report is gone or another, so that the stage is made again.
 
-    What it has done is kept, and the run that makes the report anew goes on from it.
+    What it has done is kept, and the run that makes the report anew goes on from it. The audit is made again, too, when
+    a corpus that was drawn for it is not as it was; of a user's photographs, `fingerprint.of_data` tells.
 
     Returns:
         What is wrong; None where nothing is, the stage is not complete anyway, or somebody is at work on it.
@@ -137,7 +182,8 @@ def withdraw(study: str, stage: stages.Stage) -> str | None:
     if not path.is_file() or any(locks.holder(lock_of(study, name)) for name in (stage.folder, stage.notebook)):
         return None
     try:
-        flaws = flaws_of_report(study, stage, read_manifest(path))
+        manifest = read_manifest(path)
+        flaws = flaws_of_report(study, stage, manifest) | _flaws_of_corpus(path.parent, manifest)
     except StudyError:
         flaws = {MANIFEST: "damaged"}
     if not flaws:
@@ -146,6 +192,14 @@ def withdraw(study: str, stage: stages.Stage) -> str | None:
     name, how = next(iter(flaws.items()))
     more = f" and {len(flaws) - 1} more" if len(flaws) > 1 else ""
     return f"{study} {stage.notebook} is made again: {name} ({how}){more}"
+
+
+def _flaws_of_corpus(folder: Path, manifest: dict[str, Any]) -> dict[str, str]:
+    """How drawn photographs differ from those that an audit saw."""
+    if manifest["parameters"].get("data_source") in (None, "folder") or not (folder / seals.SOURCE).is_file():
+        return {}
+    differing = seals.other_photographs(folder, manifest)
+    return {"the photographs": differing} if differing else {}
 
 
 def withdraw_report(study: str) -> str | None:
@@ -164,10 +218,20 @@ def withdraw_report(study: str) -> str | None:
     return f"the report of {study} is written again: {', '.join(f'{name} ({how})' for name, how in flaws.items())}"
 
 
+def vouch_for_executed(study: str, stage: stages.Stage) -> None:
+    """Add to a stage's manifest what its executed notebook shows; one that is run in JupyterLab is not written here."""
+    path = paths.artifacts_folder(study) / stage.folder / MANIFEST
+    if path.is_file():
+        shown = cells.results(paths.executed_notebook(study, stage.notebook))
+        write_json(path, read_manifest(path) | {EXECUTED: shown})
+
+
 def flaws_of_report(study: str, stage: stages.Stage, manifest: dict[str, Any]) -> dict[str, str]:
     """What a stage left in the report and is not as it was: its executed notebook, figures, tables, metrics."""
     path = paths.executed_notebook(study, stage.notebook)
     flaw = cells.flaw(path)
+    if not flaw and manifest.get(EXECUTED, cells.results(path)) != cells.results(path):
+        flaw = "of another run"
     found = {f"notebooks/{path.name}": flaw} if flaw else {}
     return found | seals.report_alterations(study, manifest)
 

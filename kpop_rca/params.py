@@ -368,6 +368,15 @@ def resolve(study: str) -> dict[str, Any]:
     return checked
 
 
+def data_root_of_file(study: str) -> str | None:
+    """The data folder that a study's file names, whatever the command was told; None where there is no such file."""
+    try:
+        base = sweeps.split_level(sweeps.split_seed(study)[0])[0]
+        return (defaults() | read_study_file(paths.study_file(base)))["data_root"]
+    except StudyError:
+        return None
+
+
 def parse_groups(text: str, n_classes: int) -> list[list[int]]:
     """Look-alike groups from their parameter: "0,1|2,3" are two groups of two; "" is none.
 

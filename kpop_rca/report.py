@@ -86,7 +86,7 @@ def build(study: str) -> Path:
     pages = _build_alone(study) if _alone(study) else _build_pages(study)
     folder = paths.report_folder(study)
     hashes = {path.name: fingerprint.sha256(path) for path in pages}
-    record = {"sources": read_from, "pages": hashes, privacy.SHOWS_PEOPLE: _shows_people(study)}
+    record = {"sources": read_from, "pages": hashes, "code": code(), privacy.SHOWS_PEOPLE: _shows_people(study)}
     artifacts.write_json(paths.report_record(study), record)
     return folder / "index.html"
 
@@ -121,8 +121,13 @@ def sources(study: str) -> dict[str, Path]:
     return {path.relative_to(folder).as_posix(): path for path in found if path.is_file()}
 
 
-def record_of(study: str) -> dict[str, dict[str, str]] | None:
-    """What `build` noted of a study's report: hashes of its `sources` and of its `pages`; None where it wrote none."""
+def code() -> str:
+    """Hash of what writes a report: this module, what it imports, and the templates."""
+    return fingerprint.of_modules("report")
+
+
+def record_of(study: str) -> dict[str, Any] | None:
+    """What `build` noted of a study's report: hashes of `sources`, `pages` and `code`; None where it wrote none."""
     path = paths.report_record(study)
     if not path.is_file():
         return None

@@ -169,7 +169,9 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
     finally:
         with suppress(StudyError):  # no room even for this; the first error says so
             _without_machine_traces(output)
-    return output.replace(paths.executed_notebook(study, stage.notebook))
+    executed = output.replace(paths.executed_notebook(study, stage.notebook))
+    manifests.vouch_for_executed(study, stage)
+    return executed
 
 
 def _as_it_is(path: Path) -> str:

@@ -107,11 +107,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--study", default="quick", help="files in params/, comma-separated")
     parser.add_argument("--seeds", default="", help="the seeds of each, comma-separated; none for the study's own")
     parser.add_argument("--only-data", action="store_true", help="only 01 and 02, the notebooks on the photographs")
-    parser.add_argument("--settings", default="", help="several of --set in one word, with spaces between")
     given.add_arguments(parser)
     options = parser.parse_args(arguments)
     try:
-        options.set += given.split(options.settings)
         given.give_options(options)
         studies = list(plan(options.study, options.seeds).resolved)
         for study in studies:

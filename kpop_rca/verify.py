@@ -97,9 +97,11 @@ def _verdict(study: str, stage: stages.Stage, *, earlier: dict[tuple[str, str], 
         return Verdict(study, stage, {DAMAGED: f"{artifacts.MANIFEST} is that of {manifest['stage']}"})
     differing = _named(artifacts.alterations(folder, manifest))
     photographs = None if differing else seals.other_photographs(folder, manifest)
+    labels = manifests.other_hand_labels(manifest)
     reasons = [
         *([f"the photographs are not those that were audited ({photographs})"] if photographs else []),
-        *_other_parameters(manifest["parameters"], params.of_notebook(stage.notebook, params.resolve(study))),
+        *([labels] if labels else []),
+        *_other_parameters(manifest, params.of_notebook(stage.notebook, params.resolve(study))),
         *_other_inputs(study, stage, manifest["inputs"], earlier=earlier),
         *(_other_small_studies(study, earlier=earlier) if stage is stages.CLAIMS else []),
         *(
@@ -129,13 +131,18 @@ def _how_far(study: str, stage: stages.Stage) -> str:
     return "begun, not finished" if begun else ""
 
 
-def _other_parameters(made: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    """Parameters in which a stage's making differs from what the study file says now."""
-    compared = sorted((made.keys() | wanted.keys()) - manifests.NOT_COMPARED)
+def _other_parameters(manifest: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """Parameters in which a stage's making differs from what the study file, and this command, say now.
+
+    A data folder that was told in place of the file's need not be told again: the commands that mend name it.
+    """
+    made, wanted = manifests.run_again_for(manifest["parameters"]), manifests.run_again_for(wanted)
+    if "data_root" in made and not given.data_root() and manifests.was_told_data_root(manifest):
+        wanted["data_root"] = made["data_root"]
     absent = "absent"
     differing = [
         f"{name} was {_text(made, name)} and is {_text(wanted, name)}"
-        for name in compared
+        for name in sorted(made.keys() | wanted.keys())
         if made.get(name, absent) != wanted.get(name, absent)
     ]
     return [_shortened(differing)] if differing else []
@@ -199,6 +206,7 @@ def pages_line(study: str) -> str:
     stale = [
         name for name in sorted(made["sources"].keys() | kept.keys()) if made["sources"].get(name) != kept.get(name)
     ]
+    stale += ["its code"] if made.get("code") != report.code() else []
     found = [f"{ALTERED}: {_shortened(_named(altered))}"] if altered else []
     found += [f"{STALE}: written before {_shortened(stale)} changed"] if stale else []
     mending = f"; run: {report.command(study)}"

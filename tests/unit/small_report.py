@@ -1,6 +1,6 @@
 """What a report is written from, as small as can be."""
 
-import shutil
+import json
 
 import nbformat
 
@@ -8,10 +8,14 @@ from kpop_rca import paths, stages
 
 
 def write_executed_copy(study, notebook):
-    """A notebook as its run would leave it: the committed one, which was run to its end."""
+    """A notebook as its run would leave it: the committed one, each cell of it run."""
     path = paths.executed_notebook(study, notebook)
     path.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(paths.notebook_source(notebook), path)
+    executed = json.loads(paths.notebook_source(notebook).read_text(encoding="utf-8"))
+    for cell in executed["cells"]:
+        if cell["cell_type"] == "code":
+            cell["execution_count"] = 1
+    path.write_text(json.dumps(executed), encoding="utf-8")
     return path
 
 

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from scipy import stats
 
-from kpop_rca import artifacts, claims, claims_figures, claims_runs, faces, params, paths, stages
+from kpop_rca import artifacts, claims, claims_figures, claims_runs, faces, given, params, paths, stages
 from kpop_rca.errors import StudyError
 from kpop_rca.resnet import SmallImageResNet
 
@@ -305,8 +305,18 @@ def test_a_missing_small_study_is_not_judged_by_the_judges_of_its_base(output, l
 
 
 def test_committed_runs_that_are_not_there_name_the_command():
-    with pytest.raises(StudyError, match="make study STUDY=nowhere"):
+    with pytest.raises(StudyError, match=r"08_runs\.csv is not there; set runs_of to another"):
         claims_runs.committed_runs("nowhere")
+
+
+def test_committed_runs_of_a_study_with_a_data_folder_name_it_in_the_command(output, monkeypatch):
+    monkeypatch.setattr(paths, "committed_report", lambda study: output / study)
+    given.give(data_root="my faces")
+    try:
+        with pytest.raises(StudyError, match="run: make study STUDY=claims DATA_ROOT='my faces'"):
+            claims_runs.committed_runs("claims")
+    finally:
+        given.give()
 
 
 def test_a_level_stays_text_on_disk(tmp_path):

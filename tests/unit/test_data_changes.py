@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from small_report import write_executed_copy
 
-from kpop_rca import artifacts, fingerprint, params, paths, report, stages, verify
+from kpop_rca import artifacts, fingerprint, given, manifests, params, paths, report, stages, verify
 from kpop_rca.errors import StudyError
 
 OF_02 = params.of_notebook("02_preprocessing", params.resolve("smoke"))
@@ -92,6 +92,47 @@ def test_an_audit_of_exchanged_photographs_is_another_even_where_it_finds_the_sa
         artifacts.require("smoke", "faces", params.resolve("smoke"))
 
 
+def test_labels_given_by_hand_after_01_make_the_audit_stale(study, capsys):
+    """Also those that are given while it runs, and may have come too late to be read."""
+    labels = study / "data/hand_labels/smoke.csv"
+    labels.parent.mkdir(parents=True)
+    labels.write_text("path,label\nada/1.jpg,wrong_person\n")
+    said = f"the labels given by hand, {labels}, have changed since"
+    with pytest.raises(
+        StudyError, match=rf"{said} artifacts/smoke/audit was made; run: \S*python -m kpop_rca.run 01_da"
+    ):
+        artifacts.begin("02_preprocessing", OF_02)
+    found = lines(capsys)
+    assert f"smoke 01_data_audit: stale: {said}; run:" in found["01_data_audit"]
+    assert "stale: audit is stale" in found["02_preprocessing"]
+    for stage in stages.STAGES:
+        made = artifacts.begin(stage.notebook, params.of_notebook(stage.notebook, params.resolve("smoke")))
+        if stage.folder == "oracle":
+            labels.write_text("path,label\n")
+            labels.write_text("path,label\nada/1.jpg,wrong_person\n")  # the same again
+        made.finish()
+    assert ": complete" in lines(capsys, status=0)["01_data_audit"]
+    made = artifacts.begin("01_data_audit", params.of_notebook("01_data_audit", params.resolve("smoke")))
+    labels.write_text("path,label\n")
+    made.finish()
+    assert said in lines(capsys)["01_data_audit"]
+
+
+@pytest.mark.parametrize(("name", "value"), [("data_root", "elsewhere"), ("publish_images", True)])
+def test_a_parameter_that_changes_no_number_and_is_shown_makes_stale(study, capsys, name, value):
+    """As the graph has it: another data folder in the study's file, and whether people may be shown."""
+    given.give([f"{name}={value}"])
+    before, readers = params.resolve("smoke"), [s for s in stages.STAGES if name in params.declared(s.notebook)]
+    for parameters in (before | {"device": "cuda", "checkpoint_minutes": 1.0}, before):
+        assert manifests.run_again_for(parameters) == manifests.run_again_for(before)
+    assert verify.main(["smoke", "--set", f"{name}={value}"]) == 1
+    found = capsys.readouterr().out
+    for stage in readers:
+        assert f"{stage.notebook}: stale: {name} was" in found
+    given.give()
+    lines(capsys, status=0)
+
+
 def test_links_pipes_and_hidden_files_of_the_data_folder_are_not_opened(photographs, tmp_path):
     os.mkfifo(photographs / "ada" / "pipe.jpg")
     (tmp_path / "outside.jpg").write_bytes(b"1")
@@ -144,5 +185,9 @@ def test_pages_of_the_report_are_checked_too(pages, capsys):
     notebook = pages / "notebooks/03_ddpm_training.ipynb"
     notebook.write_text(json.dumps(json.loads(notebook.read_text()) | {"nbformat_minor": 4}))
     assert lines(capsys)["report"] == f"smoke report: stale: written before notebooks/{notebook.name} changed{mending}"
+    report.build("smoke")
+    record = json.loads(paths.report_record("smoke").read_text())
+    artifacts.write_json(paths.report_record("smoke"), record | {"code": "earlier"})
+    assert lines(capsys)["report"] == f"smoke report: stale: written before its code changed{mending}"
     report.build("smoke")
     lines(capsys, status=0)

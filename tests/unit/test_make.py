@@ -51,6 +51,11 @@ def test_without_a_target_the_default_study_runs(make):
     ]
 
 
+def test_a_study_is_verified_as_it_was_told(make):
+    _, said = make("verify", "STUDY=mine", "DATA_ROOT=/my faces", "SET=a=1 b='x y'")
+    assert said[0][-4:] == ["kpop_rca.verify", "mine", "--data-root=/my faces", "--settings=a=1 b='x y'"]
+
+
 def test_a_new_study_has_the_folder_as_it_was_named(make):
     _, said = make("new", "STUDY=mine", "DATA_ROOT=/my faces/{x}")
     assert said == [["-m", "kpop_rca.new", "mine", "/my faces/{x}"]]

@@ -5,6 +5,7 @@ In a copy of the project whose first three notebooks do next to nothing: real ke
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from project_copy import environment, python, write_project
 from small_report import write_executed_copy
 
-from kpop_rca import artifacts, given, manifests, params, paths, stages
+from kpop_rca import artifacts, cells, given, manifests, params, paths, stages, verify
 from kpop_rca.errors import StudyError
 
 WORK = """
@@ -180,6 +181,75 @@ def test_what_a_stage_left_in_the_report_and_is_not_whole_takes_its_manifest_bac
     assert manifests.withdraw("smoke", stage) == f"smoke 05_generation is made again: {name} ({how})"
     assert not (folder / "manifest.json").exists() and (folder / "made.txt").is_file()
     assert manifests.withdraw("smoke", stage) is None
+
+
+def rewritten(path, change):
+    """An executed notebook after a change of its cells."""
+    notebook = json.loads(path.read_text())
+    for cell in notebook["cells"]:
+        change(cell)
+    path.write_text(json.dumps(notebook))
+
+
+def of_another_run(cell):
+    if cell["cell_type"] == "code" and cell["outputs"]:
+        cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["RCA 0.99"]}]
+
+
+def as_saved_with_a_remark(cell):
+    """What JupyterLab does to it, and a reader."""
+    cell["metadata"] = {"collapsed": True}
+    if cell["cell_type"] == "markdown":
+        cell["source"] = "A remark of mine."
+    for output in cell.get("outputs", []):
+        output |= {"text": output["text"].splitlines(keepends=True)} if isinstance(output.get("text"), str) else {}
+
+
+def test_an_executed_notebook_of_another_run_is_not_this_ones(complete, capsys):
+    """One that git put back, say, whose numbers the report would show; a remark in the text costs no run."""
+    stage = stages.by_folder("generated")
+    path = complete / "reports/smoke/notebooks/05_generation.ipynb"
+    manifests.vouch_for_executed("smoke", stage)
+    rewritten(path, as_saved_with_a_remark)
+    assert verify.main(["smoke"]) == 0
+    rewritten(path, of_another_run)
+    said = "notebooks/05_generation.ipynb (of another run)"
+    assert verify.main(["smoke"]) == 1
+    assert f"05_generation: altered in the report: {said}; run: " in capsys.readouterr().out
+    assert manifests.withdraw("smoke", stage) == f"smoke 05_generation is made again: {said}"
+
+
+def test_a_run_vouches_for_what_its_notebook_shows(project, output):
+    done = run(project, output, "01", "--study", "smoke")
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((output / "artifacts/smoke/audit/manifest.json").read_text())
+    assert manifest["executed"] == cells.results(output / "reports/smoke/notebooks/01_data_audit.ipynb")
+
+
+def test_a_drawn_corpus_that_is_not_as_it_was_takes_the_audit_back(complete, tmp_path):
+    stage, values = stages.by_folder("audit"), params.of_notebook("01_data_audit", params.resolve("smoke"))
+    drawn = tmp_path / "drawn/one/1.png"
+    drawn.parent.mkdir(parents=True)
+    drawn.write_bytes(b"1")
+    made = artifacts.begin(stage.notebook, values)
+    artifacts.write_json(made.folder / "source.json", {"root": str(tmp_path / "drawn"), "source": "idols"})
+    made.finish()
+    assert manifests.withdraw("smoke", stage) is None
+    drawn.write_bytes(b"2")
+    said = "smoke 01_data_audit is made again: the photographs (some were changed or exchanged)"
+    assert manifests.withdraw("smoke", stage) == said
+    assert not (made.folder / "manifest.json").exists()
+
+
+def test_a_damaged_file_of_a_stage_names_its_command(complete):
+    path = complete / "artifacts/smoke/faces/data.json"
+    path.write_text("{")
+    said = f"remove it and run: {paths.python()} -m kpop_rca.run 02_preprocessing --study smoke"
+    with pytest.raises(StudyError, match=re.escape(said)):
+        artifacts.read_json(path)
+    (complete / "other.json").write_text("{")
+    with pytest.raises(StudyError, match="remove it and run the same again"):
+        artifacts.read_json(complete / "other.json")
 
 
 def test_a_stage_that_is_at_work_is_left_alone(complete):
