@@ -198,10 +198,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("data_root", help="folder with one folder per person")
     options = parser.parse_args(arguments)
     try:
-        counts = write(options.study, options.data_root)
+        with warnings.catch_warnings(record=True, action="always") as noted:
+            counts = write(options.study, options.data_root)
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    for note in noted:
+        print(f"note: {note.message}", file=sys.stderr)
     print(
         f"params/{options.study}.yaml: {len(counts.kept)} people, {counts.kept.sum()} photographs. "
         f"Look it over, then:\n  make audit STUDY={options.study}   # a few minutes, the photographs alone\n"

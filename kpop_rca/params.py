@@ -240,6 +240,8 @@ def _problem(key: str, problem: dict[str, Any]) -> str:
     hint = ""
     if isinstance(found, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", found):
         hint = "; YAML reads 1e-3 as text, write 1.0e-3"
+    if problem["type"] == "list_type":
+        hint = f"; a list of one is written [{flat_yaml.shown(found)}]"
     expected = problem["msg"].removeprefix("Input should be ").removeprefix("a valid ")
     if key == "exclude_identities" and problem["type"] == "string_type":
         hint = "; a name that YAML reads as a number, or as yes or no, is written in quotes"

@@ -119,7 +119,7 @@ IMPORTED_BY = {
     "judging.py": "04 06 07 08",
     "evidence.py": "01",
     "data/identity_folders.py": "01",
-    "denoising.py": "03 05",
+    "denoising.py": "03 05 07",
     "figures.py": "01 02 03 04 05 06 07 08",
     "verify.py": "",
     "benchmarks/collection.py": "",
