@@ -255,8 +255,8 @@ def _without_machine_traces(output: Path) -> None:
 def adopt(study: str) -> None:
     """Make a study's executed notebooks the committed ones; for `quick`, whose values are the defaults.
 
-    The notebooks of the sweep and of the benchmarks are run first: with the defaults they show the runs that came with
-    the project.
+    The notebooks of the sweep and of the benchmarks are run for it, elsewhere: with the defaults they show the runs
+    that came with the project, and are no part of the study's report.
 
     Raises:
         StudyError: the study has not run to the end, or its notebooks were handed other values than the defaults.
@@ -265,10 +265,23 @@ def adopt(study: str) -> None:
         raise StudyError(f"{study} is not the study whose values the notebooks declare; run this for quick")
     for stage in stages.STAGES:
         manifests.require(study, stage.folder, params.resolve(study))
-    for stage in (stages.CLAIMS, stages.BENCHMARKS):
-        run_notebook(stage.notebook, study)
-    for stage in stages.EVERY:
         shutil.copy(paths.executed_notebook(study, stage.notebook), paths.notebook_source(stage.notebook))
+    with tempfile.TemporaryDirectory(prefix="kpop_rca-") as elsewhere, _written_to(elsewhere):
+        for stage in (stages.CLAIMS, stages.BENCHMARKS):
+            shutil.copy(run_notebook(stage.notebook, study), paths.notebook_source(stage.notebook))
+
+
+@contextmanager
+def _written_to(folder: str) -> Iterator[None]:
+    """Let artifacts and reports go to another folder for as long as the block runs."""
+    before = os.environ.get(paths.OUTPUT_VARIABLE)
+    os.environ[paths.OUTPUT_VARIABLE] = folder
+    try:
+        yield
+    finally:
+        os.environ.pop(paths.OUTPUT_VARIABLE)
+        if before is not None:
+            os.environ[paths.OUTPUT_VARIABLE] = before
 
 
 def main(arguments: list[str] | None = None) -> int:
