@@ -135,7 +135,6 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
     declared = params.declared(stage.notebook)
     handed = {name: resolved[name] for name, default in declared.items() if resolved[name] != default}
     os.environ.setdefault(*WAIT_POLICY)
-    os.environ[watch.BATCH] = f"{study} {stage.notebook}"
     output = paths.partial_notebook(study, stage.notebook)
     folder = paths.artifacts_folder(study) / stage.folder
     continues = (folder / seals.STARTED).is_file()
@@ -143,6 +142,7 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
         output.parent.mkdir(parents=True, exist_ok=True)
         logging.getLogger("papermill").setLevel(logging.CRITICAL)  # that a kernel died is said below, with the reason
         with _apart() as settings:
+            os.environ[watch.BATCH] = f"{study} {stage.notebook}"  # until this block ends: a kernel inherits it
             papermill.execute_notebook(
                 _as_it_is(paths.notebook_source(stage.notebook)),
                 _as_it_is(output),

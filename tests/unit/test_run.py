@@ -158,6 +158,7 @@ def test_a_kernel_that_does_not_start_is_one_line(output, monkeypatch):
     monkeypatch.setattr(run, "KERNEL", ("--IPKernelApp.transport=pigeon",))
     with pytest.raises(StudyError, match=r"the kernel of 01_data_audit did not start \(Kernel died .* try again: "):
         run.run_notebook("01", "smoke")
+    assert watch.BATCH not in os.environ  # else the next stage that this process begins takes itself for a batch's
 
 
 def test_what_takes_the_most_memory_is_a_parameter_of_its_notebook():
