@@ -241,7 +241,7 @@ def disguise_trial(
         copies: by name, training faces as a copier hands them out, uint8 (G, H, W, 3), in random order.
         new: uint8 (M, H, W, 3), real faces that are no training faces: an honest generator's, and those among which
             a copier that copies a part of the time hides its copies.
-        train: faces that the generators learnt.
+        train: faces that the generators were trained on.
         held_out: real faces that they did not, and none of `new`.
         generator: of the choice of few held-out faces, and of the tests.
 

@@ -84,7 +84,7 @@ def sampling_process(forward: DDPMScheduler, sampler: str) -> SchedulerMixin:
 
 
 def set_timesteps(process: SchedulerMixin, steps: int) -> None:
-    """Give a process its timesteps: as many as asked for, evenly spaced from the last one, at which x_T is noise.
+    """Give a process its timesteps: as many as requested, evenly spaced from the last one, at which x_T is noise.
 
         t_i = round(L (1 - i / steps)) - 1,   i = 0, ..., steps - 1
 

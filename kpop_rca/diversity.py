@@ -15,7 +15,7 @@ from kpop_rca import networks, weights
 from kpop_rca.rca import CONFIDENCE
 
 # Degrees of freedom that an interval needs, 4 of 5 images: tried on images that fall into two kinds, where the interval
-# holds the truth in .81, .87 and .94 of the draws with 3, 4 and 5 of them.
+# covers the truth in .81, .87 and .94 of the draws with 3, 4 and 5 of them.
 LEAST_FREEDOM = 4
 ROUNDING = 1e-9  # of a mean distance
 UNSEEN = "no real images were looked at"

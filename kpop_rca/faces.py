@@ -79,8 +79,8 @@ def set_aside(kept: pd.DataFrame) -> pd.Series:
     """Which of the kept images no split may have, and why; "" for the others.
 
     Group photographs are for the audit only. Of near-duplicates, within an identity or across, the hard cases stay;
-    else those of the test split that the folder brings. Their twins, and those of group photographs, would be learnt
-    from and tested on.
+    else those of the test split that the folder brings. Their twins, and those of group photographs, would be
+    trained on and tested on.
 
     Args:
         kept: rows of the audit's table (split, part, duplicate_group).

@@ -173,7 +173,7 @@ def of_data(root: str) -> str | None:
     hashes = unchanged | _hashes({name: path for name, path in found.items() if name not in unchanged})
     kept = {name: [states[name], hashes[name]] for name in found if states[name] and hashes[name] != NOT_READ}
     if kept != known:
-        with suppress(StudyError):  # no leave to write: all is read again next time
+        with suppress(StudyError):  # no permission to write: all is read again next time
             disk.write_json(record, kept)
     return _digest([f"{name} {hashes[name]}" for name in sorted(found)])
 

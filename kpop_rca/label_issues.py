@@ -124,7 +124,7 @@ def find_mismatches(detections: pd.DataFrame, features: np.ndarray, *, candidate
     """How far each face's identity label is to be doubted.
 
     A face is an issue where confident learning finds it so (cleanlab, filter "both"). Identities with fewer than ten
-    faces in the normal part are not scored: nothing can be learnt from so few.
+    faces in the normal part are not scored: a classifier cannot be trained on so few.
 
     Args:
         detections: all images, with duplicate_group.

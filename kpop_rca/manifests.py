@@ -218,7 +218,7 @@ def withdraw_report(study: str) -> str | None:
     return f"the report of {study} is written again: {', '.join(f'{name} ({how})' for name, how in flaws.items())}"
 
 
-def vouch_for_executed(study: str, stage: stages.Stage) -> None:
+def record_executed(study: str, stage: stages.Stage) -> None:
     """Add to a stage's manifest what its executed notebook shows; one that is run in JupyterLab is not written here."""
     path = paths.artifacts_folder(study) / stage.folder / MANIFEST
     if path.is_file():

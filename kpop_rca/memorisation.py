@@ -17,7 +17,7 @@ question is whether 12 % of copies stand out from an honest generator:
   a `contrast`, which are much nearer to one real image than to the next ones, leaves an error below 0.01. This is it.
 
 Take pixels by `views`, or features of a network that has seen neither set. A judge trained on the same images tells
-them from held-out ones by itself: it has pushed the images that it learnt from towards the middle of their class,
+them from held-out ones by itself: it has pushed the images that it was trained on towards the middle of their class,
 where typical generated images lie, too, copied or not. On such features `copying` gives its figures and withholds its
 verdict.
 """

@@ -170,7 +170,7 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
         with suppress(StudyError):  # no room even for this; the first error says so
             _without_machine_traces(output)
     executed = output.replace(paths.executed_notebook(study, stage.notebook))
-    manifests.vouch_for_executed(study, stage)
+    manifests.record_executed(study, stage)
     return executed
 
 

@@ -146,7 +146,7 @@ def test_06_measures_a_generator_that_has_collapsed(smoke, tmp_path, kind):
 
 
 def replaced(folder, change):
-    """Change the generated images of a study, as if the generator had drawn them so: the manifest vouches for them."""
+    """Change the generated images of a study, as if the generator had made them: the manifest holds their checksums."""
     manifest = json.loads((folder / "manifest.json").read_text())
     for path in sorted(folder.glob("identity_*.npy")):
         np.save(path, change(np.load(path)))

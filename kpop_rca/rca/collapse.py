@@ -231,7 +231,7 @@ def _rate_within(shares: np.ndarray, group_of: np.ndarray) -> np.ndarray:
 
 
 def _seldom_and_often_within(group_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How images are judged that are right, and that are taken for another of the group, anyone alike, (K, K) each."""
+    """How right images are predicted, and images that are predicted as another of the group, (K, K) each."""
     right = np.eye(len(group_of))
     others = (group_of[:, None] == group_of) - right
     n_others = others.sum(axis=1, keepdims=True)

@@ -21,7 +21,7 @@ def counts(share, n):
     return np.round(n * np.asarray(share)).astype(int)
 
 
-def portraits(n, *, seed=0):
+def avatars(n, *, seed=0):
     """uint8 (n, 12, 12, 3), no two alike, and labels: the class is the brightest channel."""
     labels = np.arange(n) % 3
     coarse = rng(seed).integers(0, 120, (n, 4, 4, 3), dtype=np.uint8)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from known_judge import JUDGE, counts, faces_and_judge, judge_images, portraits, rng
+from known_judge import JUDGE, avatars, counts, faces_and_judge, judge_images, rng
 from small_training import small_unet
 
 from kpop_rca import broken_generators, degradation, oracle, rca, trials
@@ -69,7 +69,7 @@ def test_the_zero_of_rca_depends_on_the_judge_and_that_of_fidelity_does_not():
 
 def test_copies_score_as_real_faces_and_only_the_search_tells_them_apart(monkeypatch):
     monkeypatch.setattr(oracle, "judge_images", judge_images)
-    train, held_out, others = (portraits(n, seed=n) for n in (150, 130, 140))
+    train, held_out, others = (avatars(n, seed=n) for n in (150, 130, 140))
     held_out = held_out[0][::-1], held_out[1][::-1]
     noisy = degradation.noised(train[0], 8, generator=rng()), train[1]
     suspects = {"copies": train, "noisy copies": noisy, "no copies": others}
@@ -86,7 +86,7 @@ def test_copies_score_as_real_faces_and_only_the_search_tells_them_apart(monkeyp
 
 def test_copies_are_found_in_every_disguise_with_many_and_with_few_held_out_faces():
     """At the paper's ratio of 850 training to 49 held-out faces, and whether all or 12 % of the images are copies."""
-    train, held_out, others = (portraits(n, seed=n) for n in (510, 300, 1100))
+    train, held_out, others = (avatars(n, seed=n) for n in (510, 300, 1100))
     order = rng().permutation(510)[:150]
     copies = broken_generators.disguised(
         (train[0][order], train[1][order]),
@@ -105,7 +105,7 @@ def test_copies_are_found_in_every_disguise_with_many_and_with_few_held_out_face
 
 
 def test_what_is_diffused_lightly_is_the_same_photograph_drawn_anew():
-    images, labels = portraits(60, seed=0)
+    images, labels = avatars(60, seed=0)
     unet, forward = small_unet(n_classes=3), forward_process("squaredcos_cap_v2")
     once, again = (
         broken_generators.diffused((images, labels), unet, forward, generator=torch.Generator().manual_seed(0))
@@ -118,7 +118,7 @@ def test_what_is_diffused_lightly_is_the_same_photograph_drawn_anew():
 
 
 def test_a_shift_repeats_the_border_and_a_compression_is_slight():
-    images, _ = portraits(12, seed=0)
+    images, _ = avatars(12, seed=0)
     moved = broken_generators.shifted(images)
     np.testing.assert_array_equal(moved[:, 1:, 1:], images[:, :-1, :-1])
     np.testing.assert_array_equal(moved[:, 0, 1:], images[:, 0, :-1])

@@ -171,7 +171,7 @@ def test_group_excess_finds_look_alikes_where_the_judges_own_errors_are_nearly_a
 
 
 def test_an_excess_of_nothing_over_nothing_has_a_width():
-    """With 48 images of either side that are all right, up to 0.074 may be taken for a look-alike."""
+    """With 48 images of either side that are all right, up to 0.074 may be predicted as a look-alike."""
     perfect = np.diag([12] * 4)
     found = rca.group_excess(perfect, perfect, [[0, 1], [2, 3]], n_replicates=4000, generator=np.random.default_rng(0))
     assert found["ci95"] == pytest.approx([-0.077, 0.077], abs=0.01)

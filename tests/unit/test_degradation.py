@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from known_judge import judge_images, portraits, rng
+from known_judge import avatars, judge_images, rng
 from scipy.ndimage import gaussian_filter1d
 from tqdm import tqdm
 
@@ -20,7 +20,7 @@ def test_blur_keeps_flat_pictures_and_means_and_mixes_neither_images_nor_colours
     flat = np.full((2, 8, 8, 3), [10, 200, 90], dtype=np.uint8)
     flat[1] = 7
     np.testing.assert_array_equal(degradation.blurred(flat, 1.5), flat)
-    images, _ = portraits(4)
+    images, _ = avatars(4)
     np.testing.assert_array_equal(degradation.blurred(images, 0), images)
     soft = degradation.blurred(images, 1.0)
     assert (soft.dtype, soft.shape) == (np.uint8, images.shape)
@@ -47,7 +47,7 @@ def test_the_middle_level():
 
 def test_degraded_faces_mislead_and_both_remedies_help(monkeypatch):
     monkeypatch.setattr(oracle, "judge_images", judge_images)
-    test = portraits(3000)
+    test = avatars(3000)
     parts = trials.halves(test[1], generator=rng())
     found = degradation.degradation_trial(
         test,

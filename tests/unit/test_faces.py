@@ -97,8 +97,8 @@ def test_no_group_lies_on_two_sides(layout):
         assert set(kept["split"]) <= set(faces.SPLITS)  # none is dropped without a reason
         grouped = kept[kept["duplicate_group"] >= 0]
         assert (grouped.groupby("duplicate_group")["split"].nunique() == 1).all(), seed
-        learnt = set(kept.loc[kept["split"].isin(["train", "judge", "validation"]), "duplicate_group"]) - {-1}
-        assert not learnt & set(rows.loc[rows["part"] != "normal", "duplicate_group"]), seed
+        trained_on = set(kept.loc[kept["split"].isin(["train", "judge", "validation"]), "duplicate_group"]) - {-1}
+        assert not trained_on & set(rows.loc[rows["part"] != "normal", "duplicate_group"]), seed
         assert set(rows.index[rows["part"] == "hard"]) <= set(kept.index)
         counts = faces.exclusion_table(rows, reasons)
         assert (counts["kept"] + counts["left out"] == 40).all()

@@ -65,7 +65,7 @@ def test_coverage_at_the_edges_with_a_judge_that_errs(n_classes, n_each, recall)
 
 
 @pytest.mark.parametrize("n_real", [48, 150])
-def test_coverage_with_endless_generated_images(n_real):
+def test_coverage_with_very_many_generated_images(n_real):
     for truth in (0.97, 1.0):
         for name, held in coverage((0.97, 4, n_real, 5000, truth)).items():
             assert held >= 0.93, (name, truth)

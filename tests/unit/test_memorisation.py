@@ -22,7 +22,7 @@ def copying(generated, train, held_out, *, seed=7, **others):
     return memorisation.copying(generated, train, held_out, generator=rng(seed), **how)
 
 
-def portraits(n, *, seed):
+def avatars(n, *, seed):
     """uint8 (n, 12, 12, 3): random low-frequency pictures, no two alike, none symmetrical."""
     coarse = np.random.default_rng(seed).integers(0, 256, (n, 4, 4, 3), dtype=np.uint8)
     return coarse.repeat(3, axis=1).repeat(3, axis=2)
@@ -41,14 +41,14 @@ def test_nearest_looks_at_every_view():
 
 
 def test_a_copy_is_at_no_distance():
-    images = memorisation.views(portraits(30, seed=0))[0]
+    images = memorisation.views(avatars(30, seed=0))[0]
     distances, indices = memorisation.nearest(images[::-1], images)
     assert (distances == 0).all()
     np.testing.assert_array_equal(indices, np.arange(30)[::-1])
 
 
 def test_views_are_the_image_and_its_mirror_image():
-    images = portraits(3, seed=0)
+    images = avatars(3, seed=0)
     found = memorisation.views(images)
     assert (found.shape, found.dtype, found.max() <= 1) == ((2, 3, 432), np.float32, True)
     np.testing.assert_allclose(found[1], memorisation.views(images[:, :, ::-1])[0], atol=1e-6)
@@ -67,7 +67,7 @@ def test_views_of_larger_images_are_coarse(side):
 
 
 def test_views_are_the_same_in_any_portion(monkeypatch):
-    images = portraits(7, seed=0)
+    images = avatars(7, seed=0)
     whole = memorisation.views(images)
     monkeypatch.setattr(memorisation, "PORTION", 3)
     np.testing.assert_array_equal(memorisation.views(images), whole)
@@ -179,7 +179,7 @@ def test_one_image_everywhere_gives_finite_numbers(value):
 
 @pytest.mark.parametrize("how", ["exact", "noised", "mirrored", "mirrored and noised"])
 def test_copies_of_training_photographs_are_found(how):
-    train, held_out = portraits(120, seed=0), portraits(60, seed=1)
+    train, held_out = avatars(120, seed=0), avatars(60, seed=1)
     drawn = train[rng().integers(120, size=200)].astype(float)
     if "mirrored" in how:
         drawn = drawn[:, :, ::-1]
@@ -279,7 +279,7 @@ def test_real_images_fed_as_generated_ones_are_seldom_flagged(monkeypatch):
     monkeypatch.setattr(memorisation, "RESAMPLES", 999)
     flagged = 0
     for seed in range(60):
-        train, held_out, others = np.split(memorisation.views(portraits(130, seed=seed)), [40, 80], axis=1)
+        train, held_out, others = np.split(memorisation.views(avatars(130, seed=seed)), [40, 80], axis=1)
         flagged += copying(others, train[0], held_out[0], seed=seed)["copies"]
     assert flagged <= 4  # 0.6 expected; 5 or more once in 2,000 times
 

@@ -209,7 +209,7 @@ def test_an_executed_notebook_of_another_run_is_not_this_ones(complete, capsys):
     """One that git put back, say, whose numbers the report would show; a remark in the text costs no run."""
     stage = stages.by_folder("generated")
     path = complete / "reports/smoke/notebooks/05_generation.ipynb"
-    manifests.vouch_for_executed("smoke", stage)
+    manifests.record_executed("smoke", stage)
     rewritten(path, as_saved_with_a_remark)
     assert verify.main(["smoke"]) == 0
     rewritten(path, of_another_run)
@@ -219,7 +219,7 @@ def test_an_executed_notebook_of_another_run_is_not_this_ones(complete, capsys):
     assert manifests.withdraw("smoke", stage) == f"smoke 05_generation is made again: {said}"
 
 
-def test_a_run_vouches_for_what_its_notebook_shows(project, output):
+def test_a_run_records_what_its_notebook_shows(project, output):
     done = run(project, output, "01", "--study", "smoke")
     assert done.returncode == 0, done.stderr
     manifest = json.loads((output / "artifacts/smoke/audit/manifest.json").read_text())

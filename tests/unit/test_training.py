@@ -81,7 +81,7 @@ def test_after_the_half_life_a_step_counts_half():
 
 
 def test_the_ramp_holds_the_half_life_to_a_share_of_the_images_seen():
-    """By hand, batches of 16, half of the images seen: none, 8, 16, 24, then 24 as asked for."""
+    """By hand, batches of 16, half of the images seen: none, 8, 16, 24, then the 24 requested."""
     recipe = ema_recipe(ema_half_life=24, ema_ramp_up=0.5)
     decays = [training.ema_decay_at(step, recipe) for step in range(5)]
     assert decays == pytest.approx([0, 0.25, 0.5, 0.5 ** (2 / 3), 0.5 ** (2 / 3)])
@@ -140,7 +140,7 @@ def test_the_list_of_the_recipe_is_what_the_optimiser_has(tmp_path, fresh_accele
     assert shown["optimiser"] == f"AdamW, betas {optimizer['betas'][0]} and {optimizer['betas'][1]}, epsilon 1e-08"
     assert optimizer["eps"] == 1e-8
     assert shown["epochs"] == "2.0"
-    assert shown["EMA half-life at the last step"] == "9 images"  # a tenth of the 88 seen, short of the 20 asked for
+    assert shown["EMA half-life at the last step"] == "9 images"  # a tenth of the 88 seen, short of the 20 requested
     assert {field.name for field in dataclasses.fields(recipe)} <= set(shown.index)
 
 
