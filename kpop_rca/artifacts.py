@@ -15,6 +15,8 @@ import os
 import platform
 import shlex
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -70,6 +72,7 @@ class StageRun:
         began: when, in seconds since 1970: what ran side by side can be told from what followed.
         began_monotonic: the same on a clock that nobody sets, for the time that it takes.
         said_of_letters: whether a figure's letters without a font were spoken of; once is enough.
+        saved: figures and tables of the report, as saved so far.
     """
 
     stage: stages.Stage
@@ -79,6 +82,7 @@ class StageRun:
     began: float = field(default_factory=time.time)
     began_monotonic: float = field(default_factory=time.monotonic)
     said_of_letters: bool = False
+    saved: set[Path] = field(default_factory=set)
 
     @property
     def study(self) -> str:
@@ -109,7 +113,7 @@ class StageRun:
         if privacy.has_pictures(figure) and not self.shows_people:
             privacy.leave_out(figure)
             return
-        with atomic(self.report / "figures" / f"{name}.png") as temporary:
+        with self._saving("figures", f"{name}.png") as temporary:
             figure.savefig(temporary, dpi=110, bbox_inches="tight", metadata={"Software": None})
         if isinstance(figure, privacy.Sheet):
             privacy.show(figure)
@@ -120,9 +124,17 @@ class StageRun:
 
     def save_table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
         """Save a table as `reports/<study>/tables/<name>.csv` and hand it back to be shown."""
-        with atomic(self.report / "tables" / f"{name}.csv") as temporary:
+        with self._saving("tables", f"{name}.csv") as temporary:
             table.to_csv(temporary, index=not isinstance(table.index, pd.RangeIndex))
         return table
+
+    @contextmanager
+    def _saving(self, kind: str, name: str) -> Iterator[Path]:
+        """`disk.atomic` for a part of the report, which is remembered as one of this run."""
+        path = self.report / kind / name
+        with atomic(path) as temporary:
+            yield temporary
+        self.saved.add(path)
 
     def save_parquet(self, table: pd.DataFrame, name: str) -> None:
         """Save a table as `<name>.parquet` in the stage's folder, for the stages behind it."""
@@ -135,7 +147,13 @@ class StageRun:
         return round(time.monotonic() - self.began_monotonic, 1)
 
     def finish(self) -> None:
-        """Declare the stage complete: write the manifest with the hash of every file in the folder."""
+        """Declare the stage complete: write the manifest with the hash of every file in the folder.
+
+        Figures and tables that an earlier run saved and this one did not are removed from the report.
+        """
+        for path in seals.figures_and_tables(self.report, self.stage):
+            if path not in self.saved:
+                path.unlink()
         hashes = {name: fingerprint.sha256(path) for name, path in seals.files_of(self.folder).items()}
         manifest = self.started | {
             "files": hashes,

@@ -416,8 +416,8 @@ def copying(
     Returns:
         copies (None where the features saw the training images, or where `other_real` looks like copies, too, or is
         not shown to be less drawn to the training images: `why` says which), rule, features, n_generated, n_train,
-        n_held_out; share_nearer_train, and share_by_chance, what the numbers of real images make of it; excess and
-        contrast, the least contrast of the images that it counts;
+        n_held_out (real images that were searched, of near-duplicates one); share_nearer_train, and share_by_chance,
+        what the numbers of real images make of it; excess, and contrast, the least of the images that it counts;
         median_ratio (distance to the nearest training over that to the nearest held-out image) and median_ratio_real
         (of held-out images), each None with its `_why` where it has no denominator; p_share and p_ratio; and real,
         the same figures of `other_real`, or None with real_why.
@@ -434,7 +434,8 @@ def copying(
         doubted = _flagged(found) and not _stands_out(excess, of_real)
         why = why or (SPLITS_DIFFER if _flagged(real) else UNCLEAR if doubted else None)
     verdict = {"copies": None, "why": why} if why else {"copies": _flagged(found)}
-    counts = {"n_generated": generated.shape[-2], "n_train": len(train), "n_held_out": len(held_out)}
+    searched = {"n_train": len(references.train), "n_held_out": len(references.held_out)}
+    counts = {"n_generated": generated.shape[-2]} | searched
     beside = {"real": real} if real else {"real": None, "real_why": "no other real images were looked at"}
     return verdict | {"rule": RULE, "features": features} | counts | found | beside
 

@@ -29,9 +29,14 @@ def files_of(folder: Path) -> dict[str, Path]:
     return {name: path for name, path in found.items() if name not in hidden | {MANIFEST, STARTED}}
 
 
+def figures_and_tables(report: Path, stage: stages.Stage) -> list[Path]:
+    """The figures and tables of a report that carry the number of a stage."""
+    return [path for kind in ("figures", "tables") for path in (report / kind).glob(f"{stage.notebook[:2]}_*")]
+
+
 def reported(report: Path, stage: stages.Stage) -> dict[str, Path]:
-    """What a stage added to the report: figures and tables that carry its number, and from 06 the metrics."""
-    found = [path for kind in ("figures", "tables") for path in (report / kind).glob(f"{stage.notebook[:2]}_*")]
+    """What a stage added to the report: its figures and tables, and from 06 the metrics."""
+    found = figures_and_tables(report, stage)
     found += [report / METRICS] if stage.folder == "rca" and (report / METRICS).is_file() else []
     return {path.relative_to(report).as_posix(): path for path in sorted(found)}
 

@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 HASH_SIZE = 16  # 16 x 16 = 256 bits: 64 bits cannot tell portraits on plain backgrounds apart
 MAX_DISTANCE = 40  # bits of 256
 # Copies of one file, re-encoded or resized, differ in 0 to 12 bits, seldom in more; of 13 million pairs of pictures of
-# different people (faces of the default study, press photographs) the closest differ in 40.
+# different people (avatars of the default study, press photographs) the closest differ in 38.
 MAX_DISTANCE_ACROSS = 20
 PAIRS_AT_ONCE = 2**22  # bounds the memory that distances take
 

@@ -76,19 +76,12 @@ def scan(
     missed = files.missed(others)
     if missed:
         warnings.warn(f"not read in {root}: {missed}", stacklevel=2)
-    found = pd.DataFrame(_rows(images, shown=root), columns=COLUMNS, dtype=object)
+    found = _table(images, root=root)
     if found.empty:
         raise StudyError(f"no images in {root}{_beside(missed)}; set data_root to a folder laid out as {LAYOUTS}")
-    reasons = _why_left_out(
-        found,
-        n_identities=n_identities,
-        min_per_identity=min_per_identity,
-        excluded=exclude_identities,
-        root=root,
-        missed=missed,
-    )
-    kept = found[found["identity"].isin(reasons.index[reasons == ""])]
-    kept = _sorted(kept)
+    who = {"n_identities": n_identities, "min_per_identity": min_per_identity, "excluded": exclude_identities}
+    reasons = _why_left_out(found, **who, root=root, missed=missed)
+    kept = _sorted(found[found["identity"].isin(reasons.index[reasons == ""])])
     if max_per_identity:
         kept = kept.groupby(["identity", "part", "split"], sort=False).head(max_per_identity)
     return kept.reset_index(drop=True)
@@ -103,15 +96,9 @@ def identities_left_out(
         One row per identity: identity, photographs (normal images), reason.
     """
     root = Path(root)
-    found = pd.DataFrame(_rows(files.found_in(root).photographs, shown=root), columns=COLUMNS, dtype=object)
-    reasons = _why_left_out(
-        found,
-        n_identities=n_identities,
-        min_per_identity=min_per_identity,
-        excluded=exclude_identities,
-        root=root,
-        missed="",
-    )
+    found = _table(files.found_in(root).photographs, root=root)
+    who = {"n_identities": n_identities, "min_per_identity": min_per_identity, "excluded": exclude_identities}
+    reasons = _why_left_out(found, **who, root=root, missed="")
     reasons = reasons[reasons != ""]
     counts = found.loc[found["part"] == "normal", "identity"].value_counts().reindex(reasons.index, fill_value=0)
     return pd.DataFrame({"identity": reasons.index, "photographs": counts.to_numpy(), "reason": reasons.to_numpy()})
@@ -131,6 +118,11 @@ def left_out(root: Path | str) -> pd.DataFrame:
     stray = [("/".join(parts), NO_IDENTITY) for parts in images if len(_place(parts)[2]) < 2]
     rows = sorted([*others, *stray], key=lambda row: natural_key(row[0]))
     return pd.DataFrame(rows, columns=["path", "reason"], dtype=object)
+
+
+def _table(images: list[tuple[str, ...]], *, root: Path) -> pd.DataFrame:
+    """A row per image in an identity's folder; columns as `scan` has them."""
+    return pd.DataFrame(_rows(images, shown=root), columns=COLUMNS, dtype=object)
 
 
 def _rows(images: list[tuple[str, ...]], *, shown: Path) -> list[tuple[str, str, str, str]]:

@@ -1,12 +1,13 @@
 import gc
 import json
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from project_copy import python, write_project
 
-from kpop_rca import artifacts, params, set_aside, watch
+from kpop_rca import artifacts, params, paths, set_aside, watch
 from kpop_rca.errors import StudyError
 
 AUDIT = {"study": "mine", "seed": 0, "min_face_size": 20, "device": "auto"}
@@ -223,6 +224,21 @@ def test_only_declared_inputs_can_be_read(output):
     assert stage.input("audit").name == "audit"
     with pytest.raises(ValueError, match="does not declare"):
         stage.input("oracle")
+
+
+def test_what_an_earlier_run_saved_and_this_one_did_not_leaves_the_report(output):
+    def finished(*names):
+        stage = artifacts.begin("01_data_audit", AUDIT)
+        for name in names:
+            stage.save_table(pd.DataFrame({"n": [1]}), name)
+            stage.save_figure(plt.figure(figsize=(1, 1)), name)
+        stage.finish()
+        plt.close("all")
+        return {path.stem for kind in ("figures", "tables") for path in (stage.report / kind).iterdir()}
+
+    assert finished("01_a", "01_b") == {"01_a", "01_b"}
+    (paths.report_folder("mine") / "tables" / "02_c.csv").write_text("n\n1\n")  # another stage's
+    assert finished("01_b") == {"01_b", "02_c"}
 
 
 def test_tables_keep_a_named_index_and_drop_a_plain_one(output):

@@ -15,11 +15,13 @@ from kpop_rca import artifacts, params, paths, stages, sweeps, verify
 SWEEP = "claims-smoke"
 
 
-def run(study, stage, content="a"):
-    """What a notebook does, with a file in place of its results."""
+def run(study, stage, content="a", *, runs=None):
+    """What a notebook does, with a file in place of its results; that of the sweep with its table of runs."""
     made = artifacts.begin(stage.notebook, params.of_notebook(stage.notebook, params.resolve(study)))
     (made.folder / "made.txt").write_text(content)
     made.save_table(pd.DataFrame({"made": [content]}), f"{stage.notebook[:2]}_made")
+    if runs is not None:
+        made.save_table(runs, sweeps.RUNS)
     made.finish()
     write_executed_copy(study, stage.notebook)
     return made.folder
@@ -204,9 +206,7 @@ def sweep(output):
     folders = {name: paths.artifacts_folder(params.owner(name, "generated")) / "generated" for name in judged}
     made = {name: artifacts.read_manifest(folder / "manifest.json") for name, folder in folders.items()}
     table = pd.DataFrame({"study": list(made), "images": [artifacts.identity(m) for m in made.values()]})
-    (output / f"reports/{SWEEP}/tables").mkdir(parents=True, exist_ok=True)
-    table.to_csv(output / f"reports/{SWEEP}/tables/08_runs.csv", index=False)
-    run(SWEEP, stages.CLAIMS)
+    run(SWEEP, stages.CLAIMS, runs=table)
     return output
 
 
