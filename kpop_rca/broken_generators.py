@@ -242,7 +242,7 @@ def disguise_trial(
         new: uint8 (M, H, W, 3), real faces that are no training faces: an honest generator's, and those among which
             a copier that copies a part of the time hides its copies.
         train: faces that the generators were trained on.
-        held_out: real faces that they did not, and none of `new`.
+        held_out: real faces that they were not trained on, and none of `new`.
         generator: of the choice of few held-out faces, and of the tests.
 
     Returns:
