@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from kpop_rca import audit
-from kpop_rca.data import identity_folders, idols
+from kpop_rca.avatars import dataset
+from kpop_rca.data import identity_folders
 
 
 def photographs_of_each(photographs: pd.DataFrame) -> pd.DataFrame:
@@ -43,7 +44,7 @@ def left_out(flagged: pd.DataFrame, root: Path) -> pd.DataFrame:
     noted = flagged.loc[flagged["note"] != "", ["path", "note"]].set_axis(["path", "reason"], axis=1)
     noted["reason"] = "read, but: " + noted["reason"]
     not_tried = identity_folders.left_out(root)
-    own = {idols.TRUTH, idols.ARGUMENTS} if truth_of(root) is not None else set()
+    own = {dataset.TRUTH, dataset.ARGUMENTS} if truth_of(root) is not None else set()
     return pd.concat([unread, noted, not_tried[~not_tried["path"].isin(own)]], ignore_index=True)
 
 
@@ -88,7 +89,7 @@ def samples(detections: pd.DataFrame, *, identities: int, of_each: int) -> pd.Da
 
 def truth_of(root: Path) -> pd.DataFrame | None:
     """The truth of a drawn corpus; None for photographs, of which nobody knows it."""
-    return idols.read_truth(root) if (root / idols.TRUTH).is_file() else None
+    return dataset.read_truth(root) if (root / dataset.TRUTH).is_file() else None
 
 
 def contextual_artifacts(flagged: pd.DataFrame, root: Path) -> pd.DataFrame:

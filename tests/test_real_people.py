@@ -13,7 +13,7 @@ from graph import snakemake
 from PIL import Image
 
 from kpop_rca import faces, params, paths, pictures, stages
-from kpop_rca.data import idols
+from kpop_rca.avatars import dataset
 
 STUDY = "people"
 DATA_URI = re.compile(r"data:image/(?!svg)[a-z]+;base64,([A-Za-z0-9+/=]+)")
@@ -67,7 +67,7 @@ def report(tmp_path_factory):
     study = yaml.safe_load(paths.study_file("smoke").read_text()) | SMALLER
     known = params.resolve("smoke") | study
     drawn = {name.removeprefix("idols_"): value for name, value in known.items() if name.startswith("idols_")}
-    idols.draw_corpus(root / "photographs", **drawn, seed=0, n_identities=study["n_identities"])
+    dataset.draw_corpus(root / "photographs", **drawn, seed=0, n_identities=study["n_identities"])
     study |= {"data_source": "folder", "data_root": str(root / "photographs")}
     (project / "params" / f"{STUDY}.yaml").write_text(yaml.safe_dump(study))
     earlier = output / "reports" / STUDY / "figures" / "02_earlier.png"

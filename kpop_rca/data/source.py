@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kpop_rca import paths
-from kpop_rca.data import idols, lfw
+from kpop_rca.avatars import dataset
+from kpop_rca.data import lfw
 
 
 def prepare(parameters: dict[str, Any], *, bar: Callable) -> Path:
@@ -33,7 +34,7 @@ def prepare(parameters: dict[str, Any], *, bar: Callable) -> Path:
     name = hashlib.sha256(json.dumps(drawn, sort_keys=True).encode()).hexdigest()[:12]
     root = paths.data_folder(f"idols-{name}")
     with bar(desc="drawing", unit="image") as shown:
-        idols.draw_corpus(root, **drawn, progress=partial(_show, shown))
+        dataset.draw_corpus(root, **drawn, progress=partial(_show, shown))
     return root
 
 

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from kpop_rca import detection, second_look
-from kpop_rca.data import idols
+from kpop_rca.avatars import dataset
 
 SETTINGS = {"min_face_size": 32, "max_side": 640, "device": "cpu"}
 
@@ -22,7 +22,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     none = ("hard_per_identity", "group_per_identity")
     rates = ("artifact_rate", "hard_rate", "group_rate", "nonface_rate", "burst_rate")
     arguments = counts | dict.fromkeys(none, 0) | dict.fromkeys(rates, 0.0)
-    truth = idols.draw_corpus(corpus, seed=6, size=160, alikeness=0.5, workers=1, **arguments)
+    truth = dataset.draw_corpus(corpus, seed=6, size=160, alikeness=0.5, workers=1, **arguments)
     for number, path in enumerate(truth["path"]):
         Image.open(corpus / path).save(root / f"{number}.png")
     first = Image.open(root / "0.png")

@@ -11,7 +11,8 @@ from PIL import Image, ImageEnhance
 from small_corpus import SMALL
 
 from kpop_rca import faces
-from kpop_rca.data import duplicates, identity_folders, idols
+from kpop_rca.avatars import dataset
+from kpop_rca.data import duplicates, identity_folders
 
 
 def _hash_with(*, bits: list[int]) -> str:
@@ -100,7 +101,9 @@ def test_hash_ignores_size_and_light_but_not_content() -> None:
 
 def test_avatars_of_different_people_are_no_copies_and_one_file_under_two_names_is(tmp_path: Path) -> None:
     """Look-alikes against the same backgrounds; then one picture, encoded again, and a hard case, both in training."""
-    truth = idols.draw_corpus(tmp_path, **(SMALL | {"size": 96, "train_per_identity": 40, "alikeness": 0.8}), workers=1)
+    truth = dataset.draw_corpus(
+        tmp_path, **(SMALL | {"size": 96, "train_per_identity": 40, "alikeness": 0.8}), workers=1
+    )
     table = identity_folders.scan(tmp_path)
     drawn = duplicates.near_duplicates(_hashes(tmp_path, table), table["identity"])
     assert len(table) == len(truth) and not drawn.across.any()

@@ -11,14 +11,14 @@ import pytest
 from small_corpus import MANY, N_MANY, SMALL
 from spoiling import SPOILT
 
-from kpop_rca.data import corpus, idols
+from kpop_rca.avatars import corpus, dataset
 
 DRAW = f"""
 import sys
 from pathlib import Path
-from kpop_rca.data import idols
+from kpop_rca.avatars import dataset
 if __name__ == "__main__":
-    idols.draw_corpus(Path(sys.argv[1]), **{MANY}, workers=int(sys.argv[2]))
+    dataset.draw_corpus(Path(sys.argv[1]), **{MANY}, workers=int(sys.argv[2]))
 """
 
 
@@ -48,7 +48,7 @@ def contents(root):
 def reference(tmp_path_factory):
     """The corpus that nobody disturbed."""
     root = tmp_path_factory.mktemp("reference") / "idols"
-    idols.draw_corpus(root, **MANY, workers=1)
+    dataset.draw_corpus(root, **MANY, workers=1)
     return contents(root)
 
 
@@ -62,7 +62,7 @@ def test_a_killed_drawing_goes_on_with_what_is_there(tmp_path, reference, worker
     left = corpus.hidden_folder(root)
     there, before = corpus.whole_files(left), written(left)
     assert 40 <= len(there) < N_MANY
-    idols.draw_corpus(root, **MANY, workers=1, progress=lambda done, total: counts.append((done, total)))
+    dataset.draw_corpus(root, **MANY, workers=1, progress=lambda done, total: counts.append((done, total)))
     after = written(root)
     again = {name for name in after if name.endswith(".jpg") and after[name] != before.get(name)}
     assert len(again) == N_MANY - len(there)
@@ -73,7 +73,7 @@ def test_a_killed_drawing_goes_on_with_what_is_there(tmp_path, reference, worker
 
 def test_who_comes_second_waits_and_draws_nothing(tmp_path, reference, capsys):
     process, counts = drawing(tmp_path, workers=1, at_least=20), []
-    idols.draw_corpus(tmp_path / "idols", **MANY, workers=1, progress=lambda *count: counts.append(count))
+    dataset.draw_corpus(tmp_path / "idols", **MANY, workers=1, progress=lambda *count: counts.append(count))
     assert process.wait() == 0
     assert capsys.readouterr().out == f"{tmp_path / 'idols'} is being drawn by another process; waiting for it\n"
     assert not counts
@@ -83,24 +83,24 @@ def test_who_comes_second_waits_and_draws_nothing(tmp_path, reference, capsys):
 @pytest.fixture
 def small(tmp_path):
     root = tmp_path / "idols"
-    idols.draw_corpus(root, **SMALL, workers=1)
+    dataset.draw_corpus(root, **SMALL, workers=1)
     return root
 
 
 @pytest.mark.parametrize("spoil", [*SPOILT, lambda path: path.unlink()])
-@pytest.mark.parametrize("name", ["normal_cases/train/0001/3.jpg", idols.TRUTH])
+@pytest.mark.parametrize("name", ["normal_cases/train/0001/3.jpg", dataset.TRUTH])
 def test_a_damaged_file_of_a_corpus_is_named_and_made_again_alone(small, capsys, name, spoil):
     whole, before = contents(small), written(small)
     spoil(small / name)
-    truth = idols.draw_corpus(small, **SMALL, workers=1)
+    truth = dataset.draw_corpus(small, **SMALL, workers=1)
     assert capsys.readouterr().out == f"{small}: {name} damaged or gone; drawn again\n"
     assert {n for n, moment in written(small).items() if moment != before[n] and n.endswith(".jpg")} <= {name}
     assert {n: content for n, content in contents(small).items() if n != corpus.SUMS} == {
         n: content for n, content in whole.items() if n != corpus.SUMS
     }
-    assert truth.equals(idols.read_truth(small))
+    assert truth.equals(dataset.read_truth(small))
     before = written(small)
-    idols.draw_corpus(small, **SMALL, workers=1)
+    dataset.draw_corpus(small, **SMALL, workers=1)
     assert written(small) == before
 
 
@@ -109,16 +109,16 @@ def test_damaged_sums_cost_no_more_than_drawing_again(small, spoil):
     """Half a line, as a kill may leave it, vouches for nothing."""
     whole = contents(small)
     spoil(small / corpus.SUMS)
-    idols.draw_corpus(small, **SMALL, workers=1)
+    dataset.draw_corpus(small, **SMALL, workers=1)
     assert set(corpus.whole_files(small)) == set(whole) - {corpus.SUMS, corpus.ARGUMENTS}
-    assert contents(small)[idols.TRUTH] == whole[idols.TRUTH]
+    assert contents(small)[dataset.TRUTH] == whole[dataset.TRUTH]
 
 
 def test_a_whole_corpus_asks_for_no_leave_to_write(small):
     lock = small.with_name(".idols.lock")
     lock.unlink()
     before = small.stat().st_mtime_ns
-    idols.draw_corpus(small, **SMALL, workers=1)
+    dataset.draw_corpus(small, **SMALL, workers=1)
     assert not lock.exists() and small.stat().st_mtime_ns == before
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from kpop_rca.data.canvas import WHITE, Colour, Placement, darker, ellipse, mix, moved, ribbon, smooth
-from kpop_rca.data.painter import Painter
+from kpop_rca.avatars.canvas import WHITE, Colour, Placement, darker, ellipse, mix, moved, ribbon, smooth
+from kpop_rca.avatars.painter import Painter
 
 BACKDROP_SIDE = 80  # px: backdrops are out of focus, so they are painted small and enlarged
 PASTELS = [

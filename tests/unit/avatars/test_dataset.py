@@ -8,30 +8,30 @@ import pytest
 from PIL import Image
 from small_corpus import SMALL
 
-from kpop_rca.data import idols, photograph
+from kpop_rca.avatars import dataset, photograph
 from kpop_rca.errors import StudyError
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     root = tmp_path_factory.mktemp("drawn") / "idols"
-    return root, idols.draw_corpus(root, **SMALL, workers=1)
+    return root, dataset.draw_corpus(root, **SMALL, workers=1)
 
 
 def plans(**changes):
     """The plan of a large corpus, as a table without pictures."""
     arguments = SMALL | {"n_identities": 10, "train_per_identity": 400} | changes
-    return list(idols._plan_corpus(arguments))
+    return list(dataset._plan_corpus(arguments))
 
 
 def test_the_paper_groups_hold_for_ten_and_halves_for_other_numbers():
-    ten = idols.look_alike_groups(10)
+    ten = dataset.look_alike_groups(10)
     assert ten == {
         "A": ["0000", "0001", "0002", "0007", "0008"],
         "B": ["0003", "0004", "0005", "0006", "0009"],
     }
-    assert idols.look_alike_groups(3) == {"A": ["0000", "0001"], "B": ["0002"]}
-    styles = [person.style for person in idols.people(seed=0, n_identities=10, alikeness=0.5)]
+    assert dataset.look_alike_groups(3) == {"A": ["0000", "0001"], "B": ["0002"]}
+    styles = [person.style for person in dataset.people(seed=0, n_identities=10, alikeness=0.5)]
     assert [number for number, style in enumerate(styles) if style == "long"] == [0, 1, 2, 7, 8]
 
 
@@ -49,7 +49,7 @@ def test_the_first_identity_may_have_more_training_pictures_and_the_others_keep_
 
 def test_layout_and_truth(corpus):
     root, truth = corpus
-    assert list(truth.columns) == idols.COLUMNS
+    assert list(truth.columns) == dataset.COLUMNS
     assert len(truth) == 3 * (8 + 3 + 2 + 2)
     assert truth["path"].is_unique
     assert "normal_cases/train/0002/7.jpg" in set(truth["path"])
@@ -78,7 +78,7 @@ def test_a_second_call_draws_nothing(corpus):
     root, truth = corpus
     picture = root / truth["path"][0]
     before = picture.stat().st_mtime_ns
-    again = idols.draw_corpus(root, **SMALL, workers=1)
+    again = dataset.draw_corpus(root, **SMALL, workers=1)
     assert again.equals(truth)
     assert picture.stat().st_mtime_ns == before
 
@@ -86,7 +86,7 @@ def test_a_second_call_draws_nothing(corpus):
 def test_pictures_do_not_depend_on_workers_or_on_how_many_are_drawn(corpus, tmp_path):
     root, truth = corpus
     more = SMALL | {"train_per_identity": 9, "test_per_identity": 1}
-    table = idols.draw_corpus(tmp_path / "other", **more, workers=2)
+    table = dataset.draw_corpus(tmp_path / "other", **more, workers=2)
     shared = sorted(set(table["path"]) & set(truth["path"]))
     assert len(shared) == 3 * (8 + 1 + 2 + 2)
     assert all((root / path).read_bytes() == (tmp_path / "other" / path).read_bytes() for path in shared)
@@ -95,15 +95,15 @@ def test_pictures_do_not_depend_on_workers_or_on_how_many_are_drawn(corpus, tmp_
 def test_other_arguments_redraw_and_until_then_the_corpus_stays(tmp_path, monkeypatch):
     root = tmp_path / "idols"
     few = SMALL | {"train_per_identity": 1, "test_per_identity": 1}
-    idols.draw_corpus(root, **few, workers=1)
+    dataset.draw_corpus(root, **few, workers=1)
     before = (root / "normal_cases/train/0000/0.jpg").read_bytes()
-    monkeypatch.setattr(idols, "_draw_one", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(dataset, "_draw_one", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        idols.draw_corpus(root, **(few | {"seed": 2}), workers=1)
-    assert json.loads((root / idols.ARGUMENTS).read_text())["seed"] == 1
+        dataset.draw_corpus(root, **(few | {"seed": 2}), workers=1)
+    assert json.loads((root / dataset.ARGUMENTS).read_text())["seed"] == 1
     assert (root / "normal_cases/train/0000/0.jpg").read_bytes() == before
     monkeypatch.undo()
-    idols.draw_corpus(root, **(few | {"seed": 2}), workers=1)
+    dataset.draw_corpus(root, **(few | {"seed": 2}), workers=1)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".idols.lock", "idols"]
     assert (root / "normal_cases/train/0000/0.jpg").read_bytes() != before
 
@@ -111,7 +111,7 @@ def test_other_arguments_redraw_and_until_then_the_corpus_stays(tmp_path, monkey
 def test_a_folder_of_someone_else_is_left_alone(tmp_path):
     (tmp_path / "photo.jpg").write_bytes(b"mine")
     with pytest.raises(StudyError, match="left alone"):
-        idols.draw_corpus(tmp_path, **SMALL, workers=1)
+        dataset.draw_corpus(tmp_path, **SMALL, workers=1)
     assert (tmp_path / "photo.jpg").read_bytes() == b"mine"
 
 
@@ -126,7 +126,7 @@ def test_a_folder_of_someone_else_is_left_alone(tmp_path):
 )
 def test_arguments_out_of_range_are_refused(tmp_path, change, message):
     with pytest.raises(StudyError, match=message):
-        idols.draw_corpus(tmp_path / "new", **(SMALL | change), workers=1)
+        dataset.draw_corpus(tmp_path / "new", **(SMALL | change), workers=1)
     assert not (tmp_path / "new").exists()
 
 
@@ -180,7 +180,7 @@ def test_faces_of_any_person_are_found_by_the_detector():
     from facenet_pytorch import MTCNN
 
     torch.manual_seed(0)
-    identities = idols.people(seed=5, n_identities=10, alikeness=0.6)
+    identities = dataset.people(seed=5, n_identities=10, alikeness=0.6)
     shots = [
         photograph.solo(person, artifact="", hard="", generator=np.random.default_rng(number))
         for number, person in enumerate(identities * 2)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kpop_rca.data.canvas import (
+from kpop_rca.avatars.canvas import (
     INK,
     WHITE,
     Canvas,
@@ -20,8 +20,8 @@ from kpop_rca.data.canvas import (
     ribbon,
     smooth,
 )
-from kpop_rca.data.head import Head
-from kpop_rca.data.portrait import IRIS, LIPS, SKIN, Look, Person, hair_colour
+from kpop_rca.avatars.head import Head
+from kpop_rca.avatars.portrait import IRIS, LIPS, SKIN, Look, Person, hair_colour
 
 EAR = np.array([(0.77, -0.12), (0.87, -0.17), (0.945, -0.08), (0.92, 0.08), (0.86, 0.24), (0.78, 0.27)])
 U = np.linspace(-1, 1, 15)  # along lids, brows and lips, from one corner to the other

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from kpop_rca import disk, seeds
-from kpop_rca.data import canvas, corpus, creatures, head, painter, photograph, portrait, scenery
+from kpop_rca.avatars import canvas, corpus, creatures, head, painter, photograph, portrait, scenery
 from kpop_rca.errors import StudyError
 from kpop_rca.workers import cores, in_order
 

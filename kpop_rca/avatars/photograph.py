@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from kpop_rca.data import creatures, scenery
-from kpop_rca.data.canvas import SUPERSAMPLING, Canvas, Placement
-from kpop_rca.data.painter import Painter
-from kpop_rca.data.portrait import Look, Person, on_the_day, random_look
+from kpop_rca.avatars import creatures, scenery
+from kpop_rca.avatars.canvas import SUPERSAMPLING, Canvas, Placement
+from kpop_rca.avatars.painter import Painter
+from kpop_rca.avatars.portrait import Look, Person, on_the_day, random_look
 
 ARTIFACTS = tuple(scenery.ARTIFACTS)
 HARD = (*scenery.WORN, "wink", "extreme_angle")

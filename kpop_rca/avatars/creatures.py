@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageFilter
 
-from kpop_rca.data.canvas import INK, WHITE, Canvas, Colour, Placement, darker, ellipse, mix, ribbon, smooth
+from kpop_rca.avatars.canvas import INK, WHITE, Canvas, Colour, Placement, darker, ellipse, mix, ribbon, smooth
 
 FUR = [(196, 148, 104), (238, 214, 178), (160, 164, 176), (242, 186, 196), (250, 246, 240), (112, 88, 78)]
 BRIGHT = [(236, 92, 92), (250, 190, 70), (92, 170, 120), (84, 140, 214), (170, 120, 200), (240, 150, 180)]

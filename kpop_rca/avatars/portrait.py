@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kpop_rca.data.canvas import Colour, mix, ramp
+from kpop_rca.avatars.canvas import Colour, mix, ramp
 
 SKIN = [(250, 227, 210), (249, 215, 192), (243, 202, 172), (226, 178, 144), (200, 148, 112)]
 HAIR = [(24, 21, 27), (46, 33, 33), (84, 54, 42), (134, 82, 52), (178, 124, 78), (214, 178, 132)]

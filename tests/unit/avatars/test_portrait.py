@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kpop_rca.data import canvas, creatures, photograph, portrait
-from kpop_rca.data.head import Head
+from kpop_rca.avatars import canvas, creatures, photograph, portrait
+from kpop_rca.avatars.head import Head
 
 STYLES = ["long", "long", "long", "short", "short"]
 

@@ -6,7 +6,7 @@ z towards the viewer. A head is a stack of ellipses, one a height y: half-width,
 
 import numpy as np
 
-from kpop_rca.data import canvas
+from kpop_rca.avatars import canvas
 
 # y, half-width, z of the centre, half-depth
 SLICES = np.array(
