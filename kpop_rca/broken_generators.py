@@ -8,8 +8,9 @@ import torch
 from diffusers import DDPMScheduler, UNet2DModel
 from PIL import Image
 
-from kpop_rca import diffusion, memorisation, oracle, pixels, rca, trials
+from kpop_rca import diffusion, memorisation, oracle, rca, trials
 from kpop_rca.candidates import Faces, capped
+from kpop_rca.data import tensors
 from kpop_rca.rca import fidelity
 from kpop_rca.resnet import SmallImageResNet
 from kpop_rca.trials import ESTIMATORS, Parts
@@ -209,12 +210,12 @@ def diffused(faces: Faces, unet: UNet2DModel, forward: DDPMScheduler, *, generat
     timesteps = [t for t in process.timesteps if t <= DIFFUSED_TO]
     drawn = []
     for images, labels in zip(*(np.array_split(part, -(-len(part) // AT_ONCE)) for part in faces), strict=True):
-        x_0, class_labels = pixels.to_model(torch.from_numpy(images)), torch.from_numpy(labels).to(unet.device)
+        x_0, class_labels = tensors.to_model(torch.from_numpy(images)), torch.from_numpy(labels).to(unet.device)
         x_t = forward.add_noise(x_0, torch.randn(x_0.shape, generator=generator), timesteps[0]).to(unet.device)
         for t in timesteps:
             eps = diffusion.predict_noise(unet, x_t, t.to(unet.device), class_labels, guidance=0)
             x_t = diffusion.deterministic_step(process, x_t, eps, t)
-        drawn.append(pixels.to_images(x_t))
+        drawn.append(tensors.to_images(x_t))
     return np.concatenate(drawn)
 
 

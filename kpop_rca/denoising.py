@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from diffusers import DDPMScheduler, UNet2DModel
 from torch import Tensor, nn
 
-from kpop_rca import diffusion, finite, pixels, seeds
+from kpop_rca import diffusion, finite, seeds
+from kpop_rca.data import tensors
 from kpop_rca.errors import StudyError
 
 COMPARED_TIMESTEPS = (10, 50, 100, 200, 350, 500, 700, 900)
@@ -99,7 +100,7 @@ def loss_by_timestep(
         StudyError: a loss is not finite.
     """
     generator = torch.Generator().manual_seed(seeds.number(seeds.Purpose.COMPARED_NOISE, seed))
-    x_0, class_labels = pixels.to_model(torch.as_tensor(images)), torch.as_tensor(labels).to(unet.device)
+    x_0, class_labels = tensors.to_model(torch.as_tensor(images)), torch.as_tensor(labels).to(unet.device)
     rows = []
     for t in COMPARED_TIMESTEPS:
         eps = torch.randn(x_0.shape, generator=generator)

@@ -9,8 +9,8 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, SchedulerMixin, UNet2DModel
 
 from kpop_rca import devices, finite, noise, seeds
+from kpop_rca.data.tensors import to_images, to_model
 from kpop_rca.errors import StudyError
-from kpop_rca.pixels import to_images, to_model
 
 TIMESTEPS = 1000  # T of the paper, section 4.2.3
 PRECISIONS = {"fp16": torch.float16, "bf16": torch.bfloat16}

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import NoTrainInceptionV3
 from torchvision.models import VisionTransformer
 
-from kpop_rca import finite, pixels, weights
+from kpop_rca import finite, weights
+from kpop_rca.data import tensors
 
 INCEPTION_FEATURES = "Inception-v3 of 2015-12-05, 2048 after the last pooling, resized as in the original (bilinear)"
 INCEPTION_LOGITS = "Inception-v3 of 2015-12-05, 1008 logits without bias, all images in one split"
@@ -257,7 +258,7 @@ def lpips_distances(distance: lpips.LPIPS, images: np.ndarray, pairs: np.ndarray
     device = distance.lin0.model[-1].weight.device
     found = []
     for batch in np.array_split(pairs, range(LPIPS_BATCH, len(pairs), LPIPS_BATCH)):
-        first, second = (pixels.to_model(torch.as_tensor(images[side]).to(device)) for side in batch.T)
+        first, second = (tensors.to_model(torch.as_tensor(images[side]).to(device)) for side in batch.T)
         found.append(distance(first, second).flatten().cpu())
     found = torch.cat(found)
     finite.require(found, what="LPIPS of pair", remedy=DAMAGED)

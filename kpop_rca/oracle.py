@@ -21,8 +21,9 @@ from sklearn.metrics import f1_score, log_loss
 from torch import Tensor
 from tqdm import tqdm
 
-from kpop_rca import artifacts, augmentation, devices, finite, pixels, seals, seeds, weights, workers
+from kpop_rca import artifacts, augmentation, devices, finite, seals, seeds, weights, workers
 from kpop_rca.candidates import Candidate, Faces, judge_seed, learning_faces
+from kpop_rca.data import tensors
 from kpop_rca.errors import StudyError
 from kpop_rca.resnet import FULL_WIDTH, SmallImageResNet
 
@@ -113,7 +114,7 @@ def judge_images(judge: SmallImageResNet, images: np.ndarray) -> tuple[np.ndarra
 
     @torch.inference_mode()
     def show(batch: Tensor) -> tuple[Tensor, Tensor]:
-        seen = judge.features(pixels.to_model(batch.to(device)))
+        seen = judge.features(tensors.to_model(batch.to(device)))
         return judge.fc(seen).softmax(1).cpu(), seen.cpu()
 
     batches = torch.as_tensor(images).split(EVALUATION_BATCH)
@@ -143,7 +144,7 @@ def _train_epoch(
             continue  # batch normalisation needs two
         seen = augmentation.augment(images[chosen], colour_jitter=recipe.colour_jitter, generator=generator)
         with devices.half_on_gpu(images.device):
-            loss = F.cross_entropy(judge(pixels.to_model(seen)).float(), labels[chosen])
+            loss = F.cross_entropy(judge(tensors.to_model(seen)).float(), labels[chosen])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

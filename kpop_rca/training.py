@@ -18,8 +18,9 @@ from diffusers import DDPMScheduler, UNet2DModel
 from diffusers.training_utils import EMAModel
 from torch import Tensor
 
-from kpop_rca import artifacts, denoising, devices, diffusion, disk, finite, pixels, seals, seeds, watch, workers
+from kpop_rca import artifacts, denoising, devices, diffusion, disk, finite, seals, seeds, watch, workers
 from kpop_rca.curves import Curves
+from kpop_rca.data import tensors
 from kpop_rca.errors import StudyError
 from kpop_rca.seeds import Purpose
 
@@ -310,7 +311,7 @@ class Trainer:
         chosen = devices.sent(torch.as_tensor(chosen), device)
         generator = torch.Generator(device).manual_seed(seeds.number(Purpose.TRAINING_STEP, recipe.seed, step))
         return denoising.noised(
-            pixels.to_model(images[chosen]),
+            tensors.to_model(images[chosen]),
             labels[chosen],
             forward=self.forward,
             no_class=self.no_class,

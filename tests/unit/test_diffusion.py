@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from kpop_rca import devices, diffusion, generated_images, noise, pixels, sampling
+from kpop_rca import devices, diffusion, generated_images, noise, sampling
+from kpop_rca.data import tensors
 from kpop_rca.errors import StudyError
 
 
@@ -31,12 +32,12 @@ def draw(unet, forward, labels, indices, *, sampler="ddim", guidance=0.0, steps=
 
 def test_pixels_survive_the_way_to_the_model_and_back():
     images = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
-    x_0 = pixels.to_model(torch.as_tensor(images))
+    x_0 = tensors.to_model(torch.as_tensor(images))
     assert x_0.is_contiguous()
     assert x_0.min() == -1
     assert x_0.max() == 1
-    assert np.array_equal(pixels.to_images(x_0), images)
-    assert pixels.to_images(torch.tensor([[[[-3.0]], [[0.0]], [[3.0]]]])).tolist() == [[[[0, 128, 255]]]]
+    assert np.array_equal(tensors.to_images(x_0), images)
+    assert tensors.to_images(torch.tensor([[[[-3.0]], [[0.0]], [[3.0]]]])).tolist() == [[[[0, 128, 255]]]]
 
 
 def test_the_forward_process_follows_equation_2(forward):
@@ -44,7 +45,7 @@ def test_the_forward_process_follows_equation_2(forward):
     noised = diffusion.noised(images, forward, timesteps=[400], generator=torch.Generator().manual_seed(0))[0]
     eps = torch.randn((1, 3, 4, 4), generator=torch.Generator().manual_seed(0))
     abar = forward.alphas_cumprod[400]
-    assert np.array_equal(noised, pixels.to_images(abar.sqrt() * 1.0 + (1 - abar).sqrt() * eps))
+    assert np.array_equal(noised, tensors.to_images(abar.sqrt() * 1.0 + (1 - abar).sqrt() * eps))
 
 
 def test_the_networks_have_the_paper_levels_and_one_label_more(unet):
@@ -169,7 +170,7 @@ def test_ancestral_images_are_those_of_the_process_with_a_generator_an_image(une
             eps = unet(x_t, t, class_labels=torch.tensor([0, 2, 1])).sample
             x_t = process.step(eps, t, x_t, generator=generators).prev_sample
     drawn = draw(unet, forward, [0, 2, 1], [0, 0, 0], sampler="ddpm", steps=5)
-    assert np.array_equal(drawn, pixels.to_images(x_t))
+    assert np.array_equal(drawn, tensors.to_images(x_t))
 
 
 def test_every_call_of_the_network_gets_memory_laid_out_alike(unet, forward, monkeypatch):

@@ -10,7 +10,8 @@ from test_oracle import RECIPE as JUDGE_RECIPE
 from test_oracle import splits  # noqa: F401  a fixture
 from tqdm import tqdm
 
-from kpop_rca import denoising, diffusion, finite, networks, oracle, pixels, sampling
+from kpop_rca import denoising, diffusion, finite, networks, oracle, sampling
+from kpop_rca.data import tensors
 from kpop_rca.errors import StudyError
 
 BAD = pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
@@ -36,7 +37,7 @@ def test_no_image_is_made_of_numbers_that_are_none(bad):
     x_0 = torch.zeros(3, 3, 4, 4)
     x_0[1, 2, 3, 0] = bad
     with pytest.raises(StudyError, match="not finite: image 1") as caught:
-        pixels.to_images(x_0)
+        tensors.to_images(x_0)
     assert one_line(caught)
 
 

@@ -2,7 +2,7 @@ import pytest
 from PIL import Image
 
 from kpop_rca import evidence, faces, params, paths
-from kpop_rca.data import identity_folders, source
+from kpop_rca.data import identity_folders, sources
 from kpop_rca.errors import StudyError
 
 
@@ -31,11 +31,11 @@ def parameters(**changed):
 
 
 def test_idols_are_drawn_once_and_shared_between_studies(output):
-    root = source.prepare(parameters(), bar=Bar)
+    root = sources.prepare(parameters(), bar=Bar)
     assert Bar.made[-1].n == Bar.made[-1].total > 0
-    assert source.prepare(parameters(study="other"), bar=Bar) == root
+    assert sources.prepare(parameters(study="other"), bar=Bar) == root
     assert Bar.made[-1].n == 0
-    assert source.prepare(parameters(seed=5), bar=Bar) != root
+    assert sources.prepare(parameters(seed=5), bar=Bar) != root
     photographs = identity_folders.scan(root)
     counts = evidence.photographs_of_each(photographs)
     assert counts["normal train"].tolist() == [3, 3]
@@ -46,7 +46,7 @@ def test_idols_are_drawn_once_and_shared_between_studies(output):
 def test_a_folder_is_taken_as_it_is(output, tmp_path):
     root = tmp_path / "people"
     root.mkdir()
-    assert source.prepare(parameters(data_source="folder", data_root=str(root)), bar=Bar) == root
+    assert sources.prepare(parameters(data_source="folder", data_root=str(root)), bar=Bar) == root
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_folder_is_taken_as_it_is(output, tmp_path):
 )
 def test_a_folder_that_is_not_there_is_named(output, data_root, expected):
     with pytest.raises(StudyError, match=expected):
-        source.prepare(parameters(data_source="folder", data_root=data_root), bar=Bar)
+        sources.prepare(parameters(data_source="folder", data_root=data_root), bar=Bar)
 
 
 def test_a_relative_data_root_lies_in_the_project():
