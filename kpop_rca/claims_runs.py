@@ -8,20 +8,9 @@ from typing import Any
 import pandas as pd
 import torch
 
-from kpop_rca import (
-    artifacts,
-    claims_view,
-    faces,
-    generated_images,
-    judging,
-    manifests,
-    oracle,
-    params,
-    paths,
-    stages,
-    sweeps,
-)
+from kpop_rca import artifacts, claims_view, generated_images, judging, manifests, oracle, params, paths, stages, sweeps
 from kpop_rca.errors import StudyError
+from kpop_rca.faces import crops
 from kpop_rca.sweeps import RUNS
 
 
@@ -70,7 +59,7 @@ def _view(study: str, judged_as: str, group_text: str, device: torch.device) -> 
     images, asked = generated_images.load(generated_folder)
     made = artifacts.identity(artifacts.read_json(generated_folder / artifacts.MANIFEST))
     size, judge_faces, judges_folder = images.shape[1], _made(judged_as, "faces"), _made(judged_as, "oracle")
-    real = faces.load(judge_faces, size=size, split="test")
+    real = crops.load(judge_faces, size=size, split="test")
     groups = params.parse_groups(group_text, int(asked.max()) + 1)
     rows = []
     for about in judging.trained(judges_folder).query("may_judge").itertuples():

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from kpop_rca import faces, feature_sets, oracle, rca, trials
+from kpop_rca import feature_sets, oracle, rca, trials
 from kpop_rca.candidates import Faces
+from kpop_rca.faces import crops
 
 ONE_PICTURE = 1.0  # grey levels: mean difference of two crops of one picture, whose faces were found apart, at most
 
@@ -120,8 +121,8 @@ def learnt_by_both(generator_faces: Path, judge_faces: Path, *, size: int, judge
 
 def _pictures(folder: Path, *, size: int, split: str) -> dict[str, np.ndarray]:
     """The faces of a split by the path of their photograph."""
-    index = faces.load_index(folder)
-    images, _ = faces.load(folder, size=size, split=split)
+    index = crops.load_index(folder)
+    images, _ = crops.load(folder, size=size, split=split)
     return dict(zip(index.loc[index["split"] == split, "path"], images, strict=True))
 
 

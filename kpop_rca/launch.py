@@ -20,8 +20,9 @@ import torch
 from accelerate import PartialState
 from tqdm import tqdm
 
-from kpop_rca import artifacts, devices, diffusion, faces, given, params, sampling, seeds, stages, training
+from kpop_rca import artifacts, devices, diffusion, given, params, sampling, seeds, stages, training
 from kpop_rca.errors import StudyError
+from kpop_rca.faces import crops
 
 
 def train(parameters: dict[str, Any]) -> None:
@@ -35,8 +36,8 @@ def train(parameters: dict[str, Any]) -> None:
     """
     study, folder = parameters["study"], artifacts.folder_of(parameters["study"], "ddpm")
     cropped = artifacts.folder_of(study, "faces")
-    images, labels = faces.load(cropped, size=parameters["image_size"], split="train")
-    n_classes = len(faces.class_names(cropped))
+    images, labels = crops.load(cropped, size=parameters["image_size"], split="train")
+    n_classes = len(crops.class_names(cropped))
     shape = ("image_size", "channels", "layers_per_block", "attention_size")
     torch.manual_seed(seeds.number(seeds.Purpose.NETWORK, parameters["seed"]))
     unet = diffusion.build_unet(**{name: parameters[name] for name in shape}, n_classes=n_classes)

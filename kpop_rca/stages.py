@@ -26,8 +26,8 @@ class Stage:
 
 
 STAGES = (
-    Stage(notebook="01_data_audit", folder="audit", needs=(), module="audit"),
-    Stage(notebook="02_preprocessing", folder="faces", needs=("audit",), module="faces"),
+    Stage(notebook="01_data_audit", folder="audit", needs=(), module="faces.flags"),
+    Stage(notebook="02_preprocessing", folder="faces", needs=("audit",), module="faces.crops"),
     Stage(notebook="03_ddpm_training", folder="ddpm", needs=("faces",), module="training"),
     Stage(notebook="04_oracle_benchmark", folder="oracle", needs=("faces",), module="oracle"),
     Stage(notebook="05_generation", folder="generated", needs=("faces", "ddpm"), module="sampling"),

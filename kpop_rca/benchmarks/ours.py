@@ -13,7 +13,7 @@ import torch
 from lpips import LPIPS
 from tqdm import tqdm
 
-from kpop_rca import detection, devices, diffusion, faces, feature_sets, networks, oracle, sampling, training
+from kpop_rca import devices, diffusion, feature_sets, networks, oracle, sampling, training
 from kpop_rca.benchmarks import ceilings
 from kpop_rca.benchmarks.setting import (
     N_CLASSES,
@@ -28,6 +28,7 @@ from kpop_rca.benchmarks.stepwise import Stepwise
 from kpop_rca.benchmarks.timing import Work
 from kpop_rca.candidates import Faces
 from kpop_rca.data.images import read_rgb
+from kpop_rca.faces import crops, detection
 from kpop_rca.resnet import SmallImageResNet
 
 FAR = 10_000_000  # steps: the end of a training that is left before
@@ -248,5 +249,5 @@ def read(setting: Setting) -> Work:
     """`faces.crop_faces` with the whole photograph as the box."""
     table, root = setting.photographs
     whole = table.assign(boxes=[[(0.0, 0.0, PHOTOGRAPH, PHOTOGRAPH)]] * len(table))
-    run = partial(faces.crop_faces, whole, root, margin=0.0, sizes=[setting["image_size"]])
+    run = partial(crops.crop_faces, whole, root, margin=0.0, sizes=[setting["image_size"]])
     return Work(run=run, items=len(table), bytes=3.0 * PHOTOGRAPH**2)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from kpop_rca import artifacts, detection, devices, fingerprint, params, workers
+from kpop_rca import artifacts, devices, fingerprint, params, workers
 from kpop_rca.benchmarks import (
     ceilings,
     child,
@@ -29,6 +29,7 @@ from kpop_rca.benchmarks.setting import Setting, quiet, random_features
 from kpop_rca.benchmarks.stepwise import Stepwise
 from kpop_rca.benchmarks.timing import OURS, Work
 from kpop_rca.errors import StudyError
+from kpop_rca.faces import detection
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 

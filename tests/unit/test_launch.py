@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 import torch
 
-from kpop_rca import artifacts, faces, generated_images, launch, locks, params, paths, sampling, stages, training
+from kpop_rca import artifacts, generated_images, launch, locks, params, paths, sampling, stages, training
+from kpop_rca.faces import crops
 
 STUDY = "smoke"
 
@@ -50,7 +51,7 @@ def cropped(output):
     labels = np.repeat(np.arange(4), 12)
     images = np.random.default_rng(0).integers(0, 256, (len(labels), 32, 32, 3), dtype=np.uint8)
     index = pd.DataFrame({"path": "", "identity": labels.astype(str), "label": labels, "split": "train"})
-    faces.save(stage.folder, {32: images}, index)
+    crops.save(stage.folder, {32: images}, index)
     stage.finish()
     return images, labels
 

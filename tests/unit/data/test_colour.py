@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin, features
 
-from kpop_rca import detection, evidence
+from kpop_rca.faces import detection
+from kpop_rca.faces import audit_tables
 from kpop_rca.data import colour, images
 
 RNG = np.random.default_rng(0)
@@ -139,7 +140,7 @@ def test_a_broken_profile_is_ignored_with_a_note_that_reaches_the_audit(tmp_path
     assert note.startswith("colour profile ignored: ") and len(note.splitlines()) == 1
     table = pd.DataFrame({"path": ["A/1.png"], "identity": "A"})
     detections = detection.detect_faces(table, tmp_path, min_face_size=20, batch_size=1, max_side=96, device="cpu")
-    listed = evidence.left_out(detections.assign(flag_unreadable=False), tmp_path)
+    listed = audit_tables.left_out(detections.assign(flag_unreadable=False), tmp_path)
     assert listed.to_numpy().tolist() == [["A/1.png", f"read, but: {note}"]]
 
 

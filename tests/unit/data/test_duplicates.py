@@ -10,7 +10,7 @@ import pandas as pd
 from PIL import Image, ImageEnhance
 from small_corpus import SMALL
 
-from kpop_rca import faces
+from kpop_rca.faces import crops
 from kpop_rca.avatars import dataset
 from kpop_rca.data import duplicates, identity_folders
 
@@ -115,7 +115,7 @@ def test_avatars_of_different_people_are_no_copies_and_one_file_under_two_names_
     found = duplicates.near_duplicates(_hashes(tmp_path, table), table["identity"])
     assert set(table["path"][found.across]) == {alone, "normal_cases/train/0001/copy.jpg"}
     table["duplicate_group"] = found.groups
-    reasons = faces.exclusion_reasons(table, exclude_flags=[], exclude_hand_labels=[])
+    reasons = crops.exclusion_reasons(table, exclude_flags=[], exclude_hand_labels=[])
     assert reasons[table["path"] == "normal_cases/train/0002/twin.jpg"].tolist() == ["twin_of_hard_case"]
 
 

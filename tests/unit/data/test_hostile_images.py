@@ -18,7 +18,10 @@ import pandas as pd
 import pytest
 from PIL import Image, features
 
-from kpop_rca import audit, detection, evidence, fingerprint
+from kpop_rca.faces import flags
+from kpop_rca.faces import detection
+from kpop_rca.faces import audit_tables
+from kpop_rca import fingerprint
 from kpop_rca.data import colour, files, identity_folders, images
 
 SECONDS = 120  # far more than is needed; a reader that waits on a pipe waits for ever
@@ -222,8 +225,8 @@ def test_every_file_is_read_or_listed_with_its_reason(corpus: Path, opened: list
 def test_the_audit_goes_on_and_its_table_names_all_that_was_left_out(corpus: Path, tmp_path: Path) -> None:
     table = identity_folders.scan(corpus)
     detections = detection.detect_faces(table, corpus, min_face_size=20, batch_size=4, max_side=96, device="cpu")
-    flagged = audit.flag_images(detections, min_probability=0.95, min_face_width=20, max_mismatch_score=0.05, seed=0)
-    left_out = evidence.left_out(flagged, corpus)
+    flagged = flags.flag_images(detections, min_probability=0.95, min_face_width=20, max_mismatch_score=0.05, seed=0)
+    left_out = audit_tables.left_out(flagged, corpus)
     unread = {f"A/{name}" for name, (_, expected) in FILES.items() if isinstance(expected, str)}
     assert set(left_out["path"]) == unread | {f"A/{name}" for name in NOT_TRIED} | {"stray.jpg"}
     assert left_out["reason"].str.len().gt(0).all() and left_out["path"].is_unique
@@ -309,4 +312,4 @@ def test_a_drawn_corpus_does_not_list_its_own_records(tmp_path: Path) -> None:
     pd.DataFrame({"path": [], "yaw": []}).to_csv(tmp_path / "truth.csv", index=False)
     (tmp_path / "idols.json").write_text("{}")
     flagged = pd.DataFrame({"path": ["A/1.jpg"], "flag_unreadable": [False], "unreadable": [""], "note": [""]})
-    assert evidence.left_out(flagged, tmp_path)["path"].tolist() == ["notes.txt"]
+    assert audit_tables.left_out(flagged, tmp_path)["path"].tolist() == ["notes.txt"]

@@ -9,7 +9,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kpop_rca import artifacts, audit, faces, labelling, pictures
+from kpop_rca import artifacts
+from kpop_rca.faces import flags
+from kpop_rca.faces import crops
+from kpop_rca.faces import labelling
+from kpop_rca import pictures
 from kpop_rca.data import images
 
 
@@ -179,10 +183,10 @@ def test_no_file_made_from_a_photograph_tells_where_it_was_taken(output: Path) -
     parameters = {"study": "mine", "data_source": "folder", "publish_images": True}
     stage = artifacts.begin("01_data_audit", parameters)
     found = pd.DataFrame({"path": ["a.jpg"], "identity": "Ada", "boxes": [[[20.0, 30.0, 60.0, 70.0]]]})
-    faces.save(stage.folder, faces.crop_faces(found, output, margin=0.25, sizes=[32]), found[["path", "identity"]])
+    crops.save(stage.folder, crops.crop_faces(found, output, margin=0.25, sizes=[32]), found[["path", "identity"]])
     stage.save_figure(pictures.photographs(found, output, found["identity"], title="all"), "01_all")
     flagged = found.assign(
-        **{f"flag_{name}": False for name in audit.FLAGS}, mismatch_score=0.5, other_score=0.1, part="normal"
+        **{f"flag_{name}": False for name in flags.FLAGS}, mismatch_score=0.5, other_score=0.1, part="normal"
     )
     shown = labelling.LabellingSession(flagged, output, output / "hand.csv").png()
     made = [path for path in (output / "artifacts").rglob("*") if path.is_file()]

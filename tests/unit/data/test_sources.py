@@ -1,7 +1,10 @@
 import pytest
 from PIL import Image
 
-from kpop_rca import evidence, faces, params, paths
+from kpop_rca.faces import audit_tables
+from kpop_rca.faces import crops
+from kpop_rca import params
+from kpop_rca import paths
 from kpop_rca.data import identity_folders, sources
 from kpop_rca.errors import StudyError
 
@@ -37,10 +40,10 @@ def test_idols_are_drawn_once_and_shared_between_studies(output):
     assert Bar.made[-1].n == 0
     assert sources.prepare(parameters(seed=5), bar=Bar) != root
     photographs = identity_folders.scan(root)
-    counts = evidence.photographs_of_each(photographs)
+    counts = audit_tables.photographs_of_each(photographs)
     assert counts["normal train"].tolist() == [3, 3]
     assert counts["normal test"].tolist() == [2, 2]
-    assert evidence.truth_of(root) is not None
+    assert audit_tables.truth_of(root) is not None
 
 
 def test_a_folder_is_taken_as_it_is(output, tmp_path):
@@ -63,14 +66,14 @@ def test_a_relative_data_root_lies_in_the_project():
 
 
 def test_photographs_that_moved_are_named(tmp_path):
-    faces.artifacts.write_json(tmp_path / "source.json", {"root": str(tmp_path / "gone"), "source": "folder"})
+    crops.artifacts.write_json(tmp_path / "source.json", {"root": str(tmp_path / "gone"), "source": "folder"})
     with pytest.raises(StudyError, match="bring it back or run 01 again"):
-        faces.load_audit(tmp_path)
+        crops.load_audit(tmp_path)
 
 
 def test_flat_folders_are_counted_as_photographs(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         Image.new("RGB", (32, 32)).save(tmp_path / name / "0.png")
-    counts = evidence.photographs_of_each(identity_folders.scan(tmp_path))
+    counts = audit_tables.photographs_of_each(identity_folders.scan(tmp_path))
     assert counts.to_dict() == {"photographs": {"a": 1, "b": 1}}

@@ -16,9 +16,10 @@ import ipywidgets as widgets
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from kpop_rca import artifacts, audit
+from kpop_rca import artifacts
 from kpop_rca.data.images import UnreadableImage, read_rgb
 from kpop_rca.errors import StudyError
+from kpop_rca.faces.flags import FLAGS, HAND_LABELS, doubt_order, read_hand_labels
 
 MAX_SIDE = 480  # pixels, of the image as shown
 
@@ -47,8 +48,8 @@ class LabellingSession:
         readable = self.flagged[~self.flagged["flag_unreadable"]]
         if readable.empty:
             raise StudyError("there is no readable image to label; run 01_data_audit on a folder with images")
-        self.flagged = readable.iloc[audit.doubt_order(readable)].reset_index(drop=True)
-        known = audit.read_hand_labels(self.csv_path) if self.csv_path.is_file() else None
+        self.flagged = readable.iloc[doubt_order(readable)].reset_index(drop=True)
+        known = read_hand_labels(self.csv_path) if self.csv_path.is_file() else None
         self.labels = {} if known is None else dict(zip(known["path"], known["label"], strict=True))
         todo = ~self.flagged["path"].isin(list(self.labels))
         self.position = int(todo.to_numpy().argmax()) if todo.any() else len(self.flagged) - 1
@@ -61,7 +62,7 @@ class LabellingSession:
     def describe(self) -> str:
         """One line: where we are, the image, its flags, who else it may be, its label."""
         row = self.flagged.iloc[self.position]
-        flags = ", ".join(name for name in audit.FLAGS if row[f"flag_{name}"]) or "no flag"
+        flags = ", ".join(name for name in FLAGS if row[f"flag_{name}"]) or "no flag"
         doubt = f"{row['likeliest_other']} {row['other_score']:.2f}, own name {row['mismatch_score']:.2f} · "
         label = self.labels.get(self.path, "not labelled")
         other = doubt if row["other_score"] > row["mismatch_score"] else ""
@@ -73,8 +74,8 @@ class LabellingSession:
         Raises:
             ValueError: not one of `audit.HAND_LABELS`.
         """
-        if label not in audit.HAND_LABELS:
-            raise ValueError(f"{label!r} is not one of {audit.HAND_LABELS}")
+        if label not in HAND_LABELS:
+            raise ValueError(f"{label!r} is not one of {HAND_LABELS}")
         self.labels[self.path] = label
         self._save()
         self.move(1)
@@ -121,7 +122,7 @@ class LabellingPage(widgets.VBox):
         self.session = LabellingSession(flagged, Path(root), Path(csv_path))
         self._picture, self._caption = widgets.Image(format="png"), widgets.Label()
         session = self.session
-        labels = [self._button(name, session.label, name, style="info") for name in audit.HAND_LABELS]
+        labels = [self._button(name, session.label, name, style="info") for name in HAND_LABELS]
         steps = [self._button(name, session.move, by) for name, by in (("back", -1), ("skip", 1))]
         steps.append(self._button("clear", session.clear))
         super().__init__([self._caption, self._picture, widgets.HBox(labels), widgets.HBox(steps)])

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from kpop_rca import audit
 from kpop_rca.avatars import dataset
 from kpop_rca.data import identity_folders
+from kpop_rca.faces import flags
 
 
 def photographs_of_each(photographs: pd.DataFrame) -> pd.DataFrame:
@@ -103,10 +103,10 @@ def contextual_artifacts(flagged: pd.DataFrame, root: Path) -> pd.DataFrame:
 def flag_accuracy(flagged: pd.DataFrame, root: Path) -> pd.DataFrame:
     """`audit.flag_accuracy` against the truth of the corpus; empty where there is none."""
     truth = truth_of(root)
-    return pd.DataFrame() if truth is None else audit.flag_accuracy(flagged, truth)
+    return pd.DataFrame() if truth is None else flags.flag_accuracy(flagged, truth)
 
 
 def detection_rate(flagged: pd.DataFrame, root: Path) -> pd.DataFrame:
     """`audit.detection_rate` as a table of one row; empty where there is no truth."""
     truth = truth_of(root)
-    return pd.DataFrame([] if truth is None else [audit.detection_rate(flagged, truth)])
+    return pd.DataFrame([] if truth is None else [flags.detection_rate(flagged, truth)])

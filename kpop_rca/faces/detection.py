@@ -12,11 +12,11 @@ import torch
 from facenet_pytorch import MTCNN
 from PIL import Image
 
-from kpop_rca import cascade
-from kpop_rca.alignment import aligned_face
 from kpop_rca.data.duplicates import perceptual_hash
 from kpop_rca.data.images import UnreadableImage, read_rgb_and_note
-from kpop_rca.second_look import view_probabilities
+from kpop_rca.faces import mtcnn
+from kpop_rca.faces.landmark_crop import aligned_face
+from kpop_rca.faces.view_consistency import view_probabilities
 from kpop_rca.workers import cores, in_order, one_thread
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")  # as seen in the picture
@@ -151,7 +151,7 @@ def _look(detector: MTCNN, records: Sequence[dict], images: Sequence[Image.Image
     size = images[0].size
     if min(size) < detector.min_face_size:
         return
-    found = [_sorted_faces(*faces, size=size) for faces in cascade.find_faces(detector, images)]
+    found = [_sorted_faces(*faces, size=size) for faces in mtcnn.find_faces(detector, images)]
     seen = [number for number, faces in enumerate(found) if len(faces.boxes)]
     again = view_probabilities(detector, [images[n] for n in seen], [found[n].boxes[0] for n in seen])
     for number, probability in zip(seen, again, strict=True):

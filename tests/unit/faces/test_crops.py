@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kpop_rca import faces
 from kpop_rca.data import images
 from kpop_rca.errors import StudyError
+from kpop_rca.faces import crops as face_crops
 
 FLAGS = ["unreadable", "no_face", "non_facial", "small_face", "identity_mismatch", "cross_identity_duplicate"]
 FRACTIONS = {"judge_fraction": 0.5, "validation_fraction": 0.2, "test_fraction": 0.25}
@@ -29,11 +29,11 @@ def table(n=40, identities=("a", "b"), **columns):
 
 def split(rows, **settings):
     fractions = {"judge_fraction": 0.0, "validation_fraction": 0.2, "test_fraction": 0.25}
-    return faces.assign_splits(rows, **(fractions | {"seed": 0} | settings))
+    return face_crops.assign_splits(rows, **(fractions | {"seed": 0} | settings))
 
 
 def reasons_of(rows, flags=(), labels=("wrong_person", "not_a_face")):
-    return faces.exclusion_reasons(rows, exclude_flags=list(flags), exclude_hand_labels=list(labels))
+    return face_crops.exclusion_reasons(rows, exclude_flags=list(flags), exclude_hand_labels=list(labels))
 
 
 def test_the_first_reason_counts_and_some_always_do():
@@ -93,14 +93,14 @@ def test_no_group_lies_on_two_sides(layout):
         rows = any_folder(seed, layout=layout)
         reasons = reasons_of(rows)
         kept = rows[reasons == ""].copy()
-        kept["split"] = faces.assign_splits(kept, seed=seed, **FRACTIONS)
-        assert set(kept["split"]) <= set(faces.SPLITS)  # none is dropped without a reason
+        kept["split"] = face_crops.assign_splits(kept, seed=seed, **FRACTIONS)
+        assert set(kept["split"]) <= set(face_crops.SPLITS)  # none is dropped without a reason
         grouped = kept[kept["duplicate_group"] >= 0]
         assert (grouped.groupby("duplicate_group")["split"].nunique() == 1).all(), seed
         trained_on = set(kept.loc[kept["split"].isin(["train", "judge", "validation"]), "duplicate_group"]) - {-1}
         assert not trained_on & set(rows.loc[rows["part"] != "normal", "duplicate_group"]), seed
         assert set(rows.index[rows["part"] == "hard"]) <= set(kept.index)
-        counts = faces.exclusion_table(rows, reasons)
+        counts = face_crops.exclusion_table(rows, reasons)
         assert (counts["kept"] + counts["left out"] == 40).all()
 
 
@@ -112,7 +112,7 @@ def test_twins_of_hard_cases_leave_training_and_are_counted():
     reasons = reasons_of(rows)
     named = {1: "group_case", 3: "twin_of_hard_case", 15: "twin_of_hard_case", 4: "twin_of_group_case"}
     assert reasons[reasons != ""].to_dict() == named | {5: "twin_of_test"}
-    counts = faces.exclusion_table(rows, reasons)
+    counts = face_crops.exclusion_table(rows, reasons)
     assert counts.loc["a", "twin_of_hard_case"] == counts.loc["b", "twin_of_hard_case"] == 1
 
 
@@ -120,7 +120,7 @@ def test_a_split_follows_from_paths_and_seed_alone():
     """What a judge was trained on in one study, no generator is trained on in the next: this split stays what it is."""
     rows = table(n=12)
     rows["duplicate_group"] = np.where(np.arange(24) % 12 < 4, np.arange(24) // 2, -1)
-    assigned = faces.assign_splits(rows, seed=3, **FRACTIONS)
+    assigned = face_crops.assign_splits(rows, seed=3, **FRACTIONS)
     letters = assigned.map({"train": "t", "judge": "j", "validation": "v", "test": "e"})
     assert "".join(letters) == "jjtttteevejvtteejtevtvje"
 
@@ -135,7 +135,7 @@ def test_a_classifiers_flag_does_not_clean_the_test_split():
 def test_the_table_adds_up():
     rows = table(n=4)
     reasons = pd.Series(["", "no_face", "non_facial", "", "", "", "", "no_face"])
-    counts = faces.exclusion_table(rows, reasons)
+    counts = face_crops.exclusion_table(rows, reasons)
     assert counts.loc["a"].to_dict() == {"kept": 2, "no_face": 1, "non_facial": 1, "left out": 2, "photographs": 4}
     assert counts.loc["b", "kept"] == 3
 
@@ -225,12 +225,12 @@ def test_the_split_follows_the_seed():
 
 def test_the_judge_split_is_demanded_where_one_is_wanted():
     rows = table(n=5)
-    index = faces.make_index(rows.assign(split=["train", "validation", "test", "test", "test"] * 2))
-    faces.check_classes(index, rows, judge_fraction=0.0)
+    index = face_crops.make_index(rows.assign(split=["train", "validation", "test", "test", "test"] * 2))
+    face_crops.check_classes(index, rows, judge_fraction=0.0)
     with pytest.raises(StudyError, match=r'"a" \(5 of 5 photographs with a face: 0 in judge\); "b"') as raised:
-        faces.check_classes(index, rows, judge_fraction=0.1)
+        face_crops.check_classes(index, rows, judge_fraction=0.1)
     assert "exclude_identities" not in str(raised.value)  # nobody would be left
-    sizes = faces.split_sizes(index.assign(split=index["split"].replace("validation", "judge")))
+    sizes = face_crops.split_sizes(index.assign(split=index["split"].replace("validation", "judge")))
     assert sizes.columns.tolist() == ["train", "judge", "test"]
 
 
@@ -245,7 +245,7 @@ def test_all_identities_with_too_few_faces_are_named_at_once_with_what_helps():
     of_each = splits | {"c": [], "d": ["train"], "e": splits["a"]}
     rows["split"] = [split for name in "abcde" for split in [*of_each[name], *[""] * 6][:6]]
     with pytest.raises(StudyError) as raised:
-        faces.check_classes(faces.make_index(rows), rows, judge_fraction=0.5)
+        face_crops.check_classes(face_crops.make_index(rows), rows, judge_fraction=0.5)
     said = str(raised.value)
     assert '"b" (6 of 6 photographs with a face: 2 in test); "c" (0 of 6 photographs with a face: 0 in train, ' in said
     assert '"d" (6 of 6 photographs with a face: 0 in judge, 0 in validation, 0 in test)' in said
@@ -257,12 +257,12 @@ def test_where_the_fewest_photographs_are_the_reason_the_smallest_number_is_name
     rows = pd.concat([table(n=9, identities=("a", "c")), table(n=4, identities=("b",))], ignore_index=True)
     rows["split"] = [*["train", "judge", "validation", *["test"] * 6] * 2, *["train"] * 4]
     with pytest.raises(StudyError, match=r'\["b"\] \(the same as min_per_identity: 5\)'):
-        faces.check_classes(faces.make_index(rows), rows, judge_fraction=0.5)
+        face_crops.check_classes(face_crops.make_index(rows), rows, judge_fraction=0.5)
 
 
 def test_labels_follow_the_order_of_identities():
     rows = table(n=1, identities=("b", "a", "c")).assign(split=["train", "test", ""])
-    index = faces.make_index(rows)
+    index = face_crops.make_index(rows)
     assert index["label"].tolist() == [0, 1]
     assert index["identity"].tolist() == ["b", "a"]
 
@@ -299,13 +299,13 @@ def test_faces_are_saved_and_loaded_by_split(tmp_path):
         for k in range(4):
             gradient().save(tmp_path / name / f"{k}.jpg")
     rows = table(n=4, boxes=[[np.array([10, 10, 50, 50], dtype=np.float32)]] * 8)
-    index = faces.make_index(rows.assign(split=["train", "validation", "test", "train"] * 2))
-    crops = faces.crop_faces(rows, tmp_path, margin=0.25, sizes=[16, 32])
-    faces.save(tmp_path / "faces", crops, index)
-    loaded, labels = faces.load(tmp_path / "faces", size=32, split="train")
+    index = face_crops.make_index(rows.assign(split=["train", "validation", "test", "train"] * 2))
+    crops = face_crops.crop_faces(rows, tmp_path, margin=0.25, sizes=[16, 32])
+    face_crops.save(tmp_path / "faces", crops, index)
+    loaded, labels = face_crops.load(tmp_path / "faces", size=32, split="train")
     assert loaded.shape == (4, 32, 32, 3)
     assert labels.tolist() == [0, 0, 1, 1]
     assert np.array_equal(loaded, crops[32][[0, 3, 4, 7]])
-    assert faces.class_names(tmp_path / "faces") == ["a", "b"]
+    assert face_crops.class_names(tmp_path / "faces") == ["a", "b"]
     with pytest.raises(StudyError, match="cropped at 16, 32 px, not at 64"):
-        faces.load(tmp_path / "faces", size=64, split="train")
+        face_crops.load(tmp_path / "faces", size=64, split="train")

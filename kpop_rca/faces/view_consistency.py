@@ -11,8 +11,8 @@ import torch
 from facenet_pytorch import MTCNN
 from PIL import Image, ImageEnhance, ImageOps
 
-from kpop_rca.cascade import LAST_WINDOW, rows_at_once
 from kpop_rca.data.images import crop_square
+from kpop_rca.faces.mtcnn import LAST_WINDOW, rows_at_once
 
 MARGIN = 0.4  # share of the box on each side: what turning and moving brings into view
 SIDE = 96  # pixels, of the box with its margin

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kpop_rca import audit, labelling, params
+from kpop_rca import params
 from kpop_rca.errors import StudyError
+from kpop_rca.faces import flags, labelling
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def session(tmp_path: Path) -> labelling.LabellingSession:
     """Four images: a.png calm, b.png unreadable, c.png flagged with a face, d.png calm."""
     flagged = pd.DataFrame({"path": ["a.png", "b.png", "c.png", "d.png"], "boxes": [[], [], [[100, 50, 300, 250]], []]})
     flagged = flagged.assign(mismatch_score=np.nan, other_score=np.nan, likeliest_other="", part="normal")
-    for name in audit.FLAGS:
+    for name in flags.FLAGS:
         flagged[f"flag_{name}"] = False
     flagged.loc[1, "flag_unreadable"] = flagged.loc[2, "flag_several_faces"] = True
     for name in "acd":
@@ -49,7 +50,7 @@ def test_the_page_writes_where_the_audit_reads(session: labelling.LabellingSessi
     assert files == {output / "data" / "hand_labels" / "mine.csv"}
     (place,) = files
     labelling.LabellingPage(session.flagged, session.root, place).session.label("wrong_person")
-    read = audit.join_hand_labels(session.flagged, audit.read_hand_labels(place), root=session.root)
+    read = flags.join_hand_labels(session.flagged, flags.read_hand_labels(place), root=session.root)
     assert read.set_index("path")["hand_label"].to_dict() == {"c.png": "wrong_person", "a.png": "", "d.png": ""}
     named = params.hand_labels_file({"study": "mine", "hand_labels": "/else/where.csv"})
     assert named == Path("/else/where.csv")
@@ -105,7 +106,7 @@ def test_unknown_label_and_nothing_to_label_are_refused(session: labelling.Label
 def test_buttons_label_and_show_the_next_image(session: labelling.LabellingSession) -> None:
     page = labelling.LabellingPage(session.flagged, session.root, session.csv_path)
     caption, picture, labels, steps = page.children
-    assert [b.description for b in labels.children] == [name.replace("_", " ") for name in audit.HAND_LABELS]
+    assert [b.description for b in labels.children] == [name.replace("_", " ") for name in flags.HAND_LABELS]
     before = picture.value
     labels.children[1].click()
     assert page.session.labels == {"c.png": "hard_case"}

@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from kpop_rca import detection, second_look
 from kpop_rca.avatars import dataset
+from kpop_rca.faces import detection, view_consistency
 
 SETTINGS = {"min_face_size": 32, "max_side": 640, "device": "cpu"}
 
@@ -173,16 +173,16 @@ def test_second_look_tells_a_face_from_what_is_none(root: Path) -> None:
     detector = detection.build_detector(min_face_size=32, device="cpu")
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (160, 160, 3), dtype=np.uint8))
     portrait, box = Image.open(root / "0.png"), found["boxes"][0][0]
-    probabilities = second_look.view_probabilities(detector, [portrait, noise], [box, box])
+    probabilities = view_consistency.view_probabilities(detector, [portrait, noise], [box, box])
     assert probabilities[0] == pytest.approx(found["view_probability"][0], abs=1e-3)
     assert probabilities[1] < 0.2
 
 
 def test_ten_views_by_hand() -> None:
     """A white dot in the middle of the box: where it is in each view."""
-    face = Image.new("RGB", (second_look.SIDE, second_look.SIDE), "black")
+    face = Image.new("RGB", (view_consistency.SIDE, view_consistency.SIDE), "black")
     face.paste((255, 255, 255), (46, 46, 50, 50))
-    views = [np.asarray(view, dtype=float).mean(axis=-1) for view in second_look.views_of(face)]
+    views = [np.asarray(view, dtype=float).mean(axis=-1) for view in view_consistency.views_of(face)]
     assert [view.shape for view in views] == [(48, 48)] * 10
     centres = [np.argwhere(view > view.max() / 2).mean(axis=0) - 23.5 for view in views]
     step = 6 * 48 / (96 / 1.8)

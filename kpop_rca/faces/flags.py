@@ -11,10 +11,10 @@ import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
 from kpop_rca.data.duplicates import MAX_DISTANCE, MAX_DISTANCE_ACROSS, near_duplicates
-from kpop_rca.detection import most_prominent
 from kpop_rca.errors import StudyError
-from kpop_rca.label_issues import find_mismatches, identity_features, swap_trial
-from kpop_rca.look_alikes import LOOK_ALIKES, supported_probabilities
+from kpop_rca.faces.detection import most_prominent
+from kpop_rca.faces.label_issues import find_mismatches, identity_features, swap_trial
+from kpop_rca.faces.neighbour_support import LOOK_ALIKES, supported_probabilities
 
 FLAGS = (
     "unreadable",

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpop_rca import audit, evidence, label_issues
 from kpop_rca.errors import StudyError
+from kpop_rca.faces import audit_tables, label_issues
+from kpop_rca.faces import flags as face_flags
 
 # left eye, right eye, nose, left and right corner of the mouth, of a frontal face in a box from (0, 0) to (100, 130)
 FRONTAL = [(28, 50), (72, 50), (50, 75), (32, 98), (68, 98)]
@@ -49,7 +50,7 @@ def _rotated(points: list, degrees: float) -> list:
 
 
 def test_geometry_of_a_frontal_face_by_hand() -> None:
-    face = audit.face_geometry(_detections({})).iloc[0]
+    face = face_flags.face_geometry(_detections({})).iloc[0]
     assert face["roll"] == 0 and face["yaw"] == 0
     assert face["eye_distance"] == pytest.approx(44 / 100)
     assert face["eye_mouth"] == pytest.approx(48 / 130)
@@ -58,7 +59,7 @@ def test_geometry_of_a_frontal_face_by_hand() -> None:
 
 def test_yaw_has_a_sign_and_does_not_change_with_roll() -> None:
     right = _moved(FRONTAL, by=(11, 0), which=(2,))
-    yaw = audit.face_geometry(
+    yaw = face_flags.face_geometry(
         _detections({"faces": [(BOX, 1, right)]}, {"faces": [(BOX, 1, _rotated(right, 20))]}, {"faces": []})
     )
     assert yaw["yaw"].iloc[:2].tolist() == pytest.approx([11 * 48 / 44**2] * 2, abs=1e-4)
@@ -80,25 +81,29 @@ def test_yaw_has_a_sign_and_does_not_change_with_roll() -> None:
 )
 def test_non_facial(face: tuple, expected: bool) -> None:
     probability = np.array([face[1]])
-    assert audit.non_facial(_detections({"faces": [face]}), probability, min_probability=0.95).tolist() == [expected]
+    assert face_flags.non_facial(_detections({"faces": [face]}), probability, min_probability=0.95).tolist() == [
+        expected
+    ]
 
 
 def test_no_face_is_not_non_facial() -> None:
-    assert audit.non_facial(_detections({"faces": []}), np.array([np.nan]), min_probability=0.95).tolist() == [False]
+    assert face_flags.non_facial(_detections({"faces": []}), np.array([np.nan]), min_probability=0.95).tolist() == [
+        False
+    ]
 
 
 @pytest.mark.parametrize(("size", "probability", "expected"), [(90, 0.99, True), (90, 0.9, False), (20, 0.99, False)])
 def test_several_faces_need_a_likely_and_large_second_one(size: int, probability: float, expected: bool) -> None:
     second = ([200, 0, 200 + size, size], probability, FRONTAL)
     alone, both = {}, {"faces": [(BOX, 0.999, FRONTAL), second]}
-    flags = audit.several_faces(_detections(alone, both), min_probability=0.95)
+    flags = face_flags.several_faces(_detections(alone, both), min_probability=0.95)
     assert flags.tolist() == [False, expected]
 
 
 def test_any_further_face_counts_not_only_the_second() -> None:
     doubtful, likely = ([200, 0, 300, 100], 0.7, FRONTAL), ([400, 0, 490, 90], 0.99, FRONTAL)
     table = _detections({"faces": [(BOX, 0.999, FRONTAL), doubtful, likely]})
-    assert audit.several_faces(table, min_probability=0.95).tolist() == [True]
+    assert face_flags.several_faces(table, min_probability=0.95).tolist() == [True]
 
 
 def _flagged(*images: dict) -> pd.DataFrame:
@@ -106,7 +111,7 @@ def _flagged(*images: dict) -> pd.DataFrame:
     noise = np.random.default_rng(0).integers(0, 256, (len(table), 32 * 32 * 3), dtype=np.uint8)
     faces = [face if n else None for n, face in zip(table["n_faces"], noise, strict=True)]
     table["aligned_face"] = pd.Series(faces, dtype=object)
-    return audit.flag_images(table, min_probability=0.95, min_face_width=50, max_mismatch_score=0.05, seed=0)
+    return face_flags.flag_images(table, min_probability=0.95, min_face_width=50, max_mismatch_score=0.05, seed=0)
 
 
 def test_flags_of_a_small_corpus() -> None:
@@ -123,13 +128,13 @@ def test_flags_of_a_small_corpus() -> None:
     )
     expected = {"unreadable": [1], "no_face": [2], "small_face": [3], "extreme_pose": [4], "near_duplicate": [6]}
     expected["cross_identity_duplicate"] = [5, 6, 7]
-    for name in audit.FLAGS:
+    for name in face_flags.FLAGS:
         assert np.flatnonzero(flagged[f"flag_{name}"]).tolist() == expected.get(name, []), name
     assert flagged["mismatch_score"].isna().all()  # too few images to learn from
-    counts = audit.flag_counts(flagged)
+    counts = face_flags.flag_counts(flagged)
     assert counts.loc["A", ["images", "no_face", "near_duplicate", "any"]].tolist() == [6, 1, 1, 5]
     assert counts.loc["all", ["images", "extreme_pose", "any"]].tolist() == [8, 1, 7]
-    pairs = evidence.filed_twice(flagged)
+    pairs = audit_tables.filed_twice(flagged)
     assert pairs[["path", "copy"]].to_numpy().tolist() == [["5.png", "7.png"], ["6.png", "7.png"]]
 
 
@@ -142,8 +147,8 @@ def test_a_doubted_face_is_believed_where_its_look_alikes_are() -> None:
 
 
 def test_every_flag_has_a_rule() -> None:
-    rules = audit.rules_table(min_probability=0.97, min_face_width=33, max_mismatch_score=0.07)
-    assert rules.index.tolist() == list(audit.FLAGS)
+    rules = face_flags.rules_table(min_probability=0.97, min_face_width=33, max_mismatch_score=0.07)
+    assert rules.index.tolist() == list(face_flags.FLAGS)
     assert "0.97" in rules.loc["non_facial", "rule"] and "33 px" in rules.loc["small_face", "rule"]
     assert "7%" in rules.loc["identity_mismatch", "rule"]
 
@@ -176,43 +181,43 @@ def test_wrong_labels_are_found_with_who_they_are_and_the_threshold_decides() ->
 def test_the_flag_follows_its_threshold_and_doubt_its_scores() -> None:
     wrong = (4, 9, 22, 31, 40, 57)
     settings = {"min_probability": 0.5, "min_face_width": 50, "seed": 0}
-    flagged = audit.flag_images(_two_people(wrong=wrong), max_mismatch_score=0.5, **settings)
+    flagged = face_flags.flag_images(_two_people(wrong=wrong), max_mismatch_score=0.5, **settings)
     assert np.flatnonzero(flagged["flag_identity_mismatch"]).tolist() == list(wrong)
-    assert set(audit.doubt_order(flagged)[:6]) == set(wrong)
-    assert set(evidence.most_doubtful(flagged, count=6)["path"]) == {f"{number}.png" for number in wrong}
+    assert set(face_flags.doubt_order(flagged)[:6]) == set(wrong)
+    assert set(audit_tables.most_doubtful(flagged, count=6)["path"]) == {f"{number}.png" for number in wrong}
     flagged.loc[4, "hand_label"], flagged.loc[9, "part"] = "fine", "group"
-    assert set(evidence.most_doubtful(flagged, count=4)["path"]) == {f"{number}.png" for number in wrong[2:]}
-    assert audit.doubt_order(flagged)[-1] == 9
-    strict = audit.flag_images(_two_people(wrong=wrong), max_mismatch_score=0.0, **settings)
+    assert set(audit_tables.most_doubtful(flagged, count=4)["path"]) == {f"{number}.png" for number in wrong[2:]}
+    assert face_flags.doubt_order(flagged)[-1] == 9
+    strict = face_flags.flag_images(_two_people(wrong=wrong), max_mismatch_score=0.0, **settings)
     assert not strict["flag_identity_mismatch"].any()
 
 
 def _trial(*, n: int, strength: int) -> pd.DataFrame:
     table = _two_people(wrong=(), n=n, strength=strength)
     settings = {"min_probability": 0.5, "min_face_width": 50, "max_mismatch_score": 0.5, "seed": 0}
-    return audit.mismatch_trial(table, audit.flag_images(table, **settings), seed=0)
+    return face_flags.mismatch_trial(table, face_flags.flag_images(table, **settings), seed=0)
 
 
 def test_the_trial_finds_what_can_be_found_and_says_what_cannot() -> None:
     """People who are told apart (.5 to .7 of 24 exchanged labels are found); then one person under two names."""
     clear, hopeless = _trial(n=80, strength=60), _trial(n=80, strength=0)
     assert clear["swapped"].sum() == 6 * 4  # six trials, a twentieth of eighty each
-    table = audit.trial_table(clear, max_mismatch_score=0.3)
+    table = face_flags.trial_table(clear, max_mismatch_score=0.3)
     assert table.index.tolist() == [0.05, 0.1, 0.2, 0.3, 0.5, 1.0]
     assert table.loc[0.5, "recall"] > 0.4 and table.loc[0.5, "others_flagged"] < 0.02 * table.loc[0.5, "others"]
     assert (table["others"] == 6 * 76).all() and table["recall"].is_monotonic_increasing
     assert (table["low"] <= table["recall"]).all() and (table["recall"] <= table["high"]).all()
     assert clear.loc[clear["swapped"], "rank"].median() < 0.06
-    assert audit.trial_table(hopeless, max_mismatch_score=0.05).loc[0.05, "recall"] < 0.2
+    assert face_flags.trial_table(hopeless, max_mismatch_score=0.05).loc[0.05, "recall"] < 0.2
     assert hopeless.loc[hopeless["swapped"], "rank"].between(0.2, 0.8).mean() > 0.3  # by chance .6
-    assert "misses most" in audit.trial_in_words(hopeless, max_mismatch_score=0.05)
-    assert "misses most" not in audit.trial_in_words(clear, max_mismatch_score=0.5)
+    assert "misses most" in face_flags.trial_in_words(hopeless, max_mismatch_score=0.05)
+    assert "misses most" not in face_flags.trial_in_words(clear, max_mismatch_score=0.5)
 
 
 def test_the_trial_is_repeatable_and_too_few_faces_are_no_trial() -> None:
     assert _trial(n=40, strength=60).equals(_trial(n=40, strength=60))
     empty = _trial(n=12, strength=60)
-    assert empty.empty and "No identity has enough faces" in audit.trial_in_words(empty, max_mismatch_score=0.05)
+    assert empty.empty and "No identity has enough faces" in face_flags.trial_in_words(empty, max_mismatch_score=0.05)
 
 
 @pytest.fixture
@@ -235,7 +240,7 @@ def compared() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def test_accuracy_of_the_flags_by_hand(compared: tuple[pd.DataFrame, pd.DataFrame]) -> None:
-    accuracy = audit.flag_accuracy(*compared)
+    accuracy = face_flags.flag_accuracy(*compared)
     counts = accuracy[["n_true", "n_flagged", "n_both"]]
     assert counts.loc["several_faces"].tolist() == [1, 2, 1]
     assert counts.loc["non_facial"].tolist() == [2, 1, 1]  # the pareidolia without a detection does not count
@@ -252,23 +257,23 @@ def test_truth_read_from_a_csv_with_empty_cells(compared: tuple[pd.DataFrame, pd
     flagged, truth = compared
     truth.to_csv(tmp_path / "truth.csv", index=False)
     read = pd.read_csv(tmp_path / "truth.csv", dtype={"path": str})
-    pd.testing.assert_frame_equal(audit.flag_accuracy(flagged, read), audit.flag_accuracy(flagged, truth))
+    pd.testing.assert_frame_equal(face_flags.flag_accuracy(flagged, read), face_flags.flag_accuracy(flagged, truth))
 
 
 def test_detection_rate_and_incomplete_truth(compared: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     flagged, truth = compared
-    assert audit.detection_rate(flagged, truth) == {"n": 3, "found": 2, "rate": pytest.approx(2 / 3)}
+    assert face_flags.detection_rate(flagged, truth) == {"n": 3, "found": 2, "rate": pytest.approx(2 / 3)}
     with pytest.raises(StudyError, match=r"no row for 6"):
-        audit.flag_accuracy(flagged, truth.iloc[:6])
+        face_flags.flag_accuracy(flagged, truth.iloc[:6])
 
 
 def test_hand_labels_are_read_and_joined(tmp_path: Path) -> None:
     path, flagged = tmp_path / "labels.csv", pd.DataFrame({"path": ["0.png", "1.png"]})
     path.write_text("path,label\n1.png,hard_case\n")
-    joined = audit.join_hand_labels(flagged, audit.read_hand_labels(path), root=tmp_path)
+    joined = face_flags.join_hand_labels(flagged, face_flags.read_hand_labels(path), root=tmp_path)
     assert joined["hand_label"].tolist() == ["", "hard_case"]
     with pytest.raises(StudyError, match=r"'1\.png' not in"):
-        audit.join_hand_labels(flagged[:1], audit.read_hand_labels(path), root=tmp_path)
+        face_flags.join_hand_labels(flagged[:1], face_flags.read_hand_labels(path), root=tmp_path)
 
 
 def test_labels_of_identities_that_are_left_out_are_no_error(tmp_path: Path) -> None:
@@ -276,9 +281,9 @@ def test_labels_of_identities_that_are_left_out_are_no_error(tmp_path: Path) -> 
     for name in ("0.png", "1.png"):
         (tmp_path / name).touch()
     flagged = pd.DataFrame({"path": ["0.png"]})
-    assert audit.join_hand_labels(flagged, labels[:2], root=tmp_path)["hand_label"].tolist() == ["fine"]
+    assert face_flags.join_hand_labels(flagged, labels[:2], root=tmp_path)["hand_label"].tolist() == ["fine"]
     with pytest.raises(StudyError, match="'a', 'b', 'c' and 1 more not in"):
-        audit.join_hand_labels(flagged, labels, root=tmp_path)
+        face_flags.join_hand_labels(flagged, labels, root=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -294,6 +299,6 @@ def test_bad_hand_labels_name_file_and_line(tmp_path: Path, content: str, messag
     path = tmp_path / "labels.csv"
     path.write_text(content)
     with pytest.raises(StudyError, match=message):
-        audit.read_hand_labels(path)
+        face_flags.read_hand_labels(path)
     with pytest.raises(StudyError, match="does not exist"):
-        audit.read_hand_labels(tmp_path / "none.csv")
+        face_flags.read_hand_labels(tmp_path / "none.csv")

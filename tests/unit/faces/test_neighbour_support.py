@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpop_rca import label_issues, look_alikes
+from kpop_rca.faces import label_issues, neighbour_support
 
 SIDE, BLOCK = 32, 4  # pixels
 EACH = 12  # pictures of each kind, more than a face's look-alikes
@@ -13,7 +13,7 @@ EACH = 12  # pictures of each kind, more than a face's look-alikes
 def test_the_mean_by_hand() -> None:
     """The doubted A is raised by the A it resembles, and not by B; the sure B is lowered by the A that it resembles."""
     probabilities, names = np.array([0.6, 1.0, 0.9]), np.array(["A", "A", "B"])
-    supported = look_alikes.mean_with_look_alikes(probabilities, names, np.array([[1, 2], [0, 2], [0, 1]]))
+    supported = neighbour_support.mean_with_look_alikes(probabilities, names, np.array([[1, 2], [0, 2], [0, 1]]))
     assert supported == pytest.approx([(0.6 + 1.0 + 0.6) / 3, (1.0 + 0.6 + 0.9) / 3, (0.9 + 0.6 + 0.9) / 3])
 
 
@@ -36,7 +36,7 @@ def _table(rows: list[tuple[str, int, float]]) -> pd.DataFrame:
 
 def supported_among(table: pd.DataFrame, candidates: np.ndarray) -> np.ndarray:
     features = label_issues.identity_features(table, candidates=candidates)
-    return look_alikes.supported_probabilities(table, features, candidates=candidates)
+    return neighbour_support.supported_probabilities(table, features, candidates=candidates)
 
 
 def test_a_masked_face_is_believed_and_a_creature_is_not() -> None:
@@ -45,7 +45,7 @@ def test_a_masked_face_is_believed_and_a_creature_is_not() -> None:
     masked, alone = ("A", 0, 0.6), ("C", 3, 0.6)
     table = _table([*people, *statues, masked, alone])
     supported = supported_among(table, np.ones(len(table), dtype=bool))
-    assert supported[-2] == pytest.approx((0.6 + look_alikes.LOOK_ALIKES) / (look_alikes.LOOK_ALIKES + 1))
+    assert supported[-2] == pytest.approx((0.6 + neighbour_support.LOOK_ALIKES) / (neighbour_support.LOOK_ALIKES + 1))
     assert supported[-1] < 0.601  # its nearest are whoever comes next, and prove nothing
     creatures = supported[2 * EACH : 3 * EACH]
     assert creatures.max() < 0.8  # the sure ones too
