@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 import torch
 
-from kpop_rca import artifacts, claims_view, generated_images, judging, manifests, oracle, params, paths, stages, sweeps
+from kpop_rca import artifacts, claims_view, judging, manifests, oracle, params, paths, stages, sweeps
+from kpop_rca.diffusion import generated_images
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import crops
 from kpop_rca.sweeps import RUNS

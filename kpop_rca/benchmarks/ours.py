@@ -13,7 +13,7 @@ import torch
 from lpips import LPIPS
 from tqdm import tqdm
 
-from kpop_rca import devices, diffusion, feature_sets, networks, oracle, sampling, training
+from kpop_rca import devices, feature_sets, networks, oracle
 from kpop_rca.benchmarks import ceilings
 from kpop_rca.benchmarks.setting import (
     N_CLASSES,
@@ -28,6 +28,9 @@ from kpop_rca.benchmarks.stepwise import Stepwise
 from kpop_rca.benchmarks.timing import Work
 from kpop_rca.candidates import Faces
 from kpop_rca.data.images import read_rgb
+from kpop_rca.diffusion.generation import Plan, generate
+from kpop_rca.diffusion.trainer import Recipe, Trainer
+from kpop_rca.diffusion.unet import TIMESTEPS, forward_process
 from kpop_rca.faces import crops, detection
 from kpop_rca.resnet import SmallImageResNet
 
@@ -36,9 +39,9 @@ DETECTED_FOR_FLOPS = 8  # photographs whose operations are counted
 N_JUDGES = 2  # trained in a repeat; on a CPU side by side
 
 
-def recipe(setting: Setting, *, steps: int) -> training.Recipe:
+def recipe(setting: Setting, *, steps: int) -> Recipe:
     """As the study trains; the rate is constant, so that the number of steps changes none of them."""
-    return training.Recipe(
+    return Recipe(
         steps=steps,
         batch_size=setting["batch_size"],
         learning_rate=1e-4,
@@ -58,7 +61,7 @@ def recipe(setting: Setting, *, steps: int) -> training.Recipe:
 def fit(setting: Setting, bar: Callable, *, steps: int = FAR) -> None:
     """Train until the bar leaves, before the last step: no checkpoint and no sample grid comes before that."""
     folder, plan = Path(tempfile.mkdtemp(dir=setting.scratch)), recipe(setting, steps=steps)
-    trainer = training.Trainer(setting.new_unet(), recipe=plan, folder=folder, device=setting.device)
+    trainer = Trainer(setting.new_unet(), recipe=plan, folder=folder, device=setting.device)
     trainer.fit(*setting.faces, checkpoint_minutes=1e6, sample_grids=1, bar=bar)
 
 
@@ -79,11 +82,11 @@ def training_steps(setting: Setting, *, steps: int = FAR) -> Work:
     )
 
 
-def paper_plan(setting: Setting, *, sampler: str) -> sampling.Plan:
+def paper_plan(setting: Setting, *, sampler: str) -> Plan:
     """The paper's images, guidance off, by DDPM in all of its steps: the run that a rate stands for."""
-    return sampling.Plan(
+    return Plan(
         sampler=sampler,
-        steps=diffusion.TIMESTEPS if sampler == "ddpm" else setting[f"bench_{sampler}_steps"],
+        steps=TIMESTEPS if sampler == "ddpm" else setting[f"bench_{sampler}_steps"],
         guidance=0.0,
         images_per_identity=PAPER_IMAGES // N_CLASSES,
         batch_size=setting["bench_sampling_batch_size"],
@@ -122,10 +125,10 @@ def generation(setting: Setting, *, sampler: str, calls: int | None = None, iden
     )
 
 
-def _generate(unet: torch.nn.Module, plan: sampling.Plan, scratch: Path, identities: int) -> None:
+def _generate(unet: torch.nn.Module, plan: Plan, scratch: Path, identities: int) -> None:
     folder = Path(tempfile.mkdtemp(dir=scratch))
-    forward = diffusion.forward_process(NOISE_SCHEDULE)
-    sampling.generate(unet, forward, plan, n_classes=identities, folder=folder, progress=quiet)
+    forward = forward_process(NOISE_SCHEDULE)
+    generate(unet, forward, plan, n_classes=identities, folder=folder, progress=quiet)
     shutil.rmtree(folder)
 
 

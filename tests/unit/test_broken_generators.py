@@ -8,7 +8,7 @@ from known_judge import JUDGE, avatars, counts, faces_and_judge, judge_images, r
 from small_training import small_unet
 
 from kpop_rca import broken_generators, degradation, oracle, rca, trials
-from kpop_rca.diffusion import forward_process
+from kpop_rca.diffusion.unet import forward_process
 
 
 def test_the_pair_that_is_confused_most():

@@ -15,8 +15,9 @@ from safetensors.torch import save_file
 from small_report import write_executed_notebooks
 from spoiling import SPOILT, empty, truncate
 
-from kpop_rca import artifacts, generated_images, oracle, params, report, sampling, seals
-from kpop_rca.diffusion import forward_process
+from kpop_rca import artifacts, oracle, params, report, seals
+from kpop_rca.diffusion import generated_images, generation
+from kpop_rca.diffusion.unet import forward_process
 from kpop_rca.errors import StudyError
 
 AUDIT = {"study": "mine", "seed": 0}
@@ -111,7 +112,7 @@ def test_an_undamaged_checkpoint_is_kept_and_one_with_a_strange_file_is_not(outp
     assert [path.name for path in stage.folder.iterdir() if path.is_dir()] == ["good"]
 
 
-PLAN = sampling.Plan(sampler="ddim", steps=2, guidance=0.0, images_per_identity=5, batch_size=2, seed=0)
+PLAN = generation.Plan(sampler="ddim", steps=2, guidance=0.0, images_per_identity=5, batch_size=2, seed=0)
 
 
 def draw(folder, *, stop_after=6):
@@ -126,7 +127,7 @@ def draw(folder, *, stop_after=6):
             yield batch
 
     unet = small_training.small_unet(n_classes=2).eval()
-    sampling.generate(unet, forward_process("linear"), PLAN, n_classes=2, folder=folder, progress=progress)
+    generation.generate(unet, forward_process("linear"), PLAN, n_classes=2, folder=folder, progress=progress)
     return drawn
 
 
@@ -149,7 +150,7 @@ def test_damaged_images_of_a_stopped_run_are_named_and_drawn_again(output, capsy
     stage = artifacts.begin("01_data_audit", AUDIT)
     before(stage.folder)
     spoil(stage.folder / damaged)
-    assert sampling.missing_batches(stage.folder, PLAN, n_classes=2) == again
+    assert generation.missing_batches(stage.folder, PLAN, n_classes=2) == again
     capsys.readouterr()
     artifacts.begin("01_data_audit", AUDIT)
     said = f"{(stage.folder / damaged).name} is damaged; it is removed, and its work done again\n"

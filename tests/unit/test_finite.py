@@ -10,12 +10,14 @@ from test_oracle import RECIPE as JUDGE_RECIPE
 from test_oracle import splits  # noqa: F401  a fixture
 from tqdm import tqdm
 
-from kpop_rca import denoising, diffusion, finite, networks, oracle, sampling
+from kpop_rca import finite, networks, oracle
 from kpop_rca.data import tensors
+from kpop_rca.diffusion import generation, objective
+from kpop_rca.diffusion.unet import CHECK_EVERY, forward_process, image_generator, sample, sampling_process
 from kpop_rca.errors import StudyError
 
 BAD = pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
-FORWARD = diffusion.forward_process("squaredcos_cap_v2")
+FORWARD = forward_process("squaredcos_cap_v2")
 
 
 def one_line(caught):
@@ -58,11 +60,11 @@ class FailsAt(torch.nn.Module):
 
 
 def draw(network, *, sampler, steps=4, **how):
-    return diffusion.sample(
+    return sample(
         network,
-        diffusion.sampling_process(FORWARD, sampler),
+        sampling_process(FORWARD, sampler),
         torch.tensor([0, 2, 1]),
-        generators=[diffusion.image_generator(seed=0, label=0, index=i) for i in range(3)],
+        generators=[image_generator(seed=0, label=0, index=i) for i in range(3)],
         steps=steps,
         guidance=0.0,
         **how,
@@ -83,7 +85,7 @@ def test_a_long_sampling_is_stopped_before_its_end():
     network = FailsAt(small_unet(n_classes=3).eval(), call=1, image=0, bad=float("nan"))
     with pytest.raises(StudyError, match="step 2 of 400"):
         draw(network, sampler="ddim", steps=400)
-    assert network.left == 1 - diffusion.CHECK_EVERY
+    assert network.left == 1 - CHECK_EVERY
 
 
 def test_half_precision_is_named_as_what_to_change():
@@ -93,10 +95,10 @@ def test_half_precision_is_named_as_what_to_change():
 
 
 def test_no_file_is_written_of_images_that_are_none(tmp_path):
-    plan = sampling.Plan(sampler="dpmpp", steps=2, guidance=0.0, images_per_identity=2, batch_size=2, seed=1)
+    plan = generation.Plan(sampler="dpmpp", steps=2, guidance=0.0, images_per_identity=2, batch_size=2, seed=1)
     network = FailsAt(small_unet(n_classes=2).eval(), call=0, image=0, bad=float("nan"))
     with pytest.raises(StudyError, match="identity 0"):
-        sampling.generate(network, FORWARD, plan, n_classes=2, folder=tmp_path, progress=list)
+        generation.generate(network, FORWARD, plan, n_classes=2, folder=tmp_path, progress=list)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
@@ -156,7 +158,7 @@ def test_the_losses_by_timestep_are_numbers(coloured_faces):
     torch.nn.init.constant_(unet.conv_out.bias, float("nan"))
     few = tuple(part[:4] for part in coloured_faces)
     with pytest.raises(StudyError, match="the loss at t = 10 is not finite"):
-        denoising.loss_by_timestep(unet, *few, forward=FORWARD, seed=0)
+        objective.loss_by_timestep(unet, *few, forward=FORWARD, seed=0)
 
 
 def train_judge(splits, folder, **changed):  # noqa: F811

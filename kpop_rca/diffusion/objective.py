@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from diffusers import DDPMScheduler, UNet2DModel
 from torch import Tensor, nn
 
-from kpop_rca import diffusion, finite, seeds
+from kpop_rca import finite, seeds
 from kpop_rca.data import tensors
+from kpop_rca.diffusion.unet import TIMESTEPS
 from kpop_rca.errors import StudyError
 
 COMPARED_TIMESTEPS = (10, 50, 100, 200, 350, 500, 700, 900)
@@ -63,7 +64,7 @@ def noised(
     Source: paper eq. 2; label dropout after Ho and Salimans (2022).
     """
     batch, device = len(x_0), x_0.device
-    t = torch.randint(diffusion.TIMESTEPS, (batch,), generator=generator, device=device)
+    t = torch.randint(TIMESTEPS, (batch,), generator=generator, device=device)
     eps = torch.randn(x_0.shape, generator=generator, device=device)
     dropped = torch.rand(batch, generator=generator, device=device) < label_dropout
     flipped = torch.rand(batch, generator=generator, device=device) < 0.5 * flip

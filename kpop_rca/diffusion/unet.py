@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, SchedulerMixin, UNet2DModel
 
-from kpop_rca import devices, finite, noise, seeds
+from kpop_rca import devices, finite, seeds
 from kpop_rca.data.tensors import to_images, to_model
+from kpop_rca.diffusion import noise
 from kpop_rca.errors import StudyError
 
 TIMESTEPS = 1000  # T of the paper, section 4.2.3

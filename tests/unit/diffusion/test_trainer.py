@@ -8,10 +8,13 @@ from small_training import CPU, RECIPE, small_trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tqdm import tqdm
 
-from kpop_rca import denoising, diffusion, params, training
+from kpop_rca import params
+from kpop_rca.diffusion import objective
+from kpop_rca.diffusion import trainer as diffusion_trainer
+from kpop_rca.diffusion.unet import build_unet, forward_process
 from kpop_rca.errors import StudyError
 
-LINEAR = diffusion.forward_process("linear")
+LINEAR = forward_process("linear")
 
 
 def new_trainer(folder, reset, recipe=RECIPE):
@@ -41,7 +44,7 @@ def killed():
 
 
 def test_an_epoch_shows_every_image_once():
-    batches = [training.batch_indices(s, n=10, batch_size=4, seed=3) for s in range(5)]
+    batches = [diffusion_trainer.batch_indices(s, n=10, batch_size=4, seed=3) for s in range(5)]
     order = np.concatenate(batches)
     assert sorted(order[:10]) == sorted(order[10:]) == list(range(10))
     assert order[:10].tolist() != order[10:].tolist()
@@ -49,12 +52,12 @@ def test_an_epoch_shows_every_image_once():
 
 def test_the_cosine_rises_and_falls_to_zero():
     recipe = dataclasses.replace(RECIPE, steps=100, learning_rate=1.0)
-    rates = [training.learning_rate_at(step, recipe) for step in range(100)]
+    rates = [diffusion_trainer.learning_rate_at(step, recipe) for step in range(100)]
     assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
     assert rates[5] == 1.0
     assert rates[-1] < 0.001
     constant = dataclasses.replace(recipe, learning_rate_schedule="constant")
-    assert {training.learning_rate_at(step, constant) for step in (0, 50, 99)} == {1.0}
+    assert {diffusion_trainer.learning_rate_at(step, constant) for step in (0, 50, 99)} == {1.0}
 
 
 def ema_recipe(**changed):
@@ -64,7 +67,7 @@ def ema_recipe(**changed):
 def averaged(recipe, values):
     """The average after each step of a single weight that takes these values; at first it is 0."""
     weight = torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))
-    ema, found = training.Averaged([weight], recipe), []
+    ema, found = diffusion_trainer.Averaged([weight], recipe), []
     for value in values:
         weight.data[:] = value
         ema.step([weight])
@@ -83,7 +86,7 @@ def test_after_the_half_life_a_step_counts_half():
 def test_the_ramp_holds_the_half_life_to_a_share_of_the_images_seen():
     """By hand, batches of 16, half of the images seen: none, 8, 16, 24, then the 24 requested."""
     recipe = ema_recipe(ema_half_life=24, ema_ramp_up=0.5)
-    decays = [training.ema_decay_at(step, recipe) for step in range(5)]
+    decays = [diffusion_trainer.ema_decay_at(step, recipe) for step in range(5)]
     assert decays == pytest.approx([0, 0.25, 0.5, 0.5 ** (2 / 3), 0.5 ** (2 / 3)])
     values = [3.0, -1.0, 2.0, 5.0, 7.0]
     weights = [np.prod(decays[k + 1 :]) * (1 - decays[k]) for k in range(5)]
@@ -92,10 +95,12 @@ def test_the_ramp_holds_the_half_life_to_a_share_of_the_images_seen():
 
 
 def test_the_half_life_asked_for_is_reached_within_the_default_study():
-    recipe = training.Recipe.of(params.defaults())
+    recipe = diffusion_trainer.Recipe.of(params.defaults())
     last = recipe.steps - 1
-    assert training.half_life_at(last, recipe) == recipe.ema_half_life
-    assert training.ema_decay_at(last, recipe) == pytest.approx(0.5 ** (recipe.batch_size / recipe.ema_half_life))
+    assert diffusion_trainer.half_life_at(last, recipe) == recipe.ema_half_life
+    assert diffusion_trainer.ema_decay_at(last, recipe) == pytest.approx(
+        0.5 ** (recipe.batch_size / recipe.ema_half_life)
+    )
 
 
 def test_the_weights_that_are_kept_are_the_mean_of_the_recipe(coloured_faces, tmp_path, fresh_accelerate):
@@ -117,7 +122,7 @@ def test_the_weights_that_are_kept_are_the_mean_of_the_recipe(coloured_faces, tm
         half_life = min(20, 0.5 * seen)
         kept = 0.5 ** (recipe.batch_size / half_life) if seen else 0
         expected = kept * expected + (1 - kept) * weight
-    unet, _ = training.load_trained(tmp_path, CPU)
+    unet, _ = diffusion_trainer.load_trained(tmp_path, CPU)
     torch.testing.assert_close(list(unet.parameters())[5].double(), expected, atol=1e-6, rtol=1e-5)
 
 
@@ -135,7 +140,7 @@ def test_the_gradient_is_clipped_as_asked_for(coloured_faces, tmp_path, fresh_ac
 def test_the_list_of_the_recipe_is_what_the_optimiser_has(tmp_path, fresh_accelerate):
     recipe = dataclasses.replace(RECIPE, weight_decay=0.03, ema_half_life=20, ema_ramp_up=0.1)
     optimizer = new_trainer(tmp_path, fresh_accelerate, recipe).optimizer.param_groups[0]
-    shown = training.listed(recipe, n_images=48).set_index("setting")["value"]
+    shown = diffusion_trainer.listed(recipe, n_images=48).set_index("setting")["value"]
     assert float(shown["weight_decay"]) == optimizer["weight_decay"] == 0.03
     assert shown["optimiser"] == f"AdamW, betas {optimizer['betas'][0]} and {optimizer['betas'][1]}, epsilon 1e-08"
     assert optimizer["eps"] == 1e-8
@@ -157,7 +162,7 @@ class TellsNoise(torch.nn.Module):
 
 
 def task(*, x_0, labels, label_dropout=0.2):
-    return denoising.noised(
+    return objective.noised(
         x_0,
         labels,
         forward=LINEAR,
@@ -171,8 +176,8 @@ def task(*, x_0, labels, label_dropout=0.2):
 def test_the_loss_is_the_mean_squared_error_of_the_noise():
     model = TellsNoise(LINEAR)
     zeros, labels = torch.zeros(64, 3, 4, 4), torch.zeros(64, dtype=torch.int64)
-    assert denoising.noise_loss(model, task(x_0=zeros, labels=labels)).item() == pytest.approx(0, abs=1e-9)
-    assert denoising.noise_loss(model, task(x_0=zeros + 0.5, labels=labels)).item() > 0.01
+    assert objective.noise_loss(model, task(x_0=zeros, labels=labels)).item() == pytest.approx(0, abs=1e-9)
+    assert objective.noise_loss(model, task(x_0=zeros + 0.5, labels=labels)).item() > 0.01
 
 
 def test_labels_are_dropped_at_the_rate_asked_for():
@@ -186,8 +191,8 @@ def test_labels_are_dropped_at_the_rate_asked_for():
 def test_parts_of_a_batch_make_up_the_whole():
     """Two halves of a batch, as two processes or threads see them, average to the loss of the whole."""
     model, whole = TellsNoise(LINEAR), task(x_0=torch.rand(8, 3, 4, 4), labels=torch.arange(8))
-    halves = [denoising.noise_loss(model, whole.part(share)).item() for share in (slice(0, 4), slice(4, 8))]
-    assert denoising.noise_loss(model, whole).item() == pytest.approx(np.mean(halves), rel=1e-5)
+    halves = [objective.noise_loss(model, whole.part(share)).item() for share in (slice(0, 4), slice(4, 8))]
+    assert objective.noise_loss(model, whole).item() == pytest.approx(np.mean(halves), rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -195,15 +200,15 @@ def test_parts_of_a_batch_make_up_the_whole():
 )
 def test_a_batch_is_parted_where_its_halves_are_worth_it(tmp_path, fresh_accelerate, size, batch_size, parted):
     fresh_accelerate(reset_partial_state=True)
-    unet = diffusion.build_unet(image_size=size, channels=[8], layers_per_block=1, attention_size=0, n_classes=2)
+    unet = build_unet(image_size=size, channels=[8], layers_per_block=1, attention_size=0, n_classes=2)
     recipe = dataclasses.replace(RECIPE, batch_size=batch_size)
-    assert bool(training.Trainer(unet, recipe=recipe, folder=tmp_path, device=CPU).pieces) is parted
+    assert bool(diffusion_trainer.Trainer(unet, recipe=recipe, folder=tmp_path, device=CPU).pieces) is parted
 
 
 def test_the_pieces_side_by_side_give_the_gradient_of_the_whole_batch(
     coloured_faces, tmp_path, fresh_accelerate, monkeypatch
 ):
-    monkeypatch.setattr(training, "PIXELS_OF_A_PIECE", 1)
+    monkeypatch.setattr(diffusion_trainer, "PIXELS_OF_A_PIECE", 1)
     images, labels = map(torch.as_tensor, coloured_faces)
     gradients = []
     for in_pieces in (True, False):
@@ -249,7 +254,7 @@ def same_weights(one, other):
 
 def test_a_training_in_half_precision_is_that_of_whole_rounded(coloured_faces, tmp_path, fresh_accelerate, monkeypatch):
     """Three steps of bfloat16, stopped after the second, against three of float32."""
-    monkeypatch.setattr(training, "LOG_EVERY", 1)  # so that there is a checkpoint after every step
+    monkeypatch.setattr(diffusion_trainer, "LOG_EVERY", 1)  # so that there is a checkpoint after every step
     whole = dataclasses.replace(RECIPE, steps=3)
     log = fit(new_trainer(tmp_path / "whole", fresh_accelerate, whole), coloured_faces)
     half, folder = dataclasses.replace(whole, mixed_precision="bf16"), tmp_path / "half"
@@ -293,10 +298,10 @@ def test_tensorboard_shows_the_log_once_however_often_it_was_stopped(heard, colo
 
 def test_training_learns_and_the_result_can_be_loaded(coloured_faces, tmp_path, fresh_accelerate):
     fit(new_trainer(tmp_path, fresh_accelerate), coloured_faces)
-    unet, forward = training.load_trained(tmp_path, torch.device("cpu"))
+    unet, forward = diffusion_trainer.load_trained(tmp_path, torch.device("cpu"))
     assert not unet.training
     assert forward.config.beta_schedule == "squaredcos_cap_v2"
-    losses = denoising.compare_losses(unet, {"a": coloured_faces, "b": coloured_faces}, forward=forward, seed=0)
+    losses = objective.compare_losses(unet, {"a": coloured_faces, "b": coloured_faces}, forward=forward, seed=0)
     by_set = losses.pivot(index="t", columns="faces", values="loss")
     assert (by_set["a"] == by_set["b"]).all()  # the same noise
     assert by_set.loc[900, "a"] < 1.0  # better than telling no noise at all

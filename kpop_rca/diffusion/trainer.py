@@ -18,9 +18,11 @@ from diffusers import DDPMScheduler, UNet2DModel
 from diffusers.training_utils import EMAModel
 from torch import Tensor
 
-from kpop_rca import artifacts, denoising, devices, diffusion, disk, finite, seals, seeds, watch, workers
-from kpop_rca.curves import Curves
+from kpop_rca import artifacts, devices, disk, finite, seals, seeds, watch, workers
 from kpop_rca.data import tensors
+from kpop_rca.diffusion import objective
+from kpop_rca.diffusion.tensorboard import Curves
+from kpop_rca.diffusion.unet import TIMESTEPS, forward_process, image_generator, no_class, sample, sampling_process
 from kpop_rca.errors import StudyError
 from kpop_rca.seeds import Purpose
 
@@ -74,7 +76,7 @@ def listed(recipe: Recipe, *, n_images: int) -> pd.DataFrame:
         "rise of the learning rate": f"{rise} steps" if recipe.learning_rate_schedule == "cosine" else "none",
         "EMA half-life at the last step": f"{half_life_at(last, recipe):.0f} images",
         "EMA decay of the last step": f"{ema_decay_at(last, recipe):.5f}",
-        "loss": f"mean squared error of the noise, t uniform in 0 to {diffusion.TIMESTEPS - 1}",
+        "loss": f"mean squared error of the noise, t uniform in 0 to {TIMESTEPS - 1}",
     }
     return pd.DataFrame({"setting": rows.keys(), "value": map(str, rows.values())})
 
@@ -180,8 +182,8 @@ class Trainer:
         processes = self.accelerator.num_processes
         if recipe.batch_size % processes:
             raise StudyError(f"batch_size {recipe.batch_size} can't be shared by {processes} processes")
-        self.no_class = diffusion.no_class(unet)
-        self.forward = diffusion.forward_process(recipe.noise_schedule)
+        self.no_class = no_class(unet)
+        self.forward = forward_process(recipe.noise_schedule)
         unet.to(memory_format=torch.channels_last)  # convolutions are faster so
         devices.compile_where_it_pays(unet, device, calls=recipe.steps)
         optimizer = torch.optim.AdamW(
@@ -304,13 +306,13 @@ class Trainer:
             self.ema.step(self.weights)
         return loss
 
-    def _task(self, step: int, images: Tensor, labels: Tensor) -> denoising.Task:
+    def _task(self, step: int, images: Tensor, labels: Tensor) -> objective.Task:
         """What a step trains on: the whole batch, known from the seed and the number of the step."""
         recipe, device = self.recipe, self.accelerator.device
         chosen = batch_indices(step, n=len(images), batch_size=recipe.batch_size, seed=recipe.seed)
         chosen = devices.sent(torch.as_tensor(chosen), device)
         generator = torch.Generator(device).manual_seed(seeds.number(Purpose.TRAINING_STEP, recipe.seed, step))
-        return denoising.noised(
+        return objective.noised(
             tensors.to_model(images[chosen]),
             labels[chosen],
             forward=self.forward,
@@ -320,24 +322,24 @@ class Trainer:
             generator=generator,
         )
 
-    def _backward(self, task: denoising.Task) -> Tensor:
+    def _backward(self, task: objective.Task) -> Tensor:
         """The loss of this process's share of a batch; leaves its gradient in the weights."""
         if self.pieces:
             return self._backward_in_pieces(task)
         size = self.recipe.batch_size // self.accelerator.num_processes
         first = self.accelerator.process_index * size
         with self.accelerator.autocast():
-            loss = denoising.noise_loss(self.unet, task.part(slice(first, first + size)))
+            loss = objective.noise_loss(self.unet, task.part(slice(first, first + size)))
         self.accelerator.backward(loss)
         return loss.detach()
 
-    def _backward_in_pieces(self, task: denoising.Task) -> Tensor:
+    def _backward_in_pieces(self, task: objective.Task) -> Tensor:
         """The same on a CPU, where the parts of a batch side by side are faster than each operation shared out."""
         size = self.recipe.batch_size // PIECES
 
         def of_piece(piece: int) -> tuple[Tensor, tuple[Tensor, ...]]:
             with self.accelerator.autocast():
-                loss = denoising.noise_loss(self.unet, task.part(slice(piece * size, (piece + 1) * size))) / PIECES
+                loss = objective.noise_loss(self.unet, task.part(slice(piece * size, (piece + 1) * size))) / PIECES
             return loss.detach(), torch.autograd.grad(loss, self.weights)
 
         losses, gradients = zip(*self.pieces.map(of_piece), strict=True)
@@ -376,11 +378,11 @@ class Trainer:
         self.bare_unet.eval()
         labels = torch.arange(self.no_class, device=self.accelerator.device)
         with torch.compiler.set_stance("force_eager"):  # compiling for one small batch takes longer than drawing it
-            grid = diffusion.sample(
+            grid = sample(
                 self.bare_unet,
-                diffusion.sampling_process(self.forward, "ddim"),
+                sampling_process(self.forward, "ddim"),
                 labels,
-                generators=[diffusion.image_generator(seed=self.recipe.seed, label=int(c), index=0) for c in labels],
+                generators=[image_generator(seed=self.recipe.seed, label=int(c), index=0) for c in labels],
                 steps=GRID_STEPS,
                 guidance=0.0,
             )

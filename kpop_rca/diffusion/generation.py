@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
 
-from kpop_rca import devices, diffusion, generated_images, seals, workers
+from kpop_rca import devices, seals, workers
+from kpop_rca.diffusion import generated_images
+from kpop_rca.diffusion.unet import image_generator, sample, sampling_process
 from kpop_rca.errors import StudyError
 
 Batch = tuple[int, int]  # label, and index of the first image
@@ -74,11 +76,11 @@ def generate_batch(unet: UNet2DModel, forward: DDPMScheduler, plan: Plan, batch:
 
 def _draw(unet: UNet2DModel, forward: DDPMScheduler, plan: Plan, *, label: int, indices: range) -> np.ndarray:
     try:
-        return diffusion.sample(
+        return sample(
             unet,
-            diffusion.sampling_process(forward, plan.sampler),
+            sampling_process(forward, plan.sampler),
             torch.full((len(indices),), label, device=unet.device),
-            generators=[diffusion.image_generator(seed=plan.seed, label=label, index=i) for i in indices],
+            generators=[image_generator(seed=plan.seed, label=label, index=i) for i in indices],
             steps=plan.steps,
             guidance=plan.guidance,
             mixed_precision=plan.mixed_precision,

@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from kpop_rca import noise
+from kpop_rca.diffusion import noise
 
 CPU = torch.device("cpu")
 
