@@ -8,12 +8,13 @@ import torch
 from diffusers import DDPMScheduler, UNet2DModel
 from PIL import Image
 
-from kpop_rca import memorisation, oracle, rca, trials
-from kpop_rca.candidates import Faces, capped
+from kpop_rca import memorisation, rca, trials
 from kpop_rca.data import tensors
 from kpop_rca.diffusion.unet import deterministic_step, predict_noise, sampling_process, set_timesteps
+from kpop_rca.oracles import training
+from kpop_rca.oracles.candidates import Faces, capped
+from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.rca import fidelity
-from kpop_rca.resnet import SmallImageResNet
 from kpop_rca.trials import ESTIMATORS, Parts
 
 COPIED = (1.0, 0.12)  # shares of the images that a copier copies
@@ -148,7 +149,7 @@ def copy_trial(
     """
     rows = []
     for name, (images, labels) in suspects.items():
-        judged = oracle.judge_images(judge, images)[0].argmax(axis=1)
+        judged = training.judge_images(judge, images)[0].argmax(axis=1)
         counts = rca.confusion_counts(labels, judged, len(real_counts))
         found = trials.estimate(real_counts, counts, n_replicates=n_replicates, generator=generator)
         row = {"suspect": name, "n": len(labels)}

@@ -5,15 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from kpop_rca import feature_sets, oracle, rca, trials
-from kpop_rca.candidates import Faces
+from kpop_rca import feature_sets, rca, trials
 from kpop_rca.faces import crops
+from kpop_rca.oracles import training
+from kpop_rca.oracles.candidates import Faces
 
 ONE_PICTURE = 1.0  # grey levels: mean difference of two crops of one picture, whose faces were found apart, at most
 
 
 def judged_by_one(
-    judge: oracle.SmallImageResNet, real: Faces, generated: Faces, *, groups: list[list[int]]
+    judge: training.SmallImageResNet, real: Faces, generated: Faces, *, groups: list[list[int]]
 ) -> dict[str, Any]:
     """One judge's view of one generator.
 
@@ -27,7 +28,7 @@ def judged_by_one(
         n_real, n_generated and the columns of `from_counts`; frechet, precision and recall on the judge's own features.
     """
     n_classes = int(real[1].max()) + 1
-    seen_real, seen_generated = (oracle.judge_images(judge, images) for images, _ in (real, generated))
+    seen_real, seen_generated = (training.judge_images(judge, images) for images, _ in (real, generated))
     counts = [
         rca.confusion_counts(labels, seen[0].argmax(1), n_classes)
         for (_, labels), seen in ((real, seen_real), (generated, seen_generated))

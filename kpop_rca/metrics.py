@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from kpop_rca import agreement, artifacts, devices, judging, paths, rca, reference, stages
+from kpop_rca import artifacts, devices, paths, rca, reference, stages
+from kpop_rca.oracles import agreement
+from kpop_rca.oracles.answers import stacked_labels, trained
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def judgement(
     alike = real_answers[(real_answers[list(kind)] == pd.Series(kind)).all(axis=1)]
     judges = sorted(alike["judge"].unique())
     sides = (real_answers, generated_answers)
-    stacks = [judging.stacked_labels(answers, **kind) for answers in sides]
+    stacks = [stacked_labels(answers, **kind) for answers in sides]
     labels = [answers.loc[answers["judge"] == judge, "label"].to_numpy() for answers in sides]
     parts = list(zip(labels, stacks, strict=True))
     real, drawn = (np.stack([rca.confusion_counts(of, says, n_classes) for says in stack]) for of, stack in parts)
@@ -160,7 +162,7 @@ def _oracles(stage: artifacts.StageRun, by_judge: pd.DataFrame) -> dict[str, dic
     """Every judge: what it learnt from, how good it is on real faces, and RCA and identity fidelity under it."""
     ratios = by_judge.set_index("judge")
     oracles = {}
-    for name, about in judging.trained(stage.input("oracle")).set_index("judge").iterrows():
+    for name, about in trained(stage.input("oracle")).set_index("judge").iterrows():
         test = artifacts.read_json(stage.input("oracle") / name / "about.json")["test"]
         row = ratios.loc[name]
         measured = {key: test[key] for key in ("accuracy", "loss", "macro_f1")} | {"n_test": test["n"]}

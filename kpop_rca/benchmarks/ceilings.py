@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from kpop_rca.benchmarks.timing import Work
 from kpop_rca.diffusion.unet import build_unet
-from kpop_rca.resnet import SmallImageResNet
+from kpop_rca.oracles.resnet import SmallImageResNet
 
 PRODUCT, COPY = "matrix product", "copy"
 SIDE = {"cpu": 2048, "cuda": 8192}  # of the matrices

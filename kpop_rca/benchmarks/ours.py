@@ -13,7 +13,7 @@ import torch
 from lpips import LPIPS
 from tqdm import tqdm
 
-from kpop_rca import devices, feature_sets, networks, oracle
+from kpop_rca import devices, feature_sets, networks
 from kpop_rca.benchmarks import ceilings
 from kpop_rca.benchmarks.setting import (
     N_CLASSES,
@@ -26,13 +26,14 @@ from kpop_rca.benchmarks.setting import (
 )
 from kpop_rca.benchmarks.stepwise import Stepwise
 from kpop_rca.benchmarks.timing import Work
-from kpop_rca.candidates import Faces
 from kpop_rca.data.images import read_rgb
 from kpop_rca.diffusion.generation import Plan, generate
 from kpop_rca.diffusion.trainer import Recipe, Trainer
 from kpop_rca.diffusion.unet import TIMESTEPS, forward_process
 from kpop_rca.faces import crops, detection
-from kpop_rca.resnet import SmallImageResNet
+from kpop_rca.oracles import training
+from kpop_rca.oracles.candidates import Faces
+from kpop_rca.oracles.resnet import SmallImageResNet
 
 FAR = 10_000_000  # steps: the end of a training that is left before
 DETECTED_FOR_FLOPS = 8  # photographs whose operations are counted
@@ -174,12 +175,12 @@ def all_measures(real: np.ndarray, generated: np.ndarray) -> None:
 
 def judge(setting: Setting, *, seed: int = 0) -> SmallImageResNet:
     """The first architecture of `judges`, with random weights, on the CPU."""
-    return oracle.build_judge(setting["judges"][0], n_classes=N_CLASSES, recipe=judge_recipe(setting, seed=seed))[0]
+    return training.build_judge(setting["judges"][0], n_classes=N_CLASSES, recipe=judge_recipe(setting, seed=seed))[0]
 
 
-def judge_recipe(setting: Setting, *, seed: int) -> oracle.Recipe:
+def judge_recipe(setting: Setting, *, seed: int) -> training.Recipe:
     """One epoch, as the study trains its judges."""
-    return oracle.Recipe(
+    return training.Recipe(
         width=setting["judge_width"],
         warmup_epochs=0,
         epochs=1,
@@ -195,7 +196,7 @@ def judge_recipe(setting: Setting, *, seed: int) -> oracle.Recipe:
 def judges_trained(setting: Setting) -> Work:
     """`oracle.train_side_by_side` of two judges for an epoch, with their validation, their test and their files."""
     images, labels = setting.faces
-    few = images[: oracle.EVALUATION_BATCH], labels[: oracle.EVALUATION_BATCH]
+    few = images[: training.EVALUATION_BATCH], labels[: training.EVALUATION_BATCH]
     splits = {"train": (images, labels), "validation": few, "test": few}
     return Work(
         run=partial(_train_judges, setting, splits),
@@ -207,12 +208,12 @@ def judges_trained(setting: Setting) -> Work:
 def _train_judges(setting: Setting, splits: dict[str, Faces]) -> None:
     folder = Path(tempfile.mkdtemp(dir=setting.scratch))
     trainings = [
-        oracle.Training(
+        training.Training(
             setting["judges"][0], splits, recipe=judge_recipe(setting, seed=k), folder=folder / str(k), notes={}
         )
         for k in range(N_JUDGES)
     ]
-    oracle.train_side_by_side(trainings, device=setting.device, bar=partial(tqdm, disable=True))
+    training.train_side_by_side(trainings, device=setting.device, bar=partial(tqdm, disable=True))
     shutil.rmtree(folder)
 
 
@@ -221,7 +222,7 @@ def judged(setting: Setting) -> Work:
     images, _ = setting.faces
     network = judge(setting).to(setting.device, memory_format=torch.channels_last).eval()
     return Work(
-        run=lambda: oracle.judge_images(network, images),
+        run=lambda: training.judge_images(network, images),
         items=len(images),
         flops=setting.judge_flops(training=False),
     )

@@ -11,7 +11,7 @@ from scipy import stats
 from kpop_rca import artifacts, claims, claims_figures, claims_runs, given, params, paths, stages
 from kpop_rca.errors import StudyError
 from kpop_rca.faces.crops import save
-from kpop_rca.resnet import SmallImageResNet
+from kpop_rca.oracles.resnet import SmallImageResNet
 
 MARGIN = 0.1
 

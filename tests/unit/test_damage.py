@@ -15,10 +15,11 @@ from safetensors.torch import save_file
 from small_report import write_executed_notebooks
 from spoiling import SPOILT, empty, truncate
 
-from kpop_rca import artifacts, oracle, params, report, seals
+from kpop_rca import artifacts, params, report, seals
 from kpop_rca.diffusion import generated_images, generation
 from kpop_rca.diffusion.unet import forward_process
 from kpop_rca.errors import StudyError
+from kpop_rca.oracles import training
 
 AUDIT = {"study": "mine", "seed": 0}
 KINDS = ("table.parquet", "array.npy", "weights.safetensors", "state.pt", "record.json", "table.csv")
@@ -176,7 +177,7 @@ def train_judge(folder):
     """A judge of next to no training; whether it had to be trained."""
     images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
     faces, epochs = (images, np.arange(8) % 2), []
-    recipe = oracle.Recipe(
+    recipe = training.Recipe(
         width=8,
         warmup_epochs=0,
         epochs=1,
@@ -189,7 +190,7 @@ def train_judge(folder):
     )
     splits = dict.fromkeys(("train", "validation", "test"), faces)
     how = {"device": small_training.CPU, "notes": {}, "bar": lambda found, desc: epochs.append(desc) or found}
-    oracle.train_or_load("resnet10", splits, recipe=recipe, folder=folder, **how)
+    training.train_or_load("resnet10", splits, recipe=recipe, folder=folder, **how)
     return bool(epochs)
 
 

@@ -10,11 +10,12 @@ from test_oracle import RECIPE as JUDGE_RECIPE
 from test_oracle import splits  # noqa: F401  a fixture
 from tqdm import tqdm
 
-from kpop_rca import finite, networks, oracle
+from kpop_rca import finite, networks
 from kpop_rca.data import tensors
 from kpop_rca.diffusion import generation, objective
 from kpop_rca.diffusion.unet import CHECK_EVERY, forward_process, image_generator, sample, sampling_process
 from kpop_rca.errors import StudyError
+from kpop_rca.oracles import training
 
 BAD = pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
 FORWARD = forward_process("squaredcos_cap_v2")
@@ -164,7 +165,7 @@ def test_the_losses_by_timestep_are_numbers(coloured_faces):
 def train_judge(splits, folder, **changed):  # noqa: F811
     recipe = dataclasses.replace(JUDGE_RECIPE, epochs=2, **changed)
     how = {"folder": folder, "device": CPU, "bar": lambda epochs, desc: epochs, "notes": {}}
-    return oracle.train_or_load("resnet10", splits, recipe=recipe, **how)
+    return training.train_or_load("resnet10", splits, recipe=recipe, **how)
 
 
 def test_a_judge_whose_loss_is_none_is_named_and_not_kept(splits, tmp_path):  # noqa: F811
@@ -175,12 +176,12 @@ def test_a_judge_whose_loss_is_none_is_named_and_not_kept(splits, tmp_path):  # 
 
 
 def test_a_judge_that_says_no_numbers_does_not_judge(splits, tmp_path):  # noqa: F811
-    judge, _ = oracle.build_judge("resnet10", n_classes=3, recipe=JUDGE_RECIPE)
+    judge, _ = training.build_judge("resnet10", n_classes=3, recipe=JUDGE_RECIPE)
     torch.nn.init.constant_(judge.fc.bias, float("nan"))
     with pytest.raises(
         StudyError, match=r"not finite: the judge's probabilities of image 0; train the judges again \(04\)"
     ):
-        oracle.judge_images(judge.eval(), splits["test"][0])
+        training.judge_images(judge.eval(), splits["test"][0])
 
 
 class Spoilt(torch.nn.Module):

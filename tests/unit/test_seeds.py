@@ -9,8 +9,9 @@ import pytest
 import torch
 
 import kpop_rca
-from kpop_rca import candidates, cells, paths, seeds, stages
+from kpop_rca import cells, paths, seeds, stages
 from kpop_rca.diffusion import trainer, unet
+from kpop_rca.oracles import candidates
 from kpop_rca.seeds import Purpose
 
 PACKAGE = Path(kpop_rca.__file__).parent

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from kpop_rca import agreement, rca
+from kpop_rca import rca
+from kpop_rca.oracles import agreement
 
 LABELS = np.repeat([0, 1, 2], 10)
 

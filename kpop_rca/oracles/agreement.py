@@ -1,7 +1,7 @@
 """How much the answer owes to the judge: RCA under every one of them, and how far they agree on generated images.
 
 RCA is a ratio of what one judge says, so it may owe something to that judge: to its architecture, to the luck of its
-seed, and to whether it has seen the generator's faces. Tables of answers are the long ones of `kpop_rca.judging`.
+seed, and to whether it has seen the generator's faces. Tables of answers are the long ones of `kpop_rca.oracles.answers`.
 """
 
 import math
@@ -15,8 +15,8 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import cohen_kappa_score
 
 from kpop_rca import rca, trials
-from kpop_rca.judging import WHICH
 from kpop_rca.metrics_tables import with_reasons
+from kpop_rca.oracles.answers import WHICH
 
 TOO_POOR = {
     "rca": "it recognises no real face",

@@ -6,10 +6,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
-from kpop_rca import artifacts, augmentation, candidates, judging, oracle, resnet
+from kpop_rca import artifacts
+from kpop_rca.oracles import augmentation, candidates, resnet, training
+from kpop_rca.oracles.answers import test_answers
 
 CPU = torch.device("cpu")
-RECIPE = oracle.Recipe(
+RECIPE = training.Recipe(
     width=8,
     warmup_epochs=1,
     epochs=10,
@@ -34,7 +36,7 @@ def splits(coloured_faces):
 
 
 def train(splits, folder, architecture="resnet10", recipe=RECIPE):
-    return oracle.train_or_load(
+    return training.train_or_load(
         architecture,
         splits,
         recipe=recipe,
@@ -81,8 +83,8 @@ def test_augmentation_mirrors_and_shifts_within_reach():
 
 def test_the_list_of_the_recipe_is_what_the_optimiser_has():
     recipe = dataclasses.replace(RECIPE, weight_decay=0.02)
-    judge, _ = oracle.build_judge("resnet10", n_classes=3, recipe=recipe)
-    optimizer, schedule = oracle._steps_of_phase(judge, "whole network", total=100, recipe=recipe)
+    judge, _ = training.build_judge("resnet10", n_classes=3, recipe=recipe)
+    optimizer, schedule = training._steps_of_phase(judge, "whole network", total=100, recipe=recipe)
     rates, betas = [], []
     for _ in range(100):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -90,7 +92,7 @@ def test_the_list_of_the_recipe_is_what_the_optimiser_has():
         optimizer.step()
         if len(rates) < 100:
             schedule.step()
-    shown = oracle.listed(recipe).set_index("setting")["value"]
+    shown = training.listed(recipe).set_index("setting")["value"]
     assert float(shown["weight_decay"]) == optimizer.param_groups[0]["weight_decay"] == 0.02
     assert shown["optimiser"] == f"AdamW, betas {betas[0][0]:g} and {betas[0][1]:g}, epsilon 1e-08"
     rise = (np.argmax(rates) + 1) / 100
@@ -121,11 +123,11 @@ class Waits(TorchDispatchMode):
 def test_an_epoch_is_waited_for_once(splits):
     """The steps of a small network are shorter than a GPU takes to be asked and to answer."""
     recipe = dataclasses.replace(RECIPE, colour_jitter=0.1)
-    judge, _ = oracle.build_judge("resnet10", n_classes=3, recipe=recipe)
+    judge, _ = training.build_judge("resnet10", n_classes=3, recipe=recipe)
     images, labels = (torch.as_tensor(part) for part in splits["train"])
-    steps = oracle._steps_of_phase(judge, "whole network", total=5, recipe=recipe)
+    steps = training._steps_of_phase(judge, "whole network", total=5, recipe=recipe)
     with Waits() as waits:
-        oracle._train_epoch(judge, images, labels, steps=steps, recipe=recipe, generator=torch.Generator())
+        training._train_epoch(judge, images, labels, steps=steps, recipe=recipe, generator=torch.Generator())
     assert waits.number == 1
 
 
@@ -146,20 +148,20 @@ def test_a_judge_learns_and_says_what_it_started_from(splits, tmp_path):
     assert about["test"]["accuracy"] == 1.0
     assert about["starts_from"] == "random weights (not asked for)"
     assert (about["seed"], about["trained_on"], about["n_train"]) == (4, "train", 72)
-    assert oracle.Recipe(**about["recipe"]) == RECIPE
-    answers = judging.test_answers(tmp_path, "resnet10")
+    assert training.Recipe(**about["recipe"]) == RECIPE
+    answers = test_answers(tmp_path, "resnet10")
     assert answers.columns.tolist() == ["label", "judged", "p_0", "p_1", "p_2"]
     assert answers["label"].tolist() == splits["test"][1].tolist()
 
 
 def test_a_saved_judge_says_the_same_whatever_the_batch(splits, tmp_path):
     train(splits, tmp_path)
-    judge = oracle.load_judge(tmp_path / "resnet10", CPU)
-    whole, features = oracle.judge_images(judge, splits["test"][0])
+    judge = training.load_judge(tmp_path / "resnet10", CPU)
+    whole, features = training.judge_images(judge, splits["test"][0])
     assert features.shape == (24, 64)
-    one_by_one = np.concatenate([oracle.judge_images(judge, image[None])[0] for image in splits["test"][0]])
+    one_by_one = np.concatenate([training.judge_images(judge, image[None])[0] for image in splits["test"][0]])
     np.testing.assert_allclose(whole, one_by_one, atol=1e-5)  # float32 sums in another order
-    saved = judging.test_answers(tmp_path, "resnet10")[["p_0", "p_1", "p_2"]].to_numpy()
+    saved = test_answers(tmp_path, "resnet10")[["p_0", "p_1", "p_2"]].to_numpy()
     np.testing.assert_allclose(whole, saved, atol=1e-6)
 
 
@@ -171,8 +173,8 @@ def test_a_finished_judge_is_not_trained_again(splits, tmp_path):
 
 
 def test_the_best_epoch_by_validation_loss_is_kept(splits, tmp_path):
-    judge, _ = oracle.build_judge("resnet10", n_classes=3, recipe=RECIPE)
-    history = oracle.train_judge(
+    judge, _ = training.build_judge("resnet10", n_classes=3, recipe=RECIPE)
+    history = training.train_judge(
         judge,
         splits["train"],
         splits["validation"],
@@ -181,12 +183,12 @@ def test_the_best_epoch_by_validation_loss_is_kept(splits, tmp_path):
         device=CPU,
         bar=lambda e, desc: e,
     )
-    assert oracle.evaluate(judge, *splits["validation"])["loss"] == pytest.approx(history["validation_loss"].min())
+    assert training.evaluate(judge, *splits["validation"])["loss"] == pytest.approx(history["validation_loss"].min())
 
 
 def test_the_warm_up_trains_only_the_new_layers(splits):
     recipe = dataclasses.replace(RECIPE, epochs=1)
-    judge, _ = oracle.build_judge("resnet10", n_classes=3, recipe=recipe)
+    judge, _ = training.build_judge("resnet10", n_classes=3, recipe=recipe)
     before = {name: p.detach().clone() for name, p in judge.named_parameters()}
     changed = []
 
@@ -197,7 +199,7 @@ def test_the_warm_up_trains_only_the_new_layers(splits):
                 (desc, {n.split(".")[0] for n, p in judge.named_parameters() if not torch.equal(p, before[n])})
             )
 
-    oracle.train_judge(
+    training.train_judge(
         judge, splits["train"], splits["validation"], recipe=recipe, frozen_first=True, device=CPU, bar=watch
     )
     assert changed[0] == ("frozen backbone", {"conv1", "fc"})
@@ -257,7 +259,7 @@ def test_all_judges_are_trained_each_on_its_own(splits, tmp_path):
             super().close()
 
     for _ in range(2):  # the second time, all are there
-        oracle.train_all(planned, splits, bar=Watched, **settings)
+        training.train_all(planned, splits, bar=Watched, **settings)
     names = ["resnet10-0", "resnet10-1", "resnet10-0-seen", "resnet10-1-seen"]
     assert epochs[0] == 4
     assert epochs[-1] == 0
@@ -266,7 +268,7 @@ def test_all_judges_are_trained_each_on_its_own(splits, tmp_path):
     assert {entry["n_train"] for entry in about.values()} == {27}
     assert [entry["seed"] for entry in about.values()] == [0, 1, 0, 1]
     assert about["resnet10-0"]["recipe"]["seed"] == about["resnet10-0-seen"]["recipe"]["seed"]
-    answers = [judging.test_answers(tmp_path, name)["p_0"].to_numpy() for name in names]
+    answers = [test_answers(tmp_path, name)["p_0"].to_numpy() for name in names]
     assert not any(np.allclose(answers[i], answers[j]) for i, j in [(0, 1), (0, 2), (2, 3)])
 
 

@@ -1,7 +1,7 @@
 """Training the judges: ResNets that tell the identities apart on real faces, and then judge generated ones.
 
-Which judges a study has, and what they learn from, is decided in `kpop_rca.candidates`; what they say is read in
-`kpop_rca.judging`.
+Which judges a study has, and what they learn from, is decided in `kpop_rca.oracles.candidates`; what they say is read in
+`kpop_rca.oracles.answers`.
 """
 
 import math
@@ -21,11 +21,12 @@ from sklearn.metrics import f1_score, log_loss
 from torch import Tensor
 from tqdm import tqdm
 
-from kpop_rca import artifacts, augmentation, devices, finite, seals, seeds, weights, workers
-from kpop_rca.candidates import Candidate, Faces, judge_seed, learning_faces
+from kpop_rca import artifacts, devices, finite, seals, seeds, weights, workers
 from kpop_rca.data import tensors
 from kpop_rca.errors import StudyError
-from kpop_rca.resnet import FULL_WIDTH, SmallImageResNet
+from kpop_rca.oracles import augmentation
+from kpop_rca.oracles.candidates import Candidate, Faces, judge_seed, learning_faces
+from kpop_rca.oracles.resnet import FULL_WIDTH, SmallImageResNet
 
 Steps = tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from kpop_rca import calibration
+from kpop_rca.oracles import calibration
 
 
 def two_classes(confidence):

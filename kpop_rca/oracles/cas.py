@@ -18,8 +18,11 @@ from scipy.stats import norm
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
-from kpop_rca import artifacts, candidates, judging, oracle, seeds
-from kpop_rca.candidates import Faces
+from kpop_rca import artifacts, seeds
+from kpop_rca.oracles import candidates
+from kpop_rca.oracles.answers import test_answers
+from kpop_rca.oracles.candidates import Faces
+from kpop_rca.oracles.training import Recipe, Training, judge_images, load_judge, train_side_by_side
 from kpop_rca.rca import CONFIDENCE
 
 
@@ -114,10 +117,10 @@ def classification_accuracy_scores(
     Source: Ravuri and Vinyals (2019); GAN-train and GAN-test, Shmelkov et al. (2018).
     """
     about = artifacts.read_json(like / "about.json")
-    recipe = oracle.Recipe(**about["recipe"])
+    recipe = Recipe(**about["recipe"])
     learnt = equal_counts(generated, real, generator=seeds.generator(seeds.Purpose.CAS_FACES, recipe.seed))
     trainings = {
-        name: oracle.Training(
+        name: Training(
             about["architecture"],
             {"train": faces, "validation": validation, "test": test},
             recipe=recipe,
@@ -126,14 +129,14 @@ def classification_accuracy_scores(
         )
         for name, faces in zip(("generated", "real"), learnt, strict=True)
     }
-    oracle.train_side_by_side(list(trainings.values()), device=device, bar=bar)
+    train_side_by_side(list(trainings.values()), device=device, bar=bar)
     right, found = {}, {}
     for name, training in trainings.items():
-        answers = judging.test_answers(folder, training.folder.name)
+        answers = test_answers(folder, training.folder.name)
         right[name] = (answers["label"] == answers["judged"]).to_numpy()
         found[f"train_{name}_test_real"] = _accuracy(right[name], n_train=len(training.splits["train"][1]))
-    reference = oracle.load_judge(trainings["real"].folder, device)
-    says = oracle.judge_images(reference, generated[0])[0].argmax(axis=1)
+    reference = load_judge(trainings["real"].folder, device)
+    says = judge_images(reference, generated[0])[0].argmax(axis=1)
     found["train_real_test_generated"] = _accuracy(says == generated[1], n_train=len(learnt[1][1]))
     found["judge_test_generated"] = _accuracy(np.asarray(judged) == generated[1], n_train=about["n_train"])
     return found | {"ratio": compare_on_same_faces(right["generated"], right["real"])}

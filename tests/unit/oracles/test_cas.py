@@ -8,10 +8,11 @@ import pytest
 import torch
 from tqdm import tqdm
 
-from kpop_rca import artifacts, cas, oracle, rca
+from kpop_rca import artifacts, rca
+from kpop_rca.oracles import cas, training
 
 CPU = torch.device("cpu")
-RECIPE = oracle.Recipe(
+RECIPE = training.Recipe(
     width=8,
     warmup_epochs=0,
     epochs=8,
@@ -130,5 +131,5 @@ def test_a_generator_that_confuses_two_teaches_their_confusion(coloured_faces, j
 
 def test_finished_classifiers_are_not_trained_again(coloured_faces, judge, tmp_path, monkeypatch):
     first = scores(coloured_faces, coloured_faces, judge, tmp_path / "cas")
-    monkeypatch.setattr(oracle, "train_judge", None)
+    monkeypatch.setattr(training, "train_judge", None)
     assert scores(coloured_faces, coloured_faces, judge, tmp_path / "cas") == first

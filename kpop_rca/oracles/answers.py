@@ -18,8 +18,9 @@ from sklearn.metrics import f1_score
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
-from kpop_rca import artifacts, calibration, oracle, rca
+from kpop_rca import artifacts, rca
 from kpop_rca.errors import StudyError
+from kpop_rca.oracles import calibration, training
 
 WHICH = ["judge", "architecture", "seed", "trained_on"]  # what says of a row which judge it belongs to
 
@@ -131,7 +132,7 @@ def judge_all(folder: Path, images: np.ndarray, labels: np.ndarray, *, device: t
     """
     parts = []
     for _, row in trained(folder).iterrows():
-        probabilities, _ = oracle.judge_images(oracle.load_judge(folder / row["judge"], device), images)
+        probabilities, _ = training.judge_images(training.load_judge(folder / row["judge"], device), images)
         parts.append(_long(row, labels, probabilities))
     return pd.concat(parts, ignore_index=True)
 
