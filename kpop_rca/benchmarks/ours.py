@@ -13,7 +13,7 @@ import torch
 from lpips import LPIPS
 from tqdm import tqdm
 
-from kpop_rca import devices, feature_sets, networks
+from kpop_rca import devices
 from kpop_rca.benchmarks import ceilings
 from kpop_rca.benchmarks.setting import (
     N_CLASSES,
@@ -31,6 +31,7 @@ from kpop_rca.diffusion.generation import Plan, generate
 from kpop_rca.diffusion.trainer import Recipe, Trainer
 from kpop_rca.diffusion.unet import TIMESTEPS, forward_process
 from kpop_rca.faces import crops, detection
+from kpop_rca.image_metrics import feature_distances, feature_extractors
 from kpop_rca.oracles import training
 from kpop_rca.oracles.candidates import Faces
 from kpop_rca.oracles.resnet import SmallImageResNet
@@ -168,9 +169,9 @@ def measured(setting: Setting) -> Work:
 
 def all_measures(real: np.ndarray, generated: np.ndarray) -> None:
     """What stands behind one value of FID, of KID and of PRDC in `feature_measures`, once each."""
-    feature_sets.frechet_distance(real, generated)
-    feature_sets.kernel_distance(real, generated, generator=np.random.default_rng(0))
-    feature_sets.neighbourhood_measures(real, generated)
+    feature_distances.frechet_distance(real, generated)
+    feature_distances.kernel_distance(real, generated, generator=np.random.default_rng(0))
+    feature_distances.neighbourhood_measures(real, generated)
 
 
 def judge(setting: Setting, *, seed: int = 0) -> SmallImageResNet:
@@ -232,7 +233,7 @@ def perceptual(setting: Setting) -> Work:
     """`networks.lpips_distances` of random pairs."""
     images, pairs = pairs_of_faces(setting)
     distance = untrained_lpips(setting)
-    return Work(run=lambda: networks.lpips_distances(distance, images, pairs), items=len(pairs))
+    return Work(run=lambda: feature_extractors.lpips_distances(distance, images, pairs), items=len(pairs))
 
 
 def pairs_of_faces(setting: Setting) -> tuple[np.ndarray, np.ndarray]:

@@ -10,11 +10,12 @@ from test_oracle import RECIPE as JUDGE_RECIPE
 from test_oracle import splits  # noqa: F401  a fixture
 from tqdm import tqdm
 
-from kpop_rca import finite, networks
+from kpop_rca import finite
 from kpop_rca.data import tensors
 from kpop_rca.diffusion import generation, objective
 from kpop_rca.diffusion.unet import CHECK_EVERY, forward_process, image_generator, sample, sampling_process
 from kpop_rca.errors import StudyError
+from kpop_rca.image_metrics import feature_extractors
 from kpop_rca.oracles import training
 
 BAD = pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
@@ -197,8 +198,8 @@ class Spoilt(torch.nn.Module):
         return found
 
 
-@pytest.mark.parametrize("name", networks.EXTRACTORS)
+@pytest.mark.parametrize("name", feature_extractors.EXTRACTORS)
 def test_features_are_numbers(name):
     images = np.zeros((3, 16, 16, 3), dtype=np.uint8)
     with pytest.raises(StudyError, match="not finite: Spoilt's features of image 2; its weights may be damaged"):
-        networks.EXTRACTORS[name].features(Spoilt(), images)
+        feature_extractors.EXTRACTORS[name].features(Spoilt(), images)

@@ -11,7 +11,8 @@ import torch
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.inception import InceptionScore
 
-from kpop_rca import networks, quality
+from kpop_rca.image_metrics import feature_extractors
+from kpop_rca.image_metrics.inception import inception_measures, inception_score, network_measures
 
 CPU = torch.device("cpu")
 # The package keeps these from its readers; here they come from calling the library beside it, for comparison.
@@ -50,8 +51,8 @@ class TinyInception(torch.nn.Module):
 @pytest.fixture
 def tiny_inception(monkeypatch):
     network = TinyInception()
-    monkeypatch.setattr(networks, "load_inception", lambda **_: network)
-    monkeypatch.setattr(networks, "BATCH", 7)
+    monkeypatch.setattr(feature_extractors, "load_inception", lambda **_: network)
+    monkeypatch.setattr(feature_extractors, "BATCH", 7)
     return network
 
 
@@ -65,10 +66,10 @@ def three_sets():
 def test_measures_are_null_with_a_reason_without_weights(no_weights):
     sets, labels = three_sets()
     how = {"device": CPU, "generator": rng(), "download": False}
-    plain = quality.inception_measures(*sets, **how)
+    plain = inception_measures(*sets, **how)
     assert list(plain) == ["fid", "is"]
     how |= {"labels": labels, "classes": ["Ari", "Bo"]}
-    found = plain | quality.inception_measures(*sets, **how) | quality.network_measures("facenet", *sets, **how)
+    found = plain | inception_measures(*sets, **how) | network_measures("facenet", *sets, **how)
     names = {"fid", "is", "kid", "fid_infinity", "fid_class_mean", "inception_precision", "inception_coverage"}
     assert names | {"facenet_frechet", "facenet_kernel", "facenet_recall", "facenet_density"} < set(found)
     for name, entry in found.items():
@@ -81,7 +82,7 @@ def test_measures_are_null_with_a_reason_without_weights(no_weights):
 
 def test_inception_measures_are_those_of_torchmetrics(tiny_inception):
     (real, others, generated), _ = three_sets()
-    found = quality.inception_measures(real, others, generated, device=CPU, generator=rng())
+    found = inception_measures(real, others, generated, device=CPU, generator=rng())
 
     tiny_inception.num_features = 3
     fid = FrechetInceptionDistance(feature=tiny_inception)
@@ -103,11 +104,11 @@ def test_inception_measures_are_those_of_torchmetrics(tiny_inception):
 def test_inception_measures_with_labels_have_their_own_names(tiny_inception):
     sets, labels = three_sets()
     how = {"device": CPU, "labels": labels, "classes": ["Ari", "Bo"]}
-    found = quality.inception_measures(*sets, generator=rng(), **how)
+    found = inception_measures(*sets, generator=rng(), **how)
     assert list(found)[:2] == ["fid", "is"]
     inception = {f"inception_{name}" for name in ("precision", "recall", "density", "coverage")}
     assert set(found) == {"fid", "is", "kid", "fid_infinity", "fid_class_mean"} | inception
-    alone = quality.inception_measures(*sets, device=CPU, generator=rng())
+    alone = inception_measures(*sets, device=CPU, generator=rng())
     assert found["fid"] == alone["fid"]
     assert found["is"] == alone["is"]
     assert [entry["class"] for entry in found["fid_class_mean"]["per_class"]] == ["Ari", "Bo"]
@@ -115,10 +116,12 @@ def test_inception_measures_with_labels_have_their_own_names(tiny_inception):
 
 
 def test_other_networks_lend_their_name(monkeypatch):
-    mean_colour = networks.Extractor("mean colours", lambda **_: None, lambda _, images: images.mean(axis=(1, 2)))
-    monkeypatch.setitem(networks.EXTRACTORS, "dinov2", mean_colour)
+    mean_colour = feature_extractors.Extractor(
+        "mean colours", lambda **_: None, lambda _, images: images.mean(axis=(1, 2))
+    )
+    monkeypatch.setitem(feature_extractors.EXTRACTORS, "dinov2", mean_colour)
     sets, labels = three_sets()
-    found = quality.network_measures("dinov2", *sets, labels=labels, classes=["Ari", "Bo"], device=CPU, generator=rng())
+    found = network_measures("dinov2", *sets, labels=labels, classes=["Ari", "Bo"], device=CPU, generator=rng())
     assert all(name.startswith("dinov2_") for name in found)
     assert found["dinov2_frechet"]["features"] == "mean colours"
     assert found["dinov2_frechet"]["value"] > 5 * found["dinov2_frechet"]["real_vs_real"]
@@ -127,6 +130,6 @@ def test_other_networks_lend_their_name(monkeypatch):
 def test_inception_score_lies_between_its_limits_and_leaves_the_seed_alone():
     torch.manual_seed(0)
     before = torch.random.get_rng_state()
-    assert quality.inception_score(np.tile([3.0, 1.0, 0.0, 2.0], (20, 1))) == pytest.approx(1)
-    assert quality.inception_score(100 * np.eye(4)) == pytest.approx(4)
+    assert inception_score(np.tile([3.0, 1.0, 0.0, 2.0], (20, 1))) == pytest.approx(1)
+    assert inception_score(100 * np.eye(4)) == pytest.approx(4)
     assert torch.equal(before, torch.random.get_rng_state())

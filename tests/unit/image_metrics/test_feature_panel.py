@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from normal_features import normals, rng
 
-from kpop_rca import feature_measures, feature_sets
+from kpop_rca.image_metrics import feature_distances, feature_panel
 
 CLASSES = ["Ari", "Bo"]
 
@@ -14,14 +14,14 @@ CLASSES = ["Ari", "Bo"]
 def test_frechet_measure_compares_at_equal_counts():
     draw = np.random.default_rng(0)
     real, others, generated = (draw.normal(loc, 1, size=(n, 3)) for loc, n in ((0, 80), (0, 40), (2, 120)))
-    found = feature_measures.frechet_measure(real, others, generated, features="three normals", generator=rng())
-    assert found["value"] == feature_sets.frechet_distance(real, generated)
-    in_another_order = feature_sets.frechet_distance(real, others)  # all 40
+    found = feature_panel.frechet_measure(real, others, generated, features="three normals", generator=rng())
+    assert found["value"] == feature_distances.frechet_distance(real, generated)
+    in_another_order = feature_distances.frechet_distance(real, others)  # all 40
     assert found["real_vs_real"] == pytest.approx(in_another_order)
     assert (found["n_real"], found["n_generated"], found["n_other_real"]) == (80, 120, 40)
     assert found["real_vs_real"] < 1 < 10 < found["value_at_same_n"]
     assert found["value_at_same_n"] != found["value"]
-    swapped = feature_measures.frechet_measure(generated, others, real, features="swapped", generator=rng())
+    swapped = feature_panel.frechet_measure(generated, others, real, features="swapped", generator=rng())
     assert swapped["real_vs_real"] > 10
 
 
@@ -31,9 +31,9 @@ def test_frechet_by_class_keeps_the_classes_apart():
     labels = tuple(np.arange(n) % 2 for n in (60, 40, 80))
     generated[labels[2] == 1] += 3
     how = {"labels": labels, "classes": CLASSES, "features": "normals", "generator": rng()}
-    found = feature_measures.frechet_by_class(real, others, generated, **how)
+    found = feature_panel.frechet_by_class(real, others, generated, **how)
     ari, bo = found["per_class"]
-    assert ari["value"] == pytest.approx(feature_sets.frechet_distance(real[::2], generated[::2]))
+    assert ari["value"] == pytest.approx(feature_distances.frechet_distance(real[::2], generated[::2]))
     assert ari["value"] < 2 < 20 < bo["value"]
     assert found["value"] == pytest.approx((ari["value"] + bo["value"]) / 2)
     assert found["real_vs_real"] == pytest.approx((ari["real_vs_real"] + bo["real_vs_real"]) / 2)
@@ -44,9 +44,7 @@ def test_frechet_by_class_keeps_the_classes_apart():
 def test_a_class_without_real_images_has_no_mean():
     sets = normals(10, 10, 10)
     labels = (np.zeros(10, int), np.arange(10) % 2, np.arange(10) % 2)
-    found = feature_measures.frechet_by_class(
-        *sets, labels=labels, classes=CLASSES, features="normals", generator=rng()
-    )
+    found = feature_panel.frechet_by_class(*sets, labels=labels, classes=CLASSES, features="normals", generator=rng())
     assert found["per_class"][0]["value"] > 0
     assert found["per_class"][1]["value"] is None
     assert found["value"] is None
@@ -56,14 +54,14 @@ def test_a_class_without_real_images_has_no_mean():
 
 def all_measures(*sets, generator=None):
     labels = tuple(np.arange(len(part)) % 2 for part in sets)
-    return feature_measures.feature_measures(
+    return feature_panel.feature_measures(
         *sets, labels=labels, classes=CLASSES, features="normals", generator=generator or rng()
     )
 
 
 def test_all_measures_have_one_form():
     found = all_measures(*normals(60, 40, 80, shift=3.0))
-    assert list(found) == list(feature_measures.SMALLEST)
+    assert list(found) == list(feature_panel.SMALLEST)
     for name, entry in found.items():
         assert entry["features"] == "normals"
         assert (entry["n_real"], entry["n_generated"]) == (60, 80)
@@ -104,14 +102,14 @@ def test_few_images_leave_some_measures_null_with_the_reason():
 
 
 def test_neighbourhoods_are_taken_on_a_limited_number(monkeypatch):
-    monkeypatch.setattr(feature_measures, "NEIGHBOURHOOD_LIMIT", 20)
+    monkeypatch.setattr(feature_panel, "NEIGHBOURHOOD_LIMIT", 20)
     found = all_measures(*normals(60, 40, 80))
     assert (found["recall"]["n_real"], found["recall"]["n_generated"], found["recall"]["n_other_real"]) == (20, 20, 20)
     assert found["frechet"]["n_generated"] == 80
 
 
 def test_what_is_absent_has_the_same_form():
-    absent = feature_measures.absent_measures("no weights", features="normals", n_real=3, n_generated=4)
+    absent = feature_panel.absent_measures("no weights", features="normals", n_real=3, n_generated=4)
     assert set(absent) == set(all_measures(*normals(10, 5, 10)))
     assert absent["kernel"] == {
         "value": None,

@@ -12,8 +12,8 @@ import torch
 from scipy.stats import linregress
 from torch import Tensor, nn
 
-from kpop_rca.neighbourhoods import DENSITY_NEIGHBOUR, PRECISION_NEIGHBOUR, Neighbourhoods, compare
-from kpop_rca.normals import Normal
+from kpop_rca.image_metrics.frechet import Normal
+from kpop_rca.image_metrics.prdc import DENSITY_NEIGHBOUR, PRECISION_NEIGHBOUR, Neighbourhoods, compare
 
 KERNEL_SUBSETS = 100
 KERNEL_SUBSET_SIZE = 1000  # images, or half of those that there are

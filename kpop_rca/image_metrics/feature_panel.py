@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from kpop_rca.feature_sets import (
+from kpop_rca.image_metrics.feature_distances import (
     KERNEL_SUBSET_SIZE,
     KERNEL_SUBSETS,
     LINE_IMAGES,
@@ -25,8 +25,8 @@ from kpop_rca.feature_sets import (
     frechet_line,
     kernel_distance,
 )
-from kpop_rca.neighbourhoods import DENSITY_NEIGHBOUR, PRECISION_NEIGHBOUR, Neighbourhoods, compare
-from kpop_rca.normals import Normal
+from kpop_rca.image_metrics.frechet import Normal
+from kpop_rca.image_metrics.prdc import DENSITY_NEIGHBOUR, PRECISION_NEIGHBOUR, Neighbourhoods, compare
 
 NEIGHBOURHOOD_LIMIT = 10_000  # images; beyond these, all pairs of distances take long and change little
 

@@ -14,7 +14,8 @@ from facenet_pytorch import InceptionResnetV1
 from torchmetrics.image.fid import NoTrainInceptionV3
 from torchvision.models import alexnet
 
-from kpop_rca import fingerprint, networks, weights
+from kpop_rca import fingerprint, weights
+from kpop_rca.image_metrics import feature_extractors
 
 CPU = torch.device("cpu")
 # The package keeps this from its readers; here it comes from calling lpips beside it, for comparison.
@@ -97,7 +98,12 @@ def random_facenet(monkeypatch, no_weights):
 
 
 def test_weights_that_are_missing_say_so(no_weights):
-    for load in (networks.load_inception, networks.load_dinov2, networks.load_facenet, networks.load_lpips):
+    for load in (
+        feature_extractors.load_inception,
+        feature_extractors.load_dinov2,
+        feature_extractors.load_facenet,
+        feature_extractors.load_lpips,
+    ):
         with pytest.raises(weights.WeightsMissing, match="downloads are off"):
             load(device=CPU, download=False)
 
@@ -106,9 +112,9 @@ def test_weights_that_are_missing_say_so(no_weights):
 
 
 def test_inception_is_read_from_the_registry_and_gives_both_features(random_inception):
-    network = networks.load_inception(device=CPU, download=False)
+    network = feature_extractors.load_inception(device=CPU, download=False)
     images = noise(2)
-    pooled, logits = networks.inception_features(network, images)
+    pooled, logits = feature_extractors.inception_features(network, images)
     with torch.inference_mode():
         expected = random_inception._torch_fidelity_forward(torch.as_tensor(images).permute(0, 3, 1, 2))
     assert (pooled.shape, logits.shape) == ((2, 2048), (2, 1008))
@@ -145,11 +151,13 @@ def dinov2_by_definition(state, pixels, positions):
 
 def test_dinov2_follows_its_definition(random_dinov2):
     images = noise(2, size=224)  # at its own size, so that nothing is resized
-    network = networks.load_dinov2(device=CPU, download=False)
-    found = networks.EXTRACTORS["dinov2"].features(network, images)
+    network = feature_extractors.load_dinov2(device=CPU, download=False)
+    found = feature_extractors.EXTRACTORS["dinov2"].features(network, images)
     mean, sd = (torch.tensor(v)[:, None, None] for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     pixels = (torch.as_tensor(images).permute(0, 3, 1, 2) / 255 - mean) / sd
-    expected = dinov2_by_definition(random_dinov2, pixels, networks._resampled_positions(random_dinov2["pos_embed"]))
+    expected = dinov2_by_definition(
+        random_dinov2, pixels, feature_extractors._resampled_positions(random_dinov2["pos_embed"])
+    )
     assert found.shape == (2, 384)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
     assert np.abs(found[0] - found[1]).max() > 0.01
@@ -163,7 +171,7 @@ def test_dinov2_positions_keep_their_places():
     """
     row, column = torch.meshgrid(torch.arange(37.0), torch.arange(37.0), indexing="ij")
     grid = torch.stack([row, column], dim=-1).reshape(1, -1, 2)
-    found = networks._resampled_positions(torch.cat([torch.full((1, 1, 2), -5.0), grid], dim=1))
+    found = feature_extractors._resampled_positions(torch.cat([torch.full((1, 1, 2), -5.0), grid], dim=1))
     assert (found[0, 0] == -5).all()
     found = found[0, 1:].reshape(16, 16, 2)
     inner = torch.arange(1, 15)
@@ -177,8 +185,8 @@ def test_dinov2_positions_keep_their_places():
 
 def test_facenet_is_that_of_the_package_without_its_last_layer(random_facenet):
     images = noise(3, size=160)
-    network = networks.load_facenet(device=CPU, download=False)
-    found = networks.EXTRACTORS["facenet"].features(network, images)
+    network = feature_extractors.load_facenet(device=CPU, download=False)
+    found = feature_extractors.EXTRACTORS["facenet"].features(network, images)
     with torch.inference_mode():
         expected = random_facenet((torch.as_tensor(images).permute(0, 3, 1, 2).float() - 127.5) / 128)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
@@ -186,17 +194,19 @@ def test_facenet_is_that_of_the_package_without_its_last_layer(random_facenet):
 
 
 def test_features_do_not_depend_on_the_batches(random_facenet, monkeypatch):
-    images, network = noise(5), networks.load_facenet(device=CPU, download=False)
-    whole = networks.EXTRACTORS["facenet"].features(network, images)
-    monkeypatch.setattr(networks, "BATCH", 2)
-    np.testing.assert_allclose(networks.EXTRACTORS["facenet"].features(network, images), whole, rtol=1e-3, atol=1e-5)
+    images, network = noise(5), feature_extractors.load_facenet(device=CPU, download=False)
+    whole = feature_extractors.EXTRACTORS["facenet"].features(network, images)
+    monkeypatch.setattr(feature_extractors, "BATCH", 2)
+    np.testing.assert_allclose(
+        feature_extractors.EXTRACTORS["facenet"].features(network, images), whole, rtol=1e-3, atol=1e-5
+    )
     assert whole.shape == (5, 512)
 
 
 def test_loading_leaves_the_seed_alone(random_facenet, random_dinov2):
     before = torch.random.get_rng_state()
-    networks.load_facenet(device=CPU, download=False)
-    networks.load_dinov2(device=CPU, download=False)
+    feature_extractors.load_facenet(device=CPU, download=False)
+    feature_extractors.load_dinov2(device=CPU, download=False)
     assert torch.equal(before, torch.random.get_rng_state())
 
 
@@ -204,7 +214,7 @@ def test_loading_leaves_the_seed_alone(random_facenet, random_dinov2):
 
 
 def test_lpips_has_the_trunk_of_the_registry_and_the_heads_of_the_package(random_alexnet):
-    distance = networks.load_lpips(device=CPU, download=False)
+    distance = feature_extractors.load_lpips(device=CPU, download=False)
     torch.testing.assert_close(distance.net.slice1[0].weight, random_alexnet.features[0].weight)
     torch.testing.assert_close(distance.net.slice5[0].bias, random_alexnet.features[10].bias)
     heads = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False).lin4.model[1].weight
@@ -216,7 +226,7 @@ def test_lpips_has_the_trunk_of_the_registry_and_the_heads_of_the_package(random
 def test_lpips_distances_follow_the_definition(random_alexnet):
     """Zhang et al. (2018), eq. 1, written out for one pair: channel-normalised differences, weighted and averaged."""
     images = noise(2)
-    found = networks.lpips_distances(networks.load_lpips(device=CPU), images, np.array([[0, 1]]))
+    found = feature_extractors.lpips_distances(feature_extractors.load_lpips(device=CPU), images, np.array([[0, 1]]))
     x = torch.as_tensor(images).permute(0, 3, 1, 2) / 255.0
     x = (2 * x - 1 - torch.tensor([-0.030, -0.088, -0.188])[:, None, None]) / torch.tensor([0.458, 0.448, 0.450])[
         :, None, None
@@ -237,9 +247,9 @@ def test_lpips_distances_follow_the_definition(random_alexnet):
 
 
 def test_lpips_distances_do_not_depend_on_the_batches(random_alexnet, monkeypatch):
-    distance, images = networks.load_lpips(device=CPU), noise(6)
+    distance, images = feature_extractors.load_lpips(device=CPU), noise(6)
     pairs = np.stack(np.triu_indices(6, k=1), axis=1)
-    whole = networks.lpips_distances(distance, images, pairs)
-    monkeypatch.setattr(networks, "LPIPS_BATCH", 4)
-    np.testing.assert_allclose(networks.lpips_distances(distance, images, pairs), whole, rtol=1e-5)
+    whole = feature_extractors.lpips_distances(distance, images, pairs)
+    monkeypatch.setattr(feature_extractors, "LPIPS_BATCH", 4)
+    np.testing.assert_allclose(feature_extractors.lpips_distances(distance, images, pairs), whole, rtol=1e-5)
     assert len(whole) == 15

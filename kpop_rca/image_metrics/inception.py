@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from scipy.special import log_softmax, logsumexp
 
-from kpop_rca import networks, weights
-from kpop_rca.feature_measures import absent_measures, feature_measures, frechet_measure
+from kpop_rca import weights
+from kpop_rca.image_metrics import feature_extractors
+from kpop_rca.image_metrics.feature_panel import absent_measures, feature_measures, frechet_measure
 
 # On Inception's features these measures have names of their own; on others they must not bear them.
 INCEPTION_NAMES = {
@@ -81,16 +82,16 @@ def inception_measures(
         be had.
     """
     counts = {"n_real": len(real), "n_generated": len(generated)}
-    words, score = networks.INCEPTION_FEATURES, {"features": networks.INCEPTION_LOGITS} | counts
+    words, score = feature_extractors.INCEPTION_FEATURES, {"features": feature_extractors.INCEPTION_LOGITS} | counts
     try:
-        network = networks.load_inception(device=device, download=download)
+        network = feature_extractors.load_inception(device=device, download=download)
     except weights.WeightsMissing as missing:
         absent = absent_measures(str(missing), features=words, **counts)
         absent = absent if labels else {"frechet": absent["frechet"]}
         score = {"value": None, "why": str(missing)} | score | {"value_at_same_n": None, "real": None}
         return _with_score({_inception_name(name): entry for name, entry in absent.items()}, score)
     (pooled, logits), (others, _), (drawn, drawn_logits) = (
-        networks.inception_features(network, images) for images in (real, other_real, generated)
+        feature_extractors.inception_features(network, images) for images in (real, other_real, generated)
     )
     n = min(len(logits), len(drawn_logits))
     real_n, drawn_n = (part[generator.permutation(len(part))[:n]] for part in (logits, drawn_logits))
@@ -142,7 +143,7 @@ def network_measures(
         The entries of `feature_measures`, each under the network's name: dinov2_frechet, dinov2_kernel, and so on. All
         have value None and a `why` where the weights can't be had.
     """
-    extractor = networks.EXTRACTORS[name]
+    extractor = feature_extractors.EXTRACTORS[name]
     try:
         network = extractor.load(device=device, download=download)
     except weights.WeightsMissing as missing:

@@ -5,8 +5,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from kpop_rca import normals
-from kpop_rca.normals import Normal
+from kpop_rca.image_metrics import frechet
+from kpop_rca.image_metrics.frechet import Normal
 
 
 def _features(n: int, width: int, *, seed: int) -> np.ndarray:
@@ -36,7 +36,7 @@ def test_rows_are_converted_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> 
     """float32 features as float64 would take twice their memory; nothing of that grows with their number."""
     a, b = (_features(30_000, 16, seed=seed).astype(np.float32) for seed in (1, 2))
     expected = Normal.of(a.astype(np.float64)).frechet_distance(b.astype(np.float64))
-    monkeypatch.setattr(normals, "ROWS", 700)
+    monkeypatch.setattr(frechet, "ROWS", 700)
     tracemalloc.start()
     found = Normal.of(a).frechet_distance(b)
     _, peak = tracemalloc.get_traced_memory()

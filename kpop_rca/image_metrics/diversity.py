@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from scipy.stats import t
 
-from kpop_rca import networks, weights
+from kpop_rca import weights
+from kpop_rca.image_metrics import feature_extractors
 from kpop_rca.rca import CONFIDENCE
 
 # Degrees of freedom that an interval needs, 4 of 5 images: tried on images that fall into two kinds, where the interval
@@ -227,22 +228,22 @@ def lpips_diversity(
 
     Source: paper, section 5.3.1; Zhang et al. (2018).
     """
-    absent = {"mean": None, "per_class": [], "features": networks.LPIPS_FEATURES}
+    absent = {"mean": None, "per_class": [], "features": feature_extractors.LPIPS_FEATURES}
     size = min(images.shape[1:3])
-    if size < networks.LPIPS_SMALLEST:
-        return absent | {"why": f"AlexNet needs {networks.LPIPS_SMALLEST} pixels, the images have {size}"}
+    if size < feature_extractors.LPIPS_SMALLEST:
+        return absent | {"why": f"AlexNet needs {feature_extractors.LPIPS_SMALLEST} pixels, the images have {size}"}
     try:
-        distance = networks.load_lpips(device=device, download=download)
+        distance = feature_extractors.load_lpips(device=device, download=download)
     except weights.WeightsMissing as missing:
         return absent | {"why": str(missing)}
     sets = [
-        part and (part[1], lambda pairs, shown=part[0]: networks.lpips_distances(distance, shown, pairs))
+        part and (part[1], lambda pairs, shown=part[0]: feature_extractors.lpips_distances(distance, shown, pairs))
         for part in ((images, labels), real)
     ]
     return _diversity(
         *sets,
         name="lpips",
-        features=networks.LPIPS_FEATURES,
+        features=feature_extractors.LPIPS_FEATURES,
         classes=classes,
         n_pairs=n_pairs,
         generator=generator,

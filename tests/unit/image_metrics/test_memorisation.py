@@ -8,8 +8,8 @@ import pytest
 from reasons import without_reason
 from scipy.stats import binom, binomtest
 
-from kpop_rca import memorisation
 from kpop_rca.errors import StudyError
+from kpop_rca.image_metrics import memorisation
 
 
 def rng(seed=7):

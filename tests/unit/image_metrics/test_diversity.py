@@ -8,7 +8,7 @@ import torch
 from reasons import without_reason
 from scipy.stats import t
 
-from kpop_rca import diversity, networks
+from kpop_rca.image_metrics import diversity, feature_extractors
 
 CPU = torch.device("cpu")
 
@@ -29,8 +29,8 @@ def colour_lpips(monkeypatch):
         first, second = (images[pairs[:, side]].astype(float) for side in (0, 1))
         return np.abs(first - second).mean(axis=(1, 2, 3))
 
-    monkeypatch.setattr(networks, "load_lpips", lambda **_: None)
-    monkeypatch.setattr(networks, "lpips_distances", distances)
+    monkeypatch.setattr(feature_extractors, "load_lpips", lambda **_: None)
+    monkeypatch.setattr(feature_extractors, "lpips_distances", distances)
 
 
 def test_pairs_are_of_different_images():
