@@ -1,7 +1,7 @@
 """How much the answer owes to the judge: RCA under every one of them, and how far they agree on generated images.
 
 RCA is a ratio of what one judge says, so it may owe something to that judge: to its architecture, to the luck of its
-seed, and to whether it has seen the generator's faces. Tables of answers are the long ones of `kpop_rca.oracles.answers`.
+seed, and to whether it has seen the generator's faces. Tables of answers are those of `kpop_rca.oracles.answers`.
 """
 
 import math

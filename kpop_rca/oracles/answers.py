@@ -82,7 +82,7 @@ def select(folder: Path, wanted: str) -> str:
     return seeds.loc[seeds["validation_accuracy"].idxmax(), "judge"]
 
 
-def test_answers(folder: Path, judge: str) -> pd.DataFrame:
+def answers_on_test_faces(folder: Path, judge: str) -> pd.DataFrame:
     """What one judge said of each real test face: label, judged, p_0 to p_{K-1}."""
     return pd.read_parquet(folder / judge / "test_answers.parquet")
 
@@ -113,7 +113,7 @@ def load_answers(folder: Path) -> pd.DataFrame:
     """
     parts = []
     for _, row in trained(folder).iterrows():
-        answers = test_answers(folder, row["judge"])
+        answers = answers_on_test_faces(folder, row["judge"])
         parts.append(_long(row, answers["label"].to_numpy(), _probabilities(answers)))
     return pd.concat(parts, ignore_index=True)
 
@@ -176,7 +176,7 @@ def comparison(folder: Path) -> pd.DataFrame:
     for row in trained(folder).drop(columns=["may_judge", "starts_from"]).to_dict("records"):
         about = artifacts.read_json(folder / row["judge"] / "about.json")
         validation_accuracy = row.pop("validation_accuracy")
-        measured = _on_test_faces(test_answers(folder, row["judge"]), about["test"])
+        measured = _on_test_faces(answers_on_test_faces(folder, row["judge"]), about["test"])
         rows.append(row | measured | {"validation_accuracy": validation_accuracy})
     return pd.DataFrame(rows)
 
@@ -233,7 +233,7 @@ def reliability(folder: Path) -> pd.DataFrame:
     """
     parts = []
     for _, row in trained(folder).iterrows():
-        answers = test_answers(folder, row["judge"])
+        answers = answers_on_test_faces(folder, row["judge"])
         bins = calibration.reliability(_probabilities(answers), answers["label"].to_numpy())
         parts.append(pd.DataFrame({key: row[key] for key in WHICH} | dict(bins.items())))
     return pd.concat(parts, ignore_index=True)

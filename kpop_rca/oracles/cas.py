@@ -20,7 +20,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from kpop_rca import artifacts, seeds
 from kpop_rca.oracles import candidates
-from kpop_rca.oracles.answers import test_answers
+from kpop_rca.oracles.answers import answers_on_test_faces
 from kpop_rca.oracles.candidates import Faces
 from kpop_rca.oracles.training import Recipe, Training, judge_images, load_judge, train_side_by_side
 from kpop_rca.rca import CONFIDENCE
@@ -132,7 +132,7 @@ def classification_accuracy_scores(
     train_side_by_side(list(trainings.values()), device=device, bar=bar)
     right, found = {}, {}
     for name, training in trainings.items():
-        answers = test_answers(folder, training.folder.name)
+        answers = answers_on_test_faces(folder, training.folder.name)
         right[name] = (answers["label"] == answers["judged"]).to_numpy()
         found[f"train_{name}_test_real"] = _accuracy(right[name], n_train=len(training.splits["train"][1]))
     reference = load_judge(trainings["real"].folder, device)

@@ -1,8 +1,4 @@
-"""Training the judges: ResNets that tell the identities apart on real faces, and then judge generated ones.
-
-Which judges a study has, and what they learn from, is decided in `kpop_rca.oracles.candidates`; what they say is read in
-`kpop_rca.oracles.answers`.
-"""
+"""Training the judges: ResNets that tell the identities apart on real faces, and then judge generated ones."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence

@@ -5,9 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from small_oracle import RECIPE as JUDGE_RECIPE
 from small_training import CPU, RECIPE, small_trainer, small_unet
-from test_oracle import RECIPE as JUDGE_RECIPE
-from test_oracle import splits  # noqa: F401  a fixture
 from tqdm import tqdm
 
 from kpop_rca import finite
@@ -163,20 +162,20 @@ def test_the_losses_by_timestep_are_numbers(coloured_faces):
         objective.loss_by_timestep(unet, *few, forward=FORWARD, seed=0)
 
 
-def train_judge(splits, folder, **changed):  # noqa: F811
+def train_judge(splits, folder, **changed):
     recipe = dataclasses.replace(JUDGE_RECIPE, epochs=2, **changed)
     how = {"folder": folder, "device": CPU, "bar": lambda epochs, desc: epochs, "notes": {}}
     return training.train_or_load("resnet10", splits, recipe=recipe, **how)
 
 
-def test_a_judge_whose_loss_is_none_is_named_and_not_kept(splits, tmp_path):  # noqa: F811
+def test_a_judge_whose_loss_is_none_is_named_and_not_kept(splits, tmp_path):
     with pytest.raises(StudyError, match=r"judge resnet10-1: .*lower judge_learning_rate") as caught:
         train_judge(splits, tmp_path / "resnet10-1", learning_rate=1e30)
     assert one_line(caught)
     assert not (tmp_path / "resnet10-1").exists()
 
 
-def test_a_judge_that_says_no_numbers_does_not_judge(splits, tmp_path):  # noqa: F811
+def test_a_judge_that_says_no_numbers_does_not_judge(splits, tmp_path):
     judge, _ = training.build_judge("resnet10", n_classes=3, recipe=JUDGE_RECIPE)
     torch.nn.init.constant_(judge.fc.bias, float("nan"))
     with pytest.raises(

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from scipy.stats import binomtest
-from test_oracle import RECIPE
+from small_oracle import RECIPE
 from tqdm import tqdm
 
 from kpop_rca import artifacts, figures

@@ -3,36 +3,15 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from small_oracle import RECIPE
 from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
 from kpop_rca import artifacts
 from kpop_rca.oracles import augmentation, candidates, resnet, training
-from kpop_rca.oracles.answers import test_answers
+from kpop_rca.oracles.answers import answers_on_test_faces
 
 CPU = torch.device("cpu")
-RECIPE = training.Recipe(
-    width=8,
-    warmup_epochs=1,
-    epochs=10,
-    batch_size=16,
-    learning_rate=3e-3,
-    weight_decay=0.05,
-    colour_jitter=0.0,
-    pretrained=False,
-    seed=0,
-)
-
-
-@pytest.fixture
-def splits(coloured_faces):
-    images, labels = coloured_faces
-    return {
-        "train": (images[:72], labels[:72]),
-        "judge": (images[:0], labels[:0]),
-        "validation": (images[72:96], labels[72:96]),
-        "test": (images[96:], labels[96:]),
-    }
 
 
 def train(splits, folder, architecture="resnet10", recipe=RECIPE):
@@ -149,7 +128,7 @@ def test_a_judge_learns_and_says_what_it_started_from(splits, tmp_path):
     assert about["starts_from"] == "random weights (not asked for)"
     assert (about["seed"], about["trained_on"], about["n_train"]) == (4, "train", 72)
     assert training.Recipe(**about["recipe"]) == RECIPE
-    answers = test_answers(tmp_path, "resnet10")
+    answers = answers_on_test_faces(tmp_path, "resnet10")
     assert answers.columns.tolist() == ["label", "judged", "p_0", "p_1", "p_2"]
     assert answers["label"].tolist() == splits["test"][1].tolist()
 
@@ -161,7 +140,7 @@ def test_a_saved_judge_says_the_same_whatever_the_batch(splits, tmp_path):
     assert features.shape == (24, 64)
     one_by_one = np.concatenate([training.judge_images(judge, image[None])[0] for image in splits["test"][0]])
     np.testing.assert_allclose(whole, one_by_one, atol=1e-5)  # float32 sums in another order
-    saved = test_answers(tmp_path, "resnet10")[["p_0", "p_1", "p_2"]].to_numpy()
+    saved = answers_on_test_faces(tmp_path, "resnet10")[["p_0", "p_1", "p_2"]].to_numpy()
     np.testing.assert_allclose(whole, saved, atol=1e-6)
 
 
@@ -268,7 +247,7 @@ def test_all_judges_are_trained_each_on_its_own(splits, tmp_path):
     assert {entry["n_train"] for entry in about.values()} == {27}
     assert [entry["seed"] for entry in about.values()] == [0, 1, 0, 1]
     assert about["resnet10-0"]["recipe"]["seed"] == about["resnet10-0-seen"]["recipe"]["seed"]
-    answers = [test_answers(tmp_path, name)["p_0"].to_numpy() for name in names]
+    answers = [answers_on_test_faces(tmp_path, name)["p_0"].to_numpy() for name in names]
     assert not any(np.allclose(answers[i], answers[j]) for i, j in [(0, 1), (0, 2), (2, 3)])
 
 
