@@ -1,4 +1,4 @@
-"""Names in figures, in whatever letters they are written: fonts beside matplotlib's own, a word where none helps."""
+"""Names in figures, in whatever script they are written: fonts beside matplotlib's own, a line where none helps."""
 
 import logging
 import warnings
@@ -30,13 +30,7 @@ def use_installed() -> None:
 
 
 def missing(figure: Figure) -> str:
-    """The letters of a figure's texts that none of its fonts has, in the order of their numbers; they are boxes in it.
-
-    >>> figure = Figure()
-    >>> _ = figure.text(0, 0, "A\\u00fc\\ue000")
-    >>> missing(figure) == "\\ue000"  # of the private use area
-    True
-    """
+    """The letters of a figure's texts that none of its fonts has; they are boxes in it."""
     letters = {letter for text in figure.findobj(Text) for letter in text.get_text() if not letter.isascii()}
     families = matplotlib.rcParams["font.family"]
     fonts = [font_manager.get_font(font_manager.findfont(FontProperties(family=[name]))) for name in families]
