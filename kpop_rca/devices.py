@@ -14,11 +14,7 @@ WORTH_COMPILING = 2000  # calls of a network; compiling takes about a minute
 
 
 def choose(device: str) -> torch.device:
-    """The device named by the parameter: "auto" takes a GPU where there is one.
-
-    Raises:
-        StudyError: a GPU is wanted and there is none.
-    """
+    """The device named by the parameter: "auto" takes a GPU where there is one; "cuda" and "mps" need theirs."""
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device == "auto":
         return torch.device(next(name for name, there in available.items() if there))
@@ -42,8 +38,8 @@ def compile_where_it_pays(network: nn.Module, device: torch.device, *, calls: in
 
     Args:
         network: to be called with few different shapes, each of which is compiled for.
-        calls: how many there are in the whole of the work, also where this process does a part of it or goes on with
-            it: what is compiled rounds otherwise, and a work is one or the other throughout.
+        calls: in the whole of the work, also where this process does a part of it or goes on with it: what is compiled
+            rounds otherwise, and a work is one or the other throughout.
     """
     asked = os.environ.get(COMPILE, "auto")
     if asked == "on":
@@ -68,10 +64,7 @@ def _inductor_where_it_works(graph: fx.GraphModule, example_inputs: list[Tensor]
 
 
 def sent(values: Tensor, device: torch.device) -> Tensor:
-    """A tensor of the CPU on a device, without waiting for the work that the device still has before it.
-
-    A copy out of ordinary memory would wait, and leave a GPU idle until the next work reaches it.
-    """
+    """A tensor of the CPU on a device; out of ordinary memory the copy would wait for the work before it."""
     return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
 
 

@@ -21,10 +21,7 @@ REMEDY = "make room there, get permission to write, or set KPOP_RCA_OUTPUT to an
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; renamed to `path` when the block ends without an error.
-
-    A failure to write is raised as by `writing`.
-    """
+    """A temporary path to write to, renamed to `path` when the block ends without an error; see also `writing`."""
     temporary = path.with_name(f".{path.name}{HALF}{os.getpid()}{path.suffix}")
     try:
         with writing(path):
@@ -39,11 +36,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Make a failure of the block to write one error that names the path; every other error is left as it is.
-
-    Raises:
-        StudyError: the system refused; says why in its words, and what to do.
-    """
+    """Make a failure of the block to write one StudyError, with the path, the system's words and what to do."""
     try:
         yield
     except StudyError:
@@ -89,11 +82,7 @@ def sha256(path: Path) -> str:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON that every reader accepts; keys keep their order.
-
-    Raises:
-        StudyError: a number is NaN or infinite; names its key. See also `writing`.
-    """
+    """Write JSON that every reader accepts; a number that is NaN or infinite is a StudyError, which names its key."""
     for found in _not_finite(content):
         raise StudyError(f"{path.name} was not written: {found}; look for NaN, or values all alike, in what it is of")
     with atomic(path) as temporary:
@@ -104,17 +93,15 @@ def _not_finite(content: Any, key: str = "") -> Iterator[str]:
     """The keys of the numbers that JSON has no word for, such as `rca.per_class.3.low`."""
     if isinstance(content, float) and not math.isfinite(content):
         yield f"{key[1:]} is {content}"
-    in_a_list = enumerate(content) if isinstance(content, list | tuple) else ()
-    for name, value in content.items() if isinstance(content, dict) else in_a_list:
-        yield from _not_finite(value, f"{key}.{name}")
+    if isinstance(content, list | tuple):
+        content = dict(enumerate(content))
+    if isinstance(content, dict):
+        for name, value in content.items():
+            yield from _not_finite(value, f"{key}.{name}")
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON.
-
-    Raises:
-        StudyError: the file is not JSON.
-    """
+    """Read JSON; a file that is none is a StudyError."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

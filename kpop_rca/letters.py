@@ -26,20 +26,15 @@ def use_installed() -> None:
     installed = set(font_manager.get_font_names())
     matplotlib.rcParams["font.family"] = ["sans-serif", *(name for name in WIDER if name in installed)]
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # that a font has no bold face
-    warnings.filterwarnings("ignore", "Glyph .* missing from")  # `missing` is asked instead
-
-
-def missing(figure: Figure) -> str:
-    """The letters of a figure's texts that none of its fonts has; they are boxes in it."""
-    letters = {letter for text in figure.findobj(Text) for letter in text.get_text() if not letter.isascii()}
-    families = matplotlib.rcParams["font.family"]
-    fonts = [font_manager.get_font(font_manager.findfont(FontProperties(family=[name]))) for name in families]
-    return "".join(sorted(a for a in letters if not any(font.get_char_index(ord(a)) for font in fonts)))
+    warnings.filterwarnings("ignore", "Glyph .* missing from")  # `note` says it
 
 
 def note(figure: Figure) -> str | None:
-    """What to say of a figure with letters that no font has; None of another."""
-    absent = missing(figure)
+    """What to say of a figure with letters that no font has, which are boxes in it; None of another."""
+    letters = {letter for text in figure.findobj(Text) for letter in text.get_text() if not letter.isascii()}
+    families = matplotlib.rcParams["font.family"]
+    fonts = [font_manager.get_font(font_manager.findfont(FontProperties(family=[name]))) for name in families]
+    absent = "".join(sorted(a for a in letters if not any(font.get_char_index(ord(a)) for font in fonts)))
     if not absent:
         return None
     shown = absent if len(absent) <= 8 else f"{absent[:8]}…"

@@ -24,12 +24,8 @@ _held: dict[tuple[int, Path], FileLock] = {}
 def take(path: Path, *, what: str, then: str) -> bool:
     """Hold a lock until `release`, or until this process ends; False where this process had it already.
 
-    Args:
-        what: what is locked, in the words of the error.
-        then: what to do once it is free.
-
     Raises:
-        StudyError: another process holds it, and which; or the file cannot be written.
+        StudyError: another process holds it; says which of them is using `what`, and to do `then` once it is free.
     """
     key = (os.getpid(), path)
     if key in _held:

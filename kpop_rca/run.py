@@ -39,7 +39,6 @@ KERNEL = (
 # Cells take from milliseconds to hours: no time that is left can be told from those that are done.
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} cells, {elapsed}"
 LONGEST_SOCKET = 103  # bytes of a path, on macOS; Linux allows four more
-CRASHES = (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGFPE, -signal.SIGILL)  # exit statuses
 # What takes the most memory in a notebook, and what to lower.
 HUNGRY = {
     "01_data_audit": "detector_batch_size",
@@ -53,18 +52,11 @@ class _Kernel(AsyncKernelManager):
     """A kernel of this Python: what is installed as `python3` on the Jupyter path is the user's, and may be another."""
 
     shutdown_wait_time = 2.0  # seconds that it has to end before it is killed: its work is done, and saved
-    exit_status: int | None = None  # of the kernel that ended last: a signal's number, negative, if one ended it
 
     @property
     def kernel_spec(self) -> KernelSpec:
         argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         return KernelSpec(argv=argv, display_name="kpop_rca", language="python")
-
-    async def is_alive(self) -> bool:
-        status = await self.provisioner.poll() if self.has_kernel else None
-        if status is not None:
-            _Kernel.exit_status = status
-        return await super().is_alive()
 
 
 @contextmanager
@@ -90,11 +82,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def run_notebook(notebook: str, study: str) -> Path:
-    """Execute one notebook for a study and return the path of the executed copy.
-
-    Args:
-        notebook: its name, or its number, such as `03`.
-        study: name of a study file, with `-seed<N>` behind it for another seed.
+    """Execute one notebook, `03_ddpm_training` or `03`, for a study, and return the path of the executed copy.
 
     Raises:
         StudyError: wrong parameters, an earlier stage missing or made otherwise, the same notebook at work in another
@@ -126,8 +114,8 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
     It is handed the parameters whose value is not the default written in it, so that a run of `quick` leaves exactly
     the notebook that a reader would get in JupyterLab. What has run of one that fails is in `paths.partial_notebook`.
     """
-    study, command = resolved["study"], manifests.command(stage, resolved["study"])
-    declared = params.declared(stage.notebook)
+    study, declared = resolved["study"], params.declared(stage.notebook)
+    what, command = f"{study} {stage.notebook}", manifests.command(stage, study)
     output = paths.partial_notebook(study, stage.notebook)
     kept = f"\nWhat had run is kept in {output}"
     # Threads that wait by spinning slow each other down manifold as soon as anything else runs on the machine.
@@ -136,7 +124,7 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with _apart() as settings:
-            os.environ[watch.BATCH] = f"{study} {stage.notebook}"  # until this block ends: a kernel inherits it
+            os.environ[watch.BATCH] = what  # until this block ends: a kernel inherits it
             papermill.execute_notebook(
                 _as_it_is(paths.notebook_source(stage.notebook)),
                 _as_it_is(output),
@@ -146,7 +134,7 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
                 extra_arguments=list(KERNEL),
                 kernel_manager_class=_Kernel,
                 config=settings,
-                progress_bar={"desc": f"{study} {stage.notebook}", "file": sys.stdout, "bar_format": BAR},
+                progress_bar={"desc": what, "file": sys.stdout, "bar_format": BAR},
             )
     except PapermillExecutionError as error:
         if error.ename == "KeyboardInterrupt":
@@ -155,7 +143,12 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
         said = error.evalue if error.ename == "StudyError" else f"{error.ename}: {error.evalue}"
         raise StudyError(f"{cell} failed: {said}{kept}") from None
     except DeadKernelError:
-        raise StudyError(f"the kernel of {stage.notebook} {_how_it_ended(stage, resolved)} {command}{kept}") from None
+        hungry = HUNGRY.get(stage.notebook)
+        lower = f"lower {hungry} (now {resolved[hungry]}) or " if hungry else ""
+        raise StudyError(
+            f"the kernel of {stage.notebook} was ended from outside, most likely because the memory ran out: {lower}"
+            f"free some; if a library crashed, set OMP_NUM_THREADS=1. Then run: {command}{kept}"
+        ) from None
     except OSError:
         with disk.writing(output):
             raise
@@ -174,15 +167,6 @@ def _as_it_is(path: Path) -> str:
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
-def _how_it_ended(stage: stages.Stage, resolved: dict[str, Any]) -> str:
-    """How a kernel ended before its notebook did, and what to do."""
-    if _Kernel.exit_status in CRASHES:
-        return f"crashed ({signal.Signals(-_Kernel.exit_status).name}) in a library; try one thread: OMP_NUM_THREADS=1"
-    hungry = HUNGRY.get(stage.notebook)
-    lower = f"lower {hungry} (now {resolved[hungry]}), or " if hungry else ""
-    return f"was killed, most likely because the memory ran out; {lower}free some memory, and run:"
-
-
 def _without_machine_traces(output: Path) -> None:
     """Drop what papermill notes of paths and times: a rerun should change what the results change."""
     notebook = nbformat.read(output, as_version=4)
@@ -193,10 +177,9 @@ def _without_machine_traces(output: Path) -> None:
 
 
 def adopt(study: str) -> None:
-    """Make a study's executed notebooks the committed ones; for `quick`, whose values are the defaults.
+    """Make the executed notebooks of `quick`, whose values are the defaults, the committed ones.
 
-    The notebooks of the sweep and of the benchmarks are run for it, elsewhere: with the defaults they show the runs
-    that came with the project, and are no part of the study's report.
+    Those of the sweep and of the benchmarks are run for it, elsewhere: they show the runs that came with the project.
     """
     if params.resolve(study) != params.defaults() | {"study": study} or params.defaults()["study"] != study:
         raise StudyError(f"{study} is not the study whose values the notebooks declare; run this for quick")

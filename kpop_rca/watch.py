@@ -31,11 +31,7 @@ def say(line: str) -> None:
 
 
 class bar(tqdm):
-    """tqdm's bar, in JupyterLab as a widget, which in a batch run also says every half minute where it stands.
-
-    >>> sum(bar([1, 2, 3], desc="adding", disable=True))
-    6
-    """
+    """tqdm's bar, in JupyterLab as a widget, which in a batch run also says every half minute where it stands."""
 
     said_at = 0.0  # seconds after its beginning
 

@@ -25,8 +25,7 @@ GPU_DRIVERS = ("nvidia-smi", "rocm-smi")  # programs that the drivers of NVIDIA'
 
 
 def cores() -> int:
-    """How many cores this process may keep busy: no more than the operating system lets it run on, than
-    OMP_NUM_THREADS, which Snakemake sets to a job's threads, and than torch was told to use."""
+    """Cores that this process may keep busy, by the operating system, OMP_NUM_THREADS (Snakemake's) and torch."""
     import torch
 
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -35,13 +34,8 @@ def cores() -> int:
 
 
 def on_cpu(device: str) -> bool:
-    """Whether a study surely computes on the CPU, found out without loading PyTorch.
-
-    Where a driver or Apple's own chip says that there may be a GPU, "auto" is taken to mean it.
-
-    >>> on_cpu("cpu"), on_cpu("cuda")
-    (True, False)
-    """
+    """Whether a study surely computes on the CPU, found out without loading PyTorch: "auto" is taken to mean a GPU
+    where a driver or Apple's own chip says that there may be one."""
     apple = (platform.system(), platform.machine()) == ("Darwin", "arm64")
     return device == "cpu" or (device == "auto" and not apple and not any(map(shutil.which, GPU_DRIVERS)))
 
@@ -53,12 +47,9 @@ def in_order(
 
     Args:
         work: of a module, or a `partial` of such a function, so that another process can import it.
-        workers: processes, 1 for this one; no more than there are items are started.
+        workers: processes; 1 for this one.
         chunk: items that are sent at once.
         threads: threads of this process in place of processes, for work that a GPU does.
-
-    Raises:
-        StudyError: a process came to an end before its work.
 
     >>> list(in_order(abs, [-1, 2, -3], workers=1))
     [1, 2, 3]
@@ -99,8 +90,7 @@ def a_core_each(
     computes it. On a GPU one thread feeds the device, and the caller writes down what came before meanwhile.
 
     Args:
-        work: safe to run in several threads at once; its random numbers come from generators of its own. What it
-            raises is raised here, once what has begun has ended.
+        work: safe to run in several threads at once, with random numbers from generators of its own.
         items: taken as they are needed, a few ahead of the results.
         ended: set when the results are wanted no more, after Ctrl-C for example: for work that takes minutes.
     """
@@ -143,20 +133,13 @@ def one_thread(device: torch.device) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-class Pieces:
-    """Threads that work on the pieces of one thing, again and again; the cores are shared out among them.
+def sharing_the_cores(number: int) -> ThreadPoolExecutor:
+    """Threads for work that comes in so many pieces, again and again; on fewer cores the pieces follow each other.
 
-    The number of pieces is fixed, and with it what adding up their results gives; on fewer cores they follow each
-    other.
+    Their number, and with it what adding up their results gives, is to depend on no machine.
     """
+    import torch
 
-    def __init__(self, number: int):
-        import torch
-
-        self.number, lanes = number, min(number, cores())
-        threads = max(1, cores() // lanes)
-        self.pool = ThreadPoolExecutor(lanes, initializer=torch.set_num_threads, initargs=(threads,))
-
-    def map(self, work: Callable[[int], Result]) -> Iterator[Result]:
-        """What `work` gives for piece 0, 1, …, in this order."""
-        return self.pool.map(work, range(self.number))
+    lanes = min(number, cores())
+    threads = max(1, cores() // lanes)
+    return ThreadPoolExecutor(lanes, initializer=torch.set_num_threads, initargs=(threads,))
