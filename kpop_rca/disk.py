@@ -14,8 +14,7 @@ from typing import Any
 from kpop_rca.errors import StudyError
 
 HALF = ".half-"  # in the hidden name of a file that is being written
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 REMEDY = "make room there, get permission to write, or set KPOP_RCA_OUTPUT to another folder; then run the same again"
 
 
@@ -43,8 +42,7 @@ def writing(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         # Most libraries hand on the system's words; numpy and torch have their own, so the disk is asked.
-        words = map(os.strerror, (*NO_ROOM, *NOT_ALLOWED))
-        reason = next((said for said in words if said in str(error)), None) or _refusal(path)
+        reason = next((said for said in map(os.strerror, REFUSED) if said in str(error)), None) or _refusal(path)
         if reason is None:
             raise
         raise StudyError(f"{path} cannot be written ({reason}).\nTo go on, {REMEDY}") from None
@@ -84,7 +82,7 @@ def sha256(path: Path) -> str:
 def write_json(path: Path, content: Any) -> None:
     """Write JSON that every reader accepts; a number that is NaN or infinite is a StudyError, which names its key."""
     for found in _not_finite(content):
-        raise StudyError(f"{path.name} was not written: {found}; look for NaN, or values all alike, in what it is of")
+        raise StudyError(f"{path.name} was not written: {found}; look for NaN or constant values in its inputs")
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 

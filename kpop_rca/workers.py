@@ -134,9 +134,9 @@ def one_thread(device: torch.device) -> Iterator[None]:
 
 
 def sharing_the_cores(number: int) -> ThreadPoolExecutor:
-    """Threads for work that comes in so many pieces, again and again; on fewer cores the pieces follow each other.
+    """Threads for work in so many pieces, again and again; on fewer cores the pieces follow each other.
 
-    Their number, and with it what adding up their results gives, is to depend on no machine.
+    Their number must not depend on the machine, since the sum of their results depends on it.
     """
     import torch
 
