@@ -12,18 +12,14 @@ from kpop_rca import disk
 
 
 class Curves:
-    """A log that TensorBoard reads as it grows.
-
-    Args:
-        folder: of the log alone: emptied by a training that begins.
-        step: that the training stands at; what an earlier run wrote of later steps is no longer shown.
-    """
+    """A log in a folder of its own, which TensorBoard reads as it grows."""
 
     def __init__(self, folder: Path, *, step: int):
         self.folder = folder
         with disk.writing(folder):
             if step == 0:
                 shutil.rmtree(folder, ignore_errors=True)
+            # What an earlier run wrote of later steps is no longer shown.
             self.writer = SummaryWriter(folder, purge_step=step + 1, flush_secs=30)
 
     def add(self, step: int, **values: float) -> None:

@@ -74,11 +74,10 @@ def _computes_in_bf16(device: torch.device) -> bool:
 
 
 def usable_precision(mixed_precision: str, device: torch.device) -> str:
-    """The mixed precision to compute in, "no", "fp16" or "bf16": the one wanted, or float32 and a line where a GPU
-    would emulate it.
+    """The mixed precision to compute in, "no", "fp16" or "bf16": "no" and a line where a GPU would emulate bfloat16.
 
-    Weights, averages and checkpoints are float32 in any precision, so a training goes on in either; what is recorded
-    is the parameter. Like the device itself, this changes results within rounding of bfloat16.
+    Weights, averages and checkpoints are float32 in any precision, so a training goes on in either, and the parameter
+    is what is recorded. Like the device itself, this changes results within rounding of bfloat16.
     """
     if mixed_precision != "bf16" or device.type != "cuda" or _computes_in_bf16(device):
         return mixed_precision
