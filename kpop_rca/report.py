@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import nbformat
 import numpy as np
 import pandas as pd
 import yaml
+from nbconvert import HTMLExporter
 from traitlets.config import Config
 
 from kpop_rca import (
     artifacts,
     cells,
     fingerprint,
-    loading,
     manifests,
     metrics_tables,
     params,
@@ -30,10 +31,6 @@ from kpop_rca import (
     sweeps,
 )
 from kpop_rca.errors import StudyError
-
-with loading.left_out(*loading.IDLE):
-    import nbformat
-    from nbconvert import HTMLExporter
 
 PAGE_TITLES = {
     "01_data_audit": "1 Data audit",
