@@ -231,7 +231,7 @@ def lpips_diversity(
     if size < feature_extractors.LPIPS_SMALLEST:
         return absent | {"why": f"AlexNet needs {feature_extractors.LPIPS_SMALLEST} pixels, the images have {size}"}
     try:
-        distance = networks.load_lpips(device=device)
+        distance = feature_extractors.load_lpips(device=device)
     except weights.WeightsMissing as missing:
         return absent | {"why": str(missing)}
     sets = [

@@ -82,7 +82,7 @@ def inception_measures(
     counts = {"n_real": len(real), "n_generated": len(generated)}
     words, score = feature_extractors.INCEPTION_FEATURES, {"features": feature_extractors.INCEPTION_LOGITS} | counts
     try:
-        network = networks.load_inception(device=device)
+        network = feature_extractors.load_inception(device=device)
     except weights.WeightsMissing as missing:
         absent = absent_measures(str(missing), features=words, **counts)
         absent = absent if labels else {"frechet": absent["frechet"]}

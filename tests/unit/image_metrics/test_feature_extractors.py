@@ -12,7 +12,8 @@ from facenet_pytorch import InceptionResnetV1
 from torchmetrics.image.fid import NoTrainInceptionV3
 from torchvision.models import alexnet
 
-from kpop_rca import disk, networks, weights
+from kpop_rca import disk, weights
+from kpop_rca.image_metrics import feature_extractors
 
 CPU = torch.device("cpu")
 # The package keeps this from its readers; here it comes from calling lpips beside it, for comparison.
@@ -90,7 +91,12 @@ def random_facenet(monkeypatch, no_weights):
 
 
 def test_weights_that_are_missing_say_so(no_weights):
-    for load in (networks.load_inception, networks.load_dinov2, networks.load_facenet, networks.load_lpips):
+    for load in (
+        feature_extractors.load_inception,
+        feature_extractors.load_dinov2,
+        feature_extractors.load_facenet,
+        feature_extractors.load_lpips,
+    ):
         with pytest.raises(weights.WeightsMissing, match="cannot be reached"):
             load(device=CPU)
 
@@ -99,7 +105,7 @@ def test_weights_that_are_missing_say_so(no_weights):
 
 
 def test_inception_is_read_from_the_registry_and_gives_both_features(random_inception):
-    network = networks.load_inception(device=CPU)
+    network = feature_extractors.load_inception(device=CPU)
     images = noise(2)
     pooled, logits = feature_extractors.inception_features(network, images)
     with torch.inference_mode():
@@ -138,8 +144,8 @@ def dinov2_by_definition(state, pixels, positions):
 
 def test_dinov2_follows_its_definition(random_dinov2):
     images = noise(2, size=224)  # at its own size, so that nothing is resized
-    network = networks.load_dinov2(device=CPU)
-    found = networks.EXTRACTORS["dinov2"].features(network, images)
+    network = feature_extractors.load_dinov2(device=CPU)
+    found = feature_extractors.EXTRACTORS["dinov2"].features(network, images)
     mean, sd = (torch.tensor(v)[:, None, None] for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     pixels = (torch.as_tensor(images).permute(0, 3, 1, 2) / 255 - mean) / sd
     expected = dinov2_by_definition(
@@ -172,8 +178,8 @@ def test_dinov2_positions_keep_their_places():
 
 def test_facenet_is_that_of_the_package_without_its_last_layer(random_facenet):
     images = noise(3, size=160)
-    network = networks.load_facenet(device=CPU)
-    found = networks.EXTRACTORS["facenet"].features(network, images)
+    network = feature_extractors.load_facenet(device=CPU)
+    found = feature_extractors.EXTRACTORS["facenet"].features(network, images)
     with torch.inference_mode():
         expected = random_facenet((torch.as_tensor(images).permute(0, 3, 1, 2).float() - 127.5) / 128)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
@@ -181,17 +187,19 @@ def test_facenet_is_that_of_the_package_without_its_last_layer(random_facenet):
 
 
 def test_features_do_not_depend_on_the_batches(random_facenet, monkeypatch):
-    images, network = noise(5), networks.load_facenet(device=CPU)
-    whole = networks.EXTRACTORS["facenet"].features(network, images)
-    monkeypatch.setattr(networks, "BATCH", 2)
-    np.testing.assert_allclose(networks.EXTRACTORS["facenet"].features(network, images), whole, rtol=1e-3, atol=1e-5)
+    images, network = noise(5), feature_extractors.load_facenet(device=CPU)
+    whole = feature_extractors.EXTRACTORS["facenet"].features(network, images)
+    monkeypatch.setattr(feature_extractors, "BATCH", 2)
+    np.testing.assert_allclose(
+        feature_extractors.EXTRACTORS["facenet"].features(network, images), whole, rtol=1e-3, atol=1e-5
+    )
     assert whole.shape == (5, 512)
 
 
 def test_loading_leaves_the_seed_alone(random_facenet, random_dinov2):
     before = torch.random.get_rng_state()
-    networks.load_facenet(device=CPU)
-    networks.load_dinov2(device=CPU)
+    feature_extractors.load_facenet(device=CPU)
+    feature_extractors.load_dinov2(device=CPU)
     assert torch.equal(before, torch.random.get_rng_state())
 
 
@@ -199,7 +207,7 @@ def test_loading_leaves_the_seed_alone(random_facenet, random_dinov2):
 
 
 def test_lpips_has_the_trunk_of_the_registry_and_the_heads_of_the_package(random_alexnet):
-    distance = networks.load_lpips(device=CPU)
+    distance = feature_extractors.load_lpips(device=CPU)
     torch.testing.assert_close(distance.net.slice1[0].weight, random_alexnet.features[0].weight)
     torch.testing.assert_close(distance.net.slice5[0].bias, random_alexnet.features[10].bias)
     heads = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False).lin4.model[1].weight

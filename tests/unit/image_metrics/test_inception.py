@@ -61,7 +61,7 @@ def three_sets():
 def test_measures_are_null_with_a_reason_without_weights(no_weights):
     sets, labels = three_sets()
     how = {"device": CPU, "generator": rng()}
-    plain = quality.inception_measures(*sets, **how)
+    plain = inception_measures(*sets, **how)
     assert list(plain) == ["fid", "is"]
     how |= {"labels": labels, "classes": ["Ari", "Bo"]}
     found = plain | inception_measures(*sets, **how) | network_measures("facenet", *sets, **how)
