@@ -30,7 +30,6 @@ def output_root() -> Path:
     """Where artifacts, reports and data are written: the project, or the folder named by KPOP_RCA_OUTPUT.
 
     A relative one is within the project, wherever the process that asks is at work: a kernel works in `notebooks/`.
-    Tests and `make nbval` set the variable, so that a check never touches the results it checks.
     """
     return (project_root() / os.environ.get(OUTPUT_VARIABLE, "")).resolve()
 
@@ -76,7 +75,7 @@ def study_file(study: str) -> Path:
 
 def resolve_data_root(data_root: str) -> Path:
     """The data folder that a parameter names: absolute, from the home folder, or within the project."""
-    return project_root() / Path(data_root).expanduser()
+    return project_root() / os.path.expanduser(data_root)  # noqa: PTH111 - "~nobody" stays, and is then no folder
 
 
 def one_spelling(data_root: str) -> str:
@@ -84,17 +83,15 @@ def one_spelling(data_root: str) -> str:
 
     However a folder is given, absolute or relative, with dots or a slash at its end, this is one and the same.
     """
-    if not data_root:
-        return ""
     place = resolve_data_root(data_root)
-    short = Path(os.path.normpath(place))
-    if ".." in place.parts and not (short.exists() and place.exists() and short.samefile(place)):
-        return data_root  # .. behind a link, which leads elsewhere than the name says
-    for base, sign in ((project_root(), ""), (Path(os.path.expanduser("~")), "~")):  # noqa: PTH111 - "~" if unknown
-        below = short.relative_to(base).parts if base != Path("/") and short.is_relative_to(base) else ()
+    plain = Path(os.path.normpath(place))
+    if not data_root or (".." in place.parts and plain.resolve() != place.resolve()):
+        return data_root  # none, or .. behind a link, which leads elsewhere than the name says
+    for base, sign in ((project_root(), "."), (resolve_data_root("~"), "~")):
+        below = plain.relative_to(base).parts if base != Path("/") and plain.is_relative_to(base) else ()
         if below and not below[0].startswith("~"):
             return Path(sign, *below).as_posix()
-    return str(short)
+    return str(plain)
 
 
 def known_photographs(folder: Path) -> Path:

@@ -4,10 +4,9 @@ import os
 import shutil
 
 import pytest
-import yaml
 from graph import snakemake
 
-from kpop_rca import params, paths
+from kpop_rca import flat_yaml, params, paths
 from kpop_rca.data import idols
 
 STUDY = "odd"
@@ -32,9 +31,9 @@ def audited(tmp_path_factory):
     known = params.resolve("smoke") | SMALLER
     drawn = {name.removeprefix("idols_"): value for name, value in known.items() if name.startswith("idols_")}
     idols.draw_corpus(photographs, **drawn, seed=0, n_identities=2)
-    study = yaml.safe_load(paths.study_file("smoke").read_text()) | SMALLER
+    study = flat_yaml.read(paths.study_file("smoke"), where="smoke") | SMALLER
     study |= {"data_source": "folder", "data_root": "faces", "look_alike_groups": ""}
-    (project / "params" / f"{STUDY}.yaml").write_text(yaml.safe_dump(study))
+    (project / "params" / f"{STUDY}.yaml").write_text(flat_yaml.dumps(study))
     run = snakemake(output, AUDIT, studies=STUDY, project=project)
     assert run.returncode == 0, run.stdout[-5000:] + run.stderr[-5000:]
     return project, output, photographs
