@@ -8,7 +8,6 @@ from ruamel.yaml import YAML, YAMLError
 
 from kpop_rca.errors import StudyError
 
-LARGEST = 64 * 1024  # bytes; the longest study file here has three thousand
 LONGEST = 200  # characters of a value, or of a library's message, that an error repeats
 
 
@@ -16,22 +15,15 @@ def read(path: Path, *, where: str) -> dict[str, Any]:
     """Name to value of a file, which errors call `where`; empty for an empty file.
 
     Raises:
-        FileNotFoundError: there is no such file.
         StudyError: it can't be read, is no YAML, or no flat mapping.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-    except FileNotFoundError:
-        raise
+        values = loads(path.read_bytes(), where=where) or {}
     except OSError as error:
         raise StudyError(f"{where}: can't be read ({error.strerror})") from None
-    if len(content) > LARGEST:
-        raise StudyError(f"{where}: larger than {LARGEST // 1024} kB, which no study file is")
-    values = loads(content, where=where)
-    if not isinstance(values or {}, dict) or not all(isinstance(name, str) for name in values or {}):
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
         raise StudyError(f"{where}: expected lines of the form `name: value`")
-    return values or {}
+    return values
 
 
 def loads(content: bytes, *, where: str) -> Any:
@@ -53,7 +45,7 @@ def loads(content: bytes, *, where: str) -> Any:
         said = f"line {mark.line + 1}: {error.problem}" if mark else str(error)
     except (ValueError, TypeError) as error:  # of dates, numbers, keys and bytes that are none
         said = str(error)
-    raise StudyError(f"{where}: not readable as YAML: {_shortened(' '.join(said.split()))}")
+    raise StudyError(f"{where}: not readable as YAML: {' '.join(said.split())[:LONGEST]}")
 
 
 def dumps(values: dict[str, Any]) -> str:
@@ -64,14 +56,9 @@ def dumps(values: dict[str, Any]) -> str:
 def shown(value: Any) -> str:
     """A value as an error repeats it: its beginning, where it is long."""
     try:
-        return _shortened(repr(value))
+        text = repr(value)
     except ValueError:  # Python writes no number of thousands of digits
         return "a number of thousands of digits"
-    except RecursionError:
-        return "brackets within brackets"
-
-
-def _shortened(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."
 
 

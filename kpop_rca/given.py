@@ -38,12 +38,8 @@ def give_options(options: Namespace) -> None:
 def give(settings: Sequence[str] = (), *, data_root: str | None = None) -> None:
     """Let this process, and what it starts, work with these values; what it inherited is forgotten.
 
-    Args:
-        settings: `name=value` each.
-        data_root: folder of identities.
-
     Raises:
-        StudyError: a setting is not of that form, or one name is given twice.
+        StudyError: one of the settings is not `name=value`, or a name is given twice.
     """
     os.environ[VARIABLE] = json.dumps(_with(settings, data_root))
     values()
@@ -76,17 +72,12 @@ def data_root() -> str:
 
 
 def arguments(*, data_root: str = "") -> str:
-    """The options by which a command is told the same, with a space before each; "" where nothing was given.
+    """The options by which a command is told the same, and a data folder as well, with a space before each.
 
-    Args:
-        data_root: folder of identities, to be given as well.
-
-    >>> give(["guidance=1.0", "look_alike_groups=0,1|2,3"], data_root="my faces")
+    >>> give(["guidance=1.0"], data_root="my faces")
     >>> arguments()
-    " --set 'data_root=my faces' --set guidance=1.0 --set 'look_alike_groups=0,1|2,3'"
+    " --set 'data_root=my faces' --set guidance=1.0"
     >>> give()
-    >>> arguments()
-    ''
     """
     return "".join(f" --set {shlex.quote(setting)}" for setting in _with(settings(), data_root))
 

@@ -55,11 +55,7 @@ def generate(parameters: dict[str, Any], *, state: PartialState) -> None:
 
 
 def launch(notebook: str, study: str) -> None:
-    """Do the long work of 03 or 05, in as many processes as were launched.
-
-    Raises:
-        StudyError: another notebook, or what its own would refuse.
-    """
+    """Do the long work of 03 or 05, in as many processes as were launched."""
     stage = stages.by_notebook(notebook)
     if stage.folder not in ("ddpm", "generated"):
         raise StudyError(f"{stage.notebook} is done by one process; run: {artifacts.command(stage, study)}")

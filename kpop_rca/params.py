@@ -80,8 +80,8 @@ def _misfits(values: dict[str, Any]) -> list[str]:
         sides = [values["image_size"] // 2**level for level in range(len(values["channels"]))]
         if values["attention_size"] not in sides:
             found.append(
-                f"attention_size is {values['attention_size']}, the side of no level: with {len(sides)} "
-                f"channels at image_size {sides[0]} they are {', '.join(map(str, sides))}; 0 is for none"
+                f"attention_size is {values['attention_size']}, the side of no level of the network; "
+                f"they are {', '.join(map(str, sides))}, and 0 is for none"
             )
     if {"image_size", "face_sizes"} <= given_names and values["image_size"] not in values["face_sizes"]:
         found.append(f"image_size is {values['image_size']}, which is not one of face_sizes")
@@ -132,18 +132,12 @@ def of_notebook(notebook: str, resolved: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_study_file(path: Path) -> dict[str, Any]:
-    """What a study file sets, checked.
-
-    Raises:
-        StudyError: unreadable, not flat YAML, a key given twice, unknown, of the wrong type or out of range.
-    """
+    """What a study file sets, checked."""
     where = f"params/{path.name}"
-    try:
-        values = flat_yaml.read(path, where=where)
-    except FileNotFoundError:
+    if not (path.exists() or path.is_symlink()):
         names = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
-        raise StudyError(f"there is no study {path.stem!r}: {where} does not exist; there are {names}") from None
-    return _told(values, where=where, named="its file")
+        raise StudyError(f"there is no study {path.stem!r}: {where} does not exist; there are {names}")
+    return _told(flat_yaml.read(path, where=where), where=where, named="its file")
 
 
 def _told(values: dict[str, Any], *, where: str, named: str) -> dict[str, Any]:

@@ -79,19 +79,11 @@ def resolve_data_root(data_root: str) -> Path:
 
 
 def one_spelling(data_root: str) -> str:
-    """A data folder's name as a study file has it best: within the project, from the home folder, or absolute.
-
-    However a folder is given, absolute or relative, with dots or a slash at its end, this is one and the same.
-    """
-    place = resolve_data_root(data_root)
-    plain = Path(os.path.normpath(place))
-    if not data_root or (".." in place.parts and plain.resolve() != place.resolve()):
-        return data_root  # none, or .. behind a link, which leads elsewhere than the name says
-    for base, sign in ((project_root(), "."), (resolve_data_root("~"), "~")):
-        below = plain.relative_to(base).parts if base != Path("/") and plain.is_relative_to(base) else ()
-        if below and not below[0].startswith("~"):
-            return Path(sign, *below).as_posix()
-    return str(plain)
+    """A data folder's name, the same however it was given: within the project, else absolute; "" for none."""
+    place = Path(os.path.normpath(resolve_data_root(data_root)))
+    if data_root and place.is_relative_to(project_root()):
+        return place.relative_to(project_root()).as_posix()
+    return str(place) if data_root else ""
 
 
 def known_photographs(folder: Path) -> Path:
@@ -101,11 +93,7 @@ def known_photographs(folder: Path) -> Path:
 
 
 def photographs(data_root: str) -> Path:
-    """The data folder of a study whose `data_source` is `folder`.
-
-    Raises:
-        StudyError: none is named, or there is no such folder.
-    """
+    """The data folder of a study whose `data_source` is `folder`; it is there."""
     if not data_root:
         raise StudyError("data_source is folder, but data_root names none; set it, or pass DATA_ROOT=… to make")
     root = resolve_data_root(data_root)

@@ -6,20 +6,13 @@ from kpop_rca.errors import StudyError
 
 
 class Stage(NamedTuple):
-    """One notebook and the folder of artifacts that it owns.
+    """One notebook and the folder of artifacts that it owns."""
 
-    Attributes:
-        notebook: file name without ending.
-        folder: name under `artifacts/<study>/`.
-        needs: folders of the stages whose files it reads.
-        module: the module whose code makes the artifacts. Work in progress (a checkpoint, half of the images) is
-            continued while this module and what it imports are unchanged: a new colour in a figure, which lives
-            elsewhere, throws no training away.
-    """
-
-    notebook: str
-    folder: str
-    needs: tuple[str, ...]
+    notebook: str  # file name without ending
+    folder: str  # name under `artifacts/<study>/`
+    needs: tuple[str, ...]  # folders of the stages whose files it reads
+    # Whose code makes the artifacts. Work in progress (a checkpoint, half of the images) is continued while this module
+    # and what it imports are unchanged: a new colour in a figure, which lives elsewhere, throws no training away.
     module: str
 
 
@@ -50,11 +43,7 @@ def of_study(resolved: dict[str, Any]) -> tuple[Stage, ...]:
 
 
 def by_notebook(notebook: str) -> Stage:
-    """The stage of a notebook, named whole or by its number.
-
-    Raises:
-        StudyError: no such notebook.
-    """
+    """The stage of a notebook, named whole or by its number."""
     for stage in EVERY:
         if notebook in (stage.notebook, stage.notebook[:2]):
             return stage

@@ -28,11 +28,7 @@ OF_THE_DATA = ("audit", "faces")  # folders of the stages that look at the photo
 
 
 def resolved(studies: str | list[str], seeds: str | list[str] = "") -> dict[str, dict[str, Any]]:
-    """Name to parameters of the studies that `STUDY=a,b SEEDS=0,1` asks for.
-
-    Raises:
-        StudyError: a name, a study file, a level of a sweep or a data folder is wrong; before anything runs.
-    """
+    """Name to parameters of the studies that `STUDY=a,b SEEDS=0,1` asks for, members and data folders tried as well."""
     found = {study: params.resolve(study) for study in sweeps.named(studies, seeds)}
     for values in found.values():
         for member in sweeps.members(values):
@@ -51,8 +47,8 @@ def command(studies: Sequence[str], *, only_data: bool = False) -> list[str]:
     config = {"studies": list(studies), "set": given.settings()}
     told = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in config.items()]
     of_the_data = [f"artifacts/{study}/{folder}/manifest.json" for study in studies for folder in OF_THE_DATA]
-    graph = ["--snakefile", str(paths.project_root() / "Snakefile")]
     targets = of_the_data if only_data else ["all"]
+    graph = ["--snakefile", str(paths.project_root() / "Snakefile")]
     return [sys.executable, "-m", "snakemake", *targets, *graph, *FLAGS, *QUIET, "--config", *told]
 
 

@@ -107,9 +107,6 @@ def base_of(study: str) -> str | None:
 def named(studies: str | list[str], seeds: str | list[str] = "") -> list[str]:
     """The studies that `STUDY=a,b SEEDS=0,1` asks for: each with each of the seeds, or as they are.
 
-    Raises:
-        StudyError: no study is named, or a seed is no whole number.
-
     >>> named("quick, claims,", "0,1,")
     ['quick-seed0', 'quick-seed1', 'claims-seed0', 'claims-seed1']
     """
@@ -129,15 +126,7 @@ def _listed(value: Any) -> list[str]:
 
 
 def overrides(study: str, base: dict[str, Any]) -> dict[str, Any]:
-    """What the level in a study's name sets; nothing for a study that is no member of a sweep.
-
-    Args:
-        study: its name.
-        base: the parameters of the study file, resolved.
-
-    Raises:
-        StudyError: there is no such experiment, or no such level of it.
-    """
+    """What the level in a study's name sets in the parameters of its base; nothing for any other study."""
     _, experiment, level = split_level(study)
     if not experiment:
         return {}
@@ -155,9 +144,21 @@ def judged_as(experiment: str, level: str) -> str:
 
 
 def _levels(resolved: dict[str, Any], experiment: str) -> list[str]:
-    """The levels of an experiment as they stand in a name: 2.5, 32, ddim-10."""
-    given = resolved[EXPERIMENTS[experiment].levels]
-    return [f"{level:g}" if isinstance(level, int | float) else level for level in given]
+    """The levels of an experiment as they stand in a name: 2.5, 32, ddim-10.
+
+    Raises:
+        StudyError: they could not be compared.
+    """
+    name = EXPERIMENTS[experiment].levels
+    asked, where = resolved[name], f"params/{resolved['study']}.yaml: {name}"
+    levels = [f"{level:g}" if isinstance(level, int | float) else level for level in asked]
+    if len(levels) == 1 or len(set(levels)) < len(levels):
+        raise StudyError(f"{where} is {asked}; expected [] or two levels or more, each once")
+    for level in levels:
+        of_judges = judged_as(experiment, level)
+        if of_judges not in levels:
+            raise StudyError(f"{where} has {level} without {of_judges}, whose judges it is held against; add that")
+    return levels
 
 
 def members(resolved: dict[str, Any]) -> list[Member]:
@@ -174,33 +175,17 @@ def members(resolved: dict[str, Any]) -> list[Member]:
         return []
     if seed is not None:
         raise StudyError(f"{name} is a sweep and has seeds of its own; set sweep_seeds, and leave {seed} out")
-    _check_levels(resolved)
+    levels = {experiment: _levels(resolved, experiment) for experiment in EXPERIMENTS}
+    every = {f"{experiment}={level}" for experiment in levels for level in levels[experiment]}
+    stray = set(resolved["sweep_one_seed"]) - every
+    if stray:
+        raise StudyError(f"params/{name}.yaml: sweep_one_seed names {min(stray)!r}, which is no level of the sweep")
     found = []
-    for experiment in EXPERIMENTS:
-        for level in _levels(resolved, experiment):
+    for experiment in levels:
+        for level in levels[experiment]:
             study = f"{name}.{experiment}={level}"
             prefix = name if overrides(study, resolved).items() <= resolved.items() else study
             dear = f"{experiment}={level}" in resolved["sweep_one_seed"]
             seeds = range(1 if dear else resolved["sweep_seeds"])
             found += [Member(experiment, level, n, f"{prefix}-seed{n}") for n in seeds]
     return found
-
-
-def _check_levels(resolved: dict[str, Any]) -> None:
-    """Refuse, before hours are spent on it, a sweep whose levels could not be compared."""
-    where, names = f"params/{resolved['study']}.yaml", set()
-    for experiment, about in EXPERIMENTS.items():
-        levels = _levels(resolved, experiment)
-        if len(levels) == 1 or len(set(levels)) < len(levels):
-            asked = resolved[about.levels]
-            raise StudyError(f"{where}: {about.levels} is {asked}; expected [] or two levels or more, each once")
-        for level in levels:
-            if judged_as(experiment, level) not in levels:
-                raise StudyError(
-                    f"{where}: {about.levels} has {level} without {judged_as(experiment, level)}, whose "
-                    "judges it is held against; add that"
-                )
-        names |= {f"{experiment}={level}" for level in levels}
-    stray = set(resolved["sweep_one_seed"]) - names
-    if stray:
-        raise StudyError(f"{where}: sweep_one_seed names {min(stray)!r}, which is no level of the sweep")
