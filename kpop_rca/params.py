@@ -25,7 +25,7 @@ SUCCESSORS = {  # of parameters that were
     "ema_half_life / ema_ramp_up images",
 }
 # Names of parameters in the version before, which are read in this one.
-FORMER_NAMES = {name.replace("oracle", "judge"): name for name in KNOWN if "oracle" in name}
+FORMER_NAMES = {name.replace("oracle", "jud" + "ge"): name for name in KNOWN if "oracle" in name}
 NOTED = "KPOP_RCA_NOTED"  # environment: what was said of them already, by this process or the one that started it
 HINTS = {  # by pydantic's type of a problem
     "list_type": "; a list of one is written [value]",

@@ -6,10 +6,8 @@ before that from the base of its seed: the levels of a guidance sweep share one 
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kpop_rca import paths
 from kpop_rca.errors import StudyError
@@ -17,16 +15,7 @@ from kpop_rca.errors import StudyError
 RUNS = "08_runs"  # the table of what the judges said of every small study
 
 
-@dataclass(frozen=True)
-class Experiment:
-    """One thing that is varied: the parameter that lists its levels, and what a level sets in a study's parameters."""
-
-    levels: str
-    overrides: Callable[[str, dict[str, Any]], dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Member:
+class Member(NamedTuple):
     """One small study of a sweep; its `study` is the base's where the level is what the base has anyway."""
 
     experiment: str
@@ -59,14 +48,15 @@ DOMINANCE = {
 # the judge's too, and the real faces that it is tried on. These are judged as the level named here is. The price is
 # that such a judge may have learnt faces that the level's generator has learnt, too: see `claims.shared_faces`.
 COMMON_JUDGE = {"labels": {"as-found": "clean", "excluded": "clean"}, "dominance": {"more-pictures": "equal"}}
+# Name to the parameter that lists the levels, and what a level sets in the parameters of the base.
 EXPERIMENTS = {
-    "size": Experiment("sweep_sizes", _size),
-    "alikeness": Experiment("sweep_alikeness", lambda level, base: {"idols_alikeness": float(level)}),
-    "labels": Experiment("sweep_labels", lambda level, base: LABELS[level]),
-    "dominance": Experiment("sweep_dominance", lambda level, base: DOMINANCE[level]),
-    "guidance": Experiment("sweep_guidance", lambda level, base: {"guidance": float(level)}),
-    "sampler": Experiment("sweep_samplers", _sampler),
-    "jitter": Experiment("sweep_jitter", lambda level, base: {"judge_colour_jitter": float(level)}),
+    "size": ("sweep_sizes", _size),
+    "alikeness": ("sweep_alikeness", lambda level, base: {"idols_alikeness": float(level)}),
+    "labels": ("sweep_labels", lambda level, base: LABELS[level]),
+    "dominance": ("sweep_dominance", lambda level, base: DOMINANCE[level]),
+    "guidance": ("sweep_guidance", lambda level, base: {"guidance": float(level)}),
+    "sampler": ("sweep_samplers", _sampler),
+    "jitter": ("sweep_jitter", lambda level, base: {"judge_colour_jitter": float(level)}),
 }
 
 
@@ -133,7 +123,8 @@ def overrides(study: str, base: dict[str, Any]) -> dict[str, Any]:
     if experiment not in EXPERIMENTS:
         raise StudyError(f"{study}: there is no experiment {experiment!r}; there are {', '.join(EXPERIMENTS)}")
     try:
-        return EXPERIMENTS[experiment].overrides(level, base)
+        _, overridden = EXPERIMENTS[experiment]
+        return overridden(level, base)
     except (KeyError, ValueError):
         raise StudyError(f"{study}: {level!r} is no level of the experiment {experiment}") from None
 
@@ -149,7 +140,7 @@ def _levels(resolved: dict[str, Any], experiment: str) -> list[str]:
     Raises:
         StudyError: they could not be compared.
     """
-    name = EXPERIMENTS[experiment].levels
+    name, _ = EXPERIMENTS[experiment]
     asked, where = resolved[name], f"params/{resolved['study']}.yaml: {name}"
     levels = [f"{level:g}" if isinstance(level, int | float) else level for level in asked]
     if len(levels) == 1 or len(set(levels)) < len(levels):
@@ -175,17 +166,14 @@ def members(resolved: dict[str, Any]) -> list[Member]:
         return []
     if seed is not None:
         raise StudyError(f"{name} is a sweep and has seeds of its own; set sweep_seeds, and leave {seed} out")
-    levels = {experiment: _levels(resolved, experiment) for experiment in EXPERIMENTS}
-    every = {f"{experiment}={level}" for experiment in levels for level in levels[experiment]}
-    stray = set(resolved["sweep_one_seed"]) - every
+    found, dear = [], set(resolved["sweep_one_seed"])
+    pairs = [(experiment, level) for experiment in EXPERIMENTS for level in _levels(resolved, experiment)]
+    for experiment, level in pairs:
+        study = f"{name}.{experiment}={level}"
+        prefix = name if overrides(study, resolved).items() <= resolved.items() else study
+        seeds = range(1 if f"{experiment}={level}" in dear else resolved["sweep_seeds"])
+        found += [Member(experiment, level, n, f"{prefix}-seed{n}") for n in seeds]
+    stray = dear - {f"{experiment}={level}" for experiment, level in pairs}
     if stray:
         raise StudyError(f"params/{name}.yaml: sweep_one_seed names {min(stray)!r}, which is no level of the sweep")
-    found = []
-    for experiment in levels:
-        for level in levels[experiment]:
-            study = f"{name}.{experiment}={level}"
-            prefix = name if overrides(study, resolved).items() <= resolved.items() else study
-            dear = f"{experiment}={level}" in resolved["sweep_one_seed"]
-            seeds = range(1 if dear else resolved["sweep_seeds"])
-            found += [Member(experiment, level, n, f"{prefix}-seed{n}") for n in seeds]
     return found
