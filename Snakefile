@@ -13,6 +13,7 @@ borrow from each other what their levels do not change (`kpop_rca.sweeps`).
 """
 
 import json
+import shlex
 import sys
 from functools import cache
 
@@ -26,17 +27,17 @@ workdir: paths.output_root()
 
 
 DATA_ROOT, SET = config.get("data_root") or "", config.get("set") or []
-if isinstance(DATA_ROOT, list):  # as kpop_rca.studies hands it over
-    (DATA_ROOT,) = DATA_ROOT
 if not isinstance(DATA_ROOT, str):
     raise WorkflowError(f"data_root was read as {DATA_ROOT!r}; put ./ before it, or name it in the study file")
 try:
-    given.give(SET if isinstance(SET, list) else given.split(str(SET)), data_root=DATA_ROOT)
-    PLAN = studies.plan(config.get("studies", "quick"), config.get("seeds", ""))
-except StudyError as error:
+    given.give(SET if isinstance(SET, list) else shlex.split(str(SET)), data_root=DATA_ROOT)
+    ASKED = studies.resolved(config.get("studies", "quick"), config.get("seeds", ""))
+except (StudyError, ValueError) as error:  # ValueError: a quotation mark in SET is not closed
     raise WorkflowError(str(error)) from None
 
-STUDIES, MEMBERS, RUNS = list(PLAN.resolved), PLAN.members, PLAN.runs
+STUDIES = list(ASKED)
+MEMBERS = {study: sweeps.members(values) for study, values in ASKED.items()}
+RUNS = {study: stages.of_study(values) for study, values in ASKED.items()}
 # In a command by name, not as `params`: neither another interpreter nor another way of giving the same value changes a
 # result. Whatever stands there, braces among it, is text.
 PYTHON = sys.executable

@@ -3,35 +3,29 @@
     python -m kpop_rca.account command ...
 
 runs a command as a study's own processes run: without the variables by which a user sets up Python, Jupyter, matplotlib
-and Snakemake for other work, without start-up files and configuration files of theirs, and with a place for caches
-where the home folder is missing or cannot be written. What a user says to this project (`KPOP_RCA_…`) or to the machine
-(threads, GPUs, proxies, `TORCH_HOME`) stays.
+and Snakemake for other work, without configuration of theirs, and with a place for caches where the home folder can't
+be written. What is said to this project (`KPOP_RCA_…`) or to the machine (threads, GPUs, proxies, `TORCH_HOME`) stays.
 """
 
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from kpop_rca import paths
 
-# Names of variables, or how they begin.
-OF_OTHER_WORK = ("PYTHON", "IPYTHON", "JUPYTER_", "MPL", "MATPLOTLIB", "SNAKEMAKE_", "PAPERMILL_", "BASH_ENV")
-HARMLESS = {
-    "PYTHONDONTWRITEBYTECODE",
-    "PYTHONFAULTHANDLER",
-    "PYTHONHASHSEED",
-    "PYTHONPYCACHEPREFIX",
-    "PYTHONUNBUFFERED",
-}
-# By these accelerate takes a process for one of several, or for one with a setting of its own. A notebook is one, also
-# within a cluster's job that sets them.
-OF_SEVERAL_PROCESSES = (
+# Names of variables, or how they begin. By the last lines accelerate takes a process for one of several, or for one
+# with a setting of its own; a notebook is one, also within a cluster's job that sets them.
+UNWANTED = (
+    "PYTHON", "IPYTHON", "JUPYTER_", "MPL", "MATPLOTLIB", "SNAKEMAKE_", "PAPERMILL_", "BASH_ENV",
     "ACCELERATE_", "OMPI_", "PMI_", "PMIX_", "MV2_COMM_", "LOCAL_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE",
     "MASTER_ADDR", "MASTER_PORT",
+)  # fmt: skip
+HARMLESS = (
+    "PYTHONDONTWRITEBYTECODE", "PYTHONFAULTHANDLER", "PYTHONHASHSEED", "PYTHONPYCACHEPREFIX", "PYTHONUNBUFFERED",
 )  # fmt: skip
 
 
@@ -41,54 +35,45 @@ def environment(scratch: Path) -> dict[str, str]:
     Args:
         scratch: folder that is there for as long as they run, for what Jupyter and IPython keep of a session.
     """
-    unwanted = (*OF_OTHER_WORK, *OF_SEVERAL_PROCESSES)
-    kept = {name: value for name, value in os.environ.items() if name in HARMLESS or not name.startswith(unwanted)}
-    places = {name: str(scratch / name.lower()) for name in _PLACES}
-    cache = _cache(kept, instead=paths.output_root() / ".cache")
-    own = {
+    kept = {name: value for name, value in os.environ.items() if name in HARMLESS or not name.startswith(UNWANTED)}
+    places = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+    cache = _cache()
+    return kept | {name: str(scratch / name.lower()) for name in places} | {
         "PYTHONPATH": str(paths.project_root()),  # so that a kernel imports the package that started it
         "PYTHONUTF8": "1",  # whatever the locale: names are data
         "MPLCONFIGDIR": str(cache / "kpop_rca" / "matplotlib"),
         "XDG_CACHE_HOME": str(cache),
-    }
-    return kept | places | own
+    }  # fmt: skip
 
 
-_PLACES = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
-
-
-def _cache(variables: Mapping[str, str], *, instead: Path) -> Path:
+def _cache() -> Path:
     """The account's folder for caches, or another where nothing can be written there."""
     try:
-        home = Path(variables.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()).absolute()
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()).absolute()
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=home):
             return home
     except (OSError, RuntimeError):  # RuntimeError: an account without a home folder
-        return instead
+        return paths.output_root() / ".cache"
 
 
 @contextmanager
 def left_out(scratch: Path) -> Iterator[None]:
     """Let this process, and what it starts, have `environment` for as long as the block runs."""
     before, own = dict(os.environ), environment(scratch)
-    _become(own)
     try:
+        os.environ.clear()
+        os.environ.update(own)
         yield
     finally:
-        _become(before)
+        os.environ.clear()
+        os.environ.update(before)
 
 
-def _become(variables: Mapping[str, str]) -> None:
-    for name in os.environ.keys() - variables.keys():
-        del os.environ[name]
-    os.environ.update(variables)
-
-
-def main(arguments: list[str]) -> int:
+def main(command: list[str]) -> int:
     """Run a command in that environment; returns its exit status."""
     with tempfile.TemporaryDirectory(prefix="kpop_rca-", ignore_cleanup_errors=True) as scratch:
-        return subprocess.call(arguments, env=environment(Path(scratch)))
+        return subprocess.call(command, env=environment(Path(scratch)))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,11 @@
-"""The long work of a stage done by several processes, one a GPU, before its notebook runs.
+"""The long work of 03 or 05 done by several processes, one a GPU, before its notebook runs.
 
     accelerate launch -m kpop_rca.launch 03 --study idols10-32
     python -m kpop_rca.run 03 --study idols10-32
-    accelerate launch -m kpop_rca.launch 05 --study idols10-32
-    python -m kpop_rca.run 05 --study idols10-32
 
-A notebook is one process. What these leave is work in progress, as an interrupted notebook leaves it: the notebook
-finds the last checkpoint at the last step, or every batch of images drawn, and goes on from there to its figures.
-The processes share each training batch, and take turns at the batches of images; an image is the same whoever draws
-it. Without `accelerate launch` it is one process, as in the notebook.
+What they leave is work in progress, as an interrupted notebook leaves it: the notebook finds the last checkpoint, or
+every batch of images, and goes on from there to its figures. The processes share each training batch, and take turns at
+the batches of images; an image is the same whoever draws it. Without `accelerate launch` it is one process.
 """
 
 import argparse
@@ -29,23 +26,15 @@ from kpop_rca.faces import crops
 
 
 def train(parameters: dict[str, Any]) -> None:
-    """Train the DDPM of a study to its last step.
-
-    Args:
-        parameters: of 03_ddpm_training.
-
-    Raises:
-        StudyError: as in the notebook.
-    """
+    """Train the DDPM of a study to its last step, by the parameters of 03."""
     study, folder = parameters["study"], artifacts.folder_of(parameters["study"], "ddpm")
     cropped = artifacts.folder_of(study, "faces")
-    images, labels = crops.load(cropped, size=parameters["image_size"], split="train")
-    n_classes = len(crops.class_names(cropped))
-    shape = ("image_size", "channels", "layers_per_block", "attention_size")
+    images, labels = faces.load(cropped, size=parameters["image_size"], split="train")
+    shape = {name: parameters[name] for name in ("image_size", "channels", "layers_per_block", "attention_size")}
     torch.manual_seed(seeds.number(seeds.Purpose.NETWORK, parameters["seed"]))
-    unet = build_unet(**{name: parameters[name] for name in shape}, n_classes=n_classes)
-    recipe = Recipe.of(parameters)
-    trainer = Trainer(unet, recipe=recipe, folder=folder, device=devices.choose(parameters["device"]))
+    unet = diffusion.build_unet(**shape, n_classes=len(faces.class_names(cropped)))
+    recipe, device = training.Recipe.of(parameters), devices.choose(parameters["device"])
+    trainer = training.Trainer(unet, recipe=recipe, folder=folder, device=device)
     trainer.fit(
         images,
         labels,
@@ -57,21 +46,12 @@ def train(parameters: dict[str, Any]) -> None:
 
 
 def generate(parameters: dict[str, Any], *, state: PartialState) -> None:
-    """Draw this process's share of a study's images: every n-th of the batches that are missing.
-
-    Args:
-        parameters: of 05_generation.
-        state: which of how many processes this is.
-
-    Raises:
-        StudyError: as in the notebook.
-    """
+    """Draw this process's share of a study's images, by the parameters of 05: every n-th of the missing batches."""
     study, ddpm = parameters["study"], artifacts.folder_of(parameters["study"], "ddpm")
-    unet, forward = load_trained(ddpm, state.device)
-    plan = generation.Plan.of(parameters, mixed_precision=precision(ddpm))
-    folder = artifacts.folder_of(study, "generated")
-    n_classes = no_class(unet)
-    missing = generation.missing_batches(folder, plan, n_classes=n_classes)
+    unet, forward = training.load_trained(ddpm, state.device)
+    plan = sampling.Plan.of(parameters, mixed_precision=training.precision(ddpm))
+    folder, n_classes = artifacts.folder_of(study, "generated"), diffusion.no_class(unet)
+    missing = sampling.missing_batches(folder, plan, n_classes=n_classes)
     state.wait_for_everyone()  # so that all have looked before the first writes
     own = missing[state.process_index :: state.num_processes]
     bar = partial(tqdm, disable=not state.is_main_process)
@@ -79,11 +59,7 @@ def generate(parameters: dict[str, Any], *, state: PartialState) -> None:
 
 
 def launch(notebook: str, study: str) -> None:
-    """Do the long work of 03 or 05, in as many processes as were launched.
-
-    Raises:
-        StudyError: another notebook, or what its own would refuse.
-    """
+    """Do the long work of 03 or 05, in as many processes as were launched."""
     stage = stages.by_notebook(notebook)
     if stage.folder not in ("ddpm", "generated"):
         raise StudyError(f"{stage.notebook} is done by one process; run: {artifacts.command(stage, study)}")

@@ -5,7 +5,6 @@ All that a command has to know before it starts a kernel; it loads none of the l
 
 import hashlib
 import json
-import shlex
 import shutil
 import sys
 from contextlib import suppress
@@ -126,8 +125,7 @@ def command(stage: stages.Stage, study: str) -> str:
     """
     if not _has_commands(study):
         return f'notebook {stage.notebook} with study = "{study}" in its parameters cell'
-    root = _data_root_of_audit(study)
-    told = f" --data-root {shlex.quote(root)}{given.settings()}" if root else given.arguments()
+    told = given.arguments(data_root=_data_root_of_audit(study))
     return f"{paths.python()} -m kpop_rca.run {stage.notebook} --study {study}{told}"
 
 

@@ -30,7 +30,6 @@ def output_root() -> Path:
     """Where artifacts, reports and data are written: the project, or the folder named by KPOP_RCA_OUTPUT.
 
     A relative one is within the project, wherever the process that asks is at work: a kernel works in `notebooks/`.
-    Tests and `make nbval` set the variable, so that a check never touches the results it checks.
     """
     return (project_root() / os.environ.get(OUTPUT_VARIABLE, "")).resolve()
 
@@ -76,25 +75,15 @@ def study_file(study: str) -> Path:
 
 def resolve_data_root(data_root: str) -> Path:
     """The data folder that a parameter names: absolute, from the home folder, or within the project."""
-    return project_root() / Path(data_root).expanduser()
+    return project_root() / os.path.expanduser(data_root)  # noqa: PTH111 - "~nobody" stays, and is then no folder
 
 
 def one_spelling(data_root: str) -> str:
-    """A data folder's name as a study file has it best: within the project, from the home folder, or absolute.
-
-    However a folder is given, absolute or relative, with dots or a slash at its end, this is one and the same.
-    """
-    if not data_root:
-        return ""
-    place = resolve_data_root(data_root)
-    short = Path(os.path.normpath(place))
-    if ".." in place.parts and not (short.exists() and place.exists() and short.samefile(place)):
-        return data_root  # .. behind a link, which leads elsewhere than the name says
-    for base, sign in ((project_root(), ""), (Path(os.path.expanduser("~")), "~")):  # noqa: PTH111 - "~" if unknown
-        below = short.relative_to(base).parts if base != Path("/") and short.is_relative_to(base) else ()
-        if below and not below[0].startswith("~"):
-            return Path(sign, *below).as_posix()
-    return str(short)
+    """A data folder's name, the same however it was given: within the project, else absolute; "" for none."""
+    place = Path(os.path.normpath(resolve_data_root(data_root)))
+    if data_root and place.is_relative_to(project_root()):
+        return place.relative_to(project_root()).as_posix()
+    return str(place) if data_root else ""
 
 
 def known_photographs(folder: Path) -> Path:
@@ -104,11 +93,7 @@ def known_photographs(folder: Path) -> Path:
 
 
 def photographs(data_root: str) -> Path:
-    """The data folder of a study whose `data_source` is `folder`.
-
-    Raises:
-        StudyError: none is named, or there is no such folder.
-    """
+    """The data folder of a study whose `data_source` is `folder`; it is there."""
     if not data_root:
         raise StudyError("data_source is folder, but data_root names none; set it, or pass DATA_ROOT=… to make")
     root = resolve_data_root(data_root)

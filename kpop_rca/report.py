@@ -14,14 +14,14 @@ import jinja2
 import nbformat
 import numpy as np
 import pandas as pd
-import yaml
-from nbconvert import HTMLExporter
 from traitlets.config import Config
 
 from kpop_rca import (
     artifacts,
     cells,
     fingerprint,
+    flat_yaml,
+    loading,
     manifests,
     metrics_tables,
     params,
@@ -151,10 +151,10 @@ def _parameters(study: str) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
+        found = flat_yaml.read(path, where=path.name)
+    except StudyError:
         found = None
-    if not isinstance(found, dict):
+    if not found:
         raise StudyError(f"reports/{study}/params.yaml is damaged; run: {_first_command(study)}")
     return found
 

@@ -1,49 +1,35 @@
 """The stages of the study in reading order, and which needs which. The one place that knows the graph."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from kpop_rca.errors import StudyError
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One notebook and the folder of artifacts that it owns.
+class Stage(NamedTuple):
+    """One notebook and the folder of artifacts that it owns."""
 
-    Attributes:
-        notebook: file name without ending.
-        folder: name under `artifacts/<study>/`.
-        needs: folders of the stages whose files it reads.
-        module: the module whose code makes the artifacts. Work in progress (a checkpoint, half of the
-            images) is continued only when this module and what it imports are unchanged; a new colour
-            in a figure, which lives elsewhere, throws no training away.
-    """
-
-    notebook: str
-    folder: str
-    needs: tuple[str, ...]
+    notebook: str  # file name without ending
+    folder: str  # name under `artifacts/<study>/`
+    needs: tuple[str, ...]  # folders of the stages whose files it reads
+    # Whose code makes the artifacts. Work in progress (a checkpoint, half of the images) is continued while this module
+    # and what it imports are unchanged: a new colour in a figure, which lives elsewhere, throws no training away.
     module: str
 
 
 STAGES = (
-    Stage(notebook="01_data_audit", folder="audit", needs=(), module="faces.flags"),
-    Stage(notebook="02_preprocessing", folder="faces", needs=("audit",), module="faces.crops"),
-    Stage(notebook="03_ddpm_training", folder="ddpm", needs=("faces",), module="diffusion.trainer"),
-    Stage(notebook="04_oracle_benchmark", folder="oracle", needs=("faces",), module="oracles.training"),
-    Stage(notebook="05_generation", folder="generated", needs=("faces", "ddpm"), module="diffusion.generation"),
-    Stage(notebook="06_rca_analysis", folder="rca", needs=("faces", "oracle", "generated"), module="oracles.cas"),
+    Stage("01_data_audit", "audit", (), "audit"),
+    Stage("02_preprocessing", "faces", ("audit",), "faces"),
+    Stage("03_ddpm_training", "ddpm", ("faces",), "training"),
+    Stage("04_oracle_benchmark", "oracle", ("faces",), "oracle"),
+    Stage("05_generation", "generated", ("faces", "ddpm"), "sampling"),
+    Stage("06_rca_analysis", "rca", ("faces", "oracle", "generated"), "cas"),
     # not "rca": what it shares with the analysis is quickly found again, and so the two can run side by side
-    Stage(
-        notebook="07_rca_validity",
-        folder="validity",
-        needs=("faces", "ddpm", "oracle", "generated"),
-        module="degradation",
-    ),
+    Stage("07_rca_validity", "validity", ("faces", "ddpm", "oracle", "generated"), "degradation"),
 )
 # A sweep's notebook reads the artifacts of its small studies, not of stages before it in its own study.
-CLAIMS = Stage(notebook="08_claims", folder="claims", needs=(), module="claims_runs")
+CLAIMS = Stage("08_claims", "claims", (), "claims_runs")
 # How fast all of it is; it makes its own data, and reads nothing of the study.
-BENCHMARKS = Stage(notebook="90_benchmarks", folder="benchmarks", needs=(), module="benchmarks.collection")
+BENCHMARKS = Stage("90_benchmarks", "benchmarks", (), "benchmarks.collection")
 # What a sweep wants of each of its small studies.
 OF_A_MEMBER = ("faces", "oracle", "generated")
 EVERY = (*STAGES, CLAIMS, BENCHMARKS)
@@ -57,11 +43,7 @@ def of_study(resolved: dict[str, Any]) -> tuple[Stage, ...]:
 
 
 def by_notebook(notebook: str) -> Stage:
-    """The stage of a notebook, named whole or by its number.
-
-    Raises:
-        StudyError: no such notebook.
-    """
+    """The stage of a notebook, named whole or by its number."""
     for stage in EVERY:
         if notebook in (stage.notebook, stage.notebook[:2]):
             return stage
@@ -70,7 +52,7 @@ def by_notebook(notebook: str) -> Stage:
 
 
 def by_folder(folder: str) -> Stage:
-    """The stage that owns an artifacts folder; `folder` is one of the names in EVERY."""
+    """The stage that owns an artifacts folder."""
     return next(stage for stage in EVERY if stage.folder == folder)
 
 
@@ -80,9 +62,7 @@ def before(stage: Stage) -> tuple[Stage, ...]:
 
 
 def behind(folder: str) -> tuple[Stage, ...]:
-    """The stage that owns a folder and all that it reads, directly or not: what its artifacts depend on."""
+    """The stage that owns a folder and all that it reads, directly or not, in reading order."""
     stage = by_folder(folder)
-    found = {stage: None}
-    for need in stage.needs:
-        found |= dict.fromkeys(behind(need))
-    return tuple(found)
+    wanted = {stage}.union(*map(behind, stage.needs))
+    return tuple(stage for stage in EVERY if stage in wanted)

@@ -1,8 +1,7 @@
 """Run whole studies through Snakemake, as `make study` and `make audit` do.
 
     python -m kpop_rca.studies --study quick,lfw10-quick --seeds 0,1
-    python -m kpop_rca.studies --study mine --data-root ../faces --set train_steps=100
-    python -m kpop_rca.studies --study mine --only-data
+    python -m kpop_rca.studies --study mine --data-root ../faces --set train_steps=100 --only-data
 
 What is wrong with a study is said before Snakemake starts, in one line.
 """
@@ -15,7 +14,6 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,51 +27,27 @@ QUIET = ("--quiet", "rules", "host", "progress", "reason")
 OF_THE_DATA = ("audit", "faces")  # folders of the stages that look at the photographs
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a command is to run.
-
-    Attributes:
-        resolved: name of each study to its parameters.
-        members: name to the small studies of its sweep, none where it is no sweep.
-        runs: name to its stages.
-    """
-
-    resolved: dict[str, dict[str, Any]]
-    members: dict[str, list[sweeps.Member]]
-    runs: dict[str, tuple[stages.Stage, ...]]
-
-
-def plan(studies: str | list[str], seeds: str | list[str] = "") -> Plan:
-    """The studies that `STUDY=a,b SEEDS=0,1` asks for.
-
-    Raises:
-        StudyError: a name, a study file, a level of a sweep or a data folder is wrong.
-    """
-    resolved = {study: params.resolve(study) for study in sweeps.named(studies, seeds)}
-    members = {study: sweeps.members(values) for study, values in resolved.items()}
-    for member in (member for found in members.values() for member in found):
-        params.resolve(member.study)  # so that a level out of range is refused before anything runs
-    for values in resolved.values():
+def resolved(studies: str | list[str], seeds: str | list[str] = "") -> dict[str, dict[str, Any]]:
+    """Name to parameters of the studies that `STUDY=a,b SEEDS=0,1` asks for, members and data folders tried as well."""
+    found = {study: params.resolve(study) for study in sweeps.named(studies, seeds)}
+    for values in found.values():
+        for member in sweeps.members(values):
+            params.resolve(member.study)
         if values["data_source"] == "folder":
-            paths.photographs(values["data_root"])  # as is a folder that is not there
-    return Plan(resolved, members, {study: stages.of_study(values) for study, values in resolved.items()})
+            paths.photographs(values["data_root"])
+    return found
 
 
-def command(options: argparse.Namespace, studies: Sequence[str]) -> list[str]:
-    """The Snakemake that runs them.
+def command(studies: Sequence[str], *, only_data: bool = False) -> list[str]:
+    """The Snakemake that runs some studies as was given.
 
     Values go as lists in JSON, of which Snakemake reads text, whatever that looks like; of a bare text it would strip
     quotation marks, and take what looks like a number for one.
-
-    Args:
-        options: as read by `main`.
-        studies: the names that they stand for.
     """
-    config = {"studies": list(studies), "data_root": [options.data_root or ""], "set": options.set}
+    config = {"studies": list(studies), "set": given.settings()}
     told = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in config.items()]
-    wanted = [f"artifacts/{study}/{folder}/manifest.json" for study in studies for folder in OF_THE_DATA]
-    targets = wanted if options.only_data else ["all"]
+    of_the_data = [f"artifacts/{study}/{folder}/manifest.json" for study in studies for folder in OF_THE_DATA]
+    targets = of_the_data if only_data else ["all"]
     graph = ["--snakefile", str(paths.project_root() / "Snakefile")]
     return [sys.executable, "-m", "snakemake", *targets, *graph, *FLAGS, *QUIET, "--config", *told]
 
@@ -94,13 +68,6 @@ def run(command: Sequence[str]) -> int:
             return process.wait()
 
 
-def where(studies: Sequence[str]) -> str:
-    """Where the notebooks on the photographs of some studies are, a line each, and the command that goes on."""
-    notebooks = [stages.by_folder(folder).notebook for folder in OF_THE_DATA]
-    lines = [str(paths.executed_notebook(study, notebook)) for study in studies for notebook in notebooks]
-    return "\n".join([*lines, f"to go on: make study STUDY={','.join(studies)}{given.for_make()}"])
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m kpop_rca.studies", description="Run whole studies.")
@@ -111,10 +78,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         given.give_options(options)
-        studies = list(plan(options.study, options.seeds).resolved)
-        for study in studies:
-            _refuse_second(study)
-        status = run(command(options, studies))
+        studies = list(resolved(options.study, options.seeds))
+        for study in studies:  # Snakemake, which takes the lock, would say it in its way
+            holder = locks.holder(paths.artifacts_folder(study) / ".lock")
+            if holder:
+                raise StudyError(f"the study {study} is in use by {holder}; wait for it, or stop it, then run it again")
+        status = run(command(studies, only_data=options.only_data))
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -125,15 +94,11 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
     elif options.only_data:
-        print(where(studies))
+        for study in studies:
+            for folder in OF_THE_DATA:
+                print(paths.executed_notebook(study, stages.by_folder(folder).notebook))
+        print(f"to go on: make study STUDY={','.join(studies)}{given.for_make()}")
     return status
-
-
-def _refuse_second(study: str) -> None:
-    """Say of a study that another command runs who does; Snakemake, which takes the lock, would say it in its way."""
-    holder = locks.holder(paths.artifacts_folder(study) / ".lock")
-    if holder:
-        raise StudyError(f"the study {study} is in use by {holder}; wait for it, or stop it, then run it again")
 
 
 if __name__ == "__main__":

@@ -1,34 +1,27 @@
 """Sweeps: small studies that differ from a base study in one thing each, and are named for it.
 
 `claims.guidance=2.5-seed1` is the study file `claims` with the experiment `guidance` at the level 2.5 and seed 1;
-`claims-seed1` is the base that it is compared with. A level is a name for some parameters: most experiments change one,
-and where one thing takes two parameters (a sampler and its number of steps), the level sets both.
-
-A member makes only what its level changes. Everything before that it borrows from the base of its seed, so that the
-levels of a guidance sweep share one trained model, and differ in nothing else.
+`claims-seed1` is the base that it is compared with. A member makes only what its level changes, and borrows everything
+before that from the base of its seed: the levels of a guidance sweep share one trained model.
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
+from kpop_rca import paths
 from kpop_rca.errors import StudyError
 
 RUNS = "08_runs"  # the table of what the judges said of every small study
 
 
-@dataclass(frozen=True)
-class Experiment:
-    """One thing that is varied.
+class Member(NamedTuple):
+    """One small study of a sweep; its `study` is the base's where the level is what the base has anyway."""
 
-    Attributes:
-        levels: name of the parameter that lists the levels of a sweep.
-        overrides: what a level, given as text, sets in a study of these parameters.
-    """
-
-    levels: str
-    overrides: Callable[[str, dict[str, Any]], dict[str, Any]]
+    experiment: str
+    level: str
+    seed: int
+    study: str
 
 
 def _size(level: str, base: dict[str, Any]) -> dict[str, Any]:
@@ -55,32 +48,16 @@ DOMINANCE = {
 # the judge's too, and the real faces that it is tried on. These are judged as the level named here is. The price is
 # that such a judge may have learnt faces that the level's generator has learnt, too: see `claims.shared_faces`.
 COMMON_JUDGE = {"labels": {"as-found": "clean", "excluded": "clean"}, "dominance": {"more-pictures": "equal"}}
+# Name to the parameter that lists the levels, and what a level sets in the parameters of the base.
 EXPERIMENTS = {
-    "size": Experiment("sweep_sizes", _size),
-    "alikeness": Experiment("sweep_alikeness", lambda level, base: {"idols_alikeness": float(level)}),
-    "labels": Experiment("sweep_labels", lambda level, base: LABELS[level]),
-    "dominance": Experiment("sweep_dominance", lambda level, base: DOMINANCE[level]),
-    "guidance": Experiment("sweep_guidance", lambda level, base: {"guidance": float(level)}),
-    "sampler": Experiment("sweep_samplers", _sampler),
-    "jitter": Experiment("sweep_jitter", lambda level, base: {"judge_colour_jitter": float(level)}),
+    "size": ("sweep_sizes", _size),
+    "alikeness": ("sweep_alikeness", lambda level, base: {"idols_alikeness": float(level)}),
+    "labels": ("sweep_labels", lambda level, base: LABELS[level]),
+    "dominance": ("sweep_dominance", lambda level, base: DOMINANCE[level]),
+    "guidance": ("sweep_guidance", lambda level, base: {"guidance": float(level)}),
+    "sampler": ("sweep_samplers", _sampler),
+    "jitter": ("sweep_jitter", lambda level, base: {"judge_colour_jitter": float(level)}),
 }
-
-
-@dataclass(frozen=True)
-class Member:
-    """One small study of a sweep.
-
-    Attributes:
-        experiment: name in EXPERIMENTS.
-        level: of it, as text.
-        seed: of everything: the people drawn, the split, the training, the judges, the images.
-        study: its name; the base's where the level is what the base has anyway.
-    """
-
-    experiment: str
-    level: str
-    seed: int
-    study: str
 
 
 def split_seed(study: str) -> tuple[str, int | None]:
@@ -89,20 +66,39 @@ def split_seed(study: str) -> tuple[str, int | None]:
     return (match.group(1), int(match.group(2))) if match else (study, None)
 
 
+def split_level(study: str) -> tuple[str, str, str]:
+    """The study file, the experiment and the level in the name of a study, whatever its seed.
+
+    >>> split_level("claims.sampler=ddim-10-seed1")
+    ('claims', 'sampler', 'ddim-10')
+    >>> split_level("claims")
+    ('claims', '', '')
+    """
+    name, _ = split_seed(study)
+    match = re.fullmatch(r"([^=]+)\.([a-z]+)=(.+)", name)
+    return match.groups() if match else (name, "", "")
+
+
+def file_of(study: str) -> Path:
+    """The file in `params/` that a study shares with its seeds and the members of its sweep."""
+    return paths.study_file(split_level(study)[0])
+
+
+def base_of(study: str) -> str | None:
+    """The study from which a member of a sweep borrows what it does not make; None for any other study.
+
+    >>> base_of("claims.guidance=2.5-seed1")
+    'claims-seed1'
+    """
+    file, experiment, _ = split_level(study)
+    return f"{file}-seed{split_seed(study)[1]}" if experiment else None
+
+
 def named(studies: str | list[str], seeds: str | list[str] = "") -> list[str]:
-    """The studies that `STUDY=a,b SEEDS=0,1` asks for: each with each of the seeds.
-
-    Args:
-        studies: names with commas between them, or a list of names.
-        seeds: whole numbers likewise; none for the studies as they are.
-
-    Raises:
-        StudyError: no study is named, or a seed is no whole number.
+    """The studies that `STUDY=a,b SEEDS=0,1` asks for: each with each of the seeds, or as they are.
 
     >>> named("quick, claims,", "0,1,")
     ['quick-seed0', 'quick-seed1', 'claims-seed0', 'claims-seed1']
-    >>> named(["quick"])
-    ['quick']
     """
     names, numbers = map(_listed, (studies, seeds))
     if not names:
@@ -119,47 +115,16 @@ def _listed(value: Any) -> list[str]:
     return [text for text in (str(v).strip() for v in values) if text]
 
 
-def split_level(study: str) -> tuple[str, str, str]:
-    """The study file, the experiment and the level in the name of a study without its seed.
-
-    >>> split_level("claims.sampler=ddim-10")
-    ('claims', 'sampler', 'ddim-10')
-    >>> split_level("claims")
-    ('claims', '', '')
-    """
-    match = re.fullmatch(r"([^=]+)\.([a-z]+)=(.+)", study)
-    return match.groups() if match else (study, "", "")
-
-
-def base_of(study: str) -> str | None:
-    """The study from which a member of a sweep borrows what it does not make; None for any other study.
-
-    >>> base_of("claims.guidance=2.5-seed1")
-    'claims-seed1'
-    """
-    name, seed = split_seed(study)
-    file, experiment, _ = split_level(name)
-    return f"{file}-seed{seed}" if experiment else None
-
-
 def overrides(study: str, base: dict[str, Any]) -> dict[str, Any]:
-    """The parameters that the level in a study's name sets; empty for a study that is no member of a sweep.
-
-    Args:
-        study: its name.
-        base: the parameters of the study file, resolved.
-
-    Raises:
-        StudyError: there is no such experiment, or no such level of it.
-    """
-    name, _ = split_seed(study)
-    _, experiment, level = split_level(name)
+    """What the level in a study's name sets in the parameters of its base; nothing for any other study."""
+    _, experiment, level = split_level(study)
     if not experiment:
         return {}
     if experiment not in EXPERIMENTS:
         raise StudyError(f"{study}: there is no experiment {experiment!r}; there are {', '.join(EXPERIMENTS)}")
     try:
-        return EXPERIMENTS[experiment].overrides(level, base)
+        _, overridden = EXPERIMENTS[experiment]
+        return overridden(level, base)
     except (KeyError, ValueError):
         raise StudyError(f"{study}: {level!r} is no level of the experiment {experiment}") from None
 
@@ -169,13 +134,22 @@ def judged_as(experiment: str, level: str) -> str:
     return COMMON_JUDGE.get(experiment, {}).get(level, level)
 
 
-def as_text(level: Any) -> str:
-    """A level as it stands in a name: 2.5, 32, ddim-10.
+def _levels(resolved: dict[str, Any], experiment: str) -> list[str]:
+    """The levels of an experiment as they stand in a name: 2.5, 32, ddim-10.
 
-    >>> as_text(2.0), as_text("clean")
-    ('2', 'clean')
+    Raises:
+        StudyError: they could not be compared.
     """
-    return f"{level:g}" if isinstance(level, int | float) else str(level)
+    name, _ = EXPERIMENTS[experiment]
+    asked, where = resolved[name], f"params/{resolved['study']}.yaml: {name}"
+    levels = [f"{level:g}" if isinstance(level, int | float) else level for level in asked]
+    if len(levels) == 1 or len(set(levels)) < len(levels):
+        raise StudyError(f"{where} is {asked}; expected [] or two levels or more, each once")
+    for level in levels:
+        of_judges = judged_as(experiment, level)
+        if of_judges not in levels:
+            raise StudyError(f"{where} has {level} without {of_judges}, whose judges it is held against; add that")
+    return levels
 
 
 def members(resolved: dict[str, Any]) -> list[Member]:
@@ -185,41 +159,21 @@ def members(resolved: dict[str, Any]) -> list[Member]:
         resolved: the parameters of the study that asks for the sweep; `sweep_seeds` of 0 is for none.
 
     Raises:
-        StudyError: a level that does not exist, an experiment that compares nothing, or a sweep asked for with a seed
-            in its name.
+        StudyError: levels that cannot be compared, or a sweep asked for with a seed in its name.
     """
     name, seed = split_seed(resolved["study"])
     if not resolved["sweep_seeds"]:
         return []
     if seed is not None:
         raise StudyError(f"{name} is a sweep and has seeds of its own; set sweep_seeds, and leave {seed} out")
-    _check_levels(resolved)
-    found = []
-    for experiment, about in EXPERIMENTS.items():
-        for level in map(as_text, resolved[about.levels]):
-            changed = overrides(f"{name}.{experiment}={level}", resolved)
-            prefix = name if changed.items() <= resolved.items() else f"{name}.{experiment}={level}"
-            dear = f"{experiment}={level}" in resolved["sweep_one_seed"]
-            seeds = range(1 if dear else resolved["sweep_seeds"])
-            found += [Member(experiment, level, n, f"{prefix}-seed{n}") for n in seeds]
-    return found
-
-
-def _check_levels(resolved: dict[str, Any]) -> None:
-    """Refuse, before hours are spent on it, a sweep whose levels could not be compared."""
-    where, names = f"params/{resolved['study']}.yaml", set()
-    for experiment, about in EXPERIMENTS.items():
-        levels = [as_text(level) for level in resolved[about.levels]]
-        if len(levels) == 1 or len(set(levels)) < len(levels):
-            raise StudyError(
-                f"{where}: {about.levels} is {resolved[about.levels]}; expected [] or two levels or more, each once"
-            )
-        for level in levels:
-            if judged_as(experiment, level) not in levels:
-                raise StudyError(
-                    f"{where}: {about.levels} has {level}, judged as {judged_as(experiment, level)!r} is; add that"
-                )
-        names |= {f"{experiment}={level}" for level in levels}
-    stray = [name for name in resolved["sweep_one_seed"] if name not in names]
+    found, dear = [], set(resolved["sweep_one_seed"])
+    pairs = [(experiment, level) for experiment in EXPERIMENTS for level in _levels(resolved, experiment)]
+    for experiment, level in pairs:
+        study = f"{name}.{experiment}={level}"
+        prefix = name if overrides(study, resolved).items() <= resolved.items() else study
+        seeds = range(1 if f"{experiment}={level}" in dear else resolved["sweep_seeds"])
+        found += [Member(experiment, level, n, f"{prefix}-seed{n}") for n in seeds]
+    stray = dear - {f"{experiment}={level}" for experiment, level in pairs}
     if stray:
-        raise StudyError(f"{where}: sweep_one_seed names {stray[0]!r}, no level of the sweep, as {min(names)!r} is")
+        raise StudyError(f"params/{name}.yaml: sweep_one_seed names {min(stray)!r}, which is no level of the sweep")
+    return found

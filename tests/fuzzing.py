@@ -7,16 +7,16 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import yaml
 from hypothesis import strategies as st
 from PIL import Image
+from ruamel.yaml import YAML
 
 from kpop_rca import params
 from kpop_rca.data import colour, images
 from kpop_rca.errors import StudyError
 
 LONGEST_ERROR = 1200  # characters
-NOT_PLAIN = ["010", "0x10", "0b11", "1:30", "-1:30", "1:30.5"]  # numbers that YAML reads otherwise than they look
+NUMBERS = ["010", "0x10", "0b11", "0o17", "1:30", "-1:30", "1:30.5"]  # some of which YAML 1.1 reads otherwise
 MARKS = [": ", "\n", "\t", " ", *"&*?|>#%@:[]{}'\"\\\x85", "- ", "&a ", "*a", "!!int ", "? ", "<<", "---", "..."]
 WORDS = ["1e-3", ".nan", "yes", "no", "on", "best", "cuda", "resnet18", "quick", "0,1|2,3", "ddim-5"]
 PROFILE = colour.matrix_profile(colour.DISPLAY_P3)
@@ -27,16 +27,14 @@ def study_files() -> st.SearchStrategy[bytes]:
     """Contents of a study file: nearly right ones, well-formed nonsense, and what is no YAML at all."""
     names = st.sampled_from(sorted(params.defaults()))
     scalars = st.none() | st.booleans() | st.integers() | st.integers(-(10**40), 10**40) | st.floats() | st.dates()
-    scalars |= st.text(max_size=20) | st.binary(max_size=8) | st.sampled_from(NOT_PLAIN + WORDS)
+    scalars |= st.text(max_size=20) | st.binary(max_size=8) | st.sampled_from(NUMBERS + WORDS)
     values = st.recursive(
         scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=3)
     )
     keys = names | st.text(string.printable, max_size=12)
     nonsense = st.dictionaries(keys, values, max_size=6).map(_dumped)
     lines = st.lists(st.tuples(names, st.text(string.printable, max_size=24)), max_size=6).map(_as_lines)
-    pieces = st.lists(names | st.sampled_from(MARKS + WORDS + NOT_PLAIN), max_size=30).map(
-        lambda p: "".join(p).encode()
-    )
+    pieces = st.lists(names | st.sampled_from(MARKS + WORDS + NUMBERS), max_size=30).map(lambda p: "".join(p).encode())
     return _nearly_right() | nonsense | lines | pieces | st.binary(max_size=200)
 
 
@@ -53,7 +51,9 @@ def _nearly_right() -> st.SearchStrategy[bytes]:
 
 
 def _dumped(values: dict) -> bytes:
-    return yaml.safe_dump(values, allow_unicode=True).encode("utf-8", "replace")
+    buffer = io.BytesIO()
+    YAML(typ="safe", pure=True).dump(values, buffer)
+    return buffer.getvalue()
 
 
 def _as_lines(lines: list[tuple[str, str]]) -> bytes:
@@ -70,8 +70,9 @@ def check_study_file(resolve: Callable[[bytes], dict], content: bytes) -> bool:
         assert all(len(line) <= LONGEST_ERROR for line in message.splitlines()), message
         message.encode("utf-8")
         return True
-    if yaml.safe_load(content) is not None:  # nothing, or the null that stands for it
-        for name, value in yaml.load(content, Loader=yaml.BaseLoader).items():  # every value as its text
+    texts = YAML(typ="base", pure=True).load(content.decode("utf-8-sig")) or {}  # every value as its text
+    if isinstance(texts, dict):  # else the null that stands for nothing
+        for name, value in texts.items():
             _check_meaning(found[name], value)
     return False
 
@@ -82,9 +83,9 @@ def _check_meaning(found: object, written: object) -> None:
         for one, text in zip(found, written, strict=True):
             _check_meaning(one, text)
     elif isinstance(found, bool):
-        assert written.lower() in (("yes", "true", "on") if found else ("no", "false", "off"))
+        assert written.lower() == str(found).lower()
     elif isinstance(found, int | float):
-        assert float(written) == found
+        assert (int(written, 0) if written[:2] in ("0x", "0b", "0o") else float(written)) == found
     else:
         assert written == found
 

@@ -4,11 +4,10 @@ import os
 import shutil
 
 import pytest
-import yaml
 from graph import snakemake
 
-from kpop_rca import params, paths
-from kpop_rca.avatars import dataset
+from kpop_rca import flat_yaml, params, paths
+from kpop_rca.data import idols
 
 STUDY = "odd"
 AUDIT = f"artifacts/{STUDY}/audit/manifest.json"
@@ -31,10 +30,10 @@ def audited(tmp_path_factory):
     shutil.copy(paths.project_root() / "Snakefile", project)
     known = params.resolve("smoke") | SMALLER
     drawn = {name.removeprefix("idols_"): value for name, value in known.items() if name.startswith("idols_")}
-    dataset.draw_corpus(photographs, **drawn, seed=0, n_identities=2)
-    study = yaml.safe_load(paths.study_file("smoke").read_text()) | SMALLER
+    idols.draw_corpus(photographs, **drawn, seed=0, n_identities=2)
+    study = flat_yaml.read(paths.study_file("smoke"), where="smoke") | SMALLER
     study |= {"data_source": "folder", "data_root": "faces", "look_alike_groups": ""}
-    (project / "params" / f"{STUDY}.yaml").write_text(yaml.safe_dump(study))
+    (project / "params" / f"{STUDY}.yaml").write_text(flat_yaml.dumps(study))
     run = snakemake(output, AUDIT, studies=STUDY, project=project)
     assert run.returncode == 0, run.stdout[-5000:] + run.stderr[-5000:]
     return project, output, photographs

@@ -11,10 +11,9 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
-import yaml
 
-from kpop_rca import params, paths
-from kpop_rca.avatars import dataset
+from kpop_rca import flat_yaml, params, paths
+from kpop_rca.data import idols
 
 ODD = 'a b\'s "q" {x} {{y}} $HOME %s #1 \\n é김 [z]* ; &'
 COPIED = ("Makefile", "Snakefile", "pyproject.toml", "requirements.lock", "kpop_rca", "notebooks", "params")
@@ -112,7 +111,7 @@ def audited(places, make):
     before = tree(clone)
     run = make("audit", "STUDY=mine", f"SET={' '.join(SMALL)}")
     assert run.returncode == 0, (run.stdout + run.stderr)[-5000:]
-    return yaml.safe_load((clone / "params" / "mine.yaml").read_text(encoding="utf-8")), before, run
+    return flat_yaml.read(clone / "params" / "mine.yaml", where="mine"), before, run
 
 
 def test_a_new_study_file_names_the_folder_as_it_is(places, audited):
@@ -147,7 +146,7 @@ def test_only_the_output_folder_is_written(places, audited):
 
 
 def test_what_was_set_is_recorded(places, audited):
-    used = yaml.safe_load((places[1] / "reports/mine/params.yaml").read_text(encoding="utf-8"))
+    used = flat_yaml.read(places[1] / "reports/mine/params.yaml", where="used")
     assert (used["max_side"], used["face_sizes"], used["exclude_flags"]) == (128, [32], [])
     assert used["judge_fraction"] == 0.0  # the file's
     audit = (places[1] / "reports/mine/notebooks/01_data_audit.ipynb").read_text(encoding="utf-8")
@@ -158,10 +157,10 @@ def test_the_same_values_in_the_file_or_beside_it_run_nothing(places, audited, m
     """They are one and the same to the study, the folder of photographs likewise."""
     clone, _, photographs = places
     file = clone / "params" / "mine.yaml"
-    known = yaml.safe_load(file.read_text(encoding="utf-8"))
+    known = flat_yaml.read(file, where="mine")
     of_file = known | {"exclude_flags": [], "max_side": 128, "min_face_size": 28, "min_face_width": 20}
     del of_file["data_root"]
-    file.write_text(yaml.safe_dump(of_file | {"face_sizes": [32]}), encoding="utf-8")
+    file.write_text(flat_yaml.dumps(of_file | {"face_sizes": [32]}), encoding="utf-8")
     run = make("audit", "STUDY=mine", f"DATA_ROOT={str(photographs).replace('$', '$$')}", "SET=max_side=128")
     assert run.returncode == 0, run.stderr
     assert "01_data_audit:" not in run.stdout + run.stderr

@@ -8,13 +8,11 @@ import shutil
 import nbformat
 import numpy as np
 import pytest
-import yaml
 from graph import snakemake
 from PIL import Image
 
-from kpop_rca import params, paths, pictures, stages
-from kpop_rca.avatars import dataset
-from kpop_rca.faces import crops
+from kpop_rca import faces, flat_yaml, params, paths, pictures, stages
+from kpop_rca.data import idols
 
 STUDY = "people"
 DATA_URI = re.compile(r"data:image/(?!svg)[a-z]+;base64,([A-Za-z0-9+/=]+)")
@@ -65,12 +63,12 @@ def report(tmp_path_factory):
     for name in ("kpop_rca", "notebooks", "params"):
         shutil.copytree(paths.project_root() / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(paths.project_root() / "Snakefile", project)
-    study = yaml.safe_load(paths.study_file("smoke").read_text()) | SMALLER
+    study = flat_yaml.read(paths.study_file("smoke"), where="smoke") | SMALLER
     known = params.resolve("smoke") | study
     drawn = {name.removeprefix("idols_"): value for name, value in known.items() if name.startswith("idols_")}
     dataset.draw_corpus(root / "photographs", **drawn, seed=0, n_identities=study["n_identities"])
     study |= {"data_source": "folder", "data_root": str(root / "photographs")}
-    (project / "params" / f"{STUDY}.yaml").write_text(yaml.safe_dump(study))
+    (project / "params" / f"{STUDY}.yaml").write_text(flat_yaml.dumps(study))
     earlier = output / "reports" / STUDY / "figures" / "02_earlier.png"
     earlier.parent.mkdir(parents=True)
     Image.new("RGB", (9, 9)).save(earlier)

@@ -10,14 +10,12 @@ import pandas as pd
 import pytest
 import small_training
 import torch
-import yaml
 from safetensors.torch import save_file
 from small_report import write_executed_notebooks
 from spoiling import SPOILT, empty, truncate
 
-from kpop_rca import artifacts, params, report, seals
-from kpop_rca.diffusion import generated_images, generation
-from kpop_rca.diffusion.unet import forward_process
+from kpop_rca import artifacts, flat_yaml, generated_images, oracle, params, report, sampling, seals
+from kpop_rca.diffusion import forward_process
 from kpop_rca.errors import StudyError
 from kpop_rca.oracles import training
 
@@ -223,7 +221,7 @@ def test_a_damaged_judge_of_a_stopped_run_is_named_and_trained_again(output, cap
 def reported(output):
     """The files that a report is written from, but for its figures."""
     folder = write_executed_notebooks("mine")
-    (folder / "params.yaml").write_text(yaml.safe_dump(params.resolve("smoke")))
+    (folder / "params.yaml").write_text(flat_yaml.dumps(params.resolve("smoke")))
     artifacts.write_json(folder / "metrics.json", {"rca": {"global": 0.5, "ci95": [0.4, 0.6], "chance": 0.1}})
     return folder
 

@@ -1,7 +1,7 @@
 """Study files that nobody should write: each is refused in one readable line, or means what it looks like."""
 
 import pytest
-from fuzzing import LONGEST_ERROR, NOT_PLAIN, check_study_file, study_files
+from fuzzing import LONGEST_ERROR, check_study_file, study_files
 from hypothesis import HealthCheck, given, settings
 
 from kpop_rca import flat_yaml, params, sweeps
@@ -12,49 +12,42 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
 )
 WRITTEN = {
-    **dict.fromkeys(NOT_PLAIN, "is another number"),
+    "1:30": "expected integer",
     "1e-3": "expected integer",
     "1.0e+400": "expected integer",
     "9" * 5000: "not readable as YAML",
+    "0x" + "f" * 5000: "a number of thousands of digits",
     "1" + "0" * 30: "expected less than",
     "~": "expected integer",
     "2024-01-01": "expected integer",
     "2024-99-99": "not readable as YAML",
     "!!int x": "not readable as YAML",
-    "!!float x": "not readable as YAML",
     "!!binary x": "not readable as YAML",
     "{a: 1}": "expected integer",
     "!!python/name:os.system": "not readable as YAML",
     "&a 1": "anchors",
-    "[" * 5000: "brackets within brackets",
+    "[" * 2000 + "]" * 2000: "brackets within brackets",
     "'\\ud800'": "expected integer",
 }
 FILES = {
     b"seed: \xff\xfe\n": "not readable as YAML",
     b"seed:\t1\n\tflip: yes\n": "not readable as YAML",
     b"\x00": "not readable as YAML",
-    b"seed: 1\n---\nseed: 2\n": "not readable as YAML",
-    b"? [1, 2]\n: 3\n": "not readable as YAML",
+    b"seed: 1\n---\nseed: 2\n": "not readable as YAML: line 2",
+    b"? [1, 2]\n: 3\n": "name: value",
     b"? {a: 1}\n: 3\n": "not readable as YAML",
-    b"<<: {seed: 1}\nseed: 2\n": "not readable as YAML",
-    b'seed: 1\n"seed": 2\n': "'seed' is given twice",
+    b'seed: 1\n"seed": 2\n': "line 2: found duplicate key",
     b"1: 2\n": "name: value",
     b"seed\n": "name: value",
     b"!!set {seed}\n": "name: value",
-    BOMB.encode(): "anchors",
+    BOMB.encode(): "line 1: anchors",
     b"channels: &a [*a]\n": "anchors",
-    b"x: 1\n" * 20_000: "larger than 64 kB",
     b"x" * 900 + b": 1\n": "no notebook declares",
     b'data_root: "a\\0b"\n': "a path without control characters",
-    b'data_root: "a\\nb"\n': "a path without control characters",
     b'data_root: "\\ud800"\n': "data_root",
     b"data_root: " + b"x" * 5000 + b"\n": "data_root is 'xxx",
-    b"data_root: ~nobody-of-this-name/faces\n": "no such home folder",
     b"hand_labels: 1.5\n": "hand_labels is 1.5 (float); expected string",
-    b"attention_size: no\n": "attention_size is False (bool); expected integer",
-    b"image_size: 32.0\n": "image_size is 32.0 (float); expected integer",
-    b"face_sizes: [16, yes]\n": "(list); expected integer",
-    b"hand_labels: no\n": "hand_labels is False (bool); expected string",
+    b"attention_size: no\n": "attention_size is 'no' (str); expected 0, 4",
     b"channels: [16, 100000]\n": "channels",
     b"channels: [16, [32]]\n": "channels",
     b"train_steps: 1000000000000\n": "train_steps",
@@ -121,11 +114,12 @@ def test_what_is_no_name_of_a_study_is_one_readable_error(name):
     assert str(error.value).isprintable() and len(str(error.value)) < LONGEST_ERROR
 
 
-def test_what_looks_like_a_number_is_that_number(resolve):
-    content = b"train_steps: 1_000\nguidance: 2\nlearning_rate: 1.0e-3\nseed: 0\ncrop_margin: .5\n"
+def test_a_value_means_what_it_looks_like(resolve):
+    """YAML 1.1 reads 010 as 8, 1e-3 as a word and no as false."""
+    content = b"train_steps: 010\nguidance: 2\nlearning_rate: 1e-3\nmixed_precision: no\ncrop_margin: .5\n"
     found = resolve(content)
-    assert [found[name] for name in ("train_steps", "guidance", "learning_rate", "seed", "crop_margin")] == [
-        1000, 2.0, 0.001, 0, 0.5,
+    assert [found[name] for name in ("train_steps", "guidance", "learning_rate", "mixed_precision", "crop_margin")] == [
+        10, 2.0, 0.001, "no", 0.5,
     ]  # fmt: skip
     assert resolve(b"\xef\xbb\xbfseed: 3\r\n")["seed"] == 3  # as Windows' editor writes it
 
@@ -138,4 +132,8 @@ def test_any_file_is_refused_readably_or_means_what_it_looks_like(resolve, conte
 
 def test_the_longest_error_is_bounded():
     assert len(flat_yaml.shown("x" * 10_000)) == flat_yaml.LONGEST
-    assert flat_yaml.shown(10**5000) == "a number of thousands of digits"
+
+
+@pytest.mark.parametrize("value", ["it's: {x} #1 é김🎤", "no", "12", "", "~", [], ["a", 1], 1e-6, True, 0])
+def test_what_is_written_is_read_again(value):
+    assert flat_yaml.loads(flat_yaml.dumps({"a": value}).encode(), where="") == {"a": value}

@@ -88,7 +88,7 @@ def test_the_command_that_a_message_names_works_for_the_study(project, output):
     told = ["--data-root", FOLDER]
     done = run(project, output, "02", "--study", "mine", *told)
     command = said_command(done.stderr)
-    assert "artifacts/mine/audit is not there" in done.stderr and command.endswith(shlex.quote(FOLDER))
+    assert "artifacts/mine/audit is not there" in done.stderr and command.endswith(shlex.quote(f"data_root={FOLDER}"))
     done = shell(project, output, command)
     assert done.returncode == 0, done.stderr
     audit = output / "artifacts/mine/audit"
@@ -137,7 +137,7 @@ def test_make_is_told_the_data_folder_of_the_audit(output):
     given.give()
     artifacts.begin("01_data_audit", values)
     assert manifests.command_of_all("lfw10-quick", last=audit) == "make study STUDY=lfw10-quick DATA_ROOT='my faces'"
-    assert manifests.command(audit, "lfw10-quick").endswith("--study lfw10-quick --data-root 'my faces'")
+    assert manifests.command(audit, "lfw10-quick").endswith("--study lfw10-quick --set 'data_root=my faces'")
 
 
 @pytest.fixture

@@ -16,11 +16,10 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from IPython.core.interactiveshell import InteractiveShell
 from PIL import Image
 
-from kpop_rca import artifacts, figures, fingerprint, params, paths, pictures, privacy, stages
+from kpop_rca import artifacts, figures, fingerprint, flat_yaml, params, paths, pictures, privacy, stages
 
 DRAWN = "idols"
 NUMBERS = {".json", ".yaml", ".csv"}  # what a report of real people may hold
@@ -52,7 +51,7 @@ def sources_of_study(folder: Path) -> frozenset[str]:
     found: set[str | None] = set()
     for name, keys in (("params.yaml", ("data_source",)), ("metrics.json", ("data", "source"))):
         if (folder / name).is_file():
-            value = yaml.safe_load((folder / name).read_text())
+            value = flat_yaml.loads((folder / name).read_bytes(), where=name)
             for key in keys:
                 value = (value or {}).get(key)
             found.add(value)

@@ -1,6 +1,5 @@
 """How whole studies are handed to Snakemake, and what is said where they cannot be."""
 
-import argparse
 import os
 import subprocess
 import sys
@@ -11,18 +10,20 @@ from snakemake.cli import parse_config
 from kpop_rca import given, locks, params, paths, studies
 
 
-def options(**changed):
-    known = {"study": "smoke", "seeds": "", "data_root": None, "set": [], "only_data": False}
-    return argparse.Namespace(**known | changed)
+@pytest.fixture(autouse=True)
+def nothing_given():
+    yield
+    given.give()
 
 
-@pytest.mark.parametrize("folder", ["../faces", "12", "null", "True", "'/a b' \"q\" {x} $ \\ é김, [1]: #", "", "'x'"])
+@pytest.mark.parametrize("folder", ["../faces", "12", "null", "True", "'/a b' \"q\" {x} $ \\ é김, [1]: #", "'x'"])
 def test_snakemake_reads_what_was_given(folder):
     """Snakemake takes a bare value for a number, a truth value or YAML where it looks like one, and strips quotes."""
     settings = ["look_alike_groups=0,1|2,3", "guidance=1.0", "judges=[resnet10, resnet18]", "hand_labels='it''s'"]
-    command = studies.command(options(data_root=folder, set=settings), ["1", "smoke-seed0"])
+    given.give(settings, data_root=folder)
+    command = studies.command(["1", "smoke-seed0"])
     read = parse_config(command[command.index("--config") + 1 :])
-    assert read == {"studies": ["1", "smoke-seed0"], "data_root": [folder], "set": settings}
+    assert read == {"studies": ["1", "smoke-seed0"], "set": [f"data_root={folder}", *settings]}
 
 
 def test_the_graph_takes_braces_for_text_and_passes_on_what_was_given(output, tmp_path):
@@ -34,15 +35,15 @@ def test_the_graph_takes_braces_for_text_and_passes_on_what_was_given(output, tm
     environment = os.environ | {"PYTHONPATH": str(paths.project_root())}
     done = subprocess.run(command, env=environment, cwd=paths.project_root(), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    told = f"--study lfw10-quick --data-root '{folder}' --set train_steps=5 --set look_alike_groups="
+    told = f"--study lfw10-quick --set 'data_root={folder}' --set train_steps=5 --set look_alike_groups="
     assert f"{sys.executable} -m kpop_rca.run 03_ddpm_training {told}" in done.stdout + done.stderr
 
 
 def test_an_audit_asks_for_the_stages_of_the_photographs_alone():
-    command = studies.command(options(only_data=True), ["smoke"])
+    command = studies.command(["smoke"], only_data=True)
     wanted = [word for word in command if word.startswith("artifacts/")]
     assert wanted == ["artifacts/smoke/audit/manifest.json", "artifacts/smoke/faces/manifest.json"]
-    assert "all" in studies.command(options(), ["smoke"])
+    assert "all" in studies.command(["smoke"])
 
 
 @pytest.fixture
@@ -50,8 +51,7 @@ def study_file(tmp_path, monkeypatch):
     """The file of a study `mine`."""
     usual, file = paths.study_file, tmp_path / "mine.yaml"
     monkeypatch.setattr(paths, "study_file", lambda study: file if study == "mine" else usual(study))
-    yield file
-    given.give()
+    return file
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_the_exit_status_is_snakemakes_and_its_environment_apart(output, monkeyp
     assert os.environ["PYTHONPATH"] == "/of/other/work"
 
 
-def test_the_default_study_is_planned():
-    found = studies.plan("quick", "0,1")
-    assert list(found.resolved) == ["quick-seed0", "quick-seed1"]
-    assert found.resolved["quick-seed1"] == params.resolve("quick-seed1")
+def test_studies_are_resolved_with_their_seeds():
+    found = studies.resolved("quick", "0,1")
+    assert list(found) == ["quick-seed0", "quick-seed1"]
+    assert found["quick-seed1"] == params.resolve("quick-seed1")

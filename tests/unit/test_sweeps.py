@@ -103,8 +103,8 @@ def test_a_sweep_with_a_seed_in_its_name_is_refused():
     [
         ({"sweep_guidance": [1.0]}, "sweep_guidance is .* two levels or more"),
         ({"sweep_guidance": [0.0, 1.0, 1]}, "sweep_guidance is .* each once"),
-        ({"sweep_labels": ["as-found", "excluded"]}, "has as-found, judged as 'clean' is; add that"),
-        ({"sweep_one_seed": ["guidance=2.0"]}, "'guidance=2.0', no level of the sweep"),
+        ({"sweep_labels": ["as-found", "excluded"]}, "has as-found without clean"),
+        ({"sweep_one_seed": ["guidance=2.0"]}, "'guidance=2.0', which is no level"),
     ],
 )
 def test_a_sweep_that_cannot_be_compared_is_refused_before_it_runs(changed, message):
