@@ -21,20 +21,20 @@ from kpop_rca import artifacts, devices, given, params, seeds, stages
 from kpop_rca.diffusion import generation
 from kpop_rca.diffusion.trainer import Recipe, Trainer, load_trained, precision
 from kpop_rca.diffusion.unet import build_unet, no_class
-from kpop_rca.errors import StudyError
 from kpop_rca.faces import crops
+from kpop_rca.errors import StudyError
 
 
 def train(parameters: dict[str, Any]) -> None:
     """Train the DDPM of a study to its last step, by the parameters of 03."""
     study, folder = parameters["study"], artifacts.folder_of(parameters["study"], "ddpm")
     cropped = artifacts.folder_of(study, "faces")
-    images, labels = faces.load(cropped, size=parameters["image_size"], split="train")
+    images, labels = crops.load(cropped, size=parameters["image_size"], split="train")
     shape = {name: parameters[name] for name in ("image_size", "channels", "layers_per_block", "attention_size")}
     torch.manual_seed(seeds.number(seeds.Purpose.NETWORK, parameters["seed"]))
-    unet = diffusion.build_unet(**shape, n_classes=len(faces.class_names(cropped)))
-    recipe, device = training.Recipe.of(parameters), devices.choose(parameters["device"])
-    trainer = training.Trainer(unet, recipe=recipe, folder=folder, device=device)
+    unet = build_unet(**shape, n_classes=len(crops.class_names(cropped)))
+    recipe, device = Recipe.of(parameters), devices.choose(parameters["device"])
+    trainer = Trainer(unet, recipe=recipe, folder=folder, device=device)
     trainer.fit(
         images,
         labels,
@@ -48,10 +48,10 @@ def train(parameters: dict[str, Any]) -> None:
 def generate(parameters: dict[str, Any], *, state: PartialState) -> None:
     """Draw this process's share of a study's images, by the parameters of 05: every n-th of the missing batches."""
     study, ddpm = parameters["study"], artifacts.folder_of(parameters["study"], "ddpm")
-    unet, forward = training.load_trained(ddpm, state.device)
-    plan = sampling.Plan.of(parameters, mixed_precision=training.precision(ddpm))
-    folder, n_classes = artifacts.folder_of(study, "generated"), diffusion.no_class(unet)
-    missing = sampling.missing_batches(folder, plan, n_classes=n_classes)
+    unet, forward = load_trained(ddpm, state.device)
+    plan = generation.Plan.of(parameters, mixed_precision=precision(ddpm))
+    folder, n_classes = artifacts.folder_of(study, "generated"), no_class(unet)
+    missing = generation.missing_batches(folder, plan, n_classes=n_classes)
     state.wait_for_everyone()  # so that all have looked before the first writes
     own = missing[state.process_index :: state.num_processes]
     bar = partial(tqdm, disable=not state.is_main_process)

@@ -21,7 +21,6 @@ from kpop_rca import (
     cells,
     fingerprint,
     flat_yaml,
-    loading,
     manifests,
     metrics_tables,
     params,

@@ -26,10 +26,9 @@ from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
-from ruamel.yaml import YAML
 from traitlets.config import Config
 
-from kpop_rca import account, disk, given, locks, manifests, params, paths, stages, watch
+from kpop_rca import account, disk, flat_yaml, given, locks, manifests, params, paths, stages, watch
 from kpop_rca.errors import StudyError
 
 KERNEL = (
@@ -102,7 +101,7 @@ def run_notebook(notebook: str, study: str) -> Path:
         if manifests.take_stage(study, stage):  # to see that no JupyterLab kernel has it; papermill's is to have it
             locks.release(manifests.lock_of(study, stage.folder))
         with disk.atomic(paths.report_folder(study) / "params.yaml") as temporary:  # every parameter, as used
-            YAML().dump(resolved, temporary)
+            temporary.write_text(flat_yaml.dumps(resolved), encoding="utf-8")
         return _execute(stage, resolved)
     finally:
         locks.release(lock)

@@ -7,7 +7,7 @@ import pytest
 from graph import snakemake
 
 from kpop_rca import flat_yaml, params, paths
-from kpop_rca.data import idols
+from kpop_rca.avatars import dataset
 
 STUDY = "odd"
 AUDIT = f"artifacts/{STUDY}/audit/manifest.json"
@@ -30,7 +30,7 @@ def audited(tmp_path_factory):
     shutil.copy(paths.project_root() / "Snakefile", project)
     known = params.resolve("smoke") | SMALLER
     drawn = {name.removeprefix("idols_"): value for name, value in known.items() if name.startswith("idols_")}
-    idols.draw_corpus(photographs, **drawn, seed=0, n_identities=2)
+    dataset.draw_corpus(photographs, **drawn, seed=0, n_identities=2)
     study = flat_yaml.read(paths.study_file("smoke"), where="smoke") | SMALLER
     study |= {"data_source": "folder", "data_root": "faces", "look_alike_groups": ""}
     (project / "params" / f"{STUDY}.yaml").write_text(flat_yaml.dumps(study))

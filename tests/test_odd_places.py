@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from kpop_rca import flat_yaml, params, paths
-from kpop_rca.data import idols
+from kpop_rca.avatars import dataset
 
 ODD = 'a b\'s "q" {x} {{y}} $HOME %s #1 \\n é김 [z]* ; &'
 COPIED = ("Makefile", "Snakefile", "pyproject.toml", "requirements.lock", "kpop_rca", "notebooks", "params")

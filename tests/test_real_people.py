@@ -11,8 +11,9 @@ import pytest
 from graph import snakemake
 from PIL import Image
 
-from kpop_rca import faces, flat_yaml, params, paths, pictures, stages
-from kpop_rca.data import idols
+from kpop_rca import flat_yaml, params, paths, pictures, stages
+from kpop_rca.avatars import dataset
+from kpop_rca.faces import crops
 
 STUDY = "people"
 DATA_URI = re.compile(r"data:image/(?!svg)[a-z]+;base64,([A-Za-z0-9+/=]+)")

@@ -14,8 +14,9 @@ from safetensors.torch import save_file
 from small_report import write_executed_notebooks
 from spoiling import SPOILT, empty, truncate
 
-from kpop_rca import artifacts, flat_yaml, generated_images, oracle, params, report, sampling, seals
-from kpop_rca.diffusion import forward_process
+from kpop_rca import artifacts, flat_yaml, params, report, seals
+from kpop_rca.diffusion import generated_images, generation
+from kpop_rca.diffusion.unet import forward_process
 from kpop_rca.errors import StudyError
 from kpop_rca.oracles import training
 
