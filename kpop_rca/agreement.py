@@ -16,7 +16,6 @@ from sklearn.metrics import cohen_kappa_score
 
 from kpop_rca import rca, trials
 from kpop_rca.judging import WHICH
-from kpop_rca.metrics_tables import with_reasons
 
 TOO_POOR = {
     "rca": "it recognises no real face",
@@ -66,7 +65,7 @@ def rca_by_judge(real_answers: pd.DataFrame, generated_answers: pd.DataFrame, n_
         row |= {"rca": float(found["rca"]), "low": low, "high": high}
         row["chance"] = rca.chance_rca(on_real) if np.trace(on_real) else math.nan
         rows.append(row | {name: float(found[name]) for name in ("chance_corrected", "fidelity")})
-    return with_reasons(pd.DataFrame(rows), TOO_POOR)
+    return rca.with_reasons(pd.DataFrame(rows), TOO_POOR)
 
 
 def effect_of_overlap(by_judge: pd.DataFrame) -> pd.DataFrame:
@@ -138,7 +137,7 @@ def pairwise(real_answers: pd.DataFrame, generated_answers: pd.DataFrame, n_clas
         row = {"judge": pair[0], "other": pair[1], "differ_in": _difference(one, other)}
         rows.append(row | same | {"tau_class_rca": _tau(*(class_rca[name] for name in pair))})
     measured = ["agreement", "kappa", "tau_class_rca"]
-    return with_reasons(pd.DataFrame(rows, columns=["judge", "other", "differ_in", *measured]), NO_AGREEMENT)
+    return rca.with_reasons(pd.DataFrame(rows, columns=["judge", "other", "differ_in", *measured]), NO_AGREEMENT)
 
 
 def by_difference(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from small_report import write_executed_notebooks
 from spoiling import SPOILT, empty, truncate
 
-from kpop_rca import artifacts, generated_images, oracle, params, report, sampling, seals
+from kpop_rca import artifacts, generated_images, oracle, pages, params, report, sampling, seals
 from kpop_rca.diffusion import forward_process
 from kpop_rca.errors import StudyError
 
@@ -242,7 +242,7 @@ def test_a_damaged_file_of_the_report_is_named_with_its_command(reported, spoil,
         pytest.skip("half of a flat YAML file is a flat YAML file")
     spoil(reported / name)
     with pytest.raises(StudyError, match=rf"reports/mine/{name} is damaged; run: {command}"):
-        report.build("mine")
+        pages.build("mine")
 
 
 def test_metrics_are_named_where_the_answer_is_wanted(reported, capsys):
@@ -258,7 +258,7 @@ def test_a_notebook_that_was_stopped_or_is_gone_is_named(reported):
     notebook["cells"][0]["execution_count"] = None
     path.write_text(json.dumps(notebook))
     with pytest.raises(StudyError, match=r"05_generation\.ipynb was not run to its end; run: .* 05_generation"):
-        report.build("mine")
+        pages.build("mine")
     path.unlink()
     with pytest.raises(StudyError, match=r"05_generation\.ipynb is not there; run: .* 05_generation"):
-        report.build("mine")
+        pages.build("mine")
