@@ -30,10 +30,8 @@ OF_THE_MEAN = {"color": GENERATED, "lw": 2.2, "ms": 7}
 def verdicts(table: pd.DataFrame, *, margin: float) -> Figure:
     """Every claim's effect with its interval, in the colour of its verdict.
 
-    Args:
-        table: from `claims.verdicts`.
-        margin: of equivalence, drawn as a band for the claims of no difference. The intervals are those of 95 %; what
-            is supported by two one-sided tests at 5 % has the interval of 90 % in the band, and may stick out of it.
+    The margin of equivalence is a band for the claims of no difference. What is supported by two one-sided tests at 5 %
+    has the interval of 90 % in the band; that of 95 %, which is drawn, may stick out of it.
     """
     figure, ax = plt.subplots(figsize=(WIDTH, 1.2 + 0.42 * len(table)))
     for place, row in enumerate(table.itertuples()):
@@ -61,8 +59,6 @@ def levels(part: pd.DataFrame, means: pd.DataFrame, responses: Sequence[str], *,
         part: the experiment's rows of `claims.over_judges`.
         means: its `claims.means_by_level`.
         responses: columns of both, a panel each.
-        title: of the figure.
-        xlabel: what the levels are.
     """
     figure, axes = plt.subplots(1, len(responses), figsize=(WIDTH, 3.2), squeeze=False, layout="constrained")
     for ax, response in zip(axes[0], responses, strict=True):
@@ -88,13 +84,7 @@ def _lines(ax: Axes, part: pd.DataFrame, means: pd.DataFrame, response: str) -> 
 
 
 def trade_off(part: pd.DataFrame, means: pd.DataFrame, *, costs: Sequence[str]) -> Figure:
-    """RCA against what guidance costs, a curve for each seed and a bold one for their mean, with the weights.
-
-    Args:
-        part: the rows of guidance of `claims.over_judges`.
-        means: its `claims.means_by_level`, of RCA and of the costs.
-        costs: columns of both, such as "recall" and "frechet", a panel each.
-    """
+    """RCA against what guidance costs (columns, a panel each), with the weights; see `levels`."""
     figure, axes = plt.subplots(1, len(costs), figsize=(WIDTH, 4), squeeze=False, sharey=True, layout="constrained")
     for ax, cost in zip(axes[0], costs, strict=True):
         for _, of_seed in part.groupby("seed"):

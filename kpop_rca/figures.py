@@ -130,8 +130,7 @@ def identity(ratios: pd.DataFrame, fidelities: pd.DataFrame, *, chance: float, o
     Args:
         ratios: class, rca, low, high, chance.
         fidelities: fidelity, low, high, in the same order; empty where the oracle can't be inverted.
-        chance: global RCA of a generator that ignores the condition.
-        overall: global RCA.
+        chance, overall: global RCA of a generator that ignores the condition, and of this one.
     """
     figure, ax = plt.subplots(figsize=(WIDTH, 4))
     place, marks = np.arange(len(ratios)), {"capsize": 3, "ls": ""}
@@ -201,10 +200,9 @@ def label_shares(table: pd.DataFrame) -> Figure:
 
 
 def reliability_diagrams(table: pd.DataFrame) -> Figure:
-    """Accuracy by confidence: a panel for each architecture and way of training, a line a seed; area follows n.
+    """Accuracy by confidence, a panel for each architecture and way of training, a line a seed; area follows n.
 
-    Args:
-        table: architecture, trained_on, seed, n, confidence, accuracy, low, high; one row per bin and oracle.
+    One row per bin and oracle: architecture, trained_on, seed, n, confidence, accuracy, low, high.
     """
     panels = list(table.groupby(["architecture", "trained_on"], sort=False))
     columns = min(3, len(panels))

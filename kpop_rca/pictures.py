@@ -42,15 +42,7 @@ def _show_tiles(ax: Axes, images: np.ndarray, *, names: Sequence[str] = (), colu
 def face_rows(
     images: np.ndarray, names: Sequence[str], *, title: str, columns: Sequence[str] = (), width: float = WIDTH
 ) -> Sheet:
-    """Faces, one row for each name.
-
-    Args:
-        images: uint8 (rows, columns, H, W, 3).
-        names: of the rows.
-        title: of the figure.
-        columns: names of the columns, if they have any.
-        width: inches.
-    """
+    """Faces, uint8 (rows, columns, H, W, 3), with names of the rows, and of the columns if they have any."""
     n_rows, n_columns = images.shape[:2]
     shows = f"{title}: {n_rows * n_columns} faces in {n_rows} rows"
     figure = _sheet(width, width * n_rows / n_columns + 0.4, shows=shows)
@@ -69,15 +61,12 @@ def mistaken_faces(
     title: str,
     most: int = 10,
 ) -> Sheet:
-    """Faces generated for one identity and predicted as another, between real faces of the two.
+    """Faces generated for one identity and predicted as another, `most` of them, between real faces of the two.
 
     Args:
         pair: numbers of the requested and of the predicted identity.
         generated: uint8 (G, H, W, 3), the requested identities (G,) and those predicted (G,).
         real: uint8 (N, H, W, 3) and labels (N,).
-        names: K identities.
-        title: of the figure, which goes on with the two names.
-        most: faces in a row.
     """
     (images, conditions, says), (faces, labels), (requested, predicted) = generated, real, pair
     mistaken = images[(conditions == requested) & (says == predicted)]
@@ -89,12 +78,7 @@ def mistaken_faces(
 
 
 def face_sizes(faces: dict[int, np.ndarray], names: Sequence[str]) -> Sheet:
-    """The same faces at several sizes, enlarged alike: one row per size, one column per identity.
-
-    Args:
-        faces: side in pixels to uint8 (K, 1, side, side, 3).
-        names: K identities.
-    """
+    """The same faces at several sizes, enlarged alike: side in pixels to uint8 (K, 1, side, side, 3)."""
     largest = np.arange(max(faces))
     nearest = {size: largest * size // len(largest) for size in faces}  # the pixel that each of the largest size shows
     rows = [faces[size][:, 0][:, place][:, :, place] for size, place in nearest.items()]
@@ -102,14 +86,7 @@ def face_sizes(faces: dict[int, np.ndarray], names: Sequence[str]) -> Sheet:
 
 
 def real_beside_generated(real: np.ndarray, generated: np.ndarray, names: Sequence[str], *, title: str) -> Sheet:
-    """Real faces left, generated ones right, one row per identity.
-
-    Args:
-        real: uint8 (K, m, H, W, 3).
-        generated: uint8 (K, n, H, W, 3).
-        names: K identities.
-        title: of the figure.
-    """
+    """Real faces left, uint8 (K, m, H, W, 3), generated ones right, (K, n, H, W, 3): one row per identity."""
     (rows, m), n = real.shape[:2], generated.shape[1]
     shows = f"{title}: {rows * m} real and {rows * n} generated faces of {rows} identities"
     figure = _sheet(WIDTH, WIDTH * rows / (m + n) + 0.6, shows=shows, layout="constrained")
@@ -128,8 +105,6 @@ def photographs(images: Sequence[ArrayLike], rows: pd.DataFrame, *, title: str, 
     Args:
         images: as `data.images.read_all` reads them. None at all gives a figure that says so.
         rows: of the audit's table: identity, the caption, and boxes of each.
-        title: of the figure.
-        columns: photographs in a row.
     """
     lines = max(1, -(-len(rows) // columns))
     shows = f"{title}: {len(rows)} photographs of {rows['identity'].nunique()} identities"

@@ -94,17 +94,14 @@ def disagreements() -> pd.DataFrame:
 
 
 def oracles_test() -> tuple[float, float]:
-    """z and two-sided p of the paper's ResNet-34 against its ResNet-18: two proportions on 980 images each.
-
-    The paired test that fits needs the answers of each oracle, which the paper does not give.
+    """z and two-sided p of the paper's ResNet-34 against its ResNet-18, unpaired, since it gives no single answers.
 
     >>> print("z = {:.2f}, p = {:.2f}".format(*oracles_test()))
     z = 1.24, p = 0.22
     """
-    n = int(oracle_confusion().sum())
-    accuracies = table1().set_index("metric").loc["test_accuracy"]
-    right = [accuracies[name] * n for name in ("resnet34", "resnet18")]  # as printed, to a tenth of a percent
-    z, p = proportions_ztest(right, [n, n])
+    n = oracle_confusion().sum()
+    accuracies = table1().set_index("metric").loc["test_accuracy", ["resnet34", "resnet18"]]  # to a tenth of a percent
+    z, p = proportions_ztest([accuracy * n for accuracy in accuracies], [n, n])
     return float(z), float(p)
 
 
@@ -147,11 +144,10 @@ def _visual() -> dict[str, Any]:
 
 
 def paper_metrics() -> dict[str, Any]:
-    """The part `paper` of `metrics.json`: the paper's numbers under the names that ours have.
+    """The part `paper` of `metrics.json`: the paper's numbers under the names that ours have, None with a reason.
 
     Global RCA is accuracy_generated / accuracy_real from Table 2 and section 5.4, its interval is Katz's, and the
-    macro RCA is the mean of Table 4's class RCAs; the rest is as printed. What the paper does not say is None,
-    with the reason beside it.
+    macro RCA is the mean of Table 4's class RCAs; the rest is as printed.
     """
     real, stated = oracle_confusion(), headline()
     sampling = {"sampler": "ddpm", "steps": 1000, "guidance": None, "guidance_why": UNSTATED}

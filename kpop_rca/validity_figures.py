@@ -53,9 +53,7 @@ def _legend(figure: Figure, estimators: Sequence[str], *further: Line2D) -> None
 def mixture_trials(summary: pd.DataFrame, *, wanted: tuple[float, float]) -> Figure:
     """Bias (top) and coverage (bottom) against the truth, a column for each way of swapping.
 
-    Args:
-        summary: from `validity.trial_summary` by pattern, truth and estimator.
-        wanted: lowest and highest coverage that count as right, shaded.
+    The summary is that of `validity.trial_summary` by pattern, truth and estimator; the coverage `wanted` is shaded.
     """
     patterns, estimators = summary["pattern"].unique(), _shown(summary)
     figure, axes = plt.subplots(
@@ -79,11 +77,7 @@ def mixture_trials(summary: pd.DataFrame, *, wanted: tuple[float, float]) -> Fig
 
 
 def broken_generators(table: pd.DataFrame) -> Figure:
-    """What each estimator gives for generators of known truth: one row per generator, the truth as a tick.
-
-    Args:
-        table: from `broken_generators.broken_trial`.
-    """
+    """What each estimator gives for generators of known truth (a tick), from `broken_generators.broken_trial`."""
     names, estimators = table["broken"].unique(), _shown(table)
     figure, ax = plt.subplots(figsize=(WIDTH, 0.8 * len(names) + 1.4), layout="constrained")
     for number, estimator in enumerate(estimators):
@@ -114,7 +108,7 @@ def degradations(table: pd.DataFrame, *, remedies: dict[str, str], sigma: float)
 
     Args:
         table: from `degradation.degradation_trial`.
-        remedies: those in the table, and the title of each.
+        remedies: title of each.
         sigma: of the blur on which the oracle was trained again.
     """
     estimators = _shown(table)

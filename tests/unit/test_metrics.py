@@ -1,7 +1,5 @@
 import json
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from kpop_rca import metrics, metrics_tables, params, paths
@@ -32,42 +30,16 @@ def test_groups_are_read_and_checked():
         params.parse_groups("0,1", 2)
 
 
-def answers(judge, counts, *, architecture="resnet10", trained_on="judge", seed=0):
-    """A long table of one judge's answers, in an image order that all judges share."""
-    labels, judged = np.indices(counts.shape)
-    columns = {"label": np.repeat(labels.ravel(), counts.ravel()), "judged": np.repeat(judged.ravel(), counts.ravel())}
-    table = pd.DataFrame(columns).assign(judge=judge, architecture=architecture, seed=seed, trained_on=trained_on)
-    return table.assign(image=range(len(table)))
-
-
-def test_a_judgement_keeps_judges_of_one_kind_together():
-    real, worse = np.array([[45, 5], [10, 40]]), np.array([[40, 10], [20, 30]])
-    drawn = np.array([[60, 40], [30, 70]])
-    kinds = [("resnet10-0", "judge", 0), ("resnet10-1", "judge", 1), ("resnet10-0-seen", "train", 0)]
-    sides = [
-        pd.concat([answers(name, c, trained_on=way, seed=s) for (name, way, s), c in zip(kinds, tables, strict=True)])
-        for tables in ((real, worse, real), (drawn, drawn, drawn))
-    ]
-    found = metrics.judgement("resnet10-0", *sides, 2, n_replicates=200, generator=np.random.default_rng(0))
-    np.testing.assert_array_equal(found.real_counts, real)
-    np.testing.assert_array_equal(found.generated_counts, drawn)
-    assert found.judges == ["resnet10-0", "resnet10-1"]
-    np.testing.assert_array_equal(found.counts, [[real, worse], [drawn, drawn]])
-    np.testing.assert_array_equal(found.own_replicates["rca"], found.replicates["rca"][:, :, 0])
-    assert (
-        found.replicates["rca"][:, :, 1].mean() > found.own_replicates["rca"].mean()
-    )  # the second is worse on real faces
-
-
-FORMER = {"judge": "resnet10-1", "oracle": {"resnet10-1": {"rca": 0.5}}, "rca": {"per_class": [{"verdict": "in vain"}]}}
+TERM = metrics_tables.FORMER_TERM
 
 
 def test_metrics_of_an_earlier_version_are_read_under_todays_names(tmp_path, capsys):
     path = tmp_path / "metrics.json"
-    path.write_text(json.dumps(FORMER | {"visual": {"judge_frechet": {"value": 2.0}}}))
+    former = {"oracle": {"resnet10-1": {"rca": 0.5}}, TERM: "resnet10-1", "visual": {f"{TERM}_frechet": {"value": 2.0}}}
+    path.write_text(json.dumps(former | {"rca": {"per_class": [{"verdict": "in vain"}]}}))
     found = metrics_tables.read_metrics(path)
-    assert found["headline_oracle"] == "resnet10-1" and found["oracles"] == FORMER["oracle"]
-    assert found["visual"] == {metrics_tables.FORMER_KEYS["judge_frechet"]: {"value": 2.0}}
+    assert found["headline_oracle"] == "resnet10-1" and found["oracles"] == {"resnet10-1": {"rca": 0.5}}
+    assert found["visual"] == {metrics_tables.FORMER_KEYS[f"{TERM}_frechet"]: {"value": 2.0}}
     assert found["rca"]["per_class"] == [{"verdict": "no effect of the condition"}]
     assert "was written by an earlier version" in capsys.readouterr().out
     path.write_text(json.dumps(found))
@@ -78,7 +50,7 @@ def test_metrics_of_an_earlier_version_are_read_under_todays_names(tmp_path, cap
 @pytest.mark.parametrize("study", ["quick", "lfw10-quick"])
 def test_committed_metrics_are_read_under_todays_names(study):
     found = metrics_tables.read_metrics(paths.committed_report(study) / "metrics.json")
-    assert found["oracles"][found["headline_oracle"]]["trained_on"] in ("judge", "train")
+    assert found["oracles"][found["headline_oracle"]]["rca"] == found["rca"]["global"]
     assert metrics_tables.identities_by_verdict(found)["n"].sum() == len(found["classes"]) == 10
     assert metrics_tables.beside_paper(found)["this study"].notna().sum() >= 10
     former = metrics_tables.FORMER_KEYS.keys() - set(metrics_tables.FORMER_KEYS.values())
