@@ -62,35 +62,28 @@ def _with_current_names(node: Any) -> Any:
 
 def beside_paper(metrics: dict[str, Any]) -> pd.DataFrame:
     """The headline figures, ours beside the paper's: quantity, this study, paper; NaN where one has none."""
-    ours, theirs = metrics, metrics["paper"]
     rows = {
-        "accuracy on real faces": ("real", "accuracy"),
-        "accuracy on generated faces": ("generated", "accuracy"),
-        "RCA, global": ("rca", "global"),
-        "  95 % interval, low": ("rca", "ci95", 0),
-        "  95 % interval, high": ("rca", "ci95", 1),
-        "  chance level": ("rca", "chance"),
-        "  chance-corrected": ("rca", "chance_corrected"),
-        "RCA, macro": ("rca", "macro"),
-        "confusion-corrected accuracy": ("identity_fidelity", "mean"),
-        "FID": ("visual", "fid", "value"),
-        "Inception Score": ("visual", "is", "value"),
-        "LPIPS diversity": ("visual", "lpips_diversity", "mean"),
-        "test faces": ("real", "n"),
-        "generated faces": ("generated", "n"),
+        "accuracy on real faces": "real.accuracy",
+        "accuracy on generated faces": "generated.accuracy",
+        "RCA, global": "rca.global",
+        "  95 % interval, low": "low",
+        "  95 % interval, high": "high",
+        "  chance level": "rca.chance",
+        "  chance-corrected": "rca.chance_corrected",
+        "RCA, macro": "rca.macro",
+        "confusion-corrected accuracy": "identity_fidelity.mean",
+        "FID": "visual.fid.value",
+        "Inception Score": "visual.is.value",
+        "LPIPS diversity": "visual.lpips_diversity.mean",
+        "test faces": "real.n",
+        "generated faces": "generated.n",
     }
-    table = [(name, _at(ours, keys), _at(theirs, keys)) for name, keys in rows.items()]
-    columns = ["quantity", "this study", "paper"]
-    return pd.DataFrame(table, columns=columns).astype({"this study": float, "paper": float})
-
-
-def _at(metrics: dict[str, Any], keys: tuple[str | int, ...]) -> float | None:
-    if keys[0] not in metrics:
-        return None
-    found: Any = metrics
-    for key in keys:
-        found = found[key]
-    return found
+    table = pd.DataFrame({"quantity": list(rows)})
+    for name, side in (("this study", metrics), ("paper", metrics["paper"])):
+        low, high = side["rca"]["ci95"]
+        known = pd.json_normalize(side | {"low": low, "high": high}).iloc[0]
+        table[name] = [known.get(key) for key in rows.values()]
+    return table.astype({"this study": float, "paper": float})
 
 
 def identities_by_verdict(metrics: dict[str, Any]) -> pd.DataFrame:
@@ -133,11 +126,7 @@ def copying_table(copying: list[dict[str, Any]]) -> pd.DataFrame:
     >>> list(copying_table([{"features": "pixels", "excess": 0.1, "real": {"excess": 0.0}}]))
     ['features', 'excess', 'real_excess']
     """
-    rows = []
-    for found in copying:
-        own = {name: value for name, value in found.items() if name != "real"}
-        rows.append(own | {f"real_{name}": value for name, value in (found["real"] or {}).items()})
-    return pd.DataFrame(rows)
+    return pd.json_normalize(copying, sep="_").drop(columns="real", errors="ignore")  # None where nothing was found
 
 
 def visual_table(visual: dict[str, Any]) -> pd.DataFrame:

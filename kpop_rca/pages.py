@@ -173,7 +173,7 @@ def _template(name: str) -> jinja2.Template:
     """A template beside this module; every value is escaped, since names of people come from folder names."""
     loader = jinja2.PackageLoader("kpop_rca", "templates")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters |= {"number": format_number, "interval": format_interval}
+    environment.filters["number"] = format_number
     return environment.get_template(name)
 
 
@@ -182,11 +182,6 @@ def format_number(value: float | None, digits: int = 2) -> str:
     if value is None or pd.isna(value):
         return "–"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
-
-
-def format_interval(pair: list[float] | None) -> str:
-    """Both ends, or a dash where there is none."""
-    return "–" if pair is None else f"{format_number(pair[0])} to {format_number(pair[1])}"
 
 
 def _embedded(path: Path) -> str:

@@ -15,9 +15,9 @@ from kpop_rca.figures import GENERATED, WIDTH, as_text
 from kpop_rca.privacy import Sheet
 
 
-def _sheet(width: float, height: float, *, shows: str, layout: str | None = None) -> Sheet:
+def _sheet(width: float, height: float, *, shows: str) -> Sheet:
     """An empty sheet, in inches, with what it is going to show."""
-    sheet = Sheet(figsize=(width, height), layout=layout)
+    sheet = Sheet(figsize=(width, height))
     sheet.shows = shows
     return sheet
 
@@ -29,25 +29,19 @@ def _show(ax: Axes, image: ArrayLike, *, interpolation: str | None = "nearest") 
     ax.spines[:].set_visible(False)
 
 
-def _show_tiles(ax: Axes, images: np.ndarray, *, names: Sequence[str] = (), columns: Sequence[str] = ()) -> None:
-    """Images with a white gap, uint8 (rows, columns, H, W, 3), and names of the rows and columns."""
-    padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1), (0, 0)), constant_values=255)
-    n_rows, n_columns, height, width, _ = padded.shape
-    _show(ax, padded.transpose(0, 2, 1, 3, 4).reshape(n_rows * height, n_columns * width, 3))
-    ax.set_yticks((np.arange(len(names)) + 0.5) * height, labels=[as_text(name) for name in names])
-    ax.set_xticks((np.arange(len(columns)) + 0.5) * width, labels=[as_text(name) for name in columns])
-    ax.tick_params(left=False)
-
-
 def face_rows(
     images: np.ndarray, names: Sequence[str], *, title: str, columns: Sequence[str] = (), width: float = WIDTH
 ) -> Sheet:
     """Faces, uint8 (rows, columns, H, W, 3), with names of the rows, and of the columns if they have any."""
-    n_rows, n_columns = images.shape[:2]
+    padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1), (0, 0)), constant_values=255)
+    n_rows, n_columns, high, wide, _ = padded.shape
     shows = f"{title}: {n_rows * n_columns} faces in {n_rows} rows"
     figure = _sheet(width, width * n_rows / n_columns + 0.4, shows=shows)
     ax = figure.subplots()
-    _show_tiles(ax, images, names=names, columns=columns)
+    _show(ax, padded.transpose(0, 2, 1, 3, 4).reshape(n_rows * high, n_columns * wide, 3))
+    ax.set_yticks((np.arange(n_rows) + 0.5) * high, labels=[as_text(name) for name in names])
+    ax.set_xticks((np.arange(len(columns)) + 0.5) * wide, labels=[as_text(name) for name in columns])
+    ax.tick_params(left=False)
     ax.set_title(as_text(title), loc="left")
     return figure
 
@@ -88,14 +82,11 @@ def face_sizes(faces: dict[int, np.ndarray], names: Sequence[str]) -> Sheet:
 def real_beside_generated(real: np.ndarray, generated: np.ndarray, names: Sequence[str], *, title: str) -> Sheet:
     """Real faces left, uint8 (K, m, H, W, 3), generated ones right, (K, n, H, W, 3): one row per identity."""
     (rows, m), n = real.shape[:2], generated.shape[1]
-    shows = f"{title}: {rows * m} real and {rows * n} generated faces of {rows} identities"
-    figure = _sheet(WIDTH, WIDTH * rows / (m + n) + 0.6, shows=shows, layout="constrained")
-    left, right = figure.subplots(ncols=2, width_ratios=[m, n])
-    _show_tiles(left, real, names=names)
-    _show_tiles(right, generated)
-    left.set_title("real, held out", loc="left")
-    right.set_title("generated", loc="left")
-    figure.suptitle(as_text(title), fontweight="bold")
+    gap = np.full_like(real[:, :1], 255)
+    columns = [""] * (m + 1 + n)
+    columns[m // 2], columns[m + 1 + n // 2] = "real, held out", "generated"
+    figure = face_rows(np.concatenate([real, gap, generated], axis=1), names, title=title, columns=columns)
+    figure.shows = f"{title}: {rows * m} real, held-out and {rows * n} generated faces of {rows} identities"
     return figure
 
 
