@@ -8,10 +8,14 @@ import torch
 from diffusers import DDPMScheduler, UNet2DModel
 from PIL import Image
 
-from kpop_rca import diffusion, memorisation, oracle, pixels, rca, trials
-from kpop_rca.candidates import Faces, capped
+from kpop_rca import rca, trials
+from kpop_rca.data import tensors
+from kpop_rca.diffusion.unet import deterministic_step, predict_noise, sampling_process, set_timesteps
+from kpop_rca.image_metrics import memorisation
+from kpop_rca.oracles import training
+from kpop_rca.oracles.candidates import Faces, capped
+from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.rca import fidelity
-from kpop_rca.resnet import SmallImageResNet
 from kpop_rca.trials import ESTIMATORS, Parts
 
 COPIED = (1.0, 0.12)  # shares of the images that a copier copies
@@ -146,7 +150,7 @@ def copy_trial(
     """
     rows = []
     for name, (images, labels) in suspects.items():
-        judged = oracle.judge_images(judge, images)[0].argmax(axis=1)
+        judged = training.judge_images(judge, images)[0].argmax(axis=1)
         counts = rca.confusion_counts(labels, judged, len(real_counts))
         found = trials.estimate(real_counts, counts, n_replicates=n_replicates, generator=generator)
         row = {"suspect": name, "n": len(labels)}
@@ -204,17 +208,17 @@ def diffused(faces: Faces, unet: UNet2DModel, forward: DDPMScheduler, *, generat
 
     Source: Meng et al. (2022), SDEdit, algorithm 1; here by DDIM.
     """
-    process = diffusion.sampling_process(forward, "ddim")
-    diffusion.set_timesteps(process, DENOISING_STEPS)
+    process = sampling_process(forward, "ddim")
+    set_timesteps(process, DENOISING_STEPS)
     timesteps = [t for t in process.timesteps if t <= DIFFUSED_TO]
     drawn = []
     for images, labels in zip(*(np.array_split(part, -(-len(part) // AT_ONCE)) for part in faces), strict=True):
-        x_0, class_labels = pixels.to_model(torch.from_numpy(images)), torch.from_numpy(labels).to(unet.device)
+        x_0, class_labels = tensors.to_model(torch.from_numpy(images)), torch.from_numpy(labels).to(unet.device)
         x_t = forward.add_noise(x_0, torch.randn(x_0.shape, generator=generator), timesteps[0]).to(unet.device)
         for t in timesteps:
-            eps = diffusion.predict_noise(unet, x_t, t.to(unet.device), class_labels, guidance=0)
-            x_t = diffusion.deterministic_step(process, x_t, eps, t)
-        drawn.append(pixels.to_images(x_t))
+            eps = predict_noise(unet, x_t, t.to(unet.device), class_labels, guidance=0)
+            x_t = deterministic_step(process, x_t, eps, t)
+        drawn.append(tensors.to_images(x_t))
     return np.concatenate(drawn)
 
 

@@ -8,20 +8,11 @@ from typing import Any
 import pandas as pd
 import torch
 
-from kpop_rca import (
-    artifacts,
-    claims_view,
-    faces,
-    generated_images,
-    judging,
-    manifests,
-    oracle,
-    params,
-    paths,
-    stages,
-    sweeps,
-)
+from kpop_rca import artifacts, claims_view, manifests, params, paths, stages, sweeps
+from kpop_rca.diffusion import generated_images
 from kpop_rca.errors import StudyError
+from kpop_rca.faces import crops
+from kpop_rca.oracles import answers, training
 from kpop_rca.sweeps import RUNS
 
 
@@ -70,11 +61,11 @@ def _view(study: str, judged_as: str, group_text: str, device: torch.device) -> 
     images, asked = generated_images.load(generated_folder)
     made = artifacts.identity(artifacts.read_json(generated_folder / artifacts.MANIFEST))
     size, judge_faces, judges_folder = images.shape[1], _made(judged_as, "faces"), _made(judged_as, "oracle")
-    real = faces.load(judge_faces, size=size, split="test")
+    real = crops.load(judge_faces, size=size, split="test")
     groups = params.parse_groups(group_text, int(asked.max()) + 1)
     rows = []
-    for about in judging.trained(judges_folder).query("may_judge").itertuples():
-        judge = oracle.load_judge(judges_folder / about.judge, device)
+    for about in answers.trained(judges_folder).query("may_judge").itertuples():
+        judge = training.load_judge(judges_folder / about.judge, device)
         found = claims_view.judged_by_one(judge, real, (images, asked), groups=groups)
         both = claims_view.learnt_by_both(_made(study, "faces"), judge_faces, size=size, judge_learnt=about.trained_on)
         rows.append({"judge": about.judge} | found | both | {"images": made})

@@ -5,14 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from kpop_rca import faces, feature_sets, oracle, rca, trials
-from kpop_rca.candidates import Faces
+from kpop_rca import rca, trials
+from kpop_rca.faces import crops
+from kpop_rca.image_metrics import feature_distances
+from kpop_rca.oracles import training
+from kpop_rca.oracles.candidates import Faces
 
 ONE_PICTURE = 1.0  # grey levels: mean difference of two crops of one picture, whose faces were found apart, at most
 
 
 def judged_by_one(
-    judge: oracle.SmallImageResNet, real: Faces, generated: Faces, *, groups: list[list[int]]
+    judge: training.SmallImageResNet, real: Faces, generated: Faces, *, groups: list[list[int]]
 ) -> dict[str, Any]:
     """One judge's view of one generator.
 
@@ -26,14 +29,14 @@ def judged_by_one(
         n_real, n_generated and the columns of `from_counts`; frechet, precision and recall on the judge's own features.
     """
     n_classes = int(real[1].max()) + 1
-    seen_real, seen_generated = (oracle.judge_images(judge, images) for images, _ in (real, generated))
+    seen_real, seen_generated = (training.judge_images(judge, images) for images, _ in (real, generated))
     counts = [
         rca.confusion_counts(labels, seen[0].argmax(1), n_classes)
         for (_, labels), seen in ((real, seen_real), (generated, seen_generated))
     ]
     return from_counts(*counts, groups=groups) | {
-        "frechet": feature_sets.frechet_distance(seen_real[1], seen_generated[1]),
-        **feature_sets.precision_recall(seen_real[1], seen_generated[1]),
+        "frechet": feature_distances.frechet_distance(seen_real[1], seen_generated[1]),
+        **feature_distances.precision_recall(seen_real[1], seen_generated[1]),
     }
 
 
@@ -120,8 +123,8 @@ def learnt_by_both(generator_faces: Path, judge_faces: Path, *, size: int, judge
 
 def _pictures(folder: Path, *, size: int, split: str) -> dict[str, np.ndarray]:
     """The faces of a split by the path of their photograph."""
-    index = faces.load_index(folder)
-    images, _ = faces.load(folder, size=size, split=split)
+    index = crops.load_index(folder)
+    images, _ = crops.load(folder, size=size, split=split)
     return dict(zip(index.loc[index["split"] == split, "path"], images, strict=True))
 
 

@@ -20,8 +20,12 @@ import torch
 from accelerate import PartialState
 from tqdm import tqdm
 
-from kpop_rca import artifacts, devices, diffusion, faces, given, params, sampling, seeds, stages, training
+from kpop_rca import artifacts, devices, given, params, seeds, stages
+from kpop_rca.diffusion import generation
+from kpop_rca.diffusion.trainer import Recipe, Trainer, load_trained, precision
+from kpop_rca.diffusion.unet import build_unet, no_class
 from kpop_rca.errors import StudyError
+from kpop_rca.faces import crops
 
 
 def train(parameters: dict[str, Any]) -> None:
@@ -35,13 +39,13 @@ def train(parameters: dict[str, Any]) -> None:
     """
     study, folder = parameters["study"], artifacts.folder_of(parameters["study"], "ddpm")
     cropped = artifacts.folder_of(study, "faces")
-    images, labels = faces.load(cropped, size=parameters["image_size"], split="train")
-    n_classes = len(faces.class_names(cropped))
+    images, labels = crops.load(cropped, size=parameters["image_size"], split="train")
+    n_classes = len(crops.class_names(cropped))
     shape = ("image_size", "channels", "layers_per_block", "attention_size")
     torch.manual_seed(seeds.number(seeds.Purpose.NETWORK, parameters["seed"]))
-    unet = diffusion.build_unet(**{name: parameters[name] for name in shape}, n_classes=n_classes)
-    recipe = training.Recipe.of(parameters)
-    trainer = training.Trainer(unet, recipe=recipe, folder=folder, device=devices.choose(parameters["device"]))
+    unet = build_unet(**{name: parameters[name] for name in shape}, n_classes=n_classes)
+    recipe = Recipe.of(parameters)
+    trainer = Trainer(unet, recipe=recipe, folder=folder, device=devices.choose(parameters["device"]))
     trainer.fit(
         images,
         labels,
@@ -63,15 +67,15 @@ def generate(parameters: dict[str, Any], *, state: PartialState) -> None:
         StudyError: as in the notebook.
     """
     study, ddpm = parameters["study"], artifacts.folder_of(parameters["study"], "ddpm")
-    unet, forward = training.load_trained(ddpm, state.device)
-    plan = sampling.Plan.of(parameters, mixed_precision=training.precision(ddpm))
+    unet, forward = load_trained(ddpm, state.device)
+    plan = generation.Plan.of(parameters, mixed_precision=precision(ddpm))
     folder = artifacts.folder_of(study, "generated")
-    n_classes = diffusion.no_class(unet)
-    missing = sampling.missing_batches(folder, plan, n_classes=n_classes)
+    n_classes = no_class(unet)
+    missing = generation.missing_batches(folder, plan, n_classes=n_classes)
     state.wait_for_everyone()  # so that all have looked before the first writes
     own = missing[state.process_index :: state.num_processes]
     bar = partial(tqdm, disable=not state.is_main_process)
-    sampling.draw_batches(unet, forward, plan, own, folder, n_classes=n_classes, progress=bar)
+    generation.draw_batches(unet, forward, plan, own, folder, n_classes=n_classes, progress=bar)
 
 
 def launch(notebook: str, study: str) -> None:

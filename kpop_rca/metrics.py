@@ -6,7 +6,9 @@ from typing import Any
 import pandas as pd
 import torch
 
-from kpop_rca import agreement, artifacts, devices, judging, paths, rca, reference, stages
+from kpop_rca import artifacts, devices, paths, rca, reference, stages
+from kpop_rca.oracles import agreement
+from kpop_rca.oracles.answers import trained
 
 
 def assemble(
@@ -72,7 +74,7 @@ def _oracles(stage: artifacts.StageRun, by_judge: pd.DataFrame) -> dict[str, dic
     """Every oracle: what it was trained on, its accuracy on real faces, and what it gives for the generated ones."""
     ratios = by_judge.set_index("judge")
     oracles = {}
-    for name, about in judging.trained(stage.input("oracle")).set_index("judge").iterrows():
+    for name, about in trained(stage.input("oracle")).set_index("judge").iterrows():
         test = artifacts.read_json(stage.input("oracle") / name / "about.json")["test"]
         row = ratios.loc[name]
         entry = {key: test[key] for key in ("accuracy", "loss", "macro_f1")}

@@ -26,12 +26,12 @@ class Stage:
 
 
 STAGES = (
-    Stage(notebook="01_data_audit", folder="audit", needs=(), module="audit"),
-    Stage(notebook="02_preprocessing", folder="faces", needs=("audit",), module="faces"),
-    Stage(notebook="03_ddpm_training", folder="ddpm", needs=("faces",), module="training"),
-    Stage(notebook="04_oracle_benchmark", folder="oracle", needs=("faces",), module="oracle"),
-    Stage(notebook="05_generation", folder="generated", needs=("faces", "ddpm"), module="sampling"),
-    Stage(notebook="06_rca_analysis", folder="rca", needs=("faces", "oracle", "generated"), module="cas"),
+    Stage(notebook="01_data_audit", folder="audit", needs=(), module="faces.flags"),
+    Stage(notebook="02_preprocessing", folder="faces", needs=("audit",), module="faces.crops"),
+    Stage(notebook="03_ddpm_training", folder="ddpm", needs=("faces",), module="diffusion.trainer"),
+    Stage(notebook="04_oracle_benchmark", folder="oracle", needs=("faces",), module="oracles.training"),
+    Stage(notebook="05_generation", folder="generated", needs=("faces", "ddpm"), module="diffusion.generation"),
+    Stage(notebook="06_rca_analysis", folder="rca", needs=("faces", "oracle", "generated"), module="oracles.cas"),
     # not "rca": what it shares with the analysis is quickly found again, and so the two can run side by side
     Stage(
         notebook="07_rca_validity",

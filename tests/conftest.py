@@ -35,6 +35,18 @@ def coloured_faces():
 
 
 @pytest.fixture
+def splits(coloured_faces):
+    """The coloured faces in the four splits of a study; none are the oracles' alone."""
+    images, labels = coloured_faces
+    return {
+        "train": (images[:72], labels[:72]),
+        "judge": (images[:0], labels[:0]),
+        "validation": (images[72:96], labels[72:96]),
+        "test": (images[96:], labels[96:]),
+    }
+
+
+@pytest.fixture
 def heard():
     """Interrupts as in a terminal; a worker of pytest-xdist ignores them."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

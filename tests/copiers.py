@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kpop_rca import memorisation
+from kpop_rca.image_metrics import memorisation
 
 SIZES = [(119, 150), (850, 98), (850, 49)]  # training and held-out images of each class
 CLASSES, LENGTH, GENERATED = 10, 64, 300  # generated images of each class

@@ -12,8 +12,9 @@ import yaml
 from graph import snakemake
 from PIL import Image
 
-from kpop_rca import faces, params, paths, pictures, stages
-from kpop_rca.data import idols
+from kpop_rca import params, paths, pictures, stages
+from kpop_rca.avatars import dataset
+from kpop_rca.faces import crops
 
 STUDY = "people"
 DATA_URI = re.compile(r"data:image/(?!svg)[a-z]+;base64,([A-Za-z0-9+/=]+)")
@@ -67,7 +68,7 @@ def report(tmp_path_factory):
     study = yaml.safe_load(paths.study_file("smoke").read_text()) | SMALLER
     known = params.resolve("smoke") | study
     drawn = {name.removeprefix("idols_"): value for name, value in known.items() if name.startswith("idols_")}
-    idols.draw_corpus(root / "photographs", **drawn, seed=0, n_identities=study["n_identities"])
+    dataset.draw_corpus(root / "photographs", **drawn, seed=0, n_identities=study["n_identities"])
     study |= {"data_source": "folder", "data_root": str(root / "photographs")}
     (project / "params" / f"{STUDY}.yaml").write_text(yaml.safe_dump(study))
     earlier = output / "reports" / STUDY / "figures" / "02_earlier.png"
@@ -85,8 +86,8 @@ def test_nobody_is_seen(report, tmp_path):
     assert len([name for name in found if ".html" in name]) > 10
     assert not (report / "figures" / "02_earlier.png").exists()
     made = report.parents[1] / "artifacts" / STUDY / "faces"
-    sheet = faces.first_of_each(*faces.load(made, size=32, split="train"), count=3)
-    pictures.face_rows(sheet, faces.class_names(made), title="The smallest").savefig(tmp_path / "sheet.png")
+    sheet = crops.first_of_each(*crops.load(made, size=32, split="train"), count=3)
+    pictures.face_rows(sheet, crops.class_names(made), title="The smallest").savefig(tmp_path / "sheet.png")
     assert shows_faces((tmp_path / "sheet.png").read_bytes())  # so it would have been seen
 
 

@@ -113,7 +113,7 @@ def test_a_changed_parameter_of_05_reruns_05_and_what_follows(smoke, project):
 
 
 def test_a_changed_module_reruns_the_notebooks_that_import_it(smoke, project):
-    module = project / "kpop_rca/oracle.py"
+    module = project / "kpop_rca/oracles/training.py"
     module.write_text(module.read_text() + "\n\nADDED = 1\n")
     assert planned(smoke, project) == [RULES[3], *RULES[5:]]
 

@@ -6,9 +6,9 @@ from functools import cache
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from kpop_rca import diffusion
 from kpop_rca.benchmarks.timing import Work
-from kpop_rca.resnet import SmallImageResNet
+from kpop_rca.diffusion.unet import build_unet
+from kpop_rca.oracles.resnet import SmallImageResNet
 
 PRODUCT, COPY = "matrix product", "copy"
 SIDE = {"cpu": 2048, "cuda": 8192}  # of the matrices
@@ -50,7 +50,7 @@ def unet_flops(
         training: with the backward pass.
     """
     with torch.device("meta"):  # shapes are enough
-        unet = diffusion.build_unet(
+        unet = build_unet(
             image_size=image_size,
             channels=channels,
             layers_per_block=layers_per_block,

@@ -13,7 +13,7 @@ import torch
 from lpips import LPIPS
 from tqdm import tqdm
 
-from kpop_rca import detection, devices, diffusion, faces, feature_sets, networks, oracle, sampling, training
+from kpop_rca import devices
 from kpop_rca.benchmarks import ceilings
 from kpop_rca.benchmarks.setting import (
     N_CLASSES,
@@ -26,18 +26,24 @@ from kpop_rca.benchmarks.setting import (
 )
 from kpop_rca.benchmarks.stepwise import Stepwise
 from kpop_rca.benchmarks.timing import Work
-from kpop_rca.candidates import Faces
 from kpop_rca.data.images import read_rgb
-from kpop_rca.resnet import SmallImageResNet
+from kpop_rca.diffusion.generation import Plan, generate
+from kpop_rca.diffusion.trainer import Recipe, Trainer
+from kpop_rca.diffusion.unet import TIMESTEPS, forward_process
+from kpop_rca.faces import crops, detection
+from kpop_rca.image_metrics import feature_distances, feature_extractors
+from kpop_rca.oracles import training
+from kpop_rca.oracles.candidates import Faces
+from kpop_rca.oracles.resnet import SmallImageResNet
 
 FAR = 10_000_000  # steps: the end of a training that is left before
 DETECTED_FOR_FLOPS = 8  # photographs whose operations are counted
 N_JUDGES = 2  # trained in a repeat; on a CPU side by side
 
 
-def recipe(setting: Setting, *, steps: int) -> training.Recipe:
+def recipe(setting: Setting, *, steps: int) -> Recipe:
     """As the study trains; the rate is constant, so that the number of steps changes none of them."""
-    return training.Recipe(
+    return Recipe(
         steps=steps,
         batch_size=setting["batch_size"],
         learning_rate=1e-4,
@@ -57,7 +63,7 @@ def recipe(setting: Setting, *, steps: int) -> training.Recipe:
 def fit(setting: Setting, bar: Callable, *, steps: int = FAR) -> None:
     """Train until the bar leaves, before the last step: no checkpoint and no sample grid comes before that."""
     folder, plan = Path(tempfile.mkdtemp(dir=setting.scratch)), recipe(setting, steps=steps)
-    trainer = training.Trainer(setting.new_unet(), recipe=plan, folder=folder, device=setting.device)
+    trainer = Trainer(setting.new_unet(), recipe=plan, folder=folder, device=setting.device)
     trainer.fit(*setting.faces, checkpoint_minutes=1e6, sample_grids=1, bar=bar)
 
 
@@ -78,11 +84,11 @@ def training_steps(setting: Setting, *, steps: int = FAR) -> Work:
     )
 
 
-def paper_plan(setting: Setting, *, sampler: str) -> sampling.Plan:
+def paper_plan(setting: Setting, *, sampler: str) -> Plan:
     """The paper's images, guidance off, by DDPM in all of its steps: the run that a rate stands for."""
-    return sampling.Plan(
+    return Plan(
         sampler=sampler,
-        steps=diffusion.TIMESTEPS if sampler == "ddpm" else setting[f"bench_{sampler}_steps"],
+        steps=TIMESTEPS if sampler == "ddpm" else setting[f"bench_{sampler}_steps"],
         guidance=0.0,
         images_per_identity=PAPER_IMAGES // N_CLASSES,
         batch_size=setting["bench_sampling_batch_size"],
@@ -121,10 +127,10 @@ def generation(setting: Setting, *, sampler: str, calls: int | None = None, iden
     )
 
 
-def _generate(unet: torch.nn.Module, plan: sampling.Plan, scratch: Path, identities: int) -> None:
+def _generate(unet: torch.nn.Module, plan: Plan, scratch: Path, identities: int) -> None:
     folder = Path(tempfile.mkdtemp(dir=scratch))
-    forward = diffusion.forward_process(NOISE_SCHEDULE)
-    sampling.generate(unet, forward, plan, n_classes=identities, folder=folder, progress=quiet)
+    forward = forward_process(NOISE_SCHEDULE)
+    generate(unet, forward, plan, n_classes=identities, folder=folder, progress=quiet)
     shutil.rmtree(folder)
 
 
@@ -163,19 +169,19 @@ def measured(setting: Setting) -> Work:
 
 def all_measures(real: np.ndarray, generated: np.ndarray) -> None:
     """What stands behind one value of FID, of KID and of PRDC in `feature_measures`, once each."""
-    feature_sets.frechet_distance(real, generated)
-    feature_sets.kernel_distance(real, generated, generator=np.random.default_rng(0))
-    feature_sets.neighbourhood_measures(real, generated)
+    feature_distances.frechet_distance(real, generated)
+    feature_distances.kernel_distance(real, generated, generator=np.random.default_rng(0))
+    feature_distances.neighbourhood_measures(real, generated)
 
 
 def judge(setting: Setting, *, seed: int = 0) -> SmallImageResNet:
     """The first architecture of `judges`, with random weights, on the CPU."""
-    return oracle.build_judge(setting["judges"][0], n_classes=N_CLASSES, recipe=judge_recipe(setting, seed=seed))[0]
+    return training.build_judge(setting["judges"][0], n_classes=N_CLASSES, recipe=judge_recipe(setting, seed=seed))[0]
 
 
-def judge_recipe(setting: Setting, *, seed: int) -> oracle.Recipe:
+def judge_recipe(setting: Setting, *, seed: int) -> training.Recipe:
     """One epoch, as the study trains its judges."""
-    return oracle.Recipe(
+    return training.Recipe(
         width=setting["judge_width"],
         warmup_epochs=0,
         epochs=1,
@@ -191,7 +197,7 @@ def judge_recipe(setting: Setting, *, seed: int) -> oracle.Recipe:
 def judges_trained(setting: Setting) -> Work:
     """`oracle.train_side_by_side` of two judges for an epoch, with their validation, their test and their files."""
     images, labels = setting.faces
-    few = images[: oracle.EVALUATION_BATCH], labels[: oracle.EVALUATION_BATCH]
+    few = images[: training.EVALUATION_BATCH], labels[: training.EVALUATION_BATCH]
     splits = {"train": (images, labels), "validation": few, "test": few}
     return Work(
         run=partial(_train_judges, setting, splits),
@@ -203,12 +209,12 @@ def judges_trained(setting: Setting) -> Work:
 def _train_judges(setting: Setting, splits: dict[str, Faces]) -> None:
     folder = Path(tempfile.mkdtemp(dir=setting.scratch))
     trainings = [
-        oracle.Training(
+        training.Training(
             setting["judges"][0], splits, recipe=judge_recipe(setting, seed=k), folder=folder / str(k), notes={}
         )
         for k in range(N_JUDGES)
     ]
-    oracle.train_side_by_side(trainings, device=setting.device, bar=partial(tqdm, disable=True))
+    training.train_side_by_side(trainings, device=setting.device, bar=partial(tqdm, disable=True))
     shutil.rmtree(folder)
 
 
@@ -217,7 +223,7 @@ def judged(setting: Setting) -> Work:
     images, _ = setting.faces
     network = judge(setting).to(setting.device, memory_format=torch.channels_last).eval()
     return Work(
-        run=lambda: oracle.judge_images(network, images),
+        run=lambda: training.judge_images(network, images),
         items=len(images),
         flops=setting.judge_flops(training=False),
     )
@@ -227,7 +233,7 @@ def perceptual(setting: Setting) -> Work:
     """`networks.lpips_distances` of random pairs."""
     images, pairs = pairs_of_faces(setting)
     distance = untrained_lpips(setting)
-    return Work(run=lambda: networks.lpips_distances(distance, images, pairs), items=len(pairs))
+    return Work(run=lambda: feature_extractors.lpips_distances(distance, images, pairs), items=len(pairs))
 
 
 def pairs_of_faces(setting: Setting) -> tuple[np.ndarray, np.ndarray]:
@@ -248,5 +254,5 @@ def read(setting: Setting) -> Work:
     """`faces.crop_faces` with the whole photograph as the box."""
     table, root = setting.photographs
     whole = table.assign(boxes=[[(0.0, 0.0, PHOTOGRAPH, PHOTOGRAPH)]] * len(table))
-    run = partial(faces.crop_faces, whole, root, margin=0.0, sizes=[setting["image_size"]])
+    run = partial(crops.crop_faces, whole, root, margin=0.0, sizes=[setting["image_size"]])
     return Work(run=run, items=len(table), bytes=3.0 * PHOTOGRAPH**2)

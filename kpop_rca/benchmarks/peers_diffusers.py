@@ -11,10 +11,10 @@ from diffusers.training_utils import EMAModel
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-from kpop_rca import diffusion
 from kpop_rca.benchmarks.peers_images import folder_loader
 from kpop_rca.benchmarks.setting import NOISE_SCHEDULE, Setting
 from kpop_rca.benchmarks.timing import Work
+from kpop_rca.diffusion.unet import TIMESTEPS, forward_process
 
 
 def training(setting: Setting, *, workers: int) -> Work:
@@ -37,7 +37,7 @@ def training(setting: Setting, *, workers: int) -> Work:
 def _steps(setting: Setting, *, workers: int) -> Iterator[float]:
     """Train without end; hands out the loss of every step."""
     accelerator = Accelerator(cpu=setting.device.type == "cpu", mixed_precision=setting["mixed_precision"])
-    unet, forward = setting.new_unet(), diffusion.forward_process(NOISE_SCHEDULE)
+    unet, forward = setting.new_unet(), forward_process(NOISE_SCHEDULE)
     optimizer = torch.optim.AdamW(unet.parameters(), lr=1e-4)
     schedule = get_cosine_schedule_with_warmup(optimizer, num_warmup_steps=500, num_training_steps=100_000)
     batch, size = setting["batch_size"], setting["image_size"]
@@ -50,7 +50,7 @@ def _steps(setting: Setting, *, workers: int) -> Iterator[float]:
     ema.to(accelerator.device)
     for images, labels in _without_end(loader):
         noise = torch.randn_like(images)
-        t = torch.randint(0, diffusion.TIMESTEPS, (len(images),), device=images.device)
+        t = torch.randint(0, TIMESTEPS, (len(images),), device=images.device)
         with accelerator.accumulate(unet):
             predicted = unet(forward.add_noise(images, noise, t), t, class_labels=labels).sample
             loss = F.mse_loss(predicted, noise)
@@ -85,7 +85,7 @@ def pipeline(setting: Setting, *, sampler: str, dtype: torch.dtype = torch.float
     if dtype != torch.float32:
         unet = unet.to(dtype)
     kind, scheduler = {"ddim": (DDIMPipeline, DDIMScheduler), "ddpm": (DDPMPipeline, DDPMScheduler)}[sampler]
-    drawing = kind(unet=unet, scheduler=scheduler(num_train_timesteps=diffusion.TIMESTEPS))
+    drawing = kind(unet=unet, scheduler=scheduler(num_train_timesteps=TIMESTEPS))
     drawing.set_progress_bar_config(disable=True)
     steps = setting[f"bench_{sampler}_steps"]
     return Work(

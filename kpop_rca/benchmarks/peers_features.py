@@ -20,8 +20,8 @@ from torchmetrics.image.kid import KernelInceptionDistance
 
 from kpop_rca.benchmarks.setting import Setting, warm_up_features
 from kpop_rca.benchmarks.timing import Work
-from kpop_rca.feature_sets import KERNEL_SUBSET_SIZE, KERNEL_SUBSETS, as_features
-from kpop_rca.neighbourhoods import DENSITY_NEIGHBOUR, PRECISION_NEIGHBOUR
+from kpop_rca.image_metrics.feature_distances import KERNEL_SUBSET_SIZE, KERNEL_SUBSETS, as_features
+from kpop_rca.image_metrics.prdc import DENSITY_NEIGHBOUR, PRECISION_NEIGHBOUR
 
 FID, KID, PRDC, PR = "FID", "KID", "PRDC", "precision, recall"
 

@@ -12,10 +12,10 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from kpop_rca import pixels
 from kpop_rca.benchmarks import ours
 from kpop_rca.benchmarks.setting import PHOTOGRAPH, Setting
 from kpop_rca.benchmarks.timing import Work
+from kpop_rca.data.tensors import to_model
 
 ONE_BY_ONE = 256  # photographs at most: the rate is the same for more, and on a GPU they take longest of all
 
@@ -58,7 +58,7 @@ def lpips_loop(setting: Setting) -> Work:
     """lpips as its documentation shows it: a pair at a time."""
     images, pairs = ours.pairs_of_faces(setting)
     distance = ours.untrained_lpips(setting)
-    tensors = pixels.to_model(torch.as_tensor(images))
+    tensors = to_model(torch.as_tensor(images))
 
     @torch.no_grad()
     def run() -> list[float]:

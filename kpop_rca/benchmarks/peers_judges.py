@@ -6,11 +6,12 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-from kpop_rca import augmentation, oracle
 from kpop_rca.benchmarks import ours
 from kpop_rca.benchmarks.peers_images import folder_loader
 from kpop_rca.benchmarks.setting import Setting
 from kpop_rca.benchmarks.timing import Work
+from kpop_rca.oracles import augmentation
+from kpop_rca.oracles.training import EVALUATION_BATCH
 
 
 def training(setting: Setting, *, workers: int) -> Work:
@@ -29,7 +30,7 @@ def training(setting: Setting, *, workers: int) -> Work:
     ]
     batch_size = setting["judge_batch_size"]
     faces = folder_loader(setting.face_folder, varied, batch_size=batch_size, shuffle=True, num_workers=workers)
-    few = [next(iter(folder_loader(setting.face_folder, [], batch_size=oracle.EVALUATION_BATCH)))]
+    few = [next(iter(folder_loader(setting.face_folder, [], batch_size=EVALUATION_BATCH)))]
     return Work(
         run=lambda: [_epoch(setting, seed, faces, few) for seed in range(ours.N_JUDGES)],
         items=ours.N_JUDGES * len(faces.dataset),
@@ -61,7 +62,7 @@ def _accuracy(judge: nn.Module, faces: DataLoader | list, device: torch.device) 
 
 def judging(setting: Setting, *, workers: int) -> Work:
     """The accuracy of one judge on all faces, read from their files."""
-    faces = folder_loader(setting.face_folder, [], batch_size=oracle.EVALUATION_BATCH, num_workers=workers)
+    faces = folder_loader(setting.face_folder, [], batch_size=EVALUATION_BATCH, num_workers=workers)
     judge = ours.judge(setting).to(setting.device)
     return Work(
         run=lambda: _accuracy(judge, faces, setting.device),

@@ -11,9 +11,11 @@ import torch
 from diffusers import UNet2DModel
 from PIL import Image
 
-from kpop_rca import diffusion, paths
+from kpop_rca import paths
+from kpop_rca.avatars import dataset
 from kpop_rca.benchmarks import ceilings
-from kpop_rca.data import identity_folders, idols
+from kpop_rca.data import identity_folders
+from kpop_rca.diffusion import unet
 
 N_CLASSES = 10
 PAPER_IMAGES = 50_000  # generated
@@ -57,7 +59,7 @@ class Setting:
         """`bench_photographs` drawn photographs: a row each, as `identity_folders.scan` gives them, and their root."""
         root = paths.data_folder("idols-benchmarks")
         each = -(-self["bench_photographs"] // N_CLASSES)
-        idols.draw_corpus(
+        dataset.draw_corpus(
             root, seed=self["seed"], n_identities=N_CLASSES, train_per_identity=each, size=PHOTOGRAPH, **DRAWN
         )
         table = identity_folders.scan(root)
@@ -91,7 +93,7 @@ class Setting:
     def new_unet(self) -> UNet2DModel:
         """The study's noise predictor, freshly initialised, on the CPU."""
         torch.manual_seed(self["seed"])
-        return diffusion.build_unet(n_classes=self.n_classes, **self._architecture)
+        return unet.build_unet(n_classes=self.n_classes, **self._architecture)
 
     def unet_flops(self, *, training: bool) -> float:
         """See `ceilings.unet_flops`."""

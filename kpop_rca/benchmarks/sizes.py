@@ -4,8 +4,9 @@ from typing import Any
 
 import torch
 
-from kpop_rca import detection, workers
+from kpop_rca import workers
 from kpop_rca.benchmarks.setting import N_CLASSES
+from kpop_rca.faces import detection
 
 IMAGES, CLASSES, SIDE, BATCH, PROCESSES = "images", "classes", "side in pixels", "batch", "processes"
 # What the time of a row is the time of.

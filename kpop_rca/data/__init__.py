@@ -1,1 +1,1 @@
-"""Where photographs come from: folders of identities, drawn idols, Labeled Faces in the Wild."""
+"""Photographs as they come: folders of identities, decoding, near-duplicates, where a study's images lie."""

@@ -6,7 +6,9 @@ import pytest
 import torch
 from unit.small_training import RECIPE, Bar
 
-from kpop_rca import devices, diffusion, training
+from kpop_rca import devices
+from kpop_rca.diffusion import trainer as diffusion_trainer
+from kpop_rca.diffusion.unet import build_unet
 
 CPU = torch.device("cpu")
 
@@ -23,8 +25,8 @@ def fitted(folder, faces, reset, *, steps):
 
     reset(reset_partial_state=True)
     torch.manual_seed(0)
-    unet = diffusion.build_unet(image_size=16, channels=[8], layers_per_block=1, attention_size=0, n_classes=3)
-    trainer = training.Trainer(unet, recipe=dataclasses.replace(RECIPE, steps=3), folder=folder, device=CPU)
+    unet = build_unet(image_size=16, channels=[8], layers_per_block=1, attention_size=0, n_classes=3)
+    trainer = diffusion_trainer.Trainer(unet, recipe=dataclasses.replace(RECIPE, steps=3), folder=folder, device=CPU)
     assert (unet._compiled_call_impl is not None) == (folder.name == "compiled")
     return trainer.fit(*faces, checkpoint_minutes=1e-9, sample_grids=1, bar=Ends)
 
@@ -32,7 +34,7 @@ def fitted(folder, faces, reset, *, steps):
 @pytest.mark.skipif(devices._missing_compiler(CPU) is not None, reason="there is no C++ compiler here")
 def test_compiling_changes_rounding_alone(coloured_faces, tmp_path, fresh_accelerate, monkeypatch):
     """Three steps, stopped after the second, against three that were not compiled."""
-    monkeypatch.setattr(training, "LOG_EVERY", 1)  # so that there is a checkpoint after every step
+    monkeypatch.setattr(diffusion_trainer, "LOG_EVERY", 1)  # so that there is a checkpoint after every step
     monkeypatch.setenv(devices.COMPILE, "off")
     log = fitted(tmp_path / "plain", coloured_faces, fresh_accelerate, steps=3)
     monkeypatch.setenv(devices.COMPILE, "on")

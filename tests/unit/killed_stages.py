@@ -19,7 +19,9 @@ import numpy as np
 import small_training
 import torch
 
-from kpop_rca import artifacts, disk, paths, sampling, training
+from kpop_rca import artifacts, disk, paths
+from kpop_rca.diffusion import generation
+from kpop_rca.diffusion.trainer import load_trained
 
 PARAMETERS = {"study": "mine", "seed": 0}
 KILLS = 3  # of each stage
@@ -41,9 +43,9 @@ def ddpm() -> None:
 def generated() -> None:
     """Ten batches of images."""
     stage = artifacts.begin("05_generation", PARAMETERS)
-    unet, forward = training.load_trained(stage.input("ddpm"), small_training.CPU)
-    plan = sampling.Plan(sampler="ddim", steps=6, guidance=1.0, images_per_identity=20, batch_size=4, seed=0)
-    sampling.generate(unet, forward, plan, n_classes=2, folder=stage.folder, progress=iter)
+    unet, forward = load_trained(stage.input("ddpm"), small_training.CPU)
+    plan = generation.Plan(sampler="ddim", steps=6, guidance=1.0, images_per_identity=20, batch_size=4, seed=0)
+    generation.generate(unet, forward, plan, n_classes=2, folder=stage.folder, progress=iter)
     stage.finish()
 
 

@@ -2,11 +2,11 @@
 
 import torch
 
-from kpop_rca import training
-from kpop_rca.diffusion import build_unet
+from kpop_rca.diffusion import trainer
+from kpop_rca.diffusion.unet import build_unet
 
 CPU = torch.device("cpu")
-RECIPE = training.Recipe(
+RECIPE = trainer.Recipe(
     steps=12,
     batch_size=8,
     learning_rate=2e-3,
@@ -43,4 +43,4 @@ def small_unet(*, n_classes):
 
 
 def small_trainer(folder, *, n_classes, recipe=RECIPE):
-    return training.Trainer(small_unet(n_classes=n_classes), recipe=recipe, folder=folder, device=CPU)
+    return trainer.Trainer(small_unet(n_classes=n_classes), recipe=recipe, folder=folder, device=CPU)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from kpop_rca import artifacts, detection, devices, fingerprint, params, workers
+from kpop_rca import artifacts, devices, fingerprint, params, workers
 from kpop_rca.benchmarks import (
     ceilings,
     child,
@@ -29,6 +29,7 @@ from kpop_rca.benchmarks.setting import Setting, quiet, random_features
 from kpop_rca.benchmarks.stepwise import Stepwise
 from kpop_rca.benchmarks.timing import OURS, Work
 from kpop_rca.errors import StudyError
+from kpop_rca.faces import detection
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -318,11 +319,11 @@ def test_an_operation_that_nobody_thought_of_is_another_operation():
 
 def test_peers_do_the_work_that_ours_does():
     """Their FID is ours, and their KID is within its spread of ours, so that the times are times of the same."""
-    from kpop_rca import feature_sets
+    from kpop_rca.image_metrics import feature_distances
 
     real, generated = random_features(200, 16, seed=0)
-    fid = feature_sets.frechet_distance(real, generated)
-    kid, sd = feature_sets.kernel_distance(real, generated, generator=np.random.default_rng(0))
+    fid = feature_distances.frechet_distance(real, generated)
+    kid, sd = feature_distances.kernel_distance(real, generated, generator=np.random.default_rng(0))
     assert float(peers_features.torchmetrics_fid(real, generated)) == pytest.approx(fid, rel=1e-3)
     theirs = peers_features.torch_fidelity_fid(real, generated)["frechet_inception_distance"]
     assert theirs == pytest.approx(fid, rel=1e-6)
@@ -330,7 +331,7 @@ def test_peers_do_the_work_that_ours_does():
     theirs = peers_features.torch_fidelity_kid(real, generated)["kernel_inception_distance_mean"]
     assert theirs == pytest.approx(kid, abs=sd)
     theirs = peers_features.torch_fidelity_pr(real, generated)
-    assert theirs["precision"] == pytest.approx(feature_sets.precision_recall(real, generated)["precision"])
+    assert theirs["precision"] == pytest.approx(feature_distances.precision_recall(real, generated)["precision"])
 
 
 @pytest.mark.parametrize(
@@ -338,11 +339,11 @@ def test_peers_do_the_work_that_ours_does():
     [("pytorch_fid", peers_features.pytorch_fid_fid), ("cleanfid", peers_features.clean_fid_fid)],
 )
 def test_peers_outside_the_lock_do_too_where_they_are_installed(library, peer):
-    from kpop_rca import feature_sets
+    from kpop_rca.image_metrics import feature_distances
 
     pytest.importorskip(library)
     real, generated = random_features(200, 16, seed=0)
-    assert float(peer(real, generated)) == pytest.approx(feature_sets.frechet_distance(real, generated), rel=1e-3)
+    assert float(peer(real, generated)) == pytest.approx(feature_distances.frechet_distance(real, generated), rel=1e-3)
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import torch
 from known_judge import JUDGE, avatars, counts, faces_and_judge, judge_images, rng
 from small_training import small_unet
 
-from kpop_rca import broken_generators, degradation, oracle, rca, trials
-from kpop_rca.diffusion import forward_process
+from kpop_rca import broken_generators, degradation, rca, trials
+from kpop_rca.diffusion.unet import forward_process
+from kpop_rca.oracles import training
 
 
 def test_the_pair_that_is_confused_most():
@@ -68,7 +69,7 @@ def test_the_zero_of_rca_depends_on_the_judge_and_that_of_fidelity_does_not():
 
 
 def test_copies_score_as_real_faces_and_only_the_search_tells_them_apart(monkeypatch):
-    monkeypatch.setattr(oracle, "judge_images", judge_images)
+    monkeypatch.setattr(training, "judge_images", judge_images)
     train, held_out, others = (avatars(n, seed=n) for n in (150, 130, 140))
     held_out = held_out[0][::-1], held_out[1][::-1]
     noisy = degradation.noised(train[0], 8, generator=rng()), train[1]

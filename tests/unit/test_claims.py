@@ -8,9 +8,10 @@ import torch
 from safetensors.torch import save_file
 from scipy import stats
 
-from kpop_rca import artifacts, claims, claims_figures, claims_runs, faces, given, params, paths, stages
+from kpop_rca import artifacts, claims, claims_figures, claims_runs, given, params, paths, stages
 from kpop_rca.errors import StudyError
-from kpop_rca.resnet import SmallImageResNet
+from kpop_rca.faces.crops import save
+from kpop_rca.oracles.resnet import SmallImageResNet
 
 MARGIN = 0.1
 
@@ -271,7 +272,7 @@ def save_study(study, splits):
     names = np.repeat(list(splits), [len(part) for part in splits.values()])
     crops = np.random.default_rng(0).integers(0, 256, (100, 16, 16, 3), dtype=np.uint8)  # the same for every study
     index = pd.DataFrame({"path": [f"{n}.jpg" for n in numbers], "identity": "", "label": numbers % 3, "split": names})
-    faces.save(paths.artifacts_folder(study) / "faces", {16: crops[numbers]}, index)
+    save(paths.artifacts_folder(study) / "faces", {16: crops[numbers]}, index)
     generated = paths.artifacts_folder(study) / "generated"
     generated.mkdir()
     for label in range(3):

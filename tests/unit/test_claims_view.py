@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpop_rca import claims_view, faces, rca
+from kpop_rca import claims_view, rca
+from kpop_rca.faces import crops as face_crops
 
 GROUPS = [[0, 1], [2]]
 REAL = np.array([[8, 1, 1], [0, 9, 1], [1, 0, 9]])  # of 30 faces 1 is taken for a look-alike
@@ -51,7 +52,7 @@ def test_a_judge_that_cannot_be_inverted_gives_no_fidelity():
 def save(folder, crops, splits):
     """Faces by the number of their picture, {number: split}."""
     index = pd.DataFrame({"path": [f"{number}.jpg" for number in splits], "identity": "0000", "label": 0})
-    faces.save(folder, {8: crops[list(splits)]}, index.assign(split=list(splits.values())))
+    face_crops.save(folder, {8: crops[list(splits)]}, index.assign(split=list(splits.values())))
     return folder
 
 

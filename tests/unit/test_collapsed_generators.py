@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from reasons import without_reason
 
-from kpop_rca import calibration, cas, diversity, feature_measures, metrics_tables, quality
+from kpop_rca import metrics_tables
+from kpop_rca.image_metrics import diversity, feature_panel, inception
+from kpop_rca.oracles import calibration, cas
 
 CLASSES = ["Ari", "Bo", "Cy", "Di"]
 N = 12  # images of each identity
@@ -41,11 +43,11 @@ def measured(generated, labels, *, real=REAL, others=OTHERS):
     """What stands under `visual` in `metrics.json`, on pixels."""
     how = {"classes": CLASSES, "generator": rng()}
     sets = (real, others, (generated, labels))
-    found = feature_measures.feature_measures(
+    found = feature_panel.feature_measures(
         *(part for part, _ in sets), labels=tuple(of for _, of in sets), features="pixels", **how
     )
     spread = diversity.judge_feature_diversity(generated, labels, real=real, n_pairs=20, **how)
-    return found | {"diversity": spread, "is": {"value": quality.inception_score(generated)}}
+    return found | {"diversity": spread, "is": {"value": inception.inception_score(generated)}}
 
 
 @pytest.mark.parametrize("kind", GENERATORS)
@@ -86,8 +88,8 @@ def test_a_line_that_is_not_flat_keeps_its_fit():
 
 def test_inception_score_of_what_is_certain_beyond_rounding():
     """A class of probability e^-1000 in all images rounds to 0, whose logarithm was taken."""
-    assert quality.inception_score(np.array([[1000.0, 0.0], [1000.0, 0.0]])) == 1
-    assert quality.inception_score(np.array([[1000.0, 0.0], [0.0, 1000.0]])) == pytest.approx(2)
+    assert inception.inception_score(np.array([[1000.0, 0.0], [1000.0, 0.0]])) == 1
+    assert inception.inception_score(np.array([[1000.0, 0.0], [0.0, 1000.0]])) == pytest.approx(2)
 
 
 @pytest.mark.parametrize("right", [0, 12])

@@ -15,9 +15,11 @@ from safetensors.torch import save_file
 from small_report import write_executed_notebooks
 from spoiling import SPOILT, empty, truncate
 
-from kpop_rca import artifacts, generated_images, oracle, pages, params, report, sampling, seals
-from kpop_rca.diffusion import forward_process
+from kpop_rca import artifacts, pages, params, report, seals
+from kpop_rca.diffusion import generated_images, generation
+from kpop_rca.diffusion.unet import forward_process
 from kpop_rca.errors import StudyError
+from kpop_rca.oracles import training
 
 AUDIT = {"study": "mine", "seed": 0}
 KINDS = ("table.parquet", "array.npy", "weights.safetensors", "state.pt", "record.json", "table.csv")
@@ -111,7 +113,7 @@ def test_an_undamaged_checkpoint_is_kept_and_one_with_a_strange_file_is_not(outp
     assert [path.name for path in stage.folder.iterdir() if path.is_dir()] == ["good"]
 
 
-PLAN = sampling.Plan(sampler="ddim", steps=2, guidance=0.0, images_per_identity=5, batch_size=2, seed=0)
+PLAN = generation.Plan(sampler="ddim", steps=2, guidance=0.0, images_per_identity=5, batch_size=2, seed=0)
 
 
 def draw(folder, *, stop_after=6):
@@ -126,7 +128,7 @@ def draw(folder, *, stop_after=6):
             yield batch
 
     unet = small_training.small_unet(n_classes=2).eval()
-    sampling.generate(unet, forward_process("linear"), PLAN, n_classes=2, folder=folder, progress=progress)
+    generation.generate(unet, forward_process("linear"), PLAN, n_classes=2, folder=folder, progress=progress)
     return drawn
 
 
@@ -149,7 +151,7 @@ def test_damaged_images_of_a_stopped_run_are_named_and_drawn_again(output, capsy
     stage = artifacts.begin("01_data_audit", AUDIT)
     before(stage.folder)
     spoil(stage.folder / damaged)
-    assert sampling.missing_batches(stage.folder, PLAN, n_classes=2) == again
+    assert generation.missing_batches(stage.folder, PLAN, n_classes=2) == again
     capsys.readouterr()
     artifacts.begin("01_data_audit", AUDIT)
     said = f"{(stage.folder / damaged).name} is damaged; it is removed, and its work done again\n"
@@ -175,7 +177,7 @@ def train_judge(folder):
     """A judge of next to no training; whether it had to be trained."""
     images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
     faces, epochs = (images, np.arange(8) % 2), []
-    recipe = oracle.Recipe(
+    recipe = training.Recipe(
         width=8,
         warmup_epochs=0,
         epochs=1,
@@ -188,7 +190,7 @@ def train_judge(folder):
     )
     splits = dict.fromkeys(("train", "validation", "test"), faces)
     how = {"device": small_training.CPU, "notes": {}, "bar": lambda found, desc: epochs.append(desc) or found}
-    oracle.train_or_load("resnet10", splits, recipe=recipe, folder=folder, **how)
+    training.train_or_load("resnet10", splits, recipe=recipe, folder=folder, **how)
     return bool(epochs)
 
 

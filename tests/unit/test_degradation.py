@@ -11,7 +11,8 @@ from known_judge import avatars, judge_images, rng
 from scipy.ndimage import gaussian_filter1d
 from tqdm import tqdm
 
-from kpop_rca import candidates, degradation, oracle, params, trials
+from kpop_rca import degradation, params, trials
+from kpop_rca.oracles import candidates, training
 
 CPU = torch.device("cpu")
 
@@ -46,7 +47,7 @@ def test_the_middle_level():
 
 
 def test_degraded_faces_mislead_and_both_remedies_help(monkeypatch):
-    monkeypatch.setattr(oracle, "judge_images", judge_images)
+    monkeypatch.setattr(training, "judge_images", judge_images)
     test = avatars(3000)
     parts = trials.halves(test[1], generator=rng())
     found = degradation.degradation_trial(
@@ -150,13 +151,13 @@ def test_a_judge_is_trained_again_like_the_selected_one_on_blurred_faces(
     def train(architecture, splits, **how):
         asked.update(faces=splits, threads=torch.get_num_threads(), **how)
 
-    monkeypatch.setattr(oracle, "train_or_load", train)
-    monkeypatch.setattr(oracle, "load_judge", lambda folder, device: (folder, device))
+    monkeypatch.setattr(training, "train_or_load", train)
+    monkeypatch.setattr(training, "load_judge", lambda folder, device: (folder, device))
     splits = splits_of(coloured_faces)
     like = selected_judge(tmp_path / "like", trained_on=trained_on)
     how = {"like": like, "seed": 3, "folder": tmp_path / "new", "device": CPU, "bar": tqdm}
     assert degradation.retrained_on_blurred(splits, 1.0, **how) == (tmp_path / "new", CPU)
-    assert asked["recipe"] == oracle.Recipe(4, 0, 1, 16, 3e-3, 0.05, 0.1, False, 7)
+    assert asked["recipe"] == training.Recipe(4, 0, 1, 16, 3e-3, 0.05, 0.1, False, 7)
     assert asked["notes"] == {"trained_on": trained_on, "blur": 1.0}
     assert asked["threads"] == 1  # as the selected one
     expected = candidates.learning_faces(splits, seed=3)[trained_on]

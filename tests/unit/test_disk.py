@@ -189,10 +189,10 @@ def test_a_stage_goes_on_where_it_was_once_there_is_room(
 CORPUS = f"""
 import sys
 from pathlib import Path
-from kpop_rca.data import idols
+from kpop_rca.avatars import dataset
 from kpop_rca.errors import StudyError
 try:
-    truth = idols.draw_corpus(Path("idols"), **{MANY}, workers=1, progress=lambda *count: None)
+    truth = dataset.draw_corpus(Path("idols"), **{MANY}, workers=1, progress=lambda *count: None)
 except StudyError as error:
     print(error)
 else:

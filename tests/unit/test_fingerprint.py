@@ -36,23 +36,23 @@ def test_the_modules_behind_a_notebook_count(notebook):
 
 def test_imports_are_found_in_every_form():
     source = """
-from kpop_rca import audit, faces as f
+from kpop_rca import params, faces as f
 import kpop_rca.data.images
 from kpop_rca.errors import StudyError
 import os
 
 def late():
-    from kpop_rca import oracle
+    from kpop_rca import oracles
 
 with late():
     import kpop_rca.disk
 """
-    assert fingerprint.imported_modules(source) == {"audit", "faces", "data.images", "errors", "oracle", "disk"}
+    assert fingerprint.imported_modules(source) == {"params", "faces", "data.images", "errors", "oracles", "disk"}
 
 
 def test_the_closure_follows_imports():
-    closure = fingerprint.module_closure(frozenset({"sampling"}))
-    assert {"sampling", "diffusion", "disk", "errors"} <= set(closure)
+    closure = fingerprint.module_closure(frozenset({"diffusion.generation"}))
+    assert {"diffusion.generation", "diffusion.unet", "disk", "errors"} <= set(closure)
     assert "figures" not in closure
 
 

@@ -5,16 +5,20 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from small_oracle import RECIPE as JUDGE_RECIPE
 from small_training import CPU, RECIPE, small_trainer, small_unet
-from test_oracle import RECIPE as JUDGE_RECIPE
-from test_oracle import splits  # noqa: F401  a fixture
 from tqdm import tqdm
 
-from kpop_rca import denoising, diffusion, finite, networks, oracle, pixels, sampling
+from kpop_rca import finite
+from kpop_rca.data import tensors
+from kpop_rca.diffusion import generation, objective
+from kpop_rca.diffusion.unet import CHECK_EVERY, forward_process, image_generator, sample, sampling_process
 from kpop_rca.errors import StudyError
+from kpop_rca.image_metrics import feature_extractors
+from kpop_rca.oracles import training
 
 BAD = pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
-FORWARD = diffusion.forward_process("squaredcos_cap_v2")
+FORWARD = forward_process("squaredcos_cap_v2")
 
 
 def one_line(caught):
@@ -36,7 +40,7 @@ def test_no_image_is_made_of_numbers_that_are_none(bad):
     x_0 = torch.zeros(3, 3, 4, 4)
     x_0[1, 2, 3, 0] = bad
     with pytest.raises(StudyError, match="not finite: image 1") as caught:
-        pixels.to_images(x_0)
+        tensors.to_images(x_0)
     assert one_line(caught)
 
 
@@ -57,11 +61,11 @@ class FailsAt(torch.nn.Module):
 
 
 def draw(network, *, sampler, steps=4, **how):
-    return diffusion.sample(
+    return sample(
         network,
-        diffusion.sampling_process(FORWARD, sampler),
+        sampling_process(FORWARD, sampler),
         torch.tensor([0, 2, 1]),
-        generators=[diffusion.image_generator(seed=0, label=0, index=i) for i in range(3)],
+        generators=[image_generator(seed=0, label=0, index=i) for i in range(3)],
         steps=steps,
         guidance=0.0,
         **how,
@@ -82,7 +86,7 @@ def test_a_long_sampling_is_stopped_before_its_end():
     network = FailsAt(small_unet(n_classes=3).eval(), call=1, image=0, bad=float("nan"))
     with pytest.raises(StudyError, match="step 2 of 400"):
         draw(network, sampler="ddim", steps=400)
-    assert network.left == 1 - diffusion.CHECK_EVERY
+    assert network.left == 1 - CHECK_EVERY
 
 
 def test_half_precision_is_named_as_what_to_change():
@@ -92,10 +96,10 @@ def test_half_precision_is_named_as_what_to_change():
 
 
 def test_no_file_is_written_of_images_that_are_none(tmp_path):
-    plan = sampling.Plan(sampler="dpmpp", steps=2, guidance=0.0, images_per_identity=2, batch_size=2, seed=1)
+    plan = generation.Plan(sampler="dpmpp", steps=2, guidance=0.0, images_per_identity=2, batch_size=2, seed=1)
     network = FailsAt(small_unet(n_classes=2).eval(), call=0, image=0, bad=float("nan"))
     with pytest.raises(StudyError, match="identity 0"):
-        sampling.generate(network, FORWARD, plan, n_classes=2, folder=tmp_path, progress=list)
+        generation.generate(network, FORWARD, plan, n_classes=2, folder=tmp_path, progress=list)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
@@ -155,29 +159,29 @@ def test_the_losses_by_timestep_are_numbers(coloured_faces):
     torch.nn.init.constant_(unet.conv_out.bias, float("nan"))
     few = tuple(part[:4] for part in coloured_faces)
     with pytest.raises(StudyError, match="the loss at t = 10 is not finite"):
-        denoising.loss_by_timestep(unet, *few, forward=FORWARD, seed=0)
+        objective.loss_by_timestep(unet, *few, forward=FORWARD, seed=0)
 
 
-def train_judge(splits, folder, **changed):  # noqa: F811
+def train_judge(splits, folder, **changed):
     recipe = dataclasses.replace(JUDGE_RECIPE, epochs=2, **changed)
     how = {"folder": folder, "device": CPU, "bar": lambda epochs, desc: epochs, "notes": {}}
-    return oracle.train_or_load("resnet10", splits, recipe=recipe, **how)
+    return training.train_or_load("resnet10", splits, recipe=recipe, **how)
 
 
-def test_a_judge_whose_loss_is_none_is_named_and_not_kept(splits, tmp_path):  # noqa: F811
+def test_a_judge_whose_loss_is_none_is_named_and_not_kept(splits, tmp_path):
     with pytest.raises(StudyError, match=r"judge resnet10-1: .*lower judge_learning_rate") as caught:
         train_judge(splits, tmp_path / "resnet10-1", learning_rate=1e30)
     assert one_line(caught)
     assert not (tmp_path / "resnet10-1").exists()
 
 
-def test_a_judge_that_says_no_numbers_does_not_judge(splits, tmp_path):  # noqa: F811
-    judge, _ = oracle.build_judge("resnet10", n_classes=3, recipe=JUDGE_RECIPE)
+def test_a_judge_that_says_no_numbers_does_not_judge(splits, tmp_path):
+    judge, _ = training.build_judge("resnet10", n_classes=3, recipe=JUDGE_RECIPE)
     torch.nn.init.constant_(judge.fc.bias, float("nan"))
     with pytest.raises(
         StudyError, match=r"not finite: the judge's probabilities of image 0; train the judges again \(04\)"
     ):
-        oracle.judge_images(judge.eval(), splits["test"][0])
+        training.judge_images(judge.eval(), splits["test"][0])
 
 
 class Spoilt(torch.nn.Module):
@@ -193,8 +197,8 @@ class Spoilt(torch.nn.Module):
         return found
 
 
-@pytest.mark.parametrize("name", networks.EXTRACTORS)
+@pytest.mark.parametrize("name", feature_extractors.EXTRACTORS)
 def test_features_are_numbers(name):
     images = np.zeros((3, 16, 16, 3), dtype=np.uint8)
     with pytest.raises(StudyError, match="not finite: Spoilt's features of image 2; its weights may be damaged"):
-        networks.EXTRACTORS[name].features(Spoilt(), images)
+        feature_extractors.EXTRACTORS[name].features(Spoilt(), images)

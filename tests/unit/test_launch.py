@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 import torch
 
-from kpop_rca import artifacts, faces, generated_images, launch, locks, params, paths, sampling, stages, training
+from kpop_rca import artifacts, launch, locks, params, paths, stages
+from kpop_rca.diffusion import generated_images, generation, trainer
+from kpop_rca.faces import crops
 
 STUDY = "smoke"
 
@@ -50,7 +52,7 @@ def cropped(output):
     labels = np.repeat(np.arange(4), 12)
     images = np.random.default_rng(0).integers(0, 256, (len(labels), 32, 32, 3), dtype=np.uint8)
     index = pd.DataFrame({"path": "", "identity": labels.astype(str), "label": labels, "split": "train"})
-    faces.save(stage.folder, {32: images}, index)
+    crops.save(stage.folder, {32: images}, index)
     stage.finish()
     return images, labels
 
@@ -59,7 +61,7 @@ def train_here(stage, reset):
     reset(reset_partial_state=True)
     parameters = stage.parameters | {"device": "cpu"}
     launch.train(parameters)
-    return training.load_trained(stage.folder, torch.device("cpu"))
+    return trainer.load_trained(stage.folder, torch.device("cpu"))
 
 
 def of_processes(checkpoint):
@@ -75,7 +77,7 @@ def test_two_processes_train_and_draw_as_one_does(cropped, fresh_accelerate):
     assert by_two.returncode == 0, by_two.stderr[-2000:]
     assert f"{paths.python()} -m kpop_rca.run 03_ddpm_training --study smoke" in by_two.stdout
     stage = begin("03")
-    shared, _ = training.load_trained(stage.folder, torch.device("cpu"))
+    shared, _ = trainer.load_trained(stage.folder, torch.device("cpu"))
     (checkpoint,) = stage.folder.glob("checkpoint_*")
     assert of_processes(checkpoint) == 2
     resumed, _ = train_here(stage, fresh_accelerate)  # as the notebook goes on from what two processes left
@@ -87,16 +89,16 @@ def test_two_processes_train_and_draw_as_one_does(cropped, fresh_accelerate):
     locks.release(artifacts.lock_of(STUDY, "ddpm"))
     by_two = launched(2, "03")  # and two from what one left
     assert by_two.returncode == 0, by_two.stderr[-2000:]
-    same_weights(training.load_trained(stage.folder, torch.device("cpu"))[0], alone)
+    same_weights(trainer.load_trained(stage.folder, torch.device("cpu"))[0], alone)
     begin("03").finish()
 
     by_two = launched(2, "05")
     assert by_two.returncode == 0, by_two.stderr[-2000:]
     stage = begin("05")
-    plan = sampling.Plan.of(stage.parameters, mixed_precision="no")
-    assert sampling.missing_batches(stage.folder, plan, n_classes=4) == []
-    sampling.generate(alone, forward, plan, n_classes=4, folder=stage.folder, progress=list)
-    sampling.generate(alone, forward, plan, n_classes=4, folder=stage.folder / "alone", progress=list)
+    plan = generation.Plan.of(stage.parameters, mixed_precision="no")
+    assert generation.missing_batches(stage.folder, plan, n_classes=4) == []
+    generation.generate(alone, forward, plan, n_classes=4, folder=stage.folder, progress=list)
+    generation.generate(alone, forward, plan, n_classes=4, folder=stage.folder / "alone", progress=list)
     of_two, of_one = (generated_images.load(folder)[0] for folder in (stage.folder, stage.folder / "alone"))
     assert of_two.shape == (48, 32, 32, 3)
     assert np.array_equal(of_two, of_one)

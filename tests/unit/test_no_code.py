@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kpop_rca import faces, fingerprint, pages, paths, weights
+from kpop_rca import fingerprint, pages, paths, weights
 from kpop_rca.data import identity_folders, lfw
+from kpop_rca.faces import crops
 
 SCRIPT = "<script>alert(1)</script>"
 RUNS_WHAT_IT_READS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
@@ -138,19 +139,19 @@ def hostile(tmp_path):
         (tmp_path / "data" / name).mkdir(parents=True)
         Image.new("RGB", (32, 32)).save(tmp_path / "data" / name / "1.png")
     scanned = identity_folders.scan(tmp_path / "data")
-    index = faces.make_index(scanned.assign(split="test"))
-    faces.save(tmp_path / "faces", {32: np.zeros((len(index), 32, 32, 3), np.uint8)}, index)
+    index = crops.make_index(scanned.assign(split="test"))
+    crops.save(tmp_path / "faces", {32: np.zeros((len(index), 32, 32, 3), np.uint8)}, index)
     return tmp_path
 
 
 def test_names_of_people_never_become_paths(hostile):
-    assert sorted(faces.class_names(hostile / "faces")) == sorted(NAMES)
+    assert sorted(crops.class_names(hostile / "faces")) == sorted(NAMES)
     made = [path.name for path in hostile.rglob("*") if "data" not in path.relative_to(hostile).parts[:1]]
     assert sorted(made) == ["faces", "faces_32.npy", "index.parquet"]
 
 
 def test_names_of_people_in_a_notebooks_output_are_text_in_its_page(output, hostile):
-    names = [*faces.class_names(hostile / "faces"), SCRIPT]
+    names = [*crops.class_names(hostile / "faces"), SCRIPT]
     table = pd.DataFrame({"n": 1, "who": names}, index=names)
     outputs = [
         nbformat.v4.new_output("execute_result", {"text/html": table._repr_html_(), "text/plain": repr(table)}),

@@ -9,8 +9,9 @@ from matplotlib import pyplot as plt
 from reasons import without_reason
 from small_report import write_executed_notebooks
 
-from kpop_rca import artifacts, feature_measures, pages, paths, privacy, rca, reference, report, stages
+from kpop_rca import artifacts, pages, paths, privacy, rca, reference, report, stages
 from kpop_rca.errors import StudyError
+from kpop_rca.image_metrics import feature_panel
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -45,7 +46,7 @@ def folder(output):
     parts["generated"] |= {"sampler": "ddim", "steps": 20, "guidance": 1.5}
     missing = {"value": None, "why": "its weights can't be had"}
     features = [rng.normal(size=(20, 3)) for _ in range(3)]
-    distance = feature_measures.frechet_measure(*features, features="random", generator=rng)
+    distance = feature_panel.frechet_measure(*features, features="random", generator=rng)
     content = {
         "study": "mine",
         "seed": 0,

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 import kpop_rca
-from kpop_rca import candidates, cells, diffusion, paths, seeds, stages, training
+from kpop_rca import cells, paths, seeds, stages
+from kpop_rca.diffusion import trainer, unet
+from kpop_rca.oracles import candidates
 from kpop_rca.seeds import Purpose
 
 PACKAGE = Path(kpop_rca.__file__).parent
@@ -45,13 +47,13 @@ def starts(generator):
 
 def test_the_first_image_of_an_identity_shares_its_noise_with_nothing_of_two_numbers():
     """[seed, label, 0] was [seed, label], which a step of the training and an epoch's order had, too."""
-    image = diffusion.image_generator(seed=7, label=3, index=0)
+    image = unet.image_generator(seed=7, label=3, index=0)
     of_a_list = int(np.random.SeedSequence([7, 3]).generate_state(1, np.uint64)[0])
     assert starts(image) != starts(torch.Generator().manual_seed(of_a_list))
 
 
 def test_an_epoch_and_a_step_of_its_number_have_streams_of_their_own():
-    order = training.batch_indices(0, n=50, batch_size=50, seed=3)
+    order = trainer.batch_indices(0, n=50, batch_size=50, seed=3)
     assert order.tolist() != np.random.default_rng([3, 0]).permutation(50).tolist()
     assert order.tolist() != np.random.default_rng(seeds.sequence(Purpose.TRAINING_STEP, 3, 0)).permutation(50).tolist()
 

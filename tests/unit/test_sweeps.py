@@ -2,7 +2,8 @@
 
 import pytest
 
-from kpop_rca import diffusion, params, stages, sweeps
+from kpop_rca import params, stages, sweeps
+from kpop_rca.diffusion.unet import build_unet
 from kpop_rca.errors import StudyError
 
 CLAIMS = params.resolve("claims")
@@ -30,7 +31,7 @@ def test_the_network_of_every_size_is_the_same_but_for_its_size():
     parts = []
     for resolved in networks:
         shape = {name: resolved[name] for name in ("image_size", "channels", "layers_per_block", "attention_size")}
-        unet = diffusion.build_unet(**shape, n_classes=3)
+        unet = build_unet(**shape, n_classes=3)
         parts.append([(name, value.shape) for name, value in unet.state_dict().items()])
     assert parts[0] == parts[1] == parts[2]
     assert any("down_blocks" in name and "attentions" in name for name, _ in parts[0])

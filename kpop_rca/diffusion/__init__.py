@@ -1,0 +1,1 @@
+"""The generator: a class-conditional diffusion model, its training and its sampling."""

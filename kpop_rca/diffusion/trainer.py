@@ -1,0 +1,444 @@
+"""Training the class-conditional DDPM: the noise mean squared error of paper eq. 4, resumable at any step."""
+
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache, reduce
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from accelerate import Accelerator
+from diffusers import DDPMScheduler, UNet2DModel
+from diffusers.training_utils import EMAModel
+from torch import Tensor
+
+from kpop_rca import artifacts, devices, disk, finite, seals, seeds, watch, workers
+from kpop_rca.data import tensors
+from kpop_rca.diffusion import objective
+from kpop_rca.diffusion.tensorboard import Curves
+from kpop_rca.diffusion.unet import TIMESTEPS, forward_process, image_generator, no_class, sample, sampling_process
+from kpop_rca.errors import StudyError
+from kpop_rca.seeds import Purpose
+
+WARM_UP = 0.05  # share of the steps over which the cosine schedule's learning rate rises
+GRID_STEPS = 20  # DDIM steps of the sample grids
+PIECES = 2  # of a batch on a CPU; not the number of cores, so that any machine adds up the same numbers
+PIXELS_OF_A_PIECE = 8 * 32 * 32  # with fewer, starting its operations takes longer than sharing the batch saves
+BETAS, EPSILON = (0.9, 0.999), 1e-8  # of AdamW
+LOG_EVERY = 10  # steps between two readings of the loss, each of which waits for the device
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train; see the parameters of `03_ddpm_training` for units and the paper's values."""
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    learning_rate_schedule: str
+    label_dropout: float
+    ema_half_life: int
+    ema_ramp_up: float
+    gradient_clip: float
+    weight_decay: float
+    flip: bool
+    noise_schedule: str
+    mixed_precision: str
+    seed: int
+
+    @classmethod
+    def of(cls, parameters: dict[str, Any]) -> "Recipe":
+        """From the parameters of the notebook, where the steps are called train_steps."""
+        named = parameters | {"steps": parameters["train_steps"]}
+        return cls(**{field.name: named[field.name] for field in fields(cls)})
+
+
+def listed(recipe: Recipe, *, n_images: int) -> pd.DataFrame:
+    """A recipe as a table: what a study sets, what follows from that, and what no study changes.
+
+    Args:
+        recipe: how to train.
+        n_images: number of training images.
+
+    Returns:
+        Columns setting and value (text), a row a setting.
+    """
+    last, rise = recipe.steps - 1, max(1, round(WARM_UP * recipe.steps))
+    rows = asdict(recipe) | {
+        "epochs": f"{recipe.steps * recipe.batch_size / n_images:.1f}",
+        "optimiser": f"AdamW, betas {BETAS[0]:g} and {BETAS[1]:g}, epsilon {EPSILON:g}",
+        "rise of the learning rate": f"{rise} steps" if recipe.learning_rate_schedule == "cosine" else "none",
+        "EMA half-life at the last step": f"{half_life_at(last, recipe):.0f} images",
+        "EMA decay of the last step": f"{ema_decay_at(last, recipe):.5f}",
+        "loss": f"mean squared error of the noise, t uniform in 0 to {TIMESTEPS - 1}",
+    }
+    return pd.DataFrame({"setting": rows.keys(), "value": map(str, rows.values())})
+
+
+@dataclass
+class Progress:
+    """Where training stands; saved with each checkpoint."""
+
+    step: int = 0
+    seconds: float = 0.0
+    log: list[list[float]] = field(default_factory=list)  # step, loss, learning rate, seconds
+
+    def state_dict(self) -> dict:
+        return asdict(self)
+
+    def load_state_dict(self, state: dict) -> None:
+        self.step, self.seconds, self.log = state["step"], state["seconds"], state["log"]
+
+
+@lru_cache(maxsize=2)
+def _epoch_order(epoch: int, *, n: int, seed: int) -> np.ndarray:
+    return seeds.generator(Purpose.TRAINING_ORDER, seed, epoch).permutation(n)
+
+
+def batch_indices(step: int, *, n: int, batch_size: int, seed: int) -> np.ndarray:
+    """Which images the batch of a step holds: epochs in random order, end to end, known from the step alone.
+
+    Args:
+        step: from 0.
+        n: number of images.
+        batch_size: of all processes together.
+        seed: of the order.
+
+    Returns:
+        int64 (batch_size,), values in [0, n).
+    """
+    positions = np.arange(step * batch_size, (step + 1) * batch_size)
+    epochs = positions // n
+    chosen = [_epoch_order(int(e), n=n, seed=seed)[positions[epochs == e] % n] for e in np.unique(epochs)]
+    return np.concatenate(chosen)
+
+
+def learning_rate_at(step: int, recipe: Recipe) -> float:
+    """The learning rate of a step: constant, or a linear rise over the first 5 % and half a cosine down to 0."""
+    if recipe.learning_rate_schedule == "constant":
+        return recipe.learning_rate
+    rise = max(1, round(WARM_UP * recipe.steps))
+    if step < rise:
+        return recipe.learning_rate * (step + 1) / rise
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, recipe.steps - rise)))
+
+
+def half_life_at(step: int, recipe: Recipe) -> float:
+    """The half-life of the averaged weights at a step, in images: the recipe's, or the share of those seen before it.
+
+    Source: Karras et al. (2022), "Elucidating the Design Space of Diffusion-Based Generative Models", appendix F.2 and
+    its code.
+    """
+    seen = step * recipe.batch_size
+    return min(recipe.ema_half_life, recipe.ema_ramp_up * seen) if recipe.ema_ramp_up else recipe.ema_half_life
+
+
+def ema_decay_at(step: int, recipe: Recipe) -> float:
+    """What the average keeps of itself at a step, 0.5^(batch size / half-life); 0 at the first of a ramp."""
+    half_life = half_life_at(step, recipe)
+    return 0.5 ** (recipe.batch_size / half_life) if half_life else 0.0
+
+
+class Averaged(EMAModel):
+    """The averaged weights, by the recipe's decay: the library's own schedule caps whatever it is told."""
+
+    def __init__(self, weights: list[Tensor], recipe: Recipe):
+        super().__init__(weights, foreach=True)
+        self.recipe = recipe
+
+    def get_decay(self, optimization_step: int) -> float:
+        """The decay of a step, counted from 1."""
+        return ema_decay_at(optimization_step - 1, self.recipe)
+
+
+class Trainer:
+    """One training, from its first step or from where its last checkpoint stands.
+
+    Everything random follows from the seed and the number of the step, so a training that was stopped goes on as
+    if it had not been.
+    """
+
+    def __init__(self, unet: UNet2DModel, *, recipe: Recipe, folder: Path, device: torch.device):
+        """Prepare model, optimiser and average on the device, and load the last checkpoint if there is one.
+
+        Args:
+            unet: freshly initialised.
+            recipe: how to train.
+            folder: where checkpoints, sample grids and the result go.
+            device: to train on; more devices come from `accelerate launch`.
+
+        Raises:
+            StudyError: the batch can't be shared evenly among the processes.
+        """
+        self.recipe, self.folder = recipe, folder
+        precision = devices.usable_precision(recipe.mixed_precision, device)
+        self.accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
+        processes = self.accelerator.num_processes
+        if recipe.batch_size % processes:
+            raise StudyError(f"batch_size {recipe.batch_size} can't be shared by {processes} processes")
+        self.no_class = no_class(unet)
+        self.forward = forward_process(recipe.noise_schedule)
+        unet.to(memory_format=torch.channels_last)  # convolutions are faster so
+        devices.compile_where_it_pays(unet, device, calls=recipe.steps)
+        optimizer = torch.optim.AdamW(
+            unet.parameters(),
+            lr=recipe.learning_rate,
+            betas=BETAS,
+            eps=EPSILON,
+            weight_decay=recipe.weight_decay,
+            fused=True,
+        )
+        self.unet, self.optimizer = self.accelerator.prepare(unet, optimizer)
+        self.bare_unet = self.accelerator.unwrap_model(self.unet)
+        self.weights = list(self.bare_unet.parameters())
+        self.ema = Averaged(self.weights, recipe)
+        self.ema.to(self.accelerator.device)
+        size, rest = divmod(recipe.batch_size, PIECES)
+        large = size * unet.config.sample_size**2 >= PIXELS_OF_A_PIECE
+        in_pieces = device.type == "cpu" and processes == 1 and large and not rest
+        self.pieces = workers.Pieces(PIECES) if in_pieces else None
+        self.progress = Progress()
+        self.accelerator.register_for_checkpointing(self.ema, self.progress)
+        self._resume()
+
+    def fit(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        *,
+        checkpoint_minutes: float,
+        sample_grids: int,
+        bar: Callable,
+        curves: Path | None = None,
+    ) -> pd.DataFrame:
+        """Train to the last step; write checkpoints and sample grids on the way and the averaged weights at the end.
+
+        Ctrl-C stops it at the next line of the log, with a checkpoint.
+
+        Args:
+            images: uint8 (N, H, W, 3).
+            labels: int64 (N,).
+            checkpoint_minutes: time between checkpoints.
+            sample_grids: number of grids, evenly spaced over the training, the last at its end.
+            bar: makes a progress bar, `tqdm` for example.
+            curves: folder for TensorBoard's, if they are wanted.
+
+        Returns:
+            The log: step, loss (mean since the line before), learning_rate, seconds.
+        """
+        device, recipe = self.accelerator.device, self.recipe
+        data = torch.as_tensor(images, device=device), torch.as_tensor(labels, device=device)
+        grid_at = {round(recipe.steps * k / sample_grids) for k in range(1, sample_grids + 1)}
+        begun, saved, losses = time.monotonic() - self.progress.seconds, time.monotonic(), []
+        steps = bar(range(self.progress.step, recipe.steps), initial=self.progress.step, total=recipe.steps)
+        with watch.interrupts_wait() as interrupted, self._curves(curves) as watched:
+            for step in steps:
+                losses.append(self._step(step, *data))
+                done = step + 1
+                if done % LOG_EVERY == 0 or done == recipe.steps:
+                    self._log(done, losses, seconds=time.monotonic() - begun)
+                    self._show(watched, steps)
+                    losses = []
+                if done in grid_at:
+                    self._draw_grid(done, watched)
+                if losses:  # only with a line of the log, so that it has the same lines wherever a training stops
+                    continue
+                stops = self._agreed(interrupted())
+                due = stops or self._agreed(time.monotonic() - saved > 60 * checkpoint_minutes)
+                if due or done == recipe.steps:
+                    self._save_checkpoint(done)
+                    saved = time.monotonic()
+                if stops or self._agreed(interrupted()):
+                    raise KeyboardInterrupt(f"stopped at step {done}, which is saved")
+        return self._save_result()
+
+    def _agreed(self, wished: bool) -> bool:
+        """Whether any process wishes it; all of them must do the same."""
+        if self.accelerator.num_processes == 1:
+            return wished
+        wishes = torch.tensor(float(wished), device=self.accelerator.device)
+        return self.accelerator.reduce(wishes, reduction="sum").item() > 0
+
+    @contextmanager
+    def _curves(self, folder: Path | None) -> Iterator[Curves | None]:
+        """Curves for TensorBoard, where they are wanted and by this process."""
+        if folder is None or not self.accelerator.is_main_process:
+            yield None
+            return
+        curves = Curves(folder, step=self.progress.step)
+        try:
+            yield curves
+        finally:
+            curves.close()
+
+    def _show(self, curves: Curves | None, steps: Any) -> None:
+        """Show the last line of the log in the progress bar and in TensorBoard."""
+        step, loss, learning_rate, seconds = self.progress.log[-1]
+        steps.set_postfix(loss=f"{loss:.4f}")
+        if curves:
+            earlier = self.progress.log[-2] if len(self.progress.log) > 1 else [0, 0.0, 0.0, 0.0]
+            n_images = (step - earlier[0]) * self.recipe.batch_size
+            rate = n_images / max(seconds - earlier[3], 0.01)
+            curves.add(step, loss=loss, learning_rate=learning_rate, images_per_second=rate)
+
+    def _step(self, step: int, images: Tensor, labels: Tensor) -> Tensor:
+        self.optimizer.param_groups[0]["lr"] = learning_rate_at(step, self.recipe)
+        try:
+            loss = self._backward(self._task(step, images, labels))
+        except RuntimeError as error:
+            if not devices.is_out_of_memory(error):
+                raise
+            raise StudyError(
+                f"step {step}: the memory is too small for batch_size {self.recipe.batch_size}; lower it (and the "
+                "learning rate with it), or set mixed_precision to bf16"
+            ) from None
+        with workers.one_thread(self.accelerator.device):  # hundreds of small operations
+            if self.recipe.gradient_clip:
+                self.accelerator.clip_grad_norm_(self.weights, self.recipe.gradient_clip)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+            self.ema.step(self.weights)
+        return loss
+
+    def _task(self, step: int, images: Tensor, labels: Tensor) -> objective.Task:
+        """What a step trains on: the whole batch, known from the seed and the number of the step."""
+        recipe, device = self.recipe, self.accelerator.device
+        chosen = batch_indices(step, n=len(images), batch_size=recipe.batch_size, seed=recipe.seed)
+        chosen = devices.sent(torch.as_tensor(chosen), device)
+        generator = torch.Generator(device).manual_seed(seeds.number(Purpose.TRAINING_STEP, recipe.seed, step))
+        return objective.noised(
+            tensors.to_model(images[chosen]),
+            labels[chosen],
+            forward=self.forward,
+            no_class=self.no_class,
+            label_dropout=recipe.label_dropout,
+            flip=recipe.flip,
+            generator=generator,
+        )
+
+    def _backward(self, task: objective.Task) -> Tensor:
+        """The loss of this process's share of a batch; leaves its gradient in the weights."""
+        if self.pieces:
+            return self._backward_in_pieces(task)
+        size = self.recipe.batch_size // self.accelerator.num_processes
+        first = self.accelerator.process_index * size
+        with self.accelerator.autocast():
+            loss = objective.noise_loss(self.unet, task.part(slice(first, first + size)))
+        self.accelerator.backward(loss)
+        return loss.detach()
+
+    def _backward_in_pieces(self, task: objective.Task) -> Tensor:
+        """The same on a CPU, where the parts of a batch side by side are faster than each operation shared out."""
+        size = self.recipe.batch_size // PIECES
+
+        def of_piece(piece: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+            with self.accelerator.autocast():
+                loss = objective.noise_loss(self.unet, task.part(slice(piece * size, (piece + 1) * size))) / PIECES
+            return loss.detach(), torch.autograd.grad(loss, self.weights)
+
+        losses, gradients = zip(*self.pieces.map(of_piece), strict=True)
+        for weight, *parts in zip(self.weights, *gradients, strict=True):
+            weight.grad = reduce(Tensor.add_, parts)  # in the order of the pieces, whichever was first
+        return sum(losses)
+
+    def _log(self, done: int, losses: list[Tensor], *, seconds: float) -> None:
+        of_steps = self.accelerator.reduce(torch.stack(losses), reduction="mean")
+        bad = finite.first_bad(of_steps)
+        if bad is not None:
+            step = done - len(losses) + bad + 1
+            raise StudyError(f"the loss is {of_steps[bad].item()} at step {step}; {self._remedy()}")
+        # A finite loss tells of the weights before its step; what is saved after a line of the log must be whole.
+        self._require_finite_weights(f"after step {done}")
+        mean = of_steps.mean().item()
+        rate = learning_rate_at(done - 1, self.recipe)
+        self.progress.log.append([done, mean, rate, round(seconds, 2)])
+        self.progress.seconds = seconds
+
+    def _remedy(self) -> str:
+        return finite.remedy(self.recipe.mixed_precision, otherwise="lower learning_rate")
+
+    def _require_finite_weights(self, when: str) -> None:
+        """Never let a checkpoint or a result have weights, or an average of them, that are not finite."""
+        for name, weights in (("weights", self.weights), ("averaged weights", self.ema.shadow_params)):
+            if not finite.all_finite(weights):
+                raise StudyError(f"the {name} are not finite {when}; {self._remedy()}")
+
+    def _draw_grid(self, done: int, curves: Curves | None) -> None:
+        """One image of each class from the averaged weights, always from the same noise."""
+        if not self.accelerator.is_main_process:
+            return
+        self.ema.store(self.weights)
+        self.ema.copy_to(self.weights)
+        self.bare_unet.eval()
+        labels = torch.arange(self.no_class, device=self.accelerator.device)
+        with torch.compiler.set_stance("force_eager"):  # compiling for one small batch takes longer than drawing it
+            grid = sample(
+                self.bare_unet,
+                sampling_process(self.forward, "ddim"),
+                labels,
+                generators=[image_generator(seed=self.recipe.seed, label=int(c), index=0) for c in labels],
+                steps=GRID_STEPS,
+                guidance=0.0,
+            )
+        self.bare_unet.train()
+        self.ema.restore(self.weights)
+        with artifacts.atomic(self.folder / "samples" / f"step_{done:07d}.npy") as temporary:
+            np.save(temporary, grid, allow_pickle=False)
+        if curves:
+            curves.add_images(done, grid)
+
+    def _checkpoints(self) -> list[Path]:
+        return sorted(self.folder.glob("checkpoint_*"))
+
+    def _save_checkpoint(self, done: int) -> None:
+        """Write a checkpoint beside the last one, then drop the last: there is always a whole one."""
+        self.progress.step = done
+        final, unfinished = self.folder / f"checkpoint_{done:07d}", self.folder / "unfinished_checkpoint"
+        if self.accelerator.is_main_process:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        self.accelerator.wait_for_everyone()
+        with disk.writing(unfinished):
+            self.accelerator.save_state(str(unfinished))
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            seals.seal(unfinished)
+            earlier = self._checkpoints()
+            unfinished.rename(final)
+            for folder in earlier:
+                shutil.rmtree(folder)
+
+    def _resume(self) -> None:
+        checkpoints = self._checkpoints()
+        if checkpoints:
+            self.accelerator.load_state(str(checkpoints[-1]))
+            self.ema.to(self.accelerator.device)
+
+    def _save_result(self) -> pd.DataFrame:
+        """Write the averaged weights (`unet/`), the forward process (`scheduler/`) and `loss_log.csv`."""
+        self._require_finite_weights("at the end")
+        log = pd.DataFrame(self.progress.log, columns=["step", "loss", "learning_rate", "seconds"])
+        self.ema.copy_to(self.weights)
+        if self.accelerator.is_main_process:
+            with disk.writing(self.folder):
+                self.bare_unet.save_pretrained(self.folder / "unet")
+                self.forward.save_pretrained(self.folder / "scheduler")
+            with artifacts.atomic(self.folder / "loss_log.csv") as temporary:
+                log.to_csv(temporary, index=False)
+        return log
+
+
+def load_trained(folder: Path, device: torch.device) -> tuple[UNet2DModel, DDPMScheduler]:
+    """The averaged noise predictor in evaluation mode, and the forward process that it was trained on."""
+    unet = UNet2DModel.from_pretrained(folder / "unet").to(device, memory_format=torch.channels_last)
+    return unet.eval(), DDPMScheduler.from_pretrained(folder / "scheduler")
+
+
+def precision(folder: Path) -> str:
+    """The mixed precision that the network in the folder of a finished stage was trained in; images are drawn in it."""
+    return artifacts.read_manifest(folder / artifacts.MANIFEST)["parameters"]["mixed_precision"]

@@ -1,0 +1,1 @@
+"""From photographs to face crops: detection, what is wrong with a photograph, splits, crops."""

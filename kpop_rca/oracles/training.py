@@ -1,0 +1,415 @@
+"""Training the judges: ResNets that tell the identities apart on real faces, and then judge generated ones."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from threading import Event, Lock
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from sklearn.metrics import f1_score, log_loss
+from torch import Tensor
+from tqdm import tqdm
+
+from kpop_rca import artifacts, devices, finite, seals, seeds, weights, workers
+from kpop_rca.data import tensors
+from kpop_rca.errors import StudyError
+from kpop_rca.oracles import augmentation
+from kpop_rca.oracles.candidates import Candidate, Faces, judge_seed, learning_faces
+from kpop_rca.oracles.resnet import FULL_WIDTH, SmallImageResNet
+
+Steps = tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]
+
+BUILDING = Lock()
+EVALUATION_BATCH = 250
+ABOUT = "about.json"  # what is known of a judge
+FROZEN = "frozen backbone"
+EPSILON, BETA_2 = 1e-8, 0.999  # of AdamW, whose first beta follows the cycle
+ONE_CYCLE = {"pct_start": 0.3, "div_factor": 25.0, "final_div_factor": 1e4, "base_momentum": 0.85, "max_momentum": 0.95}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train a judge; see the parameters of `04_oracle_benchmark`."""
+
+    width: int
+    warmup_epochs: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    colour_jitter: float
+    pretrained: bool
+    seed: int
+
+
+def listed(recipe: Recipe) -> pd.DataFrame:
+    """A recipe as a table: what a study sets, and what no study changes.
+
+    Returns:
+        Columns setting and value (text), a row a setting.
+    """
+    low, high = ONE_CYCLE["base_momentum"], ONE_CYCLE["max_momentum"]
+    rows = asdict(recipe) | {
+        "optimiser": f"AdamW, betas {high:g} and {BETA_2:g}, epsilon {EPSILON:g}",
+        "one cycle, rise": f"{ONE_CYCLE['pct_start']:.0%} of the steps, from the learning rate / "
+        f"{ONE_CYCLE['div_factor']:g}; the first beta falls to {low:g}",
+        "one cycle, fall": f"to the first rate / {ONE_CYCLE['final_div_factor']:g}; the first beta rises to {high:g}",
+        "loss": "cross-entropy",
+        "images": f"half of them mirrored, shifted by up to {augmentation.LARGEST_SHIFT:g} of the side",
+        "precision": "bfloat16 where a GPU computes in it, else float32",
+        "epoch kept": "the one of the lowest validation loss",
+    }
+    return pd.DataFrame({"setting": rows.keys(), "value": map(str, rows.values())})
+
+
+def build_judge(architecture: str, *, n_classes: int, recipe: Recipe) -> tuple[SmallImageResNet, str | None]:
+    """A judge to be trained, with ImageNet weights where they are wanted, fit and can be had.
+
+    The stem and the last layer are new in any case: ours have other shapes.
+
+    Returns:
+        The network, and why it starts from scratch (None where it starts from ImageNet weights).
+    """
+    # The generator that fills new weights is the process's own; judges are built in several threads.
+    with BUILDING, torch.random.fork_rng():
+        torch.manual_seed(seeds.number(seeds.Purpose.JUDGE_NETWORK, recipe.seed))
+        judge = SmallImageResNet(architecture, n_classes=n_classes, width=recipe.width)
+    if not recipe.pretrained:
+        return judge, "not asked for"
+    if recipe.width != FULL_WIDTH or architecture not in weights.REGISTRY:
+        return judge, f"there are no ImageNet weights for {architecture} of width {recipe.width}"
+    try:
+        state = weights.load(architecture)
+    except weights.WeightsMissing as missing:
+        return judge, str(missing)
+    body = {name: value for name, value in state.items() if not name.startswith(("conv1.", "fc."))}
+    judge.load_state_dict(body, strict=False)
+    return judge, None
+
+
+def judge_images(judge: SmallImageResNet, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Show images to a judge.
+
+    Args:
+        judge: in evaluation mode.
+        images: uint8 (N, H, W, 3).
+
+    Returns:
+        Probabilities, float32 (N, K), and features before the last layer, float32 (N, D).
+
+    Raises:
+        StudyError: what it says of an image is not finite.
+    """
+    device = next(judge.parameters()).device
+
+    @torch.inference_mode()
+    def show(batch: Tensor) -> tuple[Tensor, Tensor]:
+        seen = judge.features(tensors.to_model(batch.to(device)))
+        return judge.fc(seen).softmax(1).cpu(), seen.cpu()
+
+    batches = torch.as_tensor(images).split(EVALUATION_BATCH)
+    probabilities, features = zip(*workers.a_core_each(show, batches, device=device), strict=True)
+    found = torch.cat(probabilities), torch.cat(features)
+    for what, values in zip(("probabilities", "features"), found, strict=True):
+        finite.require(values, what=f"the judge's {what} of image", remedy="train the judges again (04)")
+    return found[0].numpy(), found[1].numpy()
+
+
+def _train_epoch(
+    judge: SmallImageResNet,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    steps: Steps,
+    recipe: Recipe,
+    generator: torch.Generator,
+) -> float:
+    """One pass in random order, which the host waits for once, at its end; returns the mean cross-entropy."""
+    optimizer, schedule = steps
+    judge.train()
+    losses = []
+    order = torch.randperm(len(images), generator=generator, device=images.device)
+    for chosen in order.split(recipe.batch_size):
+        if len(chosen) == 1:
+            continue  # batch normalisation needs two
+        seen = augmentation.augment(images[chosen], colour_jitter=recipe.colour_jitter, generator=generator)
+        with devices.half_on_gpu(images.device):
+            loss = F.cross_entropy(judge(tensors.to_model(seen)).float(), labels[chosen])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.detach())
+    return torch.stack(losses).mean().item()
+
+
+def train_judge(
+    judge: SmallImageResNet,
+    train: Faces,
+    validation: Faces,
+    *,
+    recipe: Recipe,
+    frozen_first: bool,
+    device: torch.device,
+    bar: Callable,
+) -> pd.DataFrame:
+    """Fine-tune a judge, and leave it with the weights of its best epoch on the validation split.
+
+    The paper's protocol: a warm-up with the backbone frozen, then the whole network. A backbone of random
+    weights has nothing worth freezing, so there the warm-up is left out.
+
+    All that a step needs is on the device from the start, and what is random is drawn there. The network is not
+    compiled: a judge takes a few thousand steps, and a study trains a dozen of them, each anew.
+
+    Args:
+        judge: from `build_judge`.
+        train: uint8 (N, H, W, 3) and int64 (N,).
+        validation: the same, for choosing the epoch.
+        recipe: how to train.
+        frozen_first: whether to warm up with the backbone frozen.
+        device: to train on.
+        bar: wraps the epochs, `tqdm` for example.
+
+    Returns:
+        One row an epoch: epoch, phase, train_loss, validation_loss, validation_accuracy.
+
+    Raises:
+        StudyError: a loss or an answer is not finite.
+
+    Source: paper section 5.2.
+    """
+    judge.to(device, memory_format=torch.channels_last)  # convolutions are faster so
+    images, labels = torch.as_tensor(train[0], device=device), torch.as_tensor(train[1], device=device)
+    generator = torch.Generator(device).manual_seed(seeds.number(seeds.Purpose.JUDGE_TRAINING, recipe.seed))
+    phases = [(FROZEN, recipe.warmup_epochs)] if frozen_first and recipe.warmup_epochs else []
+    history, best = [], None
+    for phase, epochs in [*phases, ("whole network", recipe.epochs)]:
+        steps = _steps_of_phase(judge, phase, total=epochs * -(-len(images) // recipe.batch_size), recipe=recipe)
+        for _ in bar(range(epochs), desc=phase):
+            loss = _train_epoch(judge, images, labels, steps=steps, recipe=recipe, generator=generator)
+            if not math.isfinite(loss):
+                raise StudyError(f"the loss is {loss} in epoch {len(history) + 1}; lower judge_learning_rate")
+            measured = evaluate(judge, *validation)
+            row = {"epoch": len(history) + 1, "phase": phase, "train_loss": loss}
+            row |= {f"validation_{name}": measured[name] for name in ("loss", "accuracy")}
+            history.append(row)
+            if best is None or measured["loss"] < best[0]:
+                best = measured["loss"], {k: v.detach().clone() for k, v in judge.state_dict().items()}
+    judge.load_state_dict(best[1])
+    judge.eval()
+    return pd.DataFrame(history)
+
+
+def _steps_of_phase(judge: SmallImageResNet, phase: str, *, total: int, recipe: Recipe) -> Steps:
+    """Freeze or free the backbone; an optimizer of what is left to train, and its one cycle of learning rates."""
+    judge.requires_grad_(phase == "whole network")
+    for new in (judge.conv1, judge.fc):  # of other shapes than the pretrained ones
+        new.requires_grad_(True)
+    trained = [p for p in judge.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(
+        trained,
+        lr=recipe.learning_rate,
+        betas=(ONE_CYCLE["max_momentum"], BETA_2),
+        eps=EPSILON,
+        weight_decay=recipe.weight_decay,
+        fused=True,
+    )
+    return optimizer, torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.learning_rate, total_steps=total, **ONE_CYCLE
+    )
+
+
+def evaluate(judge: SmallImageResNet, images: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Accuracy, mean cross-entropy and macro F1 of a judge on labelled faces.
+
+    Args:
+        judge: put into evaluation mode.
+        images: uint8 (N, H, W, 3).
+        labels: int64 (N,).
+    """
+    return _measured(judge_images(judge.eval(), images)[0], labels)
+
+
+def _measured(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """What `evaluate` says, from the probabilities that the judge gave."""
+    judged = probabilities.argmax(1)
+    return {
+        "accuracy": float((judged == labels).mean()),
+        "loss": float(log_loss(labels, probabilities, labels=range(probabilities.shape[1]))),
+        "macro_f1": float(f1_score(labels, judged, average="macro")),
+        "n": len(labels),
+    }
+
+
+def train_all(
+    wanted: Sequence[Candidate],
+    splits: dict[str, Faces],
+    *,
+    recipe: Recipe,
+    folder: Path,
+    device: torch.device,
+    bar: Callable,
+) -> None:
+    """Train every judge of the study that an earlier, interrupted run had not finished, each into its own folder.
+
+    On a CPU as many at once as there are cores.
+
+    Args:
+        wanted: from `candidates`.
+        splits: "train", "judge" (may be empty), "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,).
+        recipe: how to train; its seed is the study's, from which each judge's follows.
+        folder: of the judges.
+        device: to train on.
+        bar: `tqdm` or one of its kind: a bar of the epochs of all judges.
+    """
+    learning = learning_faces(splits, seed=recipe.seed)
+    trainings = [
+        Training(
+            candidate.architecture,
+            splits | {"train": learning[candidate.trained_on]},
+            recipe=replace(recipe, seed=judge_seed(recipe.seed, candidate.seed)),
+            folder=folder / candidate.name,
+            notes={"seed": candidate.seed, "trained_on": candidate.trained_on},
+        )
+        for candidate in wanted
+    ]
+    train_side_by_side(trainings, device=device, bar=bar)
+
+
+@dataclass(frozen=True)
+class Training:
+    """One judge to train; see `train_or_load`."""
+
+    architecture: str
+    splits: dict[str, Faces]
+    recipe: Recipe
+    folder: Path
+    notes: dict[str, Any]
+
+
+def train_side_by_side(trainings: Sequence[Training], *, device: torch.device, bar: Callable) -> None:
+    """`train_or_load` of several judges, on a CPU as many at once as there are cores, each by one thread.
+
+    One judge alone is trained by one thread, too. What it learns must not depend on the cores; and with several threads
+    PyTorch 2's backward pass of a batch of odd size has been seen to write where it must not, and end the process.
+
+    Args:
+        trainings: each with a folder of its own.
+        device: to train on.
+        bar: `tqdm` or one of its kind: a bar of the epochs of all.
+    """
+    missing = [training for training in trainings if not seals.is_whole(training.folder)]
+    ended = Event()
+    with bar(total=sum(training.recipe.epochs for training in missing), desc="judges", unit="epoch") as together:
+
+        def train(training: Training) -> None:
+            train_or_load(**vars(training), device=device, bar=partial(_counted, together, ended))
+
+        for _ in workers.a_core_each(train, missing, device=device, ended=ended):
+            pass
+
+
+def _counted(together: tqdm, ended: Event, epochs: range, *, desc: str) -> Iterator[int]:
+    """The epochs of one judge, counted in the bar of all; a warm-up comes on top of what was foreseen.
+
+    Raises:
+        StudyError: nobody waits for the judge any more; half trained, it must not be taken for a whole one.
+    """
+    if desc == FROZEN:
+        together.total += len(epochs)
+    for epoch in epochs:
+        if ended.is_set():
+            raise StudyError("stopped")
+        yield epoch
+        together.update()
+
+
+def train_or_load(
+    architecture: str,
+    splits: dict[str, Faces],
+    *,
+    recipe: Recipe,
+    folder: Path,
+    device: torch.device,
+    bar: Callable,
+    notes: dict[str, Any],
+) -> dict[str, Any]:
+    """What is known about a judge, after training it unless an earlier, interrupted run already had.
+
+    Writes `judge.safetensors`, `history.csv`, `test_answers.parquet` (label, judged and a probability for each
+    class, a row a test face), `about.json`, and last the seal that marks the judge as complete. One whose files are not
+    what was sealed is trained again.
+
+    Args:
+        architecture: a key of `resnet.LEVELS`.
+        splits: "train", "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,).
+        recipe: how to train.
+        folder: of this judge.
+        device: to train on.
+        bar: wraps the epochs.
+        notes: further entries of `about.json`, for example the judge's number `seed` and what it was `trained_on`.
+
+    Returns:
+        architecture, the notes, n_train, width, n_classes, n_weights, starts_from, recipe, validation and test
+        (each with accuracy, loss, macro_f1, n), as in `about.json`.
+    """
+    if seals.is_whole(folder):
+        return artifacts.read_json(folder / ABOUT)
+    n_classes = int(splits["train"][1].max()) + 1
+    judge, scratch = build_judge(architecture, n_classes=n_classes, recipe=recipe)
+    how = {"recipe": recipe, "frozen_first": not scratch, "device": device, "bar": bar}
+    try:
+        history = train_judge(judge, splits["train"], splits["validation"], **how)
+    except StudyError as error:
+        raise StudyError(f"judge {folder.name}: {error}") from None
+    test_faces, test_labels = splits["test"]
+    probabilities, _ = judge_images(judge, test_faces)
+    about = {"architecture": architecture} | notes
+    about |= {
+        "n_train": len(splits["train"][1]),
+        "width": recipe.width,
+        "n_classes": n_classes,
+        "n_weights": sum(p.numel() for p in judge.parameters()),
+        "starts_from": f"random weights ({scratch})" if scratch else "ImageNet weights",
+        "recipe": asdict(recipe),
+        "validation": evaluate(judge, *splits["validation"]),
+        "test": _measured(probabilities, test_labels),
+    }
+    _save_judge(folder, judge, history, answers=_answers(probabilities, test_labels), about=about)
+    return about
+
+
+def _answers(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
+    """A row a face: label, judged, and the probability of each class as p_0, p_1, ..."""
+    table = pd.DataFrame(probabilities, columns=[f"p_{k}" for k in range(probabilities.shape[1])])
+    table.insert(0, "label", labels)
+    table.insert(1, "judged", probabilities.argmax(1))
+    return table
+
+
+def _save_judge(
+    folder: Path, judge: SmallImageResNet, history: pd.DataFrame, *, answers: pd.DataFrame, about: dict
+) -> None:
+    with artifacts.atomic(folder / "judge.safetensors") as temporary:
+        save_file({name: value.cpu().contiguous() for name, value in judge.state_dict().items()}, temporary)
+    with artifacts.atomic(folder / "history.csv") as temporary:
+        history.to_csv(temporary, index=False)
+    with artifacts.atomic(folder / "test_answers.parquet") as temporary:
+        answers.to_parquet(temporary, index=False)
+    artifacts.write_json(folder / ABOUT, about)
+    seals.seal(folder)
+
+
+def load_judge(folder: Path, device: torch.device) -> SmallImageResNet:
+    """A trained judge in evaluation mode."""
+    about = artifacts.read_json(folder / ABOUT)
+    judge = SmallImageResNet(about["architecture"], n_classes=about["n_classes"], width=about["width"])
+    judge.load_state_dict(load_file(folder / "judge.safetensors"))
+    return judge.to(device, memory_format=torch.channels_last).eval()

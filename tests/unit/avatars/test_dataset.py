@@ -1,0 +1,189 @@
+"""The drawn corpus: layout, truth, rates, independence of workers, and what must never be overwritten."""
+
+import json
+
+import imagehash
+import numpy as np
+import pytest
+from PIL import Image
+from small_corpus import SMALL
+
+from kpop_rca.avatars import dataset, photograph
+from kpop_rca.errors import StudyError
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    root = tmp_path_factory.mktemp("drawn") / "idols"
+    return root, dataset.draw_corpus(root, **SMALL, workers=1)
+
+
+def plans(**changes):
+    """The plan of a large corpus, as a table without pictures."""
+    arguments = SMALL | {"n_identities": 10, "train_per_identity": 400} | changes
+    return list(dataset._plan_corpus(arguments))
+
+
+def test_the_paper_groups_hold_for_ten_and_halves_for_other_numbers():
+    ten = dataset.look_alike_groups(10)
+    assert ten == {
+        "A": ["0000", "0001", "0002", "0007", "0008"],
+        "B": ["0003", "0004", "0005", "0006", "0009"],
+    }
+    assert dataset.look_alike_groups(3) == {"A": ["0000", "0001"], "B": ["0002"]}
+    styles = [person.style for person in dataset.people(seed=0, n_identities=10, alikeness=0.5)]
+    assert [number for number, style in enumerate(styles) if style == "long"] == [0, 1, 2, 7, 8]
+
+
+def test_the_first_identity_may_have_more_training_pictures_and_the_others_keep_theirs():
+    equal, more = plans(), plans(first_times=3)
+    counts = {(p.identity, p.part, p.split): 0 for p in more}
+    for plan in more:
+        counts[plan.identity, plan.part, plan.split] += 1
+    assert counts[0, "normal", "train"] == 3 * counts[1, "normal", "train"] == 3 * 400
+    assert counts[0, "normal", "test"] == counts[1, "normal", "test"]
+    assert [p for p in more if p.identity] == [p for p in equal if p.identity]
+    drawn = {p.path for p in equal}
+    assert [p for p in equal if not p.identity] == [p for p in more if not p.identity and p.path in drawn]
+
+
+def test_layout_and_truth(corpus):
+    root, truth = corpus
+    assert list(truth.columns) == dataset.COLUMNS
+    assert len(truth) == 3 * (8 + 3 + 2 + 2)
+    assert truth["path"].is_unique
+    assert "normal_cases/train/0002/7.jpg" in set(truth["path"])
+    assert {"hard_cases/test/0000/1.jpg", "Group_cases/test/0001/0.jpg"} <= set(truth["path"])
+    files = {path.relative_to(root).as_posix() for path in root.rglob("*.jpg")}
+    assert files == set(truth["path"])
+    with Image.open(root / truth["path"][0]) as image:
+        assert image.size == (64, 64) and image.mode == "RGB"
+
+
+def test_truth_is_consistent(corpus):
+    truth = corpus[1]
+    portraits, groups = truth[truth["kind"] == "portrait"], truth[truth["kind"] == "group"]
+    others = truth[truth["kind"].isin(photograph.NONFACE)]
+    assert len(portraits) + len(groups) + len(others) == len(truth)
+    assert (portraits["shown"] == portraits["identity"]).all()
+    assert len(groups) and (groups["shown"] != groups["identity"]).all() and (groups["shown"] != "").all()
+    assert (others["shown"] == "").all() and others["yaw"].isna().all()
+    assert portraits["yaw"].notna().all()
+    assert (truth.loc[truth["part"] == "hard", "hard"] != "").all()
+    assert (truth.loc[truth["part"] == "group", "kind"] == "group").all()
+    assert not ((truth["artifact"] != "") & (truth["hard"] != "")).any()
+
+
+def test_a_second_call_draws_nothing(corpus):
+    root, truth = corpus
+    picture = root / truth["path"][0]
+    before = picture.stat().st_mtime_ns
+    again = dataset.draw_corpus(root, **SMALL, workers=1)
+    assert again.equals(truth)
+    assert picture.stat().st_mtime_ns == before
+
+
+def test_pictures_do_not_depend_on_workers_or_on_how_many_are_drawn(corpus, tmp_path):
+    root, truth = corpus
+    more = SMALL | {"train_per_identity": 9, "test_per_identity": 1}
+    table = dataset.draw_corpus(tmp_path / "other", **more, workers=2)
+    shared = sorted(set(table["path"]) & set(truth["path"]))
+    assert len(shared) == 3 * (8 + 1 + 2 + 2)
+    assert all((root / path).read_bytes() == (tmp_path / "other" / path).read_bytes() for path in shared)
+
+
+def test_other_arguments_redraw_and_until_then_the_corpus_stays(tmp_path, monkeypatch):
+    root = tmp_path / "idols"
+    few = SMALL | {"train_per_identity": 1, "test_per_identity": 1}
+    dataset.draw_corpus(root, **few, workers=1)
+    before = (root / "normal_cases/train/0000/0.jpg").read_bytes()
+    monkeypatch.setattr(dataset, "_draw_one", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        dataset.draw_corpus(root, **(few | {"seed": 2}), workers=1)
+    assert json.loads((root / dataset.ARGUMENTS).read_text())["seed"] == 1
+    assert (root / "normal_cases/train/0000/0.jpg").read_bytes() == before
+    monkeypatch.undo()
+    dataset.draw_corpus(root, **(few | {"seed": 2}), workers=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".idols.lock", "idols"]
+    assert (root / "normal_cases/train/0000/0.jpg").read_bytes() != before
+
+
+def test_a_folder_of_someone_else_is_left_alone(tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(b"mine")
+    with pytest.raises(StudyError, match="left alone"):
+        dataset.draw_corpus(tmp_path, **SMALL, workers=1)
+    assert (tmp_path / "photo.jpg").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_identities": 1}, "two identities"),
+        ({"size": 20}, "48 px"),
+        ({"alikeness": 1.2}, "alikeness is 1.2"),
+        ({"artifact_rate": 0.7, "hard_rate": 0.6}, "more than 1"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(tmp_path, change, message):
+    with pytest.raises(StudyError, match=message):
+        dataset.draw_corpus(tmp_path / "new", **(SMALL | change), workers=1)
+    assert not (tmp_path / "new").exists()
+
+
+def test_rates_are_as_asked():
+    normal = [plan for plan in plans(burst_rate=0.0) if plan.split == "train"]
+    portraits = [plan for plan in normal if plan.kind == "portrait"]
+    share = {
+        "group": np.mean([plan.kind == "group" for plan in normal]),
+        "nonface": np.mean([plan.kind in photograph.NONFACE for plan in normal]),
+        "artifact": np.mean([plan.artifact != "" for plan in portraits]),
+        "hard": np.mean([plan.hard != "" for plan in portraits]),
+    }
+    # 4,000 pictures: three standard errors of 0.2 are 0.019, of 0.1 are 0.014
+    assert share == pytest.approx({"group": 0.1, "nonface": 0.1, "artifact": 0.2, "hard": 0.2}, abs=0.022)
+
+
+def test_bursts_repeat_the_scene_before_at_the_rate_asked():
+    normal = [plan for plan in plans() if plan.split == "train"]
+    repeats = [plan for plan in normal if plan.scene != plan.index]
+    assert len(repeats) / len(normal) == pytest.approx(0.3, abs=0.03)
+    by_place = {(plan.identity, plan.index): plan for plan in normal}
+    for plan in repeats:
+        first = by_place[plan.identity, plan.scene]
+        assert (plan.kind, plan.artifact, plan.hard) == (first.kind, first.artifact, first.hard)
+        assert plan.scene_seed == first.seed and plan.seed != first.seed
+
+
+def test_pictures_of_a_burst_are_near_in_perceptual_hash_and_others_are_not(corpus):
+    root, truth = corpus
+    portraits = truth[(truth["kind"] == "portrait") & (truth["part"] == "normal")]
+    hashes = {path: imagehash.phash(Image.open(root / path)) for path in portraits["path"]}
+    rows = list(portraits.itertuples())
+    near, far = [], []
+    for number, first in enumerate(rows):
+        for second in rows[number + 1 :]:
+            same = first.burst != "" and first.burst == second.burst
+            (near if same else far).append(hashes[first.path] - hashes[second.path])
+    assert near and max(near) <= 10
+    assert min(far) > max(near)
+
+
+def test_every_picture_of_a_burst_carries_its_id_and_no_other(corpus):
+    truth = corpus[1]
+    sizes = truth[truth["burst"] != ""].groupby("burst").size()
+    assert len(sizes) and sizes.min() >= 2
+    assert (truth.loc[truth["part"] != "normal", "burst"] == "").all()
+
+
+def test_faces_of_any_person_are_found_by_the_detector():
+    torch = pytest.importorskip("torch")
+    from facenet_pytorch import MTCNN
+
+    torch.manual_seed(0)
+    identities = dataset.people(seed=5, n_identities=10, alikeness=0.6)
+    shots = [
+        photograph.solo(person, artifact="", hard="", generator=np.random.default_rng(number))
+        for number, person in enumerate(identities * 2)
+    ]
+    boxes, _ = MTCNN(keep_all=True).detect([photograph.take(shot, size=160) for shot in shots])
+    assert sum(found is not None and len(found) == 1 for found in boxes) >= 19  # of 20
