@@ -6,6 +6,7 @@ the whole report.
 
 import base64
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -119,30 +120,27 @@ def command(study: str) -> str:
 
 
 def metrics(study: str) -> dict[str, Any]:
-    """`metrics.json` of a study of one model, or an error that says which command writes it again."""
+    """`metrics.json` of a study of one model, or an error that says which command writes it."""
     stage = stages.by_folder("rca")
-    try:
-        found = metrics_tables.read_metrics(paths.report_folder(study) / METRICS)
-    except FileNotFoundError:
-        raise _error(study, METRICS, NOT_THERE, stage) from None
-    except StudyError:
-        found = None
-    if not isinstance(found, dict) or "rca" not in found:
-        raise _error(study, METRICS, DAMAGED, stage)
+    found = _content(study, METRICS, metrics_tables.read_metrics, stage)
+    if "rca" not in found:
+        raise _error(study, METRICS, NOT_THERE, stage)
     return found
 
 
 def _parameters(study: str) -> dict[str, Any]:
-    """The parameters of a study as its report holds them; none where there is no such file."""
-    path = paths.report_folder(study) / PARAMETERS
-    if not path.is_file():
-        return {}
+    return _content(study, PARAMETERS, lambda path: yaml.safe_load(path.read_text(encoding="utf-8")), stages.STAGES[0])
+
+
+def _content(study: str, name: str, read: Callable[[Path], Any], stage: stages.Stage) -> dict[str, Any]:
+    """What a file of the report holds, nothing where it is not there, or an error with the command of its stage."""
+    path = paths.report_folder(study) / name
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
+        found = read(path) if path.is_file() else {}
+    except (StudyError, yaml.YAMLError, UnicodeDecodeError):
         found = None
     if not isinstance(found, dict):
-        raise _error(study, PARAMETERS, DAMAGED, stages.STAGES[0])
+        raise _error(study, name, DAMAGED, stage)
     return found
 
 
