@@ -25,7 +25,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kpop_rca import disk, fingerprint, letters, loading, locks, params, paths, privacy, seals, set_aside, stages, watch
+from kpop_rca import disk, fingerprint, letters, locks, params, paths, privacy, seals, set_aside, stages, watch
 from kpop_rca.disk import atomic, read_json, write_json
 from kpop_rca.errors import StudyError
 from kpop_rca.manifests import (
@@ -184,7 +184,6 @@ def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:
             since; or another process is at work on the stage; or the stage is complete as the study's file has it, and
             these are other parameters.
     """
-    loading.done()
     stage = stages.by_notebook(notebook)
     study = parameters["study"]
     _spare(study, stage, parameters)
@@ -211,7 +210,6 @@ def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:
         disk.remove_half_written(paths.report_folder(study), beginning=f"{notebook[:2]}_")
         seals.drop_damaged(folder)
     write_json(folder / STARTED, started)
-    watch.speak()
     run = StageRun(stage=stage, parameters=parameters, folder=folder, started=started)
     if "publish_images" in parameters and not run.shows_people:
         privacy.remove_pictures(study, notebook)

@@ -1,12 +1,8 @@
 """Which device to compute on, and how to make the most of it."""
 
 import os
-import shutil
-import sysconfig
 import warnings
 from collections.abc import Callable
-from importlib.util import find_spec
-from pathlib import Path
 
 import torch
 from torch import Tensor, fx, nn
@@ -18,11 +14,7 @@ WORTH_COMPILING = 2000  # calls of a network; compiling takes about a minute
 
 
 def choose(device: str) -> torch.device:
-    """The device named by the parameter: "auto" takes a GPU where there is one.
-
-    Raises:
-        StudyError: a GPU was asked for and there is none.
-    """
+    """The device named by the parameter: "auto" takes a GPU where there is one; "cuda" and "mps" need theirs."""
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device == "auto":
         return torch.device(next(name for name, there in available.items() if there))
@@ -42,23 +34,18 @@ def compile_where_it_pays(network: nn.Module, device: torch.device, *, calls: in
     It pays on CUDA in long runs. On a CPU compiling the UNet takes minutes, and its convolutions, most of the work,
     come from a library that is fast already; there it is done only when the environment variable KPOP_RCA_COMPILE
     is `on`. `off` turns it off everywhere. How fast a study runs is no parameter of it: the results agree within
-    rounding. Where compiling fails a line says so and the network runs uncompiled, unless it was asked for by `on`.
+    rounding. Where compiling fails a line says so and the network runs uncompiled, unless `on` asks for it.
 
     Args:
         network: to be called with few different shapes, each of which is compiled for.
-        device: that it computes on.
-        calls: how many there are in the whole of the work, also where this process does a part of it or goes on with
-            it: what is compiled rounds otherwise, and a work is one or the other throughout.
+        calls: in the whole of the work, also where this process does a part of it or goes on with it: what is compiled
+            rounds otherwise, and a work is one or the other throughout.
     """
     asked = os.environ.get(COMPILE, "auto")
-    if asked == "off" or (asked != "on" and (device.type != "cuda" or calls < WORTH_COMPILING)):
-        return
-    if missing := _missing_compiler(device):
-        warnings.warn(
-            f"not compiled, and slower for it: there is no {missing}; set {COMPILE}=off to silence this", stacklevel=2
-        )
-        return
-    network.compile(dynamic=False, backend="inductor" if asked == "on" else _inductor_where_it_works)
+    if asked == "on":
+        network.compile(dynamic=False)
+    elif asked != "off" and device.type == "cuda" and calls >= WORTH_COMPILING:
+        network.compile(dynamic=False, backend=_inductor_where_it_works)
 
 
 def _inductor_where_it_works(graph: fx.GraphModule, example_inputs: list[Tensor]) -> Callable:
@@ -76,28 +63,8 @@ def _inductor_where_it_works(graph: fx.GraphModule, example_inputs: list[Tensor]
         return graph.forward
 
 
-def _missing_compiler(device: torch.device) -> str | None:
-    """What PyTorch needs to compile for a device and does not find here, in words; None where all is there."""
-    on_gpu = device.type == "cuda"
-    programs = (os.environ.get("CC"), "gcc", "clang") if on_gpu else (os.environ.get("CXX"), "g++", "clang++")
-    if not any(program and shutil.which(program) for program in programs):
-        return "C compiler" if on_gpu else "C++ compiler"
-    if not (_python_headers() / "Python.h").is_file():
-        return "Python.h (in python3-dev on Debian)"
-    return "triton package" if on_gpu and not find_spec("triton") else None
-
-
-def _python_headers() -> Path:
-    """Where compilers are told to look for Python's headers."""
-    scheme = sysconfig.get_default_scheme()  # Debian's own has a folder for what users install, without the headers
-    return Path(sysconfig.get_path("include", "posix_prefix" if scheme == "posix_local" else scheme))
-
-
 def sent(values: Tensor, device: torch.device) -> Tensor:
-    """A tensor of the CPU on a device, without waiting for the work that the device still has before it.
-
-    A copy out of ordinary memory would wait, and leave a GPU idle until the next work reaches it.
-    """
+    """A tensor of the CPU on a device; out of ordinary memory the copy would wait for the work before it."""
     return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
 
 
@@ -107,17 +74,10 @@ def _computes_in_bf16(device: torch.device) -> bool:
 
 
 def usable_precision(mixed_precision: str, device: torch.device) -> str:
-    """The mixed precision to compute in: the one asked for, or float32 and a line where a GPU would emulate it.
+    """The mixed precision to compute in, "no", "fp16" or "bf16": "no" and a line where a GPU would emulate bfloat16.
 
-    Weights, averages and checkpoints are float32 in any precision, so a training goes on in either; what is recorded
-    is the parameter, what was asked for. Like the device itself, this changes results within rounding of bfloat16.
-
-    Args:
-        mixed_precision: "no", "fp16" or "bf16".
-        device: that the network computes on.
-
-    Returns:
-        "no", "fp16" or "bf16".
+    Weights, averages and checkpoints are float32 in any precision, so a training goes on in either, and the parameter
+    is what is recorded. Like the device itself, this changes results within rounding of bfloat16.
     """
     if mixed_precision != "bf16" or device.type != "cuda" or _computes_in_bf16(device):
         return mixed_precision

@@ -29,8 +29,7 @@ JUST_NOW = 2_000_000_000  # nanoseconds; the coarsest clock of a file system in 
 # and import nothing of the package that does (a test holds them to it), so half-done work outlives a change of theirs.
 BOOKKEEPING = frozenset({
     "artifacts", "cells", "data", "data.files", "disk", "errors", "fingerprint", "flat_yaml", "given", "letters",
-    "loading", "locks", "manifests", "params", "paths", "privacy", "seals", "set_aside", "stages", "sweeps", "watch",
-    "wrapping",
+    "locks", "manifests", "params", "paths", "privacy", "seals", "set_aside", "stages", "sweeps", "watch",
 })  # fmt: skip
 
 

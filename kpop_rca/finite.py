@@ -9,11 +9,7 @@ from kpop_rca.errors import StudyError
 
 
 def first_bad(values: Tensor) -> int | None:
-    """The first row with a number that is not finite; None where there is none.
-
-    Args:
-        values: (N, ...), floating point. Waits for the device that they are on.
-    """
+    """The first of N rows, (N, ...), with a number that is not finite; None where there is none."""
     bad = ~values.reshape(len(values), -1).isfinite().all(dim=1)
     return int(bad.int().argmax()) if bad.any() else None
 
@@ -24,12 +20,7 @@ def all_finite(tensors: Iterable[Tensor]) -> bool:
 
 
 def require(values: Tensor, *, what: str, remedy: str) -> None:
-    """Refuse rows that are not all finite, by the number of the first.
-
-    Args:
-        values: (N, ...), floating point.
-        what: what a row is; the error says "not finite: <what> 17".
-        remedy: what to try.
+    """Refuse rows, (N, ...), that are not all finite: "not finite: <what> 17; <remedy>".
 
     Raises:
         StudyError: a row has a NaN or an infinity.

@@ -1,4 +1,4 @@
-"""Names in figures, in whatever letters they are written: fonts beside matplotlib's own, a word where none helps."""
+"""Names in figures, in whatever script they are written: fonts beside matplotlib's own, a line where none helps."""
 
 import logging
 import warnings
@@ -26,26 +26,15 @@ def use_installed() -> None:
     installed = set(font_manager.get_font_names())
     matplotlib.rcParams["font.family"] = ["sans-serif", *(name for name in WIDER if name in installed)]
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # that a font has no bold face
-    warnings.filterwarnings("ignore", "Glyph .* missing from")  # `missing` is asked instead
-
-
-def missing(figure: Figure) -> str:
-    """The letters of a figure's texts that none of its fonts has, in the order of their numbers; they are boxes in it.
-
-    >>> figure = Figure()
-    >>> _ = figure.text(0, 0, "A\\u00fc\\ue000")
-    >>> missing(figure) == "\\ue000"  # of the private use area
-    True
-    """
-    letters = {letter for text in figure.findobj(Text) for letter in text.get_text() if not letter.isascii()}
-    families = matplotlib.rcParams["font.family"]
-    fonts = [font_manager.get_font(font_manager.findfont(FontProperties(family=[name]))) for name in families]
-    return "".join(sorted(a for a in letters if not any(font.get_char_index(ord(a)) for font in fonts)))
+    warnings.filterwarnings("ignore", "Glyph .* missing from")  # `note` says it
 
 
 def note(figure: Figure) -> str | None:
-    """What to say of a figure with letters that no font has; None of another."""
-    absent = missing(figure)
+    """What to say of a figure with letters that no font has, which are boxes in it; None of another."""
+    letters = {letter for text in figure.findobj(Text) for letter in text.get_text() if not letter.isascii()}
+    families = matplotlib.rcParams["font.family"]
+    fonts = [font_manager.get_font(font_manager.findfont(FontProperties(family=[name]))) for name in families]
+    absent = "".join(sorted(a for a in letters if not any(font.get_char_index(ord(a)) for font in fonts)))
     if not absent:
         return None
     shown = absent if len(absent) <= 8 else f"{absent[:8]}…"

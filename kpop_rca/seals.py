@@ -111,14 +111,9 @@ def seal(folder: Path) -> None:
 
 
 @contextmanager
-def sealed(path: Path, *, size: int | None = None) -> Iterator[Path]:
-    """`disk.atomic` for a file of half-done work: its hash lies beside it, hidden, before the file has its name.
-
-    Args:
-        path: the file to be.
-        size: see `disk.writing`.
-    """
-    with disk.atomic(path, size=size) as temporary:
+def sealed(path: Path) -> Iterator[Path]:
+    """`disk.atomic` for a file of half-done work: its hash lies beside it, hidden, before the file has its name."""
+    with disk.atomic(path) as temporary:
         yield temporary
         write_json(_record_of(path), {path.name: fingerprint.sha256(temporary)})
 

@@ -3,11 +3,11 @@
 import os
 import signal
 import sys
+import textwrap
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache, partial
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -15,12 +15,10 @@ from tqdm.auto import tqdm
 
 BATCH = "KPOP_RCA_BATCH"  # environment: what runs, "quick 03_ddpm_training"; set where nobody sees the notebook
 LINE_EVERY = 30.0  # seconds
-LINE = "{desc}: {percentage:3.0f}% {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
 TERMINAL = 2  # the file descriptor that a kernel shares with the process that started it
 CLEAR = "\r\x1b[K"  # from the beginning of the line: a bar of papermill's may stand there
 SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C, and what a cluster sends when a job's time is over
-
-_open: list["bar"] = []  # bars that have begun and not ended, the innermost last
+COLUMNS = 110
 
 
 def say(line: str) -> None:
@@ -32,88 +30,40 @@ def say(line: str) -> None:
             os.write(TERMINAL, f"{before}{what}  {line}\n".encode())
 
 
-def speak() -> None:
-    """From now on say every half minute, in a batch run, where the innermost bar stands, or which cell is at work.
-
-    A thread says so, and not the work, so that the line comes even while a single step takes minutes.
-    """
-    if os.environ.get(BATCH):
-        _speaker()
-
-
-@cache
-def _speaker() -> threading.Thread:
-    thread = threading.Thread(target=_say_again_and_again, daemon=True)
-    thread.start()
-    return thread
-
-
-def _say_again_and_again() -> None:
-    cell, minutes = None, 0.0
-    while True:
-        time.sleep(LINE_EVERY)
-        last, cell = cell, _cell()
-        minutes = minutes + LINE_EVERY / 60 if cell == last else 0.0
-        if _open:
-            with suppress(IndexError, AttributeError):  # it has just ended
-                say(_open[-1].line())
-        elif cell and minutes >= 1:  # of one that is soon done there is nothing to say
-            say(f"code cell {cell}, for {minutes:.0f} minutes or more")
-
-
-def _cell() -> int | None:
-    """The number of the cell that a kernel is at; None elsewhere."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    return shell and shell.execution_count
-
-
 class bar(tqdm):
-    """tqdm's bar, in JupyterLab as a widget, which in a batch run also says every half minute where it stands.
+    """tqdm's bar, in JupyterLab as a widget, which in a batch run also says every half minute where it stands."""
 
-    >>> sum(bar([1, 2, 3], desc="adding", disable=True))
-    6
-    """
+    said_at = 0.0  # seconds after its beginning
 
-    def __init__(self, *arguments: Any, **options: Any):
-        super().__init__(*arguments, **options)
-        if not self.disable:
-            _open.append(self)
-            speak()
-
-    def line(self) -> str:
-        """Where it stands, at which rate and how long it will still take."""
-        return tqdm.format_meter(**{**self.format_dict, "bar_format": LINE, "prefix": self.desc or "working"})
-
-    def close(self) -> None:
-        """End the bar, and its lines."""
-        with suppress(ValueError):  # off, or closed before
-            _open.remove(self)
-        super().close()
+    def display(self, *arguments: Any, **options: Any) -> Any:
+        """Show where it stands: tqdm calls this whenever that is worth showing again."""
+        elapsed = self.format_dict["elapsed"]
+        if elapsed - self.said_at >= LINE_EVERY:
+            self.said_at = elapsed
+            say(str(self))
+        return super().display(*arguments, **options)
 
 
 def named(desc: str, *, unit: str = "it") -> Callable[..., bar]:
-    """What makes bars of one kind of work.
-
-    Args:
-        desc: what is done.
-        unit: what of.
-
-    >>> sum(named("adding", unit="number")([1, 2, 3], disable=True))
-    6
-    """
+    """What makes bars of one kind of work: what is done, and the unit that it is counted in."""
     return partial(bar, desc=desc, unit=unit)
+
+
+def wrapped(sentences: Iterable[str]) -> str:
+    """Sentences for a notebook, where JupyterLab would break a long line in the middle of a word.
+
+    >>> print(wrapped(["one", "two " * 40]).count(chr(10)))
+    2
+    """
+    return "\n".join(textwrap.fill(sentence, COLUMNS, break_on_hyphens=False) for sentence in sentences)
 
 
 @contextmanager
 def interrupts_wait() -> Iterator[Callable[[], bool]]:
-    """Let Ctrl-C and SIGTERM wait for a good moment, at which the block asks whether one came.
+    """Let Ctrl-C and SIGTERM wait for a good moment; the block is given a function that says whether one came.
 
     The same signal a second time does not wait. The two may come together: a cluster sends its signal to the kernel and
-    to the process that runs it, which then interrupts the kernel. Outside the main thread, which signals never reach,
-    nothing changes.
-
-    Yields:
-        A function: whether a signal is waiting.
+    to the process that runs it, which then interrupts the kernel.
     """
     asked: set[int] = set()
 
@@ -126,11 +76,9 @@ def interrupts_wait() -> Iterator[Callable[[], bool]]:
             print(message, file=sys.stderr)
         say(message)
 
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
+    in_main = threading.current_thread() is threading.main_thread()  # signals reach no other
     # A job in the background of a script ignores interrupts, and is meant to.
-    heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    heard = [number for number in SIGNALS if in_main and signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, ask) for number in heard}
     try:
         yield lambda: bool(asked)

@@ -7,7 +7,7 @@ import platform
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from kpop_rca.errors import StudyError
 
 if TYPE_CHECKING:
-    import torch
+    import torch  # not above: a process that renders has no use for it, and it takes seconds to load
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
@@ -25,12 +25,8 @@ GPU_DRIVERS = ("nvidia-smi", "rocm-smi")  # programs that the drivers of NVIDIA'
 
 
 def cores() -> int:
-    """How many cores this process may keep busy.
-
-    No more than the operating system lets it run on, than OMP_NUM_THREADS, which Snakemake sets to a job's threads,
-    and than torch was told to use.
-    """
-    import torch  # not above: a process that draws has no use for it, and it takes seconds to load
+    """Cores that this process may keep busy, by the operating system, OMP_NUM_THREADS (Snakemake's) and torch."""
+    import torch
 
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get("OMP_NUM_THREADS", "")
@@ -38,40 +34,22 @@ def cores() -> int:
 
 
 def on_cpu(device: str) -> bool:
-    """Whether a study surely computes on the CPU, found out without loading PyTorch, which takes seconds.
-
-    Where a driver or Apple's own chip says that there may be a GPU, "auto" is taken to mean it.
-
-    Args:
-        device: the parameter: "auto", "cpu", "cuda" or "mps".
-
-    >>> on_cpu("cpu"), on_cpu("cuda")
-    (True, False)
-    """
+    """Whether a study surely computes on the CPU, found out without loading PyTorch: "auto" is taken to mean a GPU
+    where a driver or Apple's own chip says that there may be one."""
     apple = (platform.system(), platform.machine()) == ("Darwin", "arm64")
     return device == "cpu" or (device == "auto" and not apple and not any(map(shutil.which, GPU_DRIVERS)))
 
 
 def in_order(
-    work: Callable[[Item], Result],
-    items: Sequence[Item],
-    *,
-    workers: int,
-    chunk: int = 1,
-    threads: bool = False,
+    work: Callable[[Item], Result], items: Sequence[Item], *, workers: int, chunk: int = 1, threads: bool = False
 ) -> Iterator[Result]:
     """Results in the order of the items, as they become ready.
 
     Args:
         work: of a module, or a `partial` of such a function, so that another process can import it.
-        items: what to work on; sent to the processes, as are the results back.
-        workers: processes, 1 for this one; no more than there are items are started.
+        workers: processes; 1 for this one.
         chunk: items that are sent at once.
         threads: threads of this process in place of processes, for work that a GPU does.
-
-    Raises:
-        StudyError: a process came to an end before its work.
-        Exception: what `work` raised, with the traceback of its process.
 
     >>> list(in_order(abs, [-1, 2, -3], workers=1))
     [1, 2, 3]
@@ -80,7 +58,9 @@ def in_order(
     if workers < 2:
         yield from map(work, items)
         return
-    with _executor(workers, threads=threads) as pool:
+    # "spawn": a fork would copy a process in which torch's threads run, and is to be had on neither macOS nor Windows
+    spawning = {"mp_context": get_context("spawn"), "initializer": _end_with_parent}
+    with ThreadPoolExecutor(workers) if threads else ProcessPoolExecutor(workers, **spawning) as pool:
         try:
             yield from pool.map(work, items, chunksize=chunk)
         except BrokenProcessPool:
@@ -88,13 +68,6 @@ def in_order(
                 f"one of {workers} worker processes was ended from outside, most likely because the memory ran out; "
                 "free some, or set OMP_NUM_THREADS to a smaller number and run this again"
             ) from None
-
-
-def _executor(workers: int, *, threads: bool) -> Executor:
-    if threads:
-        return ThreadPoolExecutor(workers)
-    # "spawn": a fork would copy a process in which torch's threads run, and is to be had on neither macOS nor Windows
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent)
 
 
 def _end_with_parent() -> None:
@@ -112,20 +85,14 @@ def a_core_each(
 ) -> Iterator[Result]:
     """Results in the order of the items, from networks that run side by side in threads, each on a core of its own.
 
-    PyTorch shares every single operation out among the cores, and with networks as small as ours they spend a good
-    part of their time waiting for each other. Its operations let go of Python's lock, so threads of one process do:
-    nothing is copied and nothing loaded twice. What an item gives does not depend on the number of cores, since one
-    thread computes it. On a GPU one thread feeds the device, and the caller writes down what came before meanwhile.
+    PyTorch shares every single operation out among the cores, and networks as small as ours then spend a good part of
+    their time waiting for each other. What an item gives does not depend on the number of cores, since one thread
+    computes it. On a GPU one thread feeds the device, and the caller writes down what came before meanwhile.
 
     Args:
-        work: safe to run in several threads at once; whatever it draws at random comes from generators of its own.
+        work: safe to run in several threads at once, with random numbers from generators of its own.
         items: taken as they are needed, a few ahead of the results.
-        device: that `work` computes on.
-        ended: set when the results are wanted no more, after Ctrl-C for example: for work that takes minutes, and can
-            leave off.
-
-    Raises:
-        Exception: what `work` raised; what has begun by then is waited for, nothing more is begun.
+        ended: set when the results are wanted no more, after Ctrl-C for example: for work that takes minutes.
     """
     lanes = cores() if device.type == "cpu" else 1
     waiting: deque[Future[Result]] = deque()
@@ -144,49 +111,35 @@ def a_core_each(
             raise
 
 
-def _set_threads(number: int) -> None:
-    import torch
-
-    torch.set_num_threads(number)
-
-
-@contextmanager
-def one_thread(device: torch.device) -> Iterator[None]:
-    """Let one thread do every operation on a CPU: whoever shares the work, numbers add up in one order, and what is too
-    small to be shared out does not wait for other threads."""
-    import torch
-
-    if device.type != "cpu":
-        yield
-        return
-    before = torch.get_num_threads()
-    _set_threads(1)
-    try:
-        yield
-    finally:
-        _set_threads(before)
-
-
 def _begin_lane(device: torch.device) -> None:
     import torch
 
-    _set_threads(1)
+    torch.set_num_threads(1)
     if device.type == "cuda" and device.index is not None:  # one GPU of several; a new thread starts on the first
         torch.cuda.set_device(device)
 
 
-class Pieces:
-    """Threads that work on the pieces of one thing, again and again; the cores are shared out among them.
+@contextmanager
+def one_thread(device: torch.device) -> Iterator[None]:
+    """Let one thread do every operation on a CPU: numbers add up in one order, and what is small waits for nobody."""
+    import torch
 
-    The number of pieces is fixed, and with it what adding up their results gives; on a machine of fewer cores they
-    follow each other.
+    before = torch.get_num_threads()
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def sharing_the_cores(number: int) -> ThreadPoolExecutor:
+    """Threads for work in so many pieces, again and again; on fewer cores the pieces follow each other.
+
+    Their number must not depend on the machine, since the sum of their results depends on it.
     """
+    import torch
 
-    def __init__(self, number: int):
-        self.number, lanes = number, min(number, cores())
-        threads = max(1, cores() // lanes)
-        self.pool = ThreadPoolExecutor(lanes, initializer=_set_threads, initargs=(threads,))
-
-    def map(self, work: Callable[[int], Result]) -> Iterator[Result]:
-        """What `work` gives for piece 0, 1, …, in this order."""
-        return self.pool.map(work, range(self.number))
+    lanes = min(number, cores())
+    threads = max(1, cores() // lanes)
+    return ThreadPoolExecutor(lanes, initializer=torch.set_num_threads, initargs=(threads,))

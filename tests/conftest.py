@@ -4,6 +4,7 @@ import signal
 
 import numpy as np
 import pytest
+import requests
 from accelerate.state import AcceleratorState
 
 from kpop_rca import paths
@@ -14,6 +15,17 @@ def output(tmp_path, monkeypatch):
     """A scratch folder in place of the project's for artifacts, reports and data."""
     monkeypatch.setenv(paths.OUTPUT_VARIABLE, str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture
+def no_weights(tmp_path, monkeypatch):
+    """No pretrained weights, and no network to get them from."""
+
+    def get(url, **options):
+        raise requests.ConnectionError
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(requests, "get", get)
 
 
 @pytest.fixture

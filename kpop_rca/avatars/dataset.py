@@ -24,7 +24,6 @@ from kpop_rca.workers import cores, in_order
 ARGUMENTS = corpus.ARGUMENTS
 TRUTH = "truth.csv"
 JPEG_QUALITY = 92
-ROOM = (4500, 0.2)  # bytes that a picture takes on a disk, about: so many, and so many for each of its pixels
 PLACES = (("normal", "train"), ("normal", "test"), ("hard", "test"), ("group", "test"))
 FOLDERS = {"normal": "normal_cases", "hard": "hard_cases", "group": "Group_cases"}
 PAPER_GROUPS = {"A": (0, 1, 2, 7, 8), "B": (3, 4, 5, 6, 9)}  # the paper's look-alikes among its ten
@@ -140,9 +139,7 @@ def draw_corpus(
     plans = list(_plan_corpus(arguments))
     if corpus.is_from(root, record) and _is_whole(plans, corpus.whole_files(root)):
         return read_truth(root)  # which asks for no leave to write
-    unfinished = corpus.hidden_folder(root)
-    room = round(len(plans) * (ROOM[0] + ROOM[1] * arguments["size"] ** 2))
-    with disk.writing(root, through=unfinished, size=room), corpus.alone(root):
+    with disk.writing(root), corpus.alone(root):
         folder = corpus.folder_for(root, record)
         disk.remove_half_written(folder)
         _draw_missing(folder, plans, arguments=arguments, workers=workers, progress=progress)

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from sklearn.datasets import fetch_lfw_people
 
-from kpop_rca import disk, fingerprint
+from kpop_rca import disk
 from kpop_rca.errors import StudyError
 
 # Of lfw-funneled.tgz, as scikit-learn checks it when it downloads the file; one that lies there it unpacks unseen.
 SHA256 = "b47c8422c8cded889dc5a13418c4bc2abbda121092b3533a83306f90d900100a"
-SIZE = 500_000_000  # bytes of the archive and of what is in it
 
 
 def download(root: Path | str) -> Path:
@@ -33,10 +32,10 @@ def download(root: Path | str) -> Path:
     archive = folder.with_name("lfw-funneled.tgz")
     if archive.exists():  # removed last: an unpacking that was cut short
         shutil.rmtree(folder, ignore_errors=True)
-        if fingerprint.sha256(archive) != SHA256:
+        if disk.sha256(archive) != SHA256:
             archive.unlink()  # nothing is unpacked but the published archive
     try:
-        with disk.writing(root, size=SIZE):
+        with disk.writing(root):
             # It also loads what it downloads; one person at a tenth of the size is the least it can be asked for.
             fetch_lfw_people(data_home=root, min_faces_per_person=500, resize=0.1, n_retries=1)
     except OSError as error:  # URLError and HTTPError too

@@ -166,7 +166,7 @@ def draw_batches(
 
 
 def _save(path: Path, images: np.ndarray) -> None:
-    with seals.sealed(path, size=images.nbytes) as temporary:
+    with seals.sealed(path) as temporary:
         np.save(temporary, images, allow_pickle=False)
 
 

@@ -202,7 +202,7 @@ class Trainer:
         size, rest = divmod(recipe.batch_size, PIECES)
         large = size * unet.config.sample_size**2 >= PIXELS_OF_A_PIECE
         in_pieces = device.type == "cpu" and processes == 1 and large and not rest
-        self.pieces = workers.Pieces(PIECES) if in_pieces else None
+        self.pieces = workers.sharing_the_cores(PIECES) if in_pieces else None
         self.progress = Progress()
         self.accelerator.register_for_checkpointing(self.ema, self.progress)
         self._resume()
@@ -342,7 +342,7 @@ class Trainer:
                 loss = objective.noise_loss(self.unet, task.part(slice(piece * size, (piece + 1) * size))) / PIECES
             return loss.detach(), torch.autograd.grad(loss, self.weights)
 
-        losses, gradients = zip(*self.pieces.map(of_piece), strict=True)
+        losses, gradients = zip(*self.pieces.map(of_piece, range(PIECES)), strict=True)
         for weight, *parts in zip(self.weights, *gradients, strict=True):
             weight.grad = reduce(Tensor.add_, parts)  # in the order of the pieces, whichever was first
         return sum(losses)

@@ -316,7 +316,7 @@ def crop_faces(
 def save(folder: Path, crops: dict[int, np.ndarray], index: pd.DataFrame) -> None:
     """Write `faces_<size>.npy` and `index.parquet` (path, identity, label, split), whole or not at all."""
     for size, array in crops.items():
-        with artifacts.atomic(folder / f"faces_{size}.npy", size=array.nbytes) as temporary:
+        with artifacts.atomic(folder / f"faces_{size}.npy") as temporary:
             np.save(temporary, array, allow_pickle=False)
     with artifacts.atomic(folder / "index.parquet") as temporary:
         index.to_parquet(temporary, index=False)

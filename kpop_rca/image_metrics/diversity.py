@@ -203,7 +203,6 @@ def lpips_diversity(
     generator: np.random.Generator,
     device: torch.device,
     real: tuple[np.ndarray, np.ndarray] | None = None,
-    download: bool = True,
 ) -> dict[str, Any]:
     """Mean LPIPS between images of the same identity (paper, Table 3): low values are images that look alike.
 
@@ -216,7 +215,6 @@ def lpips_diversity(
         device: to run AlexNet on.
         real: uint8 (M, H, W, 3) and int64 (M,), real images for the same figure; the mean of a pair does not depend
             on how many images there are.
-        download: see `weights.find`.
 
     Returns:
         mean over the identities with ci95, features, real and real_ci95 (None without real images), and per_class, a
@@ -233,7 +231,7 @@ def lpips_diversity(
     if size < feature_extractors.LPIPS_SMALLEST:
         return absent | {"why": f"AlexNet needs {feature_extractors.LPIPS_SMALLEST} pixels, the images have {size}"}
     try:
-        distance = feature_extractors.load_lpips(device=device, download=download)
+        distance = feature_extractors.load_lpips(device=device)
     except weights.WeightsMissing as missing:
         return absent | {"why": str(missing)}
     sets = [

@@ -42,18 +42,17 @@ IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 FACENET_SIZE = 160  # pixels
 
 
-def load_inception(*, device: torch.device, download: bool = True) -> NoTrainInceptionV3:
+def load_inception(*, device: torch.device) -> NoTrainInceptionV3:
     """The Inception network of FID and Inception Score, on its device.
 
     Args:
         device: to run it on.
-        download: see `weights.find`.
 
     Raises:
         WeightsMissing: its weights can't be had.
     """
     state = io.BytesIO()
-    torch.save(weights.load("inception", download=download), state)  # the library unpickles; let it have our own bytes
+    torch.save(weights.load("inception"), state)  # the library unpickles; let it have our own bytes
     state.seek(0)
     network = NoTrainInceptionV3(
         name="inception-v3-compat", features_list=["2048"], feature_extractor_weights_path=state, antialias=False
@@ -112,21 +111,20 @@ def _resampled_positions(positions: Tensor) -> Tensor:
     return torch.cat([positions[:, :1], grid.permute(0, 2, 3, 1).reshape(1, patches**2, -1)], dim=1)
 
 
-def load_dinov2(*, device: torch.device, download: bool = True) -> VisionTransformer:
+def load_dinov2(*, device: torch.device) -> VisionTransformer:
     """DINOv2's smallest network, in torchvision's vision transformer.
 
     Its own loader executes code from the network; this one reads the weights alone.
 
     Args:
         device: to run it on.
-        download: see `weights.find`.
 
     Raises:
         WeightsMissing: its weights can't be had.
 
     Source: Oquab et al. (2024), "DINOv2: Learning Robust Visual Features without Supervision".
     """
-    state = weights.load("dinov2", download=download)
+    state = weights.load("dinov2")
     with torch.random.fork_rng(devices=[]):
         network = VisionTransformer(
             image_size=DINOV2_SIZE,
@@ -146,19 +144,18 @@ def load_dinov2(*, device: torch.device, download: bool = True) -> VisionTransfo
     return network.to(device).eval()
 
 
-def load_facenet(*, device: torch.device, download: bool = True) -> InceptionResnetV1:
+def load_facenet(*, device: torch.device) -> InceptionResnetV1:
     """FaceNet's face recogniser without its last layer, which names the people of VGGFace2.
 
     Args:
         device: to run it on.
-        download: see `weights.find`.
 
     Raises:
         WeightsMissing: its weights can't be had.
 
     Source: Schroff et al. (2015); the weights are those of facenet-pytorch, after David Sandberg's.
     """
-    state = weights.load("facenet", download=download)
+    state = weights.load("facenet")
     with torch.random.fork_rng(devices=[]):
         network = InceptionResnetV1()
     network.load_state_dict({name: value for name, value in state.items() if not name.startswith("logits.")})
@@ -196,7 +193,7 @@ class Extractor:
 
     Attributes:
         words: what the features are.
-        load: takes device and download, and returns the network.
+        load: takes the device, and returns the network.
         features: takes the network and uint8 (N, H, W, 3), and returns float32 (N, D).
     """
 
@@ -219,19 +216,18 @@ EXTRACTORS = {
 }
 
 
-def load_lpips(*, device: torch.device, download: bool = True) -> lpips.LPIPS:
+def load_lpips(*, device: torch.device) -> lpips.LPIPS:
     """LPIPS 0.1 on AlexNet: linear heads from the lpips package, trunk from our registry.
 
     Left to itself the package downloads the trunk; so it is built with a random one, which is then overwritten.
 
     Args:
         device: to run it on.
-        download: see `weights.find`.
 
     Raises:
         WeightsMissing: AlexNet's weights can't be had.
     """
-    state = weights.load("alexnet", download=download)
+    state = weights.load("alexnet")
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore", UserWarning)  # lpips asks torchvision in an outdated way
         distance = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)

@@ -60,7 +60,6 @@ def inception_measures(
     generator: np.random.Generator,
     labels: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
     classes: Sequence[Any] = (),
-    download: bool = True,
 ) -> dict[str, dict[str, Any]]:
     """FID, Inception Score and, where labels are given, all other measures on Inception's features.
 
@@ -72,7 +71,6 @@ def inception_measures(
         generator: of all draws.
         labels: int64 (N,), (M,) and (G,), of the three in this order; None for FID and Inception Score alone.
         classes: K names, with labels.
-        download: see `weights.find`.
 
     Returns:
         `fid` as from `frechet_measure`, and `is` with value, features, n_generated and n_real; since a score depends
@@ -84,7 +82,7 @@ def inception_measures(
     counts = {"n_real": len(real), "n_generated": len(generated)}
     words, score = feature_extractors.INCEPTION_FEATURES, {"features": feature_extractors.INCEPTION_LOGITS} | counts
     try:
-        network = feature_extractors.load_inception(device=device, download=download)
+        network = feature_extractors.load_inception(device=device)
     except weights.WeightsMissing as missing:
         absent = absent_measures(str(missing), features=words, **counts)
         absent = absent if labels else {"frechet": absent["frechet"]}
@@ -121,7 +119,6 @@ def network_measures(
     classes: Sequence[Any],
     device: torch.device,
     generator: np.random.Generator,
-    download: bool = True,
 ) -> dict[str, dict[str, Any]]:
     """All measures on the features of a pretrained network other than Inception.
 
@@ -137,7 +134,6 @@ def network_measures(
         classes: K names.
         device: to run the network on.
         generator: of all draws.
-        download: see `weights.find`.
 
     Returns:
         The entries of `feature_measures`, each under the network's name: dinov2_frechet, dinov2_kernel, and so on. All
@@ -145,7 +141,7 @@ def network_measures(
     """
     extractor = feature_extractors.EXTRACTORS[name]
     try:
-        network = extractor.load(device=device, download=download)
+        network = extractor.load(device=device)
     except weights.WeightsMissing as missing:
         found = absent_measures(str(missing), features=extractor.words, n_real=len(real), n_generated=len(generated))
     else:

@@ -83,7 +83,7 @@ def build_judge(architecture: str, *, n_classes: int, recipe: Recipe) -> tuple[S
         judge = SmallImageResNet(architecture, n_classes=n_classes, width=recipe.width)
     if not recipe.pretrained:
         return judge, "not asked for"
-    if recipe.width != FULL_WIDTH or architecture not in weights.REGISTRY:
+    if recipe.width != FULL_WIDTH or architecture not in weights.URLS:
         return judge, f"there are no ImageNet weights for {architecture} of width {recipe.width}"
     try:
         state = weights.load(architecture)

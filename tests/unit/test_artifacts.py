@@ -1,4 +1,3 @@
-import gc
 import json
 
 import matplotlib.pyplot as plt
@@ -42,7 +41,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), np.float64("nan")])
 def test_json_with_a_number_that_is_none_is_refused_by_its_key_and_leaves_nothing(tmp_path, number):
     content = {"n": 3, "visual": {"line": {"points": [{"n": 4, "frechet": 0.5}, {"n": 8, "frechet": number}]}}}
-    with pytest.raises(StudyError, match=r"a\.json was not written: visual\.line\.points\[1\]\.frechet is (nan|inf),"):
+    with pytest.raises(StudyError, match=r"a\.json was not written: visual\.line\.points\.1\.frechet is (nan|inf);"):
         artifacts.write_json(tmp_path / "a.json", content)
     assert not list(tmp_path.iterdir())
 
@@ -303,16 +302,6 @@ def test_a_manifest_of_an_earlier_version_is_named_before_a_notebook_reads_it(ou
     artifacts.write_json(path, manifest)
     with pytest.raises(StudyError, match=r"or of an earlier version\); run: notebook 01_data_audit"):
         artifacts.require("mine", "audit", AUDIT)
-
-
-def test_a_stage_that_begins_ends_the_time_without_a_search_for_garbage(output):
-    gc.disable()
-    try:
-        artifacts.begin("01_data_audit", AUDIT)
-        assert gc.isenabled()
-    finally:
-        gc.enable()
-        gc.unfreeze()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ def is_compiled(module):
     return module._compiled_call_impl is not None
 
 
-@pytest.mark.skipif(devices._missing_compiler(CPU) is not None, reason="there is no C++ compiler here")
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler here")
 def test_a_compiled_network_gives_the_same_and_keeps_the_names_of_its_weights(monkeypatch):
     monkeypatch.setenv(devices.COMPILE, "on")
     plain, compiled, x = network(), network(), torch.randn(3, 4)
@@ -40,29 +40,9 @@ def test_a_compiled_network_gives_the_same_and_keeps_the_names_of_its_weights(mo
 )
 def test_networks_are_compiled_where_it_pays(monkeypatch, asked, device, calls, compiles):
     monkeypatch.setenv(devices.COMPILE, asked)
-    monkeypatch.setattr(devices, "_missing_compiler", lambda device: None)
     module = network()
     devices.compile_where_it_pays(module, device, calls=calls)
     assert is_compiled(module) == compiles
-
-
-def test_without_a_compiler_one_line_says_so_and_all_goes_on(monkeypatch):
-    monkeypatch.setenv(devices.COMPILE, "on")
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.delenv("CXX", raising=False)
-    module = network()
-    with pytest.warns(UserWarning, match=r"not compiled, .* no C\+\+ compiler; set KPOP_RCA_COMPILE=off"):
-        devices.compile_where_it_pays(module, CPU, calls=1)
-    assert module(torch.zeros(1, 4)).shape == (1, 4)
-
-
-@pytest.mark.parametrize("device", [CPU, GPU])
-def test_a_compiler_without_pythons_headers_is_none(monkeypatch, tmp_path, device):
-    monkeypatch.setattr(devices.shutil, "which", lambda program: f"/usr/bin/{program}")
-    monkeypatch.setattr(devices.sysconfig, "get_path", lambda name, scheme: str(tmp_path))
-    assert devices._missing_compiler(device) == "Python.h (in python3-dev on Debian)"
-    (tmp_path / "Python.h").touch()
-    assert devices._missing_compiler(device) in (None, "triton package")
 
 
 @pytest.fixture
@@ -70,7 +50,6 @@ def broken_compiler(monkeypatch, tmp_path):
     """A toolchain that seems to be there and compiles nothing."""
     from torch._inductor import config
 
-    monkeypatch.setattr(devices, "_missing_compiler", lambda device: None)
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     torch._dynamo.reset()
     with config.patch({"cpp.cxx": (shutil.which("false"),)}):

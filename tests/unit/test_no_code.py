@@ -95,8 +95,8 @@ def test_what_would_not_is_let_be():
 
 
 def test_every_download_is_encrypted_and_known_by_its_whole_hash():
-    for entry in weights.REGISTRY.values():
-        assert entry.url.startswith("https://") and re.fullmatch(r"[0-9a-f]{64}", entry.sha256)
+    for name, url in weights.URLS.items():
+        assert url.startswith("https://") and re.fullmatch(r"[0-9a-f]{64}", weights.SHA256[name])
 
 
 def test_only_the_published_archive_is_unpacked(tmp_path, monkeypatch):

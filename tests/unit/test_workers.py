@@ -112,5 +112,8 @@ def test_little_is_begun_ahead_of_what_is_taken(monkeypatch: pytest.MonkeyPatch)
 def test_pieces_come_in_their_order_whatever_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     for cores, threads in ((1, 1), (2, 1), (8, 4)):
         monkeypatch.setattr(workers, "cores", lambda cores=cores: cores)
-        pieces = workers.Pieces(2)
-        assert list(pieces.map(lambda piece: (piece, torch.get_num_threads()))) == [(0, threads), (1, threads)]
+        with workers.sharing_the_cores(2) as pool:
+            assert list(pool.map(lambda piece: (piece, torch.get_num_threads()), range(2))) == [
+                (0, threads),
+                (1, threads),
+            ]

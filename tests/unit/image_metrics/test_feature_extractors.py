@@ -3,8 +3,6 @@
 So the real code runs without a network. The figures mean nothing and are only compared with each other.
 """
 
-from dataclasses import replace
-
 import lpips
 import numpy as np
 import pytest
@@ -14,7 +12,7 @@ from facenet_pytorch import InceptionResnetV1
 from torchmetrics.image.fid import NoTrainInceptionV3
 from torchvision.models import alexnet
 
-from kpop_rca import fingerprint, weights
+from kpop_rca import disk, weights
 from kpop_rca.image_metrics import feature_extractors
 
 CPU = torch.device("cpu")
@@ -26,17 +24,12 @@ def noise(n, *, size=32, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (n, size, size, 3), dtype=np.uint8)
 
 
-@pytest.fixture
-def no_weights(monkeypatch, tmp_path):
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-
-
 def publish(monkeypatch, name, state):
     """Save a state dict where the weights called `name` belong, as if it were the published one."""
-    path = weights.REGISTRY[name].path
+    path = weights.path_of(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(state, path)
-    monkeypatch.setitem(weights.REGISTRY, name, replace(weights.REGISTRY[name], sha256=fingerprint.sha256(path)))
+    monkeypatch.setitem(weights.SHA256, name, disk.sha256(path))
 
 
 @pytest.fixture
@@ -104,15 +97,15 @@ def test_weights_that_are_missing_say_so(no_weights):
         feature_extractors.load_facenet,
         feature_extractors.load_lpips,
     ):
-        with pytest.raises(weights.WeightsMissing, match="downloads are off"):
-            load(device=CPU, download=False)
+        with pytest.raises(weights.WeightsMissing, match="cannot be reached"):
+            load(device=CPU)
 
 
 # --- Inception ---
 
 
 def test_inception_is_read_from_the_registry_and_gives_both_features(random_inception):
-    network = feature_extractors.load_inception(device=CPU, download=False)
+    network = feature_extractors.load_inception(device=CPU)
     images = noise(2)
     pooled, logits = feature_extractors.inception_features(network, images)
     with torch.inference_mode():
@@ -151,7 +144,7 @@ def dinov2_by_definition(state, pixels, positions):
 
 def test_dinov2_follows_its_definition(random_dinov2):
     images = noise(2, size=224)  # at its own size, so that nothing is resized
-    network = feature_extractors.load_dinov2(device=CPU, download=False)
+    network = feature_extractors.load_dinov2(device=CPU)
     found = feature_extractors.EXTRACTORS["dinov2"].features(network, images)
     mean, sd = (torch.tensor(v)[:, None, None] for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     pixels = (torch.as_tensor(images).permute(0, 3, 1, 2) / 255 - mean) / sd
@@ -185,7 +178,7 @@ def test_dinov2_positions_keep_their_places():
 
 def test_facenet_is_that_of_the_package_without_its_last_layer(random_facenet):
     images = noise(3, size=160)
-    network = feature_extractors.load_facenet(device=CPU, download=False)
+    network = feature_extractors.load_facenet(device=CPU)
     found = feature_extractors.EXTRACTORS["facenet"].features(network, images)
     with torch.inference_mode():
         expected = random_facenet((torch.as_tensor(images).permute(0, 3, 1, 2).float() - 127.5) / 128)
@@ -194,7 +187,7 @@ def test_facenet_is_that_of_the_package_without_its_last_layer(random_facenet):
 
 
 def test_features_do_not_depend_on_the_batches(random_facenet, monkeypatch):
-    images, network = noise(5), feature_extractors.load_facenet(device=CPU, download=False)
+    images, network = noise(5), feature_extractors.load_facenet(device=CPU)
     whole = feature_extractors.EXTRACTORS["facenet"].features(network, images)
     monkeypatch.setattr(feature_extractors, "BATCH", 2)
     np.testing.assert_allclose(
@@ -205,8 +198,8 @@ def test_features_do_not_depend_on_the_batches(random_facenet, monkeypatch):
 
 def test_loading_leaves_the_seed_alone(random_facenet, random_dinov2):
     before = torch.random.get_rng_state()
-    feature_extractors.load_facenet(device=CPU, download=False)
-    feature_extractors.load_dinov2(device=CPU, download=False)
+    feature_extractors.load_facenet(device=CPU)
+    feature_extractors.load_dinov2(device=CPU)
     assert torch.equal(before, torch.random.get_rng_state())
 
 
@@ -214,7 +207,7 @@ def test_loading_leaves_the_seed_alone(random_facenet, random_dinov2):
 
 
 def test_lpips_has_the_trunk_of_the_registry_and_the_heads_of_the_package(random_alexnet):
-    distance = feature_extractors.load_lpips(device=CPU, download=False)
+    distance = feature_extractors.load_lpips(device=CPU)
     torch.testing.assert_close(distance.net.slice1[0].weight, random_alexnet.features[0].weight)
     torch.testing.assert_close(distance.net.slice5[0].bias, random_alexnet.features[10].bias)
     heads = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False).lin4.model[1].weight

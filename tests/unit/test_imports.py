@@ -1,0 +1,28 @@
+"""What a process loads, which is most of the time that a small study takes; seen in fresh interpreters."""
+
+import subprocess
+import sys
+
+import pytest
+
+from kpop_rca import paths
+
+SLOW = {"torch", "pandas", "matplotlib", "scipy", "IPython", "diffusers"}
+
+
+def loaded_by(line):
+    """The packages that a fresh interpreter has loaded after one line of Python."""
+    code = f"{line}\nimport sys\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=paths.project_root(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("module", ["run", "manifests", "fingerprint, params, sweeps"])
+def test_what_starts_notebooks_loads_nothing_that_results_are_made_with(module):
+    assert not loaded_by(f"from kpop_rca import {module}") & SLOW
+
+
+@pytest.mark.parametrize("module", ["artifacts", "faces", "figures", "pictures", "data.idols"])
+def test_what_draws_and_crops_does_without_torch(module):
+    assert not loaded_by(f"import kpop_rca.{module}") & {"torch", "diffusers", "nbformat"}
