@@ -151,6 +151,6 @@ rule report:
     output:
         "reports/{study}/index.html",
     params:
-        depends=fingerprint.of_modules("report"),
+        depends=fingerprint.of_modules("pages"),
     shell:
         "{PYTHON:q} -m kpop_rca.report --study {wildcards.study:q}"

@@ -7,31 +7,31 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kpop_rca import claims
-from kpop_rca.figures import CHANCE, GENERATED, INK, REAL, WIDTH
+from kpop_rca.figures import BESIDE, CHANCE, GENERATED, INK, REAL, WIDTH
 
 COLOURS = {"supported": REAL, "contradicted": GENERATED, "undecided": CHANCE}
+SIGNS = {1: "expected above 0", -1: "expected below 0", 0: "expected within the band"}
 LETTERS = 36  # of the names of all levels that find room below a panel beside each other
 TITLES = {
     "rca": "RCA",
-    "fidelity": "identity fidelity",
-    "accuracy_real": "judge's accuracy, real faces",
-    "within_group_excess": "taken for a look-alike,\nless the judge's own",
-    "pull": "others' images judged to be the first",
+    "fidelity": "confusion-corrected accuracy",
+    "accuracy_real": "oracle's accuracy, real faces",
+    "within_group_excess": "predicted as a look-alike,\nbeyond real faces",
+    "pull": "others' images predicted\nas the first identity",
     "first_rca": "RCA of the first identity",
-    "recall": "recall (variety)",
+    "recall": "recall (diversity)",
     "precision": "precision",
     "frechet": "Fréchet distance",
 }
+OF_A_SEED = {"color": CHANCE, "lw": 0.8, "ms": 4, "alpha": 0.7}
+OF_THE_MEAN = {"color": GENERATED, "lw": 2.2, "ms": 7}
 
 
 def verdicts(table: pd.DataFrame, *, margin: float) -> Figure:
     """Every claim's effect with its interval, in the colour of its verdict.
 
-    Args:
-        table: from `claims.verdicts`.
-        margin: of equivalence, drawn as a band for the claims of no difference. The intervals are those of 95 %; what
-            is supported by two one-sided tests at 5 % has the interval of 90 % in the band, and may stick out of it.
+    The margin of equivalence is a band for the claims of no difference. What is supported by two one-sided tests at 5 %
+    has the interval of 90 % in the band; that of 95 %, which is drawn, may stick out of it.
     """
     figure, ax = plt.subplots(figsize=(WIDTH, 1.2 + 0.42 * len(table)))
     for place, row in enumerate(table.itertuples()):
@@ -40,8 +40,7 @@ def verdicts(table: pd.DataFrame, *, margin: float) -> Figure:
         ax.plot([row.low, row.high], [place, place], color=COLOURS[row.verdict], lw=2, solid_capstyle="butt")
         ax.plot(row.effect, place, "o", color=COLOURS[row.verdict], ms=7)
     ax.axvline(0, color=INK, lw=1)
-    signs = {1: "expected above 0", -1: "expected below 0", 0: "expected within the band"}
-    names = [f"{row.claim}\n{row.level} against {row.reference}, {signs[row.expected]}" for row in table.itertuples()]
+    names = [f"{row.claim}\n{row.level} against {row.reference}, {SIGNS[row.expected]}" for row in table.itertuples()]
     ax.set_yticks(range(len(table)), labels=names)
     ax.set(title="Effects with 95 % intervals over the seeds", xlabel="change of the response")
     ax.set_ylim(len(table) - 0.4, -0.6)
@@ -49,27 +48,23 @@ def verdicts(table: pd.DataFrame, *, margin: float) -> Figure:
     for name, colour in COLOURS.items():
         ax.plot([], [], "o-", color=colour, label=name)
     ax.plot([], [], lw=8, color=CHANCE, alpha=0.25, label="counts as no\ndifference")
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    ax.legend(**BESIDE)
     return figure
 
 
-def levels(table: pd.DataFrame, experiment: str, responses: Sequence[str], *, title: str, xlabel: str) -> Figure:
-    """Responses against the levels of one experiment: a thin line a seed, a bold one for `claims.means_by_level`.
+def levels(part: pd.DataFrame, means: pd.DataFrame, responses: Sequence[str], *, title: str, xlabel: str) -> Figure:
+    """Responses against the levels of one experiment: a thin line for each seed, a bold one for their mean.
 
     Args:
-        table: from `claims.over_judges`.
-        experiment: which.
-        responses: columns of the table, a panel each.
-        title: of the figure.
-        xlabel: what the levels are.
+        part: the experiment's rows of `claims.over_judges`.
+        means: its `claims.means_by_level`.
+        responses: columns of both, a panel each.
     """
-    part = table[table["experiment"] == experiment]
-    means = claims.means_by_level(table, experiment, list(responses))
     figure, axes = plt.subplots(1, len(responses), figsize=(WIDTH, 3.2), squeeze=False, layout="constrained")
     for ax, response in zip(axes[0], responses, strict=True):
         _lines(ax, part, means, response)
         ax.set(title=TITLES[response], xlabel=xlabel)
-        ax.axhline(0, color=INK, lw=1)  # counts as a value, so that the margin above is a share of the whole axis
+        ax.axhline(0, color=INK, lw=1)  # counts as a value, so that the margin above is a fraction of the whole axis
         if not (part[response] < 0).any():
             ax.set_ylim(0)
     figure.suptitle(title, fontweight="bold")
@@ -79,9 +74,8 @@ def levels(table: pd.DataFrame, experiment: str, responses: Sequence[str], *, ti
 def _lines(ax: Axes, part: pd.DataFrame, means: pd.DataFrame, response: str) -> None:
     names = means["level"].tolist()
     wide = part.pivot(index="level", columns="seed", values=response).loc[names]
-    for seed in wide:
-        ax.plot(range(len(names)), wide[seed], "o-", color=CHANCE, lw=0.8, ms=4, alpha=0.7)
-    ax.plot(range(len(names)), means[response], "D-", color=GENERATED, lw=2.2, ms=7)
+    ax.plot(range(len(names)), wide, "o-", **OF_A_SEED)
+    ax.plot(range(len(names)), means[response], "D-", **OF_THE_MEAN)
     ax.set_xticks(range(len(names)), labels=names)
     if sum(map(len, names)) > LETTERS:
         ax.tick_params(axis="x", rotation=35)
@@ -89,24 +83,17 @@ def _lines(ax: Axes, part: pd.DataFrame, means: pd.DataFrame, response: str) -> 
     ax.margins(x=0.12)
 
 
-def trade_off(table: pd.DataFrame, *, costs: Sequence[str]) -> Figure:
-    """RCA against what guidance costs, a curve a seed and a bold one for their mean, with the weight at each point.
-
-    Args:
-        table: from `claims.over_judges`.
-        costs: columns of the table, such as "recall" and "frechet", a panel each.
-    """
-    part = table[table["experiment"] == "guidance"]
-    mean = claims.means_by_level(table, "guidance", [*costs, "rca"]).set_index("level")
+def trade_off(part: pd.DataFrame, means: pd.DataFrame, *, costs: Sequence[str]) -> Figure:
+    """RCA against what guidance costs (columns, a panel each), with the weights; see `levels`."""
     figure, axes = plt.subplots(1, len(costs), figsize=(WIDTH, 4), squeeze=False, sharey=True, layout="constrained")
     for ax, cost in zip(axes[0], costs, strict=True):
         for _, of_seed in part.groupby("seed"):
-            ax.plot(of_seed[cost], of_seed["rca"], "o-", color=CHANCE, lw=0.8, ms=4, alpha=0.7)
-        ax.plot(mean[cost], mean["rca"], "D-", color=GENERATED, lw=2.2, ms=7)
-        for name, row in mean.iterrows():
-            ax.annotate(f"w = {name}", (row[cost], row["rca"]), xytext=(9, 5), textcoords="offset points")
-        ax.set(xlabel=f"{TITLES[cost]}, judge's features")
+            ax.plot(of_seed[cost], of_seed["rca"], "o-", **OF_A_SEED)
+        ax.plot(means[cost], means["rca"], "D-", **OF_THE_MEAN)
+        for row in means.to_dict("records"):
+            ax.annotate(f"w = {row['level']}", (row[cost], row["rca"]), xytext=(9, 5), textcoords="offset points")
+        ax.set(xlabel=f"{TITLES[cost]}, oracle's features")
         ax.margins(0.14)
     axes[0, 0].set_ylabel("RCA")
-    figure.suptitle("What guidance buys, and what it costs", fontweight="bold")
+    figure.suptitle("What guidance gains in RCA, and what it costs", fontweight="bold")
     return figure

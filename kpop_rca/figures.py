@@ -1,4 +1,4 @@
-"""The study's plots. One palette, identities in the same order everywhere; each takes tables or arrays.
+"""The study's plots: tables and arrays in, figures out. One palette, identities in the same order everywhere.
 
 What shows faces is drawn in `pictures`.
 """
@@ -19,22 +19,17 @@ SPLIT_COLOURS = {"train": "#3b6ea5", "judge": "#59a14f", "validation": "#8fb8de"
 WIDTH = 10.0  # inches, the width of a notebook
 ANNOTATED = 12  # identities at most, for numbers in the cells of a confusion matrix
 LABELS = 40.0  # points of a letter's size an inch that each identity has: names that do not overlap
+BESIDE = {"loc": "upper left", "bbox_to_anchor": (1, 1)}  # a legend outside the axes
 
 
 def use_style() -> None:
     """Set the look of every figure; called once in a notebook."""
+    spines = {"axes.spines.top": False, "axes.spines.right": False}
+    titles = {"axes.titleweight": "bold", "axes.titlesize": "medium"}
+    further = {"figure.dpi": 90, "legend.frameon": False}
     sns.set_theme(style="whitegrid", context="notebook", font_scale=0.85)
     letters.use_installed()
-    plt.rcParams.update(
-        {
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.titleweight": "bold",
-            "axes.titlesize": "medium",
-            "figure.dpi": 90,
-            "legend.frameon": False,
-        }
-    )
+    plt.rcParams.update(spines | titles | further)
 
 
 def as_text(name: object) -> str:
@@ -42,22 +37,23 @@ def as_text(name: object) -> str:
     return str(name).replace("$", r"\$")
 
 
+def bar_lengths(table: pd.DataFrame, value: str, *, low: str = "low", high: str = "high") -> np.ndarray:
+    """How far an interval's ends lie from a value, below and above, float (2, N); NaN where there is none."""
+    return np.abs(table[[low, high]].to_numpy(dtype=float).T - table[value].to_numpy(dtype=float))
+
+
 def stacked_counts(table: pd.DataFrame, *, title: str, ylabel: str, colours: dict[str, str] | None = None) -> Figure:
-    """Bars of counts: a bar for each row of the table, a colour for each column."""
+    """Counts, one bar for each row of the table and one colour for each column."""
     figure, ax = plt.subplots(figsize=(WIDTH, 3.6))
     table.plot.bar(stacked=True, ax=ax, width=0.8, color=colours)
     _class_ticks(ax, list(table.index))
     ax.set(title=title, xlabel="identity", ylabel=ylabel)
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    ax.legend(**BESIDE)
     return figure
 
 
 def loss_curve(log: pd.DataFrame) -> Figure:
-    """The training loss against steps, raw and smoothed, with the learning rate below it.
-
-    Args:
-        log: step, loss, learning_rate.
-    """
+    """The training loss against steps, raw and smoothed, and the learning rate: step, loss, learning_rate."""
     figure, (top, below) = plt.subplots(2, sharex=True, figsize=(WIDTH, 4), height_ratios=[3, 1], layout="constrained")
     smooth = log["loss"].ewm(span=max(2, len(log) // 20)).mean()
     top.plot(log["step"], log["loss"], color=REAL, alpha=0.25, label="mean of 10 steps")
@@ -70,11 +66,7 @@ def loss_curve(log: pd.DataFrame) -> Figure:
 
 
 def loss_by_timestep(table: pd.DataFrame) -> Figure:
-    """Noise loss against t, training against held-out faces.
-
-    Args:
-        table: t, loss, faces ("training" or "held out").
-    """
+    """Noise loss by timestep of both kinds of faces: t, loss, faces ("training" or "held out")."""
     figure, ax = plt.subplots(figsize=(WIDTH / 2, 3))
     palette = {"training": REAL, "held out": SPLIT_COLOURS["test"]}
     sns.lineplot(table, x="t", y="loss", hue="faces", marker="o", palette=palette, ax=ax)
@@ -84,7 +76,7 @@ def loss_by_timestep(table: pd.DataFrame) -> Figure:
 
 
 def judge_histories(histories: dict[str, pd.DataFrame]) -> Figure:
-    """Training loss and validation accuracy of every judge by epoch."""
+    """Of every oracle by name: epoch, train_loss, validation_loss, validation_accuracy."""
     figure, (left, right) = plt.subplots(ncols=2, figsize=(WIDTH, 3.2), layout="constrained")
     for colour, (name, history) in zip(sns.color_palette("husl", len(histories)), histories.items(), strict=True):
         left.plot(history["epoch"], history["train_loss"], color=colour, label=f"{name}, training")
@@ -98,40 +90,26 @@ def judge_histories(histories: dict[str, pd.DataFrame]) -> Figure:
 
 
 def confusion_matrices(
-    matrices: dict[str, tuple[np.ndarray, Sequence[str]]], *, rows: str, columns: Sequence[str] = ("judged as",)
+    matrices: dict[str, tuple[np.ndarray, Sequence[str]]], *, rows: str, columns: Sequence[str] = ("predicted as",)
 ) -> Figure:
     """Confusion matrices side by side, in percent of each row, on one colour scale.
 
     Args:
         matrices: title to (K, K) counts and their K identities.
-        rows: what the rows are, "truth" or "asked for" for example.
-        columns: what the columns are, one for all the matrices or one for each.
+        rows, columns: what they are; the latter for all the matrices or for each.
     """
-    figure, axes = plt.subplots(
-        ncols=len(matrices), figsize=(WIDTH, WIDTH / len(matrices) + 0.4), layout="constrained", squeeze=False
-    )
+    width = WIDTH / len(matrices)
+    figure, axes = plt.subplots(ncols=len(matrices), figsize=(WIDTH, width + 0.4), layout="constrained", squeeze=False)
+    look = {"vmin": 0, "vmax": 100, "cmap": "Blues", "square": True, "fmt": ".0f", "annot_kws": {"fontsize": 7}}
     for number, (ax, (title, (counts, classes))) in enumerate(zip(axes.flat, matrices.items(), strict=True)):
-        names = [as_text(name) for name in classes]
-        share = 100 * np.asarray(counts) / np.sum(counts, axis=1, keepdims=True)
-        sns.heatmap(
-            share,
-            ax=ax,
-            vmin=0,
-            vmax=100,
-            cmap="Blues",
-            annot=len(names) <= ANNOTATED,
-            fmt=".0f",
-            annot_kws={"fontsize": 7},
-            cbar=len(names) > ANNOTATED and number == len(matrices) - 1,
-            cbar_kws={"shrink": 0.6},
-            square=True,
-            xticklabels=names,
-            yticklabels=names,
-        )
+        names, crowded = [as_text(name) for name in classes], len(classes) > ANNOTATED
+        percent = 100 * np.asarray(counts) / np.sum(counts, axis=1, keepdims=True)
+        bar = {"cbar": crowded and number == len(matrices) - 1, "cbar_kws": {"shrink": 0.6}}
+        sns.heatmap(percent, ax=ax, annot=not crowded, xticklabels=names, yticklabels=names, **look, **bar)
         ax.set(title=f"{title}, % of row", xlabel=columns[number % len(columns)], ylabel=rows)
         ax.tick_params(axis="y", rotation=0)
-        if len(names) > ANNOTATED:
-            ax.tick_params(labelsize=max(3.5, LABELS * WIDTH / len(matrices) / len(names)))
+        if crowded:
+            ax.tick_params(labelsize=max(3.5, LABELS * width / len(names)))
             ax.tick_params(axis="x", rotation=90)
     return figure
 
@@ -146,68 +124,54 @@ def _class_ticks(ax: Axes, names: Sequence[str]) -> None:
     ax.grid(axis="x", visible=False)
 
 
-def _marked(
-    ax: Axes, place: np.ndarray, table: pd.DataFrame, *, value: str, colour: str, marker: str, label: str
-) -> None:
-    """Values with their intervals `low` and `high`; what has no value leaves a gap."""
-    error = np.abs(table[["low", "high"]].to_numpy(dtype=float).T - table[value].to_numpy(dtype=float))
-    ax.errorbar(place, table[value], yerr=error, fmt=marker, color=colour, capsize=3, label=label)
-
-
 def identity(ratios: pd.DataFrame, fidelities: pd.DataFrame, *, chance: float, overall: float) -> Figure:
-    """Class RCA and identity fidelity with their intervals, beside the chance level.
+    """Class RCA and confusion-corrected accuracy with their intervals, beside the chance level.
 
     Args:
         ratios: class, rca, low, high, chance.
-        fidelities: class, fidelity, low, high, in the same order; empty where the judge can't be inverted.
-        chance: global RCA of a generator that ignores the class.
-        overall: global RCA.
+        fidelities: fidelity, low, high, in the same order; empty where the oracle can't be inverted.
+        chance, overall: global RCA of a generator that ignores the condition, and of this one.
     """
     figure, ax = plt.subplots(figsize=(WIDTH, 4))
-    place = np.arange(len(ratios))
-    ends = (place - 0.35, place + 0.35)
-    ax.hlines(ratios["chance"], *ends, color=CHANCE, lw=2, label="chance, person\nby person")
-    _marked(ax, place - 0.12, ratios, value="rca", colour=GENERATED, marker="o", label="class RCA")
+    place, marks = np.arange(len(ratios)), {"capsize": 3, "ls": ""}
+    ax.hlines(ratios["chance"], place - 0.35, place + 0.35, color=CHANCE, lw=2, label="chance of each class")
+    ends = bar_lengths(ratios, "rca")
+    ax.errorbar(place - 0.12, ratios["rca"], yerr=ends, marker="o", color=GENERATED, label="class RCA", **marks)
     if len(fidelities):
-        label = "identity fidelity:\nthe judge's errors\ntaken out"
-        _marked(ax, place + 0.12, fidelities, value="fidelity", colour=INK, marker="D", label=label)
-    ax.axhline(1, color=REAL, ls=":", label="as real faces")
+        values, ends = fidelities["fidelity"], bar_lengths(fidelities, "fidelity")
+        label = "confusion-corrected\naccuracy"
+        ax.errorbar(place + 0.12, values, yerr=ends, marker="D", color=INK, label=label, **marks)
+    ax.axhline(1, color=REAL, ls=":", label="recognised as often\nas real faces")
     ax.axhline(overall, color=GENERATED, lw=1, label="global RCA")
-    ax.axhline(chance, color=CHANCE, ls="--", label="chance for the\nglobal RCA")
-    ax.set(title="Does it draw the person it was told to? (95 % intervals)", ylabel="RCA, or share of images")
+    ax.axhline(chance, color=CHANCE, ls="--", label="chance of the\nglobal RCA")
+    ax.set(title="Is the requested identity shown? (95 % intervals)", ylabel="RCA, or fraction of images")
     ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
     _class_ticks(ax, ratios["class"])
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    ax.legend(**BESIDE)
     return figure
 
 
 def rca_by_judge(table: pd.DataFrame) -> Figure:
-    """Global RCA under every judge.
-
-    Args:
-        table: judge, architecture, trained_on, rca, low, high, chance.
-    """
+    """Global RCA under every oracle: judge, trained_on, rca, low, high, chance."""
     figure, ax = plt.subplots(figsize=(WIDTH, 1 + 0.33 * len(table)))
-    colours = {"judge": GENERATED, "train": CHANCE}
-    labels = {"judge": "never saw the generator's faces", "train": "learnt from the generator's faces"}
+    looks = {
+        "judge": (GENERATED, "trained on other faces\nthan the generator"),
+        "train": (CHANCE, "trained on the\ngenerator's faces"),
+    }
     for way, rows in table.groupby("trained_on", sort=False):
-        error = np.abs(rows[["low", "high"]].to_numpy().T - rows["rca"].to_numpy())
-        ax.errorbar(rows["rca"], rows.index, xerr=error, fmt="o", color=colours[way], capsize=3, label=labels[way])
+        (colour, label), ends = looks[way], bar_lengths(rows, "rca")
+        ax.errorbar(rows["rca"], rows.index, xerr=ends, fmt="o", color=colour, capsize=3, label=label)
     ax.vlines(table["chance"], table.index - 0.35, table.index + 0.35, color=CHANCE, lw=2, label="chance")
-    ax.set(title="One generator, many judges", xlabel="global RCA, 95 % interval over images")
+    ax.set(title="RCA of one generator under each oracle", xlabel="global RCA, 95 % interval over images")
     ax.set_yticks(table.index, labels=table["judge"])
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    ax.legend(**BESIDE)
     return figure
 
 
 def frechet_lines(lines: dict[str, pd.DataFrame]) -> Figure:
-    """Fréchet distance against 1/N, with the line to endless images.
-
-    Args:
-        lines: by name (generated, real), n and frechet; drawn in the order given.
-    """
+    """Fréchet distance against 1/N, extrapolated to N → ∞: n and frechet of the generated images, then of real ones."""
     figure, ax = plt.subplots(figsize=(WIDTH * 0.7, 3.6))
     for (name, points), colour in zip(lines.items(), (GENERATED, REAL), strict=False):
         inverse = 1 / points["n"]
@@ -215,36 +179,30 @@ def frechet_lines(lines: dict[str, pd.DataFrame]) -> Figure:
         ax.plot(inverse, points["frechet"], "o", color=colour, label=name)
         ax.plot([0, inverse.max()], [end, end + slope * inverse.max()], color=colour, lw=1)
         ax.plot(0, end, "*", color=colour, ms=11, clip_on=False)
-    ax.set(title="Fréchet distance on the judge's features, and its value for endless images")
-    ax.set(xlabel="1 / number of images (a star: endlessly many)", ylabel="Fréchet distance", xlim=(0, None))
+    ax.set(title="Fréchet distance on the oracle's features, extrapolated to N → ∞")
+    ax.set(xlabel="1 / number of images N (star: N → ∞)", ylabel="Fréchet distance", xlim=(0, None))
     ax.legend()
     return figure
 
 
 def label_shares(table: pd.DataFrame) -> Figure:
-    """Where the judge's labels of generated images go, against an even share.
-
-    Args:
-        table: class, share (0 to 1), low, high; share_real, that of the same label among real faces, is marked.
-    """
+    """How often each class is predicted: class, share (0 to 1), low, high; share_real, of real faces, is marked."""
     figure, ax = plt.subplots(figsize=(WIDTH, 3))
-    place = np.arange(len(table))
-    error = np.abs(table[["low", "high"]].to_numpy().T - table["share"].to_numpy())
-    ax.bar(place, table["share"], yerr=error, color=GENERATED, alpha=0.8, capsize=3, width=0.7)
-    ax.axhline(1 / len(table), color=CHANCE, ls="--", label="what was asked for")
+    place, ends = np.arange(len(table)), bar_lengths(table, "share")
+    ax.bar(place, table["share"], yerr=ends, color=GENERATED, alpha=0.8, capsize=3, width=0.7)
+    ax.axhline(1 / len(table), color=CHANCE, ls="--", label="requested")
     if "share_real" in table:
         ax.plot(place, table["share_real"], marker="_", ms=22, mew=2.5, lw=0, color=REAL, label="of real test faces")
-    ax.set(title="Labels that the judge gives to generated images", ylabel="share of all")
+    ax.set(title="Predicted-class frequencies of generated images", ylabel="fraction of images")
     _class_ticks(ax, table["class"])
     ax.legend()
     return figure
 
 
 def reliability_diagrams(table: pd.DataFrame) -> Figure:
-    """Accuracy by confidence: a panel for each architecture and way of training, a line a seed; area follows n.
+    """Accuracy by confidence, a panel for each architecture and way of training, a line a seed; area follows n.
 
-    Args:
-        table: architecture, trained_on, seed, n, confidence, accuracy, low, high; a row a bin and judge.
+    One row per bin and oracle: architecture, trained_on, seed, n, confidence, accuracy, low, high.
     """
     panels = list(table.groupby(["architecture", "trained_on"], sort=False))
     columns = min(3, len(panels))
@@ -255,14 +213,13 @@ def reliability_diagrams(table: pd.DataFrame) -> Figure:
     for ax in axes.flat[len(panels) :]:
         ax.set_visible(False)
     for ax, ((architecture, trained_on), part) in zip(axes.flat, panels, strict=False):
-        ax.plot([0, 1], [0, 1], color=CHANCE, ls="--", label="right as often as sure")
+        ax.plot([0, 1], [0, 1], color=CHANCE, ls="--", label="calibrated")
         for seed, bins in part.groupby("seed"):
             colour = sns.color_palette("deep", 1 + table["seed"].max())[seed]
-            error = np.abs(bins[["low", "high"]].to_numpy().T - bins["accuracy"].to_numpy())
-            ax.errorbar(bins["confidence"], bins["accuracy"], yerr=error, color=colour, lw=1, alpha=0.7, capsize=2)
-            size = 100 * bins["n"] / bins["n"].max()
-            ax.scatter(bins["confidence"], bins["accuracy"], s=size, color=colour, label=f"seed {seed}")
-        ax.set(title=f"{architecture}, learnt the split {trained_on!r}", xlabel="confidence", ylabel="accuracy")
+            place, ends, size = bins["confidence"], bar_lengths(bins, "accuracy"), 100 * bins["n"] / bins["n"].max()
+            ax.errorbar(place, bins["accuracy"], yerr=ends, color=colour, lw=1, alpha=0.7, capsize=2)
+            ax.scatter(place, bins["accuracy"], s=size, color=colour, label=f"seed {seed}")
+        ax.set(title=f"{architecture}, trained on split {trained_on!r}", xlabel="confidence", ylabel="accuracy")
         ax.label_outer()
     axes.flat[0].legend(loc="lower right", markerscale=0.5)
     return figure

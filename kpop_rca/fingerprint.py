@@ -132,7 +132,7 @@ def _drop_words(node: ast.AST) -> None:
 
 def _package_data(modules: tuple[str, ...]) -> list[str]:
     """Hashes of the files that the package ships and a module reads: the paper's tables, the report's templates."""
-    folders = [folder for module, folder in (("reference", "paper"), ("report", "templates")) if module in modules]
+    folders = [folder for module, folder in (("reference", "paper"), ("pages", "templates")) if module in modules]
     return [f"{path.name} {sha256(path)}" for folder in folders for path in sorted((PACKAGE_FOLDER / folder).iterdir())]
 
 

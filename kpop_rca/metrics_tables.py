@@ -1,39 +1,96 @@
-"""Tables for reading, from the parts of `metrics.json`; they need no network, so that the report loads none."""
+"""`metrics.json` as it is read: the file, and tables of its parts. No network is loaded for it."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from kpop_rca.disk import read_json
+
 # Why a value of a class is missing, by column.
 UNDEFINED = {
-    "rca": "the judge recognises none of its real faces",
-    "fidelity": "identity fidelity was not computed, see below",
-    "real_precision": "the judge calls no real face by this name",
-    "generated_precision": "the judge calls no generated face by this name",
+    "rca": "the oracle recognises none of its real faces",
+    "fidelity": "confusion-corrected accuracy was not computed, see below",
+    "real_precision": "the oracle predicts it for no real face",
+    "generated_precision": "the oracle predicts it for no generated face",
+}
+# What an earlier version called the keys of `metrics.json`, and its verdicts; understood for this version alone.
+FORMER_TERM = "jud" + "ge"  # for an oracle
+FORMER_KEYS = {
+    "oracle": "oracles",
+    FORMER_TERM: "headline_oracle",
+    f"{FORMER_TERM}s": "judges",
+    f"over_{FORMER_TERM}s": "over_judges",
+    f"{FORMER_TERM}d_as": "judged_as",
+    f"{FORMER_TERM}_test_generated": "judge_test_generated",
+}
+MEASURES = ("frechet", "frechet_class_mean", "frechet_infinity", "kernel", "precision", "recall", "density", "coverage")
+FORMER_KEYS |= {f"{FORMER_TERM}_{name}": f"judge_{name}" for name in (*MEASURES, "feature_diversity")}
+FORMER_VERDICTS = {
+    "in vain": "no effect of the condition",
+    "as real": "non-inferior to real",
+    "worse than real": "inferior to real",
+    "undecided": "inconclusive",
 }
 
 
+def read_metrics(path: Path | str) -> dict[str, Any]:
+    """A study's `metrics.json`; of an earlier version's file, with today's keys and verdicts, and a line that says so.
+
+    Raises:
+        FileNotFoundError: there is none.
+        StudyError: it is damaged.
+    """
+    found = read_json(Path(path))
+    current = _with_current_names(found)
+    if current != found:
+        print(f"{path} was written by an earlier version: its former keys and verdicts are read under today's names")
+    return current
+
+
+def _with_current_names(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_with_current_names(child) for child in node]
+    if not isinstance(node, dict):
+        return node
+    found = {FORMER_KEYS.get(key, key): _with_current_names(value) for key, value in node.items()}
+    if "verdict" in found:
+        found["verdict"] = FORMER_VERDICTS.get(found["verdict"], found["verdict"])
+    return found
+
+
 def beside_paper(metrics: dict[str, Any]) -> pd.DataFrame:
-    """The headline figures, ours beside the paper's; a row a quantity, empty where one has none."""
-    theirs = metrics["paper"]
-    rows = [
-        ("accuracy on real faces", metrics["real"]["accuracy"], theirs["real"]["accuracy"]),
-        ("accuracy on generated faces", metrics["generated"]["accuracy"], theirs["generated"]["accuracy"]),
-        ("RCA, global", metrics["rca"]["global"], theirs["rca"]["global"]),
-        ("  95 % interval, low", metrics["rca"]["ci95"][0], theirs["rca"]["ci95"][0]),
-        ("  95 % interval, high", metrics["rca"]["ci95"][1], theirs["rca"]["ci95"][1]),
-        ("  chance level", metrics["rca"]["chance"], theirs["rca"]["chance"]),
-        ("  chance-corrected", metrics["rca"]["chance_corrected"], theirs["rca"]["chance_corrected"]),
-        ("RCA, macro", metrics["rca"]["macro"], theirs["rca"]["macro"]),
-        ("identity fidelity", metrics["identity_fidelity"]["mean"], None),
-        ("FID", metrics["visual"]["fid"]["value"], theirs["visual"]["fid"]["value"]),
-        ("Inception Score", metrics["visual"]["is"]["value"], theirs["visual"]["is"]["value"]),
-        ("LPIPS diversity", metrics["visual"]["lpips_diversity"]["mean"], theirs["visual"]["lpips_diversity"]["mean"]),
-        ("test faces", metrics["real"]["n"], theirs["real"]["n"]),
-        ("generated faces", metrics["generated"]["n"], theirs["generated"]["n"]),
-    ]
-    return pd.DataFrame(rows, columns=["quantity", "this study", "paper"]).astype({"this study": float, "paper": float})
+    """The headline figures, ours beside the paper's: quantity, this study, paper; NaN where one has none."""
+    rows = {
+        "accuracy on real faces": "real.accuracy",
+        "accuracy on generated faces": "generated.accuracy",
+        "RCA, global": "rca.global",
+        "  95 % interval, low": "low",
+        "  95 % interval, high": "high",
+        "  chance level": "rca.chance",
+        "  chance-corrected": "rca.chance_corrected",
+        "RCA, macro": "rca.macro",
+        "confusion-corrected accuracy": "identity_fidelity.mean",
+        "FID": "visual.fid.value",
+        "Inception Score": "visual.is.value",
+        "LPIPS diversity": "visual.lpips_diversity.mean",
+        "test faces": "real.n",
+        "generated faces": "generated.n",
+    }
+    table = pd.DataFrame({"quantity": list(rows)})
+    for name, side in (("this study", metrics), ("paper", metrics["paper"])):
+        low, high = side["rca"]["ci95"]
+        known = pd.json_normalize(side | {"low": low, "high": high}).iloc[0]
+        table[name] = [known.get(key) for key in rows.values()]
+    return table.astype({"this study": float, "paper": float})
+
+
+def identities_by_verdict(metrics: dict[str, Any]) -> pd.DataFrame:
+    """Who has which verdict, the most frequent verdict first: verdict, n and identities."""
+    classes = pd.DataFrame(metrics["rca"]["per_class"], columns=["class", "verdict"]).astype(str)
+    groups = classes.groupby("verdict", sort=False)["class"].agg(n="size", identities=", ".join)
+    return groups.sort_values("n", ascending=False, kind="stable").reset_index()
 
 
 def interval_columns(table: pd.DataFrame) -> pd.DataFrame:
@@ -53,43 +110,14 @@ def interval_columns(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def with_reasons(table: pd.DataFrame, reasons: dict[str, str]) -> pd.DataFrame:
-    """A table with a last column `why`: for each value that a row lacks, what that means; empty where it lacks none.
+def line_table(line: dict[str, Any]) -> pd.DataFrame:
+    """The end of a `frechet_infinity` and how well its line fits: value, standard_error, r_squared and why.
 
-    Args:
-        table: any.
-        reasons: by column, why a value of it is missing; columns that the table does not have are passed over.
-
-    >>> table = pd.DataFrame({"judge": ["a", "b"], "rca": [0.5, np.nan]})
-    >>> with_reasons(table, {"rca": "it recognises no real face"})["why"].tolist()
-    ['', 'no rca: it recognises no real face']
+    >>> line_table({"value": 2.5, "standard_error": 0.02, "r_squared": 0.98}).values.tolist()
+    [[2.5, 0.02, 0.98, '']]
     """
-    known = {name: why for name, why in reasons.items() if name in table}
-    lacking = table[list(known)].isna().to_dict("records")
-    return table.assign(why=["; ".join(f"no {name}: {known[name]}" for name in known if row[name]) for row in lacking])
-
-
-def with_interval(measure: dict[str, Any]) -> str:
-    """A value with its interval in words, or why it has none.
-
-    >>> with_interval({"value": 0.5, "ci95": [0.4, 0.62]}), with_interval({"value": None, "why": "no face"})
-    ('0.50 (0.40 to 0.62)', 'not computed: no face')
-    """
-    if measure["value"] is None:
-        return f"not computed: {measure['why']}"
-    low, high = measure["ci95"]
-    return f"{measure['value']:.2f} ({low:.2f} to {high:.2f})"
-
-
-def line_in_words(line: dict[str, Any]) -> str:
-    """The value of a `frechet_infinity` with how well its line fits, or why that is not known.
-
-    >>> line_in_words({"value": 2.5, "standard_error": 0.021, "r_squared": 0.98})
-    '2.50; the line: standard error 0.02, r² 0.98'
-    """
-    if line["standard_error"] is None:
-        return f"{line['value']:.2f}; no standard error: {line['standard_error_why']}"
-    return f"{line['value']:.2f}; the line: standard error {line['standard_error']:.2f}, r² {line['r_squared']:.2f}"
+    found = {name: line.get(name) for name in ("value", "standard_error", "r_squared")}
+    return pd.DataFrame([found | {"why": line.get("why", line.get("standard_error_why", ""))}])
 
 
 def copying_table(copying: list[dict[str, Any]]) -> pd.DataFrame:
@@ -98,11 +126,7 @@ def copying_table(copying: list[dict[str, Any]]) -> pd.DataFrame:
     >>> list(copying_table([{"features": "pixels", "excess": 0.1, "real": {"excess": 0.0}}]))
     ['features', 'excess', 'real_excess']
     """
-    rows = []
-    for found in copying:
-        own = {name: value for name, value in found.items() if name != "real"}
-        rows.append(own | {f"real_{name}": value for name, value in (found["real"] or {}).items()})
-    return pd.DataFrame(rows)
+    return pd.json_normalize(copying, sep="_").drop(columns="real", errors="ignore")  # None where nothing was found
 
 
 def visual_table(visual: dict[str, Any]) -> pd.DataFrame:
@@ -113,19 +137,18 @@ def visual_table(visual: dict[str, Any]) -> pd.DataFrame:
         real, the same measure of these (a Fréchet distance falls with the number of images, so these two compare);
         n_reference; features; and why it is missing, where it is.
     """
-    rows = []
-    for name, found in visual.items():
-        rows.append(
-            {
-                "measure": name,
-                "value": found.get("value", found.get("mean")),
-                "n_generated": found.get("n_generated"),
-                "value_at_same_n": found.get("value_at_same_n"),
-                "real": found.get("real_vs_real", found.get("real")),
-                "same_n": found.get("n_other_real", found.get("same_n")),
-                "n_reference": found.get("n_real"),
-                "features": found.get("features", ""),
-                "why": found.get("why", found.get("real_why", "")),
-            }
-        )
+    rows = [
+        {
+            "measure": name,
+            "value": found.get("value", found.get("mean")),
+            "n_generated": found.get("n_generated"),
+            "value_at_same_n": found.get("value_at_same_n"),
+            "real": found.get("real_vs_real", found.get("real")),
+            "same_n": found.get("n_other_real", found.get("same_n")),
+            "n_reference": found.get("n_real"),
+            "features": found.get("features", ""),
+            "why": found.get("why", found.get("real_why", "")),
+        }
+        for name, found in visual.items()
+    ]
     return pd.DataFrame(rows)

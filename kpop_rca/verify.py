@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from kpop_rca import artifacts, fingerprint, given, locks, manifests, params, paths, report, seals, stages, sweeps
+from kpop_rca import artifacts, fingerprint, given, locks, manifests, pages, params, paths, seals, stages, sweeps
 from kpop_rca.errors import StudyError
 
 COMPLETE, MISSING, DAMAGED, ALTERED, STALE = "complete", "missing", "damaged", "altered", "stale"
@@ -198,18 +198,18 @@ def _identity(study: str, folder: str) -> str | None:
 
 def pages_line(study: str) -> str:
     """One line on the pages of a study's report, as on a stage; "" where no report was written."""
-    made = report.record_of(study)
+    made = pages.record_of(study)
     if made is None:
         return ""
-    kept = {name: fingerprint.sha256(path) for name, path in report.sources(study).items()}
+    kept = {name: fingerprint.sha256(path) for name, path in pages.sources(study).items()}
     altered = seals.differing(paths.report_folder(study), made["pages"])
     stale = [
         name for name in sorted(made["sources"].keys() | kept.keys()) if made["sources"].get(name) != kept.get(name)
     ]
-    stale += ["its code"] if made.get("code") != report.code() else []
+    stale += ["its code"] if made.get("code") != pages.code() else []
     found = [f"{ALTERED}: {_shortened(_named(altered))}"] if altered else []
     found += [f"{STALE}: written before {_shortened(stale)} changed"] if stale else []
-    mending = f"; run: {report.command(study)}"
+    mending = f"; run: {pages.command(study)}"
     return f"{study} report: " + ("; ".join(found) + mending if found else f"{COMPLETE}, {len(made['pages'])} pages")
 
 

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from kpop_rca import paths, report, run
+from kpop_rca import pages, paths, run
 from kpop_rca.benchmarks import collection, tasks
 from kpop_rca.benchmarks.timing import OURS
 
@@ -17,7 +17,7 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(paths.OUTPUT_VARIABLE, str(tmp_path_factory.mktemp("benchmarks")))
         run.run_notebook("90", STUDY)
-        report.build(STUDY)
+        pages.build(STUDY)
         yield paths.report_folder(STUDY)
 
 

@@ -3,7 +3,7 @@
 import os
 import stat
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -49,6 +49,11 @@ def read_rgb(path: Path) -> Image.Image:
         UnreadableImage: with a reason: not a file, empty, not an image, truncated, tiny, too large, damaged.
     """
     return read_rgb_and_note(path)[0]
+
+
+def read_all(root: Path, paths: Iterable[str]) -> list[Image.Image]:
+    """Photographs of a data folder, each as `read_rgb` reads it."""
+    return [read_rgb(root / path) for path in paths]
 
 
 def read_rgb_and_note(path: Path) -> tuple[Image.Image, str]:

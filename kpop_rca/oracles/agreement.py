@@ -6,6 +6,7 @@ seed, and to whether it has seen the generator's faces. Tables of answers are th
 
 import math
 import warnings
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -15,8 +16,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import cohen_kappa_score
 
 from kpop_rca import rca, trials
-from kpop_rca.metrics_tables import with_reasons
-from kpop_rca.oracles.answers import WHICH
+from kpop_rca.oracles.answers import WHICH, stacked_labels
 
 TOO_POOR = {
     "rca": "it recognises no real face",
@@ -33,6 +33,57 @@ def _counts(answers: pd.DataFrame, n_classes: int) -> dict[str, np.ndarray]:
     """(K, K) confusion counts of every judge, by its name."""
     parts = answers.groupby("judge", sort=False)
     return {name: rca.confusion_counts(part["label"], part["judged"], n_classes) for name, part in parts}
+
+
+@dataclass(frozen=True)
+class HeadlineCounts:
+    """What the headline oracle says, and the S oracles that differ from it by their seed alone, itself among them."""
+
+    name: str
+    real_counts: np.ndarray  # (K, K) on the test split, rows true
+    generated_counts: np.ndarray  # (K, K), rows requested
+    judges: list[str]  # all S
+    counts: tuple[np.ndarray, np.ndarray]  # theirs on the test split and on the generated images, (S, K, K) each
+    replicates: dict[str, np.ndarray]  # `rca.bootstrap` with all of these, (2, B, S) or (2, B, S, K) each
+    own_replicates: dict[str, np.ndarray]  # of the headline oracle, (2, B) or (2, B, K) each
+
+
+def headline_counts(
+    judge: str,
+    real_answers: pd.DataFrame,
+    generated_answers: pd.DataFrame,
+    n_classes: int,
+    *,
+    n_replicates: int,
+    generator: np.random.Generator,
+) -> HeadlineCounts:
+    """Confusion counts and bootstrap replicates of the headline oracle and of the others of its kind.
+
+    Args:
+        judge: name of the headline oracle.
+        real_answers: of all oracles on the test split, from `load_answers`.
+        generated_answers: of all oracles on the generated images, from `judge_all`.
+    """
+    which = real_answers[real_answers["judge"] == judge].iloc[0]
+    kind = {"architecture": which["architecture"], "trained_on": which["trained_on"]}
+    alike = real_answers[(real_answers[list(kind)] == pd.Series(kind)).all(axis=1)]
+    judges = sorted(alike["judge"].unique())
+    sides = (real_answers, generated_answers)
+    stacks = [stacked_labels(answers, **kind) for answers in sides]
+    labels = [answers.loc[answers["judge"] == judge, "label"].to_numpy() for answers in sides]
+    parts = list(zip(labels, stacks, strict=True))
+    real, drawn = (np.stack([rca.confusion_counts(of, says, n_classes) for says in stack]) for of, stack in parts)
+    replicates = rca.bootstrap(*parts, n_classes, n_replicates=n_replicates, generator=generator)
+    own = judges.index(judge)
+    return HeadlineCounts(
+        name=judge,
+        real_counts=real[own],
+        generated_counts=drawn[own],
+        judges=judges,
+        counts=(real, drawn),
+        replicates=replicates,
+        own_replicates={name: values[:, :, own] for name, values in replicates.items()},
+    )
 
 
 def rca_by_judge(real_answers: pd.DataFrame, generated_answers: pd.DataFrame, n_classes: int) -> pd.DataFrame:
@@ -66,7 +117,7 @@ def rca_by_judge(real_answers: pd.DataFrame, generated_answers: pd.DataFrame, n_
         row |= {"rca": float(found["rca"]), "low": low, "high": high}
         row["chance"] = rca.chance_rca(on_real) if np.trace(on_real) else math.nan
         rows.append(row | {name: float(found[name]) for name in ("chance_corrected", "fidelity")})
-    return with_reasons(pd.DataFrame(rows), TOO_POOR)
+    return rca.with_reasons(pd.DataFrame(rows), TOO_POOR)
 
 
 def effect_of_overlap(by_judge: pd.DataFrame) -> pd.DataFrame:
@@ -138,7 +189,7 @@ def pairwise(real_answers: pd.DataFrame, generated_answers: pd.DataFrame, n_clas
         row = {"judge": pair[0], "other": pair[1], "differ_in": _difference(one, other)}
         rows.append(row | same | {"tau_class_rca": _tau(*(class_rca[name] for name in pair))})
     measured = ["agreement", "kappa", "tau_class_rca"]
-    return with_reasons(pd.DataFrame(rows, columns=["judge", "other", "differ_in", *measured]), NO_AGREEMENT)
+    return rca.with_reasons(pd.DataFrame(rows, columns=["judge", "other", "differ_in", *measured]), NO_AGREEMENT)
 
 
 def by_difference(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,7 @@ are faults of the ratio rather than of the generator; `fidelity` takes the judge
 - `bootstrap`: intervals of all of these over real and generated images, under every judge.
 - `judge_seeds`: means over judges that differ by their seed, and their intervals.
 - `class_intervals`: those of the fidelity of single classes, in closed form.
-- `summary`: the parts of `metrics.json`.
+- `summary`: the parts of `metrics.json`; `reasons`: why a value is missing.
 """
 
 from kpop_rca.rca.bootstrap import bootstrap, intervals, redrawn, resampled_counts
@@ -60,6 +60,7 @@ from kpop_rca.rca.ratio import (
     perfect_rca,
     ratio_interval,
 )
+from kpop_rca.rca.reasons import with_reasons
 from kpop_rca.rca.summary import collapse_summary, fidelity_summary, fidelity_table, summary
 
 __all__ = [
@@ -102,5 +103,6 @@ __all__ = [
     "simplex_mixtures",
     "strongest_confusions",
     "summary",
+    "with_reasons",
     "within_group_rate",
 ]

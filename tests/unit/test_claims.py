@@ -213,10 +213,15 @@ def test_a_sweep_without_shared_judges_has_no_shared_faces():
     assert found.empty and "share" in found
 
 
+def shown(table, experiment, response):
+    means = claims.means_by_level(table, experiment, [response])
+    return claims_figures.levels(table, means, [response], title="", xlabel="")
+
+
 @pytest.mark.parametrize(("lowest", "bottom"), [(0.2, 0.0), (-0.4, None)])
 def test_what_falls_below_zero_is_in_the_picture(lowest, bottom):
     table = runs("alikeness", {"0.1": [lowest, 0.3], "0.6": [0.5, 0.4]}, response="within_group_excess")
-    figure = claims_figures.levels(table, "alikeness", ["within_group_excess"], title="", xlabel="")
+    figure = shown(table, "alikeness", "within_group_excess")
     found = figure.axes[0].get_ylim()[0]
     plt.close(figure)
     assert found == bottom if bottom is not None else found < lowest
@@ -224,7 +229,7 @@ def test_what_falls_below_zero_is_in_the_picture(lowest, bottom):
 
 def test_the_bold_line_is_the_table_beside_it():
     table = runs("size", {"16": [0.2, np.nan], "32": [0.4, 0.6], "64": [0.5]})
-    figure = claims_figures.levels(table, "size", ["rca"], title="", xlabel="")
+    figure = shown(table, "size", "rca")
     bold = max(figure.axes[0].lines, key=lambda line: line.get_linewidth()).get_ydata()
     plt.close(figure)
     assert bold.tolist() == pytest.approx([np.nan, 0.5, 0.5], nan_ok=True)
@@ -233,7 +238,7 @@ def test_the_bold_line_is_the_table_beside_it():
 @pytest.mark.parametrize("values", [{"16": [0.85, 0.86], "32": [0.84, 0.85]}, {"16": [0.2, 0.9], "32": [0.1, 0.8]}])
 def test_the_highest_point_is_not_cut_off_where_the_axis_begins_at_0(values):
     """Levels close to each other have a small margin of their own: the axis down to 0 has a larger one."""
-    (ax,) = claims_figures.levels(runs("size", values), "size", ["rca"], title="", xlabel="").axes
+    (ax,) = shown(runs("size", values), "size", "rca").axes
     plt.close("all")
     bottom, top = ax.get_ylim()
     assert bottom == 0 and top > 1.04 * max(max(part) for part in values.values())

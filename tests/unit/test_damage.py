@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from small_report import write_executed_notebooks
 from spoiling import SPOILT, empty, truncate
 
-from kpop_rca import artifacts, flat_yaml, params, report, seals
+from kpop_rca import artifacts, pages, params, report, seals
 from kpop_rca.diffusion import generated_images, generation
 from kpop_rca.diffusion.unet import forward_process
 from kpop_rca.errors import StudyError
@@ -243,7 +243,7 @@ def test_a_damaged_file_of_the_report_is_named_with_its_command(reported, spoil,
         pytest.skip("half of a flat YAML file is a flat YAML file")
     spoil(reported / name)
     with pytest.raises(StudyError, match=rf"reports/mine/{name} is damaged; run: {command}"):
-        report.build("mine")
+        pages.build("mine")
 
 
 def test_metrics_are_named_where_the_answer_is_wanted(reported, capsys):
@@ -259,7 +259,7 @@ def test_a_notebook_that_was_stopped_or_is_gone_is_named(reported):
     notebook["cells"][0]["execution_count"] = None
     path.write_text(json.dumps(notebook))
     with pytest.raises(StudyError, match=r"05_generation\.ipynb was not run to its end; run: .* 05_generation"):
-        report.build("mine")
+        pages.build("mine")
     path.unlink()
     with pytest.raises(StudyError, match=r"05_generation\.ipynb is not there; run: .* 05_generation"):
-        report.build("mine")
+        pages.build("mine")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from small_report import write_executed_copy
 
-from kpop_rca import artifacts, fingerprint, given, manifests, params, paths, report, stages, verify
+from kpop_rca import artifacts, fingerprint, given, manifests, pages, params, paths, stages, verify
 from kpop_rca.errors import StudyError
 
 OF_02 = params.of_notebook("02_preprocessing", params.resolve("smoke"))
@@ -163,7 +163,7 @@ def test_a_file_of_the_report_that_was_altered_is_named_and_stops_no_later_stage
 
 
 @pytest.fixture
-def pages(study, monkeypatch):
+def with_pages(study, monkeypatch):
     """The study with its report's pages, whose contents do not matter here."""
     folder = paths.report_folder("smoke")
     (folder / "params.yaml").write_text("seed: 0\n")
@@ -171,26 +171,26 @@ def pages(study, monkeypatch):
         path = paths.executed_notebook("smoke", stage.notebook)
         path.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(nbformat.v4.new_notebook(), path)
-    monkeypatch.setattr(report, "index_page", lambda study, metrics: "<html></html>")
-    monkeypatch.setattr(report, "_metrics", lambda study: {})
-    report.build("smoke")
+    monkeypatch.setattr(pages, "index_page", lambda study, metrics: "<html></html>")
+    monkeypatch.setattr(pages, "metrics", lambda study: {})
+    pages.build("smoke")
     return folder
 
 
-def test_pages_of_the_report_are_checked_too(pages, capsys):
+def test_pages_of_the_report_are_checked_too(with_pages, capsys):
     assert lines(capsys, status=0)["report"] == "smoke report: complete, 8 pages"
-    (pages / "index.html").write_text("other")
+    (with_pages / "index.html").write_text("other")
     mending = f"; run: {paths.python()} -m kpop_rca.report --study smoke"
     assert lines(capsys)["report"] == f"smoke report: altered: index.html (other contents){mending}"
-    (pages / "index.html").unlink()
+    (with_pages / "index.html").unlink()
     assert lines(capsys)["report"] == f"smoke report: altered: index.html (gone){mending}"
-    report.build("smoke")
-    notebook = pages / "notebooks/03_ddpm_training.ipynb"
+    pages.build("smoke")
+    notebook = with_pages / "notebooks/03_ddpm_training.ipynb"
     notebook.write_text(json.dumps(json.loads(notebook.read_text()) | {"nbformat_minor": 4}))
     assert lines(capsys)["report"] == f"smoke report: stale: written before notebooks/{notebook.name} changed{mending}"
-    report.build("smoke")
+    pages.build("smoke")
     record = json.loads(paths.report_record("smoke").read_text())
     artifacts.write_json(paths.report_record("smoke"), record | {"code": "earlier"})
     assert lines(capsys)["report"] == f"smoke report: stale: written before its code changed{mending}"
-    report.build("smoke")
+    pages.build("smoke")
     lines(capsys, status=0)

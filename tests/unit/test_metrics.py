@@ -1,8 +1,8 @@
-import numpy as np
-import pandas as pd
+import json
+
 import pytest
 
-from kpop_rca import metrics, params, rca
+from kpop_rca import metrics, metrics_tables, params, paths
 from kpop_rca.errors import StudyError
 
 
@@ -30,90 +30,35 @@ def test_groups_are_read_and_checked():
         params.parse_groups("0,1", 2)
 
 
-def answers(judge, counts, *, architecture="resnet10", trained_on="judge", seed=0):
-    """A long table of one judge's answers, in an image order that all judges share."""
-    labels, judged = np.indices(counts.shape)
-    columns = {"label": np.repeat(labels.ravel(), counts.ravel()), "judged": np.repeat(judged.ravel(), counts.ravel())}
-    table = pd.DataFrame(columns).assign(judge=judge, architecture=architecture, seed=seed, trained_on=trained_on)
-    return table.assign(image=range(len(table)))
+TERM = metrics_tables.FORMER_TERM
 
 
-def test_a_judgement_keeps_judges_of_one_kind_together():
-    real, worse = np.array([[45, 5], [10, 40]]), np.array([[40, 10], [20, 30]])
-    drawn = np.array([[60, 40], [30, 70]])
-    kinds = [("resnet10-0", "judge", 0), ("resnet10-1", "judge", 1), ("resnet10-0-seen", "train", 0)]
-    sides = [
-        pd.concat([answers(name, c, trained_on=way, seed=s) for (name, way, s), c in zip(kinds, tables, strict=True)])
-        for tables in ((real, worse, real), (drawn, drawn, drawn))
-    ]
-    found = metrics.judgement("resnet10-0", *sides, 2, n_replicates=200, generator=np.random.default_rng(0))
-    np.testing.assert_array_equal(found.real_counts, real)
-    np.testing.assert_array_equal(found.generated_counts, drawn)
-    assert found.judges == ["resnet10-0", "resnet10-1"]
-    np.testing.assert_array_equal(found.counts, [[real, worse], [drawn, drawn]])
-    np.testing.assert_array_equal(found.own_replicates["rca"], found.replicates["rca"][:, :, 0])
-    assert (
-        found.replicates["rca"][:, :, 1].mean() > found.own_replicates["rca"].mean()
-    )  # the second is worse on real faces
+def test_metrics_of_an_earlier_version_are_read_under_todays_names(tmp_path, capsys):
+    path = tmp_path / "metrics.json"
+    former = {"oracle": {"resnet10-1": {"rca": 0.5}}, TERM: "resnet10-1", "visual": {f"{TERM}_frechet": {"value": 2.0}}}
+    path.write_text(json.dumps(former | {"rca": {"per_class": [{"verdict": "in vain"}]}}))
+    found = metrics_tables.read_metrics(path)
+    assert found["headline_oracle"] == "resnet10-1" and found["oracles"] == {"resnet10-1": {"rca": 0.5}}
+    assert found["visual"] == {metrics_tables.FORMER_KEYS[f"{TERM}_frechet"]: {"value": 2.0}}
+    assert found["rca"]["per_class"] == [{"verdict": "no effect of the condition"}]
+    assert "was written by an earlier version" in capsys.readouterr().out
+    path.write_text(json.dumps(found))
+    assert metrics_tables.read_metrics(path) == found
+    assert capsys.readouterr().out == ""
 
 
-REAL = np.array([[45, 5], [5, 45]])
+@pytest.mark.parametrize("study", ["quick", "lfw10-quick"])
+def test_committed_metrics_are_read_under_todays_names(study):
+    found = metrics_tables.read_metrics(paths.committed_report(study) / "metrics.json")
+    assert found["oracles"][found["headline_oracle"]]["rca"] == found["rca"]["global"]
+    assert metrics_tables.identities_by_verdict(found)["n"].sum() == len(found["classes"]) == 10
+    assert metrics_tables.beside_paper(found)["this study"].notna().sum() >= 10
+    former = metrics_tables.FORMER_KEYS.keys() - set(metrics_tables.FORMER_KEYS.values())
+    assert not [key for key in former if f'"{key}":' in json.dumps(found)]
 
 
-COLLAPSE = rca.collapse_summary(REAL, REAL, ["Ari", "Bo"], (), n_replicates=200, generator=np.random.default_rng(0))
-
-
-def told(generated, *, fid=None, groups=(), real=REAL):
-    names, rng = ["Ari", "Bo"], np.random.default_rng(0)
-    sides = [answers("resnet10-0", np.asarray(c)) for c in (real, generated)]
-    found = metrics.judgement("resnet10-0", *sides, 2, n_replicates=200, generator=rng)
-    counts = (found.real_counts, found.generated_counts)
-    parts = rca.summary(*counts, names, found.own_replicates) | rca.collapse_summary(
-        *counts, names, groups, n_replicates=200, generator=rng
-    )
-    fidelity = rca.fidelity_summary(*counts, names, found.own_replicates)
-    visual = {"fid": {"value": fid}}
-    return metrics.answer({"classes": names, "visual": visual, "identity_fidelity": fidelity, **parts})
-
-
-def test_the_answer_follows_the_numbers():
-    good, blind, swapped = told([[90, 10], [20, 80]]), told([[50, 50], [50, 50]]), told([[10, 90], [90, 10]])
-    assert "an RCA of 0.94 (95 % interval" in good and ", above the 0.56 of a model that ignores" in good
-    assert "draws that person in 94 % of its images" in good  # (0.85 - 0.1) / (0.9 - 0.1)
-    assert "recognised at least 80 % as often as real faces, as far as 95 % intervals tell: Ari." in good
-    assert ", not distinguishable from the 0.56" in blind and "asked for in vain: Ari and Bo" in blind
-    assert ", below the 0.56" in swapped and "as far as 95 % intervals tell: nobody" in swapped
-    assert (
-        "told to draw Bo, it draws a face taken for Ari in 20 % of the images, as the judge does with 10 % of" in good
-    )
-    assert told([[90, 10], [20, 80]], fid=8.93).endswith("Its FID of 8.9 knows no names, and can tell none of this.")
-
-
-def test_the_answer_names_whom_the_assumption_fails_for():
-    """A judge that knows every other real Bo, and every generated one."""
-    doubtful = told([[90, 10], [0, 100]], real=np.array([[450, 50], [250, 250]]))
-    assert "seems to err otherwise on generated faces of Bo than on real ones" in doubtful
-    assert "with every share held between 0 and 1 the first figure would be" in doubtful
-    assert "seems to err" not in told([[90, 10], [20, 80]])
-
-
-def test_the_answer_without_a_judge_that_can_be_inverted_or_without_errors():
-    poor = told([[90, 10], [20, 80]], real=np.array([[26, 24], [24, 26]]))
-    assert "the model reaches an RCA of" in poor and "of its images (" not in poor
-    assert told([[50, 0], [0, 50]]).endswith("It takes nobody for anybody else.")
-
-
-def test_the_answer_about_groups():
-    said = told([[90, 10], [20, 80]], groups=[[0], [1]])
-    assert "; 0 % of the images are taken for a look-alike of the person, as are 0 % of the real faces" in said
-
-
-@pytest.mark.parametrize(
-    ("p", "beyond"), [(0.008, "an excess larger than"), (0.3, "an excess not clearly larger than")]
-)
-def test_the_answer_about_groups_follows_p(p, beyond, monkeypatch):
-    found = {"excess": 0.1, "rate_within_real": 0.12, "rate_within_generated": 0.22, "p": p}
-    monkeypatch.setattr(rca, "collapse_summary", lambda *_, **__: COLLAPSE | {"within_groups": {"excess": found}})
-    said = told([[90, 10], [20, 80]])
-    assert "; 22 % of the images are taken for a look-alike of the person, as are 12 % of the real faces: " in said
-    assert f"{beyond} that of other groupings of these people (p = {p:g})" in said
+def test_who_has_which_verdict():
+    rows = [("Ari", "inconclusive"), ("Bo", "inferior to real"), ("Cy", "inferior to real")]
+    found = {"rca": {"per_class": [{"class": name, "verdict": verdict, "rca": 1} for name, verdict in rows]}}
+    expected = [["inferior to real", 2, "Bo, Cy"], ["inconclusive", 1, "Ari"]]
+    assert metrics_tables.identities_by_verdict(found).values.tolist() == expected

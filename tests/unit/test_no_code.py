@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kpop_rca import fingerprint, paths, report, weights
+from kpop_rca import fingerprint, pages, paths, weights
 from kpop_rca.data import identity_folders, lfw
 from kpop_rca.faces import crops
 
@@ -163,7 +163,7 @@ def test_names_of_people_in_a_notebooks_output_are_text_in_its_page(output, host
     path = paths.executed_notebook("mine", "02_preprocessing")
     path.parent.mkdir(parents=True)
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
-    page = report.notebook_page("mine", "02_preprocessing", pages={"a": SCRIPT}, here="a")
+    page = pages.notebook_page("mine", "02_preprocessing", pages={"a": SCRIPT}, here="a")
     assert page.count("alert(1)") >= 10
     assert not re.search(r"<script>\s*alert|<img src=x", page)
 

@@ -232,7 +232,7 @@ WHERE = {
     "pictures.py": {"imshow"},
     "artifacts.py": {"savefig"},
     "privacy.py": {"savefig", "IPython.display", "BboxImage", "AxesImage", "FigureImage"},
-    "report.py": {"base64"},
+    "pages.py": {"base64"},
     "labelling.py": {"ipywidgets"},
 }
 

@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from reasons import without_reason
 from small_report import write_executed_notebooks
 
-from kpop_rca import artifacts, paths, privacy, rca, reference, report, stages
+from kpop_rca import artifacts, pages, paths, privacy, rca, reference, report, stages
 from kpop_rca.errors import StudyError
 from kpop_rca.image_metrics import feature_panel
 
@@ -53,7 +53,7 @@ def folder(output):
         "image_size": 32,
         "classes": [HOSTILE, "Bo", "Cy"],
         "data": {"source": "folder", "n_images": 200, "n_identities": 2, "n_faces": 190, "excluded": {"no_face": 10}},
-        "judge": "resnet10-0",
+        "headline_oracle": "resnet10-0",
         "identity_fidelity": rca.fidelity_summary(real, generated, names, own),
         "over_judges": rca.over_judges(
             ["resnet10-0"], real[None], generated[None], drawn, classes=names, generator=rng
@@ -77,19 +77,17 @@ def folder(output):
         "seconds_together": 0.0,
         "versions": {},
         "device": "cpu",
-        "answer": "So it is.",
     }
+    rng = np.random.default_rng(0)
+    parts |= rca.collapse_summary(real, generated, names, [], n_replicates=200, generator=rng)
     artifacts.write_json(folder / "metrics.json", content | parts)
     return folder
 
 
 def test_every_null_of_the_metrics_has_its_reason(folder):
-    """With a class that the judge never recognises, a judge that can't be inverted, alone of its kind, and no group."""
+    """With a class that the oracle never recognises, an oracle that can't be inverted, alone of its kind, no group."""
     metrics = artifacts.read_json(folder / "metrics.json")
-    tables = np.array([[45, 5, 0], [5, 45, 0], [0, 1, 0]]), np.array([[70, 30, 0], [40, 60, 0], [0, 1, 0]])
-    rng = np.random.default_rng(0)
-    parts = rca.collapse_summary(*tables, metrics["classes"], [], n_replicates=200, generator=rng)
-    assert list(without_reason(metrics | parts)) == []
+    assert list(without_reason(metrics)) == []
     assert metrics["rca"]["macro"] is None and metrics["identity_fidelity"]["mean"] is None
     assert metrics["over_judges"]["per_class"][2]["rca"]["value"] is None
 
@@ -100,45 +98,62 @@ def test_the_committed_metrics_say_why_a_number_is_missing():
 
 
 def test_the_first_page_opens_with_the_answer(folder):
-    page = report.build("mine").read_text()
-    assert page.index("So it is.") < page.index("Global RCA") < page.index("data:image/png;base64")
-    assert re.search(r"Global RCA<b>0\.73</b>", page)
+    page = pages.build("mine").read_text()
+    assert page.index("The RCA is 0.73 (95 % interval ") < page.index("Global RCA<b>0.73</b>")
+    assert re.search(r"above the 0\.\d\d of a model that ignores the condition", page)
+    assert '<tr><td>not measurable</td><td>1</td><td class="note">Cy</td></tr>' in page
+    assert "Cy is not measurable: " in page
     assert "its weights can&#39;t be had" in page
     assert "10 no face" in page
-    assert "tells the identities apart too badly" in page  # why there is no identity fidelity
-    assert "0.70 times" in page and "53 % of the generated faces lie nearer" in page
-    assert "where 44 % would be expected of a model that does not copy (p" in page
-    assert "are copies" not in page  # of a verdict that there are none, no estimate of how many
-    assert "does not copy (p = 0.04; for how near the typical one lies, p &lt; 0.01)." in page
-    assert "nothing here says what another seed would have said" in page
+    assert "tells the identities apart too badly" in page  # why there is no corrected accuracy
+    assert "0.70 times" in page and "<td>53 %</td>" in page
+    assert "44 % of a model that does not copy (p = 0.04; for how near the typical one lies, p &lt; 0.01)" in page
+    assert "are copies</td>" not in page  # of a verdict that there are none, no estimate of how many
+    assert "Only one oracle of its kind was trained" in page
+    assert "The most frequent confusion: requested Cy, predicted Bo, in 100 % of these images" in page
 
 
-def test_a_judge_that_can_be_inverted_gives_fidelities(folder):
+def test_the_first_page_tells_of_groups_and_of_broken_assumptions(folder):
+    path = folder / "metrics.json"
+    content = artifacts.read_json(path)
+    excess = {"excess": 0.1, "rate_within_real": 0.12, "rate_within_generated": 0.22, "p": 0.3}
+    content["within_groups"] = {"excess": excess}
+    content["identity_fidelity"] |= {"outside": ["Bo"], "mean_on_simplex": 0.5}
+    content["collapse"]["confusions"] = []
+    artifacts.write_json(path, content)
+    page = pages.build("mine").read_text()
+    assert "A look-alike is predicted for 22 % of the generated faces and 12 % of the real ones" in page
+    assert "not clearly larger than within other groupings of these identities (p = 0.30)" in page
+    assert "The interval of Bo lies wholly outside 0 to 1" in page
+    assert "No generated face is predicted as another identity" in page
+
+
+def test_an_oracle_that_can_be_inverted_gives_corrected_accuracies(folder):
     path = folder / "metrics.json"
     content = artifacts.read_json(path)
     per_class = [{"class": name, "value": 0.81, "ci95": [0.7, 0.9]} for name in content["classes"]]
     content["identity_fidelity"] |= {"mean": 0.81, "ci95": [0.75, 0.86], "per_class": per_class}
     artifacts.write_json(path, content)
-    page = report.build("mine").read_text()
-    assert re.search(r"Identity fidelity<b>0\.81</b>\s*<small>95 % interval 0\.75 to 0\.86", page)
+    page = pages.build("mine").read_text()
+    assert re.search(r"Confusion-corrected accuracy<b>0\.81</b>\s*<small>95 % interval 0\.75 to 0\.86", page)
     assert page.count("0.70 to 0.90") == 3
 
 
 def test_names_of_people_cannot_run_as_code(folder):
-    page = report.build("mine").read_text()
+    page = pages.build("mine").read_text()
     assert HOSTILE not in page
     assert "&lt;script&gt;alert(1)" in page
 
 
 def test_every_notebook_is_a_page_that_links_to_the_others(folder):
-    report.build("mine")
+    pages.build("mine")
     page = (folder / "03_ddpm_training.html").read_text()
     assert all(f'href="{s.notebook}.html"' in page for s in stages.STAGES if s.notebook != "03_ddpm_training")
     assert 'href="index.html"' in page
 
 
 def test_the_links_come_first_in_the_body_of_a_page(folder):
-    report.build("mine")
+    pages.build("mine")
     page = (folder / f"{stages.STAGES[0].notebook}.html").read_text()
     before = page.split("<nav ", maxsplit=1)[0]
     assert "<body" in before.rstrip().splitlines()[-1]
@@ -149,30 +164,30 @@ def test_a_sweep_has_its_one_notebook_for_a_report(folder):
     """Its verdicts are its answer, in the line that `make study` ends with as on the page."""
     (folder / "params.yaml").write_text("sweep_seeds: 3\n")
     with pytest.raises(StudyError, match="run: notebook 08_claims with"):
-        report.build("mine")
+        pages.build("mine")
     shutil.copy(paths.notebook_source(stages.CLAIMS.notebook), folder / "notebooks")
     (folder / "tables").mkdir(exist_ok=True)
     pd.DataFrame({"verdict": ["supported", "supported", "undecided"]}).to_csv(folder / "tables/08_verdicts.csv")
-    assert "experiments" in report.build("mine").read_text()
+    assert "experiments" in pages.build("mine").read_text()
     assert report.answer("mine").startswith("mine: of 3 comparisons 2 supported, 1 undecided; open ")
 
 
 def test_pages_load_nothing_from_elsewhere(folder):
-    report.build("mine")
+    pages.build("mine")
     for page in folder.glob("*.html"):
         assert not re.search(r'(src|href)="(https?:)?//', page.read_text()), page.name
 
 
 def test_a_study_that_has_not_run_is_an_error(output):
     with pytest.raises(StudyError, match='run: notebook 06_rca_analysis with study = "mine"'):
-        report.build("mine")
+        pages.build("mine")
 
 
 @pytest.mark.parametrize(
     ("value", "shown"), [(None, "–"), (float("nan"), "–"), (0, "0"), (12345, "12,345"), (0.267, "0.27")]
 )
 def test_numbers_are_readable(value, shown):
-    assert report.format_number(value) == shown
+    assert pages.format_number(value) == shown
 
 
 SHEET_ALT = "Real faces of each identity beside faces generated for it"
@@ -190,11 +205,11 @@ SHEET_ALT = "Real faces of each identity beside faces generated for it"
 )
 def test_the_first_page_shows_real_people_where_the_study_asks_for_it(folder, given, seen):
     (folder / "params.yaml").write_text(given)
-    page = report.build("mine").read_text()
+    page = pages.build("mine").read_text()
     assert page.count("<img ") == 3 + seen
     assert (SHEET_ALT in page) == seen
     assert ("Faces of 3 identities, 101 real, held out, and 201 generated,\nare left out here" in page) == (not seen)
-    assert report.record_of("mine")[privacy.SHOWS_PEOPLE] == seen
+    assert pages.record_of("mine")[privacy.SHOWS_PEOPLE] == seen
 
 
 def told(value):
@@ -217,12 +232,12 @@ def test_a_notebook_that_showed_real_people_is_not_made_a_page(folder):
     for cells in ([], told(True)):
         give_it_a_picture(cells)
         with pytest.raises(StudyError, match=r"may show people.* run: notebook 02_preprocessing with"):
-            report.build("mine")
+            pages.build("mine")
     give_it_a_picture(told(False))  # a plot
-    report.build("mine")
+    pages.build("mine")
     give_it_a_picture(told(True))
     (folder / "params.yaml").write_text("data_source: idols\n")
-    report.build("mine")
+    pages.build("mine")
 
 
 def test_pictures_of_a_labelling_page_are_dropped(folder):
@@ -232,6 +247,6 @@ def test_pictures_of_a_labelling_page_are_dropped(folder):
     state = {key: {"model_name": kind, "state": {"value": f"value of {kind}"}} for key, kind in kinds.items()}
     notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": state}}
     nbformat.write(notebook, path)
-    report.build("mine")
+    pages.build("mine")
     page = (folder / "01_data_audit.html").read_text()
     assert "value of HTMLModel" in page and "ImageModel" not in page

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from known_judge import NEXT, faces_and_judge, rng
 
-from kpop_rca import broken_generators, trials, validity, validity_figures
+from kpop_rca import broken_generators, degradation, trials, validity, validity_figures
 
 
 def trial():
@@ -34,7 +34,7 @@ def test_the_figure_of_degraded_faces_marks_what_was_refused():
     where = [{"level": level, "remedy": remedy} for level in (0, 1) for remedy in ("none", "judge")]
     rows = [row | {"kind": "blur"} | place for place in where]
     rows[0] |= {"value": np.nan, "low": np.nan, "high": np.nan}
-    figure = validity_figures.degradations(pd.DataFrame(rows), sigma=1.0)
+    figure = validity_figures.degradations(pd.DataFrame(rows), remedies=degradation.REMEDIES, sigma=1.0)
     crosses = figure.axes[0].collections[-1].get_offsets()
     assert crosses[:, 0].tolist() == [0]
     assert not figure.axes[4].get_visible()
@@ -45,7 +45,7 @@ def test_an_arrow_says_where_an_interval_leaves_the_axis():
     row = {"kind": "blur", "estimator": "fidelity", "value": 1.0, "remedy": "judge"}
     ends = {0.0: (0.9, 1.1), 1.0: (-1.19, 3.78), 2.0: (0.9, 1.7), 3.0: (np.nan, np.nan)}
     table = pd.DataFrame([row | {"level": level, "low": low, "high": high} for level, (low, high) in ends.items()])
-    figure = validity_figures.degradations(table, sigma=0.5)
+    figure = validity_figures.degradations(table, remedies=degradation.REMEDIES, sigma=0.5)
     below, above = (part.get_offsets().tolist() for part in figure.axes[2].collections if part.get_gid() == "cut")
     assert below == [[1.0, validity_figures.LOWEST]]
     assert above == [[1.0, validity_figures.HIGHEST], [2.0, validity_figures.HIGHEST]]

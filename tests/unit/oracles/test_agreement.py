@@ -147,3 +147,30 @@ def test_means_by_what_pairs_differ_in():
     }
     two = pairs.loc[pairs["differ_in"] == "architecture", "agreement"]
     assert table.loc["architecture", "agreement"] == pytest.approx(two.mean())
+
+
+def counted(judge, counts, *, trained_on, seed):
+    """A long table of one judge's answers, in an image order that all judges share."""
+    labels, judged = np.indices(counts.shape)
+    columns = {"label": np.repeat(labels.ravel(), counts.ravel()), "judged": np.repeat(judged.ravel(), counts.ravel())}
+    table = pd.DataFrame(columns).assign(judge=judge, architecture="resnet10", seed=seed, trained_on=trained_on)
+    return table.assign(image=range(len(table)))
+
+
+def test_the_headline_counts_keep_oracles_of_one_kind_together():
+    real, worse = np.array([[45, 5], [10, 40]]), np.array([[40, 10], [20, 30]])
+    drawn = np.array([[60, 40], [30, 70]])
+    kinds = [("resnet10-0", "judge", 0), ("resnet10-1", "judge", 1), ("resnet10-0-seen", "train", 0)]
+    sides = [
+        pd.concat([counted(name, c, trained_on=way, seed=s) for (name, way, s), c in zip(kinds, tables, strict=True)])
+        for tables in ((real, worse, real), (drawn, drawn, drawn))
+    ]
+    found = agreement.headline_counts("resnet10-0", *sides, 2, n_replicates=200, generator=np.random.default_rng(0))
+    np.testing.assert_array_equal(found.real_counts, real)
+    np.testing.assert_array_equal(found.generated_counts, drawn)
+    assert found.judges == ["resnet10-0", "resnet10-1"]
+    np.testing.assert_array_equal(found.counts, [[real, worse], [drawn, drawn]])
+    np.testing.assert_array_equal(found.own_replicates["rca"], found.replicates["rca"][:, :, 0])
+    assert (
+        found.replicates["rca"][:, :, 1].mean() > found.own_replicates["rca"].mean()
+    )  # the second is worse on real faces

@@ -169,8 +169,8 @@ def test_reliability_of_every_judge_and_its_diagram(tmp_path):
     assert table["n"].tolist() == [4, 4]
     figure = figures.reliability_diagrams(table.reset_index())
     assert [ax.get_title() for ax in figure.axes if ax.get_visible()] == [
-        "resnet10, learnt the split 'judge'",
-        "resnet10, learnt the split 'train'",
+        "resnet10, trained on split 'judge'",
+        "resnet10, trained on split 'train'",
     ]
 
 

@@ -1,0 +1,248 @@
+"""A study's report as HTML: a first page that opens with the answer, and a page for each executed notebook.
+
+They are built from the study's report folder alone. Of a sweep, and of benchmarks, the one notebook that compares is
+the whole report.
+"""
+
+import base64
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import nbformat
+import numpy as np
+import pandas as pd
+import yaml
+from nbconvert import HTMLExporter
+from traitlets.config import Config
+
+from kpop_rca import cells, disk, fingerprint, manifests, metrics_tables, params, paths, privacy, stages
+from kpop_rca.errors import StudyError
+
+TITLES = {
+    "01_data_audit": "1 Data audit",
+    "02_preprocessing": "2 Preprocessing",
+    "03_ddpm_training": "3 Training",
+    "04_oracle_benchmark": "4 Oracles",
+    "05_generation": "5 Generation",
+    "06_rca_analysis": "6 RCA",
+    "07_rca_validity": "7 Validity",
+}
+# Studies of which one notebook is the whole report, by the parameter that asks for it: the stage, the title of the
+# page, and the table whose verdicts are the answer.
+ALONE = {
+    "sweep_seeds": (stages.CLAIMS, "8 Claims", "08_verdicts"),
+    "bench_repeats": (stages.BENCHMARKS, "90 Benchmarks", "90_ratios"),
+}
+METRICS, PARAMETERS = "metrics.json", "params.yaml"
+NOT_THERE, DAMAGED = "is not there", "is damaged"
+# What a notebook was told about showing people: in its parameters cell, then in the one that the runner put in.
+PUBLISHES = re.compile(r"^publish_images(?:: bool)? = (True|False)", re.M)
+COLAB_BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)\n*")
+# Of the measures of image quality, those on the first page; all of them are in metrics.json and notebook 06.
+OF_PRETRAINED = ("fid", "kid", "is", "lpips_diversity", "dinov2_frechet", "facenet_frechet")
+OF_ORACLE = ("judge_frechet", "judge_precision", "judge_recall", "judge_coverage", "judge_feature_diversity")
+SHEET = "05_real_beside_generated"
+FIGURES = {"identity": "06_identity", "confusions": "06_fig7_confusions", "by_oracle": "06_by_judge"}
+
+
+def build(study: str) -> Path:
+    """Write the pages of a study and their record; returns the path of the first, `reports/<study>/index.html`.
+
+    Raises:
+        StudyError: the study has not run to the end, or one of its files is damaged.
+    """
+    folder = paths.report_folder(study)
+    read_from = {name: fingerprint.sha256(path) for name, path in sources(study).items()}
+    hashes = {}
+    for name, text in _pages(study).items():
+        with disk.atomic(folder / f"{name}.html") as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        hashes[f"{name}.html"] = fingerprint.sha256(folder / f"{name}.html")
+    record = {"sources": read_from, "pages": hashes, "code": code(), privacy.SHOWS_PEOPLE: _shows_people(study)}
+    disk.write_json(paths.report_record(study), record)
+    return folder / "index.html"
+
+
+def _pages(study: str) -> dict[str, str]:
+    """The HTML of each page, by its name without ending."""
+    if alone := alone_in(study):
+        stage, title, table = alone
+        if not (paths.report_folder(study) / "tables" / f"{table}.csv").is_file():
+            raise _error(study, f"tables/{table}.csv", NOT_THERE, stage)
+        return {"index": notebook_page(study, stage.notebook, pages={"index": title}, here="index")}
+    found = metrics(study)
+    pages = {name: notebook_page(study, name, pages=TITLES, here=name) for name in TITLES}
+    return pages | {"index": index_page(study, found)}
+
+
+def _error(study: str, name: str, said: str, stage: stages.Stage) -> StudyError:
+    """What is wrong with a file of the report, and the command of the stage that writes it."""
+    rerun = manifests.command(stage, study) if said != NOT_THERE else manifests.command_of_all(study, last=stage)
+    return StudyError(f"reports/{study}/{name} {said}; run: {rerun}")
+
+
+def alone_in(study: str) -> tuple[stages.Stage, str, str] | None:
+    """The entry of ALONE that a study's resolved parameters ask for; None of a study of one model."""
+    parameters = _parameters(study)
+    return next((about for name, about in ALONE.items() if parameters.get(name)), None)
+
+
+def sources(study: str) -> dict[str, Path]:
+    """What the pages are written from, by name in the report folder; the figures change with the notebooks."""
+    folder = paths.report_folder(study)
+    notebooks = [paths.executed_notebook(study, stage.notebook) for stage in stages.EVERY]
+    found = [folder / METRICS, folder / PARAMETERS, *notebooks]
+    return {path.relative_to(folder).as_posix(): path for path in found if path.is_file()}
+
+
+def code() -> str:
+    """Hash of what writes the pages: this module, what it imports, and the templates."""
+    return fingerprint.of_modules("pages")
+
+
+def record_of(study: str) -> dict[str, Any] | None:
+    """What `build` noted of a study's pages: hashes of `sources`, `pages` and `code`; None where it wrote none."""
+    path = paths.report_record(study)
+    if not path.is_file():
+        return None
+    found = disk.read_json(path)
+    if not isinstance(found, dict) or not all(isinstance(found.get(key), dict) for key in ("sources", "pages")):
+        raise StudyError(f"{path} is damaged; run: {command(study)}")
+    return found
+
+
+def command(study: str) -> str:
+    """The command that writes a study's pages again."""
+    return f"{paths.python()} -m kpop_rca.report --study {study}"
+
+
+def metrics(study: str) -> dict[str, Any]:
+    """`metrics.json` of a study of one model, or an error that says which command writes it."""
+    stage = stages.by_folder("rca")
+    found = _content(study, METRICS, metrics_tables.read_metrics, stage)
+    if "rca" not in found:
+        raise _error(study, METRICS, NOT_THERE, stage)
+    return found
+
+
+def _parameters(study: str) -> dict[str, Any]:
+    return _content(study, PARAMETERS, lambda path: yaml.safe_load(path.read_text(encoding="utf-8")), stages.STAGES[0])
+
+
+def _content(study: str, name: str, read: Callable[[Path], Any], stage: stages.Stage) -> dict[str, Any]:
+    """What a file of the report holds, nothing where it is not there, or an error with the command of its stage."""
+    path = paths.report_folder(study) / name
+    try:
+        found = read(path) if path.is_file() else {}
+    except (StudyError, yaml.YAMLError, UnicodeDecodeError):
+        found = None
+    if not isinstance(found, dict):
+        raise _error(study, name, DAMAGED, stage)
+    return found
+
+
+def _shows_people(study: str) -> bool:
+    """Whether the pages may show images of people; a study that does not say of whom its faces are shows nobody."""
+    given = _parameters(study)
+    return privacy.may_show(given.get("data_source"), publish_images=given.get("publish_images", False))
+
+
+def index_page(study: str, found: dict[str, Any]) -> str:
+    """The first page, from `metrics.json`, the figures and the resolved parameters."""
+    figures = paths.report_folder(study) / "figures"
+    shown = {place: _embedded(figures / f"{name}.png") for place, name in FIGURES.items()}
+    return _template("index.html").render(
+        study=study,
+        metrics=found,
+        verdicts=metrics_tables.identities_by_verdict(found).to_dict("records"),
+        visual=_visual_rows(found),
+        pages=TITLES,
+        here="index",
+        sheet=_embedded(figures / f"{SHEET}.png") if _shows_people(study) else None,
+        parameters=_parameters(study),
+        **shown,
+    )
+
+
+def _template(name: str) -> jinja2.Template:
+    """A template beside this module; every value is escaped, since names of people come from folder names."""
+    loader = jinja2.PackageLoader("kpop_rca", "templates")
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.filters["number"] = format_number
+    return environment.get_template(name)
+
+
+def format_number(value: float | None, digits: int = 2) -> str:
+    """A number for reading: fixed digits, thousands marked, a dash for what could not be computed."""
+    if value is None or pd.isna(value):
+        return "–"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
+
+
+def _embedded(path: Path) -> str:
+    """A PNG as a data address, so that the page needs no other file."""
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _visual_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """The measures of image quality on the first page: the columns of `visual_table`, and paper."""
+    chosen = {name: found["visual"][name] for name in OF_PRETRAINED + OF_ORACLE if name in found["visual"]}
+    theirs = metrics_tables.visual_table(found["paper"]["visual"]).set_index("measure")["value"].to_dict()
+    rows = metrics_tables.visual_table(chosen).replace(np.nan, None).to_dict("records")
+    return [row | {"paper": theirs.get(row["measure"])} for row in rows]
+
+
+def notebook_page(study: str, notebook: str, *, pages: dict[str, str], here: str) -> str:
+    """An executed notebook as a page that needs no other file, with links to `pages` (titles by name) but `here`.
+
+    Raises:
+        StudyError: it did not run to its end, is damaged, or shows people that the study leaves out.
+    """
+    executed = _executed(study, notebook)
+    if not _shows_people(study):
+        _check_nobody_is_shown(study, notebook, executed)
+        _drop_images_of_widgets(executed)
+    for cell in executed.cells:
+        if cell.cell_type == "markdown":
+            cell.source = COLAB_BADGE.sub("", cell.source)  # its picture lies on another server
+    config = Config()
+    config.HTMLExporter.update(mathjax_url="", require_js_url="", embed_images=True)
+    config.HTMLExporter.preprocessors = ["nbconvert.preprocessors.TagRemovePreprocessor"]
+    config.TagRemovePreprocessor.remove_cell_tags = {"colab"}
+    body, _ = HTMLExporter(config=config).from_notebook_node(executed, {"metadata": {"name": f"{study} · {notebook}"}})
+    navigation = _template("navigation.html").render(study=study, pages=pages, here=here)
+    return re.sub(r"(<body[^>]*>)", lambda match: match.group(1) + navigation, body, count=1)
+
+
+def _executed(study: str, notebook: str) -> nbformat.NotebookNode:
+    path = paths.executed_notebook(study, notebook)
+    flaw = cells.flaw(path)
+    if flaw in (None, cells.FAILED):  # of a cell that failed, the page tells
+        try:
+            return nbformat.read(path, as_version=4)
+        except Exception:  # nbformat has errors of many kinds for what is no notebook
+            flaw = "damaged"
+    said = {"gone": NOT_THERE, "damaged": DAMAGED}.get(flaw, flaw)
+    raise _error(study, f"notebooks/{path.name}", said, stages.by_notebook(notebook))
+
+
+def _check_nobody_is_shown(study: str, notebook: str, executed: nbformat.NotebookNode) -> None:
+    """Refuse a notebook that was run when its images could be shown, in a study that leaves them out now."""
+    told = {"parameters", "injected-parameters"}
+    given = [cell.source for cell in executed.cells if told & set(cell.metadata.get("tags", []))]
+    said = PUBLISHES.findall("\n".join(given))
+    outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
+    images = any(kind.startswith("image/") for output in outputs for kind in output.get("data", {}))
+    if images and said[-1:] != ["False"] and "publish_images" in params.declared(notebook):
+        shows = "may show people, which publish_images: false leaves out"
+        raise _error(study, f"notebooks/{notebook}.ipynb", shows, stages.by_notebook(notebook))
+
+
+def _drop_images_of_widgets(executed: nbformat.NotebookNode) -> None:
+    """Take out the images that a labelling page leaves behind where someone put it into a notebook of the study."""
+    for saved in executed.metadata.get("widgets", {}).values():
+        models = saved.get("state", {})
+        saved["state"] = {key: model for key, model in models.items() if model.get("model_name") != "ImageModel"}
