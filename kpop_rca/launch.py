@@ -21,8 +21,8 @@ from kpop_rca import artifacts, devices, given, params, seeds, stages
 from kpop_rca.diffusion import generation
 from kpop_rca.diffusion.trainer import Recipe, Trainer, load_trained, precision
 from kpop_rca.diffusion.unet import build_unet, no_class
-from kpop_rca.faces import crops
 from kpop_rca.errors import StudyError
+from kpop_rca.faces import crops
 
 
 def train(parameters: dict[str, Any]) -> None:

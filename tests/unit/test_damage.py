@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from small_report import write_executed_notebooks
 from spoiling import SPOILT, empty, truncate
 
-from kpop_rca import artifacts, pages, params, report, seals
+from kpop_rca import artifacts, flat_yaml, pages, params, report, seals
 from kpop_rca.diffusion import generated_images, generation
 from kpop_rca.diffusion.unet import forward_process
 from kpop_rca.errors import StudyError
