@@ -1,7 +1,7 @@
-"""Portraits of invented people: their traits, the look of one picture, and how a person is painted.
+"""Invented people: their traits, the look of one image, and how a person is painted.
 
-A person is a fixed vector of traits. A picture adds what changes from one photograph to the next: pose, expression,
-light, clothes, make-up. All shapes are computed from these numbers; no picture, font or model is read.
+A person is a fixed vector of traits. An image adds what changes from one image to the next: pose, expression,
+light, clothes, make-up. All shapes are computed from these numbers; no image, font or model is read.
 """
 
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ NECKLINES = ("crew", "v", "collar", "turtleneck", "jacket", "hood")
 
 @dataclass(frozen=True)
 class Trait:
-    """One number of a person: its centre in the two styles, how far people lie apart, how it changes by picture."""
+    """One number of a person: its centre in the two styles, how far people lie apart, how it changes by image."""
 
     long: float
     short: float
@@ -79,10 +79,10 @@ class Person:
 
 @dataclass(frozen=True)
 class Look:
-    """What changes from one picture of a person to the next.
+    """What changes from one image of a person to the next.
 
     Attributes:
-        yaw, pitch, roll: degrees; positive turns to the picture's right, looks down, leans clockwise.
+        yaw, pitch, roll: degrees; positive turns to the image's right, looks down, leans clockwise.
         smile, mouth_open: in [0, 1].
         squint: factor of the eyes' opening.
         wink: -1 or 1, the side of the closed eye; 0 for none.
@@ -121,18 +121,15 @@ def invent_people(
 ) -> list[Person]:
     """People of given styles, spread evenly within each style.
 
-    In each style and for each trait the people take evenly spaced levels in shuffled order, so that no draw makes
-    two of them twins by chance; the style's centre moves a little with the seed.
+    In each style and for each trait the people take evenly spaced levels in shuffled order, so that no two of them are
+    twins by chance; the style's centre moves a little with the seed.
 
     Args:
-        styles: style of each person.
+        styles: of each person.
         alikeness: in [0, 1]; 1 makes the people of one style identical.
-        generator: of all draws.
+        generator: of levels and centres.
         first_stands_out: in [0, 1]; moves every trait of the first person from where it is (0) to the nearer end of
             what alikeness 0 allows (1). The others do not depend on it.
-
-    Returns:
-        One `Person` for each style given, in the order given.
     """
     traits: list[dict[str, float]] = [{} for _ in styles]
     for style in STYLES:
@@ -149,7 +146,7 @@ def invent_people(
 
 
 def on_the_day(person: Person, *, generator: np.random.Generator, strength: float = 1.0) -> Person:
-    """The person as in one picture: hair, make-up and proportions a little different from another day's."""
+    """The person as in one image: hair, make-up and proportions a little different from another day's."""
     wobble = {name: strength * TRAITS[name].wobble * generator.standard_normal() for name in person.traits}
     return replace(person, traits={name: value + wobble[name] for name, value in person.traits.items()})
 

@@ -1,12 +1,7 @@
-"""Labeled Faces in the Wild (Huang et al. 2007), through scikit-learn's downloader.
-
-Whoever has the photographs in a folder, one folder per person, needs nothing from here: it is a data root.
-"""
+"""Labeled Faces in the Wild (Huang et al. 2007), through scikit-learn's downloader."""
 
 import shutil
 from pathlib import Path
-
-from sklearn.datasets import fetch_lfw_people
 
 from kpop_rca import disk, fingerprint
 from kpop_rca.errors import StudyError
@@ -17,17 +12,13 @@ SIZE = 500_000_000  # bytes of the archive and of what is in it
 
 
 def download(root: Path | str) -> Path:
-    """Download LFW (funneled, 13,233 photographs of 250 px, about 230 MB) unless it is there already.
-
-    Args:
-        root: folder to keep it in.
-
-    Returns:
-        The folder with one folder per person, to be used as data root.
+    """The data folder of LFW (funneled, 13,233 photographs of 250 px, about 230 MB), downloaded unless it is there.
 
     Raises:
         StudyError: the download cannot be reached, or there is no room for it; says what to do instead.
     """
+    from sklearn.datasets import fetch_lfw_people  # not above: no other source needs it
+
     root = Path(root)
     folder = root / "lfw_home" / "lfw_funneled"
     archive = folder.with_name("lfw-funneled.tgz")

@@ -4,7 +4,7 @@ import pytest
 
 from kpop_rca import params, paths
 from kpop_rca.errors import StudyError
-from kpop_rca.faces import flags
+from kpop_rca.faces import flags, hand_labels
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_bad_file_is_refused_in_a_line_that_names_file_and_key(study_file, tex
 
 def test_flags_and_labels_are_those_of_the_audit():
     assert {*get_args(params.Flag), "unreadable"} == set(flags.FLAGS)
-    assert get_args(params.HandLabel) == flags.HAND_LABELS
+    assert get_args(params.HandLabel) == hand_labels.HAND_LABELS
 
 
 def test_every_problem_of_a_file_is_named_at_once(study_file):

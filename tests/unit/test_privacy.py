@@ -234,7 +234,7 @@ WHERE = {
     "artifacts.py": {"savefig"},
     "privacy.py": {"savefig", "IPython.display", "BboxImage", "AxesImage", "FigureImage"},
     "report.py": {"base64"},
-    "labelling.py": {"ipywidgets"},
+    "faces/labelling.py": {"ipywidgets"},
 }
 
 
