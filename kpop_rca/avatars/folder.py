@@ -83,12 +83,7 @@ def say_what_is_damaged(root: Path, whole: dict[str, str]) -> None:
 
 @contextmanager
 def noting(root: Path, whole: dict[str, str]) -> Iterator[Callable[[str, str], int]]:
-    """Keep the sums of a dataset that is being rendered; a function takes a file's name and its SHA-256.
-
-    Args:
-        root: of the dataset.
-        whole: from `whole_files`; what else there was is forgotten.
-    """
+    """Keep the sums of what is `whole` and of what follows; a function takes a file's name and its SHA-256."""
     with disk.atomic(root / SUMS) as temporary:
         temporary.write_text("".join(f"{found}  {name}\n" for name, found in whole.items()), encoding="utf-8")
     with (root / SUMS).open("a", encoding="utf-8", buffering=1) as file:  # a line at once

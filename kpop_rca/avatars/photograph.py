@@ -21,48 +21,29 @@ NONFACE = tuple(creatures.KINDS)
 
 @dataclass(frozen=True)
 class Sitter:
-    """One person in an image.
-
-    Attributes:
-        person, look: who, and how.
-        x, y: centre of the head in the image, in [0, 1].
-        unit: about half the height of the face, by the image's side.
-    """
+    """One person in an image."""
 
     person: Person
     look: Look
-    x: float
+    x: float  # centre of the head in the image, in [0, 1], as y
     y: float
-    unit: float
+    unit: float  # about half the height of the face, by the image's side
 
 
 @dataclass(frozen=True)
 class Shot:
-    """An image before it is painted.
+    """An image before it is painted."""
 
-    Attributes:
-        seed: of the backdrop and of the shapes of props and creatures.
-        sitters: from the back to the front; none for an image of a creature.
-        creature: "" or one of `NONFACE`.
-        prop: "" or a name in `scenery.ARTIFACTS` or `scenery.WORN`, for the last sitter.
-        shift: of everything but the backdrop, by the image's side.
-        tint: gain of red, green and blue.
-        exposure: gain of all channels.
-        sidelight: gain gained from left to right, in [-1, 1].
-        grain: standard deviation of the sensor's noise, grey levels.
-        grain_seed: of that noise.
-    """
-
-    seed: int
-    sitters: tuple[Sitter, ...]
-    creature: str = ""
-    prop: str = ""
-    shift: tuple[float, float] = (0.0, 0.0)
-    tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    exposure: float = 1.0
-    sidelight: float = 0.0
-    grain: float = 3.0
-    grain_seed: int = 0
+    seed: int  # of the backdrop and of the shapes of props and creatures
+    sitters: tuple[Sitter, ...]  # from the back to the front; none for an image of a creature
+    creature: str = ""  # or one of NONFACE
+    prop: str = ""  # or a name in scenery.ARTIFACTS or scenery.WORN, for the last sitter
+    shift: tuple[float, float] = (0.0, 0.0)  # of everything but the backdrop, by the image's side
+    tint: tuple[float, float, float] = (1.0, 1.0, 1.0)  # gain of red, green and blue
+    exposure: float = 1.0  # gain of all channels
+    sidelight: float = 0.0  # gain gained from left to right, in [-1, 1]
+    grain: float = 3.0  # standard deviation of the sensor's noise, grey levels
+    grain_seed: int = 0  # of that noise
 
 
 def _camera(generator: np.random.Generator) -> dict:

@@ -79,41 +79,25 @@ class Person:
 
 @dataclass(frozen=True)
 class Look:
-    """What changes from one image of a person to the next.
+    """What changes from one image of a person to the next."""
 
-    Attributes:
-        yaw, pitch, roll: degrees; positive turns to the image's right, looks down, leans clockwise.
-        smile, mouth_open: in [0, 1].
-        squint: factor of the eyes' opening.
-        wink: -1 or 1, the side of the closed eye; 0 for none.
-        gaze: where the eyes look, each in [-1, 1].
-        brow_lift: units.
-        blush: opacity in [0, 1].
-        light: direction that the light comes from, (x, y, z), length 1.
-        contrast: strength of the shading, in [0, 1].
-        clothes, trim: colours.
-        neckline: one of `NECKLINES`.
-        tied: whether long hair is tied back.
-        texture: seed of the hair's strands.
-    """
-
-    yaw: float = 0.0
-    pitch: float = 0.0
-    roll: float = 0.0
-    smile: float = 0.4
-    mouth_open: float = 0.0
-    squint: float = 1.0
-    wink: int = 0
-    gaze: tuple[float, float] = (0.0, 0.0)
-    brow_lift: float = 0.0
-    blush: float = 0.3
-    light: tuple[float, float, float] = (-0.4, -0.5, 0.77)
-    contrast: float = 0.6
+    yaw: float = 0.0  # degrees, as pitch and roll; positive turns to the image's right,
+    pitch: float = 0.0  # looks down,
+    roll: float = 0.0  # leans clockwise
+    smile: float = 0.4  # in [0, 1]
+    mouth_open: float = 0.0  # in [0, 1]
+    squint: float = 1.0  # factor of the eyes' opening
+    wink: int = 0  # -1 or 1, the side of the closed eye; 0 for none
+    gaze: tuple[float, float] = (0.0, 0.0)  # where the eyes look, each in [-1, 1]
+    brow_lift: float = 0.0  # in the head's units
+    blush: float = 0.3  # opacity in [0, 1]
+    light: tuple[float, float, float] = (-0.4, -0.5, 0.77)  # direction that the light comes from, length 1
+    contrast: float = 0.6  # strength of the shading, in [0, 1]
     clothes: Colour = CLOTHES[0]
     trim: Colour = CLOTHES[1]
-    neckline: str = "crew"
-    tied: bool = False
-    texture: int = 0
+    neckline: str = "crew"  # one of NECKLINES
+    tied: bool = False  # whether long hair is tied back
+    texture: int = 0  # seed of the hair's strands
 
 
 def invent_people(

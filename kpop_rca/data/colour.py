@@ -43,9 +43,9 @@ def converter(profile: bytes, mode: str) -> Callable[[Image.Image], Image.Image]
     )
 
 
-def _in_place(picture: Image.Image, profile: bytes) -> Image.Image:
-    ImageCms.applyTransform(picture, _transform(profile, "RGB"), inPlace=True)
-    return picture
+def _in_place(image: Image.Image, profile: bytes) -> Image.Image:
+    ImageCms.applyTransform(image, _transform(profile, "RGB"), inPlace=True)
+    return image
 
 
 @lru_cache(maxsize=16)

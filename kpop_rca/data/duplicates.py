@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 HASH_SIZE = 16  # 16 x 16 = 256 bits: 64 bits cannot tell portraits on plain backgrounds apart
 MAX_DISTANCE = 40  # bits of 256
-# Copies of one file, re-encoded or resized, differ in 0 to 12 bits, seldom in more; of 13 million pairs of pictures of
+# Copies of one file, re-encoded or resized, differ in 0 to 12 bits, seldom in more; of 13 million pairs of images of
 # different people (avatars of the default study, press photographs) the closest differ in 38.
 MAX_DISTANCE_ACROSS = 20
 PAIRS_AT_ONCE = 2**22  # bounds the memory that distances take
@@ -33,16 +33,12 @@ def hamming_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 class NearDuplicates(NamedTuple):
-    """Near-duplicates among n images.
+    """Near-duplicates among n images."""
 
-    Attributes:
-        groups: (n,) int, whatever a chain of close pairs connects: number of the group in order of first appearance,
-            -1 for an image that is alone. A group may hold images of several identities.
-        across: (n,) bool, a copy of the image lies in another identity's folder.
-    """
-
+    # (n,) int, whatever a chain of close pairs connects, of several identities perhaps: number of the group in order of
+    # first appearance, -1 for an image that is alone
     groups: np.ndarray
-    across: np.ndarray
+    across: np.ndarray  # (n,) bool, a copy of the image lies in another identity's folder
 
 
 def near_duplicates(

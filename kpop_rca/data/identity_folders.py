@@ -46,7 +46,7 @@ def scan(
     min_per_identity: int = 0,
     exclude_identities: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Every image file below a folder of identities; whether it can be read is not asked here.
+    """Every image file below a folder of identities; whether it can be read is not checked here.
 
     What is no photograph to read is passed over (`data_files.found_in`): what may be missed among it is named in a
     warning, and `left_out` lists it. Identities without a normal image are left out. A name in composed and in

@@ -87,7 +87,8 @@ def _decode(file: BinaryIO) -> tuple[Image.Image, str]:
         _check_size(image.size)
         image.load()
         to_srgb, note = _to_srgb(image)  # before a rotation changes the EXIF record
-        _turn_upright(image)
+        with suppress(Exception):  # a record that cannot be read is no reason to lose the image
+            ImageOps.exif_transpose(image, in_place=True)
         rgb = _to_rgb(image, to_srgb=to_srgb)
         rgb.info.clear()  # which Pillow copies from image to image, and writes into files that it saves
         return rgb, note
@@ -108,12 +109,6 @@ def _check_size(size: tuple[int, int]) -> None:
         raise UnreadableImage(f"tiny: {width}x{height}")
     if width * height > MAX_PIXELS:
         raise UnreadableImage(f"too large: {width}x{height}")
-
-
-def _turn_upright(image: Image.Image) -> None:
-    """Rotate as its EXIF record says; a record that cannot be read is no reason to lose the image."""
-    with suppress(Exception):
-        ImageOps.exif_transpose(image, in_place=True)
 
 
 def _to_rgb(image: Image.Image, *, to_srgb: Callable[[Image.Image], Image.Image] | None) -> Image.Image:

@@ -103,7 +103,7 @@ def flag_accuracy(flagged: pd.DataFrame, root: Path) -> pd.DataFrame:
         ("no_face or non_facial", nothing, "no human face", non_face, everything),
         ("identity_mismatch", table["flag_identity_mismatch"], "shows someone else", someone_else, found),
         ("extreme_pose", table["flag_extreme_pose"], "extreme angle", table["hard"] == "extreme_angle", found),
-        ("near_duplicate", table["flag_near_duplicate"], "later picture of a burst", repeated, everything),
+        ("near_duplicate", table["flag_near_duplicate"], "later image of a burst", repeated, everything),
     ]
     rows = [
         {"flag": flag, "truth": words, "among": "all images" if among.all() else "images with a detection"}

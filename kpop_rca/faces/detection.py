@@ -48,7 +48,7 @@ def build_detector(*, min_face_size: int, device: torch.device | str) -> MTCNN:
 
 
 def _with_float64(device: torch.device) -> torch.device:
-    """The device, or the CPU in place of Apple's GPU, which has no float64: the boxes of many pictures are sorted out
+    """The device, or the CPU in place of Apple's GPU, which has no float64: the boxes of many images are sorted out
     at once, far apart from each other, and float32 would round them there."""
     return torch.device("cpu") if device.type == "mps" else device
 

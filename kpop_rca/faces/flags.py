@@ -39,7 +39,7 @@ def face_geometry(detections: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row per image, NaN without a face:
-        roll: degrees, 0 for eyes that are level, positive when the right one in the picture is lower.
+        roll: degrees, 0 for eyes that are level, positive when the right one in the image is lower.
         eye_distance: distance between the eyes by the box's width.
         eye_mouth: how far the mouth lies below the line through the eyes, by the box's height.
         nose_height: where the nose lies between the eyes (0) and the mouth (1).

@@ -101,19 +101,12 @@ def identity_probabilities(
 
 
 class Mismatches(NamedTuple):
-    """What a classifier that never saw a face says of its label; n images.
+    """What a classifier that never saw a face says of its label; n images."""
 
-    Attributes:
-        scores: (n,) float in [0, 1], self-confidence: the probability of its own label; NaN where not scored.
-        others: (n,) str, the likeliest other identity; "" where not scored.
-        other_scores: (n,) float in [0, 1], that one's probability; NaN where not scored.
-        issues: (n,) bool, confident learning finds the label wrong, however sure the classifier is.
-    """
-
-    scores: np.ndarray
-    others: np.ndarray
-    other_scores: np.ndarray
-    issues: np.ndarray
+    scores: np.ndarray  # (n,) float in [0, 1], self-confidence: the probability of its own label; NaN where not scored
+    others: np.ndarray  # (n,) str, the likeliest other identity; "" where not scored
+    other_scores: np.ndarray  # (n,) float in [0, 1], that one's probability; NaN where not scored
+    issues: np.ndarray  # (n,) bool, confident learning finds the label wrong, however sure the classifier is
 
     def below(self, max_score: float) -> np.ndarray:
         """(n,) bool: the issues whose self-confidence is below `max_score`."""
