@@ -15,22 +15,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kpop_rca import cells, disk, paths
-from kpop_rca.data import files
+from kpop_rca import cells, data_files, disk, paths
 from kpop_rca.errors import StudyError
 
 PACKAGE = "kpop_rca"
 PACKAGE_FOLDER = Path(__file__).resolve().parent
 HASHING_THREADS = 4
-RECORDS_OF_A_CORPUS = ("truth.csv", "idols.json")
 NOT_READ = "not to be read"
 JUST_NOW = 2_000_000_000  # nanoseconds; the coarsest clock of a file system in use
 # Modules that keep the books of a study: where files lie, who has a stage, what was said to whom. They compute nothing,
 # and import nothing of the package that does (a test holds them to it), so half-done work outlives a change of theirs.
 BOOKKEEPING = frozenset({
-    "artifacts", "cells", "data", "data.files", "disk", "errors", "fingerprint", "flat_yaml", "given", "letters",
-    "loading", "locks", "manifests", "params", "paths", "privacy", "schema", "seals", "set_aside", "stages", "sweeps",
-    "watch", "wrapping",
+    "artifacts", "cells", "data_files", "disk", "errors", "fingerprint", "flat_yaml", "given", "letters",
+    "loading", "locks", "manifests", "params", "paths", "privacy", "seals", "set_aside", "stages", "sweeps", "watch",
+    "wrapping",
 })  # fmt: skip
 
 
@@ -54,17 +52,49 @@ def _module_file(name: str) -> Path | None:
 
 @cache
 def imported_modules(source: str) -> frozenset[str]:
-    """Names below `kpop_rca` that a piece of Python imports, as `audit` or `data.idols`."""
-    found = set()
-    for node in ast.walk(_parsed(source)):
+    """Names below `kpop_rca` of the modules that a piece of Python uses, as `rca.ratio`.
+
+    What comes through a package, by import or as its attribute, counts as the module that it is from.
+    """
+    nodes, found = list(ast.walk(_parsed(source))), set()
+    attributes = {(node.value.id, node.attr) for node in nodes if _is_attribute_of_name(node)}
+    for node in nodes:
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            names = {alias.name: alias.asname or alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
+            names = {f"{node.module}.{alias.name}": alias.asname or alias.name for alias in node.names}
         else:
             continue
-        found |= {n.removeprefix(f"{PACKAGE}.") for n in names if n.startswith(f"{PACKAGE}.")}
-    return frozenset(name for name in found if _module_file(name))
+        for name, known_as in names.items():
+            if name.startswith(f"{PACKAGE}."):
+                used = {attribute for of, attribute in attributes if of == known_as}
+                found |= _homes(name.removeprefix(f"{PACKAGE}."), used)
+    return frozenset(found)
+
+
+def _is_attribute_of_name(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+
+
+def _homes(name: str, used: set[str]) -> set[str]:
+    """The modules behind an imported name: of a package, those of its attributes that are used, else all of it."""
+    path = _module_file(name)
+    if path is None:  # a function, a class or a constant, of a module or through a package
+        package, _, attribute = name.rpartition(".")
+        return {_handed_on(package).get(attribute, package)} if _module_file(package) else set()
+    if path.name != "__init__.py" or not used:
+        return {name}
+    return set().union(*(_homes(f"{name}.{attribute}", set()) for attribute in used))
+
+
+def _handed_on(package: str) -> dict[str, str]:
+    """What a package re-exports, and the module that each is from."""
+    if _module_file(package).name != "__init__.py":
+        return {}
+    imports = [node for node in _parsed(_source_of(package)).body if isinstance(node, ast.ImportFrom)]
+    return {
+        alias.asname or alias.name: node.module.removeprefix(f"{PACKAGE}.") for node in imports for alias in node.names
+    }
 
 
 def module_closure(modules: frozenset[str], *, without: frozenset[str] = frozenset()) -> tuple[str, ...]:
@@ -149,8 +179,7 @@ def of_notebook(notebook: str) -> str:
     found = cells.of_notebook(path)
     code = [cell.source for cell in found if cell.kind == "code" and not {"parameters", "colab"} & cell.tags]
     try:
-        modules = set().union(*(imported_modules(source) for source in code))
-        return _digest([*map(_code, code), of_modules(*modules)])
+        return _digest([*map(_code, code), of_modules(*imported_modules("\n".join(code)))])
     except SyntaxError as error:
         said = f"{error.msg}: {(error.text or '').strip()}"
         raise StudyError(f"a file that {path} needs is no Python any more ({said}); mend it") from None
@@ -194,9 +223,9 @@ def of_photographs(folder: Path) -> dict[str, Any]:
 
 
 def _files_to_read(folder: Path) -> dict[str, Path]:
-    """The photographs below a folder by their names in it, and the records of a drawn corpus, which 01 reads."""
-    drawn = [(name,) for name in RECORDS_OF_A_CORPUS if (folder / name).is_file() and not (folder / name).is_symlink()]
-    return {"/".join(parts): folder.joinpath(*parts) for parts in [*files.found_in(folder).photographs, *drawn]}
+    """The photographs below a folder by their names in it, and the records of rendered avatars, which 01 reads."""
+    records = [(name,) for name in data_files.RECORDS if (folder / name).is_file() and not (folder / name).is_symlink()]
+    return {"/".join(parts): folder.joinpath(*parts) for parts in [*data_files.found_in(folder).photographs, *records]}
 
 
 def _hashes(found: dict[str, Path]) -> dict[str, str]:

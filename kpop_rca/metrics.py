@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 
 from kpop_rca import artifacts, devices, paths, rca, reference, stages
+from kpop_rca.faces import crops
 from kpop_rca.oracles import agreement
 from kpop_rca.oracles.answers import trained
 
@@ -39,9 +40,9 @@ def assemble(
         "seed": stage.parameters["seed"],
         "image_size": stage.parameters["image_size"],
         "classes": classes,
-        "data": artifacts.read_json(folder / "faces" / "data.json"),
-        "oracles": _oracles(stage, by_judge),
-        "headline_oracle": judged.name,
+        "data": crops.load_summary(folder / "faces"),
+        "oracle": _oracles(stage, by_judge),
+        "judge": judged.judge,
         **parts,
         "identity_fidelity": fidelity,
         "over_judges": over_judges,

@@ -16,7 +16,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from kpop_rca import rca, trials, workers
 from kpop_rca.errors import StudyError
-from kpop_rca.faces import crops
+from kpop_rca.faces import splits
 from kpop_rca.rca import fidelity
 from kpop_rca.trials import ESTIMATORS
 
@@ -24,7 +24,7 @@ TRUTHS = (0.0, 0.1, 0.3, 0.7, 0.9, 1.0)
 COVERAGE_WANTED = (0.92, 0.98)  # of a 95 % interval; 300 draws know a coverage to 0.0126 (one standard error)
 LEAST_FOR_CONFUSION = 0.5  # share of a class's images that is left to estimate the judge's confusion
 # A mixture asks for at most a third of the rarest class, so that a chance excess still fits.
-MIXTURE_SHARE = crops.FEWEST_TEST_FACES
+MIXTURE_SHARE = splits.FEWEST_TEST_FACES
 REDRAWS = 1000
 FORBIDDEN = 1e6  # cost of a swap that must not be; all swaps together are worth less than FORBIDDEN / 1000
 UNWANTED = 1e3

@@ -8,18 +8,19 @@ from pathlib import Path
 
 import numpy as np
 from hypothesis import strategies as st
+from icc_profiles import SPACES, matrix_profile
 from PIL import Image
 from ruamel.yaml import YAML
 
 from kpop_rca import params
-from kpop_rca.data import colour, images
+from kpop_rca.data import images
 from kpop_rca.errors import StudyError
 
 LONGEST_ERROR = 1200  # characters
 NUMBERS = ["010", "0x10", "0b11", "0o17", "1:30", "-1:30", "1:30.5"]  # some of which YAML 1.1 reads otherwise
 MARKS = [": ", "\n", "\t", " ", *"&*?|>#%@:[]{}'\"\\\x85", "- ", "&a ", "*a", "!!int ", "? ", "<<", "---", "..."]
 WORDS = ["1e-3", ".nan", "yes", "no", "on", "best", "cuda", "resnet18", "quick", "0,1|2,3", "ddim-5"]
-PROFILE = colour.matrix_profile(colour.DISPLAY_P3)
+PROFILE = matrix_profile(*SPACES["Display P3"])
 KINDS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "JPEG2000", "PPM", "AVIF", "MPO")
 
 
@@ -130,7 +131,7 @@ def check_picture(path: Path, content: bytes) -> bool:
     try:
         image = images.read_rgb(path)
     except images.UnreadableImage as problem:
-        assert problem.reason and len(problem.reason.splitlines()) == 1 and str(path) not in problem.reason
+        assert str(problem) and len(str(problem).splitlines()) == 1 and str(path) not in str(problem)
         return False
     assert image.mode == "RGB" and min(image.size) >= images.MIN_SIDE
     assert image.width * image.height <= images.MAX_PIXELS

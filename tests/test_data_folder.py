@@ -30,8 +30,8 @@ def audited(tmp_path_factory):
     shutil.copy(paths.project_root() / "Snakefile", project)
     known = params.resolve("smoke") | SMALLER
     drawn = {name.removeprefix("idols_"): value for name, value in known.items() if name.startswith("idols_")}
-    dataset.draw_corpus(photographs, **drawn, seed=0, n_identities=2)
-    study = flat_yaml.read(paths.study_file("smoke"), where="smoke") | SMALLER
+    dataset.render_dataset(photographs, **drawn, seed=0, n_identities=2)
+    study = yaml.safe_load(paths.study_file("smoke").read_text()) | SMALLER
     study |= {"data_source": "folder", "data_root": "faces", "look_alike_groups": ""}
     (project / "params" / f"{STUDY}.yaml").write_text(flat_yaml.dumps(study))
     run = snakemake(output, AUDIT, studies=STUDY, project=project)

@@ -40,7 +40,7 @@ def places(tmp_path_factory):
     (clone / ".venv").symlink_to(sys.prefix)
     known = {name.removeprefix("idols_"): v for name, v in params.defaults().items() if name.startswith("idols_")}
     few = {"train_per_identity": 12, "test_per_identity": 4, "hard_per_identity": 0, "group_per_identity": 0}
-    dataset.draw_corpus(root / "drawn", **known | few | {"size": 128}, seed=0, n_identities=len(PEOPLE))
+    dataset.render_dataset(root / "drawn", **known | few | {"size": 128}, seed=0, n_identities=len(PEOPLE))
     drawn = sorted((root / "drawn" / "normal_cases" / "train").iterdir())
     for person, folder in zip(PEOPLE, drawn, strict=True):
         shutil.copytree(folder, photographs / person)

@@ -67,7 +67,7 @@ def report(tmp_path_factory):
     study = flat_yaml.read(paths.study_file("smoke"), where="smoke") | SMALLER
     known = params.resolve("smoke") | study
     drawn = {name.removeprefix("idols_"): value for name, value in known.items() if name.startswith("idols_")}
-    dataset.draw_corpus(root / "photographs", **drawn, seed=0, n_identities=study["n_identities"])
+    dataset.render_dataset(root / "photographs", **drawn, seed=0, n_identities=study["n_identities"])
     study |= {"data_source": "folder", "data_root": str(root / "photographs")}
     (project / "params" / f"{STUDY}.yaml").write_text(flat_yaml.dumps(study))
     earlier = output / "reports" / STUDY / "figures" / "02_earlier.png"

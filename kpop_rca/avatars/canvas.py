@@ -1,7 +1,7 @@
-"""Drawing tools of the idols: smooth curves, soft shades, colours, on a canvas of twice the final size.
+"""Painting tools for the avatars: smooth curves, soft shades, colours, on a canvas of twice the final size.
 
 Shapes are arrays of points (float, (n, 2)); a `Placement` carries them from a figure's own units to pixels. Soft
-shades are drawn small and enlarged, since a blur hides the difference and costs sixteen times less.
+shades are painted small and enlarged, since a blur hides the difference and costs sixteen times less.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-SUPERSAMPLING = 2  # canvas pixels for one pixel of the picture
+SUPERSAMPLING = 2  # canvas pixels for one pixel of the image
 SOFT = 4  # canvas pixels for one pixel of a soft mask
 
 Colour = tuple[int, int, int]
@@ -54,15 +54,7 @@ BASIS = _spline_basis(6)
 
 
 def smooth(points: Points, *, closed: bool = True) -> np.ndarray:
-    """A Catmull-Rom curve through the points.
-
-    Args:
-        points: (n, 2), n >= 3.
-        closed: whether the last point joins the first.
-
-    Returns:
-        (6 n, 2) for a closed curve, (6 (n - 1) + 1, 2) for an open one.
-    """
+    """A Catmull-Rom curve through (n >= 3, 2) points: (6 n, 2) where it is closed, else (6 (n - 1) + 1, 2)."""
     points = np.asarray(points, dtype=float)
     if closed:
         padded = np.vstack([points[-1:], points, points[:2]])
@@ -94,14 +86,19 @@ def ribbon(points: Points, half_widths: Any) -> np.ndarray:
     return np.vstack([points + offset, (points - offset)[::-1]])
 
 
-def mix(first: Colour, second: Colour, share: float) -> Colour:
-    """The colour `share` (in [0, 1]) of the way from the first to the second."""
-    return tuple(round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
+def mix(first: Colour, second: Colour, fraction: float) -> Colour:
+    """The colour `fraction` (in [0, 1]) of the way from the first to the second."""
+    return tuple(round(a + (b - a) * fraction) for a, b in zip(first, second, strict=True))
 
 
-def darker(colour: Colour, share: float) -> Colour:
+def pick(colours: list[Colour], generator: np.random.Generator) -> Colour:
+    """One of the colours at random."""
+    return colours[generator.integers(len(colours))]
+
+
+def darker(colour: Colour, fraction: float) -> Colour:
     """A deeper, warmer shade of a colour: green and blue fall faster than red."""
-    factors = (1 - 0.75 * share, 1 - 1.05 * share, 1 - share)
+    factors = (1 - 0.75 * fraction, 1 - 1.05 * fraction, 1 - fraction)
     return tuple(max(0, round(channel * factor)) for channel, factor in zip(colour, factors, strict=True))
 
 
@@ -113,7 +110,7 @@ def ramp(colours: list[Colour], position: float) -> Colour:
 
 
 class Canvas:
-    """An RGB picture being painted at `SUPERSAMPLING` times its final size. Points are in canvas pixels."""
+    """An RGB image being painted at `SUPERSAMPLING` times its final size. Points are in canvas pixels."""
 
     def __init__(self, background: Image.Image) -> None:
         self.image = background
@@ -138,18 +135,13 @@ class Canvas:
         return _polygons(*polygons, box=(0, 0, self.side, self.side), step=1, value=255)
 
     def shade(
-        self,
-        *polygons: Points,
-        colour: Colour,
-        blur: float,
-        opacity: float,
-        inside: Image.Image | None = None,
+        self, *polygons: Points, colour: Colour, blur: float, opacity: float, inside: Image.Image | None = None
     ) -> None:
         """Lay a colour softly over polygons.
 
         Args:
             polygons: each (n, 2).
-            colour: to lay.
+            colour: RGB.
             blur: standard deviation of the edge, canvas pixels.
             opacity: in [0, 1].
             inside: mask (mode L) that keeps the colour in; None for none.
@@ -177,7 +169,7 @@ class Canvas:
         self.image.paste(source, box, mask.crop(box))
 
     def finished(self, size: int) -> Image.Image:
-        """The picture at its final size in pixels."""
+        """The image at its final size in pixels."""
         return self.image.resize((size, size), Image.Resampling.BOX)
 
     def _box(self, *polygons: Points, margin: float, step: int) -> tuple[int, int, int, int] | None:

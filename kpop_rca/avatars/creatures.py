@@ -1,23 +1,19 @@
-"""What a face detector may take for a face in the idols: mascots and drawn faces, face-like patterns, clutter."""
+"""What a face detector may take for a face in the avatars: mascots and cartoon faces, face-like patterns, clutter."""
 
 from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-from kpop_rca.avatars.canvas import INK, WHITE, Canvas, Colour, Placement, darker, ellipse, mix, ribbon, smooth
+from kpop_rca.avatars.canvas import INK, WHITE, Canvas, Colour, Placement, darker, ellipse, mix, pick, ribbon, smooth
 
 FUR = [(196, 148, 104), (238, 214, 178), (160, 164, 176), (242, 186, 196), (250, 246, 240), (112, 88, 78)]
 BRIGHT = [(236, 92, 92), (250, 190, 70), (92, 170, 120), (84, 140, 214), (170, 120, 200), (240, 150, 180)]
 
 
-def _pick(colours: list[Colour], generator: np.random.Generator) -> Colour:
-    return colours[generator.integers(len(colours))]
-
-
 def bear(paint: Canvas, at: Placement, generator: np.random.Generator) -> None:
     """A plush mascot: a bear, a cat or a rabbit."""
-    colour = _pick(FUR, generator)
+    colour = pick(FUR, generator)
     inner, kind = mix(colour, (250, 190, 190), 0.5), generator.integers(3)
     paint.fill(at(ellipse(0, 1.95, 1.0, 1.1)), darker(colour, 0.12))
     for side in (-1, 1):
@@ -52,8 +48,8 @@ def _plush_face(paint: Canvas, at: Placement, colour: Colour, generator: np.rand
 
 
 def smiley(paint: Canvas, at: Placement, generator: np.random.Generator) -> None:
-    """A round drawn face, like a sticker."""
-    colour = _pick([(255, 214, 70), (255, 190, 90), (250, 160, 180), (150, 214, 240)], generator)
+    """A round cartoon face, like a sticker."""
+    colour = pick([(255, 214, 70), (255, 190, 90), (250, 160, 180), (150, 214, 240)], generator)
     paint.fill(at(ellipse(0, 0, 1.2, 1.2, steps=48)), darker(colour, 0.25))
     paint.fill(at(ellipse(0, 0, 1.12, 1.12, steps=48)), colour)
     paint.shade(at(ellipse(-0.4, -0.65, 0.4, 0.25)), colour=WHITE, blur=0.15 * at.unit, opacity=0.6)
@@ -111,7 +107,7 @@ def socket(paint: Canvas, at: Placement, generator: np.random.Generator) -> None
 
 def house(paint: Canvas, at: Placement, generator: np.random.Generator) -> None:
     """The front of a house: two windows, a door, a roof."""
-    wall, roof = mix(_pick(BRIGHT, generator), (240, 232, 220), 0.6), darker(_pick(BRIGHT, generator), 0.4)
+    wall, roof = mix(pick(BRIGHT, generator), (240, 232, 220), 0.6), darker(pick(BRIGHT, generator), 0.4)
     square = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], float)
     paint.fill(at(square * (1.25, 1.3) + (0, 0.2)), wall)
     paint.fill(at([(-1.5, -1.05), (0, -1.95), (1.5, -1.05)]), roof)
@@ -126,7 +122,7 @@ def house(paint: Canvas, at: Placement, generator: np.random.Generator) -> None:
 
 def folds(paint: Canvas, at: Placement, generator: np.random.Generator) -> None:
     """Hanging cloth whose folds and creases fall like eyes and a mouth."""
-    colour = _pick(BRIGHT, generator)
+    colour = pick(BRIGHT, generator)
     dark = darker(colour, 0.55)
     paint.fill(at([(-6, -6), (6, -6), (6, 6), (-6, 6)]), mix(colour, WHITE, 0.15))
     for x in np.arange(-3.5, 3.6, generator.uniform(0.55, 0.8)):
@@ -143,13 +139,13 @@ def folds(paint: Canvas, at: Placement, generator: np.random.Generator) -> None:
 
 
 def texture(paint: Canvas, at: Placement, generator: np.random.Generator) -> None:
-    """Marbled noise over the whole picture."""
-    first, second = _pick(BRIGHT, generator), _pick(FUR, generator)
-    share = sum(
+    """Marbled noise over the whole image."""
+    first, second = pick(BRIGHT, generator), pick(FUR, generator)
+    fraction = sum(
         _noise(generator, cells=cells, side=paint.side) / weight for cells, weight in ((5, 1), (12, 2), (40, 3))
     )
-    share = np.clip((share - share.min()) / np.ptp(share), 0, 1)[..., None]
-    colours = np.array(first, float) * share + np.array(second, float) * (1 - share)
+    fraction = np.clip((fraction - fraction.min()) / np.ptp(fraction), 0, 1)[..., None]
+    colours = np.array(first, float) * fraction + np.array(second, float) * (1 - fraction)
     paint.image.paste(Image.fromarray(colours.astype(np.uint8)), (0, 0))
 
 
@@ -164,7 +160,7 @@ def spotlights(paint: Canvas, at: Placement, generator: np.random.Generator) -> 
     for _ in range(generator.integers(3, 7)):
         x, foot, wide = generator.uniform(-2.5, 2.5), generator.normal(0, 2), generator.uniform(0.3, 0.8)
         beam = at([(x, -3), (foot - wide, 3), (foot + wide, 3)])
-        paint.shade(beam, colour=_pick(BRIGHT, generator), blur=0.08 * at.unit, opacity=generator.uniform(0.4, 0.9))
+        paint.shade(beam, colour=pick(BRIGHT, generator), blur=0.08 * at.unit, opacity=generator.uniform(0.4, 0.9))
     paint.fill(at([(-9, 2), (9, 2), (9, 9), (-9, 9)]), (40, 34, 52))
 
 
@@ -175,7 +171,7 @@ def shapes(paint: Canvas, at: Placement, generator: np.random.Generator) -> None
         corners = generator.integers(3, 7)
         angle = np.sort(generator.uniform(0, 2 * np.pi, corners))
         piece = centre + radius * np.stack([np.cos(angle), np.sin(angle)], 1)
-        paint.fill(at(piece), mix(_pick(BRIGHT, generator), WHITE, generator.uniform(0, 0.5)))
+        paint.fill(at(piece), mix(pick(BRIGHT, generator), WHITE, generator.uniform(0, 0.5)))
     paint.image = paint.image.filter(ImageFilter.GaussianBlur(1))
 
 

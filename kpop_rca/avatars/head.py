@@ -1,6 +1,6 @@
-"""A head in space: horizontal slices that turn with yaw and pitch, and where points of a face then lie in the picture.
+"""A head in space: horizontal slices that turn with yaw and pitch, and where points of a face then lie in the image.
 
-The unit is about half the height of a face. The origin lies between the eyes, x to the right of the picture, y down,
+The unit is about half the height of a face. The origin lies between the eyes, x to the right of the image, y down,
 z towards the viewer. A head is a stack of ellipses, one a height y: half-width, centre and half-depth along z.
 """
 
@@ -36,7 +36,7 @@ class Head:
         face_width: factor of all half-widths.
         jaw: factor of the half-widths at the jaw.
         chin: factor of the lengths below the mouth.
-        yaw: degrees, positive turns the face to the right of the picture.
+        yaw: degrees, positive turns the face to the right of the image.
         pitch: degrees, positive looks down.
     """
 
@@ -58,7 +58,7 @@ class Head:
         return tuple(np.interp(y, heights, self.slices[:, column]) for column in (1, 2, 3))
 
     def project(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Points in space to points of the picture, (n, 2): turned by yaw, then by pitch, seen from far away."""
+        """Points in space to points of the image, (n, 2): turned by yaw, then by pitch, seen from far away."""
         x, y, z = np.broadcast_arrays(np.asarray(x, dtype=float), np.asarray(y, dtype=float), z)
         depth = z * np.cos(self._yaw) - x * np.sin(self._yaw)
         across = x * np.cos(self._yaw) + z * np.sin(self._yaw)
@@ -86,7 +86,7 @@ class Head:
             down_to: the height at which an open curve begins and ends; None for the whole, closed outline.
 
         Returns:
-            Smooth points, (n, 2), in the head's units.
+            (n, 2) smooth points, in the head's units.
         """
         heights = self.slices[:, 0]
         y = heights if down_to is None else np.append(heights[heights < down_to], down_to)

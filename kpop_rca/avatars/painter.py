@@ -40,14 +40,7 @@ TRIMMED = ("jacket", "crew")  # necklines whose hem has the second colour
 
 
 class Painter:
-    """Paints one person with one look on a canvas.
-
-    Args:
-        target: the canvas.
-        place: where the head stands.
-        person: whom.
-        look: how.
-    """
+    """Paints one person with one look on a canvas, the head where a placement has it."""
 
     def __init__(self, target: Canvas, place: Placement, person: Person, look: Look) -> None:
         self.canvas, self.person, self.look = target, person, look
@@ -211,13 +204,13 @@ class Painter:
         (gx, gy), radius = self.look.gaze, 0.118 * self.person["eye_size"]
         x, y = side * self.person["eye_gap"] + 0.05 * gx, -0.02 + 0.025 * gy
         colour = ramp(IRIS, self.person["eye_shade"])
-        for share, ring in ((1.0, darker(colour, 0.55)), (0.86, colour), (0.46, (16, 12, 14))):
-            self.canvas.fill(self.oval(x, y, radius * share, radius * share), ring, inside=mask)
+        for fraction, ring in ((1.0, darker(colour, 0.55)), (0.86, colour), (0.46, (16, 12, 14))):
+            self.canvas.fill(self.oval(x, y, radius * fraction, radius * fraction), ring, inside=mask)
         glow = self.oval(x, y + 0.5 * radius, 0.55 * radius, 0.3 * radius)
         self.shade(glow, mix(colour, WHITE, 0.45), blur=0.02, opacity=0.7, inside=mask)
         lit = -1 if self.look.light[0] < 0 else 1
-        for dx, dy, share in ((0.36 * lit, -0.36, 0.28), (-0.34 * lit, 0.36, 0.13)):
-            self.canvas.fill(self.oval(x + dx * radius, y + dy * radius, share * radius, share * radius), WHITE)
+        for dx, dy, fraction in ((0.36 * lit, -0.36, 0.28), (-0.34 * lit, 0.36, 0.13)):
+            self.canvas.fill(self.oval(x + dx * radius, y + dy * radius, fraction * radius, fraction * radius), WHITE)
 
     def _closed_eye(self, side: int) -> None:
         half = 0.19 * self.person["eye_size"]

@@ -1,6 +1,6 @@
-"""Photographs of the idols: who stands where before which backdrop, under which light, seen by which camera.
+"""Images of the avatars: who stands where before which backdrop, under which light, seen by which camera.
 
-A `Shot` holds everything that a picture depends on, so that a near-duplicate is the same shot with a few numbers
+A `Shot` holds everything that an image depends on, so that a near-duplicate is the same shot with a few numbers
 nudged.
 """
 
@@ -21,52 +21,33 @@ NONFACE = tuple(creatures.KINDS)
 
 @dataclass(frozen=True)
 class Sitter:
-    """One person in a picture.
-
-    Attributes:
-        person, look: who, and how.
-        x, y: centre of the head in the picture, in [0, 1].
-        unit: about half the height of the face, by the picture's side.
-    """
+    """One person in an image."""
 
     person: Person
     look: Look
-    x: float
+    x: float  # centre of the head in the image, in [0, 1], as y
     y: float
-    unit: float
+    unit: float  # about half the height of the face, by the image's side
 
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture before it is painted.
+    """An image before it is painted."""
 
-    Attributes:
-        seed: of the backdrop and of the shapes of props and creatures.
-        sitters: from the back to the front; none for a picture of a creature.
-        creature: "" or one of `NONFACE`.
-        prop: "" or a name in `scenery.ARTIFACTS` or `scenery.WORN`, for the last sitter.
-        shift: of everything but the backdrop, by the picture's side.
-        tint: gain of red, green and blue.
-        exposure: gain of all channels.
-        sidelight: gain gained from left to right, in [-1, 1].
-        grain: standard deviation of the sensor's noise, grey levels.
-        grain_seed: of that noise.
-    """
-
-    seed: int
-    sitters: tuple[Sitter, ...]
-    creature: str = ""
-    prop: str = ""
-    shift: tuple[float, float] = (0.0, 0.0)
-    tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    exposure: float = 1.0
-    sidelight: float = 0.0
-    grain: float = 3.0
-    grain_seed: int = 0
+    seed: int  # of the backdrop and of the shapes of props and creatures
+    sitters: tuple[Sitter, ...]  # from the back to the front; none for an image of a creature
+    creature: str = ""  # or one of NONFACE
+    prop: str = ""  # or a name in scenery.ARTIFACTS or scenery.WORN, for the last sitter
+    shift: tuple[float, float] = (0.0, 0.0)  # of everything but the backdrop, by the image's side
+    tint: tuple[float, float, float] = (1.0, 1.0, 1.0)  # gain of red, green and blue
+    exposure: float = 1.0  # gain of all channels
+    sidelight: float = 0.0  # gain gained from left to right, in [-1, 1]
+    grain: float = 3.0  # standard deviation of the sensor's noise, grey levels
+    grain_seed: int = 0  # of that noise
 
 
 def _camera(generator: np.random.Generator) -> dict:
-    """Light and camera of a picture: the fields of a `Shot` that do not depend on who is in it."""
+    """Light and camera of an image: the fields of a `Shot` that do not depend on who is in it."""
     warm, green = generator.normal(0, 0.04), generator.normal(0, 0.015)
     if generator.random() < 0.12:  # coloured stage light
         warm, green = generator.normal(0, 0.10), -abs(generator.normal(0, 0.05))
@@ -87,7 +68,7 @@ def solo(person: Person, *, artifact: str, hard: str, generator: np.random.Gener
         person: whom.
         artifact: "" or one of `ARTIFACTS`.
         hard: "" or one of `HARD`.
-        generator: of all draws.
+        generator: of all that is random in it.
     """
     look = random_look(generator)
     if hard == "wink":
@@ -107,12 +88,12 @@ def solo(person: Person, *, artifact: str, hard: str, generator: np.random.Gener
 
 
 def group(person: Person, *, costars: list[Person], generator: np.random.Generator) -> Shot:
-    """A picture in which a co-star's face is larger and more central than the person's.
+    """An image in which a co-star's face is larger and more central than the person's.
 
     Args:
-        person: the one whose name the picture carries.
+        person: whose name the image carries.
         costars: one or two others, the most prominent first.
-        generator: of all draws.
+        generator: of all that is random in it.
     """
     side = int(generator.choice((-1, 1)))
     centres = (0.5 + 0.06 * side, 0.5 - 0.31 * side, 0.5 + 0.36 * side)
@@ -128,7 +109,7 @@ def group(person: Person, *, costars: list[Person], generator: np.random.Generat
 
 
 def nonface(kind: str, *, generator: np.random.Generator) -> Shot:
-    """A picture of something else than a person; `kind` is one of `NONFACE`."""
+    """An image of something else than a person; `kind` is one of `NONFACE`."""
     return Shot(sitters=(), creature=kind, **_camera(generator))
 
 
@@ -152,15 +133,7 @@ def moment_later(shot: Shot, *, generator: np.random.Generator) -> Shot:
 
 
 def take(shot: Shot, *, size: int) -> Image.Image:
-    """Paint a shot.
-
-    Args:
-        shot: what to paint.
-        size: side of the picture, px.
-
-    Returns:
-        RGB, size x size; the same bits for the same arguments.
-    """
+    """Paint a shot: RGB, size x size px, the same bits for the same arguments."""
     side = size * SUPERSAMPLING
     generator = np.random.default_rng(shot.seed)
     canvas = Canvas(scenery.backdrop(side=side, generator=generator))

@@ -1,7 +1,7 @@
-"""Portraits of invented people: their traits, the look of one picture, and how a person is painted.
+"""Invented people: their traits, the look of one image, and how a person is painted.
 
-A person is a fixed vector of traits. A picture adds what changes from one photograph to the next: pose, expression,
-light, clothes, make-up. All shapes are computed from these numbers; no picture, font or model is read.
+A person is a fixed vector of traits. An image adds what changes from one image to the next: pose, expression,
+light, clothes, make-up. All shapes are computed from these numbers; no image, font or model is read.
 """
 
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ NECKLINES = ("crew", "v", "collar", "turtleneck", "jacket", "hood")
 
 @dataclass(frozen=True)
 class Trait:
-    """One number of a person: its centre in the two styles, how far people lie apart, how it changes by picture."""
+    """One number of a person: its centre in the two styles, how far people lie apart, how it changes by image."""
 
     long: float
     short: float
@@ -79,41 +79,25 @@ class Person:
 
 @dataclass(frozen=True)
 class Look:
-    """What changes from one picture of a person to the next.
+    """What changes from one image of a person to the next."""
 
-    Attributes:
-        yaw, pitch, roll: degrees; positive turns to the picture's right, looks down, leans clockwise.
-        smile, mouth_open: in [0, 1].
-        squint: factor of the eyes' opening.
-        wink: -1 or 1, the side of the closed eye; 0 for none.
-        gaze: where the eyes look, each in [-1, 1].
-        brow_lift: units.
-        blush: opacity in [0, 1].
-        light: direction that the light comes from, (x, y, z), length 1.
-        contrast: strength of the shading, in [0, 1].
-        clothes, trim: colours.
-        neckline: one of `NECKLINES`.
-        tied: whether long hair is tied back.
-        texture: seed of the hair's strands.
-    """
-
-    yaw: float = 0.0
-    pitch: float = 0.0
-    roll: float = 0.0
-    smile: float = 0.4
-    mouth_open: float = 0.0
-    squint: float = 1.0
-    wink: int = 0
-    gaze: tuple[float, float] = (0.0, 0.0)
-    brow_lift: float = 0.0
-    blush: float = 0.3
-    light: tuple[float, float, float] = (-0.4, -0.5, 0.77)
-    contrast: float = 0.6
+    yaw: float = 0.0  # degrees, as pitch and roll; positive turns to the image's right,
+    pitch: float = 0.0  # looks down,
+    roll: float = 0.0  # leans clockwise
+    smile: float = 0.4  # in [0, 1]
+    mouth_open: float = 0.0  # in [0, 1]
+    squint: float = 1.0  # factor of the eyes' opening
+    wink: int = 0  # -1 or 1, the side of the closed eye; 0 for none
+    gaze: tuple[float, float] = (0.0, 0.0)  # where the eyes look, each in [-1, 1]
+    brow_lift: float = 0.0  # in the head's units
+    blush: float = 0.3  # opacity in [0, 1]
+    light: tuple[float, float, float] = (-0.4, -0.5, 0.77)  # direction that the light comes from, length 1
+    contrast: float = 0.6  # strength of the shading, in [0, 1]
     clothes: Colour = CLOTHES[0]
     trim: Colour = CLOTHES[1]
-    neckline: str = "crew"
-    tied: bool = False
-    texture: int = 0
+    neckline: str = "crew"  # one of NECKLINES
+    tied: bool = False  # whether long hair is tied back
+    texture: int = 0  # seed of the hair's strands
 
 
 def invent_people(
@@ -121,18 +105,15 @@ def invent_people(
 ) -> list[Person]:
     """People of given styles, spread evenly within each style.
 
-    In each style and for each trait the people take evenly spaced levels in shuffled order, so that no draw makes
-    two of them twins by chance; the style's centre moves a little with the seed.
+    In each style and for each trait the people take evenly spaced levels in shuffled order, so that no two of them are
+    twins by chance; the style's centre moves a little with the seed.
 
     Args:
-        styles: style of each person.
+        styles: of each person.
         alikeness: in [0, 1]; 1 makes the people of one style identical.
-        generator: of all draws.
+        generator: of levels and centres.
         first_stands_out: in [0, 1]; moves every trait of the first person from where it is (0) to the nearer end of
             what alikeness 0 allows (1). The others do not depend on it.
-
-    Returns:
-        One `Person` for each style given, in the order given.
     """
     traits: list[dict[str, float]] = [{} for _ in styles]
     for style in STYLES:
@@ -149,7 +130,7 @@ def invent_people(
 
 
 def on_the_day(person: Person, *, generator: np.random.Generator, strength: float = 1.0) -> Person:
-    """The person as in one picture: hair, make-up and proportions a little different from another day's."""
+    """The person as in one image: hair, make-up and proportions a little different from another day's."""
     wobble = {name: strength * TRAITS[name].wobble * generator.standard_normal() for name in person.traits}
     return replace(person, traits={name: value + wobble[name] for name, value in person.traits.items()})
 

@@ -1,11 +1,11 @@
-"""What surrounds people in the idols: backdrops, and things held before a face or worn on it."""
+"""What surrounds people in the avatars: backdrops, and things held before a face or worn on it."""
 
 from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from kpop_rca.avatars.canvas import WHITE, Colour, Placement, darker, ellipse, mix, moved, ribbon, smooth
+from kpop_rca.avatars.canvas import WHITE, Colour, Placement, darker, ellipse, mix, moved, pick, ribbon, smooth
 from kpop_rca.avatars.painter import Painter
 
 BACKDROP_SIDE = 80  # px: backdrops are out of focus, so they are painted small and enlarged
@@ -23,22 +23,14 @@ STAGE = [(120, 60, 200), (40, 110, 220), (230, 60, 140), (250, 150, 60), (60, 20
 
 
 def backdrop(*, side: int, generator: np.random.Generator) -> Image.Image:
-    """A backdrop without anything that resembles a face: studio, wall, bokeh, stage or outdoors.
-
-    Args:
-        side: of the picture, px.
-        generator: of kind, colours and shapes.
-
-    Returns:
-        RGB, side x side.
-    """
+    """A backdrop of side x side px without anything like a face: studio, wall, bokeh, stage or outdoors."""
     painters = (_studio, _wall, _bokeh, _stage, _outdoors)
     small = _dappled(painters[generator.integers(len(painters))](generator), generator)
     return small.resize((side, side), Image.Resampling.BICUBIC)
 
 
 def _dappled(image: Image.Image, generator: np.random.Generator) -> Image.Image:
-    """The picture under uneven light: without it, the same pose before two plain walls would look like a copy."""
+    """The image under uneven light: without it, the same pose before two plain walls would look like a copy."""
     patches = Image.fromarray(generator.normal(0, 1, (5, 5)).astype(np.float32))
     patches = np.asarray(patches.resize(image.size, Image.Resampling.BICUBIC))
     bars = np.sin(np.linspace(0, generator.uniform(3, 14), image.width) + generator.uniform(0, 6))
@@ -48,24 +40,20 @@ def _dappled(image: Image.Image, generator: np.random.Generator) -> Image.Image:
 
 def _gradient(top: Colour, bottom: Colour, *, slant: float) -> Image.Image:
     y, x = np.mgrid[0:BACKDROP_SIDE, 0:BACKDROP_SIDE] / BACKDROP_SIDE
-    share = np.clip(y + slant * (x - 0.5), 0, 1)[..., None]
-    colours = np.array(top, float) * (1 - share) + np.array(bottom, float) * share
+    fraction = np.clip(y + slant * (x - 0.5), 0, 1)[..., None]
+    colours = np.array(top, float) * (1 - fraction) + np.array(bottom, float) * fraction
     return Image.fromarray(colours.astype(np.uint8))
 
 
-def _pick(colours: list[Colour], generator: np.random.Generator) -> Colour:
-    return colours[generator.integers(len(colours))]
-
-
 def _studio(generator: np.random.Generator) -> Image.Image:
-    colour = _pick(PASTELS, generator)
+    colour = pick(PASTELS, generator)
     return _gradient(
         mix(colour, WHITE, 0.3), darker(colour, generator.uniform(0.1, 0.5)), slant=generator.normal(0, 0.4)
     )
 
 
 def _wall(generator: np.random.Generator) -> Image.Image:
-    colour = _pick(PASTELS, generator)
+    colour = pick(PASTELS, generator)
     image = _gradient(colour, darker(colour, 0.15), slant=generator.normal(0, 0.5))
     draw = ImageDraw.Draw(image)
     step = int(generator.integers(9, 22))
@@ -77,7 +65,7 @@ def _wall(generator: np.random.Generator) -> Image.Image:
 
 
 def _bokeh(generator: np.random.Generator) -> Image.Image:
-    base = _pick(STAGE, generator)
+    base = pick(STAGE, generator)
     image = _gradient(darker(base, 0.75), darker(base, 0.45), slant=generator.normal(0, 0.5))
     for _ in range(generator.integers(6, 16)):
         spot = Image.new("L", image.size)
@@ -85,19 +73,19 @@ def _bokeh(generator: np.random.Generator) -> Image.Image:
         ImageDraw.Draw(spot).ellipse(
             (x - radius, y - radius, x + radius, y + radius), fill=int(generator.integers(50, 130))
         )
-        image.paste(mix(_pick(STAGE, generator), WHITE, 0.35), (0, 0), spot)
+        image.paste(mix(pick(STAGE, generator), WHITE, 0.35), (0, 0), spot)
     return image.filter(ImageFilter.GaussianBlur(1.2))
 
 
 def _stage(generator: np.random.Generator) -> Image.Image:
-    image = _gradient((16, 14, 30), darker(_pick(STAGE, generator), 0.55), slant=generator.normal(0, 0.3))
+    image = _gradient((16, 14, 30), darker(pick(STAGE, generator), 0.55), slant=generator.normal(0, 0.3))
     for _ in range(generator.integers(2, 6)):
         beam = Image.new("L", image.size)
         x, tilt, wide = generator.uniform(0, 80), generator.normal(0, 30), generator.uniform(6, 16)
         ImageDraw.Draw(beam).polygon(
             (x, -2, x + tilt - wide, 82, x + tilt + wide, 82), fill=int(generator.integers(50, 140))
         )
-        image.paste(_pick(STAGE, generator), (0, 0), beam.filter(ImageFilter.GaussianBlur(2)))
+        image.paste(pick(STAGE, generator), (0, 0), beam.filter(ImageFilter.GaussianBlur(2)))
     return image.filter(ImageFilter.GaussianBlur(1.5))
 
 
@@ -174,7 +162,7 @@ def phone(painter: Painter, generator: np.random.Generator) -> None:
     case = Placement(
         *painter.place([(x + 0.3 * painter.head.turn, y)])[0], painter.unit, painter.place.roll + side * 0.15
     )
-    colour = _pick([(40, 42, 50), (236, 232, 226), (214, 168, 178), (150, 170, 196), (168, 150, 190)], generator)
+    colour = pick([(40, 42, 50), (236, 232, 226), (214, 168, 178), (150, 170, 196), (168, 150, 190)], generator)
     _fist(painter, np.array([x, y + 0.5]), side)
     painter.canvas.fill(case(_rounded(0.33, 0.62, 0.09)), darker(colour, 0.3))
     painter.canvas.fill(case(_rounded(0.30, 0.59, 0.08)), colour)
@@ -204,7 +192,7 @@ def _rounded(half_width: float, half_height: float, corner: float) -> np.ndarray
 
 def mask(painter: Painter, generator: np.random.Generator) -> None:
     """A medical mask over nose and mouth."""
-    colour = _pick([(246, 247, 250), (40, 40, 48), (190, 214, 236), (238, 206, 214)], generator)
+    colour = pick([(246, 247, 250), (40, 40, 48), (190, 214, 236), (238, 206, 214)], generator)
     top = [(-0.74, 0.2), (-0.4, 0.2), (0.0, 0.1), (0.4, 0.2), (0.74, 0.2)]
     bottom = [(0.66, 0.58), (0.42, 0.93), (0.0, 1.06), (-0.42, 0.93), (-0.66, 0.58)]
     x, y = np.array(top + bottom).T
@@ -225,7 +213,7 @@ def mask(painter: Painter, generator: np.random.Generator) -> None:
 
 def hat(painter: Painter, generator: np.random.Generator) -> None:
     """A cap, a bucket hat or a woollen hat."""
-    colour = _pick(HATS, generator)
+    colour = pick(HATS, generator)
     band, spread = HAT_SHAPES[generator.integers(len(HAT_SHAPES))]
     wide = painter.person["volume"] + 0.03
     crown = painter.place(painter.head.outline(grow=wide + 0.02, lift=wide + 0.04, down_to=-0.52))
@@ -256,7 +244,7 @@ def _brim(painter: Painter, colour: Colour, *, spread: tuple[float, float], rim_
 
 def sunglasses(painter: Painter, generator: np.random.Generator) -> None:
     """Dark glasses, round or square."""
-    tint = _pick([(26, 24, 30), (70, 44, 34), (40, 48, 84)], generator)
+    tint = pick([(26, 24, 30), (70, 44, 34), (40, 48, 84)], generator)
     square, gap = generator.random() < 0.5, painter.person["eye_gap"]
     for side in (-1, 1):
         lens = _rounded(0.27, 0.2, 0.1) if square else ellipse(0, 0, 0.26, 0.24)

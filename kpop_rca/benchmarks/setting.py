@@ -11,8 +11,7 @@ import torch
 from diffusers import UNet2DModel
 from PIL import Image
 
-from kpop_rca import paths
-from kpop_rca.avatars import dataset
+from kpop_rca import avatars, paths
 from kpop_rca.benchmarks import ceilings
 from kpop_rca.data import identity_folders
 from kpop_rca.diffusion import unet
@@ -59,7 +58,7 @@ class Setting:
         """`bench_photographs` drawn photographs: a row each, as `identity_folders.scan` gives them, and their root."""
         root = paths.data_folder("idols-benchmarks")
         each = -(-self["bench_photographs"] // N_CLASSES)
-        dataset.draw_corpus(
+        avatars.render_dataset(
             root, seed=self["seed"], n_identities=N_CLASSES, train_per_identity=each, size=PHOTOGRAPH, **DRAWN
         )
         table = identity_folders.scan(root)

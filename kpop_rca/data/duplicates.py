@@ -1,4 +1,4 @@
-"""Near-duplicates: pictures of one burst, or one picture saved twice, found by a perceptual hash."""
+"""Near-duplicates: images of one burst, or one image saved twice, found by a perceptual hash."""
 
 from typing import NamedTuple
 
@@ -11,24 +11,14 @@ from scipy.sparse.csgraph import connected_components
 
 HASH_SIZE = 16  # 16 x 16 = 256 bits: 64 bits cannot tell portraits on plain backgrounds apart
 MAX_DISTANCE = 40  # bits of 256
-# Copies of one file, re-encoded or resized, differ in 0 to 12 bits, seldom in more; of 13 million pairs of pictures of
+# Copies of one file, re-encoded or resized, differ in 0 to 12 bits, seldom in more; of 13 million pairs of images of
 # different people (avatars of the default study, press photographs) the closest differ in 38.
 MAX_DISTANCE_ACROSS = 20
 PAIRS_AT_ONCE = 2**22  # bounds the memory that distances take
 
 
 def perceptual_hash(image: Image.Image) -> str:
-    """The picture's perceptual hash (signs of its low DCT frequencies about their median).
-
-    Args:
-        image: any mode, any size.
-
-    Returns:
-        256 bits as 64 hexadecimal digits.
-
-    Source:
-        `imagehash.phash`.
-    """
+    """256 bits as 64 hexadecimal digits: signs of the low DCT frequencies about their median (`imagehash.phash`)."""
     # Enough for a 64 x 64 hash input, and much faster than resampling a large photograph exactly.
     small = image.convert("L")
     small.thumbnail((256, 256), reducing_gap=2.0)
@@ -36,31 +26,19 @@ def perceptual_hash(image: Image.Image) -> str:
 
 
 def hamming_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Number of differing bits of every pair.
-
-    Args:
-        a: (n, bits) of 0 and 1.
-        b: (m, bits) of 0 and 1.
-
-    Returns:
-        (n, m) float32, whole numbers.
-    """
+    """Number of differing bits of every pair: (n, bits) and (m, bits) of 0 and 1 to (n, m) float32."""
     # With bits as -1 and 1 a dot product is bits - 2 * distance, which BLAS computes; exact in float32.
     signs_a, signs_b = a.astype(np.float32) * 2 - 1, b.astype(np.float32) * 2 - 1
     return (a.shape[1] - signs_a @ signs_b.T) / 2
 
 
 class NearDuplicates(NamedTuple):
-    """Near-duplicates among n pictures.
+    """Near-duplicates among n images."""
 
-    Attributes:
-        groups: (n,) int, whatever a chain of close pairs connects: number of the group in order of first appearance,
-            -1 for a picture that is alone. A group may hold pictures of several identities.
-        across: (n,) bool, a copy of the picture lies in another identity's folder.
-    """
-
+    # (n,) int, whatever a chain of close pairs connects, of several identities perhaps: number of the group in order of
+    # first appearance, -1 for an image that is alone
     groups: np.ndarray
-    across: np.ndarray
+    across: np.ndarray  # (n,) bool, a copy of the image lies in another identity's folder
 
 
 def near_duplicates(
@@ -70,13 +48,12 @@ def near_duplicates(
     max_distance: int = MAX_DISTANCE,
     max_distance_across: int = MAX_DISTANCE_ACROSS,
 ) -> NearDuplicates:
-    """Pictures that are nearly the same, within an identity and across identities.
+    """Images that are nearly the same, within an identity and across identities.
 
     Args:
-        hashes: from `perceptual_hash`; "" where there is no picture.
+        hashes: from `perceptual_hash`; "" where there is no image.
         identities: same length.
-        max_distance: bits of 256 that a pair of one identity may differ in.
-        max_distance_across: bits of 256 that a pair of two identities may differ in.
+        max_distance, max_distance_across: bits of 256 that a pair of one identity, of two identities may differ in.
     """
     names, found = pd.factorize(np.asarray(identities, dtype=object))[0], np.asarray(hashes, dtype=object)
     present = np.flatnonzero([bool(text) for text in found])

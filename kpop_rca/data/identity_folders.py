@@ -1,4 +1,4 @@
-"""The one door through which images come in: a folder with one folder per identity.
+"""Folders with one folder per identity, as which all images come in.
 
 Three layouts are known, with `train` and `test` in small letters or capitals:
 
@@ -7,7 +7,6 @@ Three layouts are known, with `train` and `test` in small letters or capitals:
 - flat: `<identity>/<file>`
 """
 
-import difflib
 import re
 import unicodedata
 import warnings
@@ -17,12 +16,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from kpop_rca.data import files
+from kpop_rca import data_files
 from kpop_rca.errors import StudyError
 
 COLUMNS = ["path", "identity", "split", "part"]
 PARTS = {"normal_cases": "normal", "hard_cases": "hard", "group_cases": "group"}
-SPLITS = ("train", "test")
+SPLITS_OF_A_FOLDER = ("train", "test")
 # Names of splits in other data sets; whether they are to train or to test on is for the user to say.
 LIKE_SPLITS = {"training", "testing", "val", "valid", "validation", "dev", "eval", "evaluation", "holdout"}
 # Folders of which each identity may have some, and its images in them.
@@ -47,23 +46,22 @@ def scan(
     min_per_identity: int = 0,
     exclude_identities: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Every image file below a folder of identities; whether it can be read is not asked here.
+    """Every image file below a folder of identities; whether it can be read is not checked here.
 
-    What is no photograph to read is passed over (`files.found_in`): what may be missed among it is named in a warning,
-    and `left_out` lists it. Identities without a normal image are left out: no class can be made of them. A name in
-    composed and in decomposed letters (é as one character or as two) is one identity.
+    What is no photograph to read is passed over (`data_files.found_in`): what may be missed among it is named in a
+    warning, and `left_out` lists it. Identities without a normal image are left out. A name in composed and in
+    decomposed letters (é as one character or as two) is one identity.
 
     Args:
-        root: the folder.
+        root: the data folder.
         n_identities: keep the identities with the most normal images (ties by name); 0 keeps all.
         max_per_identity: keep the first so many images per identity, part and split; 0 keeps all.
         min_per_identity: leave out identities with fewer normal images.
-        exclude_identities: names of identities to leave out.
+        exclude_identities: names.
 
     Returns:
-        One row per image, sorted by part (normal, hard, group), identity and path in natural order. Columns:
-        path (str, posix, relative to `root`, as on the disk), identity (str, composed letters), split ("train", "test"
-        or ""), part ("normal", "hard", "group").
+        One row per image, sorted by part, identity and path in natural order: path (posix, relative to `root`, as on
+        the disk), identity (composed letters), split ("train", "test" or ""), part ("normal", "hard", "group").
 
     Raises:
         StudyError: the folder is missing or empty, mixes layouts, or holds fewer than two identities; or an identity to
@@ -72,15 +70,15 @@ def scan(
     root = Path(root)
     if not root.is_dir():
         raise StudyError(f"the data folder {root} does not exist; set data_root to one with a folder per identity")
-    images, others = files.found_in(root)
-    missed = files.missed(others)
+    images, others = data_files.found_in(root)
+    missed = data_files.missed(others)
     if missed:
         warnings.warn(f"not read in {root}: {missed}", stacklevel=2)
     found = _table(images, root=root)
     if found.empty:
-        raise StudyError(f"no images in {root}{_beside(missed)}; set data_root to a folder laid out as {LAYOUTS}")
+        raise StudyError(f"no images in {root}; set data_root to a folder laid out as {LAYOUTS}")
     who = {"n_identities": n_identities, "min_per_identity": min_per_identity, "excluded": exclude_identities}
-    reasons = _why_left_out(found, **who, root=root, missed=missed)
+    reasons = _why_left_out(found, **who, root=root)
     kept = _sorted(found[found["identity"].isin(reasons.index[reasons == ""])])
     if max_per_identity:
         kept = kept.groupby(["identity", "part", "split"], sort=False).head(max_per_identity)
@@ -96,9 +94,9 @@ def identities_left_out(
         One row per identity: identity, photographs (normal images), reason.
     """
     root = Path(root)
-    found = _table(files.found_in(root).photographs, root=root)
+    found = _table(data_files.found_in(root).photographs, root=root)
     who = {"n_identities": n_identities, "min_per_identity": min_per_identity, "excluded": exclude_identities}
-    reasons = _why_left_out(found, **who, root=root, missed="")
+    reasons = _why_left_out(found, **who, root=root)
     reasons = reasons[reasons != ""]
     counts = found.loc[found["part"] == "normal", "identity"].value_counts().reindex(reasons.index, fill_value=0)
     return pd.DataFrame({"identity": reasons.index, "photographs": counts.to_numpy(), "reason": reasons.to_numpy()})
@@ -107,27 +105,20 @@ def identities_left_out(
 def left_out(root: Path | str) -> pd.DataFrame:
     """What `scan` passes over because of what it is or where it lies; hidden files and folders are not even listed.
 
-    Args:
-        root: the folder.
-
     Returns:
-        One row per file, link or folder that is not entered, in natural order: path (str, posix, relative to
-        `root`; what is not UTF-8 in it escaped), reason (str).
+        One row per file, link or folder that is not entered, in natural order: path (posix, relative to `root`; what is
+        not UTF-8 in it escaped), reason.
     """
-    images, others = files.found_in(Path(root))
+    images, others = data_files.found_in(Path(root))
     stray = [("/".join(parts), NO_IDENTITY) for parts in images if len(_place(parts)[2]) < 2]
     rows = sorted([*others, *stray], key=lambda row: natural_key(row[0]))
     return pd.DataFrame(rows, columns=["path", "reason"], dtype=object)
 
 
 def _table(images: list[tuple[str, ...]], *, root: Path) -> pd.DataFrame:
-    """A row per image in an identity's folder; columns as `scan` has them."""
-    return pd.DataFrame(_rows(images, shown=root), columns=COLUMNS, dtype=object)
-
-
-def _rows(images: list[tuple[str, ...]], *, shown: Path) -> list[tuple[str, str, str, str]]:
-    _refuse_mixed(images, shown=shown)
-    _refuse_folders_beside_splits(images, shown=shown)
+    """One row per image in an identity's folder; columns as `scan` has them."""
+    _refuse_mixed(images, root=root)
+    _refuse_folders_beside_splits(images, root=root)
     rows, of_each = [], defaultdict(list)
     for parts in images:
         split, part, below = _place(parts)
@@ -135,9 +126,9 @@ def _rows(images: list[tuple[str, ...]], *, shown: Path) -> list[tuple[str, str,
             continue
         of_each[parts[: len(parts) - len(below) + 1]].append(below)
         rows.append(("/".join(parts), unicodedata.normalize("NFC", below[0]), split, part))
-    _refuse_one_level_off(of_each, shown=shown)
-    _refuse_names_that_nearly_match(of_each, shown=shown)
-    return rows
+    _refuse_one_level_off(of_each, root=root)
+    _refuse_names_that_nearly_match(of_each, root=root)
+    return pd.DataFrame(rows, columns=COLUMNS, dtype=object)
 
 
 def _place(parts: tuple[str, ...]) -> tuple[str, str, tuple[str, ...]]:
@@ -145,47 +136,44 @@ def _place(parts: tuple[str, ...]) -> tuple[str, str, tuple[str, ...]]:
     first, *below = parts
     if first.lower() in PARTS:
         return below[0].lower() if below else "", PARTS[first.lower()], parts[2:]
-    if first.lower() in SPLITS:
+    if first.lower() in SPLITS_OF_A_FOLDER:
         return first.lower(), "normal", parts[1:]
     return "", "normal", parts
 
 
-def _refuse_mixed(images: list[tuple[str, ...]], *, shown: Path) -> None:
+def _refuse_mixed(images: list[tuple[str, ...]], *, root: Path) -> None:
     """One layout at a time: parts, or splits, or identities, never side by side."""
     kinds: dict[str, list[str]] = {}
     for name in dict.fromkeys(parts[0] for parts in images if len(parts) > 1):
-        kind = "parts" if name.lower() in PARTS else "splits" if name.lower() in SPLITS else "identities"
+        kind = "parts" if name.lower() in PARTS else "splits" if name.lower() in SPLITS_OF_A_FOLDER else "identities"
         kinds.setdefault(kind, []).append(name)
     others = [name for name in kinds.get("identities", []) if name.lower() in LIKE_SPLITS]
     if others and len(kinds) > 1:
         raise StudyError(
-            f"{shown} has {_some(others)} for a split; only train/ and test/ are read, and the study takes its "
+            f"{root} has {_some(others)} for a split; only train/ and test/ are read, and the study takes its "
             "validation images from train/: rename these folders, or move what they hold into those two"
         )
     if len(kinds) > 1:
         examples = " beside ".join(_some(names) for names in kinds.values())
-        raise StudyError(f"{shown} mixes layouts ({examples}); use one of {LAYOUTS}")
+        raise StudyError(f"{root} mixes layouts ({examples}); use one of {LAYOUTS}")
     if {name.lower() for name in kinds.get("splits", [])} == {"test"}:
-        raise StudyError(f"{shown} has images in test/ but none in train/; add train/<identity>/ or remove test/")
+        raise StudyError(f"{root} has images in test/ but none in train/; add train/<identity>/ or remove test/")
 
 
-def _refuse_folders_beside_splits(images: list[tuple[str, ...]], *, shown: Path) -> None:
+def _refuse_folders_beside_splits(images: list[tuple[str, ...]], *, root: Path) -> None:
     """In KoIn's layout a part holds train/ and test/, and nothing else that has images."""
     deep = [parts[:2] for parts in images if parts[0].lower() in PARTS and len(parts) > 2]
-    wrong = dict.fromkeys("/".join(parts) for parts in deep if parts[1].lower() not in SPLITS)
+    wrong = dict.fromkeys("/".join(parts) for parts in deep if parts[1].lower() not in SPLITS_OF_A_FOLDER)
     if wrong:
         part = next(iter(wrong)).partition("/")[0]
         raise StudyError(
-            f"{shown / part} should hold only train/ and test/, found {_some(list(wrong))}; "
+            f"{root / part} should hold only train/ and test/, found {_some(list(wrong))}; "
             f"use KoIn's layout, {part}/test/<identity>/"
         )
 
 
-def _refuse_one_level_off(of_each: dict[tuple[str, ...], list[tuple[str, ...]]], *, shown: Path) -> None:
-    """Images only in folders below the identity's: most likely the data folder is one level too high.
-
-    The folder to name instead is proposed only where nothing else would be lost by it.
-    """
+def _refuse_one_level_off(of_each: dict[tuple[str, ...], list[tuple[str, ...]]], *, root: Path) -> None:
+    """Images only in folders below the identity's: most likely the data folder is one level too high."""
     deep = {
         identity: images
         for identity, images in of_each.items()
@@ -194,18 +182,15 @@ def _refuse_one_level_off(of_each: dict[tuple[str, ...], list[tuple[str, ...]]],
     if not deep:
         return
     first, images = next(iter(deep.items()))
-    person, below = _plain(first[-1]), _plain(images[0][1])
-    if len(of_each) == 1:
-        advice = f"set data_root so that each folder in it is an identity, {_plain(str(shown.joinpath(*first)))} perhaps"
-    elif {identity[-1].lower() for identity in of_each} & LIKE_SPLITS:
-        advice = "rename the folders of a split to train/ and test/"
-    else:
-        advice = f"move the images up into {person}/, or, if that is no person, the folders in it up beside it"
-    folders = _some(["/".join(identity) for identity in deep])
-    raise StudyError(f"images in {shown} are one level too deep ({folders}, as in {person}/{below}/…); {advice}")
+    example = "/".join([*first, images[0][1]])
+    raise StudyError(
+        f"images in {root} are one level too deep ({_some(['/'.join(identity) for identity in deep])}, as in "
+        f"{_plain(example)}/…); set data_root so that each folder in it is an identity, or train/ and test/, or move the "
+        "images up"
+    )
 
 
-def _refuse_names_that_nearly_match(of_each: dict[tuple[str, ...], list[tuple[str, ...]]], *, shown: Path) -> None:
+def _refuse_names_that_nearly_match(of_each: dict[tuple[str, ...], list[tuple[str, ...]]], *, root: Path) -> None:
     """A name in one split that is in no other as it is, but with other capitals or spaces: one person, most likely."""
     alike: dict[str, dict[str, list[tuple[str, ...]]]] = defaultdict(lambda: defaultdict(list))
     for folder in of_each:
@@ -218,7 +203,7 @@ def _refuse_names_that_nearly_match(of_each: dict[tuple[str, ...], list[tuple[st
             pairs.append(" and ".join(repr("/".join(folders[0])) for folders in of_name.values()))
     if pairs:
         raise StudyError(
-            f"identities of {shown} differ only in capitals, spaces or dots at the ends, each in splits of its own "
+            f"identities of {root} differ only in capitals, spaces or dots at the ends, each in splits of its own "
             f"({_some(pairs, sign='')}); give the folders of one person the same name"
         )
 
@@ -234,12 +219,8 @@ def _plain(name: str) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name)
 
 
-def _beside(missed: str) -> str:
-    return f" (not read: {missed})" if missed else ""
-
-
 def _why_left_out(
-    found: pd.DataFrame, *, n_identities: int, min_per_identity: int, excluded: Sequence[str], root: Path, missed: str
+    found: pd.DataFrame, *, n_identities: int, min_per_identity: int, excluded: Sequence[str], root: Path
 ) -> pd.Series:
     """Why each identity is left out, "" for those that are kept; those with the most normal images come first."""
     counts = found.loc[found["part"] == "normal", "identity"].value_counts()
@@ -249,9 +230,7 @@ def _why_left_out(
     reasons[counts[names] == 0] = "no normal image"
     if n_identities > (reasons == "").sum():
         known = (reasons == "").sum()
-        raise StudyError(
-            f"n_identities is {n_identities}, but {root} has {known} identities{_beside(missed)}; use 0 for all"
-        )
+        raise StudyError(f"n_identities is {n_identities}, but {root} has {known} identities; use 0 for all")
     reasons[_named(excluded, names, root=root)] = "in exclude_identities"
     reasons[(reasons == "") & (counts[names] < min_per_identity)] = f"fewer than {min_per_identity} (min_per_identity)"
     if n_identities:
@@ -260,24 +239,18 @@ def _why_left_out(
     if len(kept) < 2:
         only = f"only the identity {kept[0]!r}" if len(kept) else "no identity with normal images"
         after = " after exclude_identities and min_per_identity" if len(excluded) or min_per_identity else ""
-        raise StudyError(f"{only} in {root}{_beside(missed)}{after}; a study needs two or more, laid out as {LAYOUTS}")
+        raise StudyError(f"{only} in {root}{after}; a study needs two or more, laid out as {LAYOUTS}")
     return reasons
 
 
 def _named(excluded: Sequence[str], names: list[str], *, root: Path) -> list[str]:
     """The identities that `exclude_identities` names, however their letters are composed."""
     known = {unicodedata.normalize("NFC", name): name for name in names}
-    asked = [unicodedata.normalize("NFC", name) for name in excluded]
-    unknown = [name for name in asked if name not in known]
+    wanted = [unicodedata.normalize("NFC", name) for name in excluded]
+    unknown = [repr(name) for name in wanted if name not in known]
     if unknown:
-        close = {name: difflib.get_close_matches(name, list(known), n=3, cutoff=0.4) for name in unknown}
-        said = [
-            f"{name!r} (close: {', '.join(map(repr, near))})" if near else repr(name) for name, near in close.items()
-        ]
-        raise StudyError(
-            f"exclude_identities names identities that are not in {root}: {', '.join(said)}; correct or remove these names"
-        )
-    return [known[name] for name in asked]
+        raise StudyError(f"exclude_identities: no {', '.join(unknown)} in {root}; correct or remove these names")
+    return [known[name] for name in wanted]
 
 
 def _sorted(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Any image file a user may have, as an upright 8-bit RGB picture, or a reason why not."""
+"""Any image file a user may have, as an upright 8-bit RGB image, or a reason why not."""
 
 import os
 import stat
@@ -18,32 +18,22 @@ MAX_PIXELS = 150_000_000  # larger than any phone's photograph; decoded, about 4
 # Whatever the ending, nothing else is tried: a file that says it is PostScript would be run by Ghostscript.
 FORMATS = ("JPEG", "MPO", "JPEG2000", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "HEIF")
 LFS_POINTER = b"version https://git-lfs"  # in place of a file that was not fetched
-STRIP_PIXELS = 4_000_000  # converted at a time: a large picture is in memory twice, not five times
+STRIP_PIXELS = 4_000_000  # converted at a time: a large image is in memory twice, not five times
 
 # Pillow warns from 89 megapixels on; MAX_PIXELS is the limit here, and beyond it is refused, not warned of.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 class UnreadableImage(Exception):
-    """An image file that cannot be used; `reason` says why in a few words."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    """An image file that cannot be used, and why in a few words."""
 
 
 def read_rgb(path: Path) -> Image.Image:
-    """An image file as upright RGB, and nothing but its pixels.
+    """An image file as upright RGB, at least `MIN_SIDE` pixels on each side, and nothing but its pixels.
 
     EXIF rotation is applied, colours are converted to sRGB (see `colour`), transparency is laid on white, 16-bit
     scaled to 8, and of an animation the first frame is taken. What a file says beside its pixels (place, time,
-    camera, comments) is dropped, so that nothing made from the picture can say it.
-
-    Args:
-        path: the file.
-
-    Returns:
-        PIL image of mode RGB, at least `MIN_SIDE` pixels on each side.
+    camera, comments) is dropped, so that nothing made from the image can say it.
 
     Raises:
         UnreadableImage: with a reason: not a file, empty, not an image, truncated, tiny, too large, damaged.
@@ -97,22 +87,23 @@ def _opened(file: BinaryIO) -> Image.Image:
 
 
 def _decode(file: BinaryIO) -> tuple[Image.Image, str]:
-    """The picture, and what of its file was ignored."""
+    """The image, and what of its file was ignored."""
     with _opened(file) as image:
         _check_size(image.size)
         image.load()
-        to_srgb, note = _to_srgb(image, file)  # before a rotation changes the EXIF record
-        _turn_upright(image)
+        to_srgb, note = _to_srgb(image)  # before a rotation changes the EXIF record
+        with suppress(Exception):  # a record that cannot be read is no reason to lose the image
+            ImageOps.exif_transpose(image, in_place=True)
         rgb = _to_rgb(image, to_srgb=to_srgb)
-        rgb.info.clear()  # which Pillow copies from picture to picture, and writes into files that it saves
+        rgb.info.clear()  # which Pillow copies from image to image, and writes into files that it saves
         return rgb, note
 
 
-def _to_srgb(image: Image.Image, file: BinaryIO) -> tuple[Callable[[Image.Image], Image.Image] | None, str]:
-    """What makes sRGB of the picture, None where it is, and a note where its colours had to be taken for sRGB."""
+def _to_srgb(image: Image.Image) -> tuple[Callable[[Image.Image], Image.Image] | None, str]:
+    """What makes sRGB of the image, None where it is, and a note where its profile had to be ignored."""
+    profile = image.info.get("icc_profile")
     try:
-        profile = colour.stated_profile(image, file)
-        return colour.converter(profile, image.mode) if profile else None, ""
+        return colour.converter(profile, "L" if _is_deep(image) else image.mode) if profile else None, ""
     except colour.Unusable as problem:
         return None, f"colour profile ignored: {problem}"
 
@@ -125,15 +116,9 @@ def _check_size(size: tuple[int, int]) -> None:
         raise UnreadableImage(f"too large: {width}x{height}")
 
 
-def _turn_upright(image: Image.Image) -> None:
-    """Rotate as its EXIF record says; a record that cannot be read is no reason to lose the picture."""
-    with suppress(Exception):
-        ImageOps.exif_transpose(image, in_place=True)
-
-
 def _to_rgb(image: Image.Image, *, to_srgb: Callable[[Image.Image], Image.Image] | None) -> Image.Image:
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return _deep_grey_to_rgb(image, to_srgb=to_srgb)
+    if _is_deep(image):
+        image = _in_eight_bits(image)
     if not image.has_transparency_data:
         return to_srgb(image) if to_srgb else image.convert("RGB")
     rgb = Image.new("RGB", image.size)
@@ -149,14 +134,18 @@ def _to_rgb(image: Image.Image, *, to_srgb: Callable[[Image.Image], Image.Image]
 
 
 def _strips(height: int, width: int) -> Iterator[slice]:
-    """Rows of a picture, about STRIP_PIXELS at a time."""
+    """Rows of an image, about STRIP_PIXELS at a time."""
     step = max(1, STRIP_PIXELS // width)
     for start in range(0, height, step):
         yield slice(start, min(start + step, height))
 
 
-def _deep_grey_to_rgb(image: Image.Image, *, to_srgb: Callable[[Image.Image], Image.Image] | None) -> Image.Image:
-    """Grey values of more than 8 bits, scaled to 8; by a profile's curve where there is one."""
+def _is_deep(image: Image.Image) -> bool:
+    """Whether its grey values have more than 8 bits."""
+    return image.mode.startswith("I;16") or image.mode in ("I", "F")
+
+
+def _in_eight_bits(image: Image.Image) -> Image.Image:
     pixels = np.asarray(image)
     strips = list(_strips(*pixels.shape))
     top = 65535.0
@@ -164,21 +153,10 @@ def _deep_grey_to_rgb(image: Image.Image, *, to_srgb: Callable[[Image.Image], Im
         largest = max(float(_finite(pixels[rows]).max()) for rows in strips)
         usual = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
         top = next((top for top in usual if largest <= top), largest)
-    if to_srgb:
-        rgb = Image.new("RGB", image.size)
-        for rows in strips:
-            rgb.paste(to_srgb(Image.fromarray(_scaled(pixels[rows], top=top, kind=np.uint16))), (0, rows.start))
-        return rgb
     grey = np.empty(pixels.shape, dtype=np.uint8)
     for rows in strips:
-        grey[rows] = _scaled(pixels[rows], top=top, kind=np.uint8)
-    return Image.fromarray(grey).convert("RGB")
-
-
-def _scaled(pixels: np.ndarray, *, top: float, kind: type[np.unsignedinteger]) -> np.ndarray:
-    """Grey values from 0 to `top` as integers from 0 to the largest of a kind."""
-    largest = np.iinfo(kind).max
-    return np.clip(np.rint(_finite(pixels) * (largest / top)), 0, largest).astype(kind)
+        grey[rows] = np.clip(np.rint(_finite(pixels[rows]) * (255 / top)), 0, 255)
+    return Image.fromarray(grey)
 
 
 def _finite(pixels: np.ndarray) -> np.ndarray:
@@ -190,17 +168,14 @@ def crop_square(image: Image.Image, box: Sequence[float], *, margin: float, size
 
         side = max(width, height) * (1 + 2 * margin)
 
-    What lies outside the photograph repeats its border. The paper's "25 % margin" (section 4.1) is read as
-    25 % of the box on each side.
+    What lies outside the image repeats its border. The paper's "25 % margin" (section 4.1) is read as 25 % of the box
+    on each side.
 
     Args:
         image: RGB.
         box: x0, y0, x1, y1 in pixels of `image`; may reach beyond it.
-        margin: share of the box's longer side added on each side.
+        margin: fraction of the box's longer side added on each side.
         size: side of the result, pixels; resampled with an antialiasing Lanczos filter.
-
-    Returns:
-        RGB image of size x size.
     """
     x0, y0, x1, y1 = (float(v) for v in box)
     side = max(x1 - x0, y1 - y0) * (1 + 2 * margin)

@@ -1,4 +1,4 @@
-"""The one door: whatever the source, a folder with one folder per identity comes out."""
+"""Where a study's images come from: whatever the source, a folder with one folder per identity comes out."""
 
 import hashlib
 import json
@@ -7,15 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kpop_rca import paths
-from kpop_rca.avatars import dataset
+from kpop_rca import avatars, paths
 from kpop_rca.data import lfw
 
 
 def prepare(parameters: dict[str, Any], *, bar: Callable) -> Path:
-    """The data folder of a study, drawn or downloaded first where its source asks for that.
+    """The data folder of a study, rendered or downloaded first where its source asks for that.
 
-    Drawn corpora lie in `data/idols-<hash of what they were drawn from>`, so that studies share them.
+    Rendered avatars lie in `data/idols-<hash of what they are rendered from>`, so that studies share them.
 
     Args:
         parameters: of `01_data_audit`: seed, data_source, data_root, n_identities and those named `idols_…`.
@@ -29,12 +28,12 @@ def prepare(parameters: dict[str, Any], *, bar: Callable) -> Path:
         return paths.photographs(parameters["data_root"])
     if source == "lfw":
         return lfw.download(paths.data_folder("lfw-download"))
-    drawn = {name.removeprefix("idols_"): v for name, v in parameters.items() if name.startswith("idols_")}
-    drawn |= {"seed": parameters["seed"], "n_identities": parameters["n_identities"]}
-    name = hashlib.sha256(json.dumps(drawn, sort_keys=True).encode()).hexdigest()[:12]
+    arguments = {name.removeprefix("idols_"): v for name, v in parameters.items() if name.startswith("idols_")}
+    arguments |= {"seed": parameters["seed"], "n_identities": parameters["n_identities"]}
+    name = hashlib.sha256(json.dumps(arguments, sort_keys=True).encode()).hexdigest()[:12]
     root = paths.data_folder(f"idols-{name}")
-    with bar(desc="drawing", unit="image") as shown:
-        dataset.draw_corpus(root, **drawn, progress=partial(_show, shown))
+    with bar(desc="rendering", unit="image") as shown:
+        avatars.render_dataset(root, **arguments, progress=partial(_show, shown))
     return root
 
 

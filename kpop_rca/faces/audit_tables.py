@@ -1,26 +1,22 @@
 """What the audit shows to a reader: counts, examples, and how the flags fare where the truth is known.
 
-A drawn corpus brings its truth along. It is read here, for evaluation, and nowhere else.
+Avatars bring their truth along. It is read here, for evaluation, and nowhere else.
 """
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from kpop_rca.avatars import dataset
+from kpop_rca import avatars
+from kpop_rca.avatars import photograph
 from kpop_rca.data import identity_folders
-from kpop_rca.faces import flags
+from kpop_rca.data_files import RECORDS, TRUTH
+from kpop_rca.errors import StudyError
 
 
 def photographs_of_each(photographs: pd.DataFrame) -> pd.DataFrame:
-    """Photographs of each identity, a column for each part and split of the folder.
-
-    Args:
-        photographs: from `identity_folders.scan`.
-
-    Returns:
-        Indexed by identity; columns such as "normal train", "hard test", or "photographs" for a flat folder.
-    """
+    """One row per identity of a scan: photographs "normal train", "hard test", …; "photographs" in a flat folder."""
     kind = (photographs["part"] + " " + photographs["split"]).where(photographs["split"] != "", "photographs")
     counts = pd.crosstab(photographs["identity"], kind)
     counts = counts.reindex(index=photographs["identity"].unique(), columns=kind.unique())
@@ -29,22 +25,16 @@ def photographs_of_each(photographs: pd.DataFrame) -> pd.DataFrame:
 
 
 def left_out(flagged: pd.DataFrame, root: Path) -> pd.DataFrame:
-    """Everything in the data folder that is no picture to work with, or not as its file says, and why.
+    """Everything in the data folder that is no image to work with, or not as its file says: path, reason.
 
-    Args:
-        flagged: from `audit.flag_images`.
-        root: the data folder.
-
-    Returns:
-        path, reason: first the images that could not be read, then those of which something was ignored, such as a
-        damaged colour profile, then what was not tried (`identity_folders.left_out`), but for the records that a drawn
-        corpus keeps of itself.
+    First the images that could not be read, then those of which something was ignored, such as a damaged colour
+    profile, then what was not tried (`identity_folders.left_out`), but for the records that avatars have beside them.
     """
     unread = flagged.loc[flagged["flag_unreadable"], ["path", "unreadable"]].set_axis(["path", "reason"], axis=1)
     noted = flagged.loc[flagged["note"] != "", ["path", "note"]].set_axis(["path", "reason"], axis=1)
     noted["reason"] = "read, but: " + noted["reason"]
     not_tried = identity_folders.left_out(root)
-    own = {dataset.TRUTH, dataset.ARGUMENTS} if truth_of(root) is not None else set()
+    own = RECORDS if (root / TRUTH).is_file() else ()
     return pd.concat([unread, noted, not_tried[~not_tried["path"].isin(own)]], ignore_index=True)
 
 
@@ -52,27 +42,13 @@ def most_doubtful(flagged: pd.DataFrame, *, count: int) -> pd.DataFrame:
     """The images without a label by hand whose own label is the least probable, the most doubtful first.
 
     Group photographs, which are used for nothing else, are left out.
-
-    Args:
-        flagged: from `audit.flag_images`.
-        count: at most so many.
-
-    Returns:
-        Rows of `flagged`, numbered anew.
     """
     unsettled = flagged["mismatch_score"].notna() & (flagged["hand_label"] == "") & (flagged["part"] != "group")
     return flagged[unsettled].sort_values("mismatch_score", kind="stable", ignore_index=True).head(count)
 
 
 def filed_twice(flagged: pd.DataFrame) -> pd.DataFrame:
-    """Pairs of copies of one picture in two identities' folders.
-
-    Args:
-        flagged: from `audit.flag_images`.
-
-    Returns:
-        One row per pair: path, copy (paths relative to the data folder), and the labels by hand of both.
-    """
+    """One row per pair of copies of an image in two identities' folders: path, copy, and the labels by hand of both."""
     copies = flagged.loc[
         flagged["flag_cross_identity_duplicate"], ["duplicate_group", "identity", "path", "hand_label"]
     ]
@@ -87,26 +63,86 @@ def samples(detections: pd.DataFrame, *, identities: int, of_each: int) -> pd.Da
     return detections[detections["identity"].isin(chosen)].groupby("identity", sort=False).head(of_each)
 
 
-def truth_of(root: Path) -> pd.DataFrame | None:
-    """The truth of a drawn corpus; None for photographs, of which nobody knows it."""
-    return dataset.read_truth(root) if (root / dataset.TRUTH).is_file() else None
+def _truth_of(root: Path) -> pd.DataFrame | None:
+    """The truth of rendered avatars; None for photographs, of which nobody knows it."""
+    return avatars.read_truth(root) if (root / TRUTH).is_file() else None
 
 
 def contextual_artifacts(flagged: pd.DataFrame, root: Path) -> pd.DataFrame:
-    """Pictures labelled by hand as holding a contextual artifact, or, in a drawn corpus, those drawn with one."""
-    truth = truth_of(root)
+    """Images labelled by hand as holding a contextual artifact, or, of avatars, those rendered with one."""
+    truth = _truth_of(root)
     if truth is None:
         return flagged[flagged["hand_label"] == "contextual_artifact"]
     return flagged[flagged["path"].isin(truth.loc[truth["artifact"] != "", "path"])]
 
 
 def flag_accuracy(flagged: pd.DataFrame, root: Path) -> pd.DataFrame:
-    """`audit.flag_accuracy` against the truth of the corpus; empty where there is none."""
-    truth = truth_of(root)
-    return pd.DataFrame() if truth is None else flags.flag_accuracy(flagged, truth)
+    """Precision and recall of the flags on rendered avatars; empty for photographs.
+
+    Returns:
+        One row per question, indexed by flag: truth (what it should find, in words), among (which images count),
+        n_true, n_flagged, n_both (counts), precision = n_both / n_flagged, recall = n_both / n_true (NaN where
+        the denominator is 0).
+
+    Raises:
+        StudyError: the truth misses an image.
+    """
+    truth = _truth_of(root)
+    if truth is None:
+        return pd.DataFrame()
+    table = _with_truth(flagged, truth)
+    found = table["n_faces"] > 0
+    non_face = table["kind"].isin(photograph.NONFACE)
+    nothing = table["flag_no_face"] | table["flag_non_facial"]
+    everything = pd.Series(True, index=table.index)
+    repeated = (table["burst"] != "") & table.duplicated(["identity", "burst"])
+    someone_else = (table["shown"] != "") & (table["shown"] != table["identity"])
+    questions = [
+        ("several_faces", table["flag_several_faces"], "group shot", table["kind"] == "group", everything),
+        ("non_facial", table["flag_non_facial"], "no human face", non_face, found),
+        ("no_face or non_facial", nothing, "no human face", non_face, everything),
+        ("identity_mismatch", table["flag_identity_mismatch"], "shows someone else", someone_else, found),
+        ("extreme_pose", table["flag_extreme_pose"], "extreme angle", table["hard"] == "extreme_angle", found),
+        ("near_duplicate", table["flag_near_duplicate"], "later image of a burst", repeated, everything),
+    ]
+    rows = [
+        {"flag": flag, "truth": words, "among": "all images" if among.all() else "images with a detection"}
+        | _agreement(predicted[among], actual[among])
+        for flag, predicted, words, actual, among in questions
+    ]
+    return pd.DataFrame(rows).set_index("flag")
+
+
+def _agreement(predicted: pd.Series, actual: pd.Series) -> dict[str, float]:
+    n_true, n_flagged, n_both = int(actual.sum()), int(predicted.sum()), int((predicted & actual).sum())
+    return {
+        "n_true": n_true,
+        "n_flagged": n_flagged,
+        "n_both": n_both,
+        "precision": n_both / n_flagged if n_flagged else np.nan,
+        "recall": n_both / n_true if n_true else np.nan,
+    }
+
+
+def _with_truth(flagged: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    missing = ~flagged["path"].isin(truth["path"])
+    if missing.any():
+        raise StudyError(
+            f"{TRUTH} has no row for {flagged['path'][missing].iloc[0]}; remove the data folder and run 01 again"
+        )
+    known = truth[["path", "kind", "hard", "shown", "burst"]].fillna("").astype({"burst": str, "shown": str})
+    return flagged.merge(known, on="path", how="left", validate="one_to_one")
 
 
 def detection_rate(flagged: pd.DataFrame, root: Path) -> pd.DataFrame:
-    """`audit.detection_rate` as a table of one row; empty where there is no truth."""
-    truth = truth_of(root)
-    return pd.DataFrame([] if truth is None else [flags.detection_rate(flagged, truth)])
+    """In how many of the avatars' portraits, which all show the labelled identity, MTCNN finds a face.
+
+    Returns:
+        One row: n (portraits), found, rate = found / n. Empty for photographs.
+    """
+    truth = _truth_of(root)
+    if truth is None:
+        return pd.DataFrame()
+    table = _with_truth(flagged, truth)
+    found = table.loc[table["kind"] == "portrait", "n_faces"] > 0
+    return pd.DataFrame([{"n": len(found), "found": int(found.sum()), "rate": found.mean()}])

@@ -19,34 +19,27 @@ from kpop_rca.faces.landmark_crop import aligned_face
 from kpop_rca.faces.view_consistency import view_probabilities
 from kpop_rca.workers import cores, in_order, one_thread
 
-LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")  # as seen in the picture
-THRESHOLDS = [
-    0.6,
-    0.7,
-    0.7,
-]  # of the three networks; low, so that doubtful faces are reported with their probability
+LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")  # as seen in the image
+THRESHOLDS = [0.6, 0.7, 0.7]  # of the three networks; low, so that doubtful faces are reported with their probability
 CENTRE_WEIGHT = 0.5  # a face in the corner counts half of one in the centre
 WORTH_A_PROCESS = 8  # batches a core; with fewer, processes take longer to start than threads lose to Python's lock
 GPU_BATCHES = 4  # read before they are sorted by size: a GPU loses more by small batches than a core does
 MOST_WORKERS = {"cpu": 10_000, "cuda": 8}  # a GPU is fed by threads of one process; elsewhere one thread does all
 
 
-class Faces(NamedTuple):
-    """Faces, most prominent first: boxes (n, 4), probabilities (n,), landmarks (n, 10), all float32."""
+class DetectedFaces(NamedTuple):
+    """Faces: boxes (n, 4) x0, y0, x1, y1, probabilities (n,), landmarks (n, 10), all float32."""
 
     boxes: np.ndarray
     probabilities: np.ndarray
     landmarks: np.ndarray
 
 
-NO_FACES = Faces(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty((0, 10), np.float32))
-
-
 def build_detector(*, min_face_size: int, device: torch.device | str) -> MTCNN:
     """MTCNN with the weights of the facenet-pytorch wheel, reporting all faces.
 
     Args:
-        min_face_size: pixels; the main dial of speed: twice as large is about three times as fast.
+        min_face_size: pixels; twice as large is about three times as fast.
         device: to run it on; see `_with_float64`.
     """
     device = _with_float64(torch.device(device))
@@ -55,7 +48,7 @@ def build_detector(*, min_face_size: int, device: torch.device | str) -> MTCNN:
 
 
 def _with_float64(device: torch.device) -> torch.device:
-    """The device, or the CPU in place of Apple's GPU, which has no float64: the boxes of many pictures are sorted out
+    """The device, or the CPU in place of Apple's GPU, which has no float64: the boxes of many images are sorted out
     at once, far apart from each other, and float32 would round them there."""
     return torch.device("cpu") if device.type == "mps" else device
 
@@ -74,30 +67,29 @@ def detect_faces(
     workers: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
-    """Decode every image once; find its faces, compute its perceptual hash, and keep what tells look-alikes apart.
+    """Decode every image once; find its faces, compute its perceptual hash, and keep what tells identities apart.
 
     Args:
         table: from `identity_folders.scan`.
         root: the folder that was scanned.
         min_face_size: pixels, after reduction to `max_side`; smaller faces are not looked for.
-        batch_size: images that are run together, as far as they are of one size; changes the speed only.
+        batch_size: images that are run together, as far as they are of one size.
         max_side: pixels; images with a longer side are reduced to it. Boxes refer to the full image.
-        device: to run MTCNN on; the CPU in place of Apple's GPU.
         workers: processes, or threads where the images are few or the device is a GPU; None for one a core that this
             process may use. Changes the speed only, and on a CPU not a bit of the result.
         progress: called with the number of images just finished, for example `tqdm.update`.
 
     Returns:
-        A copy of `table` with these columns:
+        A copy of `table` with:
         width, height (int): pixels, upright; 0 if unreadable.
         unreadable (str): the reason, or "".
         note (str): what of the file was ignored though it was read, such as a damaged colour profile; or "".
         n_faces (int).
         boxes (list of (x0, y0, x1, y1)), probabilities (list), landmarks (list of (x, y, x, y, …) in the
             order of `LANDMARKS`): float32, pixels of the upright image, most prominent face first.
-        view_probability (float32): of the most prominent face, over ten views (`second_look`); NaN without one.
+        view_probability (float32): of the most prominent face, over ten views; NaN without one.
         face_width (float32): longer side of the most prominent box in pixels; NaN without a face.
-        aligned_face (uint8 (3072,)): the most prominent face, from `alignment`, row by row; None without one.
+        aligned_face (uint8 (3072,)): the most prominent face, from `landmark_crop`, row by row; None without one.
         phash (str): perceptual hash, hexadecimal; "" if unreadable.
 
     Raises:
@@ -114,7 +106,8 @@ def detect_faces(
             records += found
             if progress:
                 progress(len(found))
-    return pd.concat([table.reset_index(drop=True), _as_columns(records)], axis=1)
+    columns = pd.DataFrame(records).astype({"view_probability": np.float32, "face_width": np.float32})
+    return pd.concat([table.reset_index(drop=True), columns], axis=1)
 
 
 def _found_in(
@@ -135,19 +128,20 @@ def _found_in(
 
 
 def _record(path: Path, *, max_side: int) -> tuple[dict, Image.Image | None]:
-    """Size and hash of an image, no faces yet, and the image reduced; or the reason why there is none."""
-    record = {"width": 0, "height": 0, "unreadable": "", "note": "", "phash": "", "faces": NO_FACES}
-    record |= {"view_probability": np.nan, "aligned_face": None}
+    """The columns of an image, no faces yet, and the image reduced; or the reason why there is none."""
+    record = {"width": 0, "height": 0, "unreadable": "", "note": "", "n_faces": 0}
+    record |= {"boxes": [], "probabilities": [], "landmarks": []}
+    record |= {"view_probability": np.nan, "face_width": np.nan, "aligned_face": None, "phash": ""}
     try:
         image, note = read_rgb_and_note(path)
     except UnreadableImage as problem:
-        return record | {"unreadable": problem.reason}, None
+        return record | {"unreadable": str(problem)}, None
     known = {"width": image.width, "height": image.height, "note": note, "phash": perceptual_hash(image)}
     return record | known, _reduced(image, max_side=max_side)
 
 
 def _look(detector: MTCNN, records: Sequence[dict], images: Sequence[Image.Image]) -> None:
-    """Find the faces of images of one size, look at the most prominent ones again, and add both to the records."""
+    """Find the faces of images of one size, check the most prominent ones in ten views, and add both to the records."""
     size = images[0].size
     if min(size) < detector.min_face_size:
         return
@@ -155,9 +149,14 @@ def _look(detector: MTCNN, records: Sequence[dict], images: Sequence[Image.Image
     seen = [number for number, faces in enumerate(found) if len(faces.boxes)]
     again = view_probabilities(detector, [images[n] for n in seen], [found[n].boxes[0] for n in seen])
     for number, probability in zip(seen, again, strict=True):
-        aligned = aligned_face(images[number], found[number].landmarks[0])
-        faces = _in_full_size(found[number], record=records[number], size=size)
-        records[number].update(faces=faces, view_probability=probability, aligned_face=aligned)
+        record, faces = records[number], found[number]
+        aligned = aligned_face(images[number], faces.landmarks[0])
+        scale = np.array([record["width"] / size[0], record["height"] / size[1]], dtype=np.float32)
+        boxes, landmarks = faces.boxes * np.tile(scale, 2), faces.landmarks * np.tile(scale, 5)
+        record |= {"n_faces": len(boxes), "view_probability": probability}
+        record |= {"boxes": list(boxes), "probabilities": list(faces.probabilities), "landmarks": list(landmarks)}
+        record |= {"face_width": np.max(boxes[0, 2:] - boxes[0, :2])}
+        record |= {"aligned_face": None if aligned is None else aligned.ravel()}
 
 
 def _reduced(image: Image.Image, *, max_side: int) -> Image.Image:
@@ -170,24 +169,21 @@ def _reduced(image: Image.Image, *, max_side: int) -> Image.Image:
 
 def _sorted_faces(
     boxes: np.ndarray, probabilities: np.ndarray, landmarks: np.ndarray, *, size: tuple[int, int]
-) -> Faces:
+) -> DetectedFaces:
     order = np.argsort(-prominence(boxes, probabilities, size=size), kind="stable")
-    return Faces(boxes[order], probabilities[order], landmarks[order].reshape(-1, 10))
+    return DetectedFaces(boxes[order], probabilities[order], landmarks[order].reshape(-1, 10))
 
 
 def prominence(boxes: np.ndarray, probabilities: np.ndarray, *, size: tuple[int, int]) -> np.ndarray:
     """How prominent each face of an image is: area * probability * (1 - 0.5 * r).
 
-    r is the distance of the box's centre from the picture's, 1 in a corner. The most prominent face is the
+    r is the distance of the box's centre from the image's, 1 in a corner. The most prominent face is the
     one that preprocessing crops; like the paper's, it is the wrong one where a co-star's face is larger.
 
     Args:
         boxes: (n, 4) x0, y0, x1, y1 in pixels.
         probabilities: (n,) in [0, 1].
-        size: (width, height) of the picture in pixels.
-
-    Returns:
-        (n,) float.
+        size: (width, height) of the image in pixels.
     """
     half = np.asarray(size, dtype=np.float64) / 2
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
@@ -196,35 +192,8 @@ def prominence(boxes: np.ndarray, probabilities: np.ndarray, *, size: tuple[int,
     return area * probabilities * (1 - CENTRE_WEIGHT * np.clip(distance, 0, 1))
 
 
-def _in_full_size(faces: Faces, *, record: dict, size: tuple[int, int]) -> Faces:
-    """The faces in pixels of the full image."""
-    scale = np.array([record["width"] / size[0], record["height"] / size[1]], dtype=np.float32)
-    return Faces(faces.boxes * np.tile(scale, 2), faces.probabilities, faces.landmarks * np.tile(scale, 5))
-
-
-def _as_columns(records: list[dict]) -> pd.DataFrame:
-    faces = [record["faces"] for record in records]
-    sides = [np.max(f.boxes[0, 2:] - f.boxes[0, :2]) if len(f.boxes) else np.nan for f in faces]
-    columns = {name: [record[name] for record in records] for name in ("width", "height", "unreadable", "note")}
-    columns["n_faces"] = [len(f.boxes) for f in faces]
-    columns |= {name: [list(getattr(f, name)) for f in faces] for name in Faces._fields}
-    columns["view_probability"] = np.array([record["view_probability"] for record in records], np.float32)
-    columns["face_width"] = np.array(sides, dtype=np.float32)
-    columns["aligned_face"] = [None if face is None else face.ravel() for face in (r["aligned_face"] for r in records)]
-    columns["phash"] = [record["phash"] for record in records]
-    return pd.DataFrame(columns)
-
-
-def most_prominent(detections: pd.DataFrame, *, rank: int = 0) -> Faces:
-    """One face of every image as arrays, from a table in memory or read from Parquet.
-
-    Args:
-        detections: n rows with boxes, probabilities and landmarks.
-        rank: 0 for the most prominent face, 1 for the second, …
-
-    Returns:
-        boxes (n, 4), probabilities (n,), landmarks (n, 10), float32, NaN where an image has no such face.
-    """
+def most_prominent(detections: pd.DataFrame, *, rank: int = 0) -> DetectedFaces:
+    """One face of every image, NaN where it has no such face: rank 0 for the most prominent, 1 for the second, …"""
     shapes = {"boxes": 4, "probabilities": 1, "landmarks": 10}
     arrays = []
     for name, width in shapes.items():
@@ -233,4 +202,4 @@ def most_prominent(detections: pd.DataFrame, *, rank: int = 0) -> Faces:
             if len(cell) > rank:
                 array[row] = cell[rank]
         arrays.append(array)
-    return Faces(arrays[0], arrays[1][:, 0], arrays[2])
+    return DetectedFaces(arrays[0], arrays[1][:, 0], arrays[2])

@@ -28,14 +28,14 @@ MOST_TRIALS = 6
 
 
 def identity_features(detections: pd.DataFrame, *, candidates: np.ndarray) -> np.ndarray:
-    """Pixels of each image's most prominent face, without its brightness and contrast.
+    """Principal components of each image's most prominent face, without its brightness and contrast.
 
     Args:
         detections: n rows with aligned_face, from `detection.detect_faces`.
-        candidates: (n,) bool, images with a face that is worth a look, all of them with an aligned face.
+        candidates: (n,) bool, images with an aligned face that is worth a look.
 
     Returns:
-        (n, 120) float32, principal components of 32 x 32 crops, fewer where there are few; NaN for the other images.
+        (n, 120) float32, fewer where there are few; NaN for the other images.
     """
     faces = detections[candidates]
     if len(faces) < 2:  # nothing to compare with
@@ -55,7 +55,7 @@ def _classifier(n_images: int, n_features: int) -> VotingClassifier:
     """The mean of two classifiers' probabilities: each is sure of labels that the other doubts.
 
     Linear discriminant analysis is the better one on photographs, logistic regression on an approximated
-    Gaussian kernel on drawings; their mean ranks wrong labels at least as well as the better one on both.
+    Gaussian kernel on avatars; their mean ranks wrong labels at least as well as the better one on both.
     """
     kernel = Nystroem(gamma=1 / n_features, n_components=min(LANDMARK_FACES, n_images // 2), random_state=0)
     return VotingClassifier(
@@ -68,7 +68,7 @@ def _classifier(n_images: int, n_features: int) -> VotingClassifier:
 
 
 def identity_probabilities(
-    features: np.ndarray, labels: np.ndarray, groups: np.ndarray, *, learn_from: np.ndarray, seed: int
+    features: np.ndarray, labels: np.ndarray, groups: np.ndarray, *, train_on: np.ndarray, seed: int
 ) -> np.ndarray:
     """Probability of each identity for each face, from classifiers that never saw the face.
 
@@ -76,44 +76,37 @@ def identity_probabilities(
         features: (n, d).
         labels: (n,) int, 0 to K - 1.
         groups: (n,) faces of equal number (near-duplicates) are never on both sides of a split.
-        learn_from: (n,) bool, faces to train on, scored by 5-fold cross-validation; the others are scored by a
-            classifier trained on all of these.
+        train_on: (n,) bool, faces scored by 5-fold cross-validation; the others are scored by a classifier trained on
+            all of these.
         seed: of the split.
 
     Returns:
         (n, K) float, rows sum to 1.
     """
-    classifier = _classifier(int(learn_from.sum()), features.shape[1])
+    classifier = _classifier(int(train_on.sum()), features.shape[1])
     probabilities = np.empty((len(labels), labels.max() + 1))
-    x, y = features[learn_from], labels[learn_from]
+    x, y = features[train_on], labels[train_on]
     folds = seeds.number(Purpose.MISMATCH_FOLDS, seed) % 2**32  # scikit-learn takes no more
-    probabilities[learn_from] = cross_val_predict(
+    probabilities[train_on] = cross_val_predict(
         classifier,
         x,
         y,
-        groups=groups[learn_from],
+        groups=groups[train_on],
         cv=StratifiedGroupKFold(FOLDS, shuffle=True, random_state=folds),
         method="predict_proba",
     )
-    if not learn_from.all():
-        probabilities[~learn_from] = classifier.fit(x, y).predict_proba(features[~learn_from])
+    if not train_on.all():
+        probabilities[~train_on] = classifier.fit(x, y).predict_proba(features[~train_on])
     return probabilities
 
 
 class Mismatches(NamedTuple):
-    """What a classifier that never saw a face says of its label; n images.
+    """What a classifier that never saw a face says of its label; n images."""
 
-    Attributes:
-        scores: (n,) float in [0, 1], self-confidence: the probability of its own label; NaN where not scored.
-        others: (n,) str, the likeliest other identity; "" where not scored.
-        other_scores: (n,) float in [0, 1], that one's probability; NaN where not scored.
-        issues: (n,) bool, confident learning finds the label wrong, however sure the classifier is.
-    """
-
-    scores: np.ndarray
-    others: np.ndarray
-    other_scores: np.ndarray
-    issues: np.ndarray
+    scores: np.ndarray  # (n,) float in [0, 1], self-confidence: the probability of its own label; NaN where not scored
+    others: np.ndarray  # (n,) str, the likeliest other identity; "" where not scored
+    other_scores: np.ndarray  # (n,) float in [0, 1], that one's probability; NaN where not scored
+    issues: np.ndarray  # (n,) bool, confident learning finds the label wrong, however sure the classifier is
 
     def below(self, max_score: float) -> np.ndarray:
         """(n,) bool: the issues whose self-confidence is below `max_score`."""
@@ -123,17 +116,14 @@ class Mismatches(NamedTuple):
 def find_mismatches(detections: pd.DataFrame, features: np.ndarray, *, candidates: np.ndarray, seed: int) -> Mismatches:
     """How far each face's identity label is to be doubted.
 
-    A face is an issue where confident learning finds it so (cleanlab, filter "both"). Identities with fewer than ten
-    faces in the normal part are not scored: a classifier cannot be trained on so few.
+    A face is an issue where confident learning finds it so (Northcutt, Jiang, Chuang 2021; cleanlab, filter "both").
+    Identities with fewer than ten faces in the normal part are not scored.
 
     Args:
         detections: all images, with duplicate_group.
         features: (n, d), `identity_features` of the candidates; other rows are not looked at.
         candidates: (n,) bool, images whose most prominent face is worth a look.
         seed: of the cross-validation.
-
-    Source:
-        Northcutt, Jiang, Chuang 2021, "Confident Learning".
     """
     n = len(detections)
     found = Mismatches(np.full(n, np.nan), np.full(n, "", dtype=object), np.full(n, np.nan), np.zeros(n, dtype=bool))
@@ -148,7 +138,7 @@ def find_mismatches(detections: pd.DataFrame, features: np.ndarray, *, candidate
         features[scored],
         labels,
         np.where(group < 0, alone, group),
-        learn_from=(faces["part"] == "normal").to_numpy(),
+        train_on=(faces["part"] == "normal").to_numpy(),
         seed=seed,
     )
     found.scores[scored] = get_label_quality_scores(labels, probabilities, method="self_confidence")
@@ -168,9 +158,7 @@ def swap_trial(
     until about sixty labels were exchanged.
 
     Args:
-        detections: all images, with duplicate_group.
-        features: as for `find_mismatches`.
-        candidates: as for `find_mismatches`.
+        detections, features, candidates: as for `find_mismatches`.
         eligible: (n,) bool, scored faces whose labels may be exchanged.
         seed: of the exchange and of the cross-validation.
 

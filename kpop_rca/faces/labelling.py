@@ -1,10 +1,7 @@
 """A small page for labelling images by hand, for what no rule finds: microphones, hands, masks, wrong people.
 
-`LabellingSession` knows which image is shown and keeps the CSV; `LabellingPage` puts buttons around it.
-
-The page shows photographs whatever `publish_images` says: nobody can label what they do not see, and it is a tool for
-the person who has the photographs anyway. It shows them to a browser on this machine alone. So no notebook of the study
-runs it: JupyterLab may save what a page shows with its notebook, and what a study's notebooks hold becomes its report.
+It shows photographs whatever `publish_images` says, to a browser on this machine alone. So no notebook of the study
+runs it: JupyterLab may save what a page shows, and what a study's notebooks hold becomes its report.
 """
 
 import io
@@ -16,25 +13,20 @@ import ipywidgets as widgets
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from kpop_rca import artifacts
 from kpop_rca.data.images import UnreadableImage, read_rgb
+from kpop_rca.disk import atomic
 from kpop_rca.errors import StudyError
-from kpop_rca.faces.flags import FLAGS, HAND_LABELS, doubt_order, read_hand_labels
+from kpop_rca.faces.flags import FLAGS, doubt_order
+from kpop_rca.faces.hand_labels import HAND_LABELS, read_hand_labels
 
 MAX_SIDE = 480  # pixels, of the image as shown
 
 
 @dataclass
 class LabellingSession:
-    """Images one after the other, the most doubtful first (`audit.doubt_order`), and the labels given to them so far.
+    """Images one after the other, the most doubtful first (`flags.doubt_order`), and the labels given to them so far.
 
-    Every label is written at once, so that closing the page loses nothing; opening it again goes on with the
-    first image that has no label.
-
-    Attributes:
-        flagged: from `audit.flag_images`.
-        root: the data folder.
-        csv_path: the CSV that 01 reads, from `params.hand_labels_file`; made with the first label.
+    Every label is written at once to the CSV that 01 reads; a new session goes on with the first image without one.
     """
 
     flagged: pd.DataFrame
@@ -63,19 +55,13 @@ class LabellingSession:
         """One line: where we are, the image, its flags, who else it may be, its label."""
         row = self.flagged.iloc[self.position]
         flags = ", ".join(name for name in FLAGS if row[f"flag_{name}"]) or "no flag"
-        doubt = f"{row['likeliest_other']} {row['other_score']:.2f}, own name {row['mismatch_score']:.2f} · "
+        doubt = f"{row['likeliest_other']} {row['other_score']:.2f}, own {row['mismatch_score']:.2f} · "
         label = self.labels.get(self.path, "not labelled")
         other = doubt if row["other_score"] > row["mismatch_score"] else ""
         return f"{self.position + 1} of {len(self.flagged)} · {self.path} · {flags} · {other}{label}"
 
     def label(self, label: str) -> None:
-        """Label the image shown, save, go on.
-
-        Raises:
-            ValueError: not one of `audit.HAND_LABELS`.
-        """
-        if label not in HAND_LABELS:
-            raise ValueError(f"{label!r} is not one of {HAND_LABELS}")
+        """Label the image shown, save, go on."""
         self.labels[self.path] = label
         self._save()
         self.move(1)
@@ -91,7 +77,7 @@ class LabellingSession:
 
     def _save(self) -> None:
         table = pd.DataFrame(sorted(self.labels.items()), columns=["path", "label"])
-        with artifacts.atomic(self.csv_path) as temporary:
+        with atomic(self.csv_path) as temporary:
             table.to_csv(temporary, index=False)
 
     def png(self) -> bytes:
@@ -113,7 +99,7 @@ class LabellingPage(widgets.VBox):
     """The page: image, its flags, a button for each label, back, skip, clear; a cell's last value shows it.
 
     Args:
-        flagged: from `audit.flag_images`.
+        flagged: from `flags.flag_images`.
         root: the data folder.
         csv_path: where the labels go, `params.hand_labels_file`; labels that are there already are kept.
     """

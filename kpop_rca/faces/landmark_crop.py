@@ -1,4 +1,4 @@
-"""Faces cut out by their eyes and mouth, small and of one scale: the pixels by which look-alikes are told apart."""
+"""Faces cropped by their eyes and mouth, small and of one scale: the pixels by which look-alikes are told apart."""
 
 import numpy as np
 from PIL import Image
@@ -10,16 +10,13 @@ REACH = 1.3  # half the crop's side, in distances between eyes and mouth: some h
 
 
 def landmark_box(landmarks: np.ndarray) -> np.ndarray:
-    """The square about the middle of eyes and mouth, as large as the landmarks say.
+    """The square about the middle of eyes and mouth, as large as the landmarks say: (4,) x0, y0, x1, y1 in pixels.
 
-    Faces cut out by these are better aligned than by MTCNN's boxes, and a linear classifier tells them apart
-    more easily.
+    Faces cropped by these are better aligned than by MTCNN's boxes, and a linear classifier tells them apart more
+    easily.
 
     Args:
         landmarks: (10,) in the order of `detection.LANDMARKS`, pixels.
-
-    Returns:
-        (4,) x0, y0, x1, y1 in pixels.
     """
     points = np.reshape(landmarks, (5, 2))
     eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
@@ -29,15 +26,7 @@ def landmark_box(landmarks: np.ndarray) -> np.ndarray:
 
 
 def aligned_face(image: Image.Image, landmarks: np.ndarray) -> np.ndarray | None:
-    """The pixels of a face in the square that its landmarks give.
-
-    Args:
-        image: RGB.
-        landmarks: (10,), pixels of `image`.
-
-    Returns:
-        uint8 (32, 32, 3); None where eyes and mouth are in one place, as in no face.
-    """
+    """uint8 (32, 32, 3) in the square of the landmarks; None where eyes and mouth are in one place, as in no face."""
     box = landmark_box(landmarks)
     if box[2] - box[0] < 1:
         return None

@@ -1,4 +1,4 @@
-"""Asking MTCNN again: is a face still one when it is turned, moved, darkened or mirrored?
+"""MTCNN's last network on several views: is a face still one when it is turned, moved, darkened or mirrored?
 
 What looks like a face by accident, a pattern or a statue, does so in one view and not in the next. The mean of the
 last network's probability over ten views tells it from a face much better than MTCNN's own probability does.
@@ -14,7 +14,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from kpop_rca.data.images import crop_square
 from kpop_rca.faces.mtcnn import LAST_WINDOW, rows_at_once
 
-MARGIN = 0.4  # share of the box on each side: what turning and moving brings into view
+MARGIN = 0.4  # fraction of the box on each side: what turning and moving brings into view
 SIDE = 96  # pixels, of the box with its margin
 STEP = 6  # pixels of SIDE, an eighth of a box
 ANGLE = 20  # degrees
@@ -24,7 +24,7 @@ def view_probabilities(detector: MTCNN, images: Sequence[Image.Image], boxes: Se
     """Mean probability that the box holds a face, over ten views of it.
 
     Args:
-        detector: whose last network is asked.
+        detector: whose last network is used.
         images: n RGB images.
         boxes: n boxes x0, y0, x1, y1 in pixels of their image.
 
@@ -42,13 +42,10 @@ def view_probabilities(detector: MTCNN, images: Sequence[Image.Image], boxes: Se
 
 
 def views_of(face: Image.Image) -> list[Image.Image]:
-    """Ten views of a box: as it is, mirrored, moved four ways, turned two ways, darker, and of less contrast.
+    """Ten 48 x 48 views of a box: as it is, mirrored, moved four ways, turned two ways, darker, of less contrast.
 
     Args:
         face: the box with its margin, `SIDE` x `SIDE`.
-
-    Returns:
-        Ten images of 48 x 48.
     """
     plain = _window(face)
     moved = [_window(face, right=x, down=y) for x, y in ((STEP, 0), (-STEP, 0), (0, STEP), (0, -STEP))]

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from small_corpus import MANY, N_MANY
+from small_avatars import MANY, N_MANY
 
 from kpop_rca import artifacts, disk, seals
 from kpop_rca.errors import StudyError
@@ -137,7 +137,7 @@ from pathlib import Path
 from kpop_rca.avatars import dataset
 from kpop_rca.errors import StudyError
 try:
-    truth = dataset.draw_corpus(Path("idols"), **{MANY}, workers=1, progress=lambda *count: None)
+    truth = dataset.render_dataset(Path("idols"), **{MANY}, workers=1, progress=lambda *count: None)
 except StudyError as error:
     print(error)
 else:

@@ -50,6 +50,14 @@ with late():
     assert fingerprint.imported_modules(source) == {"params", "faces", "data.images", "errors", "oracles", "disk"}
 
 
+def test_what_comes_through_a_package_counts_as_the_module_that_it_is_from():
+    through = "from kpop_rca import data, faces\nfrom kpop_rca.faces import first_of_each\n"
+    assert fingerprint.imported_modules(through + "data.scan(1)\nfaces.load_audit(2)\nfaces.load_crops(3)") == {
+        "data.identity_folders", "faces.audit_files", "faces.crops"
+    }  # fmt: skip
+    assert fingerprint.imported_modules("from kpop_rca import data\nprint(data)") == {"data"}
+
+
 def test_the_closure_follows_imports():
     closure = fingerprint.module_closure(frozenset({"diffusion.generation"}))
     assert {"diffusion.generation", "diffusion.unet", "disk", "errors"} <= set(closure)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from kpop_rca import fingerprint, pages, paths, weights
 from kpop_rca.data import identity_folders, lfw
-from kpop_rca.faces import crops
+from kpop_rca.faces import crops, splits
 
 SCRIPT = "<script>alert(1)</script>"
 RUNS_WHAT_IT_READS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
@@ -107,7 +107,7 @@ def test_only_the_published_archive_is_unpacked(tmp_path, monkeypatch):
     archive = tmp_path / "lfw_home" / FUNNELED_ARCHIVE.filename
     archive.parent.mkdir()
     archive.write_bytes(b"harm")
-    monkeypatch.setattr(lfw, "fetch_lfw_people", lambda **_: seen.append(archive.exists()))
+    monkeypatch.setattr("sklearn.datasets.fetch_lfw_people", lambda **_: seen.append(archive.exists()))
     seen = []
     lfw.download(tmp_path)
     monkeypatch.setattr(lfw, "SHA256", fingerprint.sha256(_written(archive, b"published")))
@@ -139,7 +139,7 @@ def hostile(tmp_path):
         (tmp_path / "data" / name).mkdir(parents=True)
         Image.new("RGB", (32, 32)).save(tmp_path / "data" / name / "1.png")
     scanned = identity_folders.scan(tmp_path / "data")
-    index = crops.make_index(scanned.assign(split="test"))
+    index = splits.make_index(scanned.assign(split="test"))
     crops.save(tmp_path / "faces", {32: np.zeros((len(index), 32, 32, 3), np.uint8)}, index)
     return tmp_path
 

@@ -4,7 +4,7 @@ import pytest
 
 from kpop_rca import params, paths, schema
 from kpop_rca.errors import StudyError
-from kpop_rca.faces.flags import FLAGS, HAND_LABELS
+from kpop_rca.faces import flags, hand_labels
 
 
 @pytest.fixture
@@ -68,8 +68,8 @@ def test_a_bad_file_is_refused_in_a_line_that_names_file_and_key(study_file, tex
 
 
 def test_flags_and_labels_are_those_of_the_audit():
-    assert {*get_args(schema.Flag), "unreadable"} == set(FLAGS)
-    assert get_args(schema.HandLabel) == HAND_LABELS
+    assert {*get_args(params.Flag), "unreadable"} == set(flags.FLAGS)
+    assert get_args(params.HandLabel) == hand_labels.HAND_LABELS
 
 
 def test_every_problem_of_a_file_is_named_at_once(study_file):

@@ -232,8 +232,8 @@ WHERE = {
     "pictures.py": {"imshow"},
     "artifacts.py": {"savefig"},
     "privacy.py": {"savefig", "IPython.display", "BboxImage", "AxesImage", "FigureImage"},
-    "pages.py": {"base64"},
-    "labelling.py": {"ipywidgets"},
+    "report.py": {"base64"},
+    "faces/labelling.py": {"ipywidgets"},
 }
 
 

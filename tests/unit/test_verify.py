@@ -119,7 +119,7 @@ IMPORTED_BY = {
     "metrics.py": "06",
     "validity.py": "07",
     "judging.py": "04 06 07 08",
-    "evidence.py": "01",
+    "faces/audit_tables.py": "01",
     "data/identity_folders.py": "01",
     "denoising.py": "03 05 07",
     "figures.py": "01 02 03 04 05 06 07 08",

@@ -1,12 +1,10 @@
-"""The drawn corpus: layout, truth, rates, independence of workers, and what must never be overwritten."""
-
-import json
+"""The rendered dataset: layout, truth, rates, independence of workers, and what must never be overwritten."""
 
 import imagehash
 import numpy as np
 import pytest
 from PIL import Image
-from small_corpus import SMALL
+from small_avatars import SMALL
 
 from kpop_rca.avatars import dataset, photograph
 from kpop_rca.errors import StudyError
@@ -14,25 +12,20 @@ from kpop_rca.errors import StudyError
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    root = tmp_path_factory.mktemp("drawn") / "idols"
-    return root, dataset.draw_corpus(root, **SMALL, workers=1)
+    root = tmp_path_factory.mktemp("rendered") / "avatars"
+    return root, dataset.render_dataset(root, **SMALL, workers=1)
 
 
 def plans(**changes):
-    """The plan of a large corpus, as a table without pictures."""
+    """The plans of a large dataset, without images."""
     arguments = SMALL | {"n_identities": 10, "train_per_identity": 400} | changes
-    return list(dataset._plan_corpus(arguments))
+    return list(dataset._plans(arguments))
 
 
 def test_the_paper_groups_hold_for_ten_and_halves_for_other_numbers():
-    ten = dataset.look_alike_groups(10)
-    assert ten == {
-        "A": ["0000", "0001", "0002", "0007", "0008"],
-        "B": ["0003", "0004", "0005", "0006", "0009"],
-    }
-    assert dataset.look_alike_groups(3) == {"A": ["0000", "0001"], "B": ["0002"]}
-    styles = [person.style for person in dataset.people(seed=0, n_identities=10, alikeness=0.5)]
-    assert [number for number, style in enumerate(styles) if style == "long"] == [0, 1, 2, 7, 8]
+    for n_identities, expected in ((10, [0, 1, 2, 7, 8]), (3, [0, 1])):
+        people = dataset.people(seed=0, n_identities=n_identities, alikeness=0.5)
+        assert [number for number, person in enumerate(people) if person.style == "long"] == expected
 
 
 def test_the_first_identity_may_have_more_training_pictures_and_the_others_keep_theirs():
@@ -74,11 +67,11 @@ def test_truth_is_consistent(corpus):
     assert not ((truth["artifact"] != "") & (truth["hard"] != "")).any()
 
 
-def test_a_second_call_draws_nothing(corpus):
+def test_a_second_call_renders_nothing(corpus):
     root, truth = corpus
     picture = root / truth["path"][0]
     before = picture.stat().st_mtime_ns
-    again = dataset.draw_corpus(root, **SMALL, workers=1)
+    again = dataset.render_dataset(root, **SMALL, workers=1)
     assert again.equals(truth)
     assert picture.stat().st_mtime_ns == before
 
@@ -86,32 +79,28 @@ def test_a_second_call_draws_nothing(corpus):
 def test_pictures_do_not_depend_on_workers_or_on_how_many_are_drawn(corpus, tmp_path):
     root, truth = corpus
     more = SMALL | {"train_per_identity": 9, "test_per_identity": 1}
-    table = dataset.draw_corpus(tmp_path / "other", **more, workers=2)
+    table = dataset.render_dataset(tmp_path / "other", **more, workers=2)
     shared = sorted(set(table["path"]) & set(truth["path"]))
     assert len(shared) == 3 * (8 + 1 + 2 + 2)
     assert all((root / path).read_bytes() == (tmp_path / "other" / path).read_bytes() for path in shared)
 
 
-def test_other_arguments_redraw_and_until_then_the_corpus_stays(tmp_path, monkeypatch):
-    root = tmp_path / "idols"
+def test_other_arguments_render_anew(tmp_path):
+    root = tmp_path / "avatars"
     few = SMALL | {"train_per_identity": 1, "test_per_identity": 1}
-    dataset.draw_corpus(root, **few, workers=1)
+    dataset.render_dataset(root, **few, workers=1)
     before = (root / "normal_cases/train/0000/0.jpg").read_bytes()
-    monkeypatch.setattr(dataset, "_draw_one", lambda *_, **__: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        dataset.draw_corpus(root, **(few | {"seed": 2}), workers=1)
-    assert json.loads((root / dataset.ARGUMENTS).read_text())["seed"] == 1
-    assert (root / "normal_cases/train/0000/0.jpg").read_bytes() == before
-    monkeypatch.undo()
-    dataset.draw_corpus(root, **(few | {"seed": 2}), workers=1)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".idols.lock", "idols"]
+    (root / "normal_cases/train/0000/9.jpg").touch()
+    dataset.render_dataset(root, **(few | {"seed": 2}), workers=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".avatars.lock", "avatars"]
     assert (root / "normal_cases/train/0000/0.jpg").read_bytes() != before
+    assert not (root / "normal_cases/train/0000/9.jpg").exists()
 
 
 def test_a_folder_of_someone_else_is_left_alone(tmp_path):
     (tmp_path / "photo.jpg").write_bytes(b"mine")
     with pytest.raises(StudyError, match="left alone"):
-        dataset.draw_corpus(tmp_path, **SMALL, workers=1)
+        dataset.render_dataset(tmp_path, **SMALL, workers=1)
     assert (tmp_path / "photo.jpg").read_bytes() == b"mine"
 
 
@@ -119,18 +108,16 @@ def test_a_folder_of_someone_else_is_left_alone(tmp_path):
     ("change", "message"),
     [
         ({"n_identities": 1}, "two identities"),
-        ({"size": 20}, "48 px"),
-        ({"alikeness": 1.2}, "alikeness is 1.2"),
         ({"artifact_rate": 0.7, "hard_rate": 0.6}, "more than 1"),
     ],
 )
 def test_arguments_out_of_range_are_refused(tmp_path, change, message):
     with pytest.raises(StudyError, match=message):
-        dataset.draw_corpus(tmp_path / "new", **(SMALL | change), workers=1)
+        dataset.render_dataset(tmp_path / "new", **(SMALL | change), workers=1)
     assert not (tmp_path / "new").exists()
 
 
-def test_rates_are_as_asked():
+def test_rates_are_as_requested():
     normal = [plan for plan in plans(burst_rate=0.0) if plan.split == "train"]
     portraits = [plan for plan in normal if plan.kind == "portrait"]
     share = {
@@ -143,7 +130,7 @@ def test_rates_are_as_asked():
     assert share == pytest.approx({"group": 0.1, "nonface": 0.1, "artifact": 0.2, "hard": 0.2}, abs=0.022)
 
 
-def test_bursts_repeat_the_scene_before_at_the_rate_asked():
+def test_bursts_repeat_the_scene_before_at_the_requested_rate():
     normal = [plan for plan in plans() if plan.split == "train"]
     repeats = [plan for plan in normal if plan.scene != plan.index]
     assert len(repeats) / len(normal) == pytest.approx(0.3, abs=0.03)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageEnhance
-from small_corpus import SMALL
+from small_avatars import SMALL
 
-from kpop_rca.faces import crops
 from kpop_rca.avatars import dataset
 from kpop_rca.data import duplicates, identity_folders
+from kpop_rca.faces import splits
 
 
 def _hash_with(*, bits: list[int]) -> str:
@@ -101,7 +101,7 @@ def test_hash_ignores_size_and_light_but_not_content() -> None:
 
 def test_avatars_of_different_people_are_no_copies_and_one_file_under_two_names_is(tmp_path: Path) -> None:
     """Look-alikes against the same backgrounds; then one picture, encoded again, and a hard case, both in training."""
-    truth = dataset.draw_corpus(
+    truth = dataset.render_dataset(
         tmp_path, **(SMALL | {"size": 96, "train_per_identity": 40, "alikeness": 0.8}), workers=1
     )
     table = identity_folders.scan(tmp_path)
@@ -115,7 +115,7 @@ def test_avatars_of_different_people_are_no_copies_and_one_file_under_two_names_
     found = duplicates.near_duplicates(_hashes(tmp_path, table), table["identity"])
     assert set(table["path"][found.across]) == {alone, "normal_cases/train/0001/copy.jpg"}
     table["duplicate_group"] = found.groups
-    reasons = crops.exclusion_reasons(table, exclude_flags=[], exclude_hand_labels=[])
+    reasons = splits.exclusion_reasons(table, exclude_flags=[], exclude_hand_labels=[])
     assert reasons[table["path"] == "normal_cases/train/0002/twin.jpg"].tolist() == ["twin_of_hard_case"]
 
 

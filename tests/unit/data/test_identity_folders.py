@@ -131,13 +131,10 @@ def test_a_name_that_is_composed_otherwise_is_the_same_name(tmp_path: Path) -> N
     assert found["identity"].unique().tolist() == ["Ada", "Bo"]
 
 
-def test_all_unknown_names_are_refused_at_once_with_those_that_are_close(tmp_path: Path) -> None:
+def test_all_unknown_names_are_refused_at_once(tmp_path: Path) -> None:
     _people(tmp_path, Jisoo=2, Jennie=2, Rose=2)
-    with pytest.raises(StudyError) as raised:
-        identity_folders.scan(tmp_path, exclude_identities=["Jiso", "Jenny", "Rose", "Xx"])
-    said = str(raised.value)
-    assert "'Jiso' (close: 'Jisoo'" in said and "'Jenny' (close: 'Jennie'" in said and said.count("'Rose'") == 0
-    assert "'Xx'" in said
+    with pytest.raises(StudyError, match="no 'Jiso', 'Xx' in .*; correct or remove these names"):
+        identity_folders.scan(tmp_path, exclude_identities=["Jiso", "Rose", "Xx"])
 
 
 def test_what_leaves_fewer_than_two_says_by_which_parameters(tmp_path: Path) -> None:

@@ -9,12 +9,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kpop_rca import artifacts
-from kpop_rca.faces import flags
-from kpop_rca.faces import crops
-from kpop_rca.faces import labelling
-from kpop_rca import pictures
+from kpop_rca import artifacts, pictures
 from kpop_rca.data import images
+from kpop_rca.faces import crops, flags, labelling
 
 
 def _gradient(width: int = 40, height: int = 30) -> np.ndarray:
@@ -26,7 +23,7 @@ def _gradient(width: int = 40, height: int = 30) -> np.ndarray:
 def _reason(path: Path) -> str:
     with pytest.raises(images.UnreadableImage) as caught:
         images.read_rgb(path)
-    return caught.value.reason
+    return str(caught.value)
 
 
 def _saved(path: Path, image: Image.Image, **options: object) -> Path:

@@ -13,7 +13,7 @@ def test_unreachable_download_says_what_to_do(tmp_path: Path, monkeypatch) -> No
     def unreachable(**_: object) -> None:
         raise URLError("no route to host")
 
-    monkeypatch.setattr(lfw, "fetch_lfw_people", unreachable)
+    monkeypatch.setattr("sklearn.datasets.fetch_lfw_people", unreachable)
     with pytest.raises(StudyError, match="no route to host") as caught:
         lfw.download(tmp_path)
     assert len(str(caught.value).splitlines()) == 2
@@ -29,13 +29,13 @@ def test_unpacking_that_was_cut_short_starts_anew(tmp_path: Path, monkeypatch) -
         assert not folder.exists()
         (data_home / "lfw_home" / "lfw_funneled" / "Ann_Example").mkdir(parents=True)
 
-    monkeypatch.setattr(lfw, "fetch_lfw_people", fetch)
+    monkeypatch.setattr("sklearn.datasets.fetch_lfw_people", fetch)
     assert [p.name for p in lfw.download(tmp_path).iterdir()] == ["Ann_Example"]
 
 
 def test_complete_download_is_kept(tmp_path: Path, monkeypatch) -> None:
     person = tmp_path / "lfw_home" / "lfw_funneled" / "Ann_Example"
     person.mkdir(parents=True)
-    monkeypatch.setattr(lfw, "fetch_lfw_people", lambda **_: None)
+    monkeypatch.setattr("sklearn.datasets.fetch_lfw_people", lambda **_: None)
     assert lfw.download(tmp_path) == person.parent
     assert person.exists()

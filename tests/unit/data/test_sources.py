@@ -1,12 +1,11 @@
+import pandas as pd
 import pytest
 from PIL import Image
 
-from kpop_rca.faces import audit_tables
-from kpop_rca.faces import crops
-from kpop_rca import params
-from kpop_rca import paths
+from kpop_rca import avatars, faces, params, paths
 from kpop_rca.data import identity_folders, sources
 from kpop_rca.errors import StudyError
+from kpop_rca.faces import audit_tables
 
 
 class Bar:
@@ -33,7 +32,7 @@ def parameters(**changed):
     return params.of_notebook("01_data_audit", params.resolve("smoke")) | tiny | changed
 
 
-def test_idols_are_drawn_once_and_shared_between_studies(output):
+def test_avatars_are_rendered_once_and_shared_between_studies(output):
     root = sources.prepare(parameters(), bar=Bar)
     assert Bar.made[-1].n == Bar.made[-1].total > 0
     assert sources.prepare(parameters(study="other"), bar=Bar) == root
@@ -43,7 +42,7 @@ def test_idols_are_drawn_once_and_shared_between_studies(output):
     counts = audit_tables.photographs_of_each(photographs)
     assert counts["normal train"].tolist() == [3, 3]
     assert counts["normal test"].tolist() == [2, 2]
-    assert audit_tables.truth_of(root) is not None
+    assert not avatars.read_truth(root).empty
 
 
 def test_a_folder_is_taken_as_it_is(output, tmp_path):
@@ -66,9 +65,9 @@ def test_a_relative_data_root_lies_in_the_project():
 
 
 def test_photographs_that_moved_are_named(tmp_path):
-    crops.artifacts.write_json(tmp_path / "source.json", {"root": str(tmp_path / "gone"), "source": "folder"})
+    faces.save_audit(tmp_path, pd.DataFrame(), root=tmp_path / "gone", source="folder")
     with pytest.raises(StudyError, match="bring it back or run 01 again"):
-        crops.load_audit(tmp_path)
+        faces.load_audit(tmp_path)
 
 
 def test_flat_folders_are_counted_as_photographs(tmp_path):

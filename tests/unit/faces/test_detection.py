@@ -1,4 +1,4 @@
-"""MTCNN on drawn portraits: faces, their order, and what must not depend on batches."""
+"""MTCNN on avatars: faces, their order, and what must not depend on batches."""
 
 from pathlib import Path
 
@@ -17,14 +17,14 @@ SETTINGS = {"min_face_size": 32, "max_side": 640, "device": "cpu"}
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six portraits of 160 px and variants of the first one, of other sizes and kinds."""
-    corpus, root = tmp_path_factory.mktemp("corpus") / "idols", tmp_path_factory.mktemp("images")
+    avatars, root = tmp_path_factory.mktemp("rendered") / "avatars", tmp_path_factory.mktemp("images")
     counts = {"n_identities": 2, "train_per_identity": 2, "test_per_identity": 1}
     none = ("hard_per_identity", "group_per_identity")
     rates = ("artifact_rate", "hard_rate", "group_rate", "nonface_rate", "burst_rate")
     arguments = counts | dict.fromkeys(none, 0) | dict.fromkeys(rates, 0.0)
-    truth = dataset.draw_corpus(corpus, seed=6, size=160, alikeness=0.5, workers=1, **arguments)
+    truth = dataset.render_dataset(avatars, seed=6, size=160, alikeness=0.5, workers=1, **arguments)
     for number, path in enumerate(truth["path"]):
-        Image.open(corpus / path).save(root / f"{number}.png")
+        Image.open(avatars / path).save(root / f"{number}.png")
     first = Image.open(root / "0.png")
     first.resize((320, 320), Image.Resampling.LANCZOS).save(root / "large.png")
     first.resize((20, 20)).save(root / "small.png")
@@ -166,7 +166,7 @@ def test_progress_counts_every_image_once(root: Path) -> None:
     assert sum(counted) == 5
 
 
-def test_second_look_tells_a_face_from_what_is_none(root: Path) -> None:
+def test_ten_views_tell_a_face_from_what_is_none(root: Path) -> None:
     found = _detect(root, "0", "1", "flat", "broken")
     assert (found["view_probability"][:2] > 0.9).all()
     assert found["view_probability"][2:].isna().all()

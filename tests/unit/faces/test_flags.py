@@ -1,12 +1,9 @@
 """Flags: hand-made detections for each rule, counts, and the comparison with the truth."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from kpop_rca.errors import StudyError
 from kpop_rca.faces import audit_tables, label_issues
 from kpop_rca.faces import flags as face_flags
 
@@ -210,95 +207,9 @@ def test_the_trial_finds_what_can_be_found_and_says_what_cannot() -> None:
     assert clear.loc[clear["swapped"], "rank"].median() < 0.06
     assert face_flags.trial_table(hopeless, max_mismatch_score=0.05).loc[0.05, "recall"] < 0.2
     assert hopeless.loc[hopeless["swapped"], "rank"].between(0.2, 0.8).mean() > 0.3  # by chance .6
-    assert "misses most" in face_flags.trial_in_words(hopeless, max_mismatch_score=0.05)
-    assert "misses most" not in face_flags.trial_in_words(clear, max_mismatch_score=0.5)
 
 
 def test_the_trial_is_repeatable_and_too_few_faces_are_no_trial() -> None:
     assert _trial(n=40, strength=60).equals(_trial(n=40, strength=60))
     empty = _trial(n=12, strength=60)
-    assert empty.empty and "No identity has enough faces" in face_flags.trial_in_words(empty, max_mismatch_score=0.05)
-
-
-@pytest.fixture
-def compared() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Six images, their flags and their truth, different from each other in every question."""
-    rows = [  # path, n_faces, several, non_facial, no_face, mismatch, pose, duplicate, kind, hard, shown, burst
-        ("0", 1, 0, 0, 0, 0, 0, 0, "portrait", "", "A", "x"),
-        ("1", 1, 1, 0, 0, 1, 0, 1, "portrait", "", "A", "x"),
-        ("2", 2, 1, 0, 0, 1, 0, 0, "group", "", "B", ""),
-        ("3", 1, 0, 1, 0, 0, 1, 0, "mascot", "", "", ""),
-        ("4", 1, 0, 0, 0, 0, 1, 0, "clutter", "", "", ""),
-        ("5", 0, 0, 0, 1, 0, 0, 0, "pareidolia", "", "", ""),
-        ("6", 0, 0, 0, 1, 0, 0, 0, "portrait", "extreme_angle", "A", "x"),
-    ]
-    flags = ["several_faces", "non_facial", "no_face", "identity_mismatch", "extreme_pose", "near_duplicate"]
-    columns = ["path", "n_faces", *(f"flag_{name}" for name in flags), "kind", "hard", "shown", "burst"]
-    table = pd.DataFrame(rows, columns=columns).assign(identity="A")
-    table = table.astype({f"flag_{name}": bool for name in flags})
-    return table.drop(columns=["kind", "hard", "shown", "burst"]), table[["path", "kind", "hard", "shown", "burst"]]
-
-
-def test_accuracy_of_the_flags_by_hand(compared: tuple[pd.DataFrame, pd.DataFrame]) -> None:
-    accuracy = face_flags.flag_accuracy(*compared)
-    counts = accuracy[["n_true", "n_flagged", "n_both"]]
-    assert counts.loc["several_faces"].tolist() == [1, 2, 1]
-    assert counts.loc["non_facial"].tolist() == [2, 1, 1]  # the pareidolia without a detection does not count
-    assert counts.loc["no_face or non_facial"].tolist() == [3, 3, 2]
-    assert counts.loc["identity_mismatch"].tolist() == [1, 2, 1]
-    assert counts.loc["extreme_pose"].tolist() == [0, 2, 0]
-    assert counts.loc["near_duplicate"].tolist() == [2, 1, 1]
-    assert accuracy.loc["several_faces", ["precision", "recall"]].tolist() == [0.5, 1.0]
-    assert accuracy.loc["non_facial", ["precision", "recall"]].tolist() == [1.0, 0.5]
-    assert np.isnan(accuracy.loc["extreme_pose", "recall"])
-
-
-def test_truth_read_from_a_csv_with_empty_cells(compared: tuple[pd.DataFrame, pd.DataFrame], tmp_path: Path) -> None:
-    flagged, truth = compared
-    truth.to_csv(tmp_path / "truth.csv", index=False)
-    read = pd.read_csv(tmp_path / "truth.csv", dtype={"path": str})
-    pd.testing.assert_frame_equal(face_flags.flag_accuracy(flagged, read), face_flags.flag_accuracy(flagged, truth))
-
-
-def test_detection_rate_and_incomplete_truth(compared: tuple[pd.DataFrame, pd.DataFrame]) -> None:
-    flagged, truth = compared
-    assert face_flags.detection_rate(flagged, truth) == {"n": 3, "found": 2, "rate": pytest.approx(2 / 3)}
-    with pytest.raises(StudyError, match=r"no row for 6"):
-        face_flags.flag_accuracy(flagged, truth.iloc[:6])
-
-
-def test_hand_labels_are_read_and_joined(tmp_path: Path) -> None:
-    path, flagged = tmp_path / "labels.csv", pd.DataFrame({"path": ["0.png", "1.png"]})
-    path.write_text("path,label\n1.png,hard_case\n")
-    joined = face_flags.join_hand_labels(flagged, face_flags.read_hand_labels(path), root=tmp_path)
-    assert joined["hand_label"].tolist() == ["", "hard_case"]
-    with pytest.raises(StudyError, match=r"'1\.png' not in"):
-        face_flags.join_hand_labels(flagged[:1], face_flags.read_hand_labels(path), root=tmp_path)
-
-
-def test_labels_of_identities_that_are_left_out_are_no_error(tmp_path: Path) -> None:
-    labels = pd.DataFrame({"path": ["0.png", "1.png", "a", "b", "c", "d"], "label": "fine"})
-    for name in ("0.png", "1.png"):
-        (tmp_path / name).touch()
-    flagged = pd.DataFrame({"path": ["0.png"]})
-    assert face_flags.join_hand_labels(flagged, labels[:2], root=tmp_path)["hand_label"].tolist() == ["fine"]
-    with pytest.raises(StudyError, match="'a', 'b', 'c' and 1 more not in"):
-        face_flags.join_hand_labels(flagged, labels, root=tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("path,label\na,fine\nb,nice\n", r"labels\.csv, line 3: label 'nice'; use one of contextual_artifact"),
-        ("path,label\na,fine\nb,fine\na,hard_case\n", r"line 4: path 'a'; it has a label already"),
-        ("file,label\na,fine\n", r"line 1: expected the columns path,label, found file,label"),
-        ("", "is not a CSV"),
-    ],
-)
-def test_bad_hand_labels_name_file_and_line(tmp_path: Path, content: str, message: str) -> None:
-    path = tmp_path / "labels.csv"
-    path.write_text(content)
-    with pytest.raises(StudyError, match=message):
-        face_flags.read_hand_labels(path)
-    with pytest.raises(StudyError, match="does not exist"):
-        face_flags.read_hand_labels(tmp_path / "none.csv")
+    assert empty.empty and face_flags.trial_table(empty, max_mismatch_score=0.05).empty

@@ -9,11 +9,11 @@ from kpop_rca.faces import mtcnn
 
 
 def test_areas_are_resized_as_torch_does_it() -> None:
-    """Larger and smaller than the result, with and without remainder, of several pictures."""
+    """Larger and smaller than the result, with and without remainder, of several images."""
     pixels = torch.as_tensor(np.random.default_rng(0).integers(0, 256, (3, 70, 90, 3), dtype=np.uint8))
     areas = [(0, 0, 90, 70, 0), (5, 7, 29, 31, 1), (80, 60, 90, 70, 2), (3, 4, 4, 6, 0), (10, 0, 83, 70, 2)]
-    first, last, picture = (torch.tensor(areas)[:, columns] for columns in (slice(2), slice(2, 4), 4))
-    found = mtcnn._resized(mtcnn._sums(pixels), first, last, picture, side=24)
+    first, last, image = (torch.tensor(areas)[:, columns] for columns in (slice(2), slice(2, 4), 4))
+    found = mtcnn._resized(mtcnn._sums(pixels), first, last, image, side=24)
     for (x0, y0, x1, y1, number), resized in zip(areas, found, strict=True):
         area = pixels[number, y0:y1, x0:x1].permute(2, 0, 1)[None].float()
         expected = F.interpolate(area, size=(24, 24), mode="area")[0]
@@ -34,9 +34,9 @@ def test_candidates_outside_their_picture_are_left_out() -> None:
     sums = mtcnn._sums(torch.zeros((2, 50, 60, 3), dtype=torch.uint8))
     boxes = torch.tensor([[10, 10, 30, 30, 0.9], [-30, 5, -10, 25, 0.8], [70, 10, 90, 30, 0.7], [50, 40, 70, 60, 0.6]])
     candidates = mtcnn.Candidates(boxes, torch.tensor([0, 0, 1, 1]))
-    asked, (shapes,) = mtcnn._asked(lambda seen: [seen.mean(dim=(1, 2, 3))], sums, candidates, side=24)
-    assert asked.picture.tolist() == [0, 1] and len(shapes) == 2
-    np.testing.assert_allclose(asked.boxes[:, 4], [0.9, 0.6])
+    seen, (shapes,) = mtcnn._scored(lambda seen: [seen.mean(dim=(1, 2, 3))], sums, candidates, side=24)
+    assert seen.image.tolist() == [0, 1] and len(shapes) == 2
+    np.testing.assert_allclose(seen.boxes[:, 4], [0.9, 0.6])
     assert (shapes == (0 - 127.5) / 128).all()
 
 
@@ -44,6 +44,6 @@ def test_no_candidate_is_an_answer_too() -> None:
     sums = mtcnn._sums(torch.zeros((1, 50, 50, 3), dtype=torch.uint8))
     for boxes in (torch.empty(0, 5), torch.tensor([[-30, 5, -10, 25, 0.8]])):
         candidates = mtcnn.Candidates(boxes, torch.zeros(len(boxes), dtype=torch.long))
-        asked, answers = mtcnn._asked(ONet(), sums, candidates, side=48)
-        assert len(asked.boxes) == len(asked.picture) == 0
+        seen, answers = mtcnn._scored(ONet(), sums, candidates, side=48)
+        assert len(seen.boxes) == len(seen.image) == 0
         assert [part.shape for part in answers] == [(0, 4), (0, 10), (0, 2)]

@@ -1,4 +1,4 @@
-"""Corpora that are drawn in a second."""
+"""Datasets of avatars that are rendered in a second."""
 
 SMALL = {
     "seed": 1,

@@ -1,11 +1,15 @@
-"""What in a data folder is a photograph to read: one answer for the scan and for the fingerprints."""
+"""What in a data folder is a photograph to read: one answer for the scan and for the fingerprints.
+
+It lies beneath the fingerprints, which run before every build, and loads nothing.
+"""
 
 import errno
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+TRUTH, ARGUMENTS = RECORDS = ("truth.csv", "idols.json")  # that rendered avatars have beside them
 
 # Pillow reads AVIF and HEIC on some machines only: there they are listed as unreadable, not overlooked.
 _KINDS = "jpg jpeg jpe jfif mpo jp2 png webp bmp gif tif tiff ppm pgm avif heic heif"
@@ -20,7 +24,7 @@ _MACHINES = (
     "system volume information/lost+found/__macosx/thumbs/thumbnails/_thumbs/_thumbnails"
 )
 MACHINES = frozenset(_MACHINES.split("/"))
-SYSTEM_FILES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"))  # of which nobody asks
+SYSTEM_FILES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"))  # not even listed
 NOT_DOWNLOADED = ".icloud"  # at the end of the hidden name that stands for a photograph
 
 LINK_OUT = "link out of the data folder"
@@ -58,12 +62,9 @@ class Found(NamedTuple):
 
 
 def found_in(root: Path) -> Found:
-    """The photographs below a folder, and what is passed over, without following links to folders or opening a file.
+    """What lies below a data folder, found without following links to folders or opening a file.
 
     Hidden files and folders and the records of file managers are passed over without a word.
-
-    Args:
-        root: the data folder.
     """
     root, photographs, others = root.resolve(), [], []
 
@@ -79,7 +80,7 @@ def found_in(root: Path) -> Found:
         to_enter = {name for name in folders if _reason_of_name(name, is_folder=True) == ""}.difference(linked)
         for name in sorted([*names, *(name for name in folders if name not in to_enter)]):
             file, reason = Path(parent, name), _reason_of_name(name, is_folder=name in folders)
-            reason = _why_not(file, root=root) if reason == "" else reason
+            reason = _reason_of_file(file, root=root) if reason == "" else reason
             if reason:
                 pass_over(file, reason)
             elif reason == "":
@@ -102,8 +103,8 @@ def _reason_of_name(name: str, *, is_folder: bool) -> str | None:
     return None if lower in SYSTEM_FILES else ""
 
 
-def _why_not(file: Path, *, root: Path) -> str:
-    """Why a file, or a link, is no image to be read from a data folder; "" where nothing speaks against it."""
+def _reason_of_file(file: Path, *, root: Path) -> str:
+    """Why a file, or a link, is no image to be read; "" where nothing speaks against it."""
     try:
         status = file.lstat()
         if stat.S_ISLNK(status.st_mode):
@@ -122,20 +123,11 @@ def _why_not(file: Path, *, root: Path) -> str:
 
 
 def missed(others: list[tuple[str, str]]) -> str:
-    """One line on what was passed over and may stand for photographs: how many of each kind, the first, what helps.
-
-    Args:
-        others: of `found_in`.
-
-    Returns:
-        "" where there is nothing of the kind.
-    """
-    return "; ".join(_missed_of_a_kind(others))
-
-
-def _missed_of_a_kind(others: list[tuple[str, str]]) -> Iterator[str]:
+    """One line on what of `Found.others` may stand for photographs: how many of each kind, the first, what helps."""
+    parts = []
     for kind, (reasons, remedy) in REMEDIES.items():
         names = sorted(name for name, reason in others if reason.startswith(reasons))
         if names:
             more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-            yield f"{kind} ({len(names)}: {', '.join(map(repr, names[:SHOWN]))}{more}): {remedy}"
+            parts.append(f"{kind} ({len(names)}: {', '.join(map(repr, names[:SHOWN]))}{more}): {remedy}")
+    return "; ".join(parts)
