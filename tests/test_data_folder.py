@@ -31,7 +31,7 @@ def audited(tmp_path_factory):
     known = params.resolve("smoke") | SMALLER
     drawn = {name.removeprefix("idols_"): value for name, value in known.items() if name.startswith("idols_")}
     dataset.render_dataset(photographs, **drawn, seed=0, n_identities=2)
-    study = yaml.safe_load(paths.study_file("smoke").read_text()) | SMALLER
+    study = flat_yaml.read(paths.study_file("smoke"), where="smoke") | SMALLER
     study |= {"data_source": "folder", "data_root": "faces", "look_alike_groups": ""}
     (project / "params" / f"{STUDY}.yaml").write_text(flat_yaml.dumps(study))
     run = snakemake(output, AUDIT, studies=STUDY, project=project)

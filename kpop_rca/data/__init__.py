@@ -5,7 +5,7 @@ follows its colour profile), `tensors` is what networks see of it.
 """
 
 from kpop_rca.data.identity_folders import identities_left_out, scan
-from kpop_rca.data.images import read_rgb
+from kpop_rca.data.images import read_all, read_rgb
 from kpop_rca.data.sources import prepare
 
-__all__ = ["identities_left_out", "prepare", "read_rgb", "scan"]
+__all__ = ["identities_left_out", "prepare", "read_all", "read_rgb", "scan"]

@@ -2,7 +2,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kpop_rca import avatars, faces, params, paths
+from kpop_rca import avatars
+from kpop_rca.faces import crops
+from kpop_rca import params
+from kpop_rca import paths
 from kpop_rca.data import identity_folders, sources
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import audit_tables
@@ -65,9 +68,9 @@ def test_a_relative_data_root_lies_in_the_project():
 
 
 def test_photographs_that_moved_are_named(tmp_path):
-    faces.save_audit(tmp_path, pd.DataFrame(), root=tmp_path / "gone", source="folder")
+    crops.save_audit(tmp_path, pd.DataFrame(), root=tmp_path / "gone", source="folder")
     with pytest.raises(StudyError, match="bring it back or run 01 again"):
-        faces.load_audit(tmp_path)
+        crops.load_audit(tmp_path)
 
 
 def test_flat_folders_are_counted_as_photographs(tmp_path):
