@@ -8,7 +8,7 @@ import torch
 from diffusers import DDPMScheduler, UNet2DModel
 from PIL import Image
 
-from kpop_rca import rca, trials
+from kpop_rca import rca
 from kpop_rca.data import tensors
 from kpop_rca.diffusion.unet import deterministic_step, predict_noise, sampling_process, set_timesteps
 from kpop_rca.image_metrics import memorisation
@@ -16,7 +16,8 @@ from kpop_rca.oracles import training
 from kpop_rca.oracles.candidates import Faces, capped
 from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.rca import fidelity
-from kpop_rca.trials import ESTIMATORS, Parts
+from kpop_rca.rca.estimators import ESTIMATORS, estimate, values
+from kpop_rca.validity.estimators import Parts, trial_rows
 
 COPIED = (1.0, 0.12)  # shares of the images that a copier copies
 SCARCE = 49 / 850  # held-out faces for each training face, as the paper's split leaves them
@@ -79,7 +80,7 @@ def broken_trial(
     Args:
         labels: int (N,), identities on the real test images.
         judged: int (N,), what the judge says of them.
-        parts: from `trials.halves`.
+        parts: from `estimators.halves`.
         pair: the two classes to be swapped.
         n_replicates: B.
         generator: of shuffling and bootstrap.
@@ -93,8 +94,8 @@ def broken_trial(
     rows = []
     for name, (shown, asked, truth) in broken_conditions(labels[playing], pair, generator=generator).items():
         generated = rca.confusion_counts(asked, judged[playing][shown], n_classes)
-        found = trials.estimate(real, generated, n_replicates=n_replicates, generator=generator)
-        rows += trials.rows(found, truth, n_classes, broken=name)
+        found = estimate(real, generated, n_replicates=n_replicates, generator=generator)
+        rows += trial_rows(found, truth, n_classes, broken=name)
     return pd.DataFrame(rows)
 
 
@@ -106,7 +107,7 @@ def blind_by_judge(answers: pd.DataFrame, *, parts: Parts) -> pd.DataFrame:
 
     Args:
         answers: long table of the judges on the real test images, from `judging.load_answers`.
-        parts: from `trials.halves`.
+        parts: from `estimators.halves`.
 
     Returns:
         One row a judge: judge, trained_on, accuracy_real, rca, chance_corrected, fidelity. The last has no value
@@ -117,7 +118,7 @@ def blind_by_judge(answers: pd.DataFrame, *, parts: Parts) -> pd.DataFrame:
         labels, judged = (said.sort_values("image")[column].to_numpy() for column in ("label", "judged"))
         n_classes = int(labels.max()) + 1
         playing, left = (rca.confusion_counts(labels[part], judged[part], n_classes) for part in parts)
-        found = trials.values(left, np.tile(playing.sum(axis=0), (n_classes, 1)))
+        found = values(left, np.tile(playing.sum(axis=0), (n_classes, 1)))
         about = {"judge": name, "trained_on": said["trained_on"].iloc[0], "accuracy_real": rca.accuracy(left)}
         rows.append(about | {estimator: float(found[estimator]) for estimator in ESTIMATORS})
     return pd.DataFrame(rows)
@@ -152,7 +153,7 @@ def copy_trial(
     for name, (images, labels) in suspects.items():
         judged = training.judge_images(judge, images)[0].argmax(axis=1)
         counts = rca.confusion_counts(labels, judged, len(real_counts))
-        found = trials.estimate(real_counts, counts, n_replicates=n_replicates, generator=generator)
+        found = estimate(real_counts, counts, n_replicates=n_replicates, generator=generator)
         row = {"suspect": name, "n": len(labels)}
         for estimator in ("rca", "fidelity"):
             keys = (estimator, f"{estimator}_low", f"{estimator}_high")

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from kpop_rca import rca, trials
+from kpop_rca import rca
 from kpop_rca.faces import crops
 from kpop_rca.image_metrics import feature_distances
 from kpop_rca.oracles import training
 from kpop_rca.oracles.candidates import Faces
+from kpop_rca.rca.estimators import values
 
 ONE_PICTURE = 1.0  # grey levels: mean difference of two crops of one picture, whose faces were found apart, at most
 
@@ -55,7 +56,7 @@ def from_counts(real: np.ndarray, generated: np.ndarray, *, groups: list[list[in
         first identity's.
     """
     recall_real, recall_generated = rca.class_recall(real), rca.class_recall(generated, kind="generated")
-    others = trials.values(real, generated)
+    others = values(real, generated)
     return {
         "n_real": int(real.sum()),
         "n_generated": int(generated.sum()),

@@ -37,7 +37,7 @@ STAGES = (
         notebook="07_rca_validity",
         folder="validity",
         needs=("faces", "ddpm", "oracle", "generated"),
-        module="degradation",
+        module="validity.degraded",
     ),
 )
 # A sweep's notebook reads the artifacts of its small studies, not of stages before it in its own study.

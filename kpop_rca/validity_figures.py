@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
-from kpop_rca.degradation import REMEDIES
 from kpop_rca.figures import CHANCE, GENERATED, INK, PAPER, REAL, SPLIT_COLOURS, WIDTH
-from kpop_rca.trials import TITLES
+from kpop_rca.rca.estimators import TITLES
+from kpop_rca.validity.degraded import REMEDIES
 
 # estimator: label, colour, marker
 LOOKS = {
@@ -47,7 +47,7 @@ def mixture_trials(summary: pd.DataFrame, *, wanted: tuple[float, float]) -> Fig
     """Bias (top) and coverage (bottom) against the truth, a column for each way of swapping.
 
     Args:
-        summary: from `validity.trial_summary` by pattern, truth and estimator.
+        summary: from `mixtures.trial_summary` by pattern, truth and estimator.
         wanted: lowest and highest coverage that count as right, shaded.
     """
     patterns, estimators = summary["pattern"].unique(), [name for name in LOOKS if name in set(summary["estimator"])]
@@ -115,7 +115,7 @@ def degradations(table: pd.DataFrame, *, sigma: float) -> Figure:
     """What each estimator says of the right people, blurred (top) or noised (bottom), a column for each remedy.
 
     Args:
-        table: from `degradation.degradation_trial`.
+        table: from `degraded.degradation_trial`.
         sigma: of the blur on which the judge was trained again.
     """
     estimators = [name for name in LOOKS if name in set(table["estimator"])]

@@ -14,9 +14,10 @@ from scipy.stats import kendalltau
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import cohen_kappa_score
 
-from kpop_rca import rca, trials
+from kpop_rca import rca
 from kpop_rca.metrics_tables import with_reasons
 from kpop_rca.oracles.answers import WHICH
+from kpop_rca.rca.estimators import values
 
 TOO_POOR = {
     "rca": "it recognises no real face",
@@ -62,7 +63,7 @@ def rca_by_judge(real_answers: pd.DataFrame, generated_answers: pd.DataFrame, n_
             np.trace(on_generated), on_generated.sum(), np.trace(on_real), on_real.sum(), method="score"
         )
         row |= {"accuracy_real": rca.accuracy(on_real), "accuracy_generated": rca.accuracy(on_generated)}
-        found = trials.values(on_real, on_generated)
+        found = values(on_real, on_generated)
         row |= {"rca": float(found["rca"]), "low": low, "high": high}
         row["chance"] = rca.chance_rca(on_real) if np.trace(on_real) else math.nan
         rows.append(row | {name: float(found[name]) for name in ("chance_corrected", "fidelity")})

@@ -7,9 +7,11 @@ import torch
 from known_judge import JUDGE, avatars, counts, faces_and_judge, judge_images, rng
 from small_training import small_unet
 
-from kpop_rca import broken_generators, degradation, rca, trials
+from kpop_rca import broken_generators, rca
 from kpop_rca.diffusion.unet import forward_process
 from kpop_rca.oracles import training
+from kpop_rca.validity import degraded
+from kpop_rca.validity.estimators import halves
 
 
 def test_the_pair_that_is_confused_most():
@@ -60,7 +62,7 @@ def test_the_zero_of_rca_depends_on_the_judge_and_that_of_fidelity_does_not():
         ).sample(frac=1, random_state=0)
         for name, says in {"good": good, "worse": worse, "hopeless": hopeless}.items()
     )
-    found = broken_generators.blind_by_judge(answers, parts=trials.halves(labels, generator=rng())).set_index("judge")
+    found = broken_generators.blind_by_judge(answers, parts=halves(labels, generator=rng())).set_index("judge")
     np.testing.assert_allclose(found["rca"], 0.25 / found["accuracy_real"])
     assert found.loc["worse", "rca"] > 1.3 * found.loc["good", "rca"]
     np.testing.assert_allclose(found.loc[["good", "worse"], "fidelity"], 0.25)
@@ -72,7 +74,7 @@ def test_copies_score_as_real_faces_and_only_the_search_tells_them_apart(monkeyp
     monkeypatch.setattr(training, "judge_images", judge_images)
     train, held_out, others = (avatars(n, seed=n) for n in (150, 130, 140))
     held_out = held_out[0][::-1], held_out[1][::-1]
-    noisy = degradation.noised(train[0], 8, generator=rng()), train[1]
+    noisy = degraded.noised(train[0], 8, generator=rng()), train[1]
     suspects = {"copies": train, "noisy copies": noisy, "no copies": others}
     real = rca.confusion_counts(held_out[1], held_out[1], 3)
     found = broken_generators.copy_trial(
@@ -123,7 +125,7 @@ def test_a_shift_repeats_the_border_and_a_compression_is_slight():
     moved = broken_generators.shifted(images)
     np.testing.assert_array_equal(moved[:, 1:, 1:], images[:, :-1, :-1])
     np.testing.assert_array_equal(moved[:, 0, 1:], images[:, 0, :-1])
-    smooth = degradation.blurred(images, 2)
+    smooth = degraded.blurred(images, 2)
     errors = [
         np.abs(broken_generators.compressed(smooth, quality=quality).astype(float) - smooth).mean()
         for quality in (95, 50)

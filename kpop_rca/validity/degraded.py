@@ -14,12 +14,12 @@ import pandas as pd
 import torch
 from scipy.ndimage import gaussian_filter
 
-from kpop_rca import artifacts, rca, trials
-from kpop_rca.oracles import candidates
+from kpop_rca import artifacts, rca
+from kpop_rca.oracles import candidates, training
 from kpop_rca.oracles.candidates import Faces
 from kpop_rca.oracles.resnet import SmallImageResNet
-from kpop_rca.oracles.training import Recipe, Training, judge_images, load_judge, train_side_by_side
-from kpop_rca.trials import ESTIMATORS, TITLES, Parts
+from kpop_rca.rca.estimators import ESTIMATORS, TITLES, estimate
+from kpop_rca.validity.estimators import Parts, trial_rows
 
 NOISE_SDS = (0.0, 10.0, 20.0, 40.0)  # grey levels
 REMEDIES = {
@@ -94,19 +94,19 @@ def retrained_on_blurred(
     about = artifacts.read_json(like / "about.json")
     own = {"train": candidates.learning_faces(splits, seed=seed)[about["trained_on"]]}
     own |= {name: splits[name] for name in ("validation", "test")}
-    training = Training(
+    one = training.Training(
         about["architecture"],
         {name: (blurred(images, sigma), labels) for name, (images, labels) in own.items()},
-        recipe=Recipe(**about["recipe"]),
+        recipe=training.Recipe(**about["recipe"]),
         folder=folder,
         notes={"trained_on": about["trained_on"], "blur": sigma},
     )
-    train_side_by_side([training], device=device, bar=bar)
-    return load_judge(folder, device)
+    training.train_side_by_side([one], device=device, bar=bar)
+    return training.load_judge(folder, device)
 
 
 def _judged(judge: SmallImageResNet, images: np.ndarray) -> np.ndarray:
-    return judge_images(judge, images)[0].argmax(1)
+    return training.judge_images(judge, images)[0].argmax(1)
 
 
 def degradation_trial(
@@ -125,7 +125,7 @@ def degradation_trial(
     Args:
         test: real test faces, uint8 (N, H, W, 3) and int64 (N,).
         judge: in evaluation mode.
-        parts: from `trials.halves`: the first half plays the generator, the other estimates the judge's confusion.
+        parts: from `estimators.halves`: the first half plays the generator, the other estimates the judge's confusion.
         blur_sigmas: pixels.
         noise_sds: grey levels.
         retrained: from `retrained_on_blurred`, and its sigma.
@@ -152,8 +152,8 @@ def degradation_trial(
         if kind == "blur":
             tables["judge"] = (at_home, counts(labels[playing], _judged(again, degraded[playing])))
         for remedy, pair in tables.items():
-            found = trials.estimate(*pair, n_replicates=n_replicates, generator=generator)
-            rows += trials.rows(found, 1.0, n_classes, kind=kind, level=level, remedy=remedy)
+            found = estimate(*pair, n_replicates=n_replicates, generator=generator)
+            rows += trial_rows(found, 1.0, n_classes, kind=kind, level=level, remedy=remedy)
     return pd.DataFrame(rows)
 
 

@@ -5,13 +5,15 @@ import pandas as pd
 import pytest
 from known_judge import JUDGE, NEXT, counts, faces_and_judge, rng
 
-from kpop_rca import rca, trials, validity
+from kpop_rca import rca
 from kpop_rca.errors import StudyError
+from kpop_rca.rca.estimators import ESTIMATORS, estimate
+from kpop_rca.validity import mixtures
 
 
 def test_swap_patterns_by_hand():
     """Within a group there is one other; across, 0 and 3 are never confused, nor are 1 and 2."""
-    patterns = validity.swap_patterns(counts(JUDGE, 100), [[0, 1], [2, 3]])
+    patterns = mixtures.swap_patterns(counts(JUDGE, 100), [[0, 1], [2, 3]])
     np.testing.assert_allclose(patterns["anyone"], (1 - np.eye(4)) / 3)
     assert patterns["a look-alike"].argmax(axis=1).tolist() == [1, 0, 3, 2]
     assert patterns["someone unlike"].argmax(axis=1).tolist() == [3, 2, 1, 0]
@@ -19,7 +21,7 @@ def test_swap_patterns_by_hand():
 
 @pytest.mark.parametrize("groups", [[], [[0, 1], [2, 3]], [[0, 2], [1, 3]], [[0], [1, 2, 3]]])
 def test_swaps_are_permutations_without_oneself_that_respect_the_groups(groups):
-    patterns = validity.swap_patterns(counts(JUDGE, 100), groups)
+    patterns = mixtures.swap_patterns(counts(JUDGE, 100), groups)
     group_of = {c: number for number, group in enumerate(groups) for c in group}
     for name in ("a look-alike", "someone unlike"):
         swaps = patterns[name]
@@ -32,33 +34,33 @@ def test_swaps_are_permutations_without_oneself_that_respect_the_groups(groups):
 
 def test_groups_outweigh_confusion():
     real = [[10, 0, 90, 0], [0, 10, 0, 90], [90, 0, 10, 0], [0, 90, 0, 10]]  # confused across the groups alone
-    patterns = validity.swap_patterns(np.array(real), [[0, 1], [2, 3]])
+    patterns = mixtures.swap_patterns(np.array(real), [[0, 1], [2, 3]])
     assert patterns["a look-alike"].argmax(axis=1).tolist() == [1, 0, 3, 2]
     assert patterns["someone unlike"].argmax(axis=1).tolist() == [3, 2, 1, 0]
-    assert validity.swap_patterns(np.array(real), [])["a look-alike"].argmax(axis=1).tolist() == [2, 3, 0, 1]
+    assert mixtures.swap_patterns(np.array(real), [])["a look-alike"].argmax(axis=1).tolist() == [2, 3, 0, 1]
 
 
 def test_mixture_size():
     labels = np.repeat([0, 1], [90, 31])
-    assert validity.mixture_size(labels, most=8) == 8
-    assert validity.mixture_size(labels, most=40) == 10
+    assert mixtures.mixture_size(labels, most=8) == 8
+    assert mixtures.mixture_size(labels, most=40) == 10
     with pytest.raises(StudyError, match="2 test faces"):
-        validity.mixture_size(np.repeat([0, 1], [9, 2]), most=8)
+        mixtures.mixture_size(np.repeat([0, 1], [9, 2]), most=8)
 
 
 def test_a_mixture_and_the_confusion_share_no_image_and_nothing_is_lost():
     labels, _ = faces_and_judge(n=60)
-    playing, asked, left = validity.draw_mixture(labels, 0.5, NEXT, n_per_condition=20, generator=rng())
+    playing, asked, left = mixtures.draw_mixture(labels, 0.5, NEXT, n_per_condition=20, generator=rng())
     np.testing.assert_array_equal(np.sort(np.concatenate([playing, left])), np.arange(len(labels)))
     np.testing.assert_array_equal(asked, np.repeat(np.arange(4), 20))
-    other = validity.draw_mixture(labels, 0.5, NEXT, n_per_condition=20, generator=rng(1))[0]
+    other = mixtures.draw_mixture(labels, 0.5, NEXT, n_per_condition=20, generator=rng(1))[0]
     assert not np.array_equal(np.sort(playing), np.sort(other))  # drawn anew
 
 
 def test_at_the_ends_a_mixture_shows_whom_it_must():
     labels, _ = faces_and_judge(n=60)
     for truth, shift in ((1.0, 0), (0.0, 1)):
-        playing, asked, _ = validity.draw_mixture(labels, truth, NEXT, n_per_condition=20, generator=rng())
+        playing, asked, _ = mixtures.draw_mixture(labels, truth, NEXT, n_per_condition=20, generator=rng())
         np.testing.assert_array_equal(labels[playing], (asked + shift) % 4)
 
 
@@ -68,7 +70,7 @@ def test_the_truth_of_mixtures_in_the_mean():
     evenly = (1 - np.eye(4)) / 3
     shown = np.zeros((4, 4))
     for seed in range(100):
-        playing, asked, _ = validity.draw_mixture(labels, 0.3, evenly, n_per_condition=20, generator=rng(seed))
+        playing, asked, _ = mixtures.draw_mixture(labels, 0.3, evenly, n_per_condition=20, generator=rng(seed))
         shown += rca.confusion_counts(asked, labels[playing], 4) / 2000
     assert np.diag(shown).mean() == pytest.approx(0.3, abs=0.015)
     np.testing.assert_allclose(shown, 0.3 * np.eye(4) + 0.7 * evenly, atol=0.04)
@@ -77,12 +79,12 @@ def test_the_truth_of_mixtures_in_the_mean():
 def test_too_few_images_for_a_mixture():
     labels, _ = faces_and_judge(n=20)
     with pytest.raises(StudyError, match="20 test faces of an identity are too few to mix 11 of each; lower mixture"):
-        validity.draw_mixture(labels, 0.5, NEXT, n_per_condition=11, generator=rng())
+        mixtures.draw_mixture(labels, 0.5, NEXT, n_per_condition=11, generator=rng())
 
 
 def trial(truths, *, n_draws, patterns=None, n_replicates=200):
     labels, judged = faces_and_judge()
-    return validity.mixture_trial(
+    return mixtures.mixture_trial(
         labels,
         judged,
         patterns or {"next": NEXT},
@@ -101,7 +103,7 @@ def test_identity_fidelity_is_unbiased_and_covers_where_rca_does_not():
     At truth 0 the judge takes the next one for the one asked for in 0.05, 0, 0.25 and 0 of the cases: 0.075 in the
     mean, over an accuracy of 0.8, so that RCA is 0.094 too high.
     """
-    summary = validity.trial_summary(trial((0.0, 0.7, 1.0), n_draws=200)).set_index(["estimator", "truth"])
+    summary = mixtures.trial_summary(trial((0.0, 0.7, 1.0), n_draws=200)).set_index(["estimator", "truth"])
     for truth in (0.0, 0.7, 1.0):
         found = summary.loc[("fidelity", truth)]
         assert abs(found["bias"]) < 0.012
@@ -117,21 +119,21 @@ def test_an_estimator_that_swaps_real_and_generated_fails_the_trial():
     labels, judged = faces_and_judge()
     errors = {"right": [], "swapped": []}
     for seed in range(40):
-        playing, asked, left = validity.draw_mixture(labels, 0.7, NEXT, n_per_condition=40, generator=rng(seed))
+        playing, asked, left = mixtures.draw_mixture(labels, 0.7, NEXT, n_per_condition=40, generator=rng(seed))
         real = rca.confusion_counts(labels[left], judged[left], 4)
         generated = rca.confusion_counts(asked, judged[playing], 4)
         for name, pair in (("right", (real, generated)), ("swapped", (generated, real))):
-            found = trials.estimate(*pair, n_replicates=100, generator=rng(seed))
+            found = estimate(*pair, n_replicates=100, generator=rng(seed))
             errors[name].append(found["fidelity"][0] - 0.7)
     assert abs(np.mean(errors["right"])) < 0.03  # 40 draws know it to 0.01
     assert abs(np.mean(errors["swapped"])) > 0.2
 
 
 def test_the_trial_is_paired_complete_and_repeatable():
-    patterns = validity.swap_patterns(counts(JUDGE, 100), [])
+    patterns = mixtures.swap_patterns(counts(JUDGE, 100), [])
     found = trial((0.0, 1.0), n_draws=3, patterns=patterns, n_replicates=100)
     assert len(found) == 3 * 2 * 3 * (3 + 4 + 1)  # of the four classes each has a row
-    assert set(found["estimator"]) == {*trials.ESTIMATORS, "class_fidelity", "simplex"}
+    assert set(found["estimator"]) == {*ESTIMATORS, "class_fidelity", "simplex"}
     draws = ["pattern", "truth", "draw"]
     means = found.pivot_table(index=draws, columns="estimator", values="value", aggfunc="mean", sort=False)
     np.testing.assert_allclose(means["fidelity"], means["class_fidelity"])
@@ -146,7 +148,7 @@ def test_trial_summary_by_hand():
     rows = [("a", 0.5, 0.4, 1.0), ("a", 0.5, 0.8, 0.0), ("a", 0.5, np.nan, 0.0), ("b", 0.5, 0.6, np.nan)]
     table = pd.DataFrame(rows, columns=["estimator", "truth", "value", "held"])
     table = table.assign(target=0.5, low=[0.3, 0.6, np.nan, np.nan], high=[0.7, 0.8, np.nan, np.nan])
-    a, b = validity.trial_summary(table).to_dict("records")
+    a, b = mixtures.trial_summary(table).to_dict("records")
     assert (a["n_draws"], a["n_undefined"], a["bias"]) == (3, 1, pytest.approx(0.1))
     assert (a["sd"], a["width"]) == (pytest.approx(0.4 / np.sqrt(2)), pytest.approx(0.3))
     assert a["bias_high"] - a["bias"] == pytest.approx(1.96 * 0.2, rel=1e-4)  # 0.283 / sqrt(2)
@@ -168,7 +170,7 @@ def test_the_worst_class_of_each_cell_and_not_their_mean():
     rows = drawn("anyone", 0.0, good, label=0) + drawn("anyone", 0.0, poor, label=1)
     rows += drawn("anyone", 1.0, poor[::-1], label=0) + drawn("anyone", 1.0, good, label=1)
     rows += drawn("anyone", 0.0, [0] * 20, estimator="fidelity")  # the mean has no class
-    found = validity.worst_classes(pd.DataFrame(rows).astype({"class": "Int64"}), ["Ari", "Bo"])
+    found = mixtures.worst_classes(pd.DataFrame(rows).astype({"class": "Int64"}), ["Ari", "Bo"])
     assert found[["truth", "class", "n_draws", "coverage"]].to_numpy().tolist() == [
         [0.0, "Bo", 20, 0.6],
         [1.0, "Ari", 20, 0.6],
@@ -177,7 +179,7 @@ def test_the_worst_class_of_each_cell_and_not_their_mean():
 
 def test_the_lowest_by_luck_is_the_median_of_what_luck_makes():
     lowest = rng().binomial(200, 0.95, size=(4000, 50)).min(axis=1) / 200
-    assert validity.lowest_by_luck(200, 50) == np.median(lowest)
+    assert mixtures.lowest_by_luck(200, 50) == np.median(lowest)
 
 
 def test_the_findings_name_the_cells_that_the_pooled_coverage_hides():
@@ -186,9 +188,9 @@ def test_the_findings_name_the_cells_that_the_pooled_coverage_hides():
     cells += drawn("anyone", 1.0, [1] * 99 + [0], width=0.25)
     single = drawn("anyone", 0.0, [1] * 90 + [0] * 10, label=0) + drawn("anyone", 1.0, [1] * 80 + [0] * 20, label=1)
     table = pd.DataFrame([row | {"estimator": "fidelity"} for row in cells] + single).astype({"class": "Int64"})
-    summary = validity.trial_summary(table, by=["pattern", "truth", "estimator"])
-    worst = validity.worst_classes(table, ["Ari", "Bo"])
-    over_all, of_mean, of_classes = validity.coverage_findings(summary, worst, n_classes=2)
+    summary = mixtures.trial_summary(table, by=["pattern", "truth", "estimator"])
+    worst = mixtures.worst_classes(table, ["Ari", "Bo"])
+    over_all, of_mean, of_classes = mixtures.coverage_findings(summary, worst, n_classes=2)
     assert "holds the truth in 93.0 % of the draws (89.5 % to 95.4 %)" in over_all  # 279 of 300
     assert "Of 3 cells" in of_mean and "less than 92 % or more than 98 % of the draws in 2: " in of_mean
     assert "86.0 % of the draws (77.9 % to 91.5 %) at truth 0 with someone unlike, where it is 0.013 wide" in of_mean
@@ -196,13 +198,13 @@ def test_the_findings_name_the_cells_that_the_pooled_coverage_hides():
     assert "94.0 %" not in of_mean
     assert "Bo whose interval holds the truth least often: in 80.0 % of the draws" in of_classes
     assert (
-        f"all 4 intervals right, luck would make the lowest {100 * validity.lowest_by_luck(100, 4):.1f} %" in of_classes
+        f"all 4 intervals right, luck would make the lowest {100 * mixtures.lowest_by_luck(100, 4):.1f} %" in of_classes
     )
 
 
 def test_the_findings_where_all_is_well_and_where_there_is_no_value():
-    worst = validity.worst_classes(pd.DataFrame(drawn("anyone", 0.0, [1], label=0)), ["Ari"])
+    worst = mixtures.worst_classes(pd.DataFrame(drawn("anyone", 0.0, [1], label=0)), ["Ari"])
     for held, width, said in (([1] * 19 + [0], 0.1, "of the draws in 0."), ([0] * 20, np.nan, "for want of a value.")):
         cells = pd.DataFrame(drawn("anyone", 0.0, held, estimator="fidelity", width=width))
-        summary = validity.trial_summary(cells, by=["pattern", "truth", "estimator"])
-        assert validity.coverage_findings(summary, worst, n_classes=1)[1].endswith(said)
+        summary = mixtures.trial_summary(cells, by=["pattern", "truth", "estimator"])
+        assert mixtures.coverage_findings(summary, worst, n_classes=1)[1].endswith(said)

@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 from known_judge import JUDGE, NEXT, counts, rng
 
-from kpop_rca import rca, sample_sizes, trials
+from kpop_rca import rca
+from kpop_rca.rca.estimators import estimate
+from kpop_rca.validity import sample_sizes
 
 
 def test_widths_shrink_like_one_over_the_root_of_n():
@@ -37,7 +39,7 @@ def test_widths_at_the_numbers_of_the_study_are_those_of_the_study():
     (found,) = sample_sizes.interval_widths(
         real, generated, n_real=[100], n_generated=[200], n_replicates=4000, generator=rng()
     ).to_dict("records")
-    own = trials.estimate(real, generated, n_replicates=4000, generator=rng(1))
+    own = estimate(real, generated, n_replicates=4000, generator=rng(1))
     assert found["rca"] == pytest.approx(own["rca"][2] - own["rca"][1])
     assert found["fidelity"] == pytest.approx(own["fidelity"][2] - own["fidelity"][1], rel=0.1)
     classes = rca.class_rca(real, generated)

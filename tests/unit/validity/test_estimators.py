@@ -4,38 +4,40 @@ import numpy as np
 import pytest
 from known_judge import JUDGE, NEXT, counts, rng
 
-from kpop_rca import rca, trials
+from kpop_rca import rca
 from kpop_rca.errors import StudyError
 from kpop_rca.rca.bootstrap import at_both_ends
+from kpop_rca.rca.estimators import estimate
+from kpop_rca.validity import estimators
 
 
 def test_halves_are_disjoint_complete_and_balanced():
     labels = np.repeat([0, 1, 2], [11, 20, 8])
-    playing, left = trials.halves(labels, generator=rng())
-    assert not np.array_equal(playing, trials.halves(labels, generator=rng(1))[0])
+    playing, left = estimators.halves(labels, generator=rng())
+    assert not np.array_equal(playing, estimators.halves(labels, generator=rng(1))[0])
     np.testing.assert_array_equal(np.sort(np.concatenate([playing, left])), np.arange(39))
     assert np.bincount(labels[playing]).tolist() == [4, 4, 4]
     assert np.bincount(labels[left]).tolist() == [7, 16, 4]
     with pytest.raises(StudyError, match="fewer than two test faces"):
-        trials.halves(np.array([0, 0, 1]), generator=rng())
+        estimators.halves(np.array([0, 0, 1]), generator=rng())
 
 
 def test_estimates_and_their_asymmetry():
     real, generated = counts(JUDGE, 100), counts((0.6 * np.eye(4) + 0.4 * NEXT) @ JUDGE, 1000)
-    found = trials.estimate(real, generated, n_replicates=300, generator=rng())
+    found = estimate(real, generated, n_replicates=300, generator=rng())
     assert found["rca"][0] == pytest.approx(rca.global_rca(real, generated))
     assert found["chance_corrected"][0] == pytest.approx(rca.chance_corrected_rca(real, generated))
     assert found["fidelity"][0] == pytest.approx(0.6)
     np.testing.assert_allclose(found["class_fidelity"][0], rca.identity_fidelity(real, generated))
     for value, low, high in found.values():
         assert np.all((low < value) & (value < high))
-    swapped = trials.estimate(generated, real, n_replicates=300, generator=rng())
+    swapped = estimate(generated, real, n_replicates=300, generator=rng())
     assert abs(swapped["rca"][0] - 0.6) > 0.3 and swapped["rca"][1] > found["rca"][2]
 
 
 def test_each_interval_is_that_of_the_analysis():
     real, generated = counts(JUDGE, 30), counts((0.6 * np.eye(4) + 0.4 * NEXT) @ JUDGE, 20)
-    found = trials.estimate(real, generated, n_replicates=300, generator=rng(3))
+    found = estimate(real, generated, n_replicates=300, generator=rng(3))
     published = rca.ratio_interval(np.trace(generated), generated.sum(), np.trace(real), real.sum(), method="score")
     assert (found["rca"][1], found["rca"][2]) == published
     again = rng(3)
@@ -50,7 +52,7 @@ def test_each_interval_is_that_of_the_analysis():
 def test_single_classes_have_a_row_each():
     ends = (np.array([0.1, 0.6]), np.array([0.2, 0.7]))
     found = {"fidelity": (np.array(0.4), 0.3, 0.65), "class_fidelity": (np.array([0.15, 0.65]), *ends)}
-    mean, first, second = trials.rows(found, 0.6, 2, ("fidelity", "class_fidelity"), draw=7)
+    mean, first, second = estimators.trial_rows(found, 0.6, 2, ("fidelity", "class_fidelity"), draw=7)
     about = {"draw": 7, "truth": 0.6, "target": 0.6}
     assert mean == about | {"estimator": "fidelity", "value": 0.4, "low": 0.3, "high": 0.65, "held": 1}
     about |= {"estimator": "class_fidelity"}
@@ -61,7 +63,7 @@ def test_single_classes_have_a_row_each():
 def test_the_width_follows_the_side_with_few_images():
     few, many = counts(JUDGE, 40), counts(JUDGE, 4000)
     widths = [
-        np.subtract(*trials.estimate(*pair, n_replicates=2000, generator=rng())["fidelity"][:0:-1])
+        np.subtract(*estimate(*pair, n_replicates=2000, generator=rng())["fidelity"][:0:-1])
         for pair in ((few, many), (many, few), (many, many))
     ]
     assert min(widths[:2]) > 5 * widths[2]
@@ -69,7 +71,7 @@ def test_the_width_follows_the_side_with_few_images():
 
 def test_no_fidelity_from_a_judge_that_the_analysis_refuses():
     poor = counts([[0.52, 0.48], [0.48, 0.52]], 100)
-    found = trials.estimate(poor, poor, n_replicates=100, generator=rng())
+    found = estimate(poor, poor, n_replicates=100, generator=rng())
     assert np.isnan(found["fidelity"]).all() and np.isnan(found["class_fidelity"]).all()
     assert found["rca"][0] == 1
     with pytest.raises(StudyError):
@@ -77,6 +79,6 @@ def test_no_fidelity_from_a_judge_that_the_analysis_refuses():
 
 
 def test_the_chance_corrected_ratio_is_held_to_its_own_scale():
-    assert trials.target("chance_corrected", 0.0, 5) == pytest.approx(-0.25)
-    assert trials.target("chance_corrected", 0.2, 5) == pytest.approx(0)
-    assert trials.target("rca", 0.2, 5) == trials.target("simplex", 0.2, 5) == 0.2
+    assert estimators.target("chance_corrected", 0.0, 5) == pytest.approx(-0.25)
+    assert estimators.target("chance_corrected", 0.2, 5) == pytest.approx(0)
+    assert estimators.target("rca", 0.2, 5) == estimators.target("simplex", 0.2, 5) == 0.2

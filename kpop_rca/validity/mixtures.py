@@ -14,11 +14,12 @@ from scipy.optimize import linear_sum_assignment
 from scipy.stats import binom, norm
 from statsmodels.stats.proportion import proportion_confint
 
-from kpop_rca import rca, trials, workers
+from kpop_rca import rca, workers
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import crops
 from kpop_rca.rca import fidelity
-from kpop_rca.trials import ESTIMATORS
+from kpop_rca.rca.estimators import ESTIMATORS, estimate
+from kpop_rca.validity.estimators import trial_rows
 
 TRUTHS = (0.0, 0.1, 0.3, 0.7, 0.9, 1.0)
 COVERAGE_WANTED = (0.92, 0.98)  # of a 95 % interval; 300 draws know a coverage to 0.0126 (one standard error)
@@ -155,7 +156,7 @@ def mixture_trial(
 
     Returns:
         One row a draw and estimator: pattern, draw, estimator (ESTIMATORS, class_fidelity, simplex), truth, target
-        (see `trials.target`), class, value, low, high, and held, 1 where the interval holds the target, else 0.
+        (see `estimators.target`), class, value, low, high, and held, 1 where the interval holds the target, else 0.
         class_fidelity has a row a class, and is alone in having a class. "simplex" has no interval: a constrained
         solution for each of the replicates would take hours, for a worse number.
     """
@@ -191,10 +192,10 @@ def _estimates(
     n_classes = int(labels.max()) + 1
     real = rca.confusion_counts(labels[left], judged[left], n_classes)
     generated = rca.confusion_counts(asked, judged[playing], n_classes)
-    found = trials.estimate(real, generated, n_replicates=n_replicates, generator=generator)
+    found = estimate(real, generated, n_replicates=n_replicates, generator=generator)
     nearest = fidelity.nearest_on_simplex(*map(fidelity.label_shares, (real, generated)))
     simplex = {"estimator": "simplex", "truth": truth, "target": truth, "value": float(np.diag(nearest).mean())}
-    return [*trials.rows(found, truth, n_classes, (*ESTIMATORS, "class_fidelity")), simplex]
+    return [*trial_rows(found, truth, n_classes, (*ESTIMATORS, "class_fidelity")), simplex]
 
 
 def trial_summary(trial: pd.DataFrame, by: Sequence[str] = ("truth", "estimator")) -> pd.DataFrame:

@@ -6,10 +6,10 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from kpop_rca import rca, trials
+from kpop_rca import rca
 from kpop_rca.rca.bootstrap import at_both_ends
+from kpop_rca.rca.estimators import TITLES, usable
 from kpop_rca.rca.fidelity import label_shares
-from kpop_rca.trials import TITLES
 
 WIDEST, WIDEST_OF_A_CLASS = 0.1, 0.2  # of an interval that is worth having: a global figure known to about 0.05
 
@@ -69,11 +69,11 @@ def interval_widths(
     Returns:
         One row a pair of numbers: n_real, n_generated (of each identity), rca and fidelity (widths of the interval of
         the global figure), class_rca and class_fidelity (median width over the classes that have one). The intervals
-        are those of `trials.estimate` and `rca.class_rca`, of the counts that the shares lead to expect. NaN where
+        are those of `estimators.estimate` and `rca.class_rca`, of the counts that the shares lead to expect. NaN where
         there is none: a judge that can't be inverted, or not from so few real images.
     """
     shares, absent = [label_shares(counts) for counts in (real_counts, generated_counts)], {}
-    if not trials.usable(real_counts):
+    if not usable(real_counts):
         absent = dict.fromkeys(("fidelity", "class_fidelity"), np.nan)
     rows = []
     for sizes in product(n_real, n_generated):
