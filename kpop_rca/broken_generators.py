@@ -1,15 +1,13 @@
 """Broken generators: real faces play one whose fault is known, or one that hands out the faces that it learnt."""
 
-import io
-
 import numpy as np
 import pandas as pd
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
-from PIL import Image
 
 from kpop_rca import rca
 from kpop_rca.data import tensors
+from kpop_rca.degradations import compressed, shifted
 from kpop_rca.diffusion.unet import deterministic_step, predict_noise, sampling_process, set_timesteps
 from kpop_rca.image_metrics import memorisation
 from kpop_rca.oracles import training
@@ -176,24 +174,6 @@ def _searched(views: np.ndarray, train: Faces, held_out: Faces, *, generator: np
     )
 
 
-def shifted(images: np.ndarray) -> np.ndarray:
-    """Images moved by a pixel to the right and down; the border is repeated.
-
-    >>> shifted(np.arange(4, dtype=np.uint8).reshape(1, 2, 2, 1)).ravel().tolist()
-    [0, 0, 0, 0]
-    """
-    return np.pad(images, ((0, 0), (1, 0), (1, 0), (0, 0)), mode="edge")[:, :-1, :-1]
-
-
-def compressed(images: np.ndarray, *, quality: int = JPEG_QUALITY) -> np.ndarray:
-    """Images as a JPEG of this quality (1 to 95) keeps them; uint8 (N, H, W, 3)."""
-    kept = []
-    for image in images:
-        Image.fromarray(image).save(file := io.BytesIO(), "JPEG", quality=quality)
-        kept.append(np.asarray(Image.open(file)))
-    return np.stack(kept)
-
-
 @torch.inference_mode()
 def diffused(faces: Faces, unet: UNet2DModel, forward: DDPMScheduler, *, generator: torch.Generator) -> np.ndarray:
     """Faces with the noise of an early timestep, denoised again by the model: the same photographs, drawn anew.
@@ -232,7 +212,7 @@ def disguised(
         "as they are": images,
         "mirrored": np.ascontiguousarray(images[:, :, ::-1]),
         "shifted by a pixel": shifted(images),
-        f"JPEG of quality {JPEG_QUALITY}": compressed(images),
+        f"JPEG of quality {JPEG_QUALITY}": compressed(images, quality=JPEG_QUALITY),
         "diffused and denoised": diffused(faces, unet, forward, generator=generator),
     }
 

@@ -12,50 +12,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from scipy.ndimage import gaussian_filter
 
 from kpop_rca import artifacts, rca
+from kpop_rca.degradations import blurred, noised
 from kpop_rca.oracles import candidates, training
 from kpop_rca.oracles.candidates import Faces
 from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.rca.estimators import ESTIMATORS, TITLES, estimate
 from kpop_rca.validity.estimators import Parts, trial_rows
 
-NOISE_SDS = (0.0, 10.0, 20.0, 40.0)  # grey levels
 REMEDIES = {
     "none": "nothing done",
     "confusion": "confusion from real faces degraded alike",
     "judge": "judge retrained on blurred real faces",
 }
-
-
-def blurred(images: np.ndarray, sigma: float) -> np.ndarray:
-    """Images blurred by a Gaussian, borders mirrored.
-
-    Args:
-        images: uint8 (N, H, W, 3).
-        sigma: pixels; 0 leaves them as they are.
-
-    Returns:
-        uint8 (N, H, W, 3).
-    """
-    soft = gaussian_filter(images.astype(np.float32), sigma=(0, sigma, sigma, 0), mode="reflect")
-    return np.rint(soft).clip(0, 255).astype(np.uint8)
-
-
-def noised(images: np.ndarray, sd: float, *, generator: np.random.Generator) -> np.ndarray:
-    """Images with independent Gaussian noise on every value.
-
-    Args:
-        images: uint8 (N, H, W, 3).
-        sd: grey levels; 0 leaves them as they are.
-        generator: of the noise.
-
-    Returns:
-        uint8 (N, H, W, 3).
-    """
-    noise = generator.normal(scale=sd, size=images.shape)
-    return np.rint(images + noise).clip(0, 255).astype(np.uint8)
 
 
 def middle(levels: Sequence[float]) -> float:

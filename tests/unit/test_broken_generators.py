@@ -7,10 +7,9 @@ import torch
 from known_judge import JUDGE, avatars, counts, faces_and_judge, judge_images, rng
 from small_training import small_unet
 
-from kpop_rca import broken_generators, rca
+from kpop_rca import broken_generators, degradations, rca
 from kpop_rca.diffusion.unet import forward_process
 from kpop_rca.oracles import training
-from kpop_rca.validity import degraded
 from kpop_rca.validity.estimators import halves
 
 
@@ -74,7 +73,7 @@ def test_copies_score_as_real_faces_and_only_the_search_tells_them_apart(monkeyp
     monkeypatch.setattr(training, "judge_images", judge_images)
     train, held_out, others = (avatars(n, seed=n) for n in (150, 130, 140))
     held_out = held_out[0][::-1], held_out[1][::-1]
-    noisy = degraded.noised(train[0], 8, generator=rng()), train[1]
+    noisy = degradations.noised(train[0], 8, generator=rng()), train[1]
     suspects = {"copies": train, "noisy copies": noisy, "no copies": others}
     real = rca.confusion_counts(held_out[1], held_out[1], 3)
     found = broken_generators.copy_trial(
@@ -118,16 +117,3 @@ def test_what_is_diffused_lightly_is_the_same_photograph_drawn_anew():
     away = np.abs(once.astype(float) - images).mean()
     to_another = np.abs(np.roll(images, 3, axis=0).astype(float) - images).mean()
     assert 3 < away < to_another / 2
-
-
-def test_a_shift_repeats_the_border_and_a_compression_is_slight():
-    images, _ = avatars(12, seed=0)
-    moved = broken_generators.shifted(images)
-    np.testing.assert_array_equal(moved[:, 1:, 1:], images[:, :-1, :-1])
-    np.testing.assert_array_equal(moved[:, 0, 1:], images[:, 0, :-1])
-    smooth = degraded.blurred(images, 2)
-    errors = [
-        np.abs(broken_generators.compressed(smooth, quality=quality).astype(float) - smooth).mean()
-        for quality in (95, 50)
-    ]
-    assert 0 < errors[0] < errors[1] < 10

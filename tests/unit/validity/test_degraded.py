@@ -8,40 +8,16 @@ import pandas as pd
 import pytest
 import torch
 from known_judge import avatars, judge_images, rng
-from scipy.ndimage import gaussian_filter1d
 from tqdm import tqdm
 
 from kpop_rca import params
+from kpop_rca.degradations import blurred
 from kpop_rca.oracles import candidates, training
 from kpop_rca.rca.estimators import ESTIMATORS
 from kpop_rca.validity import degraded
 from kpop_rca.validity.estimators import halves, target
 
 CPU = torch.device("cpu")
-
-
-def test_blur_keeps_flat_pictures_and_means_and_mixes_neither_images_nor_colours():
-    flat = np.full((2, 8, 8, 3), [10, 200, 90], dtype=np.uint8)
-    flat[1] = 7
-    np.testing.assert_array_equal(degraded.blurred(flat, 1.5), flat)
-    images, _ = avatars(4)
-    np.testing.assert_array_equal(degraded.blurred(images, 0), images)
-    soft = degraded.blurred(images, 1.0)
-    assert (soft.dtype, soft.shape) == (np.uint8, images.shape)
-    np.testing.assert_allclose(soft.mean(axis=(1, 2)), images.mean(axis=(1, 2)), atol=0.5)
-    one = gaussian_filter1d(gaussian_filter1d(images[2, :, :, 1].astype(float), 1.0, axis=0), 1.0, axis=1)
-    np.testing.assert_allclose(soft[2, :, :, 1], one, atol=0.51)
-
-
-def test_noise_has_its_size_and_is_drawn_again_from_its_generator():
-    grey = np.full((20, 16, 16, 3), 128, dtype=np.uint8)
-    noisy = degraded.noised(grey, 10, generator=rng())
-    assert noisy.dtype == np.uint8
-    assert noisy.std() == pytest.approx(10, rel=0.03)  # 15,360 values know it to 0.6 %; rounding adds 0.04 %
-    np.testing.assert_array_equal(noisy, degraded.noised(grey, 10, generator=rng()))
-    np.testing.assert_array_equal(degraded.noised(grey, 0, generator=rng()), grey)
-    assert degraded.noised(np.zeros_like(grey), 50, generator=rng()).min() == 0  # clipped, not wrapped
-    assert degraded.noised(np.zeros_like(grey), 50, generator=rng()).mean() < 30
 
 
 def test_the_middle_level():
@@ -165,7 +141,7 @@ def test_a_judge_is_trained_again_like_the_selected_one_on_blurred_faces(
     assert asked["threads"] == 1  # as the selected one
     expected = candidates.learning_faces(splits, seed=3)[trained_on]
     for name, (images, labels) in {"train": expected, "test": splits["test"]}.items():
-        np.testing.assert_array_equal(asked["faces"][name][0], degraded.blurred(images, 1.0))
+        np.testing.assert_array_equal(asked["faces"][name][0], blurred(images, 1.0))
         np.testing.assert_array_equal(asked["faces"][name][1], labels)
 
 
