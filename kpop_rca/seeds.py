@@ -39,7 +39,7 @@ class Purpose(IntEnum):
     COPYING = 25
     MIXTURES = 26
     HALVES = 27
-    BROKEN_GENERATORS = 28
+    CONTROLS = 28
     COPIERS = 29
     DISGUISES = 30
     DISGUISE_NOISE = 31

@@ -71,16 +71,16 @@ def mixture_trials(summary: pd.DataFrame, *, wanted: tuple[float, float]) -> Fig
     return figure
 
 
-def broken_generators(table: pd.DataFrame) -> Figure:
+def control_generators(table: pd.DataFrame) -> Figure:
     """What each estimator says of generators whose answer is known: a row a generator, the answer as a tick.
 
     Args:
-        table: from `broken_generators.broken_trial`.
+        table: from `validity.control_trial`.
     """
-    names, estimators = table["broken"].unique(), [name for name in LOOKS if name in set(table["estimator"])]
+    names, estimators = table["control"].unique(), [name for name in LOOKS if name in set(table["estimator"])]
     figure, ax = plt.subplots(figsize=(WIDTH, 0.8 * len(names) + 1.4), layout="constrained")
     for number, estimator in enumerate(estimators):
-        part = table[table["estimator"] == estimator].set_index("broken").loc[names]
+        part = table[table["estimator"] == estimator].set_index("control").loc[names]
         place = np.arange(len(names)) + 0.2 * (number - (len(estimators) - 1) / 2)
         _, colour, marker = LOOKS[estimator]
         error = np.abs(part[["low", "high"]].to_numpy(dtype=float).T - part["value"].to_numpy(dtype=float))

@@ -1,13 +1,12 @@
 """How far the estimators can be trusted: trials in which what a generator shows is known."""
 
+from kpop_rca.validity.controls import class_blind_by_oracle, control_trial, copy_trial, disguise_trial
 from kpop_rca.validity.degraded import degradation_trial, findings, middle, retrained_on_blurred
 from kpop_rca.validity.estimators import halves
 from kpop_rca.validity.mixtures import (
     COVERAGE_WANTED,
     coverage_findings,
-    mixture_size,
     mixture_trial,
-    swap_patterns,
     trial_summary,
     worst_classes,
 )
@@ -15,17 +14,19 @@ from kpop_rca.validity.sample_sizes import interval_widths, recommendation, with
 
 __all__ = [
     "COVERAGE_WANTED",
+    "class_blind_by_oracle",
+    "control_trial",
+    "copy_trial",
     "coverage_findings",
     "degradation_trial",
+    "disguise_trial",
     "findings",
     "halves",
     "interval_widths",
     "middle",
-    "mixture_size",
     "mixture_trial",
     "recommendation",
     "retrained_on_blurred",
-    "swap_patterns",
     "trial_summary",
     "with_own",
     "worst_classes",

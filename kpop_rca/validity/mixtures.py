@@ -10,123 +10,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import linear_sum_assignment
 from scipy.stats import binom, norm
 from statsmodels.stats.proportion import proportion_confint
 
 from kpop_rca import rca, workers
-from kpop_rca.errors import StudyError
-from kpop_rca.faces import crops
+from kpop_rca.controls import draw_mixture
 from kpop_rca.rca import fidelity
 from kpop_rca.rca.estimators import ESTIMATORS, estimate
 from kpop_rca.validity.estimators import trial_rows
 
 TRUTHS = (0.0, 0.1, 0.3, 0.7, 0.9, 1.0)
 COVERAGE_WANTED = (0.92, 0.98)  # of a 95 % interval; 300 draws know a coverage to 0.0126 (one standard error)
-LEAST_FOR_CONFUSION = 0.5  # share of a class's images that is left to estimate the judge's confusion
-# A mixture asks for at most a third of the rarest class, so that a chance excess still fits.
-MIXTURE_SHARE = crops.FEWEST_TEST_FACES
-REDRAWS = 1000
-FORBIDDEN = 1e6  # cost of a swap that must not be; all swaps together are worth less than FORBIDDEN / 1000
-UNWANTED = 1e3
-
-
-def swap_patterns(real_counts: np.ndarray, groups: Sequence[Sequence[int]]) -> dict[str, np.ndarray]:
-    """Who is shown instead of the identity asked for, in three ways that differ in how hard they are to see.
-
-    Args:
-        real_counts: (K, K) of the judge on real images, rows true, every row with an image.
-        groups: look-alike groups, a partition of the classes; empty where none are known.
-
-    Returns:
-        By name, float (K, K), rows asked for, columns shown, zero on the diagonal, rows that sum to 1:
-        "anyone" evenly; "a look-alike", one that the judge confuses with it, of the same group where it has others;
-        "someone unlike", one that it hardly confuses, of another group where these are large enough. The last two
-        are permutations, those of the most and of the least confusion in all, so that everyone stands in for one
-        other and the identities shown stay equally frequent.
-    """
-    n_classes = len(real_counts)
-    shares = fidelity.label_shares(real_counts)
-    confused = shares + shares.T
-    group_of = np.zeros(n_classes, dtype=int)
-    for number, group in enumerate(groups):
-        group_of[list(group)] = number
-    same = group_of[:, None] == group_of
-    oneself = FORBIDDEN * np.eye(n_classes)
-    alike = linear_sum_assignment(-confused + UNWANTED * ~same + oneself)[1]
-    unlike = linear_sum_assignment(confused + UNWANTED * (same if groups else 0) + oneself)[1]
-    evenly = (1 - np.eye(n_classes)) / (n_classes - 1)
-    return {"anyone": evenly, "a look-alike": np.eye(n_classes)[alike], "someone unlike": np.eye(n_classes)[unlike]}
-
-
-def mixture_size(labels: np.ndarray, *, most: int) -> int:
-    """Images of each identity in a mixture: as many as wanted, at most a third of what the rarest identity has.
-
-    Args:
-        labels: int (N,), the identity on each real image.
-        most: images wanted.
-
-    Raises:
-        StudyError: an identity has too few.
-
-    >>> mixture_size(np.repeat([0, 1], [20, 12]), most=10)
-    4
-    """
-    rarest = int(np.bincount(labels).min())
-    if rarest < MIXTURE_SHARE:
-        raise StudyError(
-            f"an identity has {rarest} test faces; known mixtures need {MIXTURE_SHARE} or more, see test_fraction of 02"
-        )
-    return min(most, rarest // MIXTURE_SHARE)
-
-
-def draw_mixture(
-    labels: np.ndarray,
-    truth: float,
-    swaps: np.ndarray,
-    *,
-    n_per_condition: int,
-    generator: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Real images in the part of a generator that shows whom it was asked for with a known probability.
-
-    Whom each image shows is drawn first, image by image, as a generator does; then that many images of each identity
-    are drawn without replacement. All others estimate the judge's confusion, so that the two never share an image and
-    both are drawn anew each time.
-
-    Args:
-        labels: int (N,), the identity on each real image.
-        truth: probability of showing the identity asked for, in [0, 1].
-        swaps: float (K, K), whom else, see `swap_patterns`.
-        n_per_condition: images asked for, of each identity.
-        generator: of the draws.
-
-    Returns:
-        Indices of the images that play the generator (K * n_per_condition,), the identities asked for (the same
-        length), and the indices of the images left.
-
-    Raises:
-        StudyError: too few real images for so many of each condition.
-    """
-    n_classes = len(swaps)
-    available = np.bincount(labels, minlength=n_classes)
-    whom = truth * np.eye(n_classes) + (1 - truth) * swaps
-    for _ in range(REDRAWS):
-        counts = generator.multinomial(n_per_condition, whom)  # (K, K), asked for and shown
-        if (counts.sum(axis=0) <= (1 - LEAST_FOR_CONFUSION) * available).all():
-            break
-    else:
-        raise StudyError(
-            f"{available.min()} test faces of an identity are too few to mix {n_per_condition} of each; "
-            "lower mixture_images of 07"
-        )
-    shuffled = [generator.permutation(np.flatnonzero(labels == c)) for c in range(n_classes)]
-    n_taken = counts.sum(axis=0)
-    playing = np.concatenate([of_class[:n] for of_class, n in zip(shuffled, n_taken, strict=True)])
-    left = np.concatenate([of_class[n:] for of_class, n in zip(shuffled, n_taken, strict=True)])
-    asked = np.concatenate([np.repeat(np.arange(n_classes), of_class) for of_class in counts.T])
-    order = np.argsort(asked, kind="stable")
-    return playing[order], asked[order], left
 
 
 def mixture_trial(
@@ -146,7 +40,7 @@ def mixture_trial(
     Args:
         labels: int (N,), identities on the real test images.
         judged: int (N,), what the judge says of them.
-        patterns: by name, float (K, K), see `swap_patterns`.
+        patterns: by name, float (K, K), see `controls.swap_patterns`.
         truths: probabilities of showing the identity asked for.
         n_draws: of mixtures at each truth and pattern.
         n_per_condition: images asked for, of each identity.

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from known_judge import NEXT, faces_and_judge, rng
 
-from kpop_rca import broken_generators, validity, validity_figures
+from kpop_rca import validity, validity_figures
 
 
 def trial():
@@ -23,9 +23,9 @@ def test_figures_show_the_tables_and_survive_what_has_no_value():
     assert expected in [list(line.get_ydata()) for line in figure.axes[0].lines]
     labels, judged = faces_and_judge()
     parts = validity.halves(labels, generator=rng())
-    broken = broken_generators.broken_trial(labels, judged, parts=parts, pair=(0, 1), n_replicates=100, generator=rng())
-    (axes,) = validity_figures.broken_generators(broken).axes
-    assert [tick.get_text() for tick in axes.get_yticklabels()] == broken["broken"].unique().tolist()
+    found = validity.control_trial(labels, judged, parts=parts, pair=(0, 1), n_replicates=100, generator=rng())
+    (axes,) = validity_figures.control_generators(found).axes
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == found["control"].unique().tolist()
     plt.close("all")
 
 

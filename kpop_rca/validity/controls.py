@@ -1,70 +1,22 @@
-"""Broken generators: real faces play one whose fault is known, or one that hands out the faces that it learnt."""
+"""Trials of the estimators on controls: generators whose fault is known, and copiers of what they were trained on."""
 
 import numpy as np
 import pandas as pd
-import torch
-from diffusers import DDPMScheduler, UNet2DModel
 
 from kpop_rca import rca
-from kpop_rca.data import tensors
-from kpop_rca.degradations import compressed, shifted
-from kpop_rca.diffusion.unet import deterministic_step, predict_noise, sampling_process, set_timesteps
+from kpop_rca.controls import control_conditions
 from kpop_rca.image_metrics import memorisation
 from kpop_rca.oracles import training
 from kpop_rca.oracles.candidates import Faces, capped
 from kpop_rca.oracles.resnet import SmallImageResNet
-from kpop_rca.rca import fidelity
 from kpop_rca.rca.estimators import ESTIMATORS, estimate, values
 from kpop_rca.validity.estimators import Parts, trial_rows
 
 COPIED = (1.0, 0.12)  # shares of the images that a copier copies
 SCARCE = 49 / 850  # held-out faces for each training face, as the paper's split leaves them
-JPEG_QUALITY = 50
-DIFFUSED_TO = 120  # of 1000 timesteps: noise of about 24 grey levels on the cosine schedule
-DENOISING_STEPS = 25  # of the whole reverse process, of which the last few are taken
-AT_ONCE = 100  # faces that are diffused in one batch
 
 
-def most_confused(real_counts: np.ndarray) -> tuple[int, int]:
-    """The two classes that the judge confuses most, both ways together; the first two if it never errs.
-
-    >>> most_confused(np.array([[9, 1, 0], [0, 7, 3], [0, 2, 8]]))
-    (1, 2)
-    """
-    shares = fidelity.label_shares(real_counts)
-    confused = np.triu(shares + shares.T + 1, k=1)  # the one keeps pairs without an error above the lower half
-    return tuple(int(c) for c in np.unravel_index(confused.argmax(), confused.shape))
-
-
-def broken_conditions(
-    labels: np.ndarray, pair: tuple[int, int], *, generator: np.random.Generator
-) -> dict[str, tuple[np.ndarray, np.ndarray, float]]:
-    """Generators whose answer is known: which of the real images each shows for which condition.
-
-    Args:
-        labels: int (N,), identities on the images that play the generator, equally many of each.
-        pair: the two classes to be swapped.
-        generator: of the class-blind generator's shuffling.
-
-    Returns:
-        By name: indices into the images (M,), identities asked for (M,), and the probability of showing the identity
-        asked for, in the mean over these. "perfect": whom it was asked for; "swapped pair": two for each other; "one
-        for all": the first class, whoever is asked for, with the same images for each, so that intervals that take
-        these for independent are too wide; "class-blind": anyone.
-    """
-    everyone, n_classes = np.arange(len(labels)), int(labels.max()) + 1
-    swapped = labels.copy()
-    swapped[labels == pair[0]], swapped[labels == pair[1]] = pair[1], pair[0]
-    one = np.flatnonzero(labels == 0)
-    return {
-        "perfect": (everyone, labels, 1.0),
-        "swapped pair": (everyone, swapped, 1 - 2 / n_classes),
-        "one for all": (np.tile(one, n_classes), np.repeat(np.arange(n_classes), len(one)), 1 / n_classes),
-        "class-blind": (everyone, generator.permutation(labels), 1 / n_classes),
-    }
-
-
-def broken_trial(
+def control_trial(
     labels: np.ndarray,
     judged: np.ndarray,
     *,
@@ -73,7 +25,7 @@ def broken_trial(
     n_replicates: int,
     generator: np.random.Generator,
 ) -> pd.DataFrame:
-    """Every estimator on the generators of `broken_conditions`.
+    """Every estimator on the generators of `control_conditions`.
 
     Args:
         labels: int (N,), identities on the real test images.
@@ -84,20 +36,20 @@ def broken_trial(
         generator: of shuffling and bootstrap.
 
     Returns:
-        One row a broken generator and estimator: broken, estimator, truth, target, value, low, high, held (1 or 0).
+        One row per control and estimator: control, estimator, truth, target, value, low, high, held (1 or 0).
     """
     playing, left = parts
     n_classes = int(labels.max()) + 1
     real = rca.confusion_counts(labels[left], judged[left], n_classes)
     rows = []
-    for name, (shown, asked, truth) in broken_conditions(labels[playing], pair, generator=generator).items():
+    for name, (shown, asked, truth) in control_conditions(labels[playing], pair, generator=generator).items():
         generated = rca.confusion_counts(asked, judged[playing][shown], n_classes)
         found = estimate(real, generated, n_replicates=n_replicates, generator=generator)
-        rows += trial_rows(found, truth, n_classes, broken=name)
+        rows += trial_rows(found, truth, n_classes, control=name)
     return pd.DataFrame(rows)
 
 
-def blind_by_judge(answers: pd.DataFrame, *, parts: Parts) -> pd.DataFrame:
+def class_blind_by_oracle(answers: pd.DataFrame, *, parts: Parts) -> pd.DataFrame:
     """What each estimator says under every judge of a generator that ignores the class, without its luck.
 
     Every image is shown for every condition, so that all rows of the judge's counts are one and the same, and what is
@@ -172,49 +124,6 @@ def _searched(views: np.ndarray, train: Faces, held_out: Faces, *, generator: np
         features_saw_training=False,
         generator=generator,
     )
-
-
-@torch.inference_mode()
-def diffused(faces: Faces, unet: UNet2DModel, forward: DDPMScheduler, *, generator: torch.Generator) -> np.ndarray:
-    """Faces with the noise of an early timestep, denoised again by the model: the same photographs, drawn anew.
-
-    Args:
-        faces: uint8 (N, H, W, 3) and int64 (N,).
-        unet: in evaluation mode.
-        forward: the forward process that it was trained on.
-        generator: of the noise, on the CPU.
-
-    Returns:
-        uint8 (N, H, W, 3).
-
-    Source: Meng et al. (2022), SDEdit, algorithm 1; here by DDIM.
-    """
-    process = sampling_process(forward, "ddim")
-    set_timesteps(process, DENOISING_STEPS)
-    timesteps = [t for t in process.timesteps if t <= DIFFUSED_TO]
-    drawn = []
-    for images, labels in zip(*(np.array_split(part, -(-len(part) // AT_ONCE)) for part in faces), strict=True):
-        x_0, class_labels = tensors.to_model(torch.from_numpy(images)), torch.from_numpy(labels).to(unet.device)
-        x_t = forward.add_noise(x_0, torch.randn(x_0.shape, generator=generator), timesteps[0]).to(unet.device)
-        for t in timesteps:
-            eps = predict_noise(unet, x_t, t.to(unet.device), class_labels, guidance=0)
-            x_t = deterministic_step(process, x_t, eps, t)
-        drawn.append(tensors.to_images(x_t))
-    return np.concatenate(drawn)
-
-
-def disguised(
-    faces: Faces, unet: UNet2DModel, forward: DDPMScheduler, *, generator: torch.Generator
-) -> dict[str, np.ndarray]:
-    """Training faces as copiers would hand them out, each a little altered; see `diffused` for the arguments."""
-    images, _ = faces
-    return {
-        "as they are": images,
-        "mirrored": np.ascontiguousarray(images[:, :, ::-1]),
-        "shifted by a pixel": shifted(images),
-        f"JPEG of quality {JPEG_QUALITY}": compressed(images, quality=JPEG_QUALITY),
-        "diffused and denoised": diffused(faces, unet, forward, generator=generator),
-    }
 
 
 def disguise_trial(
