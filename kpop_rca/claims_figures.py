@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kpop_rca import claims
+from kpop_rca.claims.verdicts import means_by_level
 from kpop_rca.figures import CHANCE, GENERATED, INK, REAL, WIDTH
 
 COLOURS = {"supported": REAL, "contradicted": GENERATED, "undecided": CHANCE}
@@ -25,11 +25,11 @@ TITLES = {
 }
 
 
-def verdicts(table: pd.DataFrame, *, margin: float) -> Figure:
+def verdict_table(table: pd.DataFrame, *, margin: float) -> Figure:
     """Every claim's effect with its interval, in the colour of its verdict.
 
     Args:
-        table: from `claims.verdicts`.
+        table: from `claims.verdict_table`.
         margin: of equivalence, drawn as a band for the claims of no difference. The intervals are those of 95 %; what
             is supported by two one-sided tests at 5 % has the interval of 90 % in the band, and may stick out of it.
     """
@@ -64,7 +64,7 @@ def levels(table: pd.DataFrame, experiment: str, responses: Sequence[str], *, ti
         xlabel: what the levels are.
     """
     part = table[table["experiment"] == experiment]
-    means = claims.means_by_level(table, experiment, list(responses))
+    means = means_by_level(table, experiment, list(responses))
     figure, axes = plt.subplots(1, len(responses), figsize=(WIDTH, 3.2), squeeze=False, layout="constrained")
     for ax, response in zip(axes[0], responses, strict=True):
         _lines(ax, part, means, response)
@@ -97,7 +97,7 @@ def trade_off(table: pd.DataFrame, *, costs: Sequence[str]) -> Figure:
         costs: columns of the table, such as "recall" and "frechet", a panel each.
     """
     part = table[table["experiment"] == "guidance"]
-    mean = claims.means_by_level(table, "guidance", [*costs, "rca"]).set_index("level")
+    mean = means_by_level(table, "guidance", [*costs, "rca"]).set_index("level")
     figure, axes = plt.subplots(1, len(costs), figsize=(WIDTH, 4), squeeze=False, sharey=True, layout="constrained")
     for ax, cost in zip(axes[0], costs, strict=True):
         for _, of_seed in part.groupby("seed"):

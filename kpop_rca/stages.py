@@ -41,7 +41,7 @@ STAGES = (
     ),
 )
 # A sweep's notebook reads the artifacts of its small studies, not of stages before it in its own study.
-CLAIMS = Stage(notebook="08_claims", folder="claims", needs=(), module="claims_runs")
+CLAIMS = Stage(notebook="08_claims", folder="claims", needs=(), module="claims.runs")
 # How fast all of it is; it makes its own data, and reads nothing of the study.
 BENCHMARKS = Stage(notebook="90_benchmarks", folder="benchmarks", needs=(), module="benchmarks.collection")
 # What a sweep wants of each of its small studies.

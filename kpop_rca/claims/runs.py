@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 import torch
 
-from kpop_rca import artifacts, claims_view, manifests, params, paths, stages, sweeps
+from kpop_rca import artifacts, manifests, params, paths, stages, sweeps
+from kpop_rca.claims import measurements
 from kpop_rca.diffusion import generated_images
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import crops
@@ -26,7 +27,7 @@ def collect(resolved: dict[str, Any], *, device: torch.device, progress: Callabl
 
     Returns:
         One row for each small study and judge: experiment, level, seed, study, judge, the columns of
-        `claims_view.judged_by_one` and of `claims_view.learnt_by_both`, and `images`, the identity of the images'
+        `measurements.judged_by_one` and of `measurements.learnt_by_both`, and `images`, the identity of the images'
         manifest.
 
     Raises:
@@ -66,8 +67,8 @@ def _view(study: str, judged_as: str, group_text: str, device: torch.device) -> 
     rows = []
     for about in answers.trained(judges_folder).query("may_judge").itertuples():
         judge = training.load_judge(judges_folder / about.judge, device)
-        found = claims_view.judged_by_one(judge, real, (images, asked), groups=groups)
-        both = claims_view.learnt_by_both(_made(study, "faces"), judge_faces, size=size, judge_learnt=about.trained_on)
+        found = measurements.judged_by_one(judge, real, (images, asked), groups=groups)
+        both = measurements.learnt_by_both(_made(study, "faces"), judge_faces, size=size, judge_learnt=about.trained_on)
         rows.append({"judge": about.judge} | found | both | {"images": made})
     return rows
 

@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 from scipy import stats
 
-from kpop_rca import artifacts, claims, claims_figures, claims_runs, given, params, paths, stages
+from kpop_rca import artifacts, claims_figures, given, params, paths, stages
+from kpop_rca.claims import runs, verdicts
 from kpop_rca.errors import StudyError
 from kpop_rca.faces.crops import save
 from kpop_rca.oracles.resnet import SmallImageResNet
@@ -18,27 +19,27 @@ MARGIN = 0.1
 
 def responses_all(value, response):
     """Every response that a claim looks at; only the one in question differs between levels."""
-    return dict.fromkeys({claim.response for claim in claims.CLAIMS}, 0.0) | {response: value}
+    return dict.fromkeys({claim.response for claim in verdicts.CLAIMS}, 0.0) | {response: value}
 
 
-def runs(experiment, responses, *, response="rca"):
+def table_of(experiment, responses, *, response="rca"):
     """A table of runs: {level: one value a seed}."""
     rows = [
         {"experiment": experiment, "level": level, "seed": seed, "judge": "resnet10-0"} | responses_all(value, response)
         for level, values in responses.items()
         for seed, value in enumerate(values)
     ]
-    return claims.over_judges(pd.DataFrame(rows))
+    return verdicts.over_judges(pd.DataFrame(rows))
 
 
 def verdict_of(table, claim):
-    found = claims.verdicts(table, margin=MARGIN).set_index("claim")
+    found = verdicts.verdict_table(table, margin=MARGIN).set_index("claim")
     return found.loc[claim]
 
 
 def test_an_effect_is_the_difference_within_seeds_and_not_between_means():
     """The seeds differ by far more than the levels; paired, the effect is clear."""
-    table = runs("guidance", {"0": [0.1, 0.5, 0.9], "4": [0.21, 0.6, 1.01]})
+    table = table_of("guidance", {"0": [0.1, 0.5, 0.9], "4": [0.21, 0.6, 1.01]})
     row = verdict_of(table, "guidance raises RCA")
     differences = np.array([0.11, 0.1, 0.11])
     half = stats.t.ppf(0.975, 2) * differences.std(ddof=1) / np.sqrt(3)
@@ -52,16 +53,16 @@ def test_an_effect_is_the_difference_within_seeds_and_not_between_means():
     [([0.61, 0.6, 0.62], "supported"), ([0.4, 0.41, 0.39], "contradicted"), ([0.6, 0.4, 0.5], "undecided")],
 )
 def test_the_verdict_follows_the_sign_of_the_interval(second, expected):
-    table = runs("size", {"16": [0.5, 0.5, 0.5], "32": second}, response="fidelity")
+    table = table_of("size", {"16": [0.5, 0.5, 0.5], "32": second}, response="fidelity")
     assert verdict_of(table, "more pixels keep identity better")["verdict"] == expected
 
 
 def test_p_is_corrected_for_all_the_comparisons():
     tables = [
-        runs("alikeness", {"0.1": [0.8, 0.81, 0.82], "0.6": [0.5, 0.5, 0.5]}, response="fidelity"),
-        runs("guidance", {"0": [0.1, 0.5, 0.9], "4": [0.21, 0.7, 0.98]}, response="rca"),
+        table_of("alikeness", {"0.1": [0.8, 0.81, 0.82], "0.6": [0.5, 0.5, 0.5]}, response="fidelity"),
+        table_of("guidance", {"0": [0.1, 0.5, 0.9], "4": [0.21, 0.7, 0.98]}, response="rca"),
     ]
-    found = claims.verdicts(pd.concat(tables), margin=MARGIN)
+    found = verdicts.verdict_table(pd.concat(tables), margin=MARGIN)
     known = np.sort(found["p"].dropna())
     assert len(known) > 1
     assert list(np.sort(found["p_holm"].dropna())) == pytest.approx(
@@ -70,42 +71,44 @@ def test_p_is_corrected_for_all_the_comparisons():
 
 
 def test_a_sweep_that_no_claim_compares_has_a_table_without_rows():
-    found = claims.verdicts(runs("size", {"32": [0.5], "64": [0.6]}), margin=MARGIN)
+    found = verdicts.verdict_table(table_of("size", {"32": [0.5], "64": [0.6]}), margin=MARGIN)
     assert found.empty and {"verdict", "experiment", "p_holm"} <= set(found)
 
 
 def test_levels_that_have_the_same_images_are_named():
     rows = [("size", "16", 0, "a"), ("guidance", "1", 0, "a"), ("guidance", "2", 0, "b"), ("size", "16", 1, "c")]
     table = pd.DataFrame(rows, columns=["experiment", "level", "seed", "images"])
-    assert claims.shared_images(table).values.tolist() == [["size 16, guidance 1", 2]]
-    assert claims.shared_images(table[table["level"] == "2"]).empty
+    assert verdicts.shared_images(table).values.tolist() == [["size 16, guidance 1", 2]]
+    assert verdicts.shared_images(table[table["level"] == "2"]).empty
 
 
 def test_a_claim_of_less_is_supported_by_a_fall():
-    table = runs("alikeness", {"0.1": [0.8, 0.81, 0.82], "0.6": [0.5, 0.5, 0.5]}, response="fidelity")
+    table = table_of("alikeness", {"0.1": [0.8, 0.81, 0.82], "0.6": [0.5, 0.5, 0.5]}, response="fidelity")
     row = verdict_of(table, "likeness within a group costs identity")
     assert row["effect"] < 0
     assert row["verdict"] == "supported"
 
 
 def test_one_seed_decides_nothing():
-    row = verdict_of(runs("size", {"16": [0.1], "32": [0.9]}, response="fidelity"), "more pixels keep identity better")
+    row = verdict_of(
+        table_of("size", {"16": [0.1], "32": [0.9]}, response="fidelity"), "more pixels keep identity better"
+    )
     assert row["verdict"] == "undecided"
     assert np.isnan(row["low"])
     assert row["effect"] == pytest.approx(0.8)
 
 
 def test_more_pixels_have_to_show_the_judge_more_as_well():
-    table = runs("size", {"16": [0.8, 0.81, 0.8], "32": [0.9, 0.91, 0.91]}, response="accuracy_real")
+    table = table_of("size", {"16": [0.8, 0.81, 0.8], "32": [0.9, 0.91, 0.91]}, response="accuracy_real")
     assert verdict_of(table, "more pixels show the judge more of a person")["verdict"] == "supported"
     assert verdict_of(table, "more pixels keep identity better")["verdict"] == "undecided"
 
 
 def test_a_direction_is_taken_for_another_by_luck_in_one_case_of_forty_on_each_side():
     """2,000 sweeps in which nothing changes; a share of 2,000 near 1/40 has a standard error of 0.35 points."""
-    (claim,) = [claim for claim in claims.CLAIMS if claim.experiment == "jitter"]
+    (claim,) = [claim for claim in verdicts.CLAIMS if claim.experiment == "jitter"]
     drawn = np.random.default_rng(0).normal(0, 0.05, size=(2000, 3))
-    found = pd.Series([claims._verdict(claim, ("0", "0.15"), row, MARGIN)["verdict"] for row in drawn])
+    found = pd.Series([verdicts._verdict(claim, ("0", "0.15"), row, MARGIN)["verdict"] for row in drawn])
     for verdict in ("supported", "contradicted"):
         assert (found == verdict).mean() == pytest.approx(1 / 40, abs=0.0105)
 
@@ -115,7 +118,7 @@ def test_a_direction_is_taken_for_another_by_luck_in_one_case_of_forty_on_each_s
     [([0.51, 0.5, 0.49], "supported"), ([0.8, 0.81, 0.79], "contradicted"), ([0.7, 0.4, 0.5], "undecided")],
 )
 def test_equivalence_has_to_be_shown(second, expected):
-    table = runs("sampler", {"ddim-10": second, "ddpm-1000": [0.5, 0.5, 0.5]})
+    table = table_of("sampler", {"ddim-10": second, "ddpm-1000": [0.5, 0.5, 0.5]})
     assert verdict_of(table, "the sampler does not matter to RCA")["verdict"] == expected
 
 
@@ -130,14 +133,14 @@ def test_equivalence_has_to_be_shown(second, expected):
     ],
 )
 def test_a_difference_may_be_shown_whatever_the_verdict_on_equivalence(second, verdict, differs):
-    table = runs("sampler", {"ddim-10": second, "ddpm-1000": [0.5, 0.5, 0.5]})
+    table = table_of("sampler", {"ddim-10": second, "ddpm-1000": [0.5, 0.5, 0.5]})
     row = verdict_of(table, "the sampler does not matter to RCA")
     assert (row["verdict"], row["differs"]) == (verdict, differs)
 
 
 def test_equivalence_goes_by_the_interval_of_90_per_cent_and_the_table_has_that_of_95():
     step = 0.0237  # the interval of 90 % ends at 0.09, that of 95 % at 0.109
-    table = runs("sampler", {"ddim-10": [0.55 - step, 0.55, 0.55 + step], "ddpm-1000": [0.5, 0.5, 0.5]})
+    table = table_of("sampler", {"ddim-10": [0.55 - step, 0.55, 0.55 + step], "ddpm-1000": [0.5, 0.5, 0.5]})
     row = verdict_of(table, "the sampler does not matter to RCA")
     assert row["verdict"] == "supported"
     assert row["high"] > MARGIN > 0.05 + stats.t.ppf(0.95, 2) * step / np.sqrt(3)
@@ -147,17 +150,17 @@ def test_equivalence_p_is_the_larger_of_two_one_sided_tests():
     differences = np.array([0.02, -0.01, 0.03, 0.0])
     above = stats.ttest_1samp(differences, -MARGIN, alternative="greater").pvalue
     below = stats.ttest_1samp(differences, MARGIN, alternative="less").pvalue
-    assert claims.equivalence_p(differences, MARGIN) == pytest.approx(max(above, below))
+    assert verdicts.equivalence_p(differences, MARGIN) == pytest.approx(max(above, below))
 
 
 def test_a_seed_that_lacks_a_level_is_left_out():
-    table = runs("size", {"16": [0.5, 0.5, 0.5, 0.9], "32": [0.61, 0.6, 0.62]})
+    table = table_of("size", {"16": [0.5, 0.5, 0.5, 0.9], "32": [0.61, 0.6, 0.62]})
     assert verdict_of(table, "more pixels keep identity better")["n_seeds"] == 3
 
 
 def test_levels_that_were_not_swept_give_no_verdict():
-    table = runs("dominance", {"equal": [0.1, 0.1], "more-pictures": [0.2, 0.3]}, response="pull")
-    found = claims.verdicts(table, margin=MARGIN)
+    table = table_of("dominance", {"equal": [0.1, 0.1], "more-pictures": [0.2, 0.3]}, response="pull")
+    found = verdicts.verdict_table(table, margin=MARGIN)
     assert found["level"].tolist() == ["more-pictures"]
 
 
@@ -167,7 +170,7 @@ def test_coverage_of_the_interval_over_three_seeds():
     A share of 2,000 has a standard error of 0.5 points; three of them are the tolerance.
     """
     drawn = np.random.default_rng(0).normal(0.2, 0.05, size=(2000, 3))
-    held = [low < 0.2 < high for low, high, _ in map(claims.student_interval, drawn)]
+    held = [low < 0.2 < high for low, high, _ in map(verdicts.student_interval, drawn)]
     assert np.mean(held) == pytest.approx(0.95, abs=0.015)
 
 
@@ -175,7 +178,7 @@ def test_judges_of_a_study_are_averaged_and_counted():
     table = pd.DataFrame(
         {"experiment": "size", "level": "16", "seed": [0, 0, 1], "judge": ["a", "b", "a"], "rca": [0.2, 0.4, 0.9]}
     )
-    averaged = claims.over_judges(table)
+    averaged = verdicts.over_judges(table)
     assert averaged["rca"].tolist() == pytest.approx([0.3, 0.9])
     assert averaged["n_judges"].tolist() == [2, 1]
 
@@ -184,10 +187,10 @@ def test_what_one_judge_cannot_give_is_not_the_mean_of_the_others():
     table = pd.DataFrame(
         {"experiment": "size", "level": "16", "seed": [0, 0, 1, 1], "rca": 0.5, "fidelity": [0.2, np.nan, 0.6, 0.8]}
     )
-    averaged = claims.over_judges(table)
+    averaged = verdicts.over_judges(table)
     assert averaged["fidelity"].tolist() == pytest.approx([np.nan, 0.7], nan_ok=True)
     assert averaged["rca"].tolist() == [0.5, 0.5]
-    means = claims.means_by_level(averaged, "size", ["fidelity", "rca"])
+    means = verdicts.means_by_level(averaged, "size", ["fidelity", "rca"])
     assert means[["fidelity", "fidelity_sd"]].isna().all(axis=None)  # and not those of seed 1 beside n_seeds of 2
     assert means[["n_seeds", "rca", "rca_sd"]].to_numpy().tolist() == [[2, 0.5, 0]]
 
@@ -199,7 +202,7 @@ def test_shared_faces_are_counted_over_the_seeds_where_judges_are_shared():
         for experiment, level, both in levels
         for seed in range(2)
     ]
-    found = claims.shared_faces(claims.over_judges(pd.DataFrame(rows)))
+    found = verdicts.shared_faces(verdicts.over_judges(pd.DataFrame(rows)))
     assert found.to_numpy().tolist() == [
         ["labels", "clean", "clean", 2, 300, 0, 0.0],
         ["labels", "as-found", "clean", 2, 300, 60, 0.2],
@@ -208,14 +211,14 @@ def test_shared_faces_are_counted_over_the_seeds_where_judges_are_shared():
 
 
 def test_a_sweep_without_shared_judges_has_no_shared_faces():
-    table = runs("guidance", {"0": [0.1], "4": [0.2]}).assign(n_learnt=10, n_learnt_by_both=0)
-    found = claims.shared_faces(table)
+    table = table_of("guidance", {"0": [0.1], "4": [0.2]}).assign(n_learnt=10, n_learnt_by_both=0)
+    found = verdicts.shared_faces(table)
     assert found.empty and "share" in found
 
 
 @pytest.mark.parametrize(("lowest", "bottom"), [(0.2, 0.0), (-0.4, None)])
 def test_what_falls_below_zero_is_in_the_picture(lowest, bottom):
-    table = runs("alikeness", {"0.1": [lowest, 0.3], "0.6": [0.5, 0.4]}, response="within_group_excess")
+    table = table_of("alikeness", {"0.1": [lowest, 0.3], "0.6": [0.5, 0.4]}, response="within_group_excess")
     figure = claims_figures.levels(table, "alikeness", ["within_group_excess"], title="", xlabel="")
     found = figure.axes[0].get_ylim()[0]
     plt.close(figure)
@@ -223,7 +226,7 @@ def test_what_falls_below_zero_is_in_the_picture(lowest, bottom):
 
 
 def test_the_bold_line_is_the_table_beside_it():
-    table = runs("size", {"16": [0.2, np.nan], "32": [0.4, 0.6], "64": [0.5]})
+    table = table_of("size", {"16": [0.2, np.nan], "32": [0.4, 0.6], "64": [0.5]})
     figure = claims_figures.levels(table, "size", ["rca"], title="", xlabel="")
     bold = max(figure.axes[0].lines, key=lambda line: line.get_linewidth()).get_ydata()
     plt.close(figure)
@@ -233,15 +236,15 @@ def test_the_bold_line_is_the_table_beside_it():
 @pytest.mark.parametrize("values", [{"16": [0.85, 0.86], "32": [0.84, 0.85]}, {"16": [0.2, 0.9], "32": [0.1, 0.8]}])
 def test_the_highest_point_is_not_cut_off_where_the_axis_begins_at_0(values):
     """Levels close to each other have a small margin of their own: the axis down to 0 has a larger one."""
-    (ax,) = claims_figures.levels(runs("size", values), "size", ["rca"], title="", xlabel="").axes
+    (ax,) = claims_figures.levels(table_of("size", values), "size", ["rca"], title="", xlabel="").axes
     plt.close("all")
     bottom, top = ax.get_ylim()
     assert bottom == 0 and top > 1.04 * max(max(part) for part in values.values())
 
 
 def test_levels_keep_the_order_of_the_sweep():
-    table = runs("sampler", {"ddim-20": [0.5], "ddim-10": [0.4], "ddpm-1000": [0.5]})
-    assert claims.means_by_level(table, "sampler", ["rca"])["level"].tolist() == ["ddim-20", "ddim-10", "ddpm-1000"]
+    table = table_of("sampler", {"ddim-20": [0.5], "ddim-10": [0.4], "ddpm-1000": [0.5]})
+    assert verdicts.means_by_level(table, "sampler", ["rca"])["level"].tolist() == ["ddim-20", "ddim-10", "ddpm-1000"]
 
 
 def declare_made(study, *folders):
@@ -289,7 +292,7 @@ def test_faces_that_a_borrowed_judge_has_learnt_are_counted(output):
     save_study(base, {"train": range(9), "judge": range(9, 18), "test": range(60, 72)})
     save_study(member, {"train": range(4, 16), "judge": range(4), "test": range(60, 75)})
     save_judge(base)
-    view = [claims_runs._view(study, base, "0,1|2", torch.device("cpu"))[0] for study in (base, member)]
+    view = [runs._view(study, base, "0,1|2", torch.device("cpu"))[0] for study in (base, member)]
     assert [row["n_learnt"] for row in view] == [9, 12]
     assert [row["n_learnt_by_both"] for row in view] == [0, 7]
     assert [row["n_real"] for row in view] == [12, 12]  # held against the faces of the base
@@ -300,14 +303,14 @@ def test_a_missing_small_study_is_not_judged_by_the_judges_of_its_base(output, l
     """Borrowing must stop where the level changed what is borrowed, in the judges themselves or far behind them."""
     base = "claims-seed0"
     declare_made(base, "audit", "faces", "oracle")
-    assert claims_runs._made("claims.guidance=0-seed0", "oracle") == paths.artifacts_folder(base) / "oracle"
+    assert runs._made("claims.guidance=0-seed0", "oracle") == paths.artifacts_folder(base) / "oracle"
     with pytest.raises(StudyError, match="were made with"):
-        claims_runs._made(f"claims.{level}-seed0", "oracle")
+        runs._made(f"claims.{level}-seed0", "oracle")
 
 
 def test_committed_runs_that_are_not_there_name_the_command():
     with pytest.raises(StudyError, match=r"08_runs\.csv is not there; set runs_of to another"):
-        claims_runs.committed_runs("nowhere")
+        runs.committed_runs("nowhere")
 
 
 def test_committed_runs_of_a_study_with_a_data_folder_name_it_in_the_command(output, monkeypatch):
@@ -315,7 +318,7 @@ def test_committed_runs_of_a_study_with_a_data_folder_name_it_in_the_command(out
     given.give(data_root="my faces")
     try:
         with pytest.raises(StudyError, match="run: make study STUDY=claims DATA_ROOT='my faces'"):
-            claims_runs.committed_runs("claims")
+            runs.committed_runs("claims")
     finally:
         given.give()
 
@@ -323,13 +326,13 @@ def test_committed_runs_of_a_study_with_a_data_folder_name_it_in_the_command(out
 def test_a_level_stays_text_on_disk(tmp_path):
     runs_table = pd.DataFrame({"experiment": "guidance", "level": ["0", "0.5"], "seed": 0, "rca": [0.1, 0.2]})
     runs_table.to_csv(tmp_path / "runs.csv", index=False)
-    assert claims_runs.read_runs(tmp_path / "runs.csv")["level"].tolist() == ["0", "0.5"]
+    assert runs.read_runs(tmp_path / "runs.csv")["level"].tolist() == ["0", "0.5"]
 
 
 def test_seeds_that_all_say_the_same_tell_nothing_of_the_spread():
     """As where every image of every study is right: no interval of width zero, and neither sort of claim supported."""
     same = np.full(3, 0.1)
-    assert np.isnan(claims.student_interval(same)).all() and np.isnan(claims.equivalence_p(same, 0.2))
+    assert np.isnan(verdicts.student_interval(same)).all() and np.isnan(verdicts.equivalence_p(same, 0.2))
     for sign in (0, 1):
-        row = claims._verdict(claims.Claim("c", "", "size", "rca", sign), ("16", "32"), same, 0.2)
+        row = verdicts._verdict(verdicts.Claim("c", "", "size", "rca", sign), ("16", "32"), same, 0.2)
         assert row["verdict"] == "undecided" and not row["differs"] and row["n_seeds"] == 3

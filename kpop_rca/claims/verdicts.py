@@ -5,7 +5,7 @@ levels are compared within a seed, and it is over the seeds that an effect has t
 the differences seed by seed, however many images are behind each. Three seeds make wide intervals (t has 2 degrees
 of freedom), and honest ones.
 
-One row of `runs` (`claims_runs`) is one judge's view of one small study; `over_judges` averages the judges of a study.
+One row of `runs` (`claims.runs`) is one judge's view of one small study; `over_judges` averages the judges of a study.
 """
 
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ def over_judges(runs: pd.DataFrame) -> pd.DataFrame:
     the next level, and the two would differ by the judges.
 
     Returns:
-        experiment, level, seed, n_judges (all of the study's) and every measure of `claims_runs.collect`.
+        experiment, level, seed, n_judges (all of the study's) and every measure of `runs.collect`.
     """
     groups = runs.groupby(KEYS, sort=False)
     means = groups.mean(numeric_only=True)
@@ -169,7 +169,7 @@ def _compared(table: pd.DataFrame, claim: Claim) -> list[tuple[str, str]]:
     return [(levels[-1], level) for level in levels[:-1]] if claim.sign == 0 else [(levels[0], levels[-1])]
 
 
-def verdicts(table: pd.DataFrame, *, margin: float) -> pd.DataFrame:
+def verdict_table(table: pd.DataFrame, *, margin: float) -> pd.DataFrame:
     """Every claim, and what the sweep says of it.
 
     A claim of a direction is *supported* where the interval of the effect lies wholly on its side of 0, *contradicted*
@@ -206,7 +206,7 @@ def shared_images(runs: pd.DataFrame) -> pd.DataFrame:
     """Levels of several experiments that have one set of images, so that the luck of one training enters all of them.
 
     Args:
-        runs: from `claims_runs.collect`.
+        runs: from `runs.collect`.
 
     Returns:
         A row for each such set of the first seed: levels, each as "experiment level", and n, their number.
