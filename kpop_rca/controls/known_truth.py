@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kpop_rca.rca.fidelity import label_shares
+from kpop_rca.rca.confusion_corrected import label_shares
 
 
 def most_confused(real_counts: np.ndarray) -> tuple[int, int]:

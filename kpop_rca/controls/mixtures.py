@@ -7,7 +7,7 @@ from scipy.optimize import linear_sum_assignment
 
 from kpop_rca.errors import StudyError
 from kpop_rca.faces.crops import FEWEST_TEST_FACES
-from kpop_rca.rca.fidelity import label_shares
+from kpop_rca.rca.confusion_corrected import label_shares
 
 LEAST_FOR_CONFUSION = 0.5  # fraction of a class's images that is left to estimate the judge's confusion
 # A mixture asks for at most a third of the rarest class, so that a chance excess still fits.

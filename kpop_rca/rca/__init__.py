@@ -30,6 +30,12 @@ from kpop_rca.rca.collapse import (
     strongest_confusions,
     within_group_rate,
 )
+from kpop_rca.rca.confusion_corrected import (
+    condition_number,
+    identity_fidelity,
+    identity_mixtures,
+    simplex_mixtures,
+)
 from kpop_rca.rca.counts import (
     accuracy,
     class_recall,
@@ -37,13 +43,7 @@ from kpop_rca.rca.counts import (
     confusion_counts,
     informedness,
 )
-from kpop_rca.rca.fidelity import (
-    condition_number,
-    identity_fidelity,
-    identity_mixtures,
-    simplex_mixtures,
-)
-from kpop_rca.rca.judge_seeds import OVER_JUDGES, over_judges
+from kpop_rca.rca.oracle_seeds import OVER_JUDGES, over_judges
 from kpop_rca.rca.ratio import (
     AS_REAL,
     CONFIDENCE,

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kpop_rca.errors import StudyError
-from kpop_rca.rca import fidelity
+from kpop_rca.rca.confusion_corrected import inverses, label_shares
 from kpop_rca.rca.ratio import CONFIDENCE
 
 MOST_UNDEFINED = 0.01  # share of replicates without a value above which an interval is not given
@@ -154,13 +154,13 @@ def statistics(real_counts: np.ndarray, generated_counts: np.ndarray) -> dict[st
     >>> {name: found[name].round(3).tolist() for name in ("rca", "chance_corrected", "fidelity", "class_fidelity")}
     {'rca': 0.75, 'chance_corrected': 0.333, 'fidelity': 0.667, 'class_fidelity': [0.25, 1.083]}
     """
-    real, generated = fidelity.label_shares(real_counts), fidelity.label_shares(generated_counts)
+    real, generated = label_shares(real_counts), label_shares(generated_counts)
     right_real, right_generated = (np.trace(c, axis1=-2, axis2=-1) for c in (real_counts, generated_counts))
     accuracy_real = right_real / real_counts.sum(axis=(-2, -1))
     accuracy_generated = right_generated / generated_counts.sum(axis=(-2, -1))
     chance = 1 / real.shape[-1]
     recall_real, recall_generated = (np.diagonal(part, axis1=-2, axis2=-1) for part in (real, generated))
-    class_fidelity = np.einsum("...cj,...jc->...c", generated, fidelity.inverses(real))  # the diagonal of Q C^(-1)
+    class_fidelity = np.einsum("...cj,...jc->...c", generated, inverses(real))  # the diagonal of Q C^(-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         class_ratio = np.where(recall_real > 0, recall_generated / recall_real, np.nan)
         found = {

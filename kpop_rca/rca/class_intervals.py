@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
-from kpop_rca.rca.fidelity import inverses, label_shares, solve_mixtures
+from kpop_rca.rca.confusion_corrected import inverses, label_shares, solve_mixtures
 from kpop_rca.rca.ratio import CONFIDENCE
 
 # Images added to the real ones of each class, spread evenly over the answers: an error that the judge made in none of

@@ -12,8 +12,8 @@ from scipy.stats import norm
 from statsmodels.stats import proportion
 
 from kpop_rca.rca.bootstrap import intervals, redrawn
+from kpop_rca.rca.confusion_corrected import label_shares
 from kpop_rca.rca.counts import checked, class_sizes, class_titles
-from kpop_rca.rca.fidelity import label_shares
 from kpop_rca.rca.ratio import CONFIDENCE, difference_interval, equal_proportions, holm
 
 MOST_SPLITS = 10_000  # of the permutation test; beyond that many they are drawn at random

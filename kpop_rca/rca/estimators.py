@@ -4,7 +4,7 @@ import numpy as np
 
 from kpop_rca.rca.bootstrap import at_both_ends, intervals, redrawn, statistics
 from kpop_rca.rca.class_intervals import class_fidelity_intervals
-from kpop_rca.rca.fidelity import LARGEST_CONDITION, condition_number
+from kpop_rca.rca.confusion_corrected import LARGEST_CONDITION, condition_number
 from kpop_rca.rca.ratio import ratio_interval
 
 TITLES = {"rca": "RCA", "chance_corrected": "chance-corrected ratio", "fidelity": "identity fidelity"}

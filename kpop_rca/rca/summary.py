@@ -18,8 +18,8 @@ from kpop_rca.rca.collapse import (
     judged_label_shares,
     strongest_confusions,
 )
+from kpop_rca.rca.confusion_corrected import condition_number, identity_fidelity, simplex_mixtures
 from kpop_rca.rca.counts import accuracy, checked
-from kpop_rca.rca.fidelity import condition_number, identity_fidelity, simplex_mixtures
 from kpop_rca.rca.ratio import (
     AS_REAL,
     CONFIDENCE,

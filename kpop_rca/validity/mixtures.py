@@ -15,7 +15,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from kpop_rca import rca, workers
 from kpop_rca.controls import draw_mixture
-from kpop_rca.rca import fidelity
+from kpop_rca.rca import confusion_corrected
 from kpop_rca.rca.estimators import ESTIMATORS, estimate
 from kpop_rca.validity.estimators import trial_rows
 
@@ -87,7 +87,7 @@ def _estimates(
     real = rca.confusion_counts(labels[left], judged[left], n_classes)
     generated = rca.confusion_counts(asked, judged[playing], n_classes)
     found = estimate(real, generated, n_replicates=n_replicates, generator=generator)
-    nearest = fidelity.nearest_on_simplex(*map(fidelity.label_shares, (real, generated)))
+    nearest = confusion_corrected.nearest_on_simplex(*map(confusion_corrected.label_shares, (real, generated)))
     simplex = {"estimator": "simplex", "truth": truth, "target": truth, "value": float(np.diag(nearest).mean())}
     return [*trial_rows(found, truth, n_classes, (*ESTIMATORS, "class_fidelity")), simplex]
 

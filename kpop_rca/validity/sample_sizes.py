@@ -8,8 +8,8 @@ import pandas as pd
 
 from kpop_rca import rca
 from kpop_rca.rca.bootstrap import at_both_ends
+from kpop_rca.rca.confusion_corrected import label_shares
 from kpop_rca.rca.estimators import TITLES, usable
-from kpop_rca.rca.fidelity import label_shares
 
 WIDEST, WIDEST_OF_A_CLASS = 0.1, 0.2  # of an interval that is worth having: a global figure known to about 0.05
 

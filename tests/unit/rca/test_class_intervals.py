@@ -5,7 +5,7 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 from kpop_rca import rca, reference
-from kpop_rca.rca import fidelity
+from kpop_rca.rca import confusion_corrected
 
 REAL = np.array([[56, 10, 4], [7, 60, 3], [14, 0, 56]])
 GENERATED = np.array([[20, 16, 4], [5, 34, 1], [10, 8, 22]])
@@ -61,7 +61,7 @@ def test_each_side_counts_its_own_images():
 def test_the_value_is_within():
     """Also where noise has taken the value below 0 or above 1, and where the judge is known from few images."""
     rng = np.random.default_rng(0)
-    judge = fidelity.label_shares(REAL)
+    judge = confusion_corrected.label_shares(REAL)
     for truth in (np.eye(3), np.roll(np.eye(3), 1, axis=1)):
         for n_real, n_generated in ((70, 10), (10_000, 10), (15, 300)):
             real = rng.multinomial(n_real, judge, size=(200, 3))
@@ -86,7 +86,7 @@ def test_it_holds_the_truth_of_single_classes(truth, pattern):
     bootstrap has 0.70 in the mean for anyone at truth 0, and 0.54 for a class.
     """
     rng = np.random.default_rng(8)
-    judge = fidelity.label_shares(reference.oracle_confusion())
+    judge = confusion_corrected.label_shares(reference.oracle_confusion())
     shown = truth * np.eye(10) + (1 - truth) * PATTERNS[pattern]
     real, generated = rng.multinomial(70, judge, size=(1000, 10)), rng.multinomial(40, shown @ judge, size=(1000, 10))
     low, high = rca.class_fidelity_intervals(real, generated)

@@ -16,7 +16,7 @@ from scipy.stats import norm, t
 
 from kpop_rca.errors import StudyError
 from kpop_rca.rca.bootstrap import intervals, statistics
-from kpop_rca.rca.fidelity import identity_fidelity
+from kpop_rca.rca.confusion_corrected import identity_fidelity
 from kpop_rca.rca.ratio import CONFIDENCE
 
 OVER_JUDGES = ("rca", "macro_rca", "chance_corrected", "fidelity")

@@ -8,7 +8,7 @@ from scipy.stats import t, ttest_1samp
 
 from kpop_rca import rca
 from kpop_rca.rca.bootstrap import at_both_ends, redrawn, statistics
-from kpop_rca.rca.judge_seeds import seed_interval
+from kpop_rca.rca.oracle_seeds import seed_interval
 
 REAL = np.array([[[45, 5], [10, 40]], [[40, 10], [10, 40]], [[48, 2], [5, 45]]])
 DRAWN = np.array([[[60, 40], [30, 70]], [[55, 45], [30, 70]], [[70, 30], [40, 60]]])

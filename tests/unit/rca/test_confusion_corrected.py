@@ -6,7 +6,7 @@ from scipy.optimize import minimize
 
 from kpop_rca import rca, reference
 from kpop_rca.errors import StudyError
-from kpop_rca.rca import fidelity
+from kpop_rca.rca import confusion_corrected
 from kpop_rca.rca.bootstrap import at_both_ends
 
 JUDGE = np.array([[80, 15, 5], [10, 85, 5], [20, 0, 80]])
@@ -49,7 +49,7 @@ def test_rows_sum_to_one_and_noise_may_leave_the_range():
 
 
 def test_simplex_solution_is_that_of_a_general_optimiser():
-    shares, q = fidelity.label_shares(JUDGE), np.array([0.95, 0.02, 0.03])
+    shares, q = confusion_corrected.label_shares(JUDGE), np.array([0.95, 0.02, 0.03])
     found = rca.simplex_mixtures(JUDGE, np.round(1000 * np.stack([q, shares[1], shares[2]])))[0]
     best = minimize(
         lambda pi: ((shares.T @ pi - q) ** 2).sum(),
@@ -88,8 +88,8 @@ def test_a_class_without_images_is_an_error():
 
 
 def test_one_singular_table_in_a_stack_leaves_the_others_alone():
-    stack = np.stack([np.full((3, 3), 1 / 3), fidelity.label_shares(JUDGE)])
-    found = fidelity.solve_mixtures(stack, np.stack([MIXTURE @ stack[1]] * 2))
+    stack = np.stack([np.full((3, 3), 1 / 3), confusion_corrected.label_shares(JUDGE)])
+    found = confusion_corrected.solve_mixtures(stack, np.stack([MIXTURE @ stack[1]] * 2))
     assert np.isnan(found[0]).all()
     np.testing.assert_allclose(found[1], MIXTURE, atol=1e-12)
 
@@ -103,7 +103,7 @@ def test_unbiased_and_covered_with_the_paper_s_judge(truth):
     the same draws is off by more.
     """
     rng, n_classes, draws = np.random.default_rng(2), 10, 300
-    judge = fidelity.label_shares(reference.oracle_confusion())
+    judge = confusion_corrected.label_shares(reference.oracle_confusion())
     shown = truth * np.eye(n_classes) + (1 - truth) * np.roll(np.eye(n_classes), 1, axis=1)
     held, values, ratios = [], [], []
     for _ in range(draws):
@@ -137,6 +137,6 @@ def test_a_share_above_one_refutes_the_assumption_and_is_named():
 def test_a_fidelity_that_can_be_anything_is_refused():
     """Its judge can be inverted, but what it says of fifteen faces leaves a mean share between 0 and 1 open."""
     found = summary(np.array([[10, 5], [8, 7]]), np.array([[7, 5], [6, 6]]))
-    assert found["condition_number"] < fidelity.LARGEST_CONDITION
+    assert found["condition_number"] < confusion_corrected.LARGEST_CONDITION
     assert found["mean"] is None and found["ci95"] is None and found["per_class"] == []
     assert "too few real faces" in found["why"]

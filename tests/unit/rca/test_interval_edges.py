@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from kpop_rca import rca, reference
-from kpop_rca.rca import fidelity
+from kpop_rca.rca import confusion_corrected
 from kpop_rca.rca.bootstrap import at_both_ends, statistics
 
 MEANS = ("macro_rca", "chance_corrected", "fidelity")
@@ -19,7 +19,7 @@ STUDIES, REPLICATES, AT_ONCE = 160, 200, 40
 def judge_like(recall, n_classes):
     """A judge with this recall that errs more on some than on others, and more towards some; 0.77, the paper's ten."""
     if recall == 0.77 and n_classes == 10:
-        return fidelity.label_shares(reference.oracle_confusion())
+        return confusion_corrected.label_shares(reference.oracle_confusion())
     wrong = np.random.default_rng(5).gamma(0.5, size=(n_classes, n_classes)) * (1 - np.eye(n_classes))
     return recall * np.eye(n_classes) + (1 - recall) * wrong / wrong.sum(axis=1, keepdims=True)
 
