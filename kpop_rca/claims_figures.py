@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from kpop_rca.claims.verdicts import means_by_level
 from kpop_rca.figures import CHANCE, GENERATED, INK, REAL, WIDTH
 
-COLOURS = {"supported": REAL, "contradicted": GENERATED, "undecided": CHANCE}
+COLOURS = {"supported": REAL, "contradicted": GENERATED, "inconclusive": CHANCE}
 LETTERS = 36  # of the names of all levels that find room below a panel beside each other
 TITLES = {
     "rca": "RCA",
-    "fidelity": "identity fidelity",
+    "confusion_corrected_accuracy": "confusion-corrected accuracy",
     "accuracy_real": "judge's accuracy, real faces",
     "within_group_excess": "taken for a look-alike,\nless the judge's own",
     "pull": "others' images judged to be the first",
@@ -57,7 +57,7 @@ def levels(table: pd.DataFrame, experiment: str, responses: Sequence[str], *, ti
     """Responses against the levels of one experiment: a thin line a seed, a bold one for `claims.means_by_level`.
 
     Args:
-        table: from `claims.over_judges`.
+        table: from `claims.mean_over_oracles`.
         experiment: which.
         responses: columns of the table, a panel each.
         title: of the figure.
@@ -93,7 +93,7 @@ def trade_off(table: pd.DataFrame, *, costs: Sequence[str]) -> Figure:
     """RCA against what guidance costs, a curve a seed and a bold one for their mean, with the weight at each point.
 
     Args:
-        table: from `claims.over_judges`.
+        table: from `claims.mean_over_oracles`.
         costs: columns of the table, such as "recall" and "frechet", a panel each.
     """
     part = table[table["experiment"] == "guidance"]

@@ -154,12 +154,12 @@ def _marked(
     ax.errorbar(place, table[value], yerr=error, fmt=marker, color=colour, capsize=3, label=label)
 
 
-def identity(ratios: pd.DataFrame, fidelities: pd.DataFrame, *, chance: float, overall: float) -> Figure:
-    """Class RCA and identity fidelity with their intervals, beside the chance level.
+def identity(ratios: pd.DataFrame, corrected: pd.DataFrame, *, chance: float, overall: float) -> Figure:
+    """Class RCA and confusion-corrected accuracy with their intervals, beside the chance level.
 
     Args:
         ratios: class, rca, low, high, chance.
-        fidelities: class, fidelity, low, high, in the same order; empty where the judge can't be inverted.
+        corrected: class, confusion_corrected_accuracy, low, high, in the same order; may be empty.
         chance: global RCA of a generator that ignores the class.
         overall: global RCA.
     """
@@ -168,13 +168,13 @@ def identity(ratios: pd.DataFrame, fidelities: pd.DataFrame, *, chance: float, o
     ends = (place - 0.35, place + 0.35)
     ax.hlines(ratios["chance"], *ends, color=CHANCE, lw=2, label="chance, person\nby person")
     _marked(ax, place - 0.12, ratios, value="rca", colour=GENERATED, marker="o", label="class RCA")
-    if len(fidelities):
-        label = "identity fidelity:\nthe judge's errors\ntaken out"
-        _marked(ax, place + 0.12, fidelities, value="fidelity", colour=INK, marker="D", label=label)
+    if len(corrected):
+        label = "confusion-corrected\naccuracy"
+        _marked(ax, place + 0.12, corrected, value="confusion_corrected_accuracy", colour=INK, marker="D", label=label)
     ax.axhline(1, color=REAL, ls=":", label="as real faces")
     ax.axhline(overall, color=GENERATED, lw=1, label="global RCA")
     ax.axhline(chance, color=CHANCE, ls="--", label="chance for the\nglobal RCA")
-    ax.set(title="Does it draw the person it was told to? (95 % intervals)", ylabel="RCA, or share of images")
+    ax.set(title="Does it draw the person it was told to? (95 % intervals)", ylabel="RCA, or fraction of images")
     ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
     _class_ticks(ax, ratios["class"])
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
@@ -221,20 +221,20 @@ def frechet_lines(lines: dict[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def label_shares(table: pd.DataFrame) -> Figure:
+def predicted_class_frequencies(table: pd.DataFrame) -> Figure:
     """Where the judge's labels of generated images go, against an even share.
 
     Args:
-        table: class, share (0 to 1), low, high; share_real, that of the same label among real faces, is marked.
+        table: class, fraction (0 to 1), low, high; fraction_real, that of the same label among real faces, is marked.
     """
     figure, ax = plt.subplots(figsize=(WIDTH, 3))
     place = np.arange(len(table))
-    error = np.abs(table[["low", "high"]].to_numpy().T - table["share"].to_numpy())
-    ax.bar(place, table["share"], yerr=error, color=GENERATED, alpha=0.8, capsize=3, width=0.7)
+    error = np.abs(table[["low", "high"]].to_numpy().T - table["fraction"].to_numpy())
+    ax.bar(place, table["fraction"], yerr=error, color=GENERATED, alpha=0.8, capsize=3, width=0.7)
     ax.axhline(1 / len(table), color=CHANCE, ls="--", label="what was asked for")
-    if "share_real" in table:
-        ax.plot(place, table["share_real"], marker="_", ms=22, mew=2.5, lw=0, color=REAL, label="of real test faces")
-    ax.set(title="Labels that the judge gives to generated images", ylabel="share of all")
+    if "fraction_real" in table:
+        ax.plot(place, table["fraction_real"], marker="_", ms=22, mew=2.5, lw=0, color=REAL, label="of real test faces")
+    ax.set(title="Labels that the judge gives to generated images", ylabel="fraction of all")
     _class_ticks(ax, table["class"])
     ax.legend()
     return figure

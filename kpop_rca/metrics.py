@@ -83,8 +83,8 @@ def assemble(
     judged: Judgement,
     by_judge: pd.DataFrame,
     classes: list[str],
-    fidelity: dict[str, Any],
-    over_judges: dict[str, Any],
+    corrected: dict[str, Any],
+    over_oracles: dict[str, Any],
     collapse: dict[str, Any],
     visual: dict[str, Any],
     cas: dict[str, Any],
@@ -98,8 +98,8 @@ def assemble(
         judged: from `judgement`.
         by_judge: from `agreement.rca_by_judge`.
         classes: K identities.
-        fidelity: from `rca.fidelity_summary`.
-        over_judges: from `rca.over_judges`.
+        corrected: from `rca.confusion_corrected_summary`.
+        over_oracles: from `rca.over_oracles`.
         collapse: from `rca.collapse_summary`.
         visual: from `quality` and `feature_measures`, by name.
         cas: from `cas.classification_accuracy_scores`.
@@ -122,8 +122,8 @@ def assemble(
         "oracle": _oracles(stage, by_judge),
         "judge": judged.judge,
         **parts,
-        "identity_fidelity": fidelity,
-        "over_judges": over_judges,
+        "confusion_corrected_accuracy": corrected,
+        "over_oracles": over_oracles,
         **collapse,
         "cas": cas,
         "memorisation": memorisation,
@@ -159,7 +159,7 @@ def seconds_at_work(runs: list[tuple[float, float]]) -> float:
 
 
 def _oracles(stage: artifacts.StageRun, by_judge: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Every judge: what it learnt from, how good it is on real faces, and RCA and identity fidelity under it."""
+    """Every judge: what it learnt from, how good it is on real faces, RCA and confusion-corrected accuracy."""
     ratios = by_judge.set_index("judge")
     oracles = {}
     for name, about in trained(stage.input("oracle")).set_index("judge").iterrows():
@@ -170,9 +170,11 @@ def _oracles(stage: artifacts.StageRun, by_judge: pd.DataFrame) -> dict[str, dic
             "trained_on": about["trained_on"],
             "rca": None if math.isnan(row["rca"]) else float(row["rca"]),
             "rca_ci95": None if math.isnan(row["rca"]) else [float(row["low"]), float(row["high"])],
-            "fidelity": None if math.isnan(row["fidelity"]) else float(row["fidelity"]),
+            "confusion_corrected_accuracy": None
+            if math.isnan(row["confusion_corrected_accuracy"])
+            else float(row["confusion_corrected_accuracy"]),
         }
-        known = {"rca": "rca", "rca_ci95": "rca", "fidelity": "fidelity"}
+        known = {"rca": "rca", "rca_ci95": "rca", "confusion_corrected_accuracy": "confusion_corrected_accuracy"}
         reasons = {f"{key}_why": agreement.TOO_POOR[of] for key, of in known.items() if entry[key] is None}
         oracles[name] = entry | reasons
     return oracles
@@ -192,7 +194,7 @@ def _listed(names: list[str]) -> str:
 
 
 def _preserved(metrics: dict[str, Any]) -> str:
-    found, fidelity, chance = metrics["rca"], metrics["identity_fidelity"], 1 / len(metrics["classes"])
+    found, corrected, chance = metrics["rca"], metrics["confusion_corrected_accuracy"], 1 / len(metrics["classes"])
     low, high = found["ci95"]
     above = "above" if low > found["chance"] else "not distinguishable from" if high > found["chance"] else "below"
     of_rca = (
@@ -200,36 +202,36 @@ def _preserved(metrics: dict[str, Any]) -> str:
         "of a model that ignores the name"
     )
     told = f"Told to draw one of {len(metrics['classes'])} people, the model"
-    if fidelity["mean"] is None:
+    if corrected["mean"] is None:
         opening = f"{told} reaches {of_rca}"
     else:
-        low, high = fidelity["ci95"]
+        low, high = corrected["ci95"]
         opening = (
-            f"{told} draws that person in {_percent(fidelity['mean'])} of its images ({_percent(low)} to "
+            f"{told} draws that person in {_percent(corrected['mean'])} of its images ({_percent(low)} to "
             f"{_percent(high)}; ignoring the name would give {_percent(chance)}) once the judge's own errors are taken "
             f"out, {of_rca}"
         )
     verdicts = {row["class"]: row["verdict"] for row in found["per_class"]}
-    preserved = [name for name, verdict in verdicts.items() if verdict in ("as real", "better than real")]
-    in_vain, unknown = (
-        [name for name, verdict in verdicts.items() if verdict == said] for said in ("in vain", rca.NOT_MEASURABLE)
+    preserved = [name for name, verdict in verdicts.items() if verdict in (rca.NON_INFERIOR, rca.SUPERIOR)]
+    no_effect, unknown = (
+        [name for name, verdict in verdicts.items() if verdict == said] for said in (rca.NO_EFFECT, rca.NOT_MEASURABLE)
     )
     kept = (
-        f"recognised at least {_percent(rca.AS_REAL)} as often as real faces, as far as 95 % intervals tell: "
-        f"{_listed(preserved) if preserved else 'nobody'}"
+        f"recognised at least {_percent(rca.NON_INFERIORITY_LIMIT)} as often as real faces, as far as 95 % intervals "
+        f"tell: {_listed(preserved) if preserved else 'nobody'}"
     )
-    lost = f"; asked for in vain: {_listed(in_vain)}" if in_vain else ""
+    lost = f"; no effect of the condition: {_listed(no_effect)}" if no_effect else ""
     lost += f"; not measurable, since the judge does not know them: {_listed(unknown)}" if unknown else ""
-    return f"{opening}; {kept}{lost}{_doubt(fidelity)}."
+    return f"{opening}; {kept}{lost}{_doubt(corrected)}."
 
 
-def _doubt(fidelity: dict[str, Any]) -> str:
-    """What is to be said beside an identity fidelity of which a class refutes the assumption."""
-    if not fidelity["outside"]:
+def _doubt(corrected: dict[str, Any]) -> str:
+    """What is to be said beside an confusion-corrected accuracy of which a class refutes the assumption."""
+    if not corrected["outside"]:
         return ""
     return (
-        f"; the judge seems to err otherwise on generated faces of {_listed(fidelity['outside'])} than on real ones; "
-        f"with every share held between 0 and 1 the first figure would be {_percent(fidelity['mean_on_simplex'])}"
+        f"; the judge seems to err otherwise on generated faces of {_listed(corrected['outside'])} than on real ones; "
+        f"with every share held between 0 and 1 the first figure would be {_percent(corrected['mean_on_simplex'])}"
     )
 
 
@@ -240,8 +242,8 @@ def _confused(metrics: dict[str, Any]) -> str:
     most = confusions[0]
     confused = (
         f"What it confuses most: told to draw {most['condition']}, it draws a face taken for {most['judged_as']} in "
-        f"{_percent(most['share'])} of the images, as the judge does with {_percent(most['share_real'])} of the real "
-        "faces"
+        f"{_percent(most['fraction'])} of the images, as the judge does with "
+        f"{_percent(most['fraction_real'])} of the real faces"
     )
     within = metrics["within_groups"]
     if within and within["excess"]["excess"] is not None:

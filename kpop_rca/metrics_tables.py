@@ -8,7 +8,7 @@ import pandas as pd
 # Why a value of a class is missing, by column.
 UNDEFINED = {
     "rca": "the judge recognises none of its real faces",
-    "fidelity": "identity fidelity was not computed, see below",
+    "confusion_corrected_accuracy": "confusion-corrected accuracy was not computed, see below",
     "real_precision": "the judge calls no real face by this name",
     "generated_precision": "the judge calls no generated face by this name",
 }
@@ -26,7 +26,7 @@ def beside_paper(metrics: dict[str, Any]) -> pd.DataFrame:
         ("  chance level", metrics["rca"]["chance"], theirs["rca"]["chance"]),
         ("  chance-corrected", metrics["rca"]["chance_corrected"], theirs["rca"]["chance_corrected"]),
         ("RCA, macro", metrics["rca"]["macro"], theirs["rca"]["macro"]),
-        ("identity fidelity", metrics["identity_fidelity"]["mean"], None),
+        ("confusion-corrected accuracy", metrics["confusion_corrected_accuracy"]["mean"], None),
         ("FID", metrics["visual"]["fid"]["value"], theirs["visual"]["fid"]["value"]),
         ("Inception Score", metrics["visual"]["is"]["value"], theirs["visual"]["is"]["value"]),
         ("LPIPS diversity", metrics["visual"]["lpips_diversity"]["mean"], theirs["visual"]["lpips_diversity"]["mean"]),

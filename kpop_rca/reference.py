@@ -63,26 +63,26 @@ def headline() -> dict[str, float]:
     return _read("headline").set_index("quantity")["value"].to_dict()
 
 
-def judged_label_shares() -> pd.DataFrame:
-    """Which share of the paper's generated images its judge calls each class, derived from Table 4.
+def predicted_class_frequencies() -> pd.DataFrame:
+    """Predicted-class frequencies of the paper's generated images, derived from Table 4.
 
-    share_k = recall_k * n / precision_k / (K n), since both count the images that are rightly judged as k. Precision
+    fraction_k = recall_k * n / precision_k / (K n), since both count the images that are rightly judged as k. Precision
     and recall have two decimals, so that small shares are rough (class 2: 0.005 to 0.008).
 
     Returns:
-        One row an identity: class, share.
+        One row an identity: class, fraction.
     """
     table = table4()
-    share = table["generated_recall"] / table["generated_precision"] / len(table)
-    return pd.DataFrame({"class": table["class"], "share": share})
+    fraction = table["generated_recall"] / table["generated_precision"] / len(table)
+    return pd.DataFrame({"class": table["class"], "fraction": fraction})
 
 
 def collapse() -> dict[str, Any]:
-    """The parts `collapse` and `within_groups`: `judged_label_shares`, and the paper's judge's errors in groups."""
+    """The parts `collapse` and `within_groups`: frequencies as above, and the judge's errors in groups."""
     within = rca.group_confusion(oracle_confusion(), GROUPS)
     why = "Table 4 gives no confusion of the generated images"
     return {
-        "collapse": {"judged_as": judged_label_shares().to_dict("records")},
+        "collapse": {"judged_as": predicted_class_frequencies().to_dict("records")},
         "within_groups": {"real": within, "generated": None, "generated_why": why},
     }
 

@@ -30,6 +30,7 @@ from kpop_rca import (
     sweeps,
 )
 from kpop_rca.errors import StudyError
+from kpop_rca.rca.summary import with_present_names
 
 with loading.left_out(*loading.IDLE):
     import nbformat
@@ -217,7 +218,7 @@ def _metrics(study: str) -> dict[str, Any]:
         found = None
     if not isinstance(found, dict) or "rca" not in found:
         raise StudyError(f"reports/{study}/metrics.json is damaged; run: {artifacts.command(stage, study)}")
-    return found
+    return with_present_names(found)
 
 
 def _executed(study: str, notebook: str) -> nbformat.NotebookNode:

@@ -19,8 +19,8 @@ from kpop_rca.validity.degraded import REMEDIES
 LOOKS = {
     "rca": (TITLES["rca"], GENERATED, "o"),
     "chance_corrected": (TITLES["chance_corrected"], SPLIT_COLOURS["test"], "s"),
-    "fidelity": (TITLES["fidelity"], INK, "D"),
-    "class_fidelity": (f"{TITLES['fidelity']}, single classes", CHANCE, "v"),
+    "confusion_corrected_accuracy": (TITLES["confusion_corrected_accuracy"], INK, "D"),
+    "class_confusion_corrected_accuracy": (f"{TITLES['confusion_corrected_accuracy']}, single classes", CHANCE, "v"),
     "simplex": ("the same on the simplex", PAPER, "^"),
 }
 UNITS = {"blur": "blur, sigma in pixels", "noise": "noise, sd in grey levels"}
@@ -57,7 +57,7 @@ def mixture_trials(summary: pd.DataFrame, *, wanted: tuple[float, float]) -> Fig
     for (top, below), pattern in zip(axes.T, patterns, strict=True):
         for estimator in estimators:
             part = summary[(summary["pattern"] == pattern) & (summary["estimator"] == estimator)]
-            if estimator != "class_fidelity":  # its mean is that of identity fidelity
+            if estimator != "class_confusion_corrected_accuracy":  # its mean is that of confusion-corrected accuracy
                 _points(top, part, "truth", "bias", estimator)
             if part["coverage"].notna().any():
                 _points(below, part, "truth", "coverage", estimator)
@@ -151,9 +151,9 @@ def interval_widths(table: pd.DataFrame, *, studied: tuple[float, float]) -> Fig
     """
     titles = {
         "rca": "global RCA",
-        "fidelity": "mean identity fidelity",
+        "confusion_corrected_accuracy": "mean confusion-corrected accuracy",
         "class_rca": "RCA of a class (median)",
-        "class_fidelity": "fidelity of a class (median)",
+        "class_confusion_corrected_accuracy": "fidelity of a class (median)",
     }
     figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 6), sharex=True, sharey="row", layout="constrained")
     shades = plt.colormaps["Blues"](np.linspace(0.4, 1, table["n_real"].nunique()))

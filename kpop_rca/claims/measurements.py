@@ -64,7 +64,7 @@ def from_counts(real: np.ndarray, generated: np.ndarray, *, groups: list[list[in
         "accuracy_generated": rca.accuracy(generated),
         "rca": rca.global_rca(real, generated),
         "chance_corrected": float(others["chance_corrected"]),
-        "fidelity": float(others["fidelity"]),
+        "confusion_corrected_accuracy": float(others["confusion_corrected_accuracy"]),
         **within_groups(real, generated, groups),
         "pull": float(generated[1:, 0].sum() / generated[1:].sum()),
         "first_rca": float(recall_generated[0] / recall_real[0]) if recall_real[0] else np.nan,

@@ -14,6 +14,7 @@ from kpop_rca.diffusion import generated_images
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import crops
 from kpop_rca.oracles import answers, training
+from kpop_rca.rca.summary import FORMER_KEYS
 from kpop_rca.sweeps import RUNS
 
 
@@ -98,5 +99,5 @@ def committed_runs(study: str) -> pd.DataFrame:
 
 
 def read_runs(path: Path) -> pd.DataFrame:
-    """Runs as they were saved; a level stays text."""
-    return pd.read_csv(path, dtype={"level": str})
+    """Runs as they were saved; a level stays text, and columns have their present names."""
+    return pd.read_csv(path, dtype={"level": str}).rename(columns=FORMER_KEYS)

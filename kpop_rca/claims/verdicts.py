@@ -5,7 +5,7 @@ levels are compared within a seed, and it is over the seeds that an effect has t
 the differences seed by seed, however many images are behind each. Three seeds make wide intervals (t has 2 degrees
 of freedom), and honest ones.
 
-One row of `runs` (`claims.runs`) is one judge's view of one small study; `over_judges` averages the judges of a study.
+One row of `runs` (`claims.runs`) is one judge's view of one small study; `mean_over_oracles` averages the judges of a study.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Claim:
         name: the claim in a few words.
         section: of the paper, or "" where the paper only sets the thing.
         experiment: name in `sweeps.EXPERIMENTS`.
-        response: column of `over_judges` that should change.
+        response: column of `mean_over_oracles` that should change.
         sign: +1 where the second level should have more of it, -1 for less, 0 for as much (within the margin).
         levels: the two that are compared, (reference, other); None for the first and the last of the sweep, or,
             where as much is expected, for each against the last.
@@ -45,17 +45,31 @@ class Claim:
     levels: tuple[str, str] | None = None
 
 
-# Of identity it is identity fidelity that a claim is tried on: notebook 07 finds RCA too high where the wrong faces are
-# those of look-alikes. Where the claim names RCA, it is RCA.
+# A claim on identity is tried on the confusion-corrected accuracy: notebook 07 finds RCA too high where the wrong
+# faces are those of look-alikes. Where the claim names RCA, it is RCA.
 CLAIMS = (
-    Claim("more pixels keep identity better", "6.1", "size", "fidelity", +1, ("16", "32")),
-    Claim("more pixels keep identity better", "6.1", "size", "fidelity", +1, ("16", "64")),
+    Claim("more pixels keep identity better", "6.1", "size", "confusion_corrected_accuracy", +1, ("16", "32")),
+    Claim("more pixels keep identity better", "6.1", "size", "confusion_corrected_accuracy", +1, ("16", "64")),
     Claim("more pixels show the judge more of a person", "6.1", "size", "accuracy_real", +1, ("16", "32")),
     Claim("more pixels show the judge more of a person", "6.1", "size", "accuracy_real", +1, ("16", "64")),
-    Claim("likeness within a group costs identity", "6.2", "alikeness", "fidelity", -1),
+    Claim("likeness within a group costs identity", "6.2", "alikeness", "confusion_corrected_accuracy", -1),
     Claim("likeness adds errors within the group", "6.2", "alikeness", "within_group_excess", +1),
-    Claim("wrong pictures in the folders cost identity", "5.2", "labels", "fidelity", -1, ("clean", "as-found")),
-    Claim("the audit's exclusions give it back", "5.2", "labels", "fidelity", +1, ("as-found", "excluded")),
+    Claim(
+        "wrong pictures in the folders cost identity",
+        "5.2",
+        "labels",
+        "confusion_corrected_accuracy",
+        -1,
+        ("clean", "as-found"),
+    ),
+    Claim(
+        "the audit's exclusions give it back",
+        "5.2",
+        "labels",
+        "confusion_corrected_accuracy",
+        +1,
+        ("as-found", "excluded"),
+    ),
     Claim("a distinctive face draws other requests to it", "6.3", "dominance", "pull", +1, ("equal", "distinct-face")),
     Claim("having more pictures draws other requests", "6.3", "dominance", "pull", +1, ("equal", "more-pictures")),
     Claim("a distinctive face draws more of them", "6.3", "dominance", "pull", +1, ("more-pictures", "distinct-face")),
@@ -66,11 +80,11 @@ CLAIMS = (
     Claim("few steps do as well as fifty, without noise", "", "sampler", "rca", 0, ("ddim-50", "dpmpp-8")),
     Claim("few steps do as well as fifty, without noise", "", "sampler", "rca", 0, ("ddim-50", "dpmpp-15")),
     Claim("few steps do as well as fifty, without noise", "", "sampler", "rca", 0, ("ddim-50", "dpmpp-20")),
-    Claim("judges trained to ignore tints see more identity", "", "jitter", "fidelity", +1),
+    Claim("judges trained to ignore tints see more identity", "", "jitter", "confusion_corrected_accuracy", +1),
 )
 
 
-def over_judges(runs: pd.DataFrame) -> pd.DataFrame:
+def mean_over_oracles(runs: pd.DataFrame) -> pd.DataFrame:
     """The mean over the judges of each small study, levels in the order of the sweep.
 
     A measure that one of the judges can't give is NaN: the mean of the others would be one over other judges than at
@@ -93,7 +107,7 @@ def shared_faces(table: pd.DataFrame) -> pd.DataFrame:
     """Faces that judges and generators have both learnt, where some levels are judged as another one is.
 
     Args:
-        table: from `over_judges`.
+        table: from `mean_over_oracles`.
 
     Returns:
         A row for each level of the experiments in `sweeps.COMMON_JUDGE`: experiment, level, judged_as (whose judges),
@@ -183,7 +197,7 @@ def verdict_table(table: pd.DataFrame, *, margin: float) -> pd.DataFrame:
     where nothing changes, a claim of a direction is supported by luck in one case of forty, and contradicted in one.
 
     Args:
-        table: from `over_judges`.
+        table: from `mean_over_oracles`.
         margin: largest difference of RCA that counts as none, set before the sweep was run.
 
     Returns:
@@ -244,7 +258,7 @@ def _verdict(claim: Claim, levels: tuple[str, str], differences: np.ndarray, mar
         "p": p,
         "differs": low > 0 or high < 0,
         "n_seeds": len(differences),
-        "verdict": "supported" if supported else "contradicted" if contradicted else "undecided",
+        "verdict": "supported" if supported else "contradicted" if contradicted else "inconclusive",
     }
 
 
@@ -252,7 +266,7 @@ def means_by_level(table: pd.DataFrame, experiment: str, responses: list[str]) -
     """Mean and standard deviation over the seeds, a row a level.
 
     Args:
-        table: from `over_judges`.
+        table: from `mean_over_oracles`.
         experiment: which.
         responses: columns of the table.
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kpop_rca.rca.confusion_corrected import label_shares
+from kpop_rca.rca.counts import row_fractions
 
 
 def most_confused(real_counts: np.ndarray) -> tuple[int, int]:
@@ -11,7 +11,7 @@ def most_confused(real_counts: np.ndarray) -> tuple[int, int]:
     >>> most_confused(np.array([[9, 1, 0], [0, 7, 3], [0, 2, 8]]))
     (1, 2)
     """
-    shares = label_shares(real_counts)
+    shares = row_fractions(real_counts)
     confused = np.triu(shares + shares.T + 1, k=1)  # the one keeps pairs without an error above the lower half
     return tuple(int(c) for c in np.unravel_index(confused.argmax(), confused.shape))
 

@@ -7,7 +7,7 @@ from scipy.optimize import linear_sum_assignment
 
 from kpop_rca.errors import StudyError
 from kpop_rca.faces.crops import FEWEST_TEST_FACES
-from kpop_rca.rca.confusion_corrected import label_shares
+from kpop_rca.rca.counts import row_fractions
 
 LEAST_FOR_CONFUSION = 0.5  # fraction of a class's images that is left to estimate the judge's confusion
 # A mixture asks for at most a third of the rarest class, so that a chance excess still fits.
@@ -32,7 +32,7 @@ def swap_patterns(real_counts: np.ndarray, groups: Sequence[Sequence[int]]) -> d
         other and the identities shown stay equally frequent.
     """
     n_classes = len(real_counts)
-    shares = label_shares(real_counts)
+    shares = row_fractions(real_counts)
     confused = shares + shares.T
     group_of = np.zeros(n_classes, dtype=int)
     for number, group in enumerate(groups):

@@ -22,7 +22,7 @@ from kpop_rca.rca.estimators import values
 TOO_POOR = {
     "rca": "it recognises no real face",
     "chance_corrected": "it is no better than chance on real faces",
-    "fidelity": "its confusion can't be inverted",
+    "confusion_corrected_accuracy": "its confusion can't be inverted",
 }
 NO_AGREEMENT = {
     "kappa": "both give all images one name",
@@ -66,7 +66,7 @@ def rca_by_judge(real_answers: pd.DataFrame, generated_answers: pd.DataFrame, n_
         found = values(on_real, on_generated)
         row |= {"rca": float(found["rca"]), "low": low, "high": high}
         row["chance"] = rca.chance_rca(on_real) if np.trace(on_real) else math.nan
-        rows.append(row | {name: float(found[name]) for name in ("chance_corrected", "fidelity")})
+        rows.append(row | {name: float(found[name]) for name in ("chance_corrected", "confusion_corrected_accuracy")})
     return with_reasons(pd.DataFrame(rows), TOO_POOR)
 
 

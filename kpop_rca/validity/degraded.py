@@ -1,13 +1,12 @@
-"""Degraded faces: the right people, but blurred or with noise, so that they are harder to judge than real faces.
+"""Trials on degraded faces: the right people, but blurred or with noise.
 
-The estimators take the judge to err on generated images as on real ones of the same person. Here it does not.
+The estimators take the oracle to err on generated images as on real ones of the same person. Here it does not.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,7 @@ from kpop_rca.degradations import blurred, noised
 from kpop_rca.oracles import candidates, training
 from kpop_rca.oracles.candidates import Faces
 from kpop_rca.oracles.resnet import SmallImageResNet
-from kpop_rca.rca.estimators import ESTIMATORS, TITLES, estimate
+from kpop_rca.rca.estimators import estimate
 from kpop_rca.validity.estimators import Parts, trial_rows
 
 REMEDIES = {
@@ -29,7 +28,7 @@ REMEDIES = {
 
 
 def middle(levels: Sequence[float]) -> float:
-    """The level at which a judge is trained again: the middle one, the higher of two.
+    """The level at which an oracle is trained again: the middle one, the higher of two.
 
     >>> middle([0.0, 0.5, 1.0, 1.5])
     1.0
@@ -47,19 +46,18 @@ def retrained_on_blurred(
     device: torch.device,
     bar: Callable,
 ) -> SmallImageResNet:
-    """A judge trained like the selected one, on the same faces blurred, unless an interrupted run already had.
+    """An oracle trained like the selected one, on the same faces blurred, unless an interrupted run already had.
 
     Args:
         splits: "train", "judge" (may be empty), "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,).
         sigma: of the blur, pixels.
-        like: folder of the selected judge.
-        seed: of the study, by which the selected judge's faces were drawn.
+        like: folder of the selected oracle.
+        seed: of the study, by which the selected oracle's faces were drawn.
         folder: for the new one.
-        device: to train on.
         bar: `tqdm` or one of its kind.
 
     Returns:
-        The judge, in evaluation mode.
+        The oracle, in evaluation mode.
     """
     about = artifacts.read_json(like / "about.json")
     own = {"train": candidates.learning_faces(splits, seed=seed)[about["trained_on"]]}
@@ -90,22 +88,21 @@ def degradation_trial(
     n_replicates: int,
     generator: np.random.Generator,
 ) -> pd.DataFrame:
-    """A generator that draws the right people (truth 1), but blurred or with noise; and what repairs the estimators.
+    """A generator that shows the right people (truth 1), but blurred or with noise; and what repairs the estimators.
 
     Args:
-        test: real test faces, uint8 (N, H, W, 3) and int64 (N,).
+        test: real test faces.
         judge: in evaluation mode.
-        parts: from `estimators.halves`: the first half plays the generator, the other estimates the judge's confusion.
+        parts: from `halves`.
         blur_sigmas: pixels.
         noise_sds: grey levels.
         retrained: from `retrained_on_blurred`, and its sigma.
         n_replicates: B.
-        generator: of noise and bootstrap.
 
     Returns:
-        One row a kind ("blur", "noise"), level, remedy and estimator, with truth, target, value, low, high, held.
+        One row per kind ("blur", "noise"), level, remedy and estimator, with the other columns of `trial_rows`.
         REMEDIES: "none", confusion from real faces as they are; "confusion", from real faces degraded alike; "judge"
-        (blur alone), confusion by the retrained judge from real faces blurred as those it was trained on.
+        (blur alone), confusion by the retrained oracle from real faces blurred as those it was trained on.
     """
     images, labels = test
     (playing, left), (again, sigma), rows = parts, retrained, []
@@ -127,52 +124,19 @@ def degradation_trial(
     return pd.DataFrame(rows)
 
 
-def _where(part: pd.DataFrame) -> str:
-    """At which levels the interval of an estimator misses the truth, or is missing."""
-    levels = part["kind"] + " " + part["level"].map("{:g}".format)
-    none = part["low"].isna()
-    missed = ", ".join(levels[(part["held"] == 0) & ~none])
-    said = [f"misses the truth at {missed}" if missed else "misses the truth nowhere"]
-    if none.any():
-        said.append(f"has no interval at {', '.join(levels[none])}")
-    return " and ".join(said)
-
-
-def _everywhere(part: pd.DataFrame, remedy: str) -> str:
-    """A sentence on a remedy at all levels, estimator by estimator."""
-    own = part[part["remedy"] == remedy]
-    found = [f"{TITLES[name]} {_where(own[own['estimator'] == name])}" for name in ESTIMATORS]
-    return f"{REMEDIES[remedy].capitalize()}: {'; '.join(found)}."
-
-
-def _here(row: dict[str, Any]) -> str:
-    """Whether the interval of an estimator holds the truth, and how wide it is."""
-    if np.isnan(row["low"]):
-        return f"{TITLES[row['estimator']]} has no interval"
-    verb = "holds" if row["held"] else "misses"
-    return f"{TITLES[row['estimator']]} {verb} it, {row['high'] - row['low']:.2f} wide"
-
-
-def findings(table: pd.DataFrame, *, sigma: float) -> list[str]:
-    """What blur and noise do to the estimators, and what each remedy repairs.
+def missed_levels(table: pd.DataFrame) -> pd.DataFrame:
+    """At which levels the interval of each estimator misses the truth, or is missing, under each remedy.
 
     Args:
         table: from `degradation_trial`.
-        sigma: of the blur on which the judge was trained again, one of the levels.
 
     Returns:
-        Sentences: for each remedy, at which levels the interval of which estimator misses the truth; whether there
-        is something to repair at `sigma`; and for each remedy whether the intervals hold the truth there, and how
-        wide they are.
+        One row per remedy and estimator: remedy, estimator, missed and no_interval, levels as text, empty for none.
     """
-    said = [_everywhere(table, remedy) for remedy in REMEDIES]
-    here = table[(table["kind"] == "blur") & (table["level"] == sigma)]
-    by_remedy = {remedy: here[here["remedy"] == remedy].to_dict("records") for remedy in REMEDIES}
-    misled = [TITLES[row["estimator"]] for row in by_remedy["none"] if not row["held"]]
-    unrepaired = f"of {', '.join(misled)} does not hold the truth" if misled else "of each holds the truth all the same"
-    said.append(
-        f"At blur {sigma:g}, at which the judge was trained again, with nothing done the interval {unrepaired}."
-    )
-    for remedy, rows in by_remedy.items():
-        said.append(f"The truth 1 at this blur, with {REMEDIES[remedy]}: {'; '.join(map(_here, rows))}.")
-    return said
+    named = table.assign(at=table["kind"] + " " + table["level"].map("{:g}".format))
+    none = named["low"].isna()
+    columns = {"missed": (named["held"] == 0) & ~none, "no_interval": none}
+    for column, where in columns.items():
+        named[column] = named["at"].where(where)
+    groups = named.groupby(["remedy", "estimator"], sort=False)[list(columns)]
+    return groups.agg(lambda levels: ", ".join(levels.dropna())).reset_index()

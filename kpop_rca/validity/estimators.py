@@ -1,7 +1,7 @@
 """What the trials of the metric share: what an estimator should say, whether it did, and halves of the faces.
 
-Real faces play a generator, so that what it "drew" is known. The images that do are never those that estimate the
-judge's confusion: an image in both would agree with itself, and flatter every estimator.
+Real faces play a generator, so that what it shows is known. The images that do are never those that estimate the
+oracle's confusion: an image in both would agree with itself, and flatter every estimator.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,7 @@ Parts = tuple[np.ndarray, np.ndarray]  # indices of the images that play the gen
 
 
 def halves(labels: np.ndarray, *, generator: np.random.Generator) -> Parts:
-    """A random half of the images, equally many of every identity, to play the generator; the rest for the confusion.
-
-    Args:
-        labels: int (N,).
-        generator: of the draw.
+    """A random half of the images to play the generator; the rest for the confusion.
 
     Returns:
         Indices of either part, each sorted by identity. The first holds half of what the rarest identity has, of
@@ -39,7 +35,7 @@ def halves(labels: np.ndarray, *, generator: np.random.Generator) -> Parts:
 def target(estimator: str, truth: float, n_classes: int) -> float:
     """What an estimator should say: the truth, for the chance-corrected ratio on its scale, whose 0 is chance.
 
-    >>> target("fidelity", 0.1, 10), target("chance_corrected", 0.1, 10), target("chance_corrected", 1.0, 10)
+    >>> target("rca", 0.1, 10), target("chance_corrected", 0.1, 10), target("chance_corrected", 1.0, 10)
     (0.1, 0.0, 1.0)
     """
     chance = 1 / n_classes
@@ -52,15 +48,13 @@ def trial_rows(
     """What `estimate` found as rows of a table.
 
     Args:
-        found: from `estimate`.
-        truth: probability of showing the identity asked for.
-        n_classes: K.
+        truth: probability of showing the requested identity.
         names: estimators wanted.
         **what: further columns, which come first.
 
     Returns:
-        One row an estimator: what, estimator, truth, target (see `target`), value, low, high, and held, 1 where the
-        interval holds the target, else 0. Of class_fidelity one row a class, with its number as `class`.
+        One row per estimator: what, estimator, truth, target, value, low, high, and held, 1 where the interval covers
+        the target, else 0. Of an estimator of single classes one row per class, with its number as `class`.
     """
     table = []
     for name in names:

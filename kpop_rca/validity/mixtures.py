@@ -1,12 +1,7 @@
-"""Known mixtures: real faces play a generator that shows whom it was asked for with a probability that we choose.
-
-An estimator of identity fidelity should find that probability, the truth, and its 95 % interval should hold it in
-95 % of the draws.
-"""
+"""Trials on known mixtures: an estimator should find the truth, and its 95 % interval cover it in 95 % of the draws."""
 
 from collections.abc import Callable, Sequence
 from itertools import product
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,8 +10,9 @@ from statsmodels.stats.proportion import proportion_confint
 
 from kpop_rca import rca, workers
 from kpop_rca.controls import draw_mixture
-from kpop_rca.rca import confusion_corrected
-from kpop_rca.rca.estimators import ESTIMATORS, estimate
+from kpop_rca.rca.confusion_corrected import nearest_on_simplex
+from kpop_rca.rca.counts import row_fractions
+from kpop_rca.rca.estimators import ESTIMATORS, OF_A_CLASS, estimate
 from kpop_rca.validity.estimators import trial_rows
 
 TRUTHS = (0.0, 0.1, 0.3, 0.7, 0.9, 1.0)
@@ -39,20 +35,18 @@ def mixture_trial(
 
     Args:
         labels: int (N,), identities on the real test images.
-        judged: int (N,), what the judge says of them.
-        patterns: by name, float (K, K), see `controls.swap_patterns`.
-        truths: probabilities of showing the identity asked for.
+        judged: int (N,), as whom the oracle predicts them.
+        patterns: from `controls.swap_patterns`.
+        truths: probabilities of showing the requested identity.
         n_draws: of mixtures at each truth and pattern.
-        n_per_condition: images asked for, of each identity.
+        n_per_condition: images requested, of each identity.
         n_replicates: B of the bootstrap in each draw.
-        generator: of everything.
         progress: wraps the pairs of a pattern and a truth, `tqdm` for example.
 
     Returns:
-        One row a draw and estimator: pattern, draw, estimator (ESTIMATORS, class_fidelity, simplex), truth, target
-        (see `estimators.target`), class, value, low, high, and held, 1 where the interval holds the target, else 0.
-        class_fidelity has a row a class, and is alone in having a class. "simplex" has no interval: a constrained
-        solution for each of the replicates would take hours, for a worse number.
+        One row per draw and estimator: pattern, draw, estimator (ESTIMATORS, OF_A_CLASS, simplex), and the columns of
+        `trial_rows`. OF_A_CLASS has one row per class, and is alone in having a class. "simplex" has no interval: a
+        constrained solution for each of the replicates would take hours, for a worse number.
     """
     cells = list(product(patterns.items(), truths))
 
@@ -82,36 +76,33 @@ def _estimates(
     generator: np.random.Generator,
 ) -> list[dict]:
     """What every estimator finds in one mixture, a row each."""
-    playing, asked, left = mixture
+    playing, requested, left = mixture
     n_classes = int(labels.max()) + 1
     real = rca.confusion_counts(labels[left], judged[left], n_classes)
-    generated = rca.confusion_counts(asked, judged[playing], n_classes)
+    generated = rca.confusion_counts(requested, judged[playing], n_classes)
     found = estimate(real, generated, n_replicates=n_replicates, generator=generator)
-    nearest = confusion_corrected.nearest_on_simplex(*map(confusion_corrected.label_shares, (real, generated)))
+    nearest = nearest_on_simplex(*map(row_fractions, (real, generated)))
     simplex = {"estimator": "simplex", "truth": truth, "target": truth, "value": float(np.diag(nearest).mean())}
-    return [*trial_rows(found, truth, n_classes, (*ESTIMATORS, "class_fidelity")), simplex]
+    return [*trial_rows(found, truth, n_classes, (*ESTIMATORS, OF_A_CLASS)), simplex]
 
 
 def trial_summary(trial: pd.DataFrame, by: Sequence[str] = ("truth", "estimator")) -> pd.DataFrame:
-    """How each estimator did: bias, spread, and how often its interval held the target.
+    """How each estimator did: bias, spread, and how often its interval covered the target.
 
     Args:
         trial: from `mixture_trial`.
         by: columns to group by.
 
     Returns:
-        One row a group: n_draws (of class_fidelity, of which a draw has one for each class, that many times more),
-        n_undefined (without a value, left out of bias and sd), bias (mean of value - target), bias_low and bias_high
-        (95 % of the mean over the draws), sd, width (mean over the intervals that there are), and coverage with
-        coverage_low and coverage_high (Wilson 95 %); NaN for an estimator without an interval. Both intervals take
-        the classes of a draw for independent; they are but for the confusion of the judge, which they share.
+        One row per group: n_draws (of OF_A_CLASS K times that), n_undefined (without a value, left out of bias and sd),
+        bias (mean of value - target), bias_low and bias_high (95 % of the mean over the draws), sd, width (mean over
+        the intervals that there are), and coverage with coverage_low and coverage_high (Wilson 95 %); NaN for an
+        estimator without an interval. Both intervals take the classes of a draw for independent.
     """
     measured = trial.assign(error=trial["value"] - trial["target"], width=trial["high"] - trial["low"])
     groups = measured.groupby(list(by), sort=False)
-    n, half = (
-        groups["error"].count(),
-        norm.isf((1 - rca.CONFIDENCE) / 2) * groups["error"].std() / np.sqrt(groups["error"].count()),
-    )
+    n = groups["error"].count()
+    half = norm.isf((1 - rca.CONFIDENCE) / 2) * groups["error"].std() / np.sqrt(n)
     found = pd.DataFrame({"n_draws": groups.size(), "n_undefined": groups.size() - n, "bias": groups["error"].mean()})
     found["bias_low"], found["bias_high"] = found["bias"] - half, found["bias"] + half
     found["sd"], found["width"] = groups["error"].std(), groups["width"].mean()
@@ -123,26 +114,18 @@ def trial_summary(trial: pd.DataFrame, by: Sequence[str] = ("truth", "estimator"
 
 
 def worst_classes(trial: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """The class whose interval of identity fidelity holds the truth least often, at each pattern and truth.
-
-    Args:
-        trial: from `mixture_trial`.
-        names: K, of the classes.
+    """The class whose interval covers the truth least often, at each pattern and truth.
 
     Returns:
-        One row a pattern and truth: these, class (its name), and the columns of `trial_summary`.
+        One row per pattern and truth: these, class (its name), and the columns of `trial_summary`.
     """
-    found = trial_summary(trial[trial["estimator"] == "class_fidelity"], by=["pattern", "truth", "class"])
+    found = trial_summary(trial[trial["estimator"] == OF_A_CLASS], by=["pattern", "truth", "class"])
     worst = found.loc[found.groupby(["pattern", "truth"], sort=False)["coverage"].idxmin()]
     return worst.assign(**{"class": [names[number] for number in worst["class"]]}).reset_index(drop=True)
 
 
 def lowest_by_luck(n_draws: int, n_intervals: int) -> float:
-    """The lowest coverage of many 95 % intervals that are as good as they say: the median of what luck makes of it.
-
-    Args:
-        n_draws: by which each coverage is known.
-        n_intervals: of which the lowest is looked at.
+    """The median of the lowest coverage of so many 95 % intervals that are as good as they say, each known by n_draws.
 
     >>> lowest_by_luck(300, 1), round(lowest_by_luck(300, 180), 3)
     (0.95, 0.913)
@@ -151,51 +134,32 @@ def lowest_by_luck(n_draws: int, n_intervals: int) -> float:
     return float(binom.ppf(1 - 0.5 ** (1 / n_intervals), n_draws, rca.CONFIDENCE) / n_draws)
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-def _coverage(cell: dict[str, Any]) -> str:
-    """A cell of `trial_summary` in words."""
-    return (
-        f"{_percent(cell['coverage'])} of the draws ({_percent(cell['coverage_low'])} to "
-        f"{_percent(cell['coverage_high'])}) at truth {cell['truth']:g} with {cell['pattern']}"
-    )
-
-
-def _width(cell: dict[str, Any]) -> str:
-    if np.isnan(cell["width"]):  # a judge that can't be inverted: nothing held the truth
-        return "for want of a value"
-    return f"where it is {cell['width']:.3f} wide in the mean"
-
-
-def coverage_findings(summary: pd.DataFrame, worst: pd.DataFrame, *, n_classes: int) -> list[str]:
-    """Where the intervals of identity fidelity hold the truth too rarely or too often, cell by cell.
+def coverage_findings(summary: pd.DataFrame, worst: pd.DataFrame, *, n_classes: int) -> pd.DataFrame:
+    """How often the intervals of the confusion-corrected accuracy cover the truth, over all cells and in odd ones.
 
     Args:
         summary: from `trial_summary` by pattern, truth and estimator.
         worst: from `worst_classes`.
-        n_classes: K.
 
     Returns:
-        Three sentences: how often the mean's interval holds the truth over all cells; the cells in which it does so
-        outside COVERAGE_WANTED, and how wide it is there; and the class and cell of the lowest coverage, beside
-        `lowest_by_luck`.
+        The columns of `trial_summary` from pattern to coverage_high, with `what` and `class`: a row for the mean over
+        all cells, for each cell whose coverage is outside COVERAGE_WANTED, for the lowest of a single class, and for
+        how low luck would make that one.
     """
-    least, most = COVERAGE_WANTED
-    cells = summary[summary["estimator"] == "fidelity"]
-    outside = cells[~cells["coverage"].between(least, most)].to_dict("records")
-    named = [f"{_coverage(cell)}, {_width(cell)}" for cell in outside]
-    lowest = worst.loc[worst["coverage"].idxmin()].to_dict()
-    luck = lowest_by_luck(int(lowest["n_draws"]), n_classes * len(worst))
-    drawn, held = int(cells["n_draws"].sum()), int((cells["coverage"] * cells["n_draws"]).round().sum())
-    low, high = proportion_confint(held, drawn, method="wilson")
-    return [
-        f"Over all cells the interval of mean identity fidelity, called one of 95 %, holds the truth in "
-        f"{_percent(held / drawn)} of the draws ({_percent(low)} to {_percent(high)}).",
-        f"Of {len(cells)} cells, a way of swapping and a truth each, the interval of mean identity fidelity holds the "
-        f"truth in less than {100 * least:.0f} % or more than {100 * most:.0f} % of the draws in {len(outside)}"
-        f"{': ' if named else ''}{'; '.join(named)}.",
-        f"Of single classes it is {lowest['class']} whose interval holds the truth least often: in {_coverage(lowest)}."
-        f" Were all {n_classes * len(worst)} intervals right, luck would make the lowest {_percent(luck)}.",
-    ]
+    cells = summary[summary["estimator"] == "confusion_corrected_accuracy"]
+    outside = cells[~cells["coverage"].between(*COVERAGE_WANTED)].assign(what="the mean, odd cell")
+    lowest = worst.loc[[worst["coverage"].idxmin()]].assign(what="single classes, lowest")
+    n, held = int(cells["n_draws"].sum()), int((cells["coverage"] * cells["n_draws"]).round().sum())
+    low, high = proportion_confint(held, n, method="wilson")
+    whole = {
+        "what": "the mean, all cells",
+        "n_draws": n,
+        "coverage": held / n,
+        "coverage_low": low,
+        "coverage_high": high,
+    }
+    luck = lowest_by_luck(int(lowest["n_draws"].iloc[0]), n_classes * len(worst))
+    by_luck = {"what": "single classes, lowest by luck", "n_draws": lowest["n_draws"].iloc[0], "coverage": luck}
+    table = pd.concat([pd.DataFrame([whole]), outside, lowest, pd.DataFrame([by_luck])], ignore_index=True)
+    columns = ["what", "pattern", "truth", "class", "n_draws", "coverage", "coverage_low", "coverage_high", "width"]
+    return table.reindex(columns=columns)

@@ -8,18 +8,15 @@ import pandas as pd
 
 from kpop_rca import rca
 from kpop_rca.rca.bootstrap import at_both_ends
-from kpop_rca.rca.confusion_corrected import label_shares
-from kpop_rca.rca.estimators import TITLES, usable
+from kpop_rca.rca.counts import row_fractions
+from kpop_rca.rca.estimators import OF_A_CLASS, usable
 
-WIDEST, WIDEST_OF_A_CLASS = 0.1, 0.2  # of an interval that is worth having: a global figure known to about 0.05
+# Widest interval that is worth having, by column of `interval_widths`: a global figure known to about 0.05.
+WIDEST = {"rca": 0.1, "confusion_corrected_accuracy": 0.1, "class_rca": 0.2, OF_A_CLASS: 0.2}
 
 
 def with_own(numbers: Sequence[int], own: float) -> list[int]:
-    """Numbers of images to try, and that of the study among them.
-
-    Args:
-        numbers: to try in any study.
-        own: images of each identity that the study has, in the mean.
+    """Numbers of images of each identity to try, and that of the study among them.
 
     >>> with_own([25, 100, 200], 139.5)
     [25, 100, 140, 200]
@@ -40,11 +37,10 @@ def _score_widths(real_counts: np.ndarray, generated_counts: np.ndarray) -> dict
     samples = []
     for counts in (generated_counts, real_counts):  # all images after the classes
         samples += [np.append(np.diag(counts), np.trace(counts)), np.append(counts.sum(axis=1), counts.sum())]
-    *classes, whole = (
-        high - low for low, high in (rca.ratio_interval(*sample) for sample in zip(*samples, strict=True))
-    )
-    low, high = rca.class_fidelity_intervals(real_counts, generated_counts)
-    return {"rca": whole, "class_rca": _median(classes), "class_fidelity": _median(high - low)}
+    ends = (rca.ratio_interval(*sample) for sample in zip(*samples, strict=True))
+    *classes, whole = (high - low for low, high in ends)
+    low, high = rca.class_confusion_corrected_intervals(real_counts, generated_counts)
+    return {"rca": whole, "class_rca": _median(classes), OF_A_CLASS: _median(high - low)}
 
 
 def interval_widths(
@@ -56,34 +52,28 @@ def interval_widths(
     n_replicates: int,
     generator: np.random.Generator,
 ) -> pd.DataFrame:
-    """How wide the 95 % intervals would be with other numbers of images, were the shares as they were found.
+    """How wide the 95 % intervals would be with other numbers of images, were the fractions as they were found.
 
     Args:
-        real_counts: (K, K), rows true: the shares to draw from.
-        generated_counts: (K, K), rows asked for.
-        n_real: numbers of real images of each identity to try.
-        n_generated: numbers of generated images of each identity to try.
+        real_counts, generated_counts: (K, K), of the study.
+        n_real, n_generated: numbers of images of each identity to try.
         n_replicates: B.
-        generator: of the bootstrap.
 
     Returns:
-        One row a pair of numbers: n_real, n_generated (of each identity), rca and fidelity (widths of the interval of
-        the global figure), class_rca and class_fidelity (median width over the classes that have one). The intervals
-        are those of `estimators.estimate` and `rca.class_rca`, of the counts that the shares lead to expect. NaN where
-        there is none: a judge that can't be inverted, or not from so few real images.
+        One row per pair of numbers: n_real, n_generated (of each identity), and the widths of WIDEST: of the global
+        figures, and the median over the classes that have an interval. NaN where there is none: an oracle that can't be
+        inverted, or not from so few real images.
     """
-    shares, absent = [label_shares(counts) for counts in (real_counts, generated_counts)], {}
-    if not usable(real_counts):
-        absent = dict.fromkeys(("fidelity", "class_fidelity"), np.nan)
+    fractions = [row_fractions(counts) for counts in (real_counts, generated_counts)]
+    absent = {} if usable(real_counts) else dict.fromkeys(("confusion_corrected_accuracy", OF_A_CLASS), np.nan)
     rows = []
     for sizes in product(n_real, n_generated):
-        expected = [n * share for n, share in zip(sizes, shares, strict=True)]
-        drawn = [rca.redrawn(counts, n_replicates, generator=generator) for counts in expected]
-        low, high = rca.intervals(at_both_ends(*drawn)["fidelity"])
-        widths = _score_widths(*expected)
-        widths |= {"fidelity": float(high - low)} | absent
+        expected = [n * of for n, of in zip(sizes, fractions, strict=True)]
+        drawn = [rca.resampled(counts, n_replicates, generator=generator) for counts in expected]
+        low, high = rca.intervals(at_both_ends(*drawn)["confusion_corrected_accuracy"])
+        widths = _score_widths(*expected) | {"confusion_corrected_accuracy": float(high - low)} | absent
         row = dict(zip(("n_real", "n_generated"), sizes, strict=True))
-        rows.append(row | {name: widths[name] for name in ("rca", "fidelity", "class_rca", "class_fidelity")})
+        rows.append(row | {name: widths[name] for name in WIDEST})
     return pd.DataFrame(rows)
 
 
@@ -92,13 +82,8 @@ def balanced_generated(real_counts: np.ndarray, generated_counts: np.ndarray) ->
 
         var(log RCA) = (1 - a_g) / (n_g a_g) + (1 - a_r) / (n_r a_r),    a accuracies, n numbers of images
 
-    At the n_g that makes the two terms equal, the interval is sqrt(2) times as wide as with endless generated images;
-    at ten times as many it is 5 % wider. Half an image is added to those judged right and to those judged wrong, so
-    that a judge without an error has a variance too.
-
-    Args:
-        real_counts: (K, K).
-        generated_counts: (K, K).
+    At the n_g that makes the two terms equal, the interval is sqrt(2) times as wide as for n_g → ∞; at ten times as
+    many it is 5 % wider. Half an image is added to those predicted right and to those predicted wrong.
 
     Returns:
         n_real and n_generated of the study, n_equal (the terms are equal) and n_enough (ten times that).
@@ -118,47 +103,23 @@ def balanced_generated(real_counts: np.ndarray, generated_counts: np.ndarray) ->
     return sizes | {"n_equal": float(n_equal), "n_enough": float(10 * n_equal)}
 
 
-def _needed(widths: pd.DataFrame, name: str, widest: float, *, n_real: int) -> str:
-    """From how many of the numbers of images tried on an interval is narrow enough."""
-    most_first = widths.sort_values("n_generated", ascending=False)
-    narrow = most_first[(most_first[name] <= widest).groupby(most_first["n_real"]).cummin()]
-    fewest = narrow.groupby("n_real")["n_generated"].min()
-    if n_real in fewest:
-        return f"at most {widest:g} from {fewest[n_real]} generated ones on"
-    more = fewest[fewest.index > n_real]
-    if more.empty:
-        return f"at most {widest:g} with none of the numbers tried"
-    return f"at most {widest:g} only with more real ones: with {more.index[0]}, from {more.iloc[0]} generated ones on"
-
-
-def recommendation(real_counts: np.ndarray, generated_counts: np.ndarray, widths: pd.DataFrame) -> str:
-    """How many images to generate with as many real faces as the study has, and why no more.
+def recommendation(real_counts: np.ndarray, widths: pd.DataFrame) -> pd.DataFrame:
+    """How many generated images each interval needs to be narrow enough with as many real faces as the study has.
 
     Args:
         real_counts: (K, K) of the study.
-        generated_counts: (K, K) of the study.
-        widths: from `interval_widths`, with the numbers of the study among those tried (`with_own`).
+        widths: from `interval_widths`.
 
     Returns:
-        Sentences: how wide the intervals of the study are; what WIDEST and WIDEST_OF_A_CLASS need, estimator by
-        estimator; and what limits the interval of RCA, by `balanced_generated`.
-
-    Raises:
-        KeyError: the study's own numbers were not tried.
+        One row per column of WIDEST: estimator, widest, n_real and n_generated, from which on all numbers tried are
+        narrow enough: with the study's own n_real, else with the next larger one; NA where none is.
     """
-    n_classes, found = len(real_counts), balanced_generated(real_counts, generated_counts)
-    real, drawn, equal, enough = (found[k] / n_classes for k in ("n_real", "n_generated", "n_equal", "n_enough"))
-    n_real, n_generated = _whole(real), _whole(drawn)
-    own = widths.set_index(["n_real", "n_generated"]).loc[(n_real, n_generated)]
-    said = [f"The study has {n_real} real test faces and {n_generated} generated ones of each identity."]
-    for kind, prefix, widest in (("", "", WIDEST), (" of a class (median)", "class_", WIDEST_OF_A_CLASS)):
-        for name in ("rca", "fidelity"):
-            width = own[prefix + name]
-            as_found = "missing" if np.isnan(width) else f"{width:.2f} wide"
-            needed = _needed(widths, prefix + name, widest, n_real=n_real)
-            said.append(f"The interval of {TITLES[name]}{kind} is {as_found}, and {needed}.")
-    said.append(
-        f"Up to {equal:.0f} of each the generated images are what limits the interval of RCA, beyond that the real "
-        f"faces; from {enough:.0f} on, further ones narrow it by less than 5 %."
-    )
-    return " ".join(said)
+    own, rows = _whole(np.sum(real_counts) / len(real_counts)), []
+    most_first = widths.sort_values("n_generated", ascending=False)
+    for name, widest in WIDEST.items():
+        narrow = most_first[(most_first[name] <= widest).groupby(most_first["n_real"]).cummin()]
+        fewest = narrow.groupby("n_real")["n_generated"].min()
+        fewest = fewest[fewest.index >= own]
+        n_real, n_generated = (pd.NA, pd.NA) if fewest.empty else (fewest.index[0], fewest.iloc[0])
+        rows.append({"estimator": name, "widest": widest, "n_real": n_real, "n_generated": n_generated})
+    return pd.DataFrame(rows).astype({"n_real": "Int64", "n_generated": "Int64"})

@@ -36,7 +36,9 @@ DRAWN = {
     "identity": lambda _: figures.identity(
         pd.DataFrame({"class": NAMES, "rca": 0.5, "chance": 0.1} | VALUES), pd.DataFrame(), chance=0.1, overall=0.5
     ),
-    "label_shares": lambda _: figures.label_shares(pd.DataFrame({"class": NAMES, "share": 0.5} | VALUES)),
+    "predicted_class_frequencies": lambda _: figures.predicted_class_frequencies(
+        pd.DataFrame({"class": NAMES, "fraction": 0.5} | VALUES)
+    ),
 }
 
 

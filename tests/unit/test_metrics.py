@@ -71,9 +71,9 @@ def told(generated, *, fid=None, groups=(), real=REAL):
     parts = rca.summary(*counts, names, found.own_replicates) | rca.collapse_summary(
         *counts, names, groups, n_replicates=200, generator=rng
     )
-    fidelity = rca.fidelity_summary(*counts, names, found.own_replicates)
+    fidelity = rca.confusion_corrected_summary(*counts, names, found.own_replicates)
     visual = {"fid": {"value": fid}}
-    return metrics.answer({"classes": names, "visual": visual, "identity_fidelity": fidelity, **parts})
+    return metrics.answer({"classes": names, "visual": visual, "confusion_corrected_accuracy": fidelity, **parts})
 
 
 def test_the_answer_follows_the_numbers():
@@ -81,7 +81,7 @@ def test_the_answer_follows_the_numbers():
     assert "an RCA of 0.94 (95 % interval" in good and ", above the 0.56 of a model that ignores" in good
     assert "draws that person in 94 % of its images" in good  # (0.85 - 0.1) / (0.9 - 0.1)
     assert "recognised at least 80 % as often as real faces, as far as 95 % intervals tell: Ari." in good
-    assert ", not distinguishable from the 0.56" in blind and "asked for in vain: Ari and Bo" in blind
+    assert ", not distinguishable from the 0.56" in blind and "no effect of the condition: Ari and Bo" in blind
     assert ", below the 0.56" in swapped and "as far as 95 % intervals tell: nobody" in swapped
     assert (
         "told to draw Bo, it draws a face taken for Ari in 20 % of the images, as the judge does with 10 % of" in good

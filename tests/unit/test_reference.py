@@ -84,8 +84,8 @@ def test_generated_recalls_average_to_the_stated_accuracy():
 def test_the_judges_errors_on_real_images_stay_within_the_groups():
     found = reference.paper_metrics()["within_groups"]["real"]
     assert (found["n_within"], found["n_errors"]) == (174, 227)
-    assert found["share_within"] == pytest.approx(0.767, abs=0.0005)
-    assert found["share_if_even"] == pytest.approx(4 / 9)
+    assert found["fraction_within"] == pytest.approx(0.767, abs=0.0005)
+    assert found["fraction_if_even"] == pytest.approx(4 / 9)
 
 
 def test_strongest_real_confusion_is_the_one_that_the_text_names():
@@ -93,11 +93,11 @@ def test_strongest_real_confusion_is_the_one_that_the_text_names():
     assert (strongest["condition"], strongest["judged_as"], strongest["count"]) == ("3", "6", 13)
 
 
-def test_judged_label_shares_from_table_4():
-    share = reference.judged_label_shares()["share"]
-    np.testing.assert_allclose(share[:3], [0.21, 0.25, 0.006], atol=HALF)
+def test_predicted_class_frequencies_from_table_4():
+    fraction = reference.predicted_class_frequencies()["fraction"]
+    np.testing.assert_allclose(fraction[:3], [0.21, 0.25, 0.006], atol=HALF)
     # Precisions and recalls of two decimals leave the ten shares 1.1 % off their sum.
-    assert share.sum() == pytest.approx(1, abs=0.02)
+    assert fraction.sum() == pytest.approx(1, abs=0.02)
 
 
 def test_table_3_averages_to_what_it_says():

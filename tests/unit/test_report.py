@@ -54,8 +54,8 @@ def folder(output):
         "classes": [HOSTILE, "Bo", "Cy"],
         "data": {"source": "folder", "n_images": 200, "n_identities": 2, "n_faces": 190, "excluded": {"no_face": 10}},
         "judge": "resnet10-0",
-        "identity_fidelity": rca.fidelity_summary(real, generated, names, own),
-        "over_judges": rca.over_judges(
+        "confusion_corrected_accuracy": rca.confusion_corrected_summary(real, generated, names, own),
+        "over_oracles": rca.over_oracles(
             ["resnet10-0"], real[None], generated[None], drawn, classes=names, generator=rng
         ),
         "cas": {"train_generated_test_real": accuracy, "ratio": {"value": 0.7, "ci95": [0.5, 0.9]}},
@@ -90,8 +90,8 @@ def test_every_null_of_the_metrics_has_its_reason(folder):
     rng = np.random.default_rng(0)
     parts = rca.collapse_summary(*tables, metrics["classes"], [], n_replicates=200, generator=rng)
     assert list(without_reason(metrics | parts)) == []
-    assert metrics["rca"]["macro"] is None and metrics["identity_fidelity"]["mean"] is None
-    assert metrics["over_judges"]["per_class"][2]["rca"]["value"] is None
+    assert metrics["rca"]["macro"] is None and metrics["confusion_corrected_accuracy"]["mean"] is None
+    assert metrics["over_oracles"]["per_class"][2]["rca"]["value"] is None
 
 
 def test_the_committed_metrics_say_why_a_number_is_missing():
@@ -105,7 +105,7 @@ def test_the_first_page_opens_with_the_answer(folder):
     assert re.search(r"Global RCA<b>0\.73</b>", page)
     assert "its weights can&#39;t be had" in page
     assert "10 no face" in page
-    assert "tells the identities apart too badly" in page  # why there is no identity fidelity
+    assert "tells the identities apart too badly" in page  # why there is no confusion-corrected accuracy
     assert "0.70 times" in page and "53 % of the generated faces lie nearer" in page
     assert "where 44 % would be expected of a model that does not copy (p" in page
     assert "are copies" not in page  # of a verdict that there are none, no estimate of how many
@@ -117,10 +117,10 @@ def test_a_judge_that_can_be_inverted_gives_fidelities(folder):
     path = folder / "metrics.json"
     content = artifacts.read_json(path)
     per_class = [{"class": name, "value": 0.81, "ci95": [0.7, 0.9]} for name in content["classes"]]
-    content["identity_fidelity"] |= {"mean": 0.81, "ci95": [0.75, 0.86], "per_class": per_class}
+    content["confusion_corrected_accuracy"] |= {"mean": 0.81, "ci95": [0.75, 0.86], "per_class": per_class}
     artifacts.write_json(path, content)
     page = report.build("mine").read_text()
-    assert re.search(r"Identity fidelity<b>0\.81</b>\s*<small>95 % interval 0\.75 to 0\.86", page)
+    assert re.search(r"Confusion-corrected accuracy<b>0\.81</b>\s*<small>95 % interval 0\.75 to 0\.86", page)
     assert page.count("0.70 to 0.90") == 3
 
 
@@ -152,7 +152,7 @@ def test_a_sweep_has_its_one_notebook_for_a_report(folder):
         report.build("mine")
     shutil.copy(paths.notebook_source(stages.CLAIMS.notebook), folder / "notebooks")
     (folder / "tables").mkdir(exist_ok=True)
-    pd.DataFrame({"verdict": ["supported", "supported", "undecided"]}).to_csv(folder / "tables/08_verdicts.csv")
+    pd.DataFrame({"verdict": ["supported", "supported", "inconclusive"]}).to_csv(folder / "tables/08_verdicts.csv")
     assert "experiments" in report.build("mine").read_text()
     assert report.answer("mine").startswith("mine: of 3 comparisons 2 supported, 1 undecided; open ")
 

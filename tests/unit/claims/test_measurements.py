@@ -47,7 +47,7 @@ def test_there_is_no_excess_without_groups():
 
 def test_a_judge_that_cannot_be_inverted_gives_no_fidelity():
     confused = np.array([[5, 5], [5, 5]])
-    assert np.isnan(measurements.from_counts(confused, np.diag([5, 5]), groups=[])["fidelity"])
+    assert np.isnan(measurements.from_counts(confused, np.diag([5, 5]), groups=[])["confusion_corrected_accuracy"])
 
 
 def save(folder, crops, splits):

@@ -29,7 +29,7 @@ def table_of(experiment, responses, *, response="rca"):
         for level, values in responses.items()
         for seed, value in enumerate(values)
     ]
-    return verdicts.over_judges(pd.DataFrame(rows))
+    return verdicts.mean_over_oracles(pd.DataFrame(rows))
 
 
 def verdict_of(table, claim):
@@ -50,16 +50,18 @@ def test_an_effect_is_the_difference_within_seeds_and_not_between_means():
 
 @pytest.mark.parametrize(
     ("second", "expected"),
-    [([0.61, 0.6, 0.62], "supported"), ([0.4, 0.41, 0.39], "contradicted"), ([0.6, 0.4, 0.5], "undecided")],
+    [([0.61, 0.6, 0.62], "supported"), ([0.4, 0.41, 0.39], "contradicted"), ([0.6, 0.4, 0.5], "inconclusive")],
 )
 def test_the_verdict_follows_the_sign_of_the_interval(second, expected):
-    table = table_of("size", {"16": [0.5, 0.5, 0.5], "32": second}, response="fidelity")
+    table = table_of("size", {"16": [0.5, 0.5, 0.5], "32": second}, response="confusion_corrected_accuracy")
     assert verdict_of(table, "more pixels keep identity better")["verdict"] == expected
 
 
 def test_p_is_corrected_for_all_the_comparisons():
     tables = [
-        table_of("alikeness", {"0.1": [0.8, 0.81, 0.82], "0.6": [0.5, 0.5, 0.5]}, response="fidelity"),
+        table_of(
+            "alikeness", {"0.1": [0.8, 0.81, 0.82], "0.6": [0.5, 0.5, 0.5]}, response="confusion_corrected_accuracy"
+        ),
         table_of("guidance", {"0": [0.1, 0.5, 0.9], "4": [0.21, 0.7, 0.98]}, response="rca"),
     ]
     found = verdicts.verdict_table(pd.concat(tables), margin=MARGIN)
@@ -83,7 +85,9 @@ def test_levels_that_have_the_same_images_are_named():
 
 
 def test_a_claim_of_less_is_supported_by_a_fall():
-    table = table_of("alikeness", {"0.1": [0.8, 0.81, 0.82], "0.6": [0.5, 0.5, 0.5]}, response="fidelity")
+    table = table_of(
+        "alikeness", {"0.1": [0.8, 0.81, 0.82], "0.6": [0.5, 0.5, 0.5]}, response="confusion_corrected_accuracy"
+    )
     row = verdict_of(table, "likeness within a group costs identity")
     assert row["effect"] < 0
     assert row["verdict"] == "supported"
@@ -91,9 +95,10 @@ def test_a_claim_of_less_is_supported_by_a_fall():
 
 def test_one_seed_decides_nothing():
     row = verdict_of(
-        table_of("size", {"16": [0.1], "32": [0.9]}, response="fidelity"), "more pixels keep identity better"
+        table_of("size", {"16": [0.1], "32": [0.9]}, response="confusion_corrected_accuracy"),
+        "more pixels keep identity better",
     )
-    assert row["verdict"] == "undecided"
+    assert row["verdict"] == "inconclusive"
     assert np.isnan(row["low"])
     assert row["effect"] == pytest.approx(0.8)
 
@@ -101,7 +106,7 @@ def test_one_seed_decides_nothing():
 def test_more_pixels_have_to_show_the_judge_more_as_well():
     table = table_of("size", {"16": [0.8, 0.81, 0.8], "32": [0.9, 0.91, 0.91]}, response="accuracy_real")
     assert verdict_of(table, "more pixels show the judge more of a person")["verdict"] == "supported"
-    assert verdict_of(table, "more pixels keep identity better")["verdict"] == "undecided"
+    assert verdict_of(table, "more pixels keep identity better")["verdict"] == "inconclusive"
 
 
 def test_a_direction_is_taken_for_another_by_luck_in_one_case_of_forty_on_each_side():
@@ -115,7 +120,7 @@ def test_a_direction_is_taken_for_another_by_luck_in_one_case_of_forty_on_each_s
 
 @pytest.mark.parametrize(
     ("second", "expected"),
-    [([0.51, 0.5, 0.49], "supported"), ([0.8, 0.81, 0.79], "contradicted"), ([0.7, 0.4, 0.5], "undecided")],
+    [([0.51, 0.5, 0.49], "supported"), ([0.8, 0.81, 0.79], "contradicted"), ([0.7, 0.4, 0.5], "inconclusive")],
 )
 def test_equivalence_has_to_be_shown(second, expected):
     table = table_of("sampler", {"ddim-10": second, "ddpm-1000": [0.5, 0.5, 0.5]})
@@ -125,11 +130,11 @@ def test_equivalence_has_to_be_shown(second, expected):
 @pytest.mark.parametrize(
     ("second", "verdict", "differs"),
     [
-        ([0.35, 0.38, 0.41], "undecided", True),  # from -0.19 to -0.05: not 0, and maybe within the margin
-        ([0.7, 0.4, 0.5], "undecided", False),
+        ([0.35, 0.38, 0.41], "inconclusive", True),  # from -0.19 to -0.05: not 0, and maybe within the margin
+        ([0.7, 0.4, 0.5], "inconclusive", False),
         ([0.521, 0.52, 0.519], "supported", True),
         ([0.8, 0.81, 0.79], "contradicted", True),
-        ([0.38], "undecided", False),
+        ([0.38], "inconclusive", False),
     ],
 )
 def test_a_difference_may_be_shown_whatever_the_verdict_on_equivalence(second, verdict, differs):
@@ -178,20 +183,28 @@ def test_judges_of_a_study_are_averaged_and_counted():
     table = pd.DataFrame(
         {"experiment": "size", "level": "16", "seed": [0, 0, 1], "judge": ["a", "b", "a"], "rca": [0.2, 0.4, 0.9]}
     )
-    averaged = verdicts.over_judges(table)
+    averaged = verdicts.mean_over_oracles(table)
     assert averaged["rca"].tolist() == pytest.approx([0.3, 0.9])
     assert averaged["n_judges"].tolist() == [2, 1]
 
 
 def test_what_one_judge_cannot_give_is_not_the_mean_of_the_others():
     table = pd.DataFrame(
-        {"experiment": "size", "level": "16", "seed": [0, 0, 1, 1], "rca": 0.5, "fidelity": [0.2, np.nan, 0.6, 0.8]}
+        {
+            "experiment": "size",
+            "level": "16",
+            "seed": [0, 0, 1, 1],
+            "rca": 0.5,
+            "confusion_corrected_accuracy": [0.2, np.nan, 0.6, 0.8],
+        }
     )
-    averaged = verdicts.over_judges(table)
-    assert averaged["fidelity"].tolist() == pytest.approx([np.nan, 0.7], nan_ok=True)
+    averaged = verdicts.mean_over_oracles(table)
+    assert averaged["confusion_corrected_accuracy"].tolist() == pytest.approx([np.nan, 0.7], nan_ok=True)
     assert averaged["rca"].tolist() == [0.5, 0.5]
-    means = verdicts.means_by_level(averaged, "size", ["fidelity", "rca"])
-    assert means[["fidelity", "fidelity_sd"]].isna().all(axis=None)  # and not those of seed 1 beside n_seeds of 2
+    means = verdicts.means_by_level(averaged, "size", ["confusion_corrected_accuracy", "rca"])
+    assert (
+        means[["confusion_corrected_accuracy", "confusion_corrected_accuracy_sd"]].isna().all(axis=None)
+    )  # and not those of seed 1 beside n_seeds of 2
     assert means[["n_seeds", "rca", "rca_sd"]].to_numpy().tolist() == [[2, 0.5, 0]]
 
 
@@ -202,7 +215,7 @@ def test_shared_faces_are_counted_over_the_seeds_where_judges_are_shared():
         for experiment, level, both in levels
         for seed in range(2)
     ]
-    found = verdicts.shared_faces(verdicts.over_judges(pd.DataFrame(rows)))
+    found = verdicts.shared_faces(verdicts.mean_over_oracles(pd.DataFrame(rows)))
     assert found.to_numpy().tolist() == [
         ["labels", "clean", "clean", 2, 300, 0, 0.0],
         ["labels", "as-found", "clean", 2, 300, 60, 0.2],
@@ -335,4 +348,4 @@ def test_seeds_that_all_say_the_same_tell_nothing_of_the_spread():
     assert np.isnan(verdicts.student_interval(same)).all() and np.isnan(verdicts.equivalence_p(same, 0.2))
     for sign in (0, 1):
         row = verdicts._verdict(verdicts.Claim("c", "", "size", "rca", sign), ("16", "32"), same, 0.2)
-        assert row["verdict"] == "undecided" and not row["differs"] and row["n_seeds"] == 3
+        assert row["verdict"] == "inconclusive" and not row["differs"] and row["n_seeds"] == 3

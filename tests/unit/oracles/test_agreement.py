@@ -50,9 +50,11 @@ def test_the_other_estimators_stand_beside_under_every_judge():
         counts = [agreement._counts(answers, 3)[name] for answers in (REAL, GENERATED)]
         assert row["chance_corrected"] == pytest.approx(rca.chance_corrected_rca(*counts))
         if rca.condition_number(counts[0]) < 20:
-            assert row["fidelity"] == pytest.approx(rca.identity_fidelity(*counts).mean())
+            assert row["confusion_corrected_accuracy"] == pytest.approx(
+                rca.confusion_corrected_accuracy(*counts).mean()
+            )
         else:
-            assert np.isnan(row["fidelity"])
+            assert np.isnan(row["confusion_corrected_accuracy"])
 
 
 def test_real_and_generated_are_not_exchangeable():
@@ -74,7 +76,8 @@ def test_a_judge_that_knows_nobody_has_no_rca_and_leaves_the_others_theirs():
     assert table.loc["b-0", ["rca", "low", "high", "chance", "chance_corrected"]].isna().all()
     assert table.loc["b-0", "why"].startswith("no rca: it recognises no real face; no chance_corrected: ")
     assert table.loc["a-0", "why"] == (
-        "no chance_corrected: it is no better than chance on real faces; no fidelity: its confusion can't be inverted"
+        "no chance_corrected: it is no better than chance on real faces; "
+        "no confusion_corrected_accuracy: its confusion can't be inverted"
     )
     assert (table.loc["a-0", "rca"], table.loc["a-1", "why"]) == (1, "")
 

@@ -27,8 +27,12 @@ def test_statistics_are_those_of_the_estimators():
     assert found["macro_rca"][0] == pytest.approx(rca.macro_rca(real, generated))
     assert found["chance_corrected"][0] == pytest.approx(rca.chance_corrected_rca(real, generated))
     np.testing.assert_allclose(found["class_rca"][0], rca.class_rca(real, generated)["rca"])
-    np.testing.assert_allclose(found["class_fidelity"][0], rca.identity_fidelity(real, generated))
-    assert found["fidelity"][0] == pytest.approx(rca.identity_fidelity(real, generated).mean())
+    np.testing.assert_allclose(
+        found["class_confusion_corrected_accuracy"][0], rca.confusion_corrected_accuracy(real, generated)
+    )
+    assert found["confusion_corrected_accuracy"][0] == pytest.approx(
+        rca.confusion_corrected_accuracy(real, generated).mean()
+    )
 
 
 def test_a_stack_is_its_tables_one_by_one():
@@ -48,7 +52,7 @@ def test_tables_that_cannot_be_inverted_leave_the_others_alone():
     nearly[1] = nearly[0] + 1e-13 * np.array([1, -1, 0])
     for stack in (np.stack([np.full((3, 3), 1 / 3), judge, nearly]), np.stack([nearly, judge, nearly])):
         found = statistics(stack, np.stack([judge] * 3))
-        np.testing.assert_allclose(found["fidelity"], [np.nan, 1, np.nan])
+        np.testing.assert_allclose(found["confusion_corrected_accuracy"], [np.nan, 1, np.nan])
         assert np.isfinite(found["rca"]).all()
 
 
@@ -58,7 +62,7 @@ def test_rows_drawn_again_are_images_drawn_again():
     true, judged = (np.repeat(part.ravel(), counts.ravel()) for part in np.indices(counts.shape))
     how = {"n_replicates": 20_000, "generator": np.random.default_rng(4)}
     of_images = rca.resampled_counts(true, judged[None], 3, **how)[:, :, 0]
-    of_rows = rca.redrawn(counts, **how)
+    of_rows = rca.resampled(counts, **how)
     for found in (of_images, of_rows):
         np.testing.assert_allclose(found.sum(axis=-1), np.broadcast_to([10, 20, 7], found.shape[:-1]))
     np.testing.assert_allclose(of_images.mean(axis=1), of_rows.mean(axis=1), atol=4 * 0.015)
@@ -69,7 +73,7 @@ def test_a_single_proportion_has_the_limits_of_clopper_and_pearson():
     """Of a binary answer to one class; the scale by (n - 1) / n widens them, with 400 images by 0.1 %."""
     ends = np.array([[0.0, 1.0]]), np.array([[1.0, 0.0]])
     for right in (0, 1, 7, 200, 399, 400):
-        drawn = rca.redrawn([[right, 400 - right]], 60_000, generator=np.random.default_rng(0), ends=ends)
+        drawn = rca.resampled([[right, 400 - right]], 60_000, generator=np.random.default_rng(0), ends=ends)
         found = rca.intervals(drawn[..., 0, 0] / 400)
         # A quantile of 60,000 replicates is known to 0.7 % of its distance from the value.
         assert found == pytest.approx(proportion_confint(right, 400, method="beta"), abs=0.0012)
@@ -107,11 +111,11 @@ def test_coverage_away_from_the_edges(n_each):
     judge = np.array([[8, 1, 1], [1, 7, 2], [0, 2, 8]]) / 10
     model = np.array([[6, 3, 1], [1, 5, 4], [2, 2, 6]]) / 10
     truth = statistics(judge, model)
-    names = ("macro_rca", "chance_corrected", "fidelity")
+    names = ("macro_rca", "chance_corrected", "confusion_corrected_accuracy")
     held = dict.fromkeys(names, 0)
     for _ in range(draws):
         tables = [np.stack([rng.multinomial(n_each, row) for row in shares]) for shares in (judge, model)]
-        again = at_both_ends(*(rca.redrawn(table, 400, generator=rng) for table in tables))
+        again = at_both_ends(*(rca.resampled(table, 400, generator=rng) for table in tables))
         for name in names:
             low, high = rca.intervals(again[name])
             held[name] += low <= truth[name] <= high
@@ -177,5 +181,5 @@ def test_two_classes_and_one_image_each():
     found = rca.bootstrap((labels, judged), (labels, judged), 2, n_replicates=200, generator=np.random.default_rng(0))
     low, high = rca.intervals(found["rca"])
     assert low < 0.5 and high > 2
-    low, high = rca.intervals(found["fidelity"])
+    low, high = rca.intervals(found["confusion_corrected_accuracy"])
     assert np.isnan(low).all() or (high - low > 1).all()

@@ -19,10 +19,10 @@ PAPER_GROUPS = [[0, 1, 2, 7, 8], [3, 4, 5, 6, 9]]
 
 
 def test_judged_label_shares_by_hand():
-    table = rca.judged_label_shares(GENERATED, classes=NAMES)
+    table = rca.predicted_class_frequencies(GENERATED, classes=NAMES)
     np.testing.assert_array_equal(table["n_judged"], [100, 170, 30])
-    np.testing.assert_allclose(table["share"], [100 / 300, 170 / 300, 30 / 300])
-    np.testing.assert_allclose(table["asked_for"], [1 / 3] * 3)
+    np.testing.assert_allclose(table["fraction"], [100 / 300, 170 / 300, 30 / 300])
+    np.testing.assert_allclose(table["requested"], [1 / 3] * 3)
     expected = binomtest(30, 300).proportion_ci(0.95, method="wilson")
     assert (table["low"][2], table["high"][2]) == pytest.approx((expected.low, expected.high))
 
@@ -34,18 +34,18 @@ def test_strongest_confusions_have_a_direction():
     assert len(rca.strongest_confusions(GENERATED, 99)) == 4  # six pairs, two of which never occur
     assert rca.strongest_confusions(np.eye(3, dtype=int), 5).empty
     beside = rca.strongest_confusions(GENERATED, 2, real_counts=REAL)
-    np.testing.assert_allclose(beside["share_real"], [0.2, 0.1])  # of the 5 real Cys, and of the 10 real Aris
+    np.testing.assert_allclose(beside["fraction_real"], [0.2, 0.1])  # of the 5 real Cys, and of the 10 real Aris
 
 
 def test_group_confusion_by_hand():
     found = rca.group_confusion(GENERATED, [[0, 1], [2]])
     # Errors: 60 of Ari (50 to Bo), none of Bo, 80 of Cy, who is alone. An even spread sends half of Ari's to Bo.
     assert (found["n_errors"], found["n_within"]) == (140, 50)
-    assert found["share_within"] == pytest.approx(50 / 140)
-    assert found["share_if_even"] == pytest.approx(30 / 140)
+    assert found["fraction_within"] == pytest.approx(50 / 140)
+    assert found["fraction_if_even"] == pytest.approx(30 / 140)
     nothing = rca.group_confusion(np.eye(3, dtype=int), [[0, 1], [2]])
     assert nothing["n_errors"] == 0
-    assert math.isnan(nothing["share_within"])
+    assert math.isnan(nothing["fraction_within"])
     with pytest.raises(ValueError, match="each of the 3 classes once"):
         rca.group_confusion(GENERATED, [[0, 1], [1, 2]])
 

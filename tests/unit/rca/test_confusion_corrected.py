@@ -1,4 +1,4 @@
-"""Identity fidelity against hand-computed mixtures, scipy and simulation with the paper's judge."""
+"""Confusion-corrected accuracy against hand-computed mixtures, scipy and simulation with the paper's judge."""
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ from kpop_rca import rca, reference
 from kpop_rca.errors import StudyError
 from kpop_rca.rca import confusion_corrected
 from kpop_rca.rca.bootstrap import at_both_ends
+from kpop_rca.rca.counts import row_fractions
 
 JUDGE = np.array([[80, 15, 5], [10, 85, 5], [20, 0, 80]])
 MIXTURE = np.array([[0.5, 0.5, 0.0], [0.0, 1.0, 0.0], [0.2, 0.3, 0.5]])
@@ -16,7 +17,7 @@ MIXTURE = np.array([[0.5, 0.5, 0.0], [0.0, 1.0, 0.0], [0.2, 0.3, 0.5]])
 def test_mixtures_are_found_exactly_where_there_is_no_noise():
     generated = MIXTURE @ JUDGE * 10  # a thousand images of each
     np.testing.assert_allclose(rca.identity_mixtures(JUDGE, generated), MIXTURE, atol=1e-12)
-    np.testing.assert_allclose(rca.identity_fidelity(JUDGE, generated), np.diag(MIXTURE), atol=1e-12)
+    np.testing.assert_allclose(rca.confusion_corrected_accuracy(JUDGE, generated), np.diag(MIXTURE), atol=1e-12)
     np.testing.assert_allclose(rca.simplex_mixtures(JUDGE, generated), MIXTURE, atol=1e-4)
 
 
@@ -35,7 +36,7 @@ def test_swapping_real_and_generated_or_rows_and_columns_fails():
 
 def test_a_class_blind_generator_has_fidelity_one_over_k_whatever_the_judge():
     blind = np.full((3, 3), 1 / 3) @ JUDGE
-    assert rca.identity_fidelity(JUDGE, blind).mean() == pytest.approx(1 / 3)
+    assert rca.confusion_corrected_accuracy(JUDGE, blind).mean() == pytest.approx(1 / 3)
     assert rca.global_rca(JUDGE, blind) != pytest.approx(1 / 3, abs=0.05)  # RCA's zero depends on the judge
 
 
@@ -49,7 +50,7 @@ def test_rows_sum_to_one_and_noise_may_leave_the_range():
 
 
 def test_simplex_solution_is_that_of_a_general_optimiser():
-    shares, q = confusion_corrected.label_shares(JUDGE), np.array([0.95, 0.02, 0.03])
+    shares, q = row_fractions(JUDGE), np.array([0.95, 0.02, 0.03])
     found = rca.simplex_mixtures(JUDGE, np.round(1000 * np.stack([q, shares[1], shares[2]])))[0]
     best = minimize(
         lambda pi: ((shares.T @ pi - q) ** 2).sum(),
@@ -77,18 +78,18 @@ def test_condition_number():
 )
 def test_a_judge_too_poor_to_be_inverted_is_refused(real):
     with pytest.raises(StudyError, match="too badly"):
-        rca.identity_fidelity(real, MIXTURE @ JUDGE)
+        rca.confusion_corrected_accuracy(real, MIXTURE @ JUDGE)
 
 
 def test_a_class_without_images_is_an_error():
     with pytest.raises(StudyError, match="'1' has no real image"):
-        rca.identity_fidelity([[9, 1, 0], [0, 0, 0], [1, 1, 8]], JUDGE)
+        rca.confusion_corrected_accuracy([[9, 1, 0], [0, 0, 0], [1, 1, 8]], JUDGE)
     with pytest.raises(StudyError, match="'2' has no generated image"):
-        rca.identity_fidelity(JUDGE, [[9, 1, 0], [1, 9, 0], [0, 0, 0]])
+        rca.confusion_corrected_accuracy(JUDGE, [[9, 1, 0], [1, 9, 0], [0, 0, 0]])
 
 
 def test_one_singular_table_in_a_stack_leaves_the_others_alone():
-    stack = np.stack([np.full((3, 3), 1 / 3), confusion_corrected.label_shares(JUDGE)])
+    stack = np.stack([np.full((3, 3), 1 / 3), row_fractions(JUDGE)])
     found = confusion_corrected.solve_mixtures(stack, np.stack([MIXTURE @ stack[1]] * 2))
     assert np.isnan(found[0]).all()
     np.testing.assert_allclose(found[1], MIXTURE, atol=1e-12)
@@ -103,14 +104,14 @@ def test_unbiased_and_covered_with_the_paper_s_judge(truth):
     the same draws is off by more.
     """
     rng, n_classes, draws = np.random.default_rng(2), 10, 300
-    judge = confusion_corrected.label_shares(reference.oracle_confusion())
+    judge = row_fractions(reference.oracle_confusion())
     shown = truth * np.eye(n_classes) + (1 - truth) * np.roll(np.eye(n_classes), 1, axis=1)
     held, values, ratios = [], [], []
     for _ in range(draws):
         real, drawn = rng.multinomial(98, judge), rng.multinomial(500, shown @ judge)
-        again = at_both_ends(*(rca.redrawn(counts, 300, generator=rng) for counts in (real, drawn)))
-        low, high = rca.intervals(again["fidelity"])
-        values.append(rca.identity_fidelity(real, drawn).mean())
+        again = at_both_ends(*(rca.resampled(counts, 300, generator=rng) for counts in (real, drawn)))
+        low, high = rca.intervals(again["confusion_corrected_accuracy"])
+        values.append(rca.confusion_corrected_accuracy(real, drawn).mean())
         ratios.append(rca.global_rca(real, drawn))
         held.append(low <= truth <= high)
     assert abs(np.mean(values) - truth) < 0.008
@@ -121,8 +122,8 @@ def test_unbiased_and_covered_with_the_paper_s_judge(truth):
 
 def summary(real, generated, names=("Ari", "Bo"), n_replicates=300):
     rng = np.random.default_rng(0)
-    drawn = at_both_ends(*(rca.redrawn(counts, n_replicates, generator=rng) for counts in (real, generated)))
-    return rca.fidelity_summary(real, generated, list(names), drawn)
+    drawn = at_both_ends(*(rca.resampled(counts, n_replicates, generator=rng) for counts in (real, generated)))
+    return rca.confusion_corrected_summary(real, generated, list(names), drawn)
 
 
 def test_a_share_above_one_refutes_the_assumption_and_is_named():

@@ -15,8 +15,10 @@ def test_estimates_and_their_asymmetry():
     found = estimate(real, generated, n_replicates=300, generator=rng())
     assert found["rca"][0] == pytest.approx(rca.global_rca(real, generated))
     assert found["chance_corrected"][0] == pytest.approx(rca.chance_corrected_rca(real, generated))
-    assert found["fidelity"][0] == pytest.approx(0.6)
-    np.testing.assert_allclose(found["class_fidelity"][0], rca.identity_fidelity(real, generated))
+    assert found["confusion_corrected_accuracy"][0] == pytest.approx(0.6)
+    np.testing.assert_allclose(
+        found["class_confusion_corrected_accuracy"][0], rca.confusion_corrected_accuracy(real, generated)
+    )
     for value, low, high in found.values():
         assert np.all((low < value) & (value < high))
     swapped = estimate(generated, real, n_replicates=300, generator=rng())
@@ -29,18 +31,20 @@ def test_each_interval_is_that_of_the_analysis():
     published = rca.ratio_interval(np.trace(generated), generated.sum(), np.trace(real), real.sum(), method="score")
     assert (found["rca"][1], found["rca"][2]) == published
     again = rng(3)
-    replicates = at_both_ends(*(rca.redrawn(table, 300, generator=again) for table in (real, generated)))
-    for name in ("chance_corrected", "fidelity"):
+    replicates = at_both_ends(*(rca.resampled(table, 300, generator=again) for table in (real, generated)))
+    for name in ("chance_corrected", "confusion_corrected_accuracy"):
         np.testing.assert_allclose(found[name][1:], rca.intervals(replicates[name]))
     drawn_again = np.array(rca.intervals(replicates["rca"]))
     assert np.abs(drawn_again - published).max() > 0.005  # another interval than that of the bootstrap
-    np.testing.assert_allclose(found["class_fidelity"][1:], rca.class_fidelity_intervals(real, generated))
+    np.testing.assert_allclose(
+        found["class_confusion_corrected_accuracy"][1:], rca.class_confusion_corrected_intervals(real, generated)
+    )
 
 
 def test_the_width_follows_the_side_with_few_images():
     few, many = counts(JUDGE, 40), counts(JUDGE, 4000)
     widths = [
-        np.subtract(*estimate(*pair, n_replicates=2000, generator=rng())["fidelity"][:0:-1])
+        np.subtract(*estimate(*pair, n_replicates=2000, generator=rng())["confusion_corrected_accuracy"][:0:-1])
         for pair in ((few, many), (many, few), (many, many))
     ]
     assert min(widths[:2]) > 5 * widths[2]
@@ -49,7 +53,10 @@ def test_the_width_follows_the_side_with_few_images():
 def test_no_fidelity_from_a_judge_that_the_analysis_refuses():
     poor = counts([[0.52, 0.48], [0.48, 0.52]], 100)
     found = estimate(poor, poor, n_replicates=100, generator=rng())
-    assert np.isnan(found["fidelity"]).all() and np.isnan(found["class_fidelity"]).all()
+    assert (
+        np.isnan(found["confusion_corrected_accuracy"]).all()
+        and np.isnan(found["class_confusion_corrected_accuracy"]).all()
+    )
     assert found["rca"][0] == 1
     with pytest.raises(StudyError):
-        rca.identity_fidelity(poor, poor)
+        rca.confusion_corrected_accuracy(poor, poor)

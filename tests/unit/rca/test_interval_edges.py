@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from kpop_rca import rca, reference
-from kpop_rca.rca import confusion_corrected
 from kpop_rca.rca.bootstrap import at_both_ends, statistics
+from kpop_rca.rca.counts import row_fractions
 
-MEANS = ("macro_rca", "chance_corrected", "fidelity")
+MEANS = ("macro_rca", "chance_corrected", "confusion_corrected_accuracy")
 TRUTHS = (0.0, 0.03, 0.5, 0.9, 0.97, 0.99, 1.0)
 SIZES = [(n_classes, n_each) for n_classes in (2, 4, 10) for n_each in (12, 48)]
 STUDIES, REPLICATES, AT_ONCE = 160, 200, 40
@@ -19,7 +19,7 @@ STUDIES, REPLICATES, AT_ONCE = 160, 200, 40
 def judge_like(recall, n_classes):
     """A judge with this recall that errs more on some than on others, and more towards some; 0.77, the paper's ten."""
     if recall == 0.77 and n_classes == 10:
-        return confusion_corrected.label_shares(reference.oracle_confusion())
+        return row_fractions(reference.oracle_confusion())
     wrong = np.random.default_rng(5).gamma(0.5, size=(n_classes, n_classes)) * (1 - np.eye(n_classes))
     return recall * np.eye(n_classes) + (1 - recall) * wrong / wrong.sum(axis=1, keepdims=True)
 
@@ -37,7 +37,7 @@ def studies(recall, n_classes, n_real, n_generated, truth):
     limits = []
     for start in range(0, STUDIES, AT_ONCE):
         parts = [table[start : start + AT_ONCE] for table in tables]
-        again = at_both_ends(*(rca.redrawn(part, REPLICATES, generator=rng) for part in parts))
+        again = at_both_ends(*(rca.resampled(part, REPLICATES, generator=rng) for part in parts))
         limits.append(np.stack([rca.intervals(again[name]) for name in MEANS]))
     return tables, statistics(judge, shown @ judge), dict(zip(MEANS, np.concatenate(limits, axis=-1), strict=True))
 
@@ -85,7 +85,7 @@ def test_no_wider_than_1_3_times_the_score_interval(n_classes, n_each):
         right = [np.trace(table, axis1=1, axis2=2) for table in reversed(tables)]
         n = n_classes * n_each
         score = np.array([rca.ratio_interval(drawn, n, real, n) for drawn, real in zip(*right, strict=True)]).T
-        for name, most in (("macro_rca", np.inf), ("chance_corrected", 1.0), ("fidelity", 1.0)):
+        for name, most in (("macro_rca", np.inf), ("chance_corrected", 1.0), ("confusion_corrected_accuracy", 1.0)):
             allowed = score
             if name == "chance_corrected":
                 allowed = (score - chance) / (1 - chance)

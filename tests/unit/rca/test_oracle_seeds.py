@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import t, ttest_1samp
 
 from kpop_rca import rca
-from kpop_rca.rca.bootstrap import at_both_ends, redrawn, statistics
+from kpop_rca.rca.bootstrap import at_both_ends, resampled, statistics
 from kpop_rca.rca.oracle_seeds import seed_interval
 
 REAL = np.array([[[45, 5], [10, 40]], [[40, 10], [10, 40]], [[48, 2], [5, 45]]])
@@ -18,12 +18,12 @@ JUDGES = ["a-0", "a-1", "a-2"]
 def replicates(seed=0):
     """Of the three judges, drawn for each by itself."""
     rng = np.random.default_rng(seed)
-    return at_both_ends(*(redrawn(counts, 400, generator=rng) for counts in (REAL, DRAWN)))
+    return at_both_ends(*(resampled(counts, 400, generator=rng) for counts in (REAL, DRAWN)))
 
 
 def over(real=REAL, drawn=DRAWN, judges=JUDGES, found=None):
     found = found or replicates()
-    result = rca.over_judges(judges, real, drawn, found, classes=["Ari", "Bo"], generator=np.random.default_rng(1))
+    result = rca.over_oracles(judges, real, drawn, found, classes=["Ari", "Bo"], generator=np.random.default_rng(1))
     return json.loads(json.dumps(result, allow_nan=False))
 
 
@@ -61,11 +61,11 @@ def test_coverage_of_another_seed_where_the_bootstrap_s_own_is_too_short():
         right = rng.normal([0.8, 0.5], 0.03, size=(3, 2))
         counts = rng.binomial(n_images, right) / n_images
         again = rng.binomial(n_images, counts, size=(200, 3, 2)) / n_images
-        values, redrawn = counts[:, 1] / counts[:, 0], again[..., 1] / again[..., 0]
-        low, high = seed_interval(values, np.stack([redrawn] * 2))
+        values, drawn = counts[:, 1] / counts[:, 0], again[..., 1] / again[..., 0]
+        low, high = seed_interval(values, np.stack([drawn] * 2))
         held["student"].append(low <= truth <= high)
         chosen = rng.integers(3, size=(200, 3))
-        low, high = rca.intervals(np.stack([np.take_along_axis(redrawn, chosen, axis=1).mean(axis=1)] * 2))
+        low, high = rca.intervals(np.stack([np.take_along_axis(drawn, chosen, axis=1).mean(axis=1)] * 2))
         held["bootstrap"].append(low <= truth <= high)
     assert 0.915 <= np.mean(held["student"]) <= 0.99
     assert np.mean(held["bootstrap"]) < 0.85
@@ -76,8 +76,8 @@ def test_means_over_judges_have_both_intervals():
     assert found["judges"] == JUDGES
     ratios = [rca.global_rca(*tables) for tables in zip(REAL, DRAWN, strict=True)]
     assert found["rca"]["value"] == pytest.approx(np.mean(ratios))
-    fidelities = [rca.identity_fidelity(*tables).mean() for tables in zip(REAL, DRAWN, strict=True)]
-    assert found["fidelity"]["value"] == pytest.approx(np.mean(fidelities))
+    fidelities = [rca.confusion_corrected_accuracy(*tables).mean() for tables in zip(REAL, DRAWN, strict=True)]
+    assert found["confusion_corrected_accuracy"]["value"] == pytest.approx(np.mean(fidelities))
     assert found["macro_rca"]["value"] == pytest.approx(
         np.mean([rca.macro_rca(*t) for t in zip(REAL, DRAWN, strict=True)])
     )
@@ -87,7 +87,7 @@ def test_means_over_judges_have_both_intervals():
     )
     low, high = found["per_class"][1]["rca"]["ci95"]
     assert low < min(bo) and max(bo) < high  # of three by Student, the reach is 2.5 standard deviations and more
-    for name in rca.OVER_JUDGES:
+    for name in rca.OVER_ORACLES:
         low, high = found[name]["ci95"]
         assert low < found[name]["value"] < high
         assert found[name]["ci95_bootstrap"][0] < found[name]["value"] < found[name]["ci95_bootstrap"][1]
@@ -96,8 +96,8 @@ def test_means_over_judges_have_both_intervals():
 def test_the_bootstrap_cannot_reach_beyond_the_judges():
     """Judges far apart, on images that say the same each time: its ends are the lowest and the highest judge."""
     values = np.array([0.4, 0.6, 0.95])
-    found = {name: np.broadcast_to(values, (2, 1000, 3)) for name in rca.OVER_JUDGES}
-    found |= {name: np.ones((2, 1000, 3, 2)) for name in ("class_rca", "class_fidelity")}
+    found = {name: np.broadcast_to(values, (2, 1000, 3)) for name in rca.OVER_ORACLES}
+    found |= {name: np.ones((2, 1000, 3, 2)) for name in ("class_rca", "class_confusion_corrected_accuracy")}
     result = over(found=found)
     assert result["rca"]["ci95_bootstrap"] == pytest.approx([0.4, 0.95])
 
@@ -112,8 +112,12 @@ def test_a_judge_too_poor_to_be_inverted_leaves_no_mean_fidelity():
     poor = REAL.copy()
     poor[1] = [[26, 24], [24, 26]]
     found = over(poor)
-    assert found["fidelity"]["value"] is None and found["fidelity"]["ci95"] is None
-    assert found["fidelity"]["why"].startswith("under a-1: the judge tells the identities apart too badly")
+    assert (
+        found["confusion_corrected_accuracy"]["value"] is None and found["confusion_corrected_accuracy"]["ci95"] is None
+    )
+    assert found["confusion_corrected_accuracy"]["why"].startswith(
+        "under a-1: the judge tells the identities apart too badly"
+    )
     assert found["rca"]["value"] > 0
 
 
@@ -131,13 +135,13 @@ def test_where_every_judge_is_right_on_every_image_the_interval_has_a_width():
     sides = [(labels, np.stack([labels] * 3))] * 2
     drawn = rca.bootstrap(*sides, 4, n_replicates=2000, generator=np.random.default_rng(0))
     perfect = np.stack([12 * np.eye(4, dtype=int)] * 3)
-    found = rca.over_judges(JUDGES, perfect, perfect, drawn, classes="abcd", generator=np.random.default_rng(1))
-    for name in ("rca", "macro_rca", "fidelity"):
+    found = rca.over_oracles(JUDGES, perfect, perfect, drawn, classes="abcd", generator=np.random.default_rng(1))
+    for name in ("rca", "macro_rca", "confusion_corrected_accuracy"):
         for key in ("ci95", "ci95_bootstrap"):
             low, high = found[name][key]
             assert 0.9 < low < 0.935 and 1.06 < high < 1.12, (name, key)
     for row in found["per_class"]:  # of 12 images 1 - 0.025^(1/12) = 0.26
-        for name in ("rca", "fidelity"):
+        for name in ("rca", "confusion_corrected_accuracy"):
             assert 0.6 < row[name]["ci95"][0] < 0.8
 
 
@@ -156,6 +160,8 @@ def test_it_covers_at_the_edges_with_judges_that_see_the_same_images(truth):
         sides = [(labels, said(labels)), (labels, said(np.where(rng.random(len(labels)) < truth, labels, others)))]
         drawn = rca.bootstrap(*sides, n_classes, n_replicates=200, generator=rng)
         tables = [np.stack([rca.confusion_counts(labels, of, n_classes) for of in part]) for _, part in sides]
-        low, high = seed_interval(statistics(*tables)["fidelity"], drawn["fidelity"])
+        low, high = seed_interval(
+            statistics(*tables)["confusion_corrected_accuracy"], drawn["confusion_corrected_accuracy"]
+        )
         held.append(low <= truth <= high)
     assert np.mean(held) >= 0.93

@@ -151,7 +151,7 @@ def test_a_class_without_images_has_no_weight_in_the_global_figures():
 
 def test_two_classes_of_one_image_each():
     one, flipped = np.eye(2, dtype=int), np.eye(2, dtype=int)[::-1]
-    low, high = rca.class_fidelity_intervals(one, one)
+    low, high = rca.class_confusion_corrected_intervals(one, one)
     assert (low < 1).all() and (high >= 1).all() and (high - low > 0.5).all()
     assert rca.class_tests(one, one)["verdict"].tolist() == ["not measurable"] * 2
     flow = rca.directed_flows(flipped, real_counts=one).iloc[0]
@@ -274,8 +274,8 @@ def test_class_tests_are_chi_squared_under_holm():
     table = rca.class_tests(REAL, GENERATED, classes=NAMES)
     pairs = [((40, 100), (60, 200)), ((100, 100), (70, 200)), ((20, 100), (10, 200))]
     p = [chi2_contingency([[a, n - a], [b, m - b]], correction=False).pvalue for (a, n), (b, m) in pairs]
-    np.testing.assert_allclose(table["p_in_vain"], multipletests(p, method="holm")[1])
-    assert table["verdict"].tolist() == ["worse than real", "better than real", "worse than real"]
+    np.testing.assert_allclose(table["p_no_effect"], multipletests(p, method="holm")[1])
+    assert table["verdict"].tolist() == ["inferior to real", "superior to real", "inferior to real"]
 
 
 def test_class_tests_keep_their_family_wise_error():
@@ -283,7 +283,7 @@ def test_class_tests_keep_their_family_wise_error():
     gc.freeze()  # statsmodels collects garbage at every correction: it need not look through all of torch
     rng, real = np.random.default_rng(0), np.full((5, 5), 4) + 60 * np.eye(5, dtype=int)
     found = [
-        (rca.class_tests(real, rng.multinomial(100, [0.5, 0.2, 0.1, 0.1, 0.1], size=5))["p_in_vain"] < 0.05).any()
+        (rca.class_tests(real, rng.multinomial(100, [0.5, 0.2, 0.1, 0.1, 0.1], size=5))["p_no_effect"] < 0.05).any()
         for _ in range(400)
     ]
     gc.unfreeze()
@@ -293,16 +293,16 @@ def test_class_tests_keep_their_family_wise_error():
 
 def test_the_sure_side_of_a_test_has_no_doubt():
     table = rca.class_tests([[100, 0], [0, 100]], [[100, 0], [0, 100]])
-    assert (table["p_as_real"] == 1).all()  # all of both are right: nothing to tell them apart
-    assert (table["verdict"] == "as real").all()
+    assert (table["p_equal_to_real"] == 1).all()  # all of both are right: nothing to tell them apart
+    assert (table["verdict"] == "non-inferior to real").all()
 
 
 def test_few_images_decide_nothing():
     """Neither that a person is kept, nor that asking is no use: that none was found may be for want of images."""
     few = rca.class_tests([[9, 1], [1, 9]], [[5, 5], [5, 5]])
-    assert (few["verdict"] == "undecided").all() and (few["p_as_real"] > 0.05).all()
+    assert (few["verdict"] == "inconclusive").all() and (few["p_equal_to_real"] > 0.05).all()
     many = rca.class_tests([[90, 10], [10, 90]], [[500, 500], [500, 500]])
-    assert (many["verdict"] == "in vain").all()
+    assert (many["verdict"] == "no effect of the condition").all()
 
 
 # Of the third nothing is known: real images of hers are judged as the others are.
@@ -313,11 +313,13 @@ def test_whom_the_judge_does_not_know_is_not_measurable():
     """Not even of a perfect generator, which was called one that is asked in vain."""
     real, perfect = np.array([[18, 2, 0], [2, 18, 0], [6, 5, 0]]), (200 * BLIND_TO_ONE).astype(int)
     table = rca.class_tests(real, perfect)
-    assert table["verdict"].tolist()[2] == "not measurable" and "in vain" not in set(table["verdict"])
+    assert table["verdict"].tolist()[2] == "not measurable" and "no effect of the condition" not in set(
+        table["verdict"]
+    )
     assert table["why"].tolist() == ["", "", "the oracle recognises 0 of 11 real photographs"]
-    assert table[["p_in_vain", "p_as_real"]].isna().all(axis=1).tolist() == [False, False, True]
+    assert table[["p_no_effect", "p_equal_to_real"]].isna().all(axis=1).tolist() == [False, False, True]
     alone = rca.class_tests(real[:2, :2], perfect[:2, :2])  # the others are corrected for there being two
-    assert table["p_as_real"][0] == pytest.approx(alone["p_as_real"][0])
+    assert table["p_equal_to_real"][0] == pytest.approx(alone["p_equal_to_real"][0])
 
 
 def test_a_judge_that_says_one_name_of_everybody_does_not_know_this_person():
@@ -329,9 +331,11 @@ def test_a_judge_that_says_one_name_of_everybody_does_not_know_this_person():
 
 def test_a_class_blind_generator_is_still_asked_in_vain():
     blind = np.full((3, 3), 100)
-    assert set(rca.class_tests(np.full((3, 3), 1) + 47 * np.eye(3, dtype=int), blind)["verdict"]) == {"in vain"}
+    assert set(rca.class_tests(np.full((3, 3), 1) + 47 * np.eye(3, dtype=int), blind)["verdict"]) == {
+        "no effect of the condition"
+    }
     weak = np.full((3, 3), 300) + 300 * np.eye(3, dtype=int)  # a judge right on half of very many real images
-    assert set(rca.class_tests(weak, 10 * blind)["verdict"]) == {"in vain"}
+    assert set(rca.class_tests(weak, 10 * blind)["verdict"]) == {"no effect of the condition"}
 
 
 @pytest.mark.parametrize("n_real", [11, 150])
@@ -342,7 +346,8 @@ def test_a_perfect_generator_is_seldom_called_in_vain(recall, n_real):
     rng = np.random.default_rng(0)
     judge = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [(1 - recall) / 2, (1 - recall) / 2, recall]])
     called = [
-        rca.class_tests(rng.multinomial(n_real, judge), rng.multinomial(200, judge))["verdict"] == "in vain"
+        rca.class_tests(rng.multinomial(n_real, judge), rng.multinomial(200, judge))["verdict"]
+        == "no effect of the condition"
         for _ in range(60)
     ]
     gc.unfreeze()
@@ -386,10 +391,10 @@ def test_summary_has_the_layout_of_the_study():
     bo = result["rca"]["per_class"][1]
     low, high = bo.pop("ci95")
     assert low < 1.25 < high
-    assert {bo.pop(name) for name in ("p_in_vain", "p_as_real")} != {1.0}
+    assert {bo.pop(name) for name in ("p_no_effect", "p_equal_to_real")} != {1.0}
     expected = {"class": "Bo", "n_real": 20, "n_generated": 100, "recall_real": 0.8, "recall_generated": 1.0}
     tests = {"informedness": pytest.approx(0.65), "informedness_real": pytest.approx(0.8 - 2 / 15)}
-    tests["verdict"] = "better than real"
+    tests["verdict"] = "superior to real"
     # Of the images asked to be each, (0.5, 1, 0.2) are judged as Bo, of her real ones 0.8.
     assert bo == expected | tests | {"rca": pytest.approx(1.25), "chance": pytest.approx(1.7 / 3 / 0.8)}
 
@@ -401,7 +406,7 @@ def test_a_class_that_the_judge_never_recognises_is_null_with_the_reason():
     assert result["per_class"][2]["rca"] is None
     assert result["per_class"][2]["ci95"] is None
     assert result["per_class"][2]["why"] == "the oracle recognises 0 of 5 real photographs"
-    assert result["per_class"][2]["verdict"] == "not measurable" and result["per_class"][2]["p_in_vain"] is None
+    assert result["per_class"][2]["verdict"] == "not measurable" and result["per_class"][2]["p_no_effect"] is None
     assert result["macro"] is None and result["macro_ci95"] is None
     assert "no value" in result["macro_why"]
     assert result["global"] == pytest.approx((160 / 300) / (24 / 35))

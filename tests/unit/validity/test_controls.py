@@ -24,11 +24,14 @@ def test_control_trial_by_hand():
     assert value.loc["perfect"].tolist() == pytest.approx([1, 1, 1])
     # 2 and 3 exchanged: judged as asked are 80 and 85 of 0 and 1, 10 and 25 of the two, of 320 that are right.
     assert value.loc["swapped pair", "rca"] == pytest.approx(200 / 320)
-    assert value.loc["swapped pair", "fidelity"] == pytest.approx(0.5)
+    assert value.loc["swapped pair", "confusion_corrected_accuracy"] == pytest.approx(0.5)
     assert value.loc["one for all"].tolist() == pytest.approx([0, 0.25, 0.25 / 0.8])
-    assert value.loc["class-blind", "fidelity"] == pytest.approx(0.25, abs=0.1)
+    assert value.loc["class-blind", "confusion_corrected_accuracy"] == pytest.approx(0.25, abs=0.1)
     pairs = found.set_index(["control", "estimator"])
-    assert pairs.loc[("swapped pair", "fidelity"), "held"] == 1 and pairs.loc[("swapped pair", "rca"), "held"] == 0
+    assert (
+        pairs.loc[("swapped pair", "confusion_corrected_accuracy"), "held"] == 1
+        and pairs.loc[("swapped pair", "rca"), "held"] == 0
+    )
     assert pairs.loc[("swapped pair", "chance_corrected"), "target"] == pytest.approx(1 / 3)
     assert pairs.loc[("one for all", "chance_corrected"), "held"] == 1  # 0, and not the truth of 0.25
 
@@ -46,9 +49,9 @@ def test_the_zero_of_rca_depends_on_the_judge_and_that_of_fidelity_does_not():
     found = validity.class_blind_by_oracle(answers, parts=validity.halves(labels, generator=rng())).set_index("judge")
     np.testing.assert_allclose(found["rca"], 0.25 / found["accuracy_real"])
     assert found.loc["worse", "rca"] > 1.3 * found.loc["good", "rca"]
-    np.testing.assert_allclose(found.loc[["good", "worse"], "fidelity"], 0.25)
+    np.testing.assert_allclose(found.loc[["good", "worse"], "confusion_corrected_accuracy"], 0.25)
     np.testing.assert_allclose(found.loc[["good", "worse"], "chance_corrected"], 0, atol=1e-12)
-    assert np.isnan(found.loc["hopeless", "fidelity"])
+    assert np.isnan(found.loc["hopeless", "confusion_corrected_accuracy"])
 
 
 def test_copies_score_as_real_faces_and_only_the_search_tells_them_apart(monkeypatch):
@@ -61,7 +64,7 @@ def test_copies_score_as_real_faces_and_only_the_search_tells_them_apart(monkeyp
     found = validity.copy_trial(
         suspects, "of crisp ones", real, train=train, held_out=held_out, n_replicates=100, generator=rng()
     ).set_index("suspect")
-    np.testing.assert_allclose(found[["rca", "fidelity"]], 1)
+    np.testing.assert_allclose(found[["rca", "confusion_corrected_accuracy"]], 1)
     assert found["copies"].tolist() == [True, True, False]
     assert found.loc["copies", ["share_nearer_train", "excess"]].tolist() == [1, 1]
     assert found.loc["no copies", "share_by_chance"] == pytest.approx(150 / 280, abs=0.01)

@@ -1,7 +1,6 @@
 """Degraded faces: blur, noise, a judge trained again on them, and what each remedy repairs."""
 
 import json
-from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -56,49 +55,19 @@ def test_degraded_faces_mislead_and_both_remedies_help(monkeypatch):
         assert blur[estimator, 0.0, "judge"] == pytest.approx(target(estimator, 0.6, 3), abs=0.06)
 
 
-def judged_at(kind, level, remedy, estimator, low, high):
-    """A row of the trial; the truth is 1."""
-    about = {"kind": kind, "level": level, "remedy": remedy, "estimator": estimator}
-    return about | {"low": low, "high": high, "held": float(low <= 1 <= high)}
-
-
-def trial_of(misled_at_one):
-    """All hold the truth from 0.9 to 1.1 but: fidelity with nothing done at blur 2, and at 1 or not; RCA at noise 1;
-    fidelity by the confusion, without an interval at blur 1; and the retrained judge, all three, at blur 0."""
-    misled_at = [1.0, 2.0] if misled_at_one else [2.0]
-    others = {("none", "fidelity", "blur", level): (0.5, 0.75) for level in misled_at}
-    others |= {("judge", estimator, "blur", 0.0): (1.2, 1.3) for estimator in ESTIMATORS}
-    others |= {("none", "rca", "noise", 1.0): (1.2, 1.3), ("confusion", "fidelity", "blur", 1.0): (np.nan, np.nan)}
-    rows = []
-    for remedy in degraded.REMEDIES:
-        levels = [("blur", 0.0), ("blur", 1.0), ("blur", 2.0)] + [("noise", 1.0)] * (remedy != "judge")
-        for (kind, level), estimator in product(levels, ESTIMATORS):
-            ends = others.get((remedy, estimator, kind, level), (0.9, 1.1))
-            rows.append(judged_at(kind, level, remedy, estimator, *ends))
-    return pd.DataFrame(rows)
-
-
-def test_the_findings_say_what_the_table_has():
-    none, confusion, judge, need, *here = degraded.findings(trial_of(True), sigma=1.0)
-    assert none == (
-        "Nothing done: RCA misses the truth at noise 1; chance-corrected ratio misses the truth nowhere; "
-        "identity fidelity misses the truth at blur 1, blur 2."
-    )
-    assert "identity fidelity misses the truth nowhere and has no interval at blur 1." in confusion
-    assert judge.count("misses the truth at blur 0") == 3 and "blur 1" not in judge
-    assert need.startswith("At blur 1, at") and need.endswith(
-        "the interval of identity fidelity does not hold the truth."
-    )
-    assert "with nothing done: RCA holds it, 0.20 wide;" in here[0]
-    assert here[0].endswith("identity fidelity misses it, 0.25 wide.")
-    assert here[1].endswith("identity fidelity has no interval.")
-    assert here[2].count("holds it, 0.20 wide") == 3
-
-
-def test_the_findings_where_nothing_needs_repair():
-    for table, sigma in ((trial_of(False), 1.0), (trial_of(True), 0.0)):
-        need = degraded.findings(table, sigma=sigma)[3]
-        assert need.endswith("with nothing done the interval of each holds the truth all the same.")
+def test_missed_levels_say_what_the_table_has():
+    rows = [
+        ("none", "rca", "blur", 0.0, 0.9, 1.1),
+        ("none", "rca", "blur", 2.0, 0.5, 0.75),
+        ("none", "rca", "noise", 10.0, 1.2, 1.3),
+        ("confusion", "rca", "blur", 0.75, np.nan, np.nan),
+    ]
+    table = pd.DataFrame(rows, columns=["remedy", "estimator", "kind", "level", "low", "high"])
+    table["held"] = ((table["low"] <= 1) & (table["high"] >= 1)).astype(float)
+    assert degraded.missed_levels(table).to_numpy().tolist() == [
+        ["none", "rca", "blur 2, noise 10", ""],
+        ["confusion", "rca", "", "blur 0.75"],
+    ]
 
 
 def test_the_judge_is_retrained_where_the_default_has_something_to_repair():

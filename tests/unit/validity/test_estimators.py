@@ -21,11 +21,22 @@ def test_halves_are_disjoint_complete_and_balanced():
 
 def test_single_classes_have_a_row_each():
     ends = (np.array([0.1, 0.6]), np.array([0.2, 0.7]))
-    found = {"fidelity": (np.array(0.4), 0.3, 0.65), "class_fidelity": (np.array([0.15, 0.65]), *ends)}
-    mean, first, second = estimators.trial_rows(found, 0.6, 2, ("fidelity", "class_fidelity"), draw=7)
+    found = {
+        "confusion_corrected_accuracy": (np.array(0.4), 0.3, 0.65),
+        "class_confusion_corrected_accuracy": (np.array([0.15, 0.65]), *ends),
+    }
+    mean, first, second = estimators.trial_rows(
+        found, 0.6, 2, ("confusion_corrected_accuracy", "class_confusion_corrected_accuracy"), draw=7
+    )
     about = {"draw": 7, "truth": 0.6, "target": 0.6}
-    assert mean == about | {"estimator": "fidelity", "value": 0.4, "low": 0.3, "high": 0.65, "held": 1}
-    about |= {"estimator": "class_fidelity"}
+    assert mean == about | {
+        "estimator": "confusion_corrected_accuracy",
+        "value": 0.4,
+        "low": 0.3,
+        "high": 0.65,
+        "held": 1,
+    }
+    about |= {"estimator": "class_confusion_corrected_accuracy"}
     assert first == about | {"class": 0, "value": 0.15, "low": 0.1, "high": 0.2, "held": 0}
     assert second == about | {"class": 1, "value": 0.65, "low": 0.6, "high": 0.7, "held": 1}
 

@@ -34,7 +34,7 @@ def test_identity_fidelity_is_unbiased_and_covers_where_rca_does_not():
     """
     summary = mixtures.trial_summary(trial((0.0, 0.7, 1.0), n_draws=200)).set_index(["estimator", "truth"])
     for truth in (0.0, 0.7, 1.0):
-        found = summary.loc[("fidelity", truth)]
+        found = summary.loc[("confusion_corrected_accuracy", truth)]
         assert abs(found["bias"]) < 0.012
         assert 0.90 <= found["coverage"] <= 0.985
     ratio = summary.loc["rca"]
@@ -53,7 +53,7 @@ def test_an_estimator_that_swaps_real_and_generated_fails_the_trial():
         generated = rca.confusion_counts(asked, judged[playing], 4)
         for name, pair in (("right", (real, generated)), ("swapped", (generated, real))):
             found = estimate(*pair, n_replicates=100, generator=rng(seed))
-            errors[name].append(found["fidelity"][0] - 0.7)
+            errors[name].append(found["confusion_corrected_accuracy"][0] - 0.7)
     assert abs(np.mean(errors["right"])) < 0.03  # 40 draws know it to 0.01
     assert abs(np.mean(errors["swapped"])) > 0.2
 
@@ -62,13 +62,13 @@ def test_the_trial_is_paired_complete_and_repeatable():
     patterns = swap_patterns(counts(JUDGE, 100), [])
     found = trial((0.0, 1.0), n_draws=3, patterns=patterns, n_replicates=100)
     assert len(found) == 3 * 2 * 3 * (3 + 4 + 1)  # of the four classes each has a row
-    assert set(found["estimator"]) == {*ESTIMATORS, "class_fidelity", "simplex"}
+    assert set(found["estimator"]) == {*ESTIMATORS, "class_confusion_corrected_accuracy", "simplex"}
     draws = ["pattern", "truth", "draw"]
     means = found.pivot_table(index=draws, columns="estimator", values="value", aggfunc="mean", sort=False)
-    np.testing.assert_allclose(means["fidelity"], means["class_fidelity"])
-    classes = found[found["estimator"] == "class_fidelity"].groupby(draws)["class"].apply(list)
+    np.testing.assert_allclose(means["confusion_corrected_accuracy"], means["class_confusion_corrected_accuracy"])
+    classes = found[found["estimator"] == "class_confusion_corrected_accuracy"].groupby(draws)["class"].apply(list)
     assert all(numbers == [0, 1, 2, 3] for numbers in classes)
-    assert found[found["estimator"] != "class_fidelity"]["class"].isna().all()
+    assert found[found["estimator"] != "class_confusion_corrected_accuracy"]["class"].isna().all()
     assert found[found["estimator"] == "simplex"]["held"].isna().all()
     pd.testing.assert_frame_equal(found, trial((0.0, 1.0), n_draws=3, patterns=patterns, n_replicates=100))
 
@@ -87,7 +87,7 @@ def test_trial_summary_by_hand():
     assert np.isnan([b["width"], b["coverage"], b["coverage_low"], b["coverage_high"]]).all()
 
 
-def drawn(pattern, truth, held, *, estimator="class_fidelity", label=None, width=0.5, value=0.4):
+def drawn(pattern, truth, held, *, estimator="class_confusion_corrected_accuracy", label=None, width=0.5, value=0.4):
     """As many draws as there are answers to whether the interval held the truth."""
     about = {"pattern": pattern, "truth": truth, "estimator": estimator, "class": label, "target": truth}
     ends = {"value": value, "low": 0.1, "high": 0.1 + width}
@@ -98,7 +98,7 @@ def test_the_worst_class_of_each_cell_and_not_their_mean():
     good, poor = [1] * 19 + [0], [1] * 12 + [0] * 8
     rows = drawn("anyone", 0.0, good, label=0) + drawn("anyone", 0.0, poor, label=1)
     rows += drawn("anyone", 1.0, poor[::-1], label=0) + drawn("anyone", 1.0, good, label=1)
-    rows += drawn("anyone", 0.0, [0] * 20, estimator="fidelity")  # the mean has no class
+    rows += drawn("anyone", 0.0, [0] * 20, estimator="confusion_corrected_accuracy")  # the mean has no class
     found = mixtures.worst_classes(pd.DataFrame(rows).astype({"class": "Int64"}), ["Ari", "Bo"])
     assert found[["truth", "class", "n_draws", "coverage"]].to_numpy().tolist() == [
         [0.0, "Bo", 20, 0.6],
@@ -116,24 +116,29 @@ def test_the_findings_name_the_cells_that_the_pooled_coverage_hides():
     cells = drawn("anyone", 0.0, [1] * 94 + [0] * 6) + drawn("someone unlike", 0.0, [1] * 86 + [0] * 14, width=0.013)
     cells += drawn("anyone", 1.0, [1] * 99 + [0], width=0.25)
     single = drawn("anyone", 0.0, [1] * 90 + [0] * 10, label=0) + drawn("anyone", 1.0, [1] * 80 + [0] * 20, label=1)
-    table = pd.DataFrame([row | {"estimator": "fidelity"} for row in cells] + single).astype({"class": "Int64"})
+    table = pd.DataFrame([row | {"estimator": "confusion_corrected_accuracy"} for row in cells] + single).astype(
+        {"class": "Int64"}
+    )
     summary = mixtures.trial_summary(table, by=["pattern", "truth", "estimator"])
     worst = mixtures.worst_classes(table, ["Ari", "Bo"])
-    over_all, of_mean, of_classes = mixtures.coverage_findings(summary, worst, n_classes=2)
-    assert "holds the truth in 93.0 % of the draws (89.5 % to 95.4 %)" in over_all  # 279 of 300
-    assert "Of 3 cells" in of_mean and "less than 92 % or more than 98 % of the draws in 2: " in of_mean
-    assert "86.0 % of the draws (77.9 % to 91.5 %) at truth 0 with someone unlike, where it is 0.013 wide" in of_mean
-    assert "99.0 % of the draws" in of_mean and "at truth 1 with anyone, where it is 0.250 wide" in of_mean
-    assert "94.0 %" not in of_mean
-    assert "Bo whose interval holds the truth least often: in 80.0 % of the draws" in of_classes
-    assert (
-        f"all 4 intervals right, luck would make the lowest {100 * mixtures.lowest_by_luck(100, 4):.1f} %" in of_classes
-    )
+    found = mixtures.coverage_findings(summary, worst, n_classes=2).round(3)
+    assert found["what"].tolist() == [
+        "the mean, all cells",
+        *["the mean, odd cell"] * 2,
+        "single classes, lowest",
+        "single classes, lowest by luck",
+    ]
+    assert found["n_draws"].tolist() == [300, 100, 100, 100, 100]
+    assert found["coverage"].tolist()[:4] == [0.93, 0.86, 0.99, 0.8]
+    assert found["coverage"].iloc[4] == mixtures.lowest_by_luck(100, 4)
+    assert found.loc[1, ["coverage_low", "coverage_high", "width"]].tolist() == [0.779, 0.915, 0.013]
+    assert found.loc[1, ["pattern", "truth"]].tolist() == ["someone unlike", 0] and found.loc[3, "class"] == "Bo"
 
 
-def test_the_findings_where_all_is_well_and_where_there_is_no_value():
+def test_where_there_is_no_value_the_cell_is_odd():
     worst = mixtures.worst_classes(pd.DataFrame(drawn("anyone", 0.0, [1], label=0)), ["Ari"])
-    for held, width, said in (([1] * 19 + [0], 0.1, "of the draws in 0."), ([0] * 20, np.nan, "for want of a value.")):
-        cells = pd.DataFrame(drawn("anyone", 0.0, held, estimator="fidelity", width=width))
+    for held, width, odd in (([1] * 19 + [0], 0.1, 0), ([0] * 20, np.nan, 1)):
+        cells = pd.DataFrame(drawn("anyone", 0.0, held, estimator="confusion_corrected_accuracy", width=width))
         summary = mixtures.trial_summary(cells, by=["pattern", "truth", "estimator"])
-        assert mixtures.coverage_findings(summary, worst, n_classes=1)[1].endswith(said)
+        found = mixtures.coverage_findings(summary, worst, n_classes=1)
+        assert (found["what"] == "the mean, odd cell").sum() == odd

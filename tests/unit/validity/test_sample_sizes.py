@@ -17,7 +17,7 @@ def test_widths_shrink_like_one_over_the_root_of_n():
         real, generated, n_real=[50, 200], n_generated=[100, 400], n_replicates=2000, generator=rng()
     ).set_index(["n_real", "n_generated"])
     assert len(found) == 4
-    for name in ("rca", "fidelity", "class_rca", "class_fidelity"):
+    for name in ("rca", "confusion_corrected_accuracy", "class_rca", "class_confusion_corrected_accuracy"):
         assert found.loc[(50, 100), name] / found.loc[(200, 400), name] == pytest.approx(2, rel=0.15)
     assert found.loc[(50, 400), "rca"] > found.loc[(200, 400), "rca"]
     assert (found["class_rca"] > found["rca"]).all()
@@ -29,7 +29,7 @@ def test_widths_take_the_real_shares_for_the_real_images():
     found = sample_sizes.interval_widths(
         real, generated, n_real=[10, 1000], n_generated=[100], n_replicates=2000, generator=rng()
     ).set_index("n_real")
-    for name in ("rca", "fidelity"):
+    for name in ("rca", "confusion_corrected_accuracy"):
         assert found[name][1000] == pytest.approx(2 * 1.96 * np.sqrt(0.25 / 400), rel=0.1)
     assert found["rca"][10] > 1.03 * found["rca"][1000]  # that it erred in none of 40 says less
 
@@ -41,18 +41,26 @@ def test_widths_at_the_numbers_of_the_study_are_those_of_the_study():
     ).to_dict("records")
     own = estimate(real, generated, n_replicates=4000, generator=rng(1))
     assert found["rca"] == pytest.approx(own["rca"][2] - own["rca"][1])
-    assert found["fidelity"] == pytest.approx(own["fidelity"][2] - own["fidelity"][1], rel=0.1)
+    assert found["confusion_corrected_accuracy"] == pytest.approx(
+        own["confusion_corrected_accuracy"][2] - own["confusion_corrected_accuracy"][1], rel=0.1
+    )
     classes = rca.class_rca(real, generated)
     assert found["class_rca"] == pytest.approx(np.median(classes["high"] - classes["low"]))
-    assert found["class_fidelity"] == pytest.approx(np.median(own["class_fidelity"][2] - own["class_fidelity"][1]))
+    assert found["class_confusion_corrected_accuracy"] == pytest.approx(
+        np.median(own["class_confusion_corrected_accuracy"][2] - own["class_confusion_corrected_accuracy"][1])
+    )
 
 
-def test_no_width_of_a_fidelity_that_there_is_not():
+def test_no_width_of_what_has_no_value():
     poor = counts([[0.52, 0.48], [0.48, 0.52]], 100)
     (row,) = sample_sizes.interval_widths(
         poor, poor, n_real=[50], n_generated=[50], n_replicates=100, generator=rng()
     ).to_dict("records")
-    assert np.isnan(row["fidelity"]) and np.isnan(row["class_fidelity"]) and row["rca"] > 0
+    assert (
+        np.isnan(row["confusion_corrected_accuracy"])
+        and np.isnan(row["class_confusion_corrected_accuracy"])
+        and row["rca"] > 0
+    )
 
 
 def test_balanced_generated_is_where_the_interval_stops_shrinking():
@@ -74,36 +82,28 @@ def test_balanced_generated_is_where_the_interval_stops_shrinking():
     assert never_wrong["n_equal"] > 100 * found["n_equal"]
 
 
-WIDTHS = ["n_real", "n_generated", "rca", "fidelity", "class_rca", "class_fidelity"]
+WIDTHS = ["n_real", "n_generated", *sample_sizes.WIDEST]
 
 
-def recommended(rows, **columns):
-    """Of a study with 10 real and 100 generated images of each of two classes."""
-    real, generated = counts([[0.8, 0.2], [0.2, 0.8]], 10), counts([[0.4, 0.6], [0.6, 0.4]], 100)
-    return sample_sizes.recommendation(real, generated, pd.DataFrame(rows, columns=WIDTHS).assign(**columns))
+def recommended(rows):
+    """Of a study with 10 real images of each of two classes: (n_real, n_generated) that each estimator needs."""
+    real = counts([[0.8, 0.2], [0.2, 0.8]], 10)
+    found = sample_sizes.recommendation(real, pd.DataFrame(rows, columns=WIDTHS)).set_index("estimator")
+    return {
+        name: None if pd.isna(row["n_real"]) else (row["n_real"], row["n_generated"]) for name, row in found.iterrows()
+    }
 
 
 def test_the_recommendation_says_what_the_table_has():
-    """Of each estimator its own: RCA needs 1000 images, fidelity more real ones, and its classes cannot be had."""
+    """Each estimator its own: RCA needs 1000 images, the corrected one more real ones, its classes cannot be had."""
     rows = [(10, 100, 0.22, 0.32, 0.2, 0.7), (10, 1000, 0.1, 0.21, 0.1, 0.6)]
     rows += [(20, 100, 0.2, 0.3, 0.1, 0.5), (20, 1000, 0.01, 0.09, 0.01, 0.4), (99, 100, 0.01, 0.01, 0.01, 0.3)]
-    said = recommended(rows)
-    assert "The study has 10 real test faces and 100 generated ones of each identity." in said
-    assert "The interval of RCA is 0.22 wide, and at most 0.1 from 1000 generated ones on." in said
-    assert (
-        "The interval of identity fidelity is 0.32 wide, and at most 0.1 only with more real ones: with 20, from 1000 "
-        "generated ones on." in said
-    )
-    assert "RCA of a class (median) is 0.20 wide, and at most 0.2 from 100 generated ones on." in said
-    assert "fidelity of a class (median) is 0.70 wide, and at most 0.2 with none of the numbers tried." in said
-    assert "Up to 55 of each" in said and "from 549 on" in said  # half of 110 and of 1098, see balanced_generated
-    without = recommended(rows, fidelity=np.nan)
-    assert "identity fidelity is missing, and at most 0.1 with none of the numbers tried." in without
-    with pytest.raises(KeyError):
-        recommended([(11, 100, 0.1, 0.1, 0.1, 0.1)])
+    assert list(recommended(rows).values()) == [(10, 1000), (20, 1000), (10, 100), None]
+    without = [(n_real, n_generated, rca, np.nan, *others) for n_real, n_generated, rca, _, *others in rows]
+    assert recommended(without)["confusion_corrected_accuracy"] is None
 
 
 def test_from_a_number_on_means_from_there_on():
     """Narrow enough at 100 by luck and no more at 300: not before 1000."""
     rows = [(10, n, width, 0.3, 0.3, 0.3) for n, width in ((100, 0.09), (300, 0.11), (1000, 0.08))]
-    assert "RCA is 0.09 wide, and at most 0.1 from 1000 generated ones on." in recommended(rows)
+    assert recommended(rows)["rca"] == (10, 1000)
