@@ -1,4 +1,4 @@
-"""What one judge says of the images of one small study, and what judge and generator have both learnt from."""
+"""What one oracle says of the images of one small study, and what it and the generator were both trained on."""
 
 from pathlib import Path
 from typing import Any
@@ -18,16 +18,16 @@ ONE_PICTURE = 1.0  # grey levels: mean difference of two crops of one picture, w
 def judged_by_one(
     judge: training.SmallImageResNet, real: Faces, generated: Faces, *, groups: list[list[int]]
 ) -> dict[str, Any]:
-    """One judge's view of one generator.
+    """One oracle's view of one generator.
 
     Args:
         judge: in evaluation mode.
-        real: uint8 (N, H, W, 3) and labels (N,), held-out faces.
-        generated: uint8 (G, H, W, 3) and the identities asked for (G,).
+        real: held-out faces.
+        generated: images and the requested identities.
         groups: class numbers of the look-alikes, each class in one of them; [] for no groups.
 
     Returns:
-        n_real, n_generated and the columns of `from_counts`; frechet, precision and recall on the judge's own features.
+        The entries of `from_counts`; frechet, precision and recall on the oracle's own features.
     """
     n_classes = int(real[1].max()) + 1
     seen_real, seen_generated = (training.judge_images(judge, images) for images, _ in (real, generated))
@@ -42,18 +42,12 @@ def judged_by_one(
 
 
 def from_counts(real: np.ndarray, generated: np.ndarray, *, groups: list[list[int]]) -> dict[str, Any]:
-    """What follows from one judge's two confusion tables.
-
-    Args:
-        real: int (K, K), rows true, columns judged.
-        generated: int (K, K), rows asked for, columns judged.
-        groups: as in `judged_by_one`.
+    """What follows from one oracle's two confusion tables, int (K, K).
 
     Returns:
-        n_real, n_generated, accuracy_real, accuracy_generated, rca; chance_corrected and fidelity, NaN where the judge
-        is too poor for them; within_group_real, within_group_generated and within_group_excess, see `within_groups`;
-        pull, the share of the images of all *other* identities that are judged to be the first one; first_rca, the
-        first identity's.
+        n_real, n_generated, accuracy_real, accuracy_generated, rca; chance_corrected and confusion_corrected_accuracy,
+        NaN where the oracle is too poor for them; the three of `within_groups`; pull, the fraction of the images of all
+        *other* identities that are predicted as the first one; first_rca, the first identity's.
     """
     recall_real, recall_generated = rca.class_recall(real), rca.class_recall(generated, kind="generated")
     others = values(real, generated)
@@ -72,18 +66,9 @@ def from_counts(real: np.ndarray, generated: np.ndarray, *, groups: list[list[in
 
 
 def within_groups(real: np.ndarray, generated: np.ndarray, groups: list[list[int]]) -> dict[str, float]:
-    """How often generated faces are taken for a look-alike, beyond what the judge does with real ones.
+    """How often generated faces are predicted as a look-alike, beyond real ones; NaN without groups.
 
-        excess = rca.within_group_rate(generated) - rca.within_group_rate(real)
-
-    Args:
-        real, generated: int (K, K), see `from_counts`.
-        groups: a partition of the class numbers 0 to K-1, or [] for no groups.
-
-    Returns:
-        within_group_real, within_group_generated (shares of the images) and within_group_excess; NaN without groups.
-
-    Source: paper, section 6.2, whose claim lacks the comparison; the difference is that of `rca.group_excess`.
+        excess = rca.within_group_rate(generated) - rca.within_group_rate(real), as in `rca.group_excess`
 
     >>> real, generated = np.array([[7, 2, 1], [1, 9, 0], [1, 0, 9]]), np.array([[5, 5, 0], [4, 5, 1], [0, 0, 10]])
     >>> {name: round(rate, 3) for name, rate in within_groups(real, generated, [[0, 1], [2]]).items()}
@@ -100,9 +85,9 @@ def within_groups(real: np.ndarray, generated: np.ndarray, groups: list[list[int
 
 
 def learnt_by_both(generator_faces: Path, judge_faces: Path, *, size: int, judge_learnt: str) -> dict[str, int]:
-    """Faces that a generator has learnt from and a judge as well, maybe of another study.
+    """Faces that a generator and an oracle, maybe of another study, were both trained on.
 
-    In one study that keeps faces for its judges there is none. Two studies of one seed have pictures in common, and
+    In one study that keeps faces for its oracles there is none. Two studies of one seed have pictures in common, and
     though `faces.assign_splits` keeps nearly all of them on their side, where a study leaves some out others may change
     sides: the judges of one may have learnt faces that the generator of the other has.
 

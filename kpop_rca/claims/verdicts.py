@@ -1,11 +1,8 @@
-"""The paper's claims as controlled experiments: what is expected, and what follows from a sweep's small studies.
+"""The paper's claims: what is expected of a sweep's small studies, and what follows from them.
 
-Every seed is an experiment of its own: other people, another split, other trainings of the model and of the judges. So
-levels are compared within a seed, and it is over the seeds that an effect has to hold: intervals are Student's over
-the differences seed by seed, however many images are behind each. Three seeds make wide intervals (t has 2 degrees
-of freedom), and honest ones.
-
-One row of `runs` (`claims.runs`) is one judge's view of one small study; `mean_over_oracles` averages the judges of a study.
+Every seed is an experiment of its own: other people, another split, other trainings. So levels are compared within a
+seed, and an effect has to hold over the seeds: intervals are Student's over the differences seed by seed, however many
+images are behind each. One row of `runs` is one oracle's view of one small study.
 """
 
 from dataclasses import dataclass
@@ -85,10 +82,10 @@ CLAIMS = (
 
 
 def mean_over_oracles(runs: pd.DataFrame) -> pd.DataFrame:
-    """The mean over the judges of each small study, levels in the order of the sweep.
+    """The mean over the oracles of each small study, levels in the order of the sweep.
 
-    A measure that one of the judges can't give is NaN: the mean of the others would be one over other judges than at
-    the next level, and the two would differ by the judges.
+    A measure that one of the oracles can't give is NaN, since the mean of the others would be over other oracles than
+    at the next level.
 
     Returns:
         experiment, level, seed, n_judges (all of the study's) and every measure of `runs.collect`.
@@ -104,22 +101,22 @@ def _complete(groups: pd.api.typing.DataFrameGroupBy, columns: list[str]) -> pd.
 
 
 def shared_faces(table: pd.DataFrame) -> pd.DataFrame:
-    """Faces that judges and generators have both learnt, where some levels are judged as another one is.
+    """Faces that oracles and generators were both trained on, where some levels are judged as another one is.
 
     Args:
         table: from `mean_over_oracles`.
 
     Returns:
-        A row for each level of the experiments in `sweeps.COMMON_JUDGE`: experiment, level, judged_as (whose judges),
-        n_seeds, n_learnt (the generators' training faces, over all seeds), n_learnt_by_both (those of them that the
-        judges have learnt, too) and share, the latter of the former.
+        One row for each level of the experiments in `sweeps.COMMON_JUDGE`: experiment, level, judged_as (whose
+        oracles), n_seeds, n_learnt (the generators' training faces, over all seeds), n_learnt_by_both and their
+        fraction.
     """
     part = table[table["experiment"].isin(sweeps.COMMON_JUDGE)]
     judged_by = [sweeps.judged_as(row.experiment, row.level) for row in part.itertuples()]
     groups = part.assign(judged_as=judged_by).groupby(["experiment", "level", "judged_as"], sort=False)
     counts = groups[["n_learnt", "n_learnt_by_both"]].sum().astype(int)
     counts.insert(0, "n_seeds", groups.size())
-    return counts.assign(share=counts["n_learnt_by_both"] / counts["n_learnt"]).reset_index()
+    return counts.assign(fraction=counts["n_learnt_by_both"] / counts["n_learnt"]).reset_index()
 
 
 def _differences(table: pd.DataFrame, claim: Claim, levels: tuple[str, str]) -> np.ndarray:
@@ -139,13 +136,9 @@ def spread_is_known(differences: np.ndarray) -> bool:
 
 
 def student_interval(differences: np.ndarray) -> tuple[float, float, float]:
-    """Interval (95 %) of a mean, and the p-value of its being 0.
+    """Interval (95 %) of a mean over seeds, float (S,), and the p of its being 0: low, high, p.
 
-    Args:
-        differences: float (S,), one a seed.
-
-    Returns:
-        low, high, p; all NaN where nothing is known of the spread, see `spread_is_known`.
+    All NaN where the spread is not known.
 
     Source: Student (1908), as scipy's `ttest_1samp`.
 
@@ -186,25 +179,23 @@ def _compared(table: pd.DataFrame, claim: Claim) -> list[tuple[str, str]]:
 def verdict_table(table: pd.DataFrame, *, margin: float) -> pd.DataFrame:
     """Every claim, and what the sweep says of it.
 
-    A claim of a direction is *supported* where the interval of the effect lies wholly on its side of 0, *contradicted*
-    where it lies on the other, and *undecided* where it holds 0. A claim of equivalence is supported where two
-    one-sided tests place the difference within the margin at 5 %, contradicted where the interval lies wholly beyond
-    the margin. "Undecided" is said of the evidence and not of the world. Of an equivalence it does not say that no
-    difference was shown: one may be (`differs`), and only whether it lies beyond the margin is open.
+    | claim of | supported | contradicted |
+    |---|---|---|
+    | a direction | interval wholly on its side of 0 | wholly on the other side |
+    | equivalence | two one-sided tests at 5 % place the effect within the margin | interval wholly beyond the margin |
 
-    low and high are those of 95 %. Two one-sided tests at 5 % correspond to the interval of 90 %, so an equivalence may
-    be supported although low or high lies beyond the margin. A two-sided interval of 95 % errs by 2.5 % on each side:
-    where nothing changes, a claim of a direction is supported by luck in one case of forty, and contradicted in one.
+    Else inconclusive, of the evidence and not of the world; a difference may still be shown (`differs`). low and high
+    are those of 95 %; the two tests correspond to the interval of 90 %, which is narrower. Where nothing changes, a
+    claim of a direction is supported by luck in one case of forty, and contradicted in one.
 
     Args:
         table: from `mean_over_oracles`.
         margin: largest difference of RCA that counts as none, set before the sweep was run.
 
     Returns:
-        One row for each claim and pair of levels: claim, section, experiment, response, reference, level, expected
-        (+1, -1, 0), effect, low, high, p (of no difference; of no equivalence where that is claimed), p_holm (corrected
-        by Holm for all the rows), differs (whether the interval excludes 0), n_seeds (those with the response at both
-        levels), verdict (of this row alone, by its interval or by p).
+        One row for each claim and pair of levels, columns VERDICT: p is of no difference, or of no equivalence where
+        that is claimed; p_holm is corrected for all the rows, the verdict is of this row alone; n_seeds are those with
+        the response at both levels.
 
     Source: Schuirmann (1987) on the tests and the interval.
     """
@@ -219,11 +210,8 @@ def verdict_table(table: pd.DataFrame, *, margin: float) -> pd.DataFrame:
 def shared_images(runs: pd.DataFrame) -> pd.DataFrame:
     """Levels of several experiments that have one set of images, so that the luck of one training enters all of them.
 
-    Args:
-        runs: from `runs.collect`.
-
     Returns:
-        A row for each such set of the first seed: levels, each as "experiment level", and n, their number.
+        One row for each such set of the first seed: levels, each as "experiment level", and n, their number.
 
     >>> names = ["experiment", "level", "seed", "images"]
     >>> rows = [("size", "16", 0, "a"), ("guidance", "1", 0, "a"), ("guidance", "2", 0, "b"), ("size", "16", 1, "c")]
@@ -263,12 +251,7 @@ def _verdict(claim: Claim, levels: tuple[str, str], differences: np.ndarray, mar
 
 
 def means_by_level(table: pd.DataFrame, experiment: str, responses: list[str]) -> pd.DataFrame:
-    """Mean and standard deviation over the seeds, a row a level.
-
-    Args:
-        table: from `mean_over_oracles`.
-        experiment: which.
-        responses: columns of the table.
+    """Mean and standard deviation over the seeds, one row per level.
 
     Returns:
         level, n_seeds, and for every response its mean under its own name and its _sd, NaN for one seed; both are

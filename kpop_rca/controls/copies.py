@@ -17,16 +17,12 @@ AT_ONCE = 100  # faces that are diffused in one batch
 
 @torch.inference_mode()
 def diffused(faces: Faces, unet: UNet2DModel, forward: DDPMScheduler, *, generator: torch.Generator) -> np.ndarray:
-    """Faces with the noise of an early timestep, denoised again by the model: the same photographs, drawn anew.
+    """Faces with the noise of an early timestep, denoised again by the model: the same photographs, sampled anew.
 
     Args:
-        faces: uint8 (N, H, W, 3) and int64 (N,).
         unet: in evaluation mode.
         forward: the forward process that it was trained on.
         generator: of the noise, on the CPU.
-
-    Returns:
-        uint8 (N, H, W, 3).
 
     Source: Meng et al. (2022), SDEdit, algorithm 1; here by DDIM.
     """

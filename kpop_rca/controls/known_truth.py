@@ -6,13 +6,13 @@ from kpop_rca.rca.counts import row_fractions
 
 
 def most_confused(real_counts: np.ndarray) -> tuple[int, int]:
-    """The two classes that the judge confuses most, both ways together; the first two if it never errs.
+    """The two classes that the oracle confuses most, both ways together; the first two if it never errs.
 
     >>> most_confused(np.array([[9, 1, 0], [0, 7, 3], [0, 2, 8]]))
     (1, 2)
     """
-    shares = row_fractions(real_counts)
-    confused = np.triu(shares + shares.T + 1, k=1)  # the one keeps pairs without an error above the lower half
+    fractions = row_fractions(real_counts)
+    confused = np.triu(fractions + fractions.T + 1, k=1)  # the one keeps pairs without an error above the lower half
     return tuple(int(c) for c in np.unravel_index(confused.argmax(), confused.shape))
 
 
@@ -24,13 +24,11 @@ def control_conditions(
     Args:
         labels: int (N,), identities on the images that play the generator, equally many of each.
         pair: the two classes to be swapped.
-        generator: of the class-blind generator's shuffling.
 
     Returns:
-        By name: indices into the images (M,), identities asked for (M,), and the probability of showing the identity
-        asked for, in the mean over these. "perfect": whom it was asked for; "swapped pair": two for each other; "one
-        for all": the first class, whoever is asked for, with the same images for each, so that intervals that take
-        these for independent are too wide; "class-blind": anyone.
+        By name: indices into the images (M,), requested identities (M,), and the mean probability of showing the
+        requested one. "one for all" has the same images for each class, so that intervals that take these for
+        independent are too wide.
     """
     everyone, n_classes = np.arange(len(labels)), int(labels.max()) + 1
     swapped = labels.copy()

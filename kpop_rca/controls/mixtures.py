@@ -18,22 +18,21 @@ UNWANTED = 1e3
 
 
 def swap_patterns(real_counts: np.ndarray, groups: Sequence[Sequence[int]]) -> dict[str, np.ndarray]:
-    """Who is shown instead of the identity asked for, in three ways that differ in how hard they are to see.
+    """Who is shown instead of the requested identity, in three ways that differ in how hard they are to see.
 
     Args:
-        real_counts: (K, K) of the judge on real images, rows true, every row with an image.
+        real_counts: (K, K), every row with an image.
         groups: look-alike groups, a partition of the classes; empty where none are known.
 
     Returns:
-        By name, float (K, K), rows asked for, columns shown, zero on the diagonal, rows that sum to 1:
-        "anyone" evenly; "a look-alike", one that the judge confuses with it, of the same group where it has others;
-        "someone unlike", one that it hardly confuses, of another group where these are large enough. The last two
-        are permutations, those of the most and of the least confusion in all, so that everyone stands in for one
-        other and the identities shown stay equally frequent.
+        By name, float (K, K), rows requested, columns shown, zero on the diagonal, rows that sum to 1: "anyone" evenly;
+        "a look-alike", whom the oracle confuses with it, of the same group where it has others; "someone unlike", whom
+        it hardly confuses, of another group. The last two are permutations, of the most and of the least confusion in
+        all, so that the identities shown stay equally frequent.
     """
     n_classes = len(real_counts)
-    shares = row_fractions(real_counts)
-    confused = shares + shares.T
+    fractions = row_fractions(real_counts)
+    confused = fractions + fractions.T
     group_of = np.zeros(n_classes, dtype=int)
     for number, group in enumerate(groups):
         group_of[list(group)] = number
@@ -46,11 +45,7 @@ def swap_patterns(real_counts: np.ndarray, groups: Sequence[Sequence[int]]) -> d
 
 
 def mixture_size(labels: np.ndarray, *, most: int) -> int:
-    """Images of each identity in a mixture: as many as wanted, at most a third of what the rarest identity has.
-
-    Args:
-        labels: int (N,), the identity on each real image.
-        most: images wanted.
+    """Images of each identity in a mixture: `most`, at most a third of what the rarest identity has.
 
     Raises:
         StudyError: an identity has too few.
@@ -74,22 +69,20 @@ def draw_mixture(
     n_per_condition: int,
     generator: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Real images in the part of a generator that shows whom it was asked for with a known probability.
+    """Real images in the part of a generator that shows the requested identity with a known probability.
 
-    Whom each image shows is drawn first, image by image, as a generator does; then that many images of each identity
-    are drawn without replacement. All others estimate the judge's confusion, so that the two never share an image and
-    both are drawn anew each time.
+    Whom each image shows is drawn first, image by image; then that many images of each identity are drawn without
+    replacement. All others estimate the oracle's confusion, so that the two never share an image.
 
     Args:
         labels: int (N,), the identity on each real image.
-        truth: probability of showing the identity asked for, in [0, 1].
+        truth: probability of showing the requested identity.
         swaps: float (K, K), whom else, see `swap_patterns`.
-        n_per_condition: images asked for, of each identity.
-        generator: of the draws.
+        n_per_condition: images requested, of each identity.
 
     Returns:
-        Indices of the images that play the generator (K * n_per_condition,), the identities asked for (the same
-        length), and the indices of the images left.
+        Indices of the images that play the generator, the requested identities, both (K * n_per_condition,), and the
+        indices of the images left.
 
     Raises:
         StudyError: too few real images for so many of each condition.

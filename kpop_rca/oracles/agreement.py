@@ -37,18 +37,16 @@ def _counts(answers: pd.DataFrame, n_classes: int) -> dict[str, np.ndarray]:
 
 
 def rca_by_judge(real_answers: pd.DataFrame, generated_answers: pd.DataFrame, n_classes: int) -> pd.DataFrame:
-    """Global RCA under every judge: each judge's accuracy on generated images over its own on real ones.
+    """Global RCA under every oracle.
 
     Args:
         real_answers: long table of the real test faces, from `load_answers`.
         generated_answers: long table of the generated images, from `judge_all`.
-        n_classes: K.
 
     Returns:
-        One row a judge: judge, architecture, seed, trained_on, accuracy_real, accuracy_generated, rca, low and high
-        (score interval), chance (RCA of a generator that ignores the class), chance_corrected, fidelity, and why: the
-        reason where one of them is NaN, under a judge too poor for it. The intervals are of one judge each and over
-        images alone; how far the rows differ is what they leave out.
+        One row per oracle: judge, architecture, seed, trained_on, accuracy_real, accuracy_generated, rca, low and high
+        (score interval over images), chance (RCA of a generator that ignores the class), chance_corrected,
+        confusion_corrected_accuracy, and why: the reason where one of them is NaN, under an oracle too poor for it.
 
     Raises:
         ValueError: the two tables are not of the same judges.
@@ -71,18 +69,13 @@ def rca_by_judge(real_answers: pd.DataFrame, generated_answers: pd.DataFrame, n_
 
 
 def effect_of_overlap(by_judge: pd.DataFrame) -> pd.DataFrame:
-    """What it does to RCA that a judge has learnt the very faces that the generator learnt, seed by seed.
+    """What it does to RCA that an oracle was trained on the very faces that the generator was.
 
-    difference = rca_seen - rca_apart, of two judges with the same architecture, seed and number of faces
-
-    A generator that repeats its training faces is recognised more easily by a judge that knows these very pictures.
-
-    Args:
-        by_judge: from `rca_by_judge`.
+    difference = rca_seen - rca_apart, of two oracles with the same architecture, seed and number of faces
 
     Returns:
-        One row an architecture and seed that was trained both ways: architecture, seed, rca_apart, rca_seen,
-        difference. Empty where none was.
+        One row per architecture and seed that was trained both ways: architecture, seed, rca_apart, rca_seen,
+        difference.
     """
     wide = by_judge.pivot(index=["architecture", "seed"], columns="trained_on", values="rca")
     wide = wide.reindex(columns=["judge", "train"]).dropna()
@@ -110,18 +103,16 @@ def _tau(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def pairwise(real_answers: pd.DataFrame, generated_answers: pd.DataFrame, n_classes: int) -> pd.DataFrame:
-    """How far every two judges agree on the generated images, and on which identities are drawn well.
+    """How far every two oracles agree on the generated images, and on which identities are recognised.
 
     kappa = (agreement - expected) / (1 - expected), expected as if the two named identities independently, each as
     often as it does
 
     Args:
-        real_answers: long table of the real test faces, from `load_answers`.
-        generated_answers: long table of the same judges on the generated images, from `judge_all`.
-        n_classes: K.
+        real_answers, generated_answers: as in `rca_by_judge`.
 
     Returns:
-        One row a pair: judge, other, differ_in ("seed alone", "architecture", "faces learnt", "architecture and
+        One row per pair: judge, other, differ_in ("seed alone", "architecture", "faces learnt", "architecture and
         faces learnt"), agreement (share of generated images of which they say the same), kappa (Cohen's; NaN where
         both give all images one name), tau_class_rca (Kendall's tau-b of their class RCAs over the identities that
         have one under both; NaN where a judge ranks none above another), and why: the reason where one is NaN.
@@ -143,16 +134,10 @@ def pairwise(real_answers: pd.DataFrame, generated_answers: pd.DataFrame, n_clas
 
 
 def by_difference(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Mean agreement by what the judges of a pair differ in.
-
-    Judges that agree less across architectures than across seeds see different things; where they agree as little
-    across seeds, the training of one judge is as uncertain as the choice of its architecture.
-
-    Args:
-        pairs: from `pairwise`.
+    """Mean agreement by what the oracles of a pair differ in.
 
     Returns:
-        One row a kind of difference that occurs: differ_in, n_pairs, and agreement, kappa and tau_class_rca, each
+        One row per kind of difference that occurs: differ_in, n_pairs, and agreement, kappa and tau_class_rca, each
         the mean over the pairs that have it.
     """
     groups = pairs.groupby("differ_in", sort=False)

@@ -226,7 +226,7 @@ def test_shared_faces_are_counted_over_the_seeds_where_judges_are_shared():
 def test_a_sweep_without_shared_judges_has_no_shared_faces():
     table = table_of("guidance", {"0": [0.1], "4": [0.2]}).assign(n_learnt=10, n_learnt_by_both=0)
     found = verdicts.shared_faces(table)
-    assert found.empty and "share" in found
+    assert found.empty and "fraction" in found
 
 
 @pytest.mark.parametrize(("lowest", "bottom"), [(0.2, 0.0), (-0.4, None)])
