@@ -89,17 +89,16 @@ def learnt_by_both(generator_faces: Path, judge_faces: Path, *, size: int, judge
 
     In one study that keeps faces for its oracles there is none. Two studies of one seed have pictures in common, and
     though `faces.assign_splits` keeps nearly all of them on their side, where a study leaves some out others may change
-    sides: the judges of one may have learnt faces that the generator of the other has.
+    sides.
 
     Args:
-        generator_faces: `artifacts/<study>/faces` of the study whose generator it is.
-        judge_faces: the same of the study whose judge it is.
+        generator_faces, judge_faces: `artifacts/<study>/faces` of the study whose generator, and whose oracle it is.
         size: side of the faces, pixels.
-        judge_learnt: the split that the judge has learnt from, "judge" or "train".
+        judge_learnt: the split that the oracle was trained on, "judge" or "train".
 
     Returns:
-        n_learnt, the generator's training faces; n_learnt_by_both, those of them that the judge has learnt: a
-        picture of the same name that shows the same (under one name there may be a portrait here and a statue there).
+        n_learnt, the generator's training faces; n_learnt_by_both, those with a picture of the same name among the
+        oracle's that shows the same (under one name there may be a portrait here and a statue there).
     """
     own = _pictures(generator_faces, size=size, split="train")
     others = _pictures(judge_faces, size=size, split=judge_learnt)

@@ -23,13 +23,11 @@ def collect(resolved: dict[str, Any], *, device: torch.device, progress: Callabl
 
     Args:
         resolved: parameters of the sweep, all of them.
-        device: to judge on.
         progress: wraps the list of small studies, `tqdm` for example.
 
     Returns:
-        One row for each small study and judge: experiment, level, seed, study, judge, the columns of
-        `measurements.judged_by_one` and of `measurements.learnt_by_both`, and `images`, the identity of the images'
-        manifest.
+        One row per small study and oracle: experiment, level, seed, study, judge, the entries of `judged_by_one` and of
+        `learnt_by_both`, and `images`, the identity of the images' manifest.
 
     Raises:
         StudyError: a small study was not run.

@@ -42,31 +42,18 @@ class Claim:
     levels: tuple[str, str] | None = None
 
 
-# A claim on identity is tried on the confusion-corrected accuracy: notebook 07 finds RCA too high where the wrong
-# faces are those of look-alikes. Where the claim names RCA, it is RCA.
+# What a claim on identity is tried on, unless it names RCA: notebook 07 finds RCA too high where the wrong faces are
+# those of look-alikes.
+IDENTITY = "confusion_corrected_accuracy"
 CLAIMS = (
-    Claim("more pixels keep identity better", "6.1", "size", "confusion_corrected_accuracy", +1, ("16", "32")),
-    Claim("more pixels keep identity better", "6.1", "size", "confusion_corrected_accuracy", +1, ("16", "64")),
+    Claim("more pixels keep identity better", "6.1", "size", IDENTITY, +1, ("16", "32")),
+    Claim("more pixels keep identity better", "6.1", "size", IDENTITY, +1, ("16", "64")),
     Claim("more pixels show the judge more of a person", "6.1", "size", "accuracy_real", +1, ("16", "32")),
     Claim("more pixels show the judge more of a person", "6.1", "size", "accuracy_real", +1, ("16", "64")),
-    Claim("likeness within a group costs identity", "6.2", "alikeness", "confusion_corrected_accuracy", -1),
+    Claim("likeness within a group costs identity", "6.2", "alikeness", IDENTITY, -1),
     Claim("likeness adds errors within the group", "6.2", "alikeness", "within_group_excess", +1),
-    Claim(
-        "wrong pictures in the folders cost identity",
-        "5.2",
-        "labels",
-        "confusion_corrected_accuracy",
-        -1,
-        ("clean", "as-found"),
-    ),
-    Claim(
-        "the audit's exclusions give it back",
-        "5.2",
-        "labels",
-        "confusion_corrected_accuracy",
-        +1,
-        ("as-found", "excluded"),
-    ),
+    Claim("wrong pictures in the folders cost identity", "5.2", "labels", IDENTITY, -1, ("clean", "as-found")),
+    Claim("the audit's exclusions give it back", "5.2", "labels", IDENTITY, +1, ("as-found", "excluded")),
     Claim("a distinctive face draws other requests to it", "6.3", "dominance", "pull", +1, ("equal", "distinct-face")),
     Claim("having more pictures draws other requests", "6.3", "dominance", "pull", +1, ("equal", "more-pictures")),
     Claim("a distinctive face draws more of them", "6.3", "dominance", "pull", +1, ("more-pictures", "distinct-face")),
@@ -77,7 +64,7 @@ CLAIMS = (
     Claim("few steps do as well as fifty, without noise", "", "sampler", "rca", 0, ("ddim-50", "dpmpp-8")),
     Claim("few steps do as well as fifty, without noise", "", "sampler", "rca", 0, ("ddim-50", "dpmpp-15")),
     Claim("few steps do as well as fifty, without noise", "", "sampler", "rca", 0, ("ddim-50", "dpmpp-20")),
-    Claim("judges trained to ignore tints see more identity", "", "jitter", "confusion_corrected_accuracy", +1),
+    Claim("judges trained to ignore tints see more identity", "", "jitter", IDENTITY, +1),
 )
 
 
@@ -246,7 +233,7 @@ def _verdict(claim: Claim, levels: tuple[str, str], differences: np.ndarray, mar
         "p": p,
         "differs": low > 0 or high < 0,
         "n_seeds": len(differences),
-        "verdict": "supported" if supported else "contradicted" if contradicted else "inconclusive",
+        "verdict": "supported" if supported else "contradicted" if contradicted else rca.INCONCLUSIVE,
     }
 
 

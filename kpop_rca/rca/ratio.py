@@ -328,11 +328,8 @@ def most_of(generated: tuple[Sample, Sample], real: tuple[Sample, Sample], fract
 
     high = J_g - f J_r + sqrt((u_g - J_g)^2 + f^2 (J_r - l_r)^2), with l and u the ends of `difference_interval`
 
-    Below 0 where the one is shown to be less than this fraction of the other.
-
     Args:
         generated, real: of the images conditioned on a class and of the others, each.
-        fraction: f, in [0, 1].
 
     Source: Zou and Donner (2008), the recovery of variances from the ends of two intervals.
 

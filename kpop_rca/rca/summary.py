@@ -112,9 +112,6 @@ def summary(
 ) -> dict[str, dict[str, Any]]:
     """The parts `real`, `generated` and `rca`, with intervals and Holm's tests of the classes.
 
-    RCA and that of the classes have score intervals; those of the macro RCA and of the chance-corrected ratio are from
-    the bootstrap.
-
     Args:
         classes: K names.
         replicates: of this oracle, (2, B) or (2, B, K) each, from `bootstrap`.
