@@ -25,7 +25,7 @@ TITLES = {
 }
 
 
-def verdict_table(table: pd.DataFrame, *, margin: float) -> Figure:
+def verdicts(table: pd.DataFrame, *, margin: float) -> Figure:
     """Every claim's effect with its interval, in the colour of its verdict.
 
     Args:

@@ -30,7 +30,7 @@ from kpop_rca import (
     sweeps,
 )
 from kpop_rca.errors import StudyError
-from kpop_rca.rca.summary import with_present_names
+from kpop_rca.rca.former_names import with_present_names
 
 with loading.left_out(*loading.IDLE):
     import nbformat

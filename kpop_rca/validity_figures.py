@@ -153,7 +153,7 @@ def interval_widths(table: pd.DataFrame, *, studied: tuple[float, float]) -> Fig
         "rca": "global RCA",
         "confusion_corrected_accuracy": "mean confusion-corrected accuracy",
         "class_rca": "RCA of a class (median)",
-        "class_confusion_corrected_accuracy": "fidelity of a class (median)",
+        "class_confusion_corrected_accuracy": "the same of a class (median)",
     }
     figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 6), sharex=True, sharey="row", layout="constrained")
     shades = plt.colormaps["Blues"](np.linspace(0.4, 1, table["n_real"].nunique()))

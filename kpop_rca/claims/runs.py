@@ -14,7 +14,7 @@ from kpop_rca.diffusion import generated_images
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import crops
 from kpop_rca.oracles import answers, training
-from kpop_rca.rca.summary import FORMER_KEYS
+from kpop_rca.rca.former_names import FORMER_KEYS
 from kpop_rca.sweeps import RUNS
 
 
