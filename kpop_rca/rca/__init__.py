@@ -2,6 +2,7 @@
 
 Every estimator starts from two (K, K) arrays of confusion counts of one oracle, columns as predicted: `real_counts`
 of held-out real images, whose rows are the true identities, and `generated_counts`, whose rows are the requested ones.
+StudyError says which class has no images, or that the oracle is too poor for what is asked.
 
     RCA   = accuracy_generated / accuracy_real            (paper, eq. 5)
     RCA_c = recall_generated,c / recall_real,c            (paper, Table 4)

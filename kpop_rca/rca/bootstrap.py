@@ -97,9 +97,6 @@ def resampled_counts(
     Returns:
         float64 (2, B, S, K, K), of every oracle with the same weights; row sums are the class sizes.
 
-    Raises:
-        StudyError: a class without images.
-
     >>> rng = np.random.default_rng(0)
     >>> drawn = resampled_counts(np.array([0, 0, 1]), np.array([[0, 0, 1]]), 2, n_replicates=1, generator=rng)
     >>> drawn.shape, drawn.sum(axis=-1).round(9).tolist()

@@ -138,9 +138,6 @@ def directed_flows(
         way between the real images of the two, drift = net - net_real, drift_low and drift_high (95 %, one pair at a
         time), and p is that of drift = 0.
 
-    Raises:
-        StudyError: a class without images; names it.
-
     Source: paper, section 6.3; Newcombe (1998); Holm (1979). For the variance of a drift half an image is added, as
     Haldane (1956) does, so that what never occurred has one.
 

@@ -96,9 +96,6 @@ def class_recall(counts: ArrayLike, *, classes: Sequence[Any] | None = None, kin
         classes: names for the error message; numbers by default.
         kind: of the images, for the error message.
 
-    Raises:
-        StudyError: a class without images; names it.
-
     Source: paper, section 5.4.
 
     >>> class_recall([[8, 2], [1, 3]])
@@ -120,9 +117,6 @@ def classwise_report(counts: ArrayLike, *, classes: Sequence[Any] | None = None,
         One row per class: class, n (images), n_judged (images predicted as it), precision, recall, f1. A class that
         is never predicted has a precision of NaN, and an F1 of 0.
 
-    Raises:
-        StudyError: a class without images; names it.
-
     Source: paper, Table 4.
 
     >>> classwise_report([[8, 2], [1, 3]]).round(2)
@@ -143,9 +137,6 @@ def informedness(counts: ArrayLike) -> np.ndarray:
     J_c = n_cc / sum_k n_ck  -  sum_{j != c} n_jc / sum_{j != c, k} n_jk
 
     It is 0 for a generator that ignores the class, however often the oracle predicts one of them.
-
-    Raises:
-        StudyError: a class without images.
 
     Source: Youden (1950); Powers (2011).
 

@@ -126,9 +126,6 @@ def global_rca(real_counts: ArrayLike, generated_counts: ArrayLike) -> float:
 
     A class without images on a side is left out of that side's accuracy.
 
-    Raises:
-        StudyError: the oracle is right on no real image, so that the ratio has no value.
-
     Source: paper, eq. 5.
 
     >>> global_rca([[8, 2], [2, 8]], [[30, 70], [50, 50]])
@@ -157,9 +154,6 @@ def class_rca(
         One row per class: class, n_real, n_generated, recall_real, recall_generated, rca, low, high, and chance, the
         class RCA of a generator that ignores the class and has the same predicted-class frequencies. The last four are
         NaN where the oracle recognises no real image of the class.
-
-    Raises:
-        StudyError: a class without real or without generated images; names it.
 
     Source: paper, Table 4 ("relative recall").
 
@@ -193,9 +187,6 @@ def macro_rca(real_counts: ArrayLike, generated_counts: ArrayLike) -> float:
 
     It differs from the ratio of the two mean recalls: a class on which the oracle is poor weighs more here.
 
-    Raises:
-        StudyError: a class without real or without generated images; names it.
-
     Source: the mean of the paper's Table 4, which the paper itself does not take.
 
     >>> macro_rca([[8, 2], [1, 3]], [[20, 80], [10, 90]])
@@ -206,9 +197,6 @@ def macro_rca(real_counts: ArrayLike, generated_counts: ArrayLike) -> float:
 
 def chance_rca(real_counts: ArrayLike) -> float:
     """RCA of a generator that ignores the class, each requested equally often: (1/K) / accuracy_real.
-
-    Raises:
-        StudyError: the oracle is right on no real image.
 
     Source: ours, from the paper's eq. 5.
 
@@ -226,9 +214,6 @@ def perfect_rca(real_counts: ArrayLike, generated_counts: ArrayLike) -> float:
 
     1 where the test faces are spread over the classes as the images are; elsewhere RCA is to be read relative to this.
 
-    Raises:
-        StudyError: a class without real images, or an oracle that is right on no real image.
-
     Source: ours, from the paper's eq. 5.
 
     >>> round(perfect_rca([[90, 10], [5, 5]], [[10, 0], [0, 10]]), 3)  # (0.9 + 0.5) / 2 over 95 / 110
@@ -243,9 +228,6 @@ def chance_corrected(accuracy_generated: float, accuracy_real: float, n_classes:
     """RCA with its zero where a generator that ignores the class is, each requested equally often.
 
     (accuracy_generated - 1/K) / (accuracy_real - 1/K); can be below 0 and above 1.
-
-    Raises:
-        StudyError: the oracle is no better than chance on real images.
 
     Source: ours; Cohen (1960) moves the zero of an agreement in the same way.
 
@@ -377,9 +359,6 @@ def class_tests(
         One row per class: class, informedness, informedness_real (on real images), p_no_effect, p_equal_to_real
         (two-sided score tests of two proportions; NaN for a class that is not tested), verdict, and why it is not
         measurable.
-
-    Raises:
-        StudyError: a class without images.
 
     Source: Holm (1979); score test as in Fagerland et al. (2015). Computed by statsmodels.
 

@@ -73,9 +73,6 @@ def summary(
         classes: K names.
         replicates: of this oracle, (2, B) or (2, B, K) each, from `bootstrap`.
 
-    Raises:
-        StudyError: a class without images, or an oracle that is right on no real image.
-
     >>> replicates = {name: np.zeros((2, 100)) for name in ("macro_rca", "chance_corrected")}
     >>> result = summary([[8, 2], [2, 8]], [[30, 70], [50, 50]], ["Ari", "Bo"], replicates)
     >>> result["real"], result["generated"], result["rca"]["global"], result["rca"]["chance"]
