@@ -154,7 +154,7 @@ def test_a_sweep_has_its_one_notebook_for_a_report(folder):
     (folder / "tables").mkdir(exist_ok=True)
     pd.DataFrame({"verdict": ["supported", "supported", "inconclusive"]}).to_csv(folder / "tables/08_verdicts.csv")
     assert "experiments" in report.build("mine").read_text()
-    assert report.answer("mine").startswith("mine: of 3 comparisons 2 supported, 1 undecided; open ")
+    assert report.answer("mine").startswith("mine: of 3 comparisons 2 supported, 1 inconclusive; open ")
 
 
 def test_pages_load_nothing_from_elsewhere(folder):

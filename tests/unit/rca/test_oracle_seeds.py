@@ -71,7 +71,7 @@ def test_coverage_of_another_seed_where_the_bootstrap_s_own_is_too_short():
     assert np.mean(held["bootstrap"]) < 0.85
 
 
-def test_means_over_judges_have_both_intervals():
+def test_means_over_oracles_have_both_intervals():
     found = over()
     assert found["judges"] == JUDGES
     ratios = [rca.global_rca(*tables) for tables in zip(REAL, DRAWN, strict=True)]

@@ -25,7 +25,7 @@ def trial(truths, *, n_draws, patterns=None, n_replicates=200):
     )
 
 
-def test_identity_fidelity_is_unbiased_and_covers_where_rca_does_not():
+def test_corrected_accuracy_is_unbiased_and_covers_where_rca_does_not():
     """200 draws at each truth. A mean of four classes with 40 images varies by 0.03 to 0.06, so that the mean of the
     draws is known to 0.004; a coverage of 94 % is known to 1.7 %. The bounds are two and a half to three of these.
 
