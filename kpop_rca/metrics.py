@@ -226,7 +226,7 @@ def _preserved(metrics: dict[str, Any]) -> str:
 
 
 def _doubt(corrected: dict[str, Any]) -> str:
-    """What is to be said beside an confusion-corrected accuracy of which a class refutes the assumption."""
+    """What is to be said beside a confusion-corrected accuracy of which a class refutes the assumption."""
     if not corrected["outside"]:
         return ""
     return (
