@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 
 from kpop_rca.figures import BESIDE, CHANCE, GENERATED, INK, REAL, WIDTH
 
-COLOURS = {"supported": REAL, "contradicted": GENERATED, "undecided": CHANCE}
+COLOURS = {"supported": REAL, "contradicted": GENERATED, "inconclusive": CHANCE}
 SIGNS = {1: "expected above 0", -1: "expected below 0", 0: "expected within the band"}
 LETTERS = 36  # of the names of all levels that find room below a panel beside each other
 TITLES = {
     "rca": "RCA",
-    "fidelity": "confusion-corrected accuracy",
+    "confusion_corrected_accuracy": "confusion-corrected accuracy",
     "accuracy_real": "oracle's accuracy, real faces",
     "within_group_excess": "predicted as a look-alike,\nbeyond real faces",
     "pull": "others' images predicted\nas the first identity",
@@ -56,7 +56,7 @@ def levels(part: pd.DataFrame, means: pd.DataFrame, responses: Sequence[str], *,
     """Responses against the levels of one experiment: a thin line for each seed, a bold one for their mean.
 
     Args:
-        part: the experiment's rows of `claims.over_judges`.
+        part: the experiment's rows of `claims.mean_over_oracles`.
         means: its `claims.means_by_level`.
         responses: columns of both, a panel each.
     """

@@ -138,7 +138,10 @@ def identity(ratios: pd.DataFrame, fidelities: pd.DataFrame, *, chance: float, o
     ends = bar_lengths(ratios, "rca")
     ax.errorbar(place - 0.12, ratios["rca"], yerr=ends, marker="o", color=GENERATED, label="class RCA", **marks)
     if len(fidelities):
-        values, ends = fidelities["fidelity"], bar_lengths(fidelities, "fidelity")
+        values, ends = (
+            fidelities["confusion_corrected_accuracy"],
+            bar_lengths(fidelities, "confusion_corrected_accuracy"),
+        )
         label = "confusion-corrected\naccuracy"
         ax.errorbar(place + 0.12, values, yerr=ends, marker="D", color=INK, label=label, **marks)
     ax.axhline(1, color=REAL, ls=":", label="recognised as often\nas real faces")
@@ -185,14 +188,14 @@ def frechet_lines(lines: dict[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def label_shares(table: pd.DataFrame) -> Figure:
-    """How often each class is predicted: class, share (0 to 1), low, high; share_real, of real faces, is marked."""
+def predicted_class_frequencies(table: pd.DataFrame) -> Figure:
+    """How often each class is predicted: class, share (0 to 1), low, high; fraction_real, of real faces, is marked."""
     figure, ax = plt.subplots(figsize=(WIDTH, 3))
     place, ends = np.arange(len(table)), bar_lengths(table, "share")
     ax.bar(place, table["share"], yerr=ends, color=GENERATED, alpha=0.8, capsize=3, width=0.7)
     ax.axhline(1 / len(table), color=CHANCE, ls="--", label="requested")
-    if "share_real" in table:
-        ax.plot(place, table["share_real"], marker="_", ms=22, mew=2.5, lw=0, color=REAL, label="of real test faces")
+    if "fraction_real" in table:
+        ax.plot(place, table["fraction_real"], marker="_", ms=22, mew=2.5, lw=0, color=REAL, label="of real test faces")
     ax.set(title="Predicted-class frequencies of generated images", ylabel="fraction of images")
     _class_ticks(ax, table["class"])
     ax.legend()

@@ -18,8 +18,8 @@ def assemble(
     judged: agreement.HeadlineCounts,
     by_judge: pd.DataFrame,  # from `agreement.rca_by_judge`
     classes: list[str],
-    fidelity: dict[str, Any],  # from `rca.fidelity_summary`
-    over_judges: dict[str, Any],  # from `rca.over_judges`
+    fidelity: dict[str, Any],  # from `rca.confusion_corrected_summary`
+    over_oracles: dict[str, Any],  # from `rca.over_oracles`
     collapse: dict[str, Any],  # from `rca.collapse_summary`
     visual: dict[str, Any],  # from `quality` and `feature_measures`, by name of the measure
     cas: dict[str, Any],  # from `cas.classification_accuracy_scores`
@@ -41,11 +41,11 @@ def assemble(
         "image_size": stage.parameters["image_size"],
         "classes": classes,
         "data": crops.load_summary(folder / "faces"),
-        "oracle": _oracles(stage, by_judge),
-        "judge": judged.judge,
+        "oracles": _oracles(stage, by_judge),
+        "headline_oracle": judged.name,
         **parts,
-        "identity_fidelity": fidelity,
-        "over_judges": over_judges,
+        "confusion_corrected_accuracy": fidelity,
+        "over_oracles": over_oracles,
         **collapse,
         "cas": cas,
         "memorisation": memorisation,
@@ -81,8 +81,12 @@ def _oracles(stage: artifacts.StageRun, by_judge: pd.DataFrame) -> dict[str, dic
         entry = {key: test[key] for key in ("accuracy", "loss", "macro_f1")}
         entry |= {"n_test": test["n"], "trained_on": about["trained_on"]}
         entry |= {"rca": float(row["rca"]), "rca_ci95": [float(row["low"]), float(row["high"])]}
-        entry |= {"fidelity": float(row["fidelity"])}
-        for key, measure in (("rca", "rca"), ("rca_ci95", "rca"), ("fidelity", "fidelity")):
+        entry |= {"confusion_corrected_accuracy": float(row["confusion_corrected_accuracy"])}
+        for key, measure in (
+            ("rca", "rca"),
+            ("rca_ci95", "rca"),
+            ("confusion_corrected_accuracy", "confusion_corrected_accuracy"),
+        ):
             if math.isnan(row[measure]):
                 entry |= {key: None, f"{key}_why": agreement.TOO_POOR[measure]}
         oracles[name] = entry

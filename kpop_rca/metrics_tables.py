@@ -7,31 +7,14 @@ import numpy as np
 import pandas as pd
 
 from kpop_rca.disk import read_json
+from kpop_rca.rca.former_names import with_present_names
 
 # Why a value of a class is missing, by column.
 UNDEFINED = {
     "rca": "the oracle recognises none of its real faces",
-    "fidelity": "confusion-corrected accuracy was not computed, see below",
+    "confusion_corrected_accuracy": "confusion-corrected accuracy was not computed, see below",
     "real_precision": "the oracle predicts it for no real face",
     "generated_precision": "the oracle predicts it for no generated face",
-}
-# What an earlier version called the keys of `metrics.json`, and its verdicts; understood for this version alone.
-FORMER_TERM = "jud" + "ge"  # for an oracle
-FORMER_KEYS = {
-    "oracle": "oracles",
-    FORMER_TERM: "headline_oracle",
-    f"{FORMER_TERM}s": "judges",
-    f"over_{FORMER_TERM}s": "over_judges",
-    f"{FORMER_TERM}d_as": "judged_as",
-    f"{FORMER_TERM}_test_generated": "judge_test_generated",
-}
-MEASURES = ("frechet", "frechet_class_mean", "frechet_infinity", "kernel", "precision", "recall", "density", "coverage")
-FORMER_KEYS |= {f"{FORMER_TERM}_{name}": f"judge_{name}" for name in (*MEASURES, "feature_diversity")}
-FORMER_VERDICTS = {
-    "in vain": "no effect of the condition",
-    "as real": "non-inferior to real",
-    "worse than real": "inferior to real",
-    "undecided": "inconclusive",
 }
 
 
@@ -43,21 +26,10 @@ def read_metrics(path: Path | str) -> dict[str, Any]:
         StudyError: it is damaged.
     """
     found = read_json(Path(path))
-    current = _with_current_names(found)
+    current = with_present_names(found)
     if current != found:
         print(f"{path} was written by an earlier version: its former keys and verdicts are read under today's names")
     return current
-
-
-def _with_current_names(node: Any) -> Any:
-    if isinstance(node, list):
-        return [_with_current_names(child) for child in node]
-    if not isinstance(node, dict):
-        return node
-    found = {FORMER_KEYS.get(key, key): _with_current_names(value) for key, value in node.items()}
-    if "verdict" in found:
-        found["verdict"] = FORMER_VERDICTS.get(found["verdict"], found["verdict"])
-    return found
 
 
 def beside_paper(metrics: dict[str, Any]) -> pd.DataFrame:
@@ -71,7 +43,7 @@ def beside_paper(metrics: dict[str, Any]) -> pd.DataFrame:
         "  chance level": "rca.chance",
         "  chance-corrected": "rca.chance_corrected",
         "RCA, macro": "rca.macro",
-        "confusion-corrected accuracy": "identity_fidelity.mean",
+        "confusion-corrected accuracy": "confusion_corrected_accuracy.mean",
         "FID": "visual.fid.value",
         "Inception Score": "visual.is.value",
         "LPIPS diversity": "visual.lpips_diversity.mean",

@@ -59,7 +59,7 @@ def headline() -> dict[str, float]:
     return _read("headline").set_index("quantity")["value"].to_dict()
 
 
-def judged_label_shares() -> pd.DataFrame:
+def predicted_class_frequencies() -> pd.DataFrame:
     """The fraction of the paper's generated images that its oracle predicts as each class: class, share.
 
     share_k = recall_k * n / precision_k / (K n), since both count the images rightly predicted as k. Table 4 gives
@@ -71,11 +71,11 @@ def judged_label_shares() -> pd.DataFrame:
 
 
 def collapse() -> dict[str, Any]:
-    """The parts `collapse` and `within_groups`: `judged_label_shares`, and the paper's oracle's errors in groups."""
+    """The parts `collapse` and `within_groups`: class frequencies, and the errors of the oracle within groups."""
     within = rca.group_confusion(oracle_confusion(), GROUPS)
     why = "Table 4 gives no confusion of the generated images"
     return {
-        "collapse": {"judged_as": judged_label_shares().to_dict("records")},
+        "collapse": {"judged_as": predicted_class_frequencies().to_dict("records")},
         "within_groups": {"real": within, "generated": None, "generated_why": why},
     }
 

@@ -24,10 +24,15 @@ STAGES = (
     Stage("05_generation", "generated", ("faces", "ddpm"), "sampling"),
     Stage("06_rca_analysis", "rca", ("faces", "oracle", "generated"), "cas"),
     # not "rca": what it shares with the analysis is quickly found again, and so the two can run side by side
-    Stage("07_rca_validity", "validity", ("faces", "ddpm", "oracle", "generated"), "degradation"),
+    Stage(
+        notebook="07_rca_validity",
+        folder="validity",
+        needs=("faces", "ddpm", "oracle", "generated"),
+        module="validity.degraded",
+    ),
 )
 # A sweep's notebook reads the artifacts of its small studies, not of stages before it in its own study.
-CLAIMS = Stage("08_claims", "claims", (), "claims_runs")
+CLAIMS = Stage(notebook="08_claims", folder="claims", needs=(), module="claims.runs")
 # How fast all of it is; it makes its own data, and reads nothing of the study.
 BENCHMARKS = Stage("90_benchmarks", "benchmarks", (), "benchmarks.collection")
 # What a sweep wants of each of its small studies.

@@ -17,16 +17,16 @@ from kpop_rca.figures import CHANCE, GENERATED, INK, PAPER, REAL, SPLIT_COLOURS,
 LOOKS = {
     "rca": ("RCA", GENERATED, "o"),
     "chance_corrected": ("chance-corrected ratio", SPLIT_COLOURS["test"], "s"),
-    "fidelity": ("confusion-corrected accuracy", INK, "D"),
-    "class_fidelity": ("the same, single classes", CHANCE, "v"),
+    "confusion_corrected_accuracy": ("confusion-corrected accuracy", INK, "D"),
+    "class_confusion_corrected_accuracy": ("the same, single classes", CHANCE, "v"),
     "simplex": ("the same, on the simplex", PAPER, "^"),
 }
 UNITS = {"blur": "blur, sigma in pixels", "noise": "noise, sd in grey levels"}
 WIDTHS = {
     "rca": "global RCA",
-    "fidelity": "mean confusion-corrected accuracy",
+    "confusion_corrected_accuracy": "mean confusion-corrected accuracy",
     "class_rca": "RCA of a class (median)",
-    "class_fidelity": "corrected accuracy of a class (median)",
+    "class_confusion_corrected_accuracy": "corrected accuracy of a class (median)",
 }
 LOWEST, HIGHEST = -0.15, 1.6  # of the axis; an arrow shows where an interval goes on beyond it
 TITLE_WIDTH = 28  # letters of a line above one of three columns
@@ -62,7 +62,7 @@ def mixture_trials(summary: pd.DataFrame, *, wanted: tuple[float, float]) -> Fig
     for (top, below), pattern in zip(axes.T, patterns, strict=True):
         for estimator in estimators:
             part = summary[(summary["pattern"] == pattern) & (summary["estimator"] == estimator)]
-            if estimator != "class_fidelity":  # its mean is that of "fidelity"
+            if estimator != "class_confusion_corrected_accuracy":  # its mean is that of "confusion_corrected_accuracy"
                 _points(top, part, "truth", "bias", estimator)
             if part["coverage"].notna().any():
                 _points(below, part, "truth", "coverage", estimator)
@@ -77,7 +77,7 @@ def mixture_trials(summary: pd.DataFrame, *, wanted: tuple[float, float]) -> Fig
 
 
 def broken_generators(table: pd.DataFrame) -> Figure:
-    """What each estimator gives for generators of known truth (a tick), from `broken_generators.broken_trial`."""
+    """What each estimator gives for generators of known truth (a tick), from `validity.control_trial`."""
     names, estimators = table["broken"].unique(), _shown(table)
     figure, ax = plt.subplots(figsize=(WIDTH, 0.8 * len(names) + 1.4), layout="constrained")
     for number, estimator in enumerate(estimators):

@@ -19,7 +19,7 @@ from kpop_rca import fingerprint, paths, stages
 RULES = [f"notebook_{stage.notebook}" for stage in stages.STAGES] + ["report"]
 METRICS = {
     "study", "seed", "image_size", "classes", "data", "oracle", "judge", "real", "generated", "rca", "visual", "paper",
-    "seconds", "versions", "device", "identity_fidelity", "over_judges", "collapse", "within_groups", "cas",
+    "seconds", "versions", "device", "confusion_corrected_accuracy", "over_oracles", "collapse", "within_groups", "cas",
     "memorisation", "answer", "seconds_together",
 }  # fmt: skip
 

@@ -15,13 +15,14 @@ from scipy.stats import kendalltau
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import cohen_kappa_score
 
-from kpop_rca import rca, trials
+from kpop_rca import rca
 from kpop_rca.oracles.answers import WHICH, stacked_labels
+from kpop_rca.rca import estimators
 
 TOO_POOR = {
     "rca": "it recognises no real face",
     "chance_corrected": "it is no better than chance on real faces",
-    "fidelity": "its confusion can't be inverted",
+    "confusion_corrected_accuracy": "its confusion can't be inverted",
 }
 NO_AGREEMENT = {
     "kappa": "both give all images one name",
@@ -113,10 +114,10 @@ def rca_by_judge(real_answers: pd.DataFrame, generated_answers: pd.DataFrame, n_
             np.trace(on_generated), on_generated.sum(), np.trace(on_real), on_real.sum(), method="score"
         )
         row |= {"accuracy_real": rca.accuracy(on_real), "accuracy_generated": rca.accuracy(on_generated)}
-        found = trials.values(on_real, on_generated)
+        found = estimators.values(on_real, on_generated)
         row |= {"rca": float(found["rca"]), "low": low, "high": high}
         row["chance"] = rca.chance_rca(on_real) if np.trace(on_real) else math.nan
-        rows.append(row | {name: float(found[name]) for name in ("chance_corrected", "fidelity")})
+        rows.append(row | {name: float(found[name]) for name in ("chance_corrected", "confusion_corrected_accuracy")})
     return rca.with_reasons(pd.DataFrame(rows), TOO_POOR)
 
 

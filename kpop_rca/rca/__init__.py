@@ -1,54 +1,45 @@
-"""Relative Classification Accuracy (RCA): how often the judge recognises generated faces, relative to real ones.
+"""Relative Classification Accuracy (RCA): how often the oracle recognises generated faces, relative to real ones.
 
-Everything starts from two confusion counts of one judge, (K, K) arrays whose rows are the true identity (real
-images) or the identity that was asked for (generated images), and whose columns are what the judge says:
+Every estimator starts from two (K, K) arrays of confusion counts of one oracle, columns as predicted: `real_counts`
+of held-out real images, whose rows are the true identities, and `generated_counts`, whose rows are the requested ones.
+StudyError says which class has no images, or that the oracle is too poor for what is asked.
 
     RCA   = accuracy_generated / accuracy_real            (paper, eq. 5)
     RCA_c = recall_generated,c / recall_real,c            (paper, Table 4)
 
 RCA's numerator, a classifier trained on real images and tested on generated ones, is "GAN-test" (Shmelkov et al.
-2018). A generator that ignores the class has an RCA of (1/K) / accuracy_real, not of 0, and RCA can exceed 1. Both
-are faults of the ratio rather than of the generator; `fidelity` takes the judge's errors out instead:
-
-- `counts`: confusion counts, accuracy, recall, informedness.
-- `ratio`: RCA, its closed-form intervals, chance, the chance-corrected ratio, tests of the classes.
-- `fidelity`: the mixture of true identities that explains what the judge says.
-- `collapse`: whom the generated faces are taken for.
-- `bootstrap`: intervals of all of these over real and generated images, under every judge.
-- `judge_seeds`: means over judges that differ by their seed, and their intervals.
-- `class_intervals`: those of the fidelity of single classes, in closed form.
-- `summary`: the parts of `metrics.json`; `reasons`: why a value is missing.
+2018). A generator that ignores the class has an RCA of (1/K) / accuracy_real, not of 0, and RCA can exceed 1;
+`confusion_corrected` takes the oracle's errors out instead. Tables are pandas data frames, which statsmodels needs too.
 """
 
-from kpop_rca.rca.bootstrap import bootstrap, intervals, redrawn, resampled_counts
-from kpop_rca.rca.class_intervals import class_fidelity_intervals
+from kpop_rca.rca.bootstrap import bootstrap, intervals, resampled, resampled_counts
+from kpop_rca.rca.class_intervals import class_confusion_corrected_intervals
 from kpop_rca.rca.collapse import (
     directed_flows,
     group_confusion,
     group_excess,
-    judged_label_shares,
+    predicted_class_frequencies,
     strongest_confusions,
     within_group_rate,
 )
-from kpop_rca.rca.counts import (
-    accuracy,
-    class_recall,
-    classwise_report,
-    confusion_counts,
-    informedness,
-)
-from kpop_rca.rca.fidelity import (
+from kpop_rca.rca.confusion_corrected import (
     condition_number,
-    identity_fidelity,
+    confusion_corrected_accuracy,
     identity_mixtures,
     simplex_mixtures,
 )
-from kpop_rca.rca.judge_seeds import OVER_JUDGES, over_judges
+from kpop_rca.rca.counts import accuracy, class_recall, classwise_report, confusion_counts, informedness
+from kpop_rca.rca.oracle_seeds import OVER_ORACLES, over_oracles
 from kpop_rca.rca.ratio import (
-    AS_REAL,
     CONFIDENCE,
-    IN_VAIN,
+    INCONCLUSIVE,
+    INFERIOR,
+    NO_EFFECT,
+    NO_EFFECT_LIMIT,
+    NON_INFERIOR,
+    NON_INFERIORITY_LIMIT,
     NOT_MEASURABLE,
+    SUPERIOR,
     chance_corrected,
     chance_corrected_rca,
     chance_rca,
@@ -61,44 +52,49 @@ from kpop_rca.rca.ratio import (
     ratio_interval,
 )
 from kpop_rca.rca.reasons import with_reasons
-from kpop_rca.rca.summary import collapse_summary, fidelity_summary, fidelity_table, summary
+from kpop_rca.rca.summary import collapse_summary, confusion_corrected_summary, confusion_corrected_table, summary
 
 __all__ = [
-    "AS_REAL",
     "CONFIDENCE",
-    "IN_VAIN",
+    "INCONCLUSIVE",
+    "INFERIOR",
+    "NON_INFERIOR",
+    "NON_INFERIORITY_LIMIT",
     "NOT_MEASURABLE",
-    "OVER_JUDGES",
+    "NO_EFFECT",
+    "NO_EFFECT_LIMIT",
+    "OVER_ORACLES",
+    "SUPERIOR",
     "accuracy",
     "bootstrap",
     "chance_corrected",
     "chance_corrected_rca",
     "chance_rca",
-    "class_fidelity_intervals",
+    "class_confusion_corrected_intervals",
     "class_rca",
     "class_recall",
     "class_tests",
     "classwise_report",
     "collapse_summary",
     "condition_number",
+    "confusion_corrected_accuracy",
+    "confusion_corrected_summary",
+    "confusion_corrected_table",
     "confusion_counts",
     "directed_flows",
-    "fidelity_summary",
-    "fidelity_table",
     "global_rca",
     "group_confusion",
     "group_excess",
     "holm",
-    "identity_fidelity",
     "identity_mixtures",
     "informedness",
     "intervals",
-    "judged_label_shares",
     "macro_rca",
-    "over_judges",
+    "over_oracles",
     "perfect_rca",
+    "predicted_class_frequencies",
     "ratio_interval",
-    "redrawn",
+    "resampled",
     "resampled_counts",
     "simplex_mixtures",
     "strongest_confusions",

@@ -1,19 +1,11 @@
-"""Intervals by a bootstrap over real and generated images, under one judge or several at once.
+"""Intervals by a bootstrap over real and generated images, under one oracle or several at once.
 
-Closed forms know two independent proportions and one judge. Here the images are drawn again within each class, because
-how many there are of each was fixed by design. All judges saw the same images, so an image that is drawn takes along
-what every judge says of it. What is drawn of the judges themselves is in `judge_seeds`.
-
-A plain bootstrap draws nothing but what it has: of images that are all judged right no redraw has a wrong one, and its
-interval has no width. So images are not counted again but weighted, by a Dirichlet distribution, and one more image is
-added: a wrong one for the low end of an interval, a right one for its high end. For a single proportion these are the
-exact limits of Clopper and Pearson; the weighted draws of both sides are combined as in melded intervals.
-
-Weights of n images vary as shares of n - 1 do: the mean of n that are drawn again varies by (n - 1) / n of what it
-should, which with a hundred images of a class is nothing, but with three of each makes all intervals too short.
-
-A model was trained once, and no bootstrap over its images tells how another training would have turned out: for that,
-run the study with other seeds.
+Images are resampled within each class, since how many there are of each was fixed by design, and take along what every
+oracle predicts of them. They are not counted again but weighted, by a Dirichlet distribution, with one more image: a
+wrong one for the low end of an interval, a right one for its high end. So images that are all right leave an interval
+of some width; of a single proportion these are the limits of Clopper and Pearson, and the weighted draws of both sides
+are combined as in melded intervals. The weights of n images vary as fractions of n - 1 do: resampling n images would
+make intervals too short where n is 3.
 """
 
 from collections.abc import Sequence
@@ -22,22 +14,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kpop_rca.errors import StudyError
-from kpop_rca.rca import fidelity
+from kpop_rca.rca.confusion_corrected import inverses
+from kpop_rca.rca.counts import row_fractions
 from kpop_rca.rca.ratio import CONFIDENCE
 
-MOST_UNDEFINED = 0.01  # share of replicates without a value above which an interval is not given
-
-
-def _patterns(judged: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The different sets of answers that images got from the judges, (P, S), and how many images got each, (P,).
-
-    Weighting images at random is weighting these counts by a Dirichlet distribution, whatever the number of images.
-    """
-    return np.unique(judged.T, axis=0, return_counts=True)
+MOST_UNDEFINED = 0.01  # fraction of replicates without a value above which an interval is not given
+OF_CLASSES = ("class_rca", "class_confusion_corrected_accuracy")  # estimators that have a value for each class
 
 
 def _one_more(n_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """How an image that is wrong, anyone else alike, and one that is right are judged; (K, K) each, a row a class."""
+    """Predictions of an image that is wrong, anyone else alike, and of one that is right; one row per class."""
     right = np.eye(n_classes)
     return (1 - right) / (n_classes - 1), right
 
@@ -52,12 +38,12 @@ def _weights(counts: np.ndarray, n_replicates: int, *, generator: np.random.Gene
 def _with_one_more(
     weights: np.ndarray, more: np.ndarray, ends: Sequence[np.ndarray], sizes: np.ndarray | int
 ) -> np.ndarray:
-    """The weights (..., P) with one more image, judged as each of the two ends (..., P), scaled to sum to `sizes`."""
+    """The weights (..., P) with one more image, predicted as each of the two ends, scaled to sum to `sizes`."""
     both = np.stack([weights + more[..., None] * end for end in ends])
     return both * (np.asarray(sizes)[..., None] / both.sum(axis=-1, keepdims=True))
 
 
-def redrawn(
+def resampled(
     counts: ArrayLike,
     n_replicates: int,
     *,
@@ -69,12 +55,11 @@ def redrawn(
 
     Args:
         counts: float (..., K, P), how many images of a class got each of P answers; every row with an image.
-        n_replicates: B, 1 or more.
-        generator: of the weights.
+        n_replicates: B.
         added: images added to each class, in the mean: 1 / K for a mean over the classes (the default), so that it is
             one for all of them; 1 for an interval of each class.
-        ends: how an image is judged that takes the estimator to its low and to its high end, (K, P) each, rows that sum
-            to 1; by default (K, K) of a wrong one, anyone else alike, and a right one.
+        ends: predictions of an image that takes the estimator to its low and to its high end, (K, P) each, rows that
+            sum to 1; by default those of a wrong one, anyone else alike, and of a right one.
 
     Returns:
         float64 (2, B, ..., K, P), at the low and at the high end; rows sum to what those of `counts` do.
@@ -82,7 +67,7 @@ def redrawn(
     Source: Fay et al. (2015), section 3, for two proportions; Tiwari et al. (2006) for one image more in a weighted
     sum, of the mean weight; Rubin (1981) for the weights.
 
-    >>> drawn = redrawn(np.diag([50, 50]), 4000, generator=np.random.default_rng(0))
+    >>> drawn = resampled(np.diag([50, 50]), 4000, generator=np.random.default_rng(0))
     >>> low = np.quantile(np.trace(drawn[0], axis1=1, axis2=2) / 100, 0.025)
     >>> print(f"{low:.2f}, {np.trace(drawn[1], axis1=1, axis2=2).min():.0f}")  # Clopper and Pearson: 0.964 and 1
     0.96, 100
@@ -103,21 +88,14 @@ def resampled_counts(
     generator: np.random.Generator,
     added: float | None = None,
 ) -> np.ndarray:
-    """As `redrawn`, of images that several judges saw; of the one that is added they all say the same.
+    """As `resampled`, of images that several oracles saw; of the one that is added they all say the same.
 
     Args:
-        labels: integers (N,) in [0, K): the identity shown, or the one asked for.
-        judged: integers (S, N) in [0, K): what each of S judges says of each image.
-        n_classes: K.
-        n_replicates: B, 1 or more.
-        generator: of the weights.
-        added: see `redrawn`.
+        labels: integers (N,) in [0, K): the identity shown, or the requested one.
+        judged: integers (S, N) in [0, K): the predictions of S oracles.
 
     Returns:
-        float64 (2, B, S, K, K), of every judge with the same weights; row sums are the class sizes.
-
-    Raises:
-        StudyError: a class without images.
+        float64 (2, B, S, K, K), of every oracle with the same weights; row sums are the class sizes.
 
     >>> rng = np.random.default_rng(0)
     >>> drawn = resampled_counts(np.array([0, 0, 1]), np.array([[0, 0, 1]]), 2, n_replicates=1, generator=rng)
@@ -129,7 +107,8 @@ def resampled_counts(
         of_label = judged[:, labels == label]
         if not of_label.size:
             raise StudyError(f"class {label} has no image that was judged; add some, or leave the identity out")
-        answers, occurring = _patterns(of_label)
+        # Weighting images at random is weighting the numbers of those that got the same answers.
+        answers, occurring = np.unique(of_label.T, axis=0, return_counts=True)
         weights = _weights(occurring.astype(float), n_replicates, generator=generator)
         said = np.stack([weights @ np.eye(n_classes)[says] for says in answers.T], axis=1)  # (B, S, K)
         more = generator.standard_gamma(1 / n_classes if added is None else added, size=(n_replicates, 1))
@@ -138,58 +117,42 @@ def resampled_counts(
 
 
 def statistics(real_counts: np.ndarray, generated_counts: np.ndarray) -> dict[str, np.ndarray]:
-    """Every estimator on one pair of tables or on a stack of pairs; NaN where one has no value.
-
-    Args:
-        real_counts: float (..., K, K).
-        generated_counts: float (..., K, K), of a shape that broadcasts with the other's.
+    """Every estimator on one pair of tables or on stacks that broadcast, float (..., K, K); NaN for no value.
 
     Returns:
-        rca, macro_rca, chance_corrected and fidelity, each (...), and class_rca and class_fidelity, each (..., K).
-        `fidelity` is the mean over the classes, as for a generator that was asked for each equally often.
-
-    Source: each as the function of its name, in `ratio` and `fidelity`.
+        rca, macro_rca, chance_corrected and confusion_corrected_accuracy (its mean over the classes), each (...), and
+        those of OF_CLASSES, each (..., K).
 
     >>> found = statistics(np.array([[8, 2], [2, 8]]), np.array([[35, 65], [15, 85]]))
-    >>> {name: found[name].round(3).tolist() for name in ("rca", "chance_corrected", "fidelity", "class_fidelity")}
-    {'rca': 0.75, 'chance_corrected': 0.333, 'fidelity': 0.667, 'class_fidelity': [0.25, 1.083]}
+    >>> {name: found[name].round(3).tolist() for name in ("rca", "chance_corrected", "confusion_corrected_accuracy")}
+    {'rca': 0.75, 'chance_corrected': 0.333, 'confusion_corrected_accuracy': 0.667}
     """
-    real, generated = fidelity.label_shares(real_counts), fidelity.label_shares(generated_counts)
+    real, generated = row_fractions(real_counts), row_fractions(generated_counts)
     right_real, right_generated = (np.trace(c, axis1=-2, axis2=-1) for c in (real_counts, generated_counts))
     accuracy_real = right_real / real_counts.sum(axis=(-2, -1))
     accuracy_generated = right_generated / generated_counts.sum(axis=(-2, -1))
     chance = 1 / real.shape[-1]
     recall_real, recall_generated = (np.diagonal(part, axis1=-2, axis2=-1) for part in (real, generated))
-    class_fidelity = np.einsum("...cj,...jc->...c", generated, fidelity.inverses(real))  # the diagonal of Q C^(-1)
+    corrected = np.einsum("...cj,...jc->...c", generated, inverses(real))  # the diagonal of Q C^(-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         class_ratio = np.where(recall_real > 0, recall_generated / recall_real, np.nan)
-        found = {
-            "rca": np.where(accuracy_real > 0, accuracy_generated / accuracy_real, np.nan),
-            "macro_rca": class_ratio.mean(axis=-1),
-            "chance_corrected": np.where(
-                accuracy_real > chance, (accuracy_generated - chance) / (accuracy_real - chance), np.nan
-            ),
-        }
-    return found | {
-        "fidelity": class_fidelity.mean(axis=-1),
+        rca = np.where(accuracy_real > 0, accuracy_generated / accuracy_real, np.nan)
+        above_chance = (accuracy_generated - chance) / (accuracy_real - chance)
+    return {
+        "rca": rca,
+        "macro_rca": class_ratio.mean(axis=-1),
+        "chance_corrected": np.where(accuracy_real > chance, above_chance, np.nan),
+        "confusion_corrected_accuracy": corrected.mean(axis=-1),
         "class_rca": class_ratio,
-        "class_fidelity": class_fidelity,
+        "class_confusion_corrected_accuracy": corrected,
     }
 
 
-OF_CLASSES = ("class_rca", "class_fidelity")  # of the estimators those that have a value for each class
-
-
 def at_both_ends(real: np.ndarray, generated: np.ndarray) -> dict[str, np.ndarray]:
-    """Every estimator on tables drawn again, at the low and at the high end.
+    """Every estimator on resampled tables, float (2, B, ..., K, K) each, at the low and at the high end.
 
-    Each falls as a generated image more is wrong. Which way one more real image takes it depends: a judge that errs
-    more leaves more to take out, but of a generator that is wrong more often than by chance this leaves less. So both
-    are tried, and the lower or the higher value is kept.
-
-    Args:
-        real: float (2, B, ..., K, K), from `redrawn` or `resampled_counts`.
-        generated: float (2, B, ..., K, K), the same.
+    Each falls as a generated image more is wrong. Which way one more real image takes it depends on the generator, so
+    both are tried, and the lower or the higher value is kept.
 
     Returns:
         As `statistics`, with (2, B) in front; NaN where one of the two has no value.
@@ -208,31 +171,30 @@ def bootstrap(
     n_replicates: int,
     generator: np.random.Generator,
 ) -> dict[str, np.ndarray]:
-    """Replicates of every estimator over real and generated images, under each of S judges that see the same images.
+    """Replicates of every estimator over real and generated images, under each of S oracles that see the same images.
 
     Args:
-        real: labels (N,) and the judges' answers (S, N) on held-out real images.
-        generated: identities asked for (G,) and the answers (S, G) of the same judges, in the same order.
+        real: labels (N,) and the predictions (S, N) of held-out real images.
+        generated: requested identities (G,) and the predictions (S, G) of the same oracles, in the same order.
         n_classes: K.
         n_replicates: B; an interval wants 1000 or more.
-        generator: of the draws.
 
     Returns:
         As `statistics`, with (2, B, S) in front: at the low and at the high end, for `intervals`.
 
     Raises:
         StudyError: a class without images.
-        ValueError: another number of judges on either side.
+        ValueError: another number of oracles on either side.
+
+    Source: Efron and Tibshirani (1993); see `resampled`.
 
     >>> rng, labels = np.random.default_rng(0), np.repeat([0, 1], 50)
     >>> real = labels ^ (np.arange(100) % 5 == 0)  # right on 80 %
-    >>> drawn = labels ^ (np.arange(100) % 2 == 0)  # as asked for in half of the cases: class-blind
+    >>> drawn = labels ^ (np.arange(100) % 2 == 0)  # as requested in half of the cases: class-blind
     >>> again = bootstrap((labels, real[None]), (labels, drawn[None]), 2, n_replicates=2000, generator=rng)
-    >>> low, high = intervals(again["fidelity"])
+    >>> low, high = intervals(again["confusion_corrected_accuracy"])
     >>> print(f"[{low[0]:.1f}, {high[0]:.1f}]")
     [0.3, 0.7]
-
-    Source: Efron and Tibshirani (1993); see `redrawn`.
     """
     if len(generated[1]) != len(real[1]):
         raise ValueError(f"{len(real[1])} judges on real images, {len(generated[1])} on generated ones")
@@ -245,14 +207,9 @@ def bootstrap(
 
 
 def intervals(replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Interval (95 %) from replicates at its low and at its high end.
+    """95 % interval from replicates (2, B, ...) at its low and at its high end, each (...).
 
-    Args:
-        replicates: float (2, B, ...), see `redrawn`.
-
-    Returns:
-        Low, the quantile of 2.5 % of the first, and high, that of 97.5 % of the second, each (...); NaN where more than
-        MOST_UNDEFINED of the replicates have no value.
+    NaN where more than MOST_UNDEFINED of the replicates have no value.
 
     Source: Fay et al. (2015), eq. 2.
 

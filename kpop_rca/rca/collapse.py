@@ -1,4 +1,7 @@
-"""Whom the generated faces are taken for: drift towards some identities, and confusion within look-alike groups."""
+"""Whom the generated faces are taken for: drift towards some identities, and confusion within look-alike groups.
+
+Groups are a partition of the class numbers 0 to K-1; ValueError for a class that is in none or in two.
+"""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -11,125 +14,109 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm
 from statsmodels.stats import proportion
 
-from kpop_rca.rca.bootstrap import intervals, redrawn
-from kpop_rca.rca.counts import checked, class_sizes, class_titles
-from kpop_rca.rca.fidelity import label_shares
+from kpop_rca.rca.bootstrap import intervals, resampled
+from kpop_rca.rca.counts import checked, class_sizes, class_titles, row_fractions
 from kpop_rca.rca.ratio import CONFIDENCE, difference_interval, equal_proportions, holm
 
 MOST_SPLITS = 10_000  # of the permutation test; beyond that many they are drawn at random
 
+Groups = Sequence[Sequence[int]]
 
-def judged_label_shares(generated_counts: ArrayLike, *, classes: Sequence[Any] | None = None) -> pd.DataFrame:
-    """What the judge calls the generated images, whatever was asked for; uneven shares show a directional collapse.
 
-    share_k = sum_c n_ck / sum_cj n_cj, with its Wilson 95 % interval
+def predicted_class_frequencies(counts: ArrayLike, *, classes: Sequence[Any] | None = None) -> pd.DataFrame:
+    """As whom the images are predicted, whatever was requested; uneven frequencies show a directional collapse.
 
-    Args:
-        generated_counts: (K, K), rows asked for, columns judged.
-        classes: K names; numbers by default.
+    fraction_k = sum_c n_ck / sum_cj n_cj, with its Wilson 95 % interval
 
     Returns:
-        One row a class: class, n_judged, share, low, high, and asked_for, the share of images asked to be it.
+        One row per class: class, n_judged, fraction, low, high, and requested, the fraction conditioned on it.
 
     Source: paper, sections 5.4 and 6.3; Wilson (1927).
 
-    >>> judged_label_shares([[30, 10], [40, 0]])[["class", "n_judged", "share", "asked_for"]]
-      class  n_judged  share  asked_for
-    0     0        70  0.875        0.5
-    1     1        10  0.125        0.5
+    >>> predicted_class_frequencies([[30, 10], [40, 0]])[["class", "n_judged", "fraction", "requested"]]
+      class  n_judged  fraction  requested
+    0     0        70     0.875        0.5
+    1     1        10     0.125        0.5
     """
-    counts = checked(generated_counts)
+    counts = checked(counts)
     total, n_judged = counts.sum(), counts.sum(axis=0)
     low, high = proportion.proportion_confint(n_judged, total, alpha=1 - CONFIDENCE, method="wilson")
-    shares = {"n_judged": n_judged, "share": n_judged / total, "low": low, "high": high}
-    return pd.DataFrame({"class": class_titles(counts, classes), **shares, "asked_for": counts.sum(axis=1) / total})
+    fractions = {"n_judged": n_judged, "fraction": n_judged / total, "low": low, "high": high}
+    return pd.DataFrame({"class": class_titles(counts, classes), **fractions, "requested": counts.sum(axis=1) / total})
 
 
 def strongest_confusions(
     counts: ArrayLike, top: int, *, classes: Sequence[Any] | None = None, real_counts: ArrayLike | None = None
 ) -> pd.DataFrame:
-    """The most frequent errors with their direction: asked for this, judged as that.
+    """The most frequent errors with their direction: conditioned on this, predicted as that.
 
     Args:
-        counts: (K, K), rows true or asked for, columns judged.
         top: at most so many rows.
-        classes: K names; numbers by default.
-        real_counts: (K, K) of real images by the same judge, to show which errors are its own.
+        real_counts: (K, K) of real images by the same oracle, to show which errors are its own.
 
     Returns:
-        One row a pair that occurs, the largest share first: condition, judged_as, count, share (of the images of
-        the condition) and, with `real_counts`, share_real, how many of that person's real images are so mistaken.
+        One row per pair that occurs, the largest fraction first: condition, judged_as, count, fraction (of the images
+        of the condition) and, with `real_counts`, fraction_real, that of the person's real images.
 
     Source: paper, sections 5.2.3 and 6.2.
 
     >>> strongest_confusions([[7, 3, 0], [0, 9, 1], [4, 0, 6]], 2)
-      condition judged_as  count  share
-    0         2         0      4    0.4
-    1         0         1      3    0.3
+      condition judged_as  count  fraction
+    0         2         0      4       0.4
+    1         0         1      3       0.3
     """
     counts = checked(counts)
     names = np.array(class_titles(counts, classes), dtype=object)
     condition, judged = np.nonzero(counts * (1 - np.eye(len(counts), dtype=int)))
     count = counts[condition, judged]
     table = pd.DataFrame({"condition": names[condition], "judged_as": names[judged], "count": count})
-    table["share"] = count / counts.sum(axis=1)[condition]
+    table["fraction"] = count / counts.sum(axis=1)[condition]
     if real_counts is not None:
-        table["share_real"] = label_shares(checked(real_counts))[condition, judged]
-    return table.sort_values("share", ascending=False, kind="stable").head(top).reset_index(drop=True)
+        table["fraction_real"] = row_fractions(checked(real_counts))[condition, judged]
+    return table.sort_values("fraction", ascending=False, kind="stable").head(top).reset_index(drop=True)
 
 
-def _group_numbers(groups: Sequence[Sequence[int]], n_classes: int) -> np.ndarray:
-    """The number of each class's group, int64 (K,); ValueError unless the groups are a partition of the classes."""
+def _look_alikes(groups: Groups, n_classes: int) -> np.ndarray:
+    """Whether two classes are others of one group, bool (K, K)."""
     if sorted(c for group in groups for c in group) != list(range(n_classes)):
         raise ValueError(f"groups must hold each of the {n_classes} classes once, got {groups}")
-    numbers = np.empty(n_classes, dtype=np.int64)
+    group_of = np.empty(n_classes, dtype=np.int64)
     for number, group in enumerate(groups):
-        numbers[list(group)] = number
-    return numbers
+        group_of[list(group)] = number
+    return (group_of[:, None] == group_of) & ~np.eye(n_classes, dtype=bool)
 
 
-def group_confusion(counts: ArrayLike, groups: Sequence[Sequence[int]]) -> dict[str, float]:
+def group_confusion(counts: ArrayLike, groups: Groups) -> dict[str, float]:
     """How many of the errors stay within groups of look-alikes, against an even spread over the other classes.
 
-    share_within = errors within a group / all errors
-    share_if_even = sum_c errors_c (|group of c| - 1) / (K - 1) / all errors
-
-    That generated faces are confused within a group says something about the generator only where their share
-    exceeds that of the judge's errors on real faces.
-
-    Args:
-        counts: (K, K), rows true or asked for, columns judged.
-        groups: a partition of the class numbers 0 to K-1.
+    fraction_within = errors within a group / all errors
+    fraction_if_even = sum_c errors_c (|group of c| - 1) / (K - 1) / all errors
 
     Returns:
-        n_errors, n_within, share_within and share_if_even (both NaN where there are no errors).
-
-    Raises:
-        ValueError: a class that is in no group or in two.
+        n_errors, n_within, fraction_within and fraction_if_even (both NaN where there are no errors).
 
     Source: paper, section 6.2 ("intra-gender misclassification").
 
     >>> group_confusion([[7, 2, 1], [3, 7, 0], [1, 1, 8]], [[0, 1], [2]])
-    {'n_errors': 8, 'n_within': 5, 'share_within': 0.625, 'share_if_even': 0.375}
+    {'n_errors': 8, 'n_within': 5, 'fraction_within': 0.625, 'fraction_if_even': 0.375}
     """
     counts = checked(counts)
-    group_of = _group_numbers(groups, len(counts))
-    same = (group_of[:, None] == group_of) & ~np.eye(len(counts), dtype=bool)
+    same = _look_alikes(groups, len(counts))
     errors = counts - np.diag(np.diag(counts))
     total, within = errors.sum(), errors[same].sum()
     even = (errors.sum(axis=1) * same.sum(axis=1)).sum() / (len(counts) - 1)
-    share_within, share_if_even = (float(within / total), float(even / total)) if total else (math.nan, math.nan)
+    fractions = (float(within / total), float(even / total)) if total else (math.nan, math.nan)
     counted = {"n_errors": int(total), "n_within": int(within)}
-    return counted | {"share_within": share_within, "share_if_even": share_if_even}
+    return counted | dict(zip(("fraction_within", "fraction_if_even"), fractions, strict=True))
 
 
 def _net(counts: np.ndarray, source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Net flows between pairs of classes, and their variances: those of two proportions with half an image added."""
-    sizes, shares = counts.sum(axis=1), label_shares(counts)
+    sizes, fractions = counts.sum(axis=1), row_fractions(counts)
     padded = (counts + 0.5) / (sizes[:, None] + 1)
     variances = padded * (1 - padded) / sizes[:, None]
     forth, back = (source, target), (target, source)
-    return shares[forth] - shares[back], variances[forth] + variances[back]
+    return fractions[forth] - fractions[back], variances[forth] + variances[back]
 
 
 def directed_flows(
@@ -137,25 +124,19 @@ def directed_flows(
 ) -> pd.DataFrame:
     """The asymmetric part of the confusion: between which two identities the errors run one way.
 
-    net_ab = n_ab / n_a - n_ba / n_b, the share of a taken for b less the share of b taken for a
+    net_ab = n_ab / n_a - n_ba / n_b, the fraction of a predicted as b less that of b predicted as a
 
-    Two look-alikes that are taken for each other equally often have a net flow of 0, however often that is. A flow
-    of generated images that real ones do not have is a drift of the generator towards b.
+    A flow of generated images that real ones do not have is a drift of the generator towards b.
 
     Args:
-        counts: (K, K), rows true or asked for, columns judged; every row with an image.
-        classes: K names; numbers by default.
-        real_counts: (K, K) of real images by the same judge, to show which flows are its own.
+        real_counts: (K, K) of real images by the same oracle, to show which flows are its own.
 
     Returns:
-        One row for each of the K (K - 1) / 2 pairs, the largest flow first: source (asked for), target (taken for it),
-        forth and back (shares), net (0 or more), low, high (95 %, one pair at a time), and p of net = 0 (two-sided
+        One row for each of the K (K - 1) / 2 pairs, the largest flow first: source (requested), target (predicted),
+        forth and back (fractions), net (0 or more), low, high (95 %, one pair at a time), and p of net = 0 (two-sided
         score test), corrected by Holm for the number of pairs. With `real_counts` also net_real, the net flow the same
         way between the real images of the two, drift = net - net_real, drift_low and drift_high (95 %, one pair at a
         time), and p is that of drift = 0.
-
-    Raises:
-        StudyError: a class without images; names it.
 
     Source: paper, section 6.3; Newcombe (1998); Holm (1979). For the variance of a drift half an image is added, as
     Haldane (1956) does, so that what never occurred has one.
@@ -168,17 +149,17 @@ def directed_flows(
     """
     counts = checked(counts)
     names = class_titles(counts, classes)
-    sizes = class_sizes(counts, names, kind="generated")
+    sizes = class_sizes(counts, classes=names, kind="generated")
     if real_counts is not None:
-        class_sizes(checked(real_counts), names, kind="real")
+        class_sizes(checked(real_counts), classes=names, kind="real")
     rows = []
     for pair in combinations(range(len(counts)), 2):
         a, b = sorted(pair, key=lambda c: counts[c, sum(pair) - c] / sizes[c], reverse=True)
         forth, back = (counts[a, b], sizes[a]), (counts[b, a], sizes[b])
         low, high = difference_interval(forth, back)
-        shares = {"forth": forth[0] / forth[1], "back": back[0] / back[1]}
+        fractions = {"forth": forth[0] / forth[1], "back": back[0] / back[1]}
         ends = {"source": names[a], "target": names[b]}
-        rows.append(ends | shares | {"low": low, "high": high, "p": equal_proportions(forth, back)})
+        rows.append(ends | fractions | {"low": low, "high": high, "p": equal_proportions(forth, back)})
     table = pd.DataFrame(rows)
     table.insert(4, "net", table["forth"] - table["back"])
     if real_counts is not None:
@@ -212,43 +193,27 @@ def _equal_splits(sizes: Sequence[int], members: tuple[int, ...]) -> Iterator[li
 def _random_splits(
     sizes: Sequence[int], n_classes: int, n_splits: int, *, generator: np.random.Generator
 ) -> Iterator[list[tuple[int, ...]]]:
-    """Random splits of the classes into groups of these sizes."""
     edges = np.cumsum(sizes)[:-1]
     for _ in range(n_splits):
         yield [tuple(group) for group in np.split(generator.permutation(n_classes), edges)]
 
 
-def _shares(counts: np.ndarray) -> np.ndarray:
-    """Of the images of each class, the shares judged as each; NaN for a class without images."""
-    with np.errstate(invalid="ignore"):
-        return counts / counts.sum(axis=-1, keepdims=True)
+def _rate_within(fractions: np.ndarray, look_alikes: np.ndarray) -> np.ndarray:
+    """Mean over the classes of the fraction predicted as somebody else of the group; (..., K, K) to (...)."""
+    return (fractions * look_alikes).sum(axis=(-2, -1)) / len(look_alikes)
 
 
-def _rate_within(shares: np.ndarray, group_of: np.ndarray) -> np.ndarray:
-    """Mean over the classes of the share judged as somebody else of the group; shares (..., K, K) to (...)."""
-    others = (group_of[:, None] == group_of) & ~np.eye(len(group_of), dtype=bool)
-    return (shares * others).sum(axis=(-2, -1)) / len(group_of)
-
-
-def _seldom_and_often_within(group_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _seldom_and_often_within(look_alikes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How right images are predicted, and images that are predicted as another of the group, (K, K) each."""
-    right = np.eye(len(group_of))
-    others = (group_of[:, None] == group_of) - right
-    n_others = others.sum(axis=1, keepdims=True)
-    return right, np.where(n_others > 0, others / np.maximum(n_others, 1), right)  # whoever is alone is right
+    right = np.eye(len(look_alikes))
+    n_others = look_alikes.sum(axis=1, keepdims=True)
+    return right, np.where(n_others > 0, look_alikes / np.maximum(n_others, 1), right)  # whoever is alone is right
 
 
-def within_group_rate(counts: ArrayLike, groups: Sequence[Sequence[int]]) -> float:
-    """How often an image of one person is taken for a look-alike: the mean over the classes, of their images.
+def within_group_rate(counts: ArrayLike, groups: Groups) -> float:
+    """How often an image of one person is predicted as a look-alike: the mean over the classes, of their images.
 
-    rate = (1/K) sum_c sum_{j in the group of c, j != c} n_cj / n_c
-
-    Args:
-        counts: (K, K), rows true or asked for, columns judged.
-        groups: a partition of the class numbers 0 to K-1.
-
-    Returns:
-        In [0, 1]; NaN where a class has no image.
+    rate = (1/K) sum_c sum_{j in the group of c, j != c} n_cj / n_c, NaN where a class has no image
 
     Source: ours, see `group_excess`.
 
@@ -256,38 +221,35 @@ def within_group_rate(counts: ArrayLike, groups: Sequence[Sequence[int]]) -> flo
     0.167
     """
     counts = checked(counts)
-    return float(_rate_within(_shares(counts), _group_numbers(groups, len(counts))))
+    return float(_rate_within(row_fractions(counts), _look_alikes(groups, len(counts))))
 
 
 def group_excess(
     real_counts: ArrayLike,
     generated_counts: ArrayLike,
-    groups: Sequence[Sequence[int]],
+    groups: Groups,
     *,
     n_replicates: int,
     generator: np.random.Generator,
 ) -> dict[str, Any]:
-    """Whether generated faces are confused within look-alike groups more than the judge confuses real ones.
+    """Whether generated faces are confused within look-alike groups more than the oracle confuses real ones.
 
         excess = within_group_rate(generated) - within_group_rate(real)
 
-    The share of the *errors* that stay within the groups cannot say so: of a judge whose own errors nearly all do, that
-    share can hardly rise, however often the generator draws look-alikes.
+    The fraction of the *errors* that stay within the groups can hardly rise where the oracle's own nearly all do.
 
     Permutation test: the same difference for every other split of the identities into groups of the same sizes. Were
     the generator's additional errors blind to these groups, the true split would be no more extreme than another.
 
     Args:
-        real_counts: (K, K) of held-out real images, rows true, columns judged.
-        generated_counts: (K, K) of generated images by the same judge, rows asked for, columns judged.
-        groups: a partition of the class numbers 0 to K-1, two groups or more.
+        groups: two or more.
         n_replicates: B of the bootstrap.
         generator: of the bootstrap, and of MOST_SPLITS splits where there are more (20 classes in two groups have
             92,378).
 
     Returns:
-        rate_within_real, rate_within_generated, excess, ci95 (over the images of each class, see `redrawn`; all four
-        None or NaN where a class has no image), p (one-sided: the share of splits, the true one among them, with
+        rate_within_real, rate_within_generated, excess, ci95 (over the images of each class, see `resampled`; all four
+        None or NaN where a class has no image), p (one-sided: the fraction of splits, the true one among them, with
         an excess at least as large), n_splits, and all_splits, whether these are all that there are.
 
     Raises:
@@ -305,7 +267,7 @@ def group_excess(
     """
     both = {"real": checked(real_counts), "generated": checked(generated_counts)}
     n_classes = len(both["real"])
-    true_split = _group_numbers(groups, n_classes)
+    look_alikes = _look_alikes(groups, n_classes)
     if len(groups) < 2:
         raise ValueError("a single group holds every confusion; name two or more")
     sizes = [len(group) for group in groups]
@@ -313,16 +275,16 @@ def group_excess(
     all_splits = len(splits) <= MOST_SPLITS
     if not all_splits:
         splits = [groups, *_random_splits(sizes, n_classes, MOST_SPLITS - 1, generator=generator)]
-    shares = {name: _shares(counts) for name, counts in both.items()}
-    added = shares["generated"] - shares["real"]
-    excesses = np.array([_rate_within(added, _group_numbers(split, n_classes)) for split in splits])
-    excess = float(_rate_within(added, true_split))
-    found = {f"rate_within_{name}": float(_rate_within(share, true_split)) for name, share in shares.items()}
+    fractions = {name: row_fractions(counts) for name, counts in both.items()}
+    added = fractions["generated"] - fractions["real"]
+    excesses = np.array([_rate_within(added, _look_alikes(split, n_classes)) for split in splits])
+    excess = float(_rate_within(added, look_alikes))
+    found = {f"rate_within_{name}": float(_rate_within(of, look_alikes)) for name, of in fractions.items()}
     found |= {"excess": excess, "ci95": None, "p": math.nan, "n_splits": len(splits), "all_splits": all_splits}
     if math.isnan(excess):
         return found
-    ends = _seldom_and_often_within(true_split)
-    drawn = {name: redrawn(c, n_replicates, generator=generator, ends=ends) for name, c in both.items()}
-    again = {name: _rate_within(label_shares(tables), true_split) for name, tables in drawn.items()}
+    ends = _seldom_and_often_within(look_alikes)
+    drawn = {name: resampled(c, n_replicates, generator=generator, ends=ends) for name, c in both.items()}
+    again = {name: _rate_within(row_fractions(tables), look_alikes) for name, tables in drawn.items()}
     limits = intervals(again["generated"] - again["real"][::-1])  # the fewest of the one less the most of the other
     return found | {"ci95": [float(end) for end in limits], "p": float((excesses >= excess - 1e-12).mean())}

@@ -16,9 +16,17 @@ from kpop_rca.errors import StudyError
 from kpop_rca.rca.counts import accuracy, checked, class_recall, class_sizes, class_titles, informedness
 
 CONFIDENCE = 0.95
-AS_REAL = 0.8  # class RCA above which a person counts as kept
-IN_VAIN = 0.2  # informedness, relative to that on real images, below which asking for a person counts as no use
-NOT_MEASURABLE = "not measurable"  # the verdict on a person whom the judge does not know on real images
+NON_INFERIORITY_LIMIT = 0.8  # class RCA above which a person counts as kept
+NO_EFFECT_LIMIT = 0.2  # informedness, relative to that on real images, below which a request counts as without effect
+# The verdicts on a person.
+NO_EFFECT = "no effect of the condition"
+NON_INFERIOR = "non-inferior to real"
+INFERIOR = "inferior to real"
+SUPERIOR = "superior to real"
+INCONCLUSIVE = "inconclusive"
+NOT_MEASURABLE = "not measurable"  # the oracle does not know the person on real images
+
+Sample = tuple[float, float]  # successes and number
 
 
 def ratio_interval(
@@ -31,9 +39,8 @@ def ratio_interval(
 ) -> tuple[float, float]:
     """95 % interval of a ratio of proportions, RCA's: (count_generated / n_generated) / (count_real / n_real).
 
-    `score` inverts the score test with the small-sample variance of Miettinen and Nurminen. It is the default
-    because it holds where a class has few images, or all or none of them right: it starts at 0 when no generated
-    image is right. `katz` is the closed form
+    `score` inverts the score test with the small-sample variance of Miettinen and Nurminen. It holds where a class has
+    few images, or all or none of them right. `katz` is the closed form
 
         ratio * exp(-+ z sqrt(1/count_generated - 1/n_generated + 1/count_real - 1/n_real)),
 
@@ -41,14 +48,12 @@ def ratio_interval(
     hundreds of images the two agree. Both take images to be independent: near-duplicates make them too narrow.
 
     Args:
-        count_generated: generated images judged right, in [0, n_generated].
-        n_generated: generated images, 1 or more.
-        count_real: real images judged right, in [0, n_real].
-        n_real: real images, 1 or more.
+        count_generated, count_real: images predicted right, in [0, n].
+        n_generated, n_real: images, 1 or more.
         method: "score" or "katz".
 
     Returns:
-        Low and high, 0 or more; both NaN where no real image is judged right, since the ratio has no value then.
+        Low and high, 0 or more; both NaN where no real image is predicted right.
 
     Raises:
         ValueError: counts out of range, or another method.
@@ -94,8 +99,8 @@ def _score_statistic(value: float, count_1: float, n_1: float, count_2: float, n
 def _score_interval(count_1: float, n_1: float, count_2: float, n_2: float) -> tuple[float, float]:
     """Both ratios at which the score test just rejects.
 
-    statsmodels has a closed form of this interval, but it loses the roots when all of the second sample are right
-    (15 of 20 against 20 of 20 gives [0.875, 0.922], which excludes the ratio 0.75 itself). Its test is sound there.
+    statsmodels has a closed form, but it loses the roots when all of the second sample are right: 15 of 20 against 20
+    of 20 gives [0.875, 0.922], which excludes the ratio 0.75 itself.
     """
     z = norm.isf((1 - CONFIDENCE) / 2)
     ratio = (count_1 / n_1) / (count_2 / n_2)
@@ -117,19 +122,9 @@ def _crossing(function: Callable[[float], float], start: float, *, factor: float
 
 
 def global_rca(real_counts: ArrayLike, generated_counts: ArrayLike) -> float:
-    """Global RCA, micro: over all images, whatever their class (paper, eq. 5).
+    """Global RCA, micro, 0 or more: accuracy_generated / accuracy_real.
 
-    RCA = accuracy_generated / accuracy_real
-
-    Args:
-        real_counts: (K, K) of held-out real images, rows true, columns judged.
-        generated_counts: (K, K) of generated images by the same judge, rows asked for, columns judged.
-
-    Returns:
-        0 or more; can exceed 1. A class without images on a side is left out of that side's accuracy.
-
-    Raises:
-        StudyError: the judge is right on no real image, so that the ratio has no value.
+    A class without images on a side is left out of that side's accuracy.
 
     Source: paper, eq. 5.
 
@@ -149,24 +144,18 @@ def class_rca(
     classes: Sequence[Any] | None = None,
     method: str = "score",
 ) -> pd.DataFrame:
-    """RCA of every class with its 95 % interval (paper, Table 4: "relative recall").
-
-    RCA_c = recall_generated,c / recall_real,c
+    """RCA of every class, recall_generated,c / recall_real,c, with its 95 % interval.
 
     Args:
-        real_counts: (K, K) of held-out real images, rows true, columns judged.
-        generated_counts: (K, K) of generated images by the same judge, rows asked for, columns judged.
         classes: K names; numbers by default.
-        method: of the interval, see `ratio_interval`. The intervals are not corrected for there being K of them.
+        method: of the interval, see `ratio_interval`; not corrected for there being K of them.
 
     Returns:
-        One row a class: class, n_real, n_generated, recall_real, recall_generated, rca, low, high, and chance, the
-        class RCA of a generator that ignores the class and whose images the judge calls what it calls these,
-        share_judged_c / recall_real,c. The last four are NaN where the judge recognises no real image of the class: a
-        class that it can't see can't be judged.
+        One row per class: class, n_real, n_generated, recall_real, recall_generated, rca, low, high, and chance, the
+        class RCA of a generator that ignores the class and has the same predicted-class frequencies. The last four are
+        NaN where the oracle recognises no real image of the class.
 
-    Raises:
-        StudyError: a class without real or without generated images; names it.
+    Source: paper, Table 4 ("relative recall").
 
     >>> table = class_rca([[8, 2], [1, 3]], [[20, 80], [10, 90]])
     >>> table[["class", "recall_real", "recall_generated", "rca", "chance"]].round(3)
@@ -182,7 +171,7 @@ def class_rca(
     samples = zip(np.diag(generated), n_generated, np.diag(real), n_real, strict=True)
     intervals = np.array([ratio_interval(*sample, method=method) for sample in samples])
     recalls = {"recall_real": recall_real, "recall_generated": recall_generated}
-    judged_as_it = (generated / n_generated[:, None]).mean(axis=0)  # by a generator that asks for each equally often
+    judged_as_it = (generated / n_generated[:, None]).mean(axis=0)  # with each requested equally often
     ratio, chance = (
         np.divide(part, recall_real, out=np.full(len(real), np.nan), where=recall_real > 0)
         for part in (recall_generated, judged_as_it)
@@ -192,21 +181,11 @@ def class_rca(
 
 
 def macro_rca(real_counts: ArrayLike, generated_counts: ArrayLike) -> float:
-    """Macro RCA: the mean of the class RCAs, every class weighing the same.
+    """Macro RCA, the mean of the class RCAs; NaN where one has no value.
 
     macro RCA = (1/K) sum_c recall_generated,c / recall_real,c
 
-    It differs from the ratio of the two mean recalls: a class on which the judge is poor weighs more here.
-
-    Args:
-        real_counts: (K, K) of held-out real images, rows true, columns judged.
-        generated_counts: (K, K) of generated images by the same judge, rows asked for, columns judged.
-
-    Returns:
-        0 or more; NaN where a class RCA has no value, since a mean over the other classes is another quantity.
-
-    Raises:
-        StudyError: a class without real or without generated images; names it.
+    It differs from the ratio of the two mean recalls: a class on which the oracle is poor weighs more here.
 
     Source: the mean of the paper's Table 4, which the paper itself does not take.
 
@@ -217,18 +196,7 @@ def macro_rca(real_counts: ArrayLike, generated_counts: ArrayLike) -> float:
 
 
 def chance_rca(real_counts: ArrayLike) -> float:
-    """The RCA of a generator that ignores the class it is given, when each class is asked for equally often.
-
-    chance = (1/K) / accuracy_real: whatever the judge says of such images, it agrees with 1/K of the conditions.
-
-    Args:
-        real_counts: (K, K) of held-out real images, rows true, columns judged.
-
-    Returns:
-        Above 0; 0.13 for the paper's judge.
-
-    Raises:
-        StudyError: the judge is right on no real image.
+    """RCA of a generator that ignores the class, each requested equally often: (1/K) / accuracy_real.
 
     Source: ours, from the paper's eq. 5.
 
@@ -236,24 +204,15 @@ def chance_rca(real_counts: ArrayLike) -> float:
     0.625
     """
     real = checked(real_counts)
-    blind = np.ones_like(real)  # every condition judged as every class equally often: an accuracy of 1/K
-    return global_rca(real, blind)
+    return global_rca(real, np.ones_like(real))
 
 
 def perfect_rca(real_counts: ArrayLike, generated_counts: ArrayLike) -> float:
-    """Global RCA of a generator that draws everyone as real faces are, asked for as often as this one.
+    """Global RCA of a generator whose images are recognised as real ones are, requested as often as this one's.
 
-        sum_c w_c recall_real,c / accuracy_real, with w_c the share of the generated images that are asked to be c
+        sum_c w_c recall_real,c / accuracy_real, with w_c the fraction of the generated images conditioned on c
 
-    1 where the test faces are spread over the classes as the images are. Where they are not, the accuracy on real faces
-    has other weights than that on generated ones; then RCA is to be read relative to this, or the macro RCA instead.
-
-    Args:
-        real_counts: (K, K) of held-out real images, rows true, columns judged.
-        generated_counts: (K, K) of generated images by the same judge, rows asked for, columns judged.
-
-    Raises:
-        StudyError: a class without real images, or a judge that is right on no real image.
+    1 where the test faces are spread over the classes as the images are; elsewhere RCA is to be read relative to this.
 
     Source: ours, from the paper's eq. 5.
 
@@ -261,26 +220,14 @@ def perfect_rca(real_counts: ArrayLike, generated_counts: ArrayLike) -> float:
     0.811
     """
     real, generated = checked(real_counts), checked(generated_counts)
-    asked = generated.sum(axis=1) / generated.sum()
-    return float(asked @ class_recall(real)) / accuracy(real) * global_rca(real, real)
+    requested = generated.sum(axis=1) / generated.sum()
+    return float(requested @ class_recall(real)) / accuracy(real) * global_rca(real, real)
 
 
 def chance_corrected(accuracy_generated: float, accuracy_real: float, n_classes: int) -> float:
-    """RCA from two accuracies with its zero moved to where a generator that ignores the class is.
+    """RCA with its zero where a generator that ignores the class is, each requested equally often.
 
-    (accuracy_generated - 1/K) / (accuracy_real - 1/K), each identity asked for equally often
-
-    Args:
-        accuracy_generated: in [0, 1].
-        accuracy_real: in (1/K, 1].
-        n_classes: K.
-
-    Returns:
-        0 for a generator that ignores the class, 1 for one whose faces are recognised as often as real ones; can be
-        below 0 and above 1.
-
-    Raises:
-        StudyError: the judge is no better than chance on real images.
+    (accuracy_generated - 1/K) / (accuracy_real - 1/K); can be below 0 and above 1.
 
     Source: ours; Cohen (1960) moves the zero of an agreement in the same way.
 
@@ -299,20 +246,6 @@ def chance_corrected(accuracy_generated: float, accuracy_real: float, n_classes:
 def chance_corrected_rca(real_counts: ArrayLike, generated_counts: ArrayLike) -> float:
     """`chance_corrected` of the global RCA, micro.
 
-    (accuracy_generated - 1/K) / (accuracy_real - 1/K)
-
-    It still takes the judge's errors to be alike on real and generated images; `identity_fidelity` does not take them
-    to be the same for every class.
-
-    Args:
-        real_counts: (K, K) of held-out real images, rows true, columns judged.
-        generated_counts: (K, K) of generated images by the same judge, rows asked for, columns judged.
-
-    Raises:
-        StudyError: the judge is no better than chance on real images.
-
-    Source: see `chance_corrected`.
-
     >>> round(chance_corrected_rca([[8, 2], [2, 8]], [[35, 65], [15, 85]]), 3)  # (0.6 - 0.5) / (0.8 - 0.5)
     0.333
     """
@@ -321,13 +254,9 @@ def chance_corrected_rca(real_counts: ArrayLike, generated_counts: ArrayLike) ->
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:
-    """Holm's step-down correction of p-values: p_holm,(i) = max_{j <= i} min(1, (m - j + 1) p_(j)), smallest first.
+    """Holm's step-down correction, float64 (n,): p_holm,(i) = max_{j <= i} min(1, (m - j + 1) p_(j)), smallest first.
 
-    Args:
-        p_values: float (n,); one that is NaN stays NaN, and does not count among the m.
-
-    Returns:
-        float64 (n,).
+    A p-value that is NaN stays NaN, and does not count among the m.
 
     Source: Holm (1979). Computed by statsmodels.
 
@@ -341,11 +270,8 @@ def holm(p_values: ArrayLike) -> np.ndarray:
     return adjusted
 
 
-def equal_proportions(sample_1: tuple[int, int], sample_2: tuple[int, int]) -> float:
+def equal_proportions(sample_1: Sample, sample_2: Sample) -> float:
     """Two-sided p of equal proportions by the score test, z = (p_1 - p_2) / sqrt(p (1 - p) (1/n_1 + 1/n_2)), p pooled.
-
-    Args:
-        sample_1, sample_2: successes and number, each.
 
     Source: as in Fagerland et al. (2015). Computed by statsmodels.
 
@@ -358,11 +284,8 @@ def equal_proportions(sample_1: tuple[int, int], sample_2: tuple[int, int]) -> f
     return float(proportion.proportions_ztest([count_1, count_2], [n_1, n_2])[1])
 
 
-def difference_interval(sample_1: tuple[int, int], sample_2: tuple[int, int]) -> tuple[float, float]:
-    """95 % interval of the difference of two proportions, from Wilson's intervals of both, so that it holds near 0.
-
-    Args:
-        sample_1, sample_2: successes and number, each.
+def difference_interval(sample_1: Sample, sample_2: Sample) -> tuple[float, float]:
+    """95 % interval of the difference of two proportions, from Wilson's intervals of both.
 
     Source: Newcombe (1998), method 10. Computed by statsmodels.
 
@@ -376,25 +299,19 @@ def difference_interval(sample_1: tuple[int, int], sample_2: tuple[int, int]) ->
     return float(low), float(high)
 
 
-Sample = tuple[int, int]  # successes and number
+def _requested_and_not(counts: np.ndarray, c: int) -> tuple[Sample, Sample]:
+    """How many of the images (conditioned on) c are predicted as c, and how many of the others."""
+    requested = (counts[c, c], counts[c].sum())
+    return requested, (counts[:, c].sum() - requested[0], counts.sum() - requested[1])
 
 
-def _asked_and_not(counts: np.ndarray, c: int) -> tuple[Sample, Sample]:
-    """How many of the images that are (asked to be) c are judged as c, and how many of the others."""
-    asked = (counts[c, c], counts[c].sum())
-    return asked, (counts[:, c].sum() - asked[0], counts.sum() - asked[1])
+def most_of(generated: tuple[Sample, Sample], real: tuple[Sample, Sample], fraction: float) -> float:
+    """Upper end (95 %) of J_generated - fraction * J_real, with J the difference of two proportions (informedness).
 
-
-def most_of(generated: tuple[Sample, Sample], real: tuple[Sample, Sample], share: float) -> float:
-    """Upper end (95 %) of J_generated - share * J_real, with J the difference of two proportions (informedness).
-
-    high = J_g - share J_r + sqrt((u_g - J_g)^2 + share^2 (J_r - l_r)^2), with l and u the ends of `difference_interval`
-
-    Below 0 where the one is shown to be less than this share of the other.
+    high = J_g - f J_r + sqrt((u_g - J_g)^2 + f^2 (J_r - l_r)^2), with l and u the ends of `difference_interval`
 
     Args:
-        generated, real: successes and number, of those asked for and of the others, each.
-        share: in [0, 1].
+        generated, real: of the images conditioned on a class and of the others, each.
 
     Source: Zou and Donner (2008), the recovery of variances from the ends of two intervals.
 
@@ -403,14 +320,14 @@ def most_of(generated: tuple[Sample, Sample], real: tuple[Sample, Sample], share
     True
     """
     found = []
-    for asked, not_asked in (generated, real):
-        found.append((asked[0] / asked[1] - not_asked[0] / not_asked[1], *difference_interval(asked, not_asked)))
+    for own, others in (generated, real):
+        found.append((own[0] / own[1] - others[0] / others[1], *difference_interval(own, others)))
     (raised, _, most), (possible, least, _) = found
-    return raised - share * possible + math.hypot(most - raised, share * (possible - least))
+    return raised - fraction * possible + math.hypot(most - raised, fraction * (possible - least))
 
 
 def _unknown(name: Sample, others: Sample) -> str:
-    """Why a person can't be measured: what the judge says of real images; empty where it knows the person."""
+    """Why a person can't be measured: what the oracle predicts of real images; empty where it knows the person."""
     if difference_interval(name, others)[0] > 0:
         return ""
     said = f"the oracle recognises {name[0]} of {name[1]} real photographs"
@@ -422,65 +339,60 @@ def _unknown(name: Sample, others: Sample) -> str:
 def class_tests(
     real_counts: ArrayLike, generated_counts: ArrayLike, *, classes: Sequence[Any] | None = None
 ) -> pd.DataFrame:
-    """Two questions to every class that the judge knows, with Holm's correction for there being so many of each.
+    """Two tests of every class that the oracle knows, each with Holm's correction for there being so many of it.
 
-    - Is it asked for in vain? Whether images asked to be c are judged as c any more often than images asked to be
-      someone else (informedness of 0).
-    - Is it as good as real? Whether generated images of c are recognised as often as real ones (class RCA of 1).
+    p_no_effect: images conditioned on c are predicted as c as often as other images are (informedness of 0).
+    p_equal_to_real: generated images of c are recognised as often as real ones (class RCA of 1).
 
-    The judge knows c where its own informedness, on real images, is shown to be above 0. Where it is not, no generator
-    could do better than one that ignores the name, and the class is not tested.
+    | verdict, the first that holds | where |
+    |---|---|
+    | NOT_MEASURABLE | the 95 % interval of informedness_real reaches down to 0; not tested |
+    | NO_EFFECT | no rise is shown, and it is shown (`most_of`) to be below NO_EFFECT_LIMIT of that on real images |
+    | SUPERIOR, INFERIOR | the second difference is shown |
+    | NON_INFERIOR | a rise is shown, and the 95 % interval of the class RCA lies above NON_INFERIORITY_LIMIT |
+    | INCONCLUSIVE | elsewhere: few images are no evidence |
 
     Args:
-        real_counts: (K, K) of held-out real images, rows true, columns judged.
-        generated_counts: (K, K) of generated images by the same judge, rows asked for, columns judged.
         classes: K names; numbers by default.
 
     Returns:
-        One row a class: class, informedness, informedness_real (the judge's, on real images), p_in_vain and p_as_real
-        (two-sided score tests of two proportions, both corrected by Holm; NaN for a class that is not tested), verdict
-        and why. NOT_MEASURABLE, and `why`, where the 95 % interval of informedness_real reaches down to 0; `why` is
-        empty elsewhere. "Worse than real" and "better than real" where the second difference is shown; "as real" where
-        none is, and the 95 % interval of the class RCA lies above AS_REAL; "in vain" where it is not shown that asking
-        raises the share, and it is shown (`most_of`) that the informedness is less than IN_VAIN of the judge's. What
-        neither is shown nor ruled out is "undecided": few images are no evidence.
-
-    Raises:
-        StudyError: a class without images.
+        One row per class: class, informedness, informedness_real (on real images), p_no_effect, p_equal_to_real
+        (two-sided score tests of two proportions; NaN for a class that is not tested), verdict, and why it is not
+        measurable.
 
     Source: Holm (1979); score test as in Fagerland et al. (2015). Computed by statsmodels.
 
-    >>> class_tests([[80, 20], [20, 80]], [[75, 25], [60, 40]]).drop(columns=["class", "why"]).round(3)
-       informedness  informedness_real  p_in_vain  p_as_real          verdict
-    0          0.15                0.6      0.047      0.397          as real
-    1          0.15                0.6      0.047      0.000  worse than real
+    >>> class_tests([[80, 20], [20, 80]], [[75, 25], [60, 40]])[["p_no_effect", "p_equal_to_real", "verdict"]].round(3)
+       p_no_effect  p_equal_to_real               verdict
+    0        0.047            0.397  non-inferior to real
+    1        0.047            0.000      inferior to real
     >>> class_tests([[80, 20], [11, 0]], [[80, 20], [100, 0]])[["verdict", "why"]].iloc[1].tolist()
     ['not measurable', 'the oracle recognises 0 of 11 real photographs']
     """
     real, generated = checked(real_counts), checked(generated_counts)
     names = class_titles(real, classes)
     for counts, kind in ((real, "real"), (generated, "generated")):
-        class_sizes(counts, names, kind=kind)
+        class_sizes(counts, classes=names, kind=kind)
     rows = []
     for c in range(len(real)):
-        on_real, on_generated = _asked_and_not(real, c), _asked_and_not(generated, c)
+        on_real, on_generated = _requested_and_not(real, c), _requested_and_not(generated, c)
         why = _unknown(*on_real)
         p_values = (equal_proportions(*on_generated), equal_proportions(on_generated[0], on_real[0]))
-        in_vain, as_real = (math.nan, math.nan) if why else p_values
-        most = most_of(on_generated, on_real, IN_VAIN)
-        rows.append({"p_in_vain": in_vain, "p_as_real": as_real, "most": most, "why": why})
+        no_effect, as_real = (math.nan, math.nan) if why else p_values
+        most = most_of(on_generated, on_real, NO_EFFECT_LIMIT)
+        rows.append({"p_no_effect": no_effect, "p_equal_to_real": as_real, "most": most, "why": why})
     table = pd.DataFrame(rows)
-    table[["p_in_vain", "p_as_real"]] = table[["p_in_vain", "p_as_real"]].apply(holm)
+    table[["p_no_effect", "p_equal_to_real"]] = table[["p_no_effect", "p_equal_to_real"]].apply(holm)
     raised, level = informedness(generated), 1 - CONFIDENCE
     better = class_recall(generated, classes=names, kind="generated") > class_recall(real, classes=names)
-    not_raised = (table["p_in_vain"] >= level) | (raised <= 0)
+    not_raised = (table["p_no_effect"] >= level) | (raised <= 0)
     cases = {
         NOT_MEASURABLE: table["why"] != "",
-        "in vain": not_raised & (table["most"] < 0),
-        "better than real": (table["p_as_real"] < level) & better,
-        "worse than real": table["p_as_real"] < level,
-        "as real": ~not_raised & (class_rca(real, generated, classes=names)["low"] > AS_REAL),
+        NO_EFFECT: not_raised & (table["most"] < 0),
+        SUPERIOR: (table["p_equal_to_real"] < level) & better,
+        INFERIOR: table["p_equal_to_real"] < level,
+        NON_INFERIOR: ~not_raised & (class_rca(real, generated, classes=names)["low"] > NON_INFERIORITY_LIMIT),
     }
-    verdict = np.select(list(cases.values()), list(cases), "undecided")
+    verdict = np.select(list(cases.values()), list(cases), INCONCLUSIVE)
     columns = {"class": names, "informedness": raised, "informedness_real": informedness(real)}
-    return pd.DataFrame(columns).assign(**table[["p_in_vain", "p_as_real"]], verdict=verdict, why=table["why"])
+    return pd.DataFrame(columns).assign(**table[["p_no_effect", "p_equal_to_real"]], verdict=verdict, why=table["why"])

@@ -1,4 +1,4 @@
-"""The parts of `metrics.json` that follow from the judges' answers: plain numbers, lists and None, ready for JSON."""
+"""The parts of `metrics.json` that follow from the predictions: plain numbers, lists and None, ready for JSON."""
 
 import math
 from collections.abc import Sequence
@@ -10,20 +10,21 @@ from numpy.typing import ArrayLike
 
 from kpop_rca.errors import StudyError
 from kpop_rca.rca.bootstrap import intervals
-from kpop_rca.rca.class_intervals import class_fidelity_intervals
+from kpop_rca.rca.class_intervals import class_confusion_corrected_intervals
 from kpop_rca.rca.collapse import (
+    Groups,
     directed_flows,
     group_confusion,
     group_excess,
-    judged_label_shares,
+    predicted_class_frequencies,
     strongest_confusions,
 )
+from kpop_rca.rca.confusion_corrected import condition_number, confusion_corrected_accuracy, simplex_mixtures
 from kpop_rca.rca.counts import accuracy, checked
-from kpop_rca.rca.fidelity import condition_number, identity_fidelity, simplex_mixtures
 from kpop_rca.rca.ratio import (
-    AS_REAL,
     CONFIDENCE,
-    IN_VAIN,
+    NO_EFFECT_LIMIT,
+    NON_INFERIORITY_LIMIT,
     chance_corrected_rca,
     chance_rca,
     class_rca,
@@ -37,27 +38,27 @@ from kpop_rca.rca.ratio import (
 MELDED = "melded bootstrap over images (Fay et al. 2015), the judge fixed"
 SCORE = "score over images, the judge fixed"
 FLOWS = 10  # largest directed flows, and confusions, that are kept
-# Width of an interval beyond which a mean share is refused: it can be anything between 0 and 1, and more.
+# Width of an interval beyond which a mean fraction is refused: it can be anything between 0 and 1, and more.
 WIDEST = 1.0
 
 
-def without_nan(values: dict[str, Any]) -> dict[str, Any]:
+def _without_nan(values: dict[str, Any]) -> dict[str, Any]:
     """JSON has no NaN: what has no value is null."""
     return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in values.items()}
 
 
-def interval(replicates: np.ndarray) -> list[float] | None:
+def _interval(replicates: np.ndarray) -> list[float] | None:
     """The interval from the replicates of one number, (2, B); None where it has none."""
     low, high = intervals(replicates)
     return None if np.isnan(low) else [float(low), float(high)]
 
 
 def _class_entry(row: dict[str, Any], test: dict[str, Any]) -> dict[str, Any]:
-    """One class as `metrics.json` holds it, from `class_rca` and `class_tests`; null with a reason for what is not."""
-    tested = without_nan({name: value for name, value in test.items() if value != ""})  # `why` is often empty
+    """One class, from `class_rca` and `class_tests`; null with a reason for what has no value."""
+    tested = _without_nan({name: value for name, value in test.items() if value != ""})  # `why` is often empty
     entry = {"class": row["class"], "n_real": int(row["n_real"]), "n_generated": int(row["n_generated"])}
     entry |= {name: float(row[name]) for name in ("recall_real", "recall_generated")}
-    if math.isnan(row["rca"]):  # the judge recognises none, so that it is not measurable either: one reason for both
+    if math.isnan(row["rca"]):  # the oracle recognises none, so it is not measurable either: one reason for both
         return entry | {"rca": None, "ci95": None, "chance": None} | tested
     ends = {"ci95": [float(row["low"]), float(row["high"])]}
     return entry | {"rca": float(row["rca"])} | ends | {"chance": float(row["chance"])} | tested
@@ -66,26 +67,18 @@ def _class_entry(row: dict[str, Any], test: dict[str, Any]) -> dict[str, Any]:
 def summary(
     real_counts: ArrayLike, generated_counts: ArrayLike, classes: Sequence[Any], replicates: dict[str, np.ndarray]
 ) -> dict[str, dict[str, Any]]:
-    """The parts `real`, `generated` and `rca` of `metrics.json`, with intervals and Holm's tests of the classes.
-
-    RCA and that of the classes have score intervals; those of the macro RCA and of the chance-corrected ratio are from
-    the bootstrap, see `intervals`.
+    """The parts `real`, `generated` and `rca`, with intervals and Holm's tests of the classes.
 
     Args:
-        real_counts: (K, K) of held-out real images, rows true, columns judged.
-        generated_counts: (K, K) of generated images by the same judge, rows asked for, columns judged.
         classes: K names.
-        replicates: of this judge, (2, B) or (2, B, K) each, from `bootstrap`.
-
-    Raises:
-        StudyError: a class without images, or a judge that is right on no real image.
+        replicates: of this oracle, (2, B) or (2, B, K) each, from `bootstrap`.
 
     >>> replicates = {name: np.zeros((2, 100)) for name in ("macro_rca", "chance_corrected")}
     >>> result = summary([[8, 2], [2, 8]], [[30, 70], [50, 50]], ["Ari", "Bo"], replicates)
     >>> result["real"], result["generated"], result["rca"]["global"], result["rca"]["chance"]
     ({'n': 20, 'accuracy': 0.8}, {'n': 200, 'accuracy': 0.4}, 0.5, 0.625)
     >>> [(c["class"], round(c["rca"], 3), c["verdict"]) for c in result["rca"]["per_class"]]
-    [('Ari', 0.375, 'in vain'), ('Bo', 0.625, 'in vain')]
+    [('Ari', 0.375, 'no effect of the condition'), ('Bo', 0.625, 'no effect of the condition')]
     """
     real, generated = checked(real_counts), checked(generated_counts)
     table = class_rca(real, generated, classes=classes)
@@ -100,21 +93,21 @@ def summary(
         "ci95": list(ratio_interval(np.trace(generated), generated.sum(), np.trace(real), real.sum())),
         "ci95_method": "score",
         "macro": None if math.isnan(macro) else macro,
-        "macro_ci95": interval(replicates["macro_rca"]),
+        "macro_ci95": _interval(replicates["macro_rca"]),
         "macro_ci95_method": MELDED,
         "chance": chance_rca(real),
         "perfect": perfect_rca(real, generated),
         "chance_corrected": corrected,
-        "chance_corrected_ci95": interval(replicates["chance_corrected"]),
+        "chance_corrected_ci95": _interval(replicates["chance_corrected"]),
         "chance_corrected_ci95_method": MELDED,
-        "verdict_limits": {"as_real": AS_REAL, "in_vain": IN_VAIN},
+        "verdict_limits": {"non_inferior": NON_INFERIORITY_LIMIT, "no_effect": NO_EFFECT_LIMIT},
         "per_class": [_class_entry(row, test) for row, test in zip(table.to_dict("records"), tests, strict=True)],
     }
     for name, why in (
         ("macro", "the RCA of a class has no value, see per_class"),
-        ("macro_ci95", "the RCA of a class has no value in too many redraws of the images"),
+        ("macro_ci95", "the RCA of a class has no value in too many resamples of the images"),
         ("chance_corrected", too_poor),
-        ("chance_corrected_ci95", "in too many redraws of its images the judge is no better than chance"),
+        ("chance_corrected_ci95", "in too many resamples of its images the judge is no better than chance"),
     ):
         if rca[name] is None:
             rca[f"{name}_why"] = why
@@ -122,30 +115,25 @@ def summary(
     return {name: {"n": int(part.sum()), "accuracy": accuracy(part)} for name, part in parts.items()} | {"rca": rca}
 
 
-def fidelity_summary(
+def confusion_corrected_summary(
     real_counts: ArrayLike, generated_counts: ArrayLike, classes: Sequence[Any], replicates: dict[str, np.ndarray]
 ) -> dict[str, Any]:
-    """The part `identity_fidelity` of `metrics.json`.
+    """The part `confusion_corrected_accuracy`.
 
     Args:
-        real_counts: (K, K) of held-out real images, rows true, columns judged.
-        generated_counts: (K, K) of generated images by the same judge, rows asked for, columns judged.
         classes: K names.
-        replicates: of this judge, (2, B) or (2, B, K) each, from `bootstrap`.
+        replicates: of this oracle, (2, B) or (2, B, K) each, from `bootstrap`.
 
     Returns:
-        mean, ci95, ci95_method, chance (1/K), condition_number, and per_class, a list of {class, value, ci95}, whose
-        intervals are by `class_ci95_method`. Also outside, the names of the classes whose interval, widened for
-        there being K (Bonferroni), lies wholly below 0 or above 1, which no share can, so that the judge seems to err
-        on them otherwise than on real faces; and
-        mean_on_simplex, the mean with every share held between 0 and 1, which is biased inwards, for comparison.
-        Where the judge is too poor to be inverted, or the interval as wide as all that is possible, the means and
+        mean, ci95, ci95_method, chance (1/K), condition_number, and per_class, a list of {class, value, ci95} with
+        intervals by `class_ci95_method`; outside, the classes whose interval, widened for there being K (Bonferroni),
+        lies wholly below 0 or above 1, so that the oracle seems to err on them otherwise than on real faces; and
+        mean_on_simplex, with every fraction held between 0 and 1, biased inwards, for comparison.
+        Where the oracle is too poor to be inverted, or the interval as wide as all that is possible, the means and
         ci95 are None, the lists are empty, and `why` says the reason.
 
-    Source: see `identity_fidelity`, `intervals` and `class_fidelity_intervals`.
-
-    >>> tables, drawn_again = ([[80, 20], [20, 80]], [[50, 50], [35, 65]]), {"fidelity": np.full((2, 9), 0.6)}
-    >>> part = fidelity_summary(*tables, ["Ari", "Bo"], drawn_again)
+    >>> again = {"confusion_corrected_accuracy": np.full((2, 9), 0.6)}
+    >>> part = confusion_corrected_summary([[80, 20], [20, 80]], [[50, 50], [35, 65]], ["Ari", "Bo"], again)
     >>> round(part["mean"], 3), part["ci95"], [round(row["value"], 2) for row in part["per_class"]]
     (0.625, [0.6, 0.6], [0.5, 0.75])
     """
@@ -154,93 +142,86 @@ def fidelity_summary(
     known["condition_number"] = condition if math.isfinite(condition) else None
     nothing = {"mean": None, "mean_on_simplex": None, "ci95": None, "per_class": [], "outside": []}
     try:
-        values = identity_fidelity(real_counts, generated_counts)
+        values = confusion_corrected_accuracy(real_counts, generated_counts)
     except StudyError as refusal:
         return nothing | {"why": str(refusal)} | known
-    ends = interval(replicates["fidelity"])
+    ends = _interval(replicates["confusion_corrected_accuracy"])
     if ends is None or ends[1] - ends[0] > WIDEST:
         said = "has no interval" if ends is None else f"could be anything from {ends[0]:.2f} to {ends[1]:.2f}"
-        return (
-            nothing
-            | {"why": f"it {said}: there are too few real faces for the judge's errors, or too many errors"}
-            | known
-        )
-    limits = np.stack(class_fidelity_intervals(real_counts, generated_counts), axis=1).tolist()
+        why = f"it {said}: there are too few real faces for the judge's errors, or too many errors"
+        return nothing | {"why": why} | known
+    tables = (real_counts, generated_counts)
+    limits = np.stack(class_confusion_corrected_intervals(*tables), axis=1).tolist()
     per_class = [
         {"class": str(name), "value": float(value), "ci95": ci95}
         for name, value, ci95 in zip(classes, values, limits, strict=True)
     ]
-    wider = class_fidelity_intervals(real_counts, generated_counts, confidence=1 - (1 - CONFIDENCE) / len(classes))
+    wider = class_confusion_corrected_intervals(*tables, confidence=1 - (1 - CONFIDENCE) / len(classes))
     outside = [row["class"] for row, low, high in zip(per_class, *wider, strict=True) if low > 1 or high < 0]
-    on_simplex = float(np.diag(simplex_mixtures(real_counts, generated_counts)).mean())
+    on_simplex = float(np.diag(simplex_mixtures(*tables)).mean())
     means = {"mean": float(values.mean()), "mean_on_simplex": on_simplex, "ci95": ends}
     return means | {"per_class": per_class, "outside": outside} | known
 
 
-def fidelity_table(part: dict[str, Any]) -> pd.DataFrame:
-    """The classes of `fidelity_summary` as a table: class, fidelity, low, high; no rows where it was refused.
+def confusion_corrected_table(part: dict[str, Any]) -> pd.DataFrame:
+    """The classes of `confusion_corrected_summary` as a table; no rows where it was refused.
 
-    >>> fidelity_table({"per_class": [{"class": "Ari", "value": 0.9, "ci95": None}]})
-      class  fidelity  low  high
-    0   Ari       0.9  NaN   NaN
+    >>> confusion_corrected_table({"per_class": [{"class": "Ari", "value": 0.9, "ci95": None}]})
+      class  confusion_corrected_accuracy  low  high
+    0   Ari                           0.9  NaN   NaN
     """
     nothing = [math.nan, math.nan]
     rows = [(row["class"], row["value"], *(row["ci95"] or nothing)) for row in part["per_class"]]
-    return pd.DataFrame(rows, columns=["class", "fidelity", "low", "high"])
+    return pd.DataFrame(rows, columns=["class", "confusion_corrected_accuracy", "low", "high"])
 
 
 def collapse_summary(
     real_counts: np.ndarray,
     generated_counts: np.ndarray,
     classes: Sequence[Any],
-    groups: Sequence[Sequence[int]],
+    groups: Groups,
     *,
     n_replicates: int,
     generator: np.random.Generator,
 ) -> dict[str, Any]:
-    """The parts `collapse` and `within_groups` of `metrics.json`.
+    """The parts `collapse` and `within_groups`.
 
     Args:
-        real_counts: (K, K), rows true, columns judged.
-        generated_counts: (K, K), rows asked for, columns judged.
         classes: K names.
-        groups: look-alike groups, a partition of the classes; empty where none are known.
+        groups: look-alike groups; empty where none are known.
         n_replicates, generator: see `group_excess`.
 
     Returns:
-        collapse: judged_as, the share of each class with its interval beside what the judge calls real images;
-        confusions, the most frequent; and flows, the largest directed ones, both beside those on real images.
+        collapse: judged_as, the fraction of each class with its interval beside that of real images; confusions, the
+        most frequent; and flows, the largest directed ones, both beside those on real images.
         within_groups: real, generated and excess, None without groups.
 
-    Source: the paper's sections 6.2 and 6.3; see `judged_label_shares`, `directed_flows` and `group_excess`.
+    Source: the paper's sections 6.2 and 6.3.
 
     >>> tables, rng = ([[8, 2], [2, 8]], [[9, 1], [6, 4]]), np.random.default_rng(0)
     >>> parts = collapse_summary(*tables, ["Ari", "Bo"], [], n_replicates=200, generator=rng)
-    >>> [(row["class"], row["share"], row["share_real"]) for row in parts["collapse"]["judged_as"]]
+    >>> [(row["class"], row["fraction"], row["fraction_real"]) for row in parts["collapse"]["judged_as"]]
     [('Ari', 0.75, 0.5), ('Bo', 0.25, 0.5)]
     >>> parts["within_groups_why"]
     'look_alike_groups names none'
     """
-    shares = {name: judged_label_shares(c, classes=classes) for name, c in _both(real_counts, generated_counts)}
+    both = {"real": real_counts, "generated": generated_counts}
+    found = {name: predicted_class_frequencies(counts, classes=classes) for name, counts in both.items()}
     judged_as = [
-        {"class": row["class"], "share": row["share"], "ci95": [row["low"], row["high"]], "share_real": real_share}
-        for row, real_share in zip(shares["generated"].to_dict("records"), shares["real"]["share"], strict=True)
+        {"class": row["class"], "fraction": row["fraction"], "ci95": [row["low"], row["high"]], "fraction_real": real}
+        for row, real in zip(found["generated"].to_dict("records"), found["real"]["fraction"], strict=True)
     ]
     beside = {"classes": classes, "real_counts": real_counts}
     largest = {
         "confusions": strongest_confusions(generated_counts, FLOWS, **beside).to_dict("records"),
         "flows": directed_flows(generated_counts, **beside).head(FLOWS).to_dict("records"),
     }
-    found = {"collapse": {"judged_as": judged_as} | largest}
+    collapse = {"collapse": {"judged_as": judged_as} | largest}
     if not groups:
-        return found | {"within_groups": None, "within_groups_why": "look_alike_groups names none"}
-    within = {name: without_nan(group_confusion(c, groups)) for name, c in _both(real_counts, generated_counts)}
+        return collapse | {"within_groups": None, "within_groups_why": "look_alike_groups names none"}
+    within = {name: _without_nan(group_confusion(counts, groups)) for name, counts in both.items()}
     excess = group_excess(real_counts, generated_counts, groups, n_replicates=n_replicates, generator=generator)
     for part in within.values():
-        if part["share_within"] is None:
+        if part["fraction_within"] is None:
             part["why"] = "no image is taken for anybody else"
-    return found | {"within_groups": within | {"excess": without_nan(excess)}}
-
-
-def _both(real_counts: np.ndarray, generated_counts: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    return [("real", real_counts), ("generated", generated_counts)]
+    return collapse | {"within_groups": within | {"excess": _without_nan(excess)}}

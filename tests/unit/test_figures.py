@@ -30,7 +30,9 @@ DRAWN = {
     "identity": lambda: figures.identity(
         pd.DataFrame({"class": NAMES, "rca": 0.5, "chance": 0.1} | VALUES), pd.DataFrame(), chance=0.1, overall=0.5
     ),
-    "label_shares": lambda: figures.label_shares(pd.DataFrame({"class": NAMES, "share": 0.5} | VALUES)),
+    "predicted_class_frequencies": lambda: figures.predicted_class_frequencies(
+        pd.DataFrame({"class": NAMES, "share": 0.5} | VALUES)
+    ),
 }
 
 

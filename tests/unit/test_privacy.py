@@ -171,7 +171,10 @@ def test_real_people_are_counted_and_not_shown(output, shown, capsys, source):
     assert capsys.readouterr().out == f"pictures {left_out}"
     assert not plt.fignum_exists(figure.number)  # or the cell would show it at its end
     assert shown == [] and files(stage.report) == []
-    stage.save_figure(figures.label_shares(pd.DataFrame({"class": ["a"], "share": 1, "low": 0, "high": 1})), "01_plot")
+    stage.save_figure(
+        figures.predicted_class_frequencies(pd.DataFrame({"class": ["a"], "fraction": 1, "low": 0, "high": 1})),
+        "01_plot",
+    )
     assert files(stage.report) == ["01_plot.png"]
     plt.close("all")
 

@@ -84,8 +84,8 @@ def test_generated_recalls_average_to_the_stated_accuracy():
 def test_the_judges_errors_on_real_images_stay_within_the_groups():
     found = reference.paper_metrics()["within_groups"]["real"]
     assert (found["n_within"], found["n_errors"]) == (174, 227)
-    assert found["share_within"] == pytest.approx(0.767, abs=0.0005)
-    assert found["share_if_even"] == pytest.approx(4 / 9)
+    assert found["fraction_within"] == pytest.approx(0.767, abs=0.0005)
+    assert found["fraction_if_even"] == pytest.approx(4 / 9)
 
 
 def test_strongest_real_confusion_is_the_one_that_the_text_names():
@@ -94,7 +94,7 @@ def test_strongest_real_confusion_is_the_one_that_the_text_names():
 
 
 def test_judged_label_shares_from_table_4():
-    share = reference.judged_label_shares()["share"]
+    share = reference.predicted_class_frequencies()["share"]
     np.testing.assert_allclose(share[:3], [0.21, 0.25, 0.006], atol=HALF)
     # Precisions and recalls of two decimals leave the ten shares 1.1 % off their sum.
     assert share.sum() == pytest.approx(1, abs=0.02)

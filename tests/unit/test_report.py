@@ -54,8 +54,8 @@ def folder(output):
         "classes": [HOSTILE, "Bo", "Cy"],
         "data": {"source": "folder", "n_images": 200, "n_identities": 2, "n_faces": 190, "excluded": {"no_face": 10}},
         "headline_oracle": "resnet10-0",
-        "identity_fidelity": rca.fidelity_summary(real, generated, names, own),
-        "over_judges": rca.over_judges(
+        "confusion_corrected_accuracy": rca.confusion_corrected_summary(real, generated, names, own),
+        "over_oracles": rca.over_oracles(
             ["resnet10-0"], real[None], generated[None], drawn, classes=names, generator=rng
         ),
         "cas": {"train_generated_test_real": accuracy, "ratio": {"value": 0.7, "ci95": [0.5, 0.9]}},
@@ -88,8 +88,8 @@ def test_every_null_of_the_metrics_has_its_reason(folder):
     """With a class that the oracle never recognises, an oracle that can't be inverted, alone of its kind, no group."""
     metrics = artifacts.read_json(folder / "metrics.json")
     assert list(without_reason(metrics)) == []
-    assert metrics["rca"]["macro"] is None and metrics["identity_fidelity"]["mean"] is None
-    assert metrics["over_judges"]["per_class"][2]["rca"]["value"] is None
+    assert metrics["rca"]["macro"] is None and metrics["confusion_corrected_accuracy"]["mean"] is None
+    assert metrics["over_oracles"]["per_class"][2]["rca"]["value"] is None
 
 
 def test_the_committed_metrics_say_why_a_number_is_missing():
@@ -118,7 +118,7 @@ def test_the_first_page_tells_of_groups_and_of_broken_assumptions(folder):
     content = artifacts.read_json(path)
     excess = {"excess": 0.1, "rate_within_real": 0.12, "rate_within_generated": 0.22, "p": 0.3}
     content["within_groups"] = {"excess": excess}
-    content["identity_fidelity"] |= {"outside": ["Bo"], "mean_on_simplex": 0.5}
+    content["confusion_corrected_accuracy"] |= {"outside": ["Bo"], "mean_on_simplex": 0.5}
     content["collapse"]["confusions"] = []
     artifacts.write_json(path, content)
     page = pages.build("mine").read_text()
@@ -132,7 +132,7 @@ def test_an_oracle_that_can_be_inverted_gives_corrected_accuracies(folder):
     path = folder / "metrics.json"
     content = artifacts.read_json(path)
     per_class = [{"class": name, "value": 0.81, "ci95": [0.7, 0.9]} for name in content["classes"]]
-    content["identity_fidelity"] |= {"mean": 0.81, "ci95": [0.75, 0.86], "per_class": per_class}
+    content["confusion_corrected_accuracy"] |= {"mean": 0.81, "ci95": [0.75, 0.86], "per_class": per_class}
     artifacts.write_json(path, content)
     page = pages.build("mine").read_text()
     assert re.search(r"Confusion-corrected accuracy<b>0\.81</b>\s*<small>95 % interval 0\.75 to 0\.86", page)
@@ -167,7 +167,7 @@ def test_a_sweep_has_its_one_notebook_for_a_report(folder):
         pages.build("mine")
     shutil.copy(paths.notebook_source(stages.CLAIMS.notebook), folder / "notebooks")
     (folder / "tables").mkdir(exist_ok=True)
-    pd.DataFrame({"verdict": ["supported", "supported", "undecided"]}).to_csv(folder / "tables/08_verdicts.csv")
+    pd.DataFrame({"verdict": ["supported", "supported", "inconclusive"]}).to_csv(folder / "tables/08_verdicts.csv")
     assert "experiments" in pages.build("mine").read_text()
     assert report.answer("mine").startswith("mine: of 3 comparisons 2 supported, 1 undecided; open ")
 

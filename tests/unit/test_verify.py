@@ -117,7 +117,7 @@ def test_an_earlier_stage_that_was_made_again(study, capsys):
 # Modules, of which none is a stage's own, and the notebooks that import them, directly or not.
 IMPORTED_BY = {
     "metrics.py": "06",
-    "validity.py": "07",
+    "validity/mixtures.py": "07",
     "judging.py": "04 06 07 08",
     "faces/audit_tables.py": "01",
     "data/identity_folders.py": "01",

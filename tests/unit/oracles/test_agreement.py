@@ -50,9 +50,11 @@ def test_the_other_estimators_stand_beside_under_every_judge():
         counts = [agreement._counts(answers, 3)[name] for answers in (REAL, GENERATED)]
         assert row["chance_corrected"] == pytest.approx(rca.chance_corrected_rca(*counts))
         if rca.condition_number(counts[0]) < 20:
-            assert row["fidelity"] == pytest.approx(rca.identity_fidelity(*counts).mean())
+            assert row["confusion_corrected_accuracy"] == pytest.approx(
+                rca.confusion_corrected_accuracy(*counts).mean()
+            )
         else:
-            assert np.isnan(row["fidelity"])
+            assert np.isnan(row["confusion_corrected_accuracy"])
 
 
 def test_real_and_generated_are_not_exchangeable():

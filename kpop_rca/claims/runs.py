@@ -1,0 +1,101 @@
+"""The runs behind the claims: every small study of a sweep as its judges see it, or as it came with the project."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from kpop_rca import artifacts, manifests, params, paths, stages, sweeps
+from kpop_rca.claims import measurements
+from kpop_rca.diffusion import generated_images
+from kpop_rca.errors import StudyError
+from kpop_rca.faces import crops
+from kpop_rca.oracles import answers, training
+from kpop_rca.rca.former_names import FORMER_KEYS
+from kpop_rca.sweeps import RUNS
+
+
+def collect(resolved: dict[str, Any], *, device: torch.device, progress: Callable) -> pd.DataFrame:
+    """Judge the images of every small study of a sweep.
+
+    Args:
+        resolved: parameters of the sweep, all of them.
+        progress: wraps the list of small studies, `tqdm` for example.
+
+    Returns:
+        One row per small study and oracle: experiment, level, seed, study, judge, the entries of `judged_by_one` and of
+        `learnt_by_both`, and `images`, the identity of the images' manifest.
+
+    Raises:
+        StudyError: a small study was not run.
+    """
+    members = sweeps.members(resolved)
+    group_text = resolved["look_alike_groups"]
+    view = cache(lambda study, judges: _view(study, judges, group_text, device))
+    rows = []
+    for member in progress(members):
+        about = {"experiment": member.experiment, "level": member.level, "seed": member.seed, "study": member.study}
+        rows += [about | row for row in view(member.study, _judges_of(member, members))]
+    return pd.DataFrame(rows)
+
+
+def _judges_of(member: sweeps.Member, members: list[sweeps.Member]) -> str:
+    """The study whose judges and real faces a small study is held against: its own, but for `sweeps.COMMON_JUDGE`."""
+    level = sweeps.judged_as(member.experiment, member.level)
+    of_seed = {
+        other.level: other.study
+        for other in members
+        if other.seed == member.seed and other.experiment == member.experiment
+    }
+    if level not in of_seed:
+        raise StudyError(f"{member.study} is judged as {level!r} is, of which this seed has no run")
+    return of_seed[level]
+
+
+def _view(study: str, judged_as: str, group_text: str, device: torch.device) -> list[dict[str, Any]]:
+    """What each judge of `judged_as` says of the images of `study` and of its own real test faces."""
+    generated_folder = _made(study, "generated")
+    images, asked = generated_images.load(generated_folder)
+    made = artifacts.identity(artifacts.read_json(generated_folder / artifacts.MANIFEST))
+    size, judge_faces, judges_folder = images.shape[1], _made(judged_as, "faces"), _made(judged_as, "oracle")
+    real = crops.load(judge_faces, size=size, split="test")
+    groups = params.parse_groups(group_text, int(asked.max()) + 1)
+    rows = []
+    for about in answers.trained(judges_folder).query("may_judge").itertuples():
+        judge = training.load_judge(judges_folder / about.judge, device)
+        found = measurements.judged_by_one(judge, real, (images, asked), groups=groups)
+        both = measurements.learnt_by_both(_made(study, "faces"), judge_faces, size=size, judge_learnt=about.trained_on)
+        rows.append({"judge": about.judge} | found | both | {"images": made})
+    return rows
+
+
+def _made(study: str, folder: str) -> Path:
+    """Where artifacts of a small study lie, its own or borrowed, that were made with all of its parameters.
+
+    Raises:
+        StudyError: they are missing, and those of the base differ in what the level sets; see `artifacts.require`.
+    """
+    artifacts.require(study, folder, params.resolve(study))
+    return artifacts.folder_of(study, folder)
+
+
+def committed_runs(study: str) -> pd.DataFrame:
+    """The runs of a sweep that came with the project, `reports/<study>/tables/08_runs.csv`.
+
+    Raises:
+        StudyError: there is none.
+    """
+    path = paths.committed_report(study) / "tables" / f"{RUNS}.csv"
+    if not path.is_file():
+        known = paths.study_file(study).is_file()
+        mending = f"run: {manifests.command_of_all(study, last=stages.CLAIMS)}" if known else "set runs_of to another"
+        raise StudyError(f"reports/{study}/tables/{path.name} is not there; {mending}")
+    return read_runs(path)
+
+
+def read_runs(path: Path) -> pd.DataFrame:
+    """Runs as they were saved; a level stays text, and columns have their present names."""
+    return pd.read_csv(path, dtype={"level": str}).rename(columns=FORMER_KEYS)

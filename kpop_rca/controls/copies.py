@@ -1,0 +1,54 @@
+"""Generators that hand out the faces that they were trained on, each a little altered."""
+
+import numpy as np
+import torch
+from diffusers import DDPMScheduler, UNet2DModel
+
+from kpop_rca.data import tensors
+from kpop_rca.degradations import compressed, shifted
+from kpop_rca.diffusion.unet import deterministic_step, predict_noise, sampling_process, set_timesteps
+from kpop_rca.oracles.candidates import Faces
+
+JPEG_QUALITY = 50
+DIFFUSED_TO = 120  # of 1000 timesteps: noise of about 24 grey levels on the cosine schedule
+DENOISING_STEPS = 25  # of the whole reverse process, of which the last few are taken
+AT_ONCE = 100  # faces that are diffused in one batch
+
+
+@torch.inference_mode()
+def diffused(faces: Faces, unet: UNet2DModel, forward: DDPMScheduler, *, generator: torch.Generator) -> np.ndarray:
+    """Faces with the noise of an early timestep, denoised again by the model: the same photographs, sampled anew.
+
+    Args:
+        unet: in evaluation mode.
+        forward: the forward process that it was trained on.
+        generator: of the noise, on the CPU.
+
+    Source: Meng et al. (2022), SDEdit, algorithm 1; here by DDIM.
+    """
+    process = sampling_process(forward, "ddim")
+    set_timesteps(process, DENOISING_STEPS)
+    timesteps = [t for t in process.timesteps if t <= DIFFUSED_TO]
+    drawn = []
+    for images, labels in zip(*(np.array_split(part, -(-len(part) // AT_ONCE)) for part in faces), strict=True):
+        x_0, class_labels = tensors.to_model(torch.from_numpy(images)), torch.from_numpy(labels).to(unet.device)
+        x_t = forward.add_noise(x_0, torch.randn(x_0.shape, generator=generator), timesteps[0]).to(unet.device)
+        for t in timesteps:
+            eps = predict_noise(unet, x_t, t.to(unet.device), class_labels, guidance=0)
+            x_t = deterministic_step(process, x_t, eps, t)
+        drawn.append(tensors.to_images(x_t))
+    return np.concatenate(drawn)
+
+
+def disguised(
+    faces: Faces, unet: UNet2DModel, forward: DDPMScheduler, *, generator: torch.Generator
+) -> dict[str, np.ndarray]:
+    """Training faces as copiers would hand them out, each a little altered; see `diffused` for the arguments."""
+    images, _ = faces
+    return {
+        "as they are": images,
+        "mirrored": np.ascontiguousarray(images[:, :, ::-1]),
+        "shifted by a pixel": shifted(images),
+        f"JPEG of quality {JPEG_QUALITY}": compressed(images, quality=JPEG_QUALITY),
+        "diffused and denoised": diffused(faces, unet, forward, generator=generator),
+    }

@@ -1,0 +1,142 @@
+"""Trials on degraded faces: the right people, but blurred or with noise.
+
+The estimators take the oracle to err on generated images as on real ones of the same person. Here it does not.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from kpop_rca import artifacts, rca
+from kpop_rca.degradations import blurred, noised
+from kpop_rca.oracles import candidates, training
+from kpop_rca.oracles.candidates import Faces
+from kpop_rca.oracles.resnet import SmallImageResNet
+from kpop_rca.rca.estimators import estimate
+from kpop_rca.validity.estimators import Parts, trial_rows
+
+REMEDIES = {
+    "none": "nothing done",
+    "confusion": "confusion from real faces degraded alike",
+    "judge": "judge retrained on blurred real faces",
+}
+
+
+def middle(levels: Sequence[float]) -> float:
+    """The level at which an oracle is trained again: the middle one, the higher of two.
+
+    >>> middle([0.0, 0.5, 1.0, 1.5])
+    1.0
+    """
+    return sorted(levels)[len(levels) // 2]
+
+
+def retrained_on_blurred(
+    splits: dict[str, Faces],
+    sigma: float,
+    *,
+    like: Path,
+    seed: int,
+    folder: Path,
+    device: torch.device,
+    bar: Callable,
+) -> SmallImageResNet:
+    """An oracle trained like the selected one, on the same faces blurred, unless an interrupted run already had.
+
+    Args:
+        splits: "train", "judge" (may be empty), "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,).
+        sigma: of the blur, pixels.
+        like: folder of the selected oracle.
+        seed: of the study, by which the selected oracle's faces were drawn.
+        folder: for the new one.
+        bar: `tqdm` or one of its kind.
+
+    Returns:
+        The oracle, in evaluation mode.
+    """
+    about = artifacts.read_json(like / "about.json")
+    own = {"train": candidates.learning_faces(splits, seed=seed)[about["trained_on"]]}
+    own |= {name: splits[name] for name in ("validation", "test")}
+    one = training.Training(
+        about["architecture"],
+        {name: (blurred(images, sigma), labels) for name, (images, labels) in own.items()},
+        recipe=training.Recipe(**about["recipe"]),
+        folder=folder,
+        notes={"trained_on": about["trained_on"], "blur": sigma},
+    )
+    training.train_side_by_side([one], device=device, bar=bar)
+    return training.load_judge(folder, device)
+
+
+def _judged(judge: SmallImageResNet, images: np.ndarray) -> np.ndarray:
+    return training.judge_images(judge, images)[0].argmax(1)
+
+
+def degradation_trial(
+    test: Faces,
+    judge: SmallImageResNet,
+    *,
+    parts: Parts,
+    blur_sigmas: Sequence[float],
+    noise_sds: Sequence[float],
+    retrained: tuple[SmallImageResNet, float],
+    n_replicates: int,
+    generator: np.random.Generator,
+) -> pd.DataFrame:
+    """A generator that shows the right people (truth 1), but blurred or with noise; and what repairs the estimators.
+
+    Args:
+        test: real test faces.
+        judge: in evaluation mode.
+        parts: from `halves`.
+        blur_sigmas: pixels.
+        noise_sds: grey levels.
+        retrained: from `retrained_on_blurred`, and its sigma.
+        n_replicates: B.
+
+    Returns:
+        One row per kind ("blur", "noise"), level, remedy and estimator, with the other columns of `trial_rows`.
+        REMEDIES: "none", confusion from real faces as they are; "confusion", from real faces degraded alike; "judge"
+        (blur alone), confusion by the retrained oracle from real faces blurred as those it was trained on.
+    """
+    images, labels = test
+    (playing, left), (again, sigma), rows = parts, retrained, []
+    n_classes = int(labels.max()) + 1
+    counts = partial(rca.confusion_counts, n_classes=n_classes)
+    said_of_plain = _judged(judge, images)
+    plain = counts(labels[left], said_of_plain[left])
+    at_home = counts(labels[left], _judged(again, blurred(images[left], sigma)))
+    for kind, level in [*product(["blur"], blur_sigmas), *product(["noise"], noise_sds)]:
+        degraded = blurred(images, level) if kind == "blur" else noised(images, level, generator=generator)
+        said = _judged(judge, degraded) if level else said_of_plain  # 0 leaves them as they are
+        drawn = counts(labels[playing], said[playing])
+        tables = {"none": (plain, drawn), "confusion": (counts(labels[left], said[left]), drawn)}
+        if kind == "blur":
+            tables["judge"] = (at_home, counts(labels[playing], _judged(again, degraded[playing])))
+        for remedy, pair in tables.items():
+            found = estimate(*pair, n_replicates=n_replicates, generator=generator)
+            rows += trial_rows(found, 1.0, n_classes, kind=kind, level=level, remedy=remedy)
+    return pd.DataFrame(rows)
+
+
+def missed_levels(table: pd.DataFrame) -> pd.DataFrame:
+    """At which levels the interval of each estimator misses the truth, or is missing, under each remedy.
+
+    Args:
+        table: from `degradation_trial`.
+
+    Returns:
+        One row per remedy and estimator: remedy, estimator, missed and no_interval, levels as text, empty for none.
+    """
+    named = table.assign(at=table["kind"] + " " + table["level"].map("{:g}".format))
+    none = named["low"].isna()
+    columns = {"missed": (named["held"] == 0) & ~none, "no_interval": none}
+    for column, where in columns.items():
+        named[column] = named["at"].where(where)
+    groups = named.groupby(["remedy", "estimator"], sort=False)[list(columns)]
+    return groups.agg(lambda levels: ", ".join(levels.dropna())).reset_index()

@@ -1,0 +1,356 @@
+"""The claims as experiments: effects within seeds, and verdicts that follow from them."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import save_file
+from scipy import stats
+
+from kpop_rca import artifacts, claims_figures, given, params, paths, stages
+from kpop_rca.claims import runs, verdicts
+from kpop_rca.errors import StudyError
+from kpop_rca.faces.crops import save
+from kpop_rca.oracles.resnet import SmallImageResNet
+
+MARGIN = 0.1
+
+
+def responses_all(value, response):
+    """Every response that a claim looks at; only the one in question differs between levels."""
+    return dict.fromkeys({claim.response for claim in verdicts.CLAIMS}, 0.0) | {response: value}
+
+
+def table_of(experiment, responses, *, response="rca"):
+    """A table of runs: {level: one value a seed}."""
+    rows = [
+        {"experiment": experiment, "level": level, "seed": seed, "judge": "resnet10-0"} | responses_all(value, response)
+        for level, values in responses.items()
+        for seed, value in enumerate(values)
+    ]
+    return verdicts.mean_over_oracles(pd.DataFrame(rows))
+
+
+def verdict_of(table, claim):
+    found = verdicts.verdict_table(table, margin=MARGIN).set_index("claim")
+    return found.loc[claim]
+
+
+def test_an_effect_is_the_difference_within_seeds_and_not_between_means():
+    """The seeds differ by far more than the levels; paired, the effect is clear."""
+    table = table_of("guidance", {"0": [0.1, 0.5, 0.9], "4": [0.21, 0.6, 1.01]})
+    row = verdict_of(table, "guidance raises RCA")
+    differences = np.array([0.11, 0.1, 0.11])
+    half = stats.t.ppf(0.975, 2) * differences.std(ddof=1) / np.sqrt(3)
+    assert row["effect"] == pytest.approx(differences.mean())
+    assert (row["low"], row["high"]) == pytest.approx((differences.mean() - half, differences.mean() + half))
+    assert row["verdict"] == "supported"
+
+
+@pytest.mark.parametrize(
+    ("second", "expected"),
+    [([0.61, 0.6, 0.62], "supported"), ([0.4, 0.41, 0.39], "contradicted"), ([0.6, 0.4, 0.5], "inconclusive")],
+)
+def test_the_verdict_follows_the_sign_of_the_interval(second, expected):
+    table = table_of("size", {"16": [0.5, 0.5, 0.5], "32": second}, response="confusion_corrected_accuracy")
+    assert verdict_of(table, "more pixels keep identity better")["verdict"] == expected
+
+
+def test_p_is_corrected_for_all_the_comparisons():
+    tables = [
+        table_of(
+            "alikeness", {"0.1": [0.8, 0.81, 0.82], "0.6": [0.5, 0.5, 0.5]}, response="confusion_corrected_accuracy"
+        ),
+        table_of("guidance", {"0": [0.1, 0.5, 0.9], "4": [0.21, 0.7, 0.98]}, response="rca"),
+    ]
+    found = verdicts.verdict_table(pd.concat(tables), margin=MARGIN)
+    known = np.sort(found["p"].dropna())
+    assert len(known) > 1
+    assert list(np.sort(found["p_holm"].dropna())) == pytest.approx(
+        np.minimum(1, np.maximum.accumulate(known * np.arange(len(known), 0, -1)))
+    )
+
+
+def test_a_sweep_that_no_claim_compares_has_a_table_without_rows():
+    found = verdicts.verdict_table(table_of("size", {"32": [0.5], "64": [0.6]}), margin=MARGIN)
+    assert found.empty and {"verdict", "experiment", "p_holm"} <= set(found)
+
+
+def test_levels_that_have_the_same_images_are_named():
+    rows = [("size", "16", 0, "a"), ("guidance", "1", 0, "a"), ("guidance", "2", 0, "b"), ("size", "16", 1, "c")]
+    table = pd.DataFrame(rows, columns=["experiment", "level", "seed", "images"])
+    assert verdicts.shared_images(table).values.tolist() == [["size 16, guidance 1", 2]]
+    assert verdicts.shared_images(table[table["level"] == "2"]).empty
+
+
+def test_a_claim_of_less_is_supported_by_a_fall():
+    table = table_of(
+        "alikeness", {"0.1": [0.8, 0.81, 0.82], "0.6": [0.5, 0.5, 0.5]}, response="confusion_corrected_accuracy"
+    )
+    row = verdict_of(table, "likeness within a group costs identity")
+    assert row["effect"] < 0
+    assert row["verdict"] == "supported"
+
+
+def test_one_seed_decides_nothing():
+    row = verdict_of(
+        table_of("size", {"16": [0.1], "32": [0.9]}, response="confusion_corrected_accuracy"),
+        "more pixels keep identity better",
+    )
+    assert row["verdict"] == "inconclusive"
+    assert np.isnan(row["low"])
+    assert row["effect"] == pytest.approx(0.8)
+
+
+def test_more_pixels_have_to_show_the_judge_more_as_well():
+    table = table_of("size", {"16": [0.8, 0.81, 0.8], "32": [0.9, 0.91, 0.91]}, response="accuracy_real")
+    assert verdict_of(table, "more pixels show the judge more of a person")["verdict"] == "supported"
+    assert verdict_of(table, "more pixels keep identity better")["verdict"] == "inconclusive"
+
+
+def test_a_direction_is_taken_for_another_by_luck_in_one_case_of_forty_on_each_side():
+    """2,000 sweeps in which nothing changes; a share of 2,000 near 1/40 has a standard error of 0.35 points."""
+    (claim,) = [claim for claim in verdicts.CLAIMS if claim.experiment == "jitter"]
+    drawn = np.random.default_rng(0).normal(0, 0.05, size=(2000, 3))
+    found = pd.Series([verdicts._verdict(claim, ("0", "0.15"), row, MARGIN)["verdict"] for row in drawn])
+    for verdict in ("supported", "contradicted"):
+        assert (found == verdict).mean() == pytest.approx(1 / 40, abs=0.0105)
+
+
+@pytest.mark.parametrize(
+    ("second", "expected"),
+    [([0.51, 0.5, 0.49], "supported"), ([0.8, 0.81, 0.79], "contradicted"), ([0.7, 0.4, 0.5], "inconclusive")],
+)
+def test_equivalence_has_to_be_shown(second, expected):
+    table = table_of("sampler", {"ddim-10": second, "ddpm-1000": [0.5, 0.5, 0.5]})
+    assert verdict_of(table, "the sampler does not matter to RCA")["verdict"] == expected
+
+
+@pytest.mark.parametrize(
+    ("second", "verdict", "differs"),
+    [
+        ([0.35, 0.38, 0.41], "inconclusive", True),  # from -0.19 to -0.05: not 0, and maybe within the margin
+        ([0.7, 0.4, 0.5], "inconclusive", False),
+        ([0.521, 0.52, 0.519], "supported", True),
+        ([0.8, 0.81, 0.79], "contradicted", True),
+        ([0.38], "inconclusive", False),
+    ],
+)
+def test_a_difference_may_be_shown_whatever_the_verdict_on_equivalence(second, verdict, differs):
+    table = table_of("sampler", {"ddim-10": second, "ddpm-1000": [0.5, 0.5, 0.5]})
+    row = verdict_of(table, "the sampler does not matter to RCA")
+    assert (row["verdict"], row["differs"]) == (verdict, differs)
+
+
+def test_equivalence_goes_by_the_interval_of_90_per_cent_and_the_table_has_that_of_95():
+    step = 0.0237  # the interval of 90 % ends at 0.09, that of 95 % at 0.109
+    table = table_of("sampler", {"ddim-10": [0.55 - step, 0.55, 0.55 + step], "ddpm-1000": [0.5, 0.5, 0.5]})
+    row = verdict_of(table, "the sampler does not matter to RCA")
+    assert row["verdict"] == "supported"
+    assert row["high"] > MARGIN > 0.05 + stats.t.ppf(0.95, 2) * step / np.sqrt(3)
+
+
+def test_equivalence_p_is_the_larger_of_two_one_sided_tests():
+    differences = np.array([0.02, -0.01, 0.03, 0.0])
+    above = stats.ttest_1samp(differences, -MARGIN, alternative="greater").pvalue
+    below = stats.ttest_1samp(differences, MARGIN, alternative="less").pvalue
+    assert verdicts.equivalence_p(differences, MARGIN) == pytest.approx(max(above, below))
+
+
+def test_a_seed_that_lacks_a_level_is_left_out():
+    table = table_of("size", {"16": [0.5, 0.5, 0.5, 0.9], "32": [0.61, 0.6, 0.62]})
+    assert verdict_of(table, "more pixels keep identity better")["n_seeds"] == 3
+
+
+def test_levels_that_were_not_swept_give_no_verdict():
+    table = table_of("dominance", {"equal": [0.1, 0.1], "more-pictures": [0.2, 0.3]}, response="pull")
+    found = verdicts.verdict_table(table, margin=MARGIN)
+    assert found["level"].tolist() == ["more-pictures"]
+
+
+def test_coverage_of_the_interval_over_three_seeds():
+    """2,000 sweeps of three seeds with an effect of 0.2: 95 % of the intervals hold it.
+
+    A share of 2,000 has a standard error of 0.5 points; three of them are the tolerance.
+    """
+    drawn = np.random.default_rng(0).normal(0.2, 0.05, size=(2000, 3))
+    held = [low < 0.2 < high for low, high, _ in map(verdicts.student_interval, drawn)]
+    assert np.mean(held) == pytest.approx(0.95, abs=0.015)
+
+
+def test_judges_of_a_study_are_averaged_and_counted():
+    table = pd.DataFrame(
+        {"experiment": "size", "level": "16", "seed": [0, 0, 1], "judge": ["a", "b", "a"], "rca": [0.2, 0.4, 0.9]}
+    )
+    averaged = verdicts.mean_over_oracles(table)
+    assert averaged["rca"].tolist() == pytest.approx([0.3, 0.9])
+    assert averaged["n_judges"].tolist() == [2, 1]
+
+
+def test_what_one_judge_cannot_give_is_not_the_mean_of_the_others():
+    table = pd.DataFrame(
+        {
+            "experiment": "size",
+            "level": "16",
+            "seed": [0, 0, 1, 1],
+            "rca": 0.5,
+            "confusion_corrected_accuracy": [0.2, np.nan, 0.6, 0.8],
+        }
+    )
+    averaged = verdicts.mean_over_oracles(table)
+    assert averaged["confusion_corrected_accuracy"].tolist() == pytest.approx([np.nan, 0.7], nan_ok=True)
+    assert averaged["rca"].tolist() == [0.5, 0.5]
+    means = verdicts.means_by_level(averaged, "size", ["confusion_corrected_accuracy", "rca"])
+    assert (
+        means[["confusion_corrected_accuracy", "confusion_corrected_accuracy_sd"]].isna().all(axis=None)
+    )  # and not those of seed 1 beside n_seeds of 2
+    assert means[["n_seeds", "rca", "rca_sd"]].to_numpy().tolist() == [[2, 0.5, 0]]
+
+
+def test_shared_faces_are_counted_over_the_seeds_where_judges_are_shared():
+    levels = [("labels", "clean", 0), ("labels", "as-found", 30), ("dominance", "more-pictures", 5), ("jitter", "0", 0)]
+    rows = [
+        {"experiment": experiment, "level": level, "seed": seed, "n_learnt": 100 * (seed + 1), "n_learnt_by_both": both}
+        for experiment, level, both in levels
+        for seed in range(2)
+    ]
+    found = verdicts.shared_faces(verdicts.mean_over_oracles(pd.DataFrame(rows)))
+    assert found.to_numpy().tolist() == [
+        ["labels", "clean", "clean", 2, 300, 0, 0.0],
+        ["labels", "as-found", "clean", 2, 300, 60, 0.2],
+        ["dominance", "more-pictures", "equal", 2, 300, 10, pytest.approx(1 / 30)],
+    ]
+
+
+def test_a_sweep_without_shared_judges_has_no_shared_faces():
+    table = table_of("guidance", {"0": [0.1], "4": [0.2]}).assign(n_learnt=10, n_learnt_by_both=0)
+    found = verdicts.shared_faces(table)
+    assert found.empty and "fraction" in found
+
+
+def shown(table, experiment, response):
+    means = verdicts.means_by_level(table, experiment, [response])
+    return claims_figures.levels(table, means, [response], title="", xlabel="")
+
+
+@pytest.mark.parametrize(("lowest", "bottom"), [(0.2, 0.0), (-0.4, None)])
+def test_what_falls_below_zero_is_in_the_picture(lowest, bottom):
+    table = table_of("alikeness", {"0.1": [lowest, 0.3], "0.6": [0.5, 0.4]}, response="within_group_excess")
+    figure = claims_figures.levels(table, "alikeness", ["within_group_excess"], title="", xlabel="")
+    found = figure.axes[0].get_ylim()[0]
+    plt.close(figure)
+    assert found == bottom if bottom is not None else found < lowest
+
+
+def test_the_bold_line_is_the_table_beside_it():
+    table = table_of("size", {"16": [0.2, np.nan], "32": [0.4, 0.6], "64": [0.5]})
+    figure = claims_figures.levels(table, "size", ["rca"], title="", xlabel="")
+    bold = max(figure.axes[0].lines, key=lambda line: line.get_linewidth()).get_ydata()
+    plt.close(figure)
+    assert bold.tolist() == pytest.approx([np.nan, 0.5, 0.5], nan_ok=True)
+
+
+@pytest.mark.parametrize("values", [{"16": [0.85, 0.86], "32": [0.84, 0.85]}, {"16": [0.2, 0.9], "32": [0.1, 0.8]}])
+def test_the_highest_point_is_not_cut_off_where_the_axis_begins_at_0(values):
+    """Levels close to each other have a small margin of their own: the axis down to 0 has a larger one."""
+    (ax,) = claims_figures.levels(table_of("size", values), "size", ["rca"], title="", xlabel="").axes
+    plt.close("all")
+    bottom, top = ax.get_ylim()
+    assert bottom == 0 and top > 1.04 * max(max(part) for part in values.values())
+
+
+def test_levels_keep_the_order_of_the_sweep():
+    table = table_of("sampler", {"ddim-20": [0.5], "ddim-10": [0.4], "ddpm-1000": [0.5]})
+    assert verdicts.means_by_level(table, "sampler", ["rca"])["level"].tolist() == ["ddim-20", "ddim-10", "ddpm-1000"]
+
+
+def declare_made(study, *folders):
+    """Manifests as stages leave them, of folders in the order of the stages."""
+    for folder in folders:
+        stage = stages.by_folder(folder)
+        earlier = {need: artifacts.folder_of(study, need) / artifacts.MANIFEST for need in stage.needs}
+        manifest = {
+            "stage": stage.notebook,
+            "parameters": params.of_notebook(stage.notebook, params.resolve(study)),
+            "code": "",
+            "inputs": {need: artifacts.identity(artifacts.read_json(path)) for need, path in earlier.items()},
+            "files": {},
+            "began": 0.0,
+            "seconds": 1.0,
+        }
+        artifacts.write_json(paths.artifacts_folder(study) / folder / artifacts.MANIFEST, manifest)
+
+
+def save_study(study, splits):
+    """Faces of three people in these splits, {split: numbers of their pictures}, and as many generated ones."""
+    numbers = np.concatenate(list(splits.values()))
+    names = np.repeat(list(splits), [len(part) for part in splits.values()])
+    crops = np.random.default_rng(0).integers(0, 256, (100, 16, 16, 3), dtype=np.uint8)  # the same for every study
+    index = pd.DataFrame({"path": [f"{n}.jpg" for n in numbers], "identity": "", "label": numbers % 3, "split": names})
+    save(paths.artifacts_folder(study) / "faces", {16: crops[numbers]}, index)
+    generated = paths.artifacts_folder(study) / "generated"
+    generated.mkdir()
+    for label in range(3):
+        np.save(generated / f"identity_{label:04d}.npy", crops[label:30:3])
+    declare_made(study, "audit", "faces", "ddpm", "oracle", "generated")
+
+
+def save_judge(study):
+    """A judge that has learnt nothing of the split "judge"."""
+    folder = paths.artifacts_folder(study) / "oracle" / "resnet10-0"
+    torch.manual_seed(0)
+    about = {"architecture": "resnet10", "width": 8, "n_classes": 3, "seed": 0, "trained_on": "judge", "n_train": 9}
+    artifacts.write_json(folder / "about.json", about | {"starts_from": "", "validation": {"accuracy": 0.5}})
+    save_file(SmallImageResNet("resnet10", n_classes=3, width=8).state_dict(), folder / "judge.safetensors")
+
+
+def test_faces_that_a_borrowed_judge_has_learnt_are_counted(output):
+    base, member = "claims-seed0", "claims.dominance=more-pictures-seed0"
+    save_study(base, {"train": range(9), "judge": range(9, 18), "test": range(60, 72)})
+    save_study(member, {"train": range(4, 16), "judge": range(4), "test": range(60, 75)})
+    save_judge(base)
+    view = [runs._view(study, base, "0,1|2", torch.device("cpu"))[0] for study in (base, member)]
+    assert [row["n_learnt"] for row in view] == [9, 12]
+    assert [row["n_learnt_by_both"] for row in view] == [0, 7]
+    assert [row["n_real"] for row in view] == [12, 12]  # held against the faces of the base
+
+
+@pytest.mark.parametrize("level", ["alikeness=0.6", "jitter=0"])
+def test_a_missing_small_study_is_not_judged_by_the_judges_of_its_base(output, level):
+    """Borrowing must stop where the level changed what is borrowed, in the judges themselves or far behind them."""
+    base = "claims-seed0"
+    declare_made(base, "audit", "faces", "oracle")
+    assert runs._made("claims.guidance=0-seed0", "oracle") == paths.artifacts_folder(base) / "oracle"
+    with pytest.raises(StudyError, match="were made with"):
+        runs._made(f"claims.{level}-seed0", "oracle")
+
+
+def test_committed_runs_that_are_not_there_name_the_command():
+    with pytest.raises(StudyError, match=r"08_runs\.csv is not there; set runs_of to another"):
+        runs.committed_runs("nowhere")
+
+
+def test_committed_runs_of_a_study_with_a_data_folder_name_it_in_the_command(output, monkeypatch):
+    monkeypatch.setattr(paths, "committed_report", lambda study: output / study)
+    given.give(data_root="my faces")
+    try:
+        with pytest.raises(StudyError, match="run: make study STUDY=claims DATA_ROOT='my faces'"):
+            runs.committed_runs("claims")
+    finally:
+        given.give()
+
+
+def test_a_level_stays_text_on_disk(tmp_path):
+    runs_table = pd.DataFrame({"experiment": "guidance", "level": ["0", "0.5"], "seed": 0, "rca": [0.1, 0.2]})
+    runs_table.to_csv(tmp_path / "runs.csv", index=False)
+    assert runs.read_runs(tmp_path / "runs.csv")["level"].tolist() == ["0", "0.5"]
+
+
+def test_seeds_that_all_say_the_same_tell_nothing_of_the_spread():
+    """As where every image of every study is right: no interval of width zero, and neither sort of claim supported."""
+    same = np.full(3, 0.1)
+    assert np.isnan(verdicts.student_interval(same)).all() and np.isnan(verdicts.equivalence_p(same, 0.2))
+    for sign in (0, 1):
+        row = verdicts._verdict(verdicts.Claim("c", "", "size", "rca", sign), ("16", "32"), same, 0.2)
+        assert row["verdict"] == "inconclusive" and not row["differs"] and row["n_seeds"] == 3
