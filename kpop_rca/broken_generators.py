@@ -10,7 +10,7 @@ from PIL import Image
 
 from kpop_rca import rca, trials
 from kpop_rca.data import tensors
-from kpop_rca.diffusion.unet import deterministic_step, predict_noise, sampling_process, set_timesteps
+from kpop_rca.diffusion.samplers import deterministic_step, predict_noise, sampling_process, set_timesteps
 from kpop_rca.image_metrics import memorisation
 from kpop_rca.oracles import training
 from kpop_rca.oracles.candidates import Faces, capped

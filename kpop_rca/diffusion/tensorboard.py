@@ -12,7 +12,7 @@ from kpop_rca import disk
 
 
 class Curves:
-    """A log that TensorBoard reads as it grows. A training that goes on from a checkpoint goes on with its curves."""
+    """A log that TensorBoard reads as it grows; each method raises `StudyError` where it cannot be written."""
 
     def __init__(self, folder: Path, *, step: int):
         """Begin, or go on.
@@ -20,9 +20,6 @@ class Curves:
         Args:
             folder: of the log alone: emptied by a training that begins.
             step: that the training stands at; what an earlier run wrote of later steps is no longer shown.
-
-        Raises:
-            StudyError: the folder cannot be written.
         """
         self.folder = folder
         with disk.writing(folder):
@@ -31,21 +28,13 @@ class Curves:
             self.writer = SummaryWriter(folder, purge_step=step + 1, flush_secs=30)
 
     def add(self, step: int, **values: float) -> None:
-        """A point of each curve.
-
-        Raises:
-            StudyError: no room.
-        """
+        """A point of each curve."""
         with self._writing():
             for name, value in values.items():
                 self.writer.add_scalar(f"training/{name}", value, step)
 
     def add_images(self, step: int, images: np.ndarray) -> None:
-        """A row of images: uint8 (N, H, W, 3).
-
-        Raises:
-            StudyError: no room.
-        """
+        """A row of images: uint8 (N, H, W, 3)."""
         with self._writing():
             self.writer.add_images("samples", images, step, dataformats="NHWC")
 
@@ -56,6 +45,5 @@ class Curves:
             yield
 
     def close(self) -> None:
-        """Write out what is waiting."""
         with self._writing():
             self.writer.close()

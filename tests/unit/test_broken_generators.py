@@ -8,7 +8,7 @@ from known_judge import JUDGE, avatars, counts, faces_and_judge, judge_images, r
 from small_training import small_unet
 
 from kpop_rca import broken_generators, degradation, rca, trials
-from kpop_rca.diffusion.unet import forward_process
+from kpop_rca.diffusion.samplers import forward_process
 from kpop_rca.oracles import training
 
 

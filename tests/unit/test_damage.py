@@ -17,7 +17,7 @@ from spoiling import SPOILT, empty, truncate
 
 from kpop_rca import artifacts, params, report, seals
 from kpop_rca.diffusion import generated_images, generation
-from kpop_rca.diffusion.unet import forward_process
+from kpop_rca.diffusion.samplers import forward_process
 from kpop_rca.errors import StudyError
 from kpop_rca.oracles import training
 
@@ -113,7 +113,7 @@ def test_an_undamaged_checkpoint_is_kept_and_one_with_a_strange_file_is_not(outp
     assert [path.name for path in stage.folder.iterdir() if path.is_dir()] == ["good"]
 
 
-PLAN = generation.Plan(sampler="ddim", steps=2, guidance=0.0, images_per_identity=5, batch_size=2, seed=0)
+PLAN = generation.GenerationPlan(sampler="ddim", steps=2, guidance=0.0, images_per_identity=5, batch_size=2, seed=0)
 
 
 def draw(folder, *, stop_after=6):
