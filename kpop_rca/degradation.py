@@ -14,11 +14,10 @@ import pandas as pd
 import torch
 from scipy.ndimage import gaussian_filter
 
-from kpop_rca import artifacts, rca, trials
-from kpop_rca.oracles import candidates
+from kpop_rca import rca, trials
+from kpop_rca.oracles import candidates, training
 from kpop_rca.oracles.candidates import Faces
 from kpop_rca.oracles.resnet import SmallImageResNet
-from kpop_rca.oracles.training import Recipe, Training, judge_images, load_judge, train_side_by_side
 from kpop_rca.trials import ESTIMATORS, TITLES, Parts
 
 NOISE_SDS = (0.0, 10.0, 20.0, 40.0)  # grey levels
@@ -91,22 +90,22 @@ def retrained_on_blurred(
     Returns:
         The judge, in evaluation mode.
     """
-    about = artifacts.read_json(like / "about.json")
+    about = training.read_about(like)
     own = {"train": candidates.learning_faces(splits, seed=seed)[about["trained_on"]]}
     own |= {name: splits[name] for name in ("validation", "test")}
-    training = Training(
+    one = training.Training(
         about["architecture"],
         {name: (blurred(images, sigma), labels) for name, (images, labels) in own.items()},
-        recipe=Recipe(**about["recipe"]),
+        recipe=training.OracleRecipe(**about["recipe"]),
         folder=folder,
         notes={"trained_on": about["trained_on"], "blur": sigma},
     )
-    train_side_by_side([training], device=device, bar=bar)
-    return load_judge(folder, device)
+    training.train_side_by_side([one], device=device, bar=bar)
+    return training.load_judge(folder, device)
 
 
 def _judged(judge: SmallImageResNet, images: np.ndarray) -> np.ndarray:
-    return judge_images(judge, images)[0].argmax(1)
+    return training.judge_images(judge, images)[0].argmax(1)
 
 
 def degradation_trial(

@@ -10,7 +10,8 @@ import torch
 
 from kpop_rca import artifacts, devices, paths, rca, reference, stages
 from kpop_rca.oracles import agreement
-from kpop_rca.oracles.answers import stacked_labels, trained
+from kpop_rca.oracles.predictions import stacked_labels, trained
+from kpop_rca.oracles.training import read_about
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def _oracles(stage: artifacts.StageRun, by_judge: pd.DataFrame) -> dict[str, dic
     ratios = by_judge.set_index("judge")
     oracles = {}
     for name, about in trained(stage.input("oracle")).set_index("judge").iterrows():
-        test = artifacts.read_json(stage.input("oracle") / name / "about.json")["test"]
+        test = read_about(stage.input("oracle") / name)["test"]
         row = ratios.loc[name]
         measured = {key: test[key] for key in ("accuracy", "loss", "macro_f1")} | {"n_test": test["n"]}
         entry = measured | {

@@ -177,7 +177,7 @@ def train_judge(folder):
     """A judge of next to no training; whether it had to be trained."""
     images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
     faces, epochs = (images, np.arange(8) % 2), []
-    recipe = training.Recipe(
+    recipe = training.OracleRecipe(
         width=8,
         warmup_epochs=0,
         epochs=1,
@@ -189,8 +189,8 @@ def train_judge(folder):
         seed=0,
     )
     splits = dict.fromkeys(("train", "validation", "test"), faces)
-    how = {"device": small_training.CPU, "notes": {}, "bar": lambda found, desc: epochs.append(desc) or found}
-    training.train_or_load("resnet10", splits, recipe=recipe, folder=folder, **how)
+    wanted = training.Training("resnet10", splits, recipe, folder, notes={})
+    training.train_or_load(wanted, device=small_training.CPU, bar=lambda found, desc: epochs.append(desc) or found)
     return bool(epochs)
 
 

@@ -148,8 +148,8 @@ def test_a_judge_is_trained_again_like_the_selected_one_on_blurred_faces(
 ):
     asked = {}
 
-    def train(architecture, splits, **how):
-        asked.update(faces=splits, threads=torch.get_num_threads(), **how)
+    def train(wanted, **_):
+        asked.update(vars(wanted), threads=torch.get_num_threads())
 
     monkeypatch.setattr(training, "train_or_load", train)
     monkeypatch.setattr(training, "load_judge", lambda folder, device: (folder, device))
@@ -157,13 +157,13 @@ def test_a_judge_is_trained_again_like_the_selected_one_on_blurred_faces(
     like = selected_judge(tmp_path / "like", trained_on=trained_on)
     how = {"like": like, "seed": 3, "folder": tmp_path / "new", "device": CPU, "bar": tqdm}
     assert degradation.retrained_on_blurred(splits, 1.0, **how) == (tmp_path / "new", CPU)
-    assert asked["recipe"] == training.Recipe(4, 0, 1, 16, 3e-3, 0.05, 0.1, False, 7)
+    assert asked["recipe"] == training.OracleRecipe(4, 0, 1, 16, 3e-3, 0.05, 0.1, False, 7)
     assert asked["notes"] == {"trained_on": trained_on, "blur": 1.0}
     assert asked["threads"] == 1  # as the selected one
     expected = candidates.learning_faces(splits, seed=3)[trained_on]
     for name, (images, labels) in {"train": expected, "test": splits["test"]}.items():
-        np.testing.assert_array_equal(asked["faces"][name][0], degradation.blurred(images, 1.0))
-        np.testing.assert_array_equal(asked["faces"][name][1], labels)
+        np.testing.assert_array_equal(asked["splits"][name][0], degradation.blurred(images, 1.0))
+        np.testing.assert_array_equal(asked["splits"][name][1], labels)
 
 
 def test_a_judge_that_was_trained_again_is_not_trained_a_third_time(coloured_faces, tmp_path):

@@ -166,8 +166,8 @@ def test_the_losses_by_timestep_are_numbers(coloured_faces):
 
 def train_judge(splits, folder, **changed):
     recipe = dataclasses.replace(JUDGE_RECIPE, epochs=2, **changed)
-    how = {"folder": folder, "device": CPU, "bar": lambda epochs, desc: epochs, "notes": {}}
-    return training.train_or_load("resnet10", splits, recipe=recipe, **how)
+    wanted = training.Training("resnet10", splits, recipe, folder, notes={})
+    return training.train_or_load(wanted, device=CPU, bar=lambda epochs, desc: epochs)
 
 
 def test_a_judge_whose_loss_is_none_is_named_and_not_kept(splits, tmp_path):
