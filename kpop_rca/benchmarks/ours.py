@@ -31,7 +31,7 @@ from kpop_rca.diffusion.generation import GenerationPlan, generate
 from kpop_rca.diffusion.samplers import TIMESTEPS, forward_process
 from kpop_rca.diffusion.trainer import DiffusionRecipe, Trainer
 from kpop_rca.faces import crops, detection
-from kpop_rca.image_metrics import feature_distances, feature_extractors
+from kpop_rca.image_metrics import feature_extractors, frechet, kid, prdc
 from kpop_rca.oracles import training
 from kpop_rca.oracles.candidates import Faces
 from kpop_rca.oracles.resnet import SmallImageResNet
@@ -169,9 +169,9 @@ def measured(setting: Setting) -> Work:
 
 def all_measures(real: np.ndarray, generated: np.ndarray) -> None:
     """What stands behind one value of FID, of KID and of PRDC in `feature_measures`, once each."""
-    feature_distances.frechet_distance(real, generated)
-    feature_distances.kernel_distance(real, generated, generator=np.random.default_rng(0))
-    feature_distances.neighbourhood_measures(real, generated)
+    frechet.frechet_distance(real, generated)
+    kid.kernel_distance(real, generated, generator=np.random.default_rng(0))
+    prdc.neighbourhood_measures(real, generated)
 
 
 def judge(setting: Setting, *, seed: int = 0) -> SmallImageResNet:

@@ -69,7 +69,7 @@ def test_views_of_larger_images_are_coarse(side):
 def test_views_are_the_same_in_any_portion(monkeypatch):
     images = avatars(7, seed=0)
     whole = memorisation.views(images)
-    monkeypatch.setattr(memorisation, "PORTION", 3)
+    monkeypatch.setattr(memorisation, "AT_ONCE", 3)
     np.testing.assert_array_equal(memorisation.views(images), whole)
 
 
