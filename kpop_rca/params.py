@@ -111,7 +111,7 @@ class Parameters(BaseModel):
     checkpoint_minutes: Annotated[float, Field(gt=0)] = None
     sample_grids: Annotated[int, Field(ge=1, le=20)] = None
 
-    judges: Annotated[list[Architecture], Field(min_length=1)] = None
+    architectures: Annotated[list[Architecture], Field(min_length=1)] = None
     judge_seeds: Annotated[int, Field(ge=1, le=10)] = None
     seen_judges: list[Architecture] = None
     judge_width: Annotated[int, Field(ge=4, le=64)] = None
@@ -196,8 +196,8 @@ def check(values: dict[str, Any], *, where: str) -> dict[str, Any]:
         first = {str(problem["loc"][0]): problem for problem in reversed(error.errors())}  # of a list, one is enough
         _refuse([_problem(key, first[key]) for key in values if key in first], where=where)
     found = {name: getattr(checked, name) for name in values}
-    stray = set(checked.seen_judges or []) - set(checked.judges or get_args(Architecture))
-    own = [f"seen_judges names {min(stray)}, which is not one of judges ([] is for none)"] if stray else []
+    stray = set(checked.seen_judges or []) - set(checked.architectures or get_args(Architecture))
+    own = [f"seen_judges names {min(stray)}, which is not one of architectures ([] is for none)"] if stray else []
     _refuse([*own, *_misfits(found)], where=where)
     return found
 
@@ -225,10 +225,12 @@ def _misfits(values: dict[str, Any]) -> list[str]:
             )
     if {"image_size", "face_sizes"} <= values.keys() and values["image_size"] not in values["face_sizes"]:
         found.append(f"image_size is {values['image_size']}, which is not one of face_sizes")
-    if {"selected_judge", "judges"} <= values.keys() and values["selected_judge"] != "best":
+    if {"selected_judge", "architectures"} <= values.keys() and values["selected_judge"] != "best":
         architecture = values["selected_judge"].partition("-")[0]
-        if architecture not in values["judges"]:
-            found.append(f"selected_judge is {values['selected_judge']}, and {architecture} is not one of judges")
+        if architecture not in values["architectures"]:
+            found.append(
+                f"selected_judge is {values['selected_judge']}, and {architecture} is not one of architectures"
+            )
     return found
 
 

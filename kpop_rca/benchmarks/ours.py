@@ -175,8 +175,10 @@ def all_measures(real: np.ndarray, generated: np.ndarray) -> None:
 
 
 def judge(setting: Setting, *, seed: int = 0) -> SmallImageResNet:
-    """The first architecture of `judges`, with random weights, on the CPU."""
-    return training.build_judge(setting["judges"][0], n_classes=N_CLASSES, recipe=judge_recipe(setting, seed=seed))[0]
+    """The first of `architectures`, with random weights, on the CPU."""
+    return training.build_judge(
+        setting["architectures"][0], n_classes=N_CLASSES, recipe=judge_recipe(setting, seed=seed)
+    )[0]
 
 
 def judge_recipe(setting: Setting, *, seed: int) -> training.OracleRecipe:
@@ -210,7 +212,7 @@ def _train_judges(setting: Setting, splits: dict[str, Faces]) -> None:
     folder = Path(tempfile.mkdtemp(dir=setting.scratch))
     trainings = [
         training.Training(
-            setting["judges"][0], splits, recipe=judge_recipe(setting, seed=k), folder=folder / str(k), notes={}
+            setting["architectures"][0], splits, recipe=judge_recipe(setting, seed=k), folder=folder / str(k), notes={}
         )
         for k in range(N_JUDGES)
     ]

@@ -70,7 +70,9 @@ def select(folder: Path, wanted: str) -> str:
     able = judges[judges["eligible"] & (judges["architecture"] == wanted if wanted != "best" else True)]
     if able.empty:
         names = ", ".join(judges["judge"])
-        raise StudyError(f"selected_judge is {wanted!r}, but the judges are {names}; see judges and judge_seeds of 04")
+        raise StudyError(
+            f"selected_judge is {wanted!r}, but the judges are {names}; see architectures and judge_seeds of 04"
+        )
     means = able.groupby("architecture", sort=False)["validation_accuracy"].mean()
     seeds = able[able["architecture"] == means.idxmax()]
     return seeds.loc[seeds["validation_accuracy"].idxmax(), "judge"]
@@ -134,7 +136,7 @@ def stacked_labels(predictions: pd.DataFrame, *, architecture: str, trained_on: 
     """
     chosen = predictions[(predictions["architecture"] == architecture) & (predictions["trained_on"] == trained_on)]
     if chosen.empty:
-        raise StudyError(f"no {architecture} was trained on the split {trained_on!r}; see judges of 04")
+        raise StudyError(f"no {architecture} was trained on the split {trained_on!r}; see architectures of 04")
     table = chosen.pivot(index="seed", columns="image", values="judged")
     if table.isna().any(axis=None):
         raise ValueError(f"the judges {', '.join(chosen['judge'].unique())} did not see the same images")

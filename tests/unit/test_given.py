@@ -19,8 +19,10 @@ def nothing_given():
 
 def test_a_given_value_takes_the_place_of_the_files():
     before = params.resolve("smoke")
-    given.give(["train_steps=7", "guidance=2", "judges=[resnet18, resnet34]", "look_alike_groups="], data_root="x y")
-    changed = {"train_steps": 7, "guidance": 2.0, "judges": ["resnet18", "resnet34"], "look_alike_groups": ""}
+    given.give(
+        ["train_steps=7", "guidance=2", "architectures=[resnet18, resnet34]", "look_alike_groups="], data_root="x y"
+    )
+    changed = {"train_steps": 7, "guidance": 2.0, "architectures": ["resnet18", "resnet34"], "look_alike_groups": ""}
     given_too = {"data_root": "x y"}
     with pytest.raises(StudyError, match="seen_judges names resnet10"):
         params.resolve("smoke")
@@ -65,7 +67,7 @@ def test_a_sweep_varies_what_was_given():
         ("train_steps", "--set 'train_steps': expected name=value"),
         ("=3", "expected name=value"),
         ("study=other", "a study is named by --study"),
-        ("judges=[resnet10", "--set judges: not readable as YAML"),
+        ("architectures=[resnet10", "--set architectures: not readable as YAML"),
         ("seed=010", "--set seed: not readable as YAML: '010' is another number to YAML"),
         ("hand_labels=2020-01-01", "--set: hand_labels is datetime.date"),
     ],
