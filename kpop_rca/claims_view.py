@@ -35,7 +35,7 @@ def judged_by_one(
     ]
     return from_counts(*counts, groups=groups) | {
         "frechet": image_metrics.frechet_distance(seen_real[1], seen_generated[1]),
-        **image_metrics.precision_recall(seen_real[1], seen_generated[1]),
+        **image_metrics.neighbourhood_measures(seen_real[1], seen_generated[1], measures=["precision"]),
     }
 
 

@@ -1,7 +1,6 @@
 """Generating a study's images: a fixed number per identity, each from a seed of its own, resumable."""
 
 import shutil
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import partial
@@ -63,25 +62,18 @@ class GenerationPlan:
 
 
 def generate_batch(unet: UNet2DModel, forward: DDPMScheduler, plan: GenerationPlan, batch: Batch) -> np.ndarray:
-    """One batch, uint8 (n, H, W, 3) with n up to `plan.batch_size`; in halves where the memory is too small for it.
+    """One batch, uint8 (n, H, W, 3) with n up to `plan.batch_size`.
 
     Raises:
-        StudyError: the memory is too small for a single image.
+        StudyError: the memory is too small for it.
     """
     label, first = batch
-    indices = range(first, first + plan.batch_size)
-    return _sample(unet, forward, plan, label=label, indices=indices)[: plan.images_per_identity - first]
-
-
-def _sample(
-    unet: UNet2DModel, forward: DDPMScheduler, plan: GenerationPlan, *, label: int, indices: range
-) -> np.ndarray:
     try:
-        return sample(
+        images = sample(
             unet,
             sampling_process(forward, plan.sampler),
-            torch.full((len(indices),), label, device=unet.device),
-            generators=[image_generator(seed=plan.seed, label=label, index=i) for i in indices],
+            torch.full((plan.batch_size,), label, device=unet.device),
+            generators=[image_generator(seed=plan.seed, label=label, index=first + i) for i in range(plan.batch_size)],
             steps=plan.steps,
             guidance=plan.guidance,
             mixed_precision=plan.mixed_precision,
@@ -89,17 +81,10 @@ def _sample(
     except RuntimeError as error:
         if not devices.is_out_of_memory(error):
             raise
-        if len(indices) == 1:
-            raise StudyError("the memory is too small to generate one image; free some, or use the CPU") from None
-    # Outside the handler, so that the failed attempt's tensors are gone.
-    middle = len(indices) // 2
-    warnings.warn(
-        f"no memory for {len(indices)} images at once: generating {middle}; set sampling_batch_size to that, since "
-        "images of another batch size may differ in a pixel by one grey level",
-        stacklevel=2,
-    )
-    halves = (indices[:middle], indices[middle:])
-    return np.concatenate([_sample(unet, forward, plan, label=label, indices=half) for half in halves])
+        raise StudyError(
+            f"the memory is too small to generate {plan.batch_size} images at once; lower sampling_batch_size"
+        ) from None
+    return images[: plan.images_per_identity - first]
 
 
 def _batch_file(folder: Path, label: int, first: int) -> Path:

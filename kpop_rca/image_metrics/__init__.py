@@ -5,7 +5,7 @@ from kpop_rca.image_metrics.feature_panel import feature_measures
 from kpop_rca.image_metrics.frechet import frechet_distance
 from kpop_rca.image_metrics.inception import inception_measures, network_measures
 from kpop_rca.image_metrics.memorisation import copying, nearest_pairs, views
-from kpop_rca.image_metrics.prdc import precision_recall
+from kpop_rca.image_metrics.prdc import neighbourhood_measures
 
 __all__ = [
     "copying",
@@ -15,7 +15,7 @@ __all__ = [
     "inception_measures",
     "lpips_diversity",
     "nearest_pairs",
+    "neighbourhood_measures",
     "network_measures",
-    "precision_recall",
     "views",
 ]

@@ -84,9 +84,7 @@ def _interval(mean: float, parts: list[tuple[float, int]]) -> list[float]:
 
     exp(log mean -+ t_df se / mean),  se^2 = sum_c se_c^2 / K^2,  df = (sum_c se_c^2)^2 / sum_c (se_c^4 / df_c)
 
-    Args:
-        mean: above 0.
-        parts: the standard error of each of K classes, not all 0, and its degrees of freedom.
+    `parts` are the standard error of each of K classes, not all 0, and its degrees of freedom.
 
     Source: Satterthwaite (1946) for the degrees of freedom.
     """
@@ -129,8 +127,7 @@ def _class_mean(per_class: list[dict[str, Any]]) -> dict[str, Any]:
             why = f"identity {entry['class']!r} has too few images: {entry['n']}, and a pair takes 2"
             return {"mean": None, "why": why, "ci95": None, "ci95_why": why}
     mean = float(np.mean([entry["mean"] for entry in per_class]))
-    why = _without_interval(per_class)
-    if why:
+    if why := _without_interval(per_class):
         return {"mean": mean, "ci95": None, "ci95_why": why}
     return {"mean": mean, "ci95": _interval(mean, [(entry["standard_error"], entry["freedom"]) for entry in per_class])}
 
@@ -157,14 +154,8 @@ def _diversity(
 ) -> dict[str, Any]:
     """Mean distance of pairs within each class, and the mean over the classes, of generated and of real images.
 
-    Args:
-        generated: int64 (N,) labels, and a function of int64 (m, 2), indices of images, to float (m,), distances.
-        real: the same of real images, or None.
-        name: of the distance in the result.
-        features: what the distance is taken on, in words.
-        classes: K names.
-        n_pairs: pairs per class.
-        generator: of the pairs.
+    Either set of images is int64 (N,) labels, and a function of pairs, int64 (m, 2), to their distances, float (m,).
+    `name` is that of the distance in the result; for the rest see `lpips_diversity`.
     """
     how = {"classes": classes, "n_pairs": n_pairs, "generator": generator}
     own = _class_diversity(*generated, **how)

@@ -15,7 +15,7 @@ import numpy as np
 
 from kpop_rca.image_metrics.frechet import LINE_IMAGES, NO_SLOPE, Normal, frechet_line
 from kpop_rca.image_metrics.kid import KERNEL_SUBSET_SIZE, KERNEL_SUBSETS, kernel_distance
-from kpop_rca.image_metrics.prdc import DENSITY_NEIGHBOUR, PRECISION_NEIGHBOUR, Neighbourhoods, compare
+from kpop_rca.image_metrics.prdc import DENSITY_NEIGHBOUR, PRECISION_NEIGHBOUR, Neighbourhoods, neighbourhood_measures
 
 NEIGHBOURHOOD_LIMIT = 10_000  # images; beyond these, all pairs of distances take long and change little
 
@@ -202,11 +202,11 @@ def _neighbourhoods(*sets: np.ndarray, features: str, generator: np.random.Gener
     known = {"precision": ("recall", PRECISION_NEIGHBOUR), "density": ("coverage", DENSITY_NEIGHBOUR)}
     wanted = [name for name in known if min(map(len, (real, others, generated))) >= SMALLEST[name]]
     reference, found = Neighbourhoods(real), {}
-    value = compare(reference, Neighbourhoods(generated), measures=wanted)
+    value = neighbourhood_measures(reference, generated, measures=wanted)
     for name in wanted:
 
         def measure(part: np.ndarray, name: str = name) -> dict[str, float]:
-            return compare(reference, Neighbourhoods(part), measures=[name])
+            return neighbourhood_measures(reference, part, measures=[name])
 
         how = {"features": features, "generator": generator, "value": value}
         both = _beside_real(measure, len(real), others, generated, **how)

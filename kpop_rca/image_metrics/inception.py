@@ -12,7 +12,7 @@ from scipy.special import log_softmax, logsumexp
 
 from kpop_rca import weights
 from kpop_rca.image_metrics import feature_extractors
-from kpop_rca.image_metrics.feature_panel import absent_measures, feature_measures, frechet_measure
+from kpop_rca.image_metrics.feature_panel import absent_measures, feature_measures
 
 # On Inception's features these measures have names of their own; on others they must not bear them.
 INCEPTION_NAMES = {
@@ -44,30 +44,29 @@ def inception_measures(
     other_real: np.ndarray,
     generated: np.ndarray,
     *,
+    labels: tuple[np.ndarray, np.ndarray, np.ndarray],
+    classes: Sequence[Any],
     device: torch.device,
     generator: np.random.Generator,
-    labels: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
-    classes: Sequence[Any] = (),
     download: bool = True,
 ) -> dict[str, dict[str, Any]]:
-    """FID, Inception Score and, where labels are given, all other measures on Inception's features.
+    """FID, Inception Score and all other measures on Inception's features.
 
     Args:
         real: uint8 (N, H, W, 3), the reference, the held-out real images.
         other_real: uint8 (M, H, W, 3), real images that are not in the reference.
         generated: uint8 (G, H, W, 3).
+        labels: int64 (N,), (M,) and (G,), of the three in this order.
+        classes: K names.
         device: to run Inception on.
         generator: of all random choices.
-        labels: int64 (N,), (M,) and (G,), of the three in this order; None for FID and Inception Score alone.
-        classes: K names, with labels.
         download: see `weights.find`.
 
     Returns:
-        `fid` as from `frechet_measure`, and `is` with value, features, n_generated and n_real; since a score depends
-        on the number of images, also value_at_same_n and real, those of same_n generated and of as many real images.
-        With labels also kid, fid_infinity, fid_class_mean, inception_precision, inception_recall, inception_density
-        and inception_coverage, see `feature_measures`. All have value None and a `why` where Inception's weights can't
-        be had.
+        The entries of `feature_measures` as fid, kid, fid_infinity, fid_class_mean, inception_precision,
+        inception_recall, inception_density and inception_coverage; and `is` with value, features, n_generated and
+        n_real; since a score depends on the number of images, also value_at_same_n and real, those of same_n generated
+        and of as many real images. All have value None and a `why` where Inception's weights can't be had.
     """
     counts = {"n_real": len(real), "n_generated": len(generated)}
     words, score = feature_extractors.INCEPTION_FEATURES, {"features": feature_extractors.INCEPTION_LOGITS} | counts
@@ -75,7 +74,6 @@ def inception_measures(
         network = feature_extractors.load_inception(device=device, download=download)
     except weights.WeightsMissing as missing:
         absent = absent_measures(str(missing), features=words, **counts)
-        absent = absent if labels else {"frechet": absent["frechet"]}
         score = {"value": None, "why": str(missing)} | score | {"value_at_same_n": None, "real": None}
         return _with_score(absent, score)
     (pooled, logits), (others, _), (pooled_generated, logits_generated) = (
@@ -85,12 +83,9 @@ def inception_measures(
     real_n, generated_n = (part[generator.permutation(len(part))[:n]] for part in (logits, logits_generated))
     score = {"value": inception_score(logits_generated)} | score
     score |= {"value_at_same_n": inception_score(generated_n), "real": inception_score(real_n), "same_n": n}
-    if labels is None:
-        found = {"frechet": frechet_measure(pooled, others, pooled_generated, features=words, generator=generator)}
-    else:
-        found = feature_measures(
-            pooled, others, pooled_generated, labels=labels, classes=classes, features=words, generator=generator
-        )
+    found = feature_measures(
+        pooled, others, pooled_generated, labels=labels, classes=classes, features=words, generator=generator
+    )
     return _with_score(found, score)
 
 

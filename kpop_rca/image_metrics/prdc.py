@@ -32,11 +32,50 @@ class Neighbourhoods:
         return dict(zip(known, np.concatenate(parts).T, strict=True))  # a row itself is its neighbour 0
 
 
-def compare(
-    real: Neighbourhoods, generated: Neighbourhoods, *, measures: Sequence[str] = ("precision", "density")
+def neighbourhood_measures(
+    real: np.ndarray | Neighbourhoods,
+    generated: np.ndarray | Neighbourhoods,
+    *,
+    measures: Sequence[str] = ("precision", "density"),
 ) -> dict[str, float]:
-    """The measures of `precision_recall` ("precision") and `density_coverage` ("density") from one pass."""
+    """Precision and recall, density and coverage, from one pass over the distances between the two sets.
+
+    precision = fraction of generated images within the ball of some real image that reaches to its third neighbour
+    recall    = fraction of real images within the ball of some generated image, likewise
+    density   = (1 / k G) sum over generated g and real x of 1[g lies within x's ball]
+    coverage  = fraction of real images x with a generated one within x's ball,  ball of x: to its k-th real neighbour
+
+    Balls shrink as images are added: compare precision and recall only at equal counts. Density and coverage have known
+    values where both sets come from one distribution: 1, and 1 - (N-1)...(N-k) / ((N+G-1)...(N+G-k)), which is 0.97
+    for N = G.
+
+    Args:
+        real: float (N, D), N of 4 or more for precision and recall, 6 or more for density and coverage.
+        generated: float (G, D), G of 4 or more for precision and recall.
+        measures: "precision" for precision and recall, "density" for density and coverage.
+
+    Returns:
+        By name, each in [0, 1] but density, which may be above 1.
+
+    Raises:
+        ValueError: too few images.
+
+    Source: Kynkäänniemi et al. (2019), eq. 1 to 3, k = 3; Naeem et al. (2020), eq. 3 and 4, k = 5.
+
+    >>> real, generated = np.arange(8.0)[:, None], np.array([[3.0], [3.1], [3.2], [3.3]])  # all in the middle
+    >>> neighbourhood_measures(real, generated, measures=["precision"])
+    {'precision': 1.0, 'recall': 0.125}
+    >>> real, generated = np.arange(12.0)[:, None], np.array([[0.0], [0.0], [0.0], [0.0], [50.0], [50.0]])
+    >>> found = neighbourhood_measures(real, generated, measures=["density"])
+    >>> {name: round(value, 3) for name, value in found.items()}
+    {'density': 0.533, 'coverage': 0.333}
+    """
+    real, generated = (s if isinstance(s, Neighbourhoods) else Neighbourhoods(s) for s in (real, generated))
     precision, density = "precision" in measures, "density" in measures
+    if len(real) <= (DENSITY_NEIGHBOUR if density else PRECISION_NEIGHBOUR):
+        raise ValueError(f"need more rows, got {len(real)} of real images")
+    if len(generated) <= (PRECISION_NEIGHBOUR if precision else 0):
+        raise ValueError(f"need more rows, got {len(generated)} of generated images")
     n_within, reached = 0, np.zeros(len(real), dtype=bool)
     n_pairs, covered = 0, np.zeros(len(real), dtype=bool)
     start = 0
@@ -61,71 +100,3 @@ def compare(
 def _squared(rows: np.ndarray, others: np.ndarray) -> Iterator[np.ndarray]:
     """Squared distances of some rows at a time to all others, and exactly 0 of each to itself."""
     return pairwise_distances_chunked(rows, others, working_memory=MEGABYTES, squared=True)
-
-
-def precision_recall(real: np.ndarray, generated: np.ndarray) -> dict[str, float]:
-    """How much of the generated lies among the real images, and the other way round.
-
-    precision = fraction of generated images within the ball of some real image that reaches to its third neighbour
-    recall    = fraction of real images within the ball of some generated image, likewise
-
-    Args:
-        real: float (N, D), N of 4 or more.
-        generated: float (G, D), G of 4 or more.
-
-    Returns:
-        precision and recall in [0, 1]. Balls shrink as images are added: compare them only at equal counts.
-
-    Raises:
-        ValueError: too few images.
-
-    Source: Kynkäänniemi et al. (2019), eq. 1 to 3, k = 3.
-
-    >>> real, generated = np.arange(8.0)[:, None], np.array([[3.0], [3.1], [3.2], [3.3]])  # all in the middle
-    >>> precision_recall(real, generated)
-    {'precision': 1.0, 'recall': 0.125}
-    """
-    _need(PRECISION_NEIGHBOUR + 1, real, generated)
-    return compare(Neighbourhoods(real), Neighbourhoods(generated), measures=["precision"])
-
-
-def density_coverage(real: np.ndarray, generated: np.ndarray) -> dict[str, float]:
-    """How densely generated images lie among the real ones, and how many real ones have one beside them.
-
-    density  = (1 / k G) sum over generated g and real x of 1[g lies within x's ball]
-    coverage = fraction of real images x with a generated one within x's ball,  ball of x: to its k-th real neighbour
-
-    Unlike precision and recall they have known values where both sets come from one distribution: 1, and
-    1 - (N-1)...(N-k) / ((N+G-1)...(N+G-k)), which is 0.97 for N = G.
-
-    Args:
-        real: float (N, D), N of 6 or more.
-        generated: float (G, D).
-
-    Returns:
-        density, 0 or more and possibly above 1; coverage in [0, 1].
-
-    Raises:
-        ValueError: too few images.
-
-    Source: Naeem et al. (2020), eq. 3 and 4, k = 5.
-
-    >>> real, generated = np.arange(12.0)[:, None], np.array([[0.0], [0.0], [0.0], [0.0], [50.0], [50.0]])
-    >>> {name: round(value, 3) for name, value in density_coverage(real, generated).items()}
-    {'density': 0.533, 'coverage': 0.333}
-    """
-    _need(DENSITY_NEIGHBOUR + 1, real)
-    _need(1, generated)
-    return compare(Neighbourhoods(real), Neighbourhoods(generated), measures=["density"])
-
-
-def neighbourhood_measures(real: np.ndarray, generated: np.ndarray) -> dict[str, float]:
-    """`precision_recall` and `density_coverage` together, at about half the cost."""
-    _need(DENSITY_NEIGHBOUR + 1, real)
-    _need(PRECISION_NEIGHBOUR + 1, generated)
-    return compare(Neighbourhoods(real), Neighbourhoods(generated))
-
-
-def _need(n: int, *sets: np.ndarray) -> None:
-    if min(map(len, sets)) < n:
-        raise ValueError(f"need {n} or more rows, got {' and '.join(str(part.shape) for part in sets)}")

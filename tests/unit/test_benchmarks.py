@@ -331,7 +331,7 @@ def test_peers_do_the_work_that_ours_does():
     theirs = peers_features.torch_fidelity_kid(real, generated)["kernel_inception_distance_mean"]
     assert theirs == pytest.approx(our_kid, abs=sd)
     theirs = peers_features.torch_fidelity_pr(real, generated)
-    assert theirs["precision"] == pytest.approx(prdc.precision_recall(real, generated)["precision"])
+    assert theirs["precision"] == pytest.approx(prdc.neighbourhood_measures(real, generated)["precision"])
 
 
 @pytest.mark.parametrize(

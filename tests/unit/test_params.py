@@ -85,7 +85,8 @@ def test_every_problem_of_a_file_is_named_at_once(study_file):
 
 
 def test_every_value_that_does_not_fit_another_is_named_at_once(study_file):
-    text = "architectures: [resnet18]\nseen_judges: [resnet10]\nselected_judge: resnet34\nimage_size: 64\nface_sizes: [16]\n"
+    text = "architectures: [resnet18]\nseen_judges: [resnet10]\nselected_judge: resnet34\n"
+    text += "image_size: 64\nface_sizes: [16]\n"
     assert [line.split()[1] for line in refused(study_file(text)).splitlines()] == [
         "seen_judges", "image_size", "selected_judge",
     ]  # fmt: skip
