@@ -25,15 +25,8 @@ BATCHES = "batches"  # the folder of the batches of identities that are not comp
 class GenerationPlan:
     """What to generate; see the parameters of `05_generation`.
 
-    Attributes:
-        sampler: see `samplers.sampling_process`.
-        steps: denoising steps per image.
-        guidance: classifier-free guidance weight w, 0 for none.
-        images_per_identity: how many.
-        batch_size: the one shape of every batch. The last batch is padded to it, since another shape may change
-            a pixel by one grey level.
-        seed: image i of class c follows from (seed, c, i) alone.
-        mixed_precision: of the network: "no", "fp16" or "bf16", as it was trained.
+    Image i of class c follows from (seed, c, i) alone. The last batch is padded to the size of the others, since
+    another shape may change a pixel by one grey level.
     """
 
     sampler: str
@@ -42,7 +35,7 @@ class GenerationPlan:
     images_per_identity: int
     batch_size: int
     seed: int
-    mixed_precision: str = "no"
+    mixed_precision: str = "no"  # of the network, as it was trained
 
     @classmethod
     def of(cls, parameters: dict[str, Any], *, mixed_precision: str) -> "GenerationPlan":
@@ -105,15 +98,9 @@ def missing_batches(folder: Path, plan: GenerationPlan, *, n_classes: int) -> li
 def generate(
     unet: UNet2DModel, forward: DDPMScheduler, plan: GenerationPlan, *, n_classes: int, folder: Path, progress: Callable
 ) -> None:
-    """Generate every image of the plan that is not there yet, and write one file per identity.
+    """Generate every image of the plan that the folder does not hold yet, and write one file per identity.
 
-    Args:
-        unet: in evaluation mode, on its device.
-        forward: the forward process that it was trained on.
-        plan: what to generate.
-        n_classes: K.
-        folder: the stage's own; a stopped run left its finished batches there.
-        progress: wraps the list of batches, `tqdm` for example.
+    The network is in evaluation mode, on its device; `progress` wraps the list of batches, `tqdm` for example.
     """
     missing = missing_batches(folder, plan, n_classes=n_classes)
     generate_batches(unet, forward, plan, missing, folder, n_classes=n_classes, progress=progress)
@@ -134,7 +121,7 @@ def generate_batches(
     progress: Callable,
 ) -> None:
     """The part of `generate` that several processes can divide: some batches of the plan, one file each."""
-    # By the whole plan: a compiled network rounds otherwise, and an image must not depend on who makes it, or when.
+    # Of the whole plan: a compiled network rounds otherwise, and an image must not depend on who makes it, or when.
     devices.compile_where_it_pays(unet, unet.device, calls=plan.network_calls(n_classes=n_classes))
     generated = workers.a_core_each(partial(generate_batch, unet, forward, plan), batches, device=unet.device)
     for (label, first), images in zip(progress(batches), generated, strict=True):

@@ -21,14 +21,8 @@ def of_steps(
 
     It is sampled on the CPU, so that an image begins from the same noise on every device.
 
-    Args:
-        generators: B of them, on the CPU; each gives the same numbers as if it were used alone, step after step.
-        shape: of the noise of an image.
-        steps: how many batches.
-        device: where the noise is needed.
-
-    Yields:
-        float32 (B, *shape).
+    Each generator, on the CPU, gives the same numbers as if it were used alone, step after step. Batches are float32
+    (len(generators), *shape), on the device.
     """
     if device.type == "cuda":
         yield from in_blocks(generators, shape, steps=steps, device=device)

@@ -58,7 +58,7 @@ def training_task(
         forward: the forward process.
         no_class: the label that means "no class".
         label_dropout: fraction of the labels that become `no_class`.
-        flip: mirror half of the images.
+        flip: whether to mirror half of the images.
         generator: on the device of x_0.
 
     Source: paper eq. 2; label dropout after Ho and Salimans (2022).
@@ -87,12 +87,7 @@ def loss_by_timestep(
 ) -> pd.DataFrame:
     """The noise loss (paper eq. 4) at `COMPARED_TIMESTEPS`: columns t and loss.
 
-    Args:
-        unet: in evaluation mode.
-        images: uint8 (N, H, W, 3), taken as one batch.
-        labels: int64 (N,).
-        forward: the forward process.
-        seed: of the noise; the same seed and N give the same noise.
+    The images, uint8 (N, H, W, 3), are one batch; the same seed and N give the same noise.
 
     Raises:
         StudyError: a loss is not finite.

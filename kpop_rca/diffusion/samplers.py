@@ -35,7 +35,7 @@ def forward_states(
         images: uint8 (B, H, W, 3).
         forward: the forward process.
         timesteps: in [0, T).
-        generator: of the noise, on the CPU.
+        generator: on the CPU.
 
     Returns:
         uint8 (len(timesteps), B, H, W, 3).
@@ -75,10 +75,6 @@ def set_timesteps(process: SchedulerMixin, steps: int) -> None:
     steps that it takes. This is diffusers' "trailing" spacing in exact numbers; its own adds up a rounded step size,
     which for one number of steps in sixteen makes a step too many, at a timestep of -1.
 
-    Args:
-        process: from `sampling_process`.
-        steps: 1 to T.
-
     Source: Lin et al. (2024), "Common Diffusion Noise Schedules and Sample Steps are Flawed", table 2.
     """
     last = TIMESTEPS
@@ -101,12 +97,8 @@ def predict_noise(unet: UNet2DModel, x_t: Tensor, t: Tensor, class_labels: Tenso
 
         eps = eps_theta(x_t, t, c) + w * (eps_theta(x_t, t, c) - eps_theta(x_t, t, no class))
 
-    Args:
-        unet: the noise predictor.
-        x_t: (B, 3, H, W).
-        t: timestep, one for the batch.
-        class_labels: int64 (B,).
-        guidance: w; 0 is the conditional model itself, with one forward pass in place of a doubled batch.
+    A guidance w of 0 is the conditional model itself, with one forward pass in place of a doubled batch. There is one
+    timestep t for all of x_t, (B, 3, H, W).
 
     Source: Ho and Salimans (2022), eq. 6.
     """
@@ -208,13 +200,8 @@ def deterministic_step(process: DDIMScheduler, x_t: Tensor, eps: Tensor, t: Tens
     with s the timestep after t. Where x_0 is clipped, the network's eps no longer belongs to it. With that eps,
     diffusers' default, each step loses contrast, and many steps leave a grey face; Dhariwal and Nichol (2021) take
     eps from the clipped x_0 in their code. `DDIMScheduler.step` takes t - T // steps for s, which is another timestep
-    unless the number of steps divides T; where it does, this is the same to the bit.
-
-    Args:
-        process: with its timesteps set; predicts eps.
-        x_t: (B, 3, H, W).
-        eps: (B, 3, H, W), predicted.
-        t: timestep, on the CPU.
+    unless the number of steps divides T; where it does, this is the same to the bit. x_t and eps are (B, 3, H, W),
+    t is on the CPU.
 
     Source: Song et al. (2021), eq. 12 with sigma = 0.
     """
@@ -234,14 +221,8 @@ def ancestral_step(
         sigma_t^2 = beta (1 - abar_s) / (1 - abar_t)
 
     with s the timestep after t, alpha = abar_t / abar_s and beta = 1 - alpha. To the bit what `DDPMScheduler.step`
-    computes; that one samples its noise itself, image by image, while a GPU waits.
-
-    Args:
-        process: with its timesteps set; predicts eps, and has the small one of the paper's variances.
-        x_t: (B, 3, H, W).
-        eps: (B, 3, H, W), predicted.
-        t: timestep, on the CPU.
-        fresh_noise: (B, 3, H, W); None for the mean.
+    computes with the smaller of the paper's variances; that one samples its noise itself, image by image, while a GPU
+    waits. x_t, eps and fresh_noise (None for the mean) are (B, 3, H, W), t is on the CPU.
 
     Source: Ho et al. (2020), eqs. 6 and 7; paper eq. 3.
     """

@@ -15,12 +15,7 @@ class Curves:
     """A log that TensorBoard reads as it grows; each method raises `StudyError` where it cannot be written."""
 
     def __init__(self, folder: Path, *, step: int):
-        """Begin, or go on.
-
-        Args:
-            folder: of the log alone: emptied by a training that begins.
-            step: that the training stands at; what an earlier run wrote of later steps is no longer shown.
-        """
+        """Begin in an empty folder, or go on at a step: what an earlier run wrote of later ones is no longer shown."""
         self.folder = folder
         with disk.writing(folder):
             if step == 0:

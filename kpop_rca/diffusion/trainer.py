@@ -147,10 +147,10 @@ class Averaged(EMAModel):
 
 
 class Trainer:
-    """One training, from its first step or from where its last checkpoint stands.
+    """One training, from its first step or its last checkpoint.
 
-    Everything random follows from the seed and the number of the step, so a training that was stopped goes on as
-    if it had not been.
+    Everything random follows from the seed and the number of the step, so a stopped training goes on as if it had not
+    been stopped.
     """
 
     def __init__(self, unet: UNet2DModel, *, recipe: DiffusionRecipe, folder: Path, device: torch.device):
@@ -190,7 +190,9 @@ class Trainer:
         self.pieces = workers.Pieces(PIECES) if in_pieces else None
         self.progress = Progress()
         self.accelerator.register_for_checkpointing(self.ema, self.progress)
-        self._resume()
+        if checkpoints := self._checkpoints():
+            self.accelerator.load_state(str(checkpoints[-1]))
+            self.ema.to(self.accelerator.device)
 
     def fit(
         self,
@@ -212,7 +214,7 @@ class Trainer:
             checkpoint_minutes: between two checkpoints.
             sample_grids: number of grids, evenly spaced over the training, the last at its end.
             bar: makes a progress bar, `tqdm` for example.
-            curves: folder for TensorBoard's; None for none.
+            curves: folder for TensorBoard's, if they are wanted.
 
         Returns:
             The log: step, loss (mean since the line before), learning_rate, seconds.
@@ -387,12 +389,6 @@ class Trainer:
             unfinished.rename(final)
             for folder in earlier:
                 shutil.rmtree(folder)
-
-    def _resume(self) -> None:
-        checkpoints = self._checkpoints()
-        if checkpoints:
-            self.accelerator.load_state(str(checkpoints[-1]))
-            self.ema.to(self.accelerator.device)
 
     def _save_result(self) -> pd.DataFrame:
         """Write the averaged weights, the forward process and the log."""

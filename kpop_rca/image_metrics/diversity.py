@@ -51,9 +51,7 @@ def pairs_standard_error(pairs: np.ndarray, distances: np.ndarray) -> float:
     Half of that is subtracted again: were it all, the intervals of 12 to 60 images in as many pairs would cover .92 to
     .93 and not .94 to .96. Never less than for independent pairs.
 
-    Args:
-        pairs: int64 (m, 2), the images of each pair.
-        distances: float (m,); where all are equal, as of one pair, the 0 that is returned means nothing.
+    Pairs are int64 (m, 2), distances (m,). Where all of these are equal, as of one pair, the 0 returned means nothing.
 
     Source: Arvesen (1969), the jackknife of U-statistics; Efron and Stein (1981), that it is not too small; Aronow et
     al. (2015), the same sums for any pairs.

@@ -83,12 +83,8 @@ def _discrepancies(a: Tensor, b: Tensor, of_a: Tensor, of_b: Tensor, size: int) 
 def _kernel_sums(a: Tensor, b: Tensor, of_a: Tensor, of_b: Tensor, *, same: bool = False) -> Tensor:
     """Sum of the kernel over the pairs of each subset, float64 (subsets,), a block of rows and columns at a time.
 
-    Args:
-        a: float (N, D).
-        b: float (M, D).
-        of_a: bool (subsets, N), whether an image is in the subset.
-        of_b: bool (subsets, M), likewise.
-        same: whether the two sets are one: no image is then paired with itself, and half of the pairs are enough.
+    of_a and of_b, bool (subsets, N) and (subsets, M), say whether an image is in the subset. Where the two sets are the
+    same, no image is paired with itself, and half of the pairs are enough.
     """
     total = torch.zeros(len(of_a), dtype=torch.float64)
     for rows in _blocks(len(a)):

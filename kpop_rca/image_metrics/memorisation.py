@@ -50,21 +50,14 @@ ON_HELD_OUT = "half of these images or more coincide with a held-out image, so t
 
 @dataclass(frozen=True)
 class References:
-    """The real images to search, and their classes.
+    """The real images to search, and the classes of the training and then of the held-out ones."""
 
-    Attributes:
-        train: float (T, D).
-        held_out: float (H, D).
-        labels: int64 (T + H,), classes of the training and then of the held-out images.
-    """
-
-    train: np.ndarray
-    held_out: np.ndarray
-    labels: np.ndarray
+    train: np.ndarray  # float (T, D)
+    held_out: np.ndarray  # float (H, D)
+    labels: np.ndarray  # int64 (T + H,)
 
     @property
     def is_train(self) -> np.ndarray:
-        """bool (T + H,)."""
         return np.arange(len(self.labels)) < len(self.train)
 
 
@@ -132,8 +125,7 @@ def contrast(distances: np.ndarray) -> np.ndarray:
 
         contrast = 1 - d_1 / d_5
 
-    Args:
-        distances: float (G, n) to the n nearest real images, ascending.
+    Distances are (G, n), to the n nearest real images, ascending.
 
     Source: after Carlini et al. (2023), section 5.1, who compare with the mean over the 50 nearest training images.
 
@@ -186,10 +178,7 @@ def _excess_test(counts: np.ndarray, references: References, *, generator: np.ra
     with the largest under random ways, so that the choice of the level is part of the test. A binomial test would be
     wrong: generated images have neighbours in common, and one popular photograph attracts many.
 
-    Args:
-        counts: float (T + H, L), from `_nearest_counts`.
-        references: the real images; a class without any on one side counts as 0.
-        generator: of the random ways.
+    A class without any image on one side counts as 0. `counts` are those of `_nearest_counts`.
 
     Source: the permutation test, Fisher (1935); its maximum over levels, Westfall and Young (1993), section 2.3.
     """
@@ -240,9 +229,7 @@ def ratio_test(ratio: np.ndarray, real_ratio: np.ndarray) -> float:
     It finds a generator that repeats a few training photographs, which may be nearer to anything by chance. It holds
     even if all generated images are one and the same, and can't be significant below 100 held-out images.
 
-    Args:
-        ratio: float (G,) of the generated images.
-        real_ratio: float (n,) of held-out images, each against the training and against the other held-out images.
+    `real_ratio`, (n,), is of held-out images, each against the training and against the other held-out images.
 
     >>> ratio_test(np.array([0.1, 0.1, 2.0]), np.linspace(0.5, 1.5, 199))
     0.005
@@ -399,12 +386,6 @@ def copying(
 
 def nearest_pairs(generated: np.ndarray, train: np.ndarray, held_out: np.ndarray, *, top: int) -> pd.DataFrame:
     """The generated images that come closest to a training image, `top` at most; each training image once.
-
-    Args:
-        generated: float (G, D), or (V, G, D) with V views of each.
-        train: float (T, D).
-        held_out: float (H, D).
-        top: rows.
 
     Returns:
         One row per pair, the smallest ratio first: generated, train and held_out (indices of the images, the nearest of

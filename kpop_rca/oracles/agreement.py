@@ -37,10 +37,7 @@ def _counts(predictions: pd.DataFrame, n_classes: int) -> dict[str, np.ndarray]:
 def rca_by_judge(real_predictions: pd.DataFrame, generated_predictions: pd.DataFrame, n_classes: int) -> pd.DataFrame:
     """Global RCA under every judge: each judge's accuracy on generated images over its own on real ones.
 
-    Args:
-        real_predictions: long table of the real test faces, from `load_predictions`.
-        generated_predictions: long table of the generated images, from `judge_all`.
-        n_classes: K.
+    The tables are those of `load_predictions` and `judge_all`.
 
     Returns:
         One row per judge: judge, architecture, seed, trained_on, accuracy_real, accuracy_generated, rca, low and high
@@ -72,9 +69,6 @@ def effect_of_overlap(by_judge: pd.DataFrame) -> pd.DataFrame:
     """What a judge that was trained on the generator's training faces does to RCA, seed by seed.
 
     difference = rca_seen - rca_apart, of two judges with the same architecture, seed and number of faces
-
-    Args:
-        by_judge: from `rca_by_judge`.
 
     Returns:
         One row per architecture and seed that was trained both ways: architecture, seed, rca_apart, rca_seen,
@@ -109,11 +103,6 @@ def pairwise(real_predictions: pd.DataFrame, generated_predictions: pd.DataFrame
     """How far every two judges agree on the generated images, and on which identities are generated well.
 
     kappa = (agreement - expected) / (1 - expected), expected of independent predictions with the same frequencies
-
-    Args:
-        real_predictions: long table of the real test faces, from `load_predictions`.
-        generated_predictions: long table of the same judges on the generated images, from `judge_all`.
-        n_classes: K.
 
     Returns:
         One row per pair: judge, other, differ_in ("seed alone", "architecture", "training faces", "architecture and

@@ -17,9 +17,6 @@ def augment(images: Tensor, *, colour_jitter: float, generator: torch.Generator)
         images: uint8 (B, H, W, 3).
         colour_jitter: see `vary_colours`; 0 for none.
         generator: on the device of the images, so that a GPU waits for no copy between its steps.
-
-    Returns:
-        uint8 (B, H, W, 3).
     """
     (batch, side), device = images.shape[:2], images.device
     reach = max(1, round(side * LARGEST_SHIFT))
@@ -45,9 +42,6 @@ def vary_colours(images: Tensor, *, spread: float, generator: torch.Generator) -
         images: uint8 (B, H, W, 3).
         spread: standard deviation of the logarithm of each gain; 0.15 is a change by 15 %.
         generator: on the device of the images.
-
-    Returns:
-        uint8 (B, H, W, 3).
     """
 
     def gains(channels: int) -> Tensor:

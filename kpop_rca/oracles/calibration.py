@@ -16,9 +16,6 @@ def confidences(probabilities: np.ndarray) -> np.ndarray:
     """The probability of the predicted class, float32 (N,) in [1/K, 1): just below 1, so that the last bin is closed.
 
     torchmetrics gives a confidence of exactly 1, which float32 rounds to, a bin of its own.
-
-    Args:
-        probabilities: float (N, K), rows that sum to 1.
     """
     return np.minimum(probabilities.max(axis=1).astype(np.float32), BELOW_ONE)
 
@@ -28,14 +25,7 @@ def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) ->
 
     ECE = sum_b (n_b / N) |accuracy_b - confidence_b|, over 15 bins of confidence of equal width
 
-    It is biased upward on few images: chance alone leaves a gap in every bin.
-
-    Args:
-        probabilities: float (N, K), rows that sum to 1.
-        labels: integers (N,) in [0, K).
-
-    Returns:
-        0 (calibrated) to 1.
+    It is 0 to 1, of probabilities (N, K), and biased upward on few images: chance alone leaves a gap in every bin.
 
     Source: Guo et al. (2017), equation 3. Computed by torchmetrics.
 
@@ -52,10 +42,6 @@ def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) ->
 
 def reliability(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     """Accuracy by confidence, for a reliability diagram; the bins are those of `expected_calibration_error`.
-
-    Args:
-        probabilities: float (N, K), rows that sum to 1.
-        labels: integers (N,) in [0, K).
 
     Returns:
         One row per bin that holds images: bin (0 to 14), n, confidence (their mean), accuracy, and low and high, its

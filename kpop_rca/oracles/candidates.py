@@ -57,11 +57,9 @@ def list_candidates(architectures: Sequence[str], *, n_seeds: int, seen: Sequenc
 
 
 def judge_seed(seed: int, number: int) -> int:
-    """The seed of a judge's weights and data order.
+    """The seed of a judge's weights and data order, from the study's seed and the judge's number s.
 
-    Args:
-        seed: of the study.
-        number: s, from 0; the same for judges of all architectures and training faces, so that they pair up.
+    The number is that of judges of all architectures and training faces, so that they pair up.
 
     >>> judge_seed(0, 1) != judge_seed(1, 0)
     True
@@ -70,13 +68,7 @@ def judge_seed(seed: int, number: int) -> int:
 
 
 def capped(faces: Faces, most: np.ndarray, *, generator: np.random.Generator) -> Faces:
-    """At most `most[k]` random faces of every identity k, in their former order.
-
-    Args:
-        faces: uint8 (N, H, W, 3) and int64 (N,).
-        most: integers (K,).
-        generator: of the choice.
-    """
+    """At most `most[k]` random faces of every identity k, in their former order."""
     images, labels = faces
     chosen = np.zeros(len(labels), dtype=bool)
     for label, number in enumerate(most):

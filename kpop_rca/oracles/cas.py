@@ -53,13 +53,13 @@ def paired_ratio_interval(both: int, only_first: int, only_second: int) -> tuple
     Args:
         both: images that both classifiers get right, a.
         only_first: those that only the first gets right, b.
-        only_second: those that only the second gets right, c. Images that neither gets right do not matter.
+        only_second: those that only the second gets right, c.
 
     Returns:
         Low and high of (a + b) / (a + c).
 
     Raises:
-        ValueError: a negative count, or the second classifier is right on no image, so that there is no ratio.
+        ValueError: the second classifier is right on no image, so that there is no ratio.
 
     Source: Bonett and Price (2006); recommended by Fagerland et al. (2014).
 
@@ -67,8 +67,8 @@ def paired_ratio_interval(both: int, only_first: int, only_second: int) -> tuple
     >>> print(f"{50 / 70:.3f} [{low:.3f}, {high:.3f}]")
     0.714 [0.578, 0.882]
     """
-    if min(both, only_first, only_second) < 0 or not both + only_second:
-        raise ValueError(f"no ratio of accuracies: both right on {both}, one alone on {only_first} and {only_second}")
+    if not both + only_second:
+        raise ValueError("no ratio of accuracies: the second is 0")
     right, m = np.array([both + only_first, both + only_second]), both + only_first + only_second
     spread = np.sqrt((1 - (right + 1) / (m + 2)) / (right + 1)).sum()
     dependence = np.sqrt((only_first + only_second + 2) / (right + 1).prod())
@@ -148,11 +148,7 @@ def _accuracy(right: np.ndarray, *, n_train: int) -> dict[str, Any]:
 
 
 def compare_on_same_faces(first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
-    """The ratio of two classifiers' accuracies on the same faces, and whether they differ.
-
-    Args:
-        first: bool (n,), which faces the first gets right.
-        second: bool (n,), which the second does.
+    """The ratio of two classifiers' accuracies, from which of the same faces each gets right, bool (n,).
 
     Returns:
         value, ci95 (Bonett and Price), only_first_right, only_second_right (faces), p (McNemar's exact test,

@@ -104,14 +104,7 @@ def load_predictions(folder: Path) -> pd.DataFrame:
 
 
 def judge_all(folder: Path, images: np.ndarray, labels: np.ndarray, *, device: torch.device) -> pd.DataFrame:
-    """The long table of all judges on images.
-
-    Args:
-        folder: `artifacts/<study>/oracle`.
-        images: uint8 (N, H, W, 3).
-        labels: int64 (N,), the true or requested identities.
-        device: to compute on.
-    """
+    """The long table of all judges on images, uint8 (N, H, W, 3), with the true or requested identities, int64 (N,)."""
     parts = []
     for _, row in trained(folder).iterrows():
         probabilities, _ = training.judge_images(training.load_judge(folder / row["judge"], device), images)
@@ -121,11 +114,6 @@ def judge_all(folder: Path, images: np.ndarray, labels: np.ndarray, *, device: t
 
 def stacked_labels(predictions: pd.DataFrame, *, architecture: str, trained_on: str) -> np.ndarray:
     """Predicted identities by the judges of one kind, for resampling judges and images together.
-
-    Args:
-        predictions: long table.
-        architecture: of the judges.
-        trained_on: "judge" or "train".
 
     Returns:
         int64 (S, N): a row per judge in the order of the seeds, a column per image.

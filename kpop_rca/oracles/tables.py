@@ -19,9 +19,6 @@ from kpop_rca.oracles.training import read_about, read_test_predictions
 def comparison(folder: Path) -> pd.DataFrame:
     """Table 1 of the paper: accuracy, calibration and F1 of every judge on the test faces.
 
-    Args:
-        folder: `artifacts/<study>/oracle`.
-
     Returns:
         One row per judge: judge, architecture, seed, trained_on, n_train, test_accuracy with its Wilson interval low
         and high, test_loss, calibration_error, macro_f1, best_class_f1, worst_class_f1, n_test, validation_accuracy.
@@ -55,10 +52,6 @@ def over_seeds(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 
     The range of S judges says little about another judge: it only widens with S.
 
-    Args:
-        table: one row per judge: architecture, trained_on and the columns.
-        columns: numbers to summarise.
-
     Returns:
         architecture, trained_on, n_judges, and for every column its _mean, _lowest and _highest.
 
@@ -91,9 +84,6 @@ def paired_comparisons(predictions: pd.DataFrame) -> pd.DataFrame:
     one of the two gets right count. One seed's difference may be luck: a difference between *architectures* shows in
     all seeds. p is adjusted for the number of comparisons (Holm), which holds although they have faces in common.
 
-    Args:
-        predictions: long table, from `load_predictions`.
-
     Returns:
         judge, other, only_judge_right, only_other_right (faces), p (two-sided), p_holm. Empty for one architecture.
 
@@ -111,12 +101,7 @@ def paired_comparisons(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def hard_case_accuracy(folder: Path, hard: tuple[np.ndarray, np.ndarray], *, device: torch.device) -> pd.DataFrame:
-    """Accuracy of every judge on the hard cases; empty where there are none.
-
-    Args:
-        folder: `artifacts/<study>/oracle`.
-        hard: uint8 (N, H, W, 3) and int64 (N,).
-        device: to compute on.
+    """Accuracy of every judge on the hard cases, uint8 (N, H, W, 3) and int64 (N,); empty where there are none.
 
     Returns:
         judge, accuracy_test, accuracy_hard, low and high (its Wilson interval), n_hard.

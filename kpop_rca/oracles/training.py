@@ -112,14 +112,9 @@ def build_judge(architecture: str, *, n_classes: int, recipe: OracleRecipe) -> t
 
 
 def judge_images(judge: SmallImageResNet, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Classify images.
+    """Probabilities, float32 (N, K), and features before the last layer, float32 (N, D), of uint8 (N, H, W, 3).
 
-    Args:
-        judge: in evaluation mode.
-        images: uint8 (N, H, W, 3).
-
-    Returns:
-        Probabilities, float32 (N, K), and features before the last layer, float32 (N, D).
+    The judge is in evaluation mode.
 
     Raises:
         StudyError: a number is not finite.
@@ -190,7 +185,7 @@ def train_judge(
         train: uint8 (N, H, W, 3) and int64 (N,).
         validation: the same, for choosing the epoch.
         recipe: how to train.
-        frozen_first: whether to warm up with the backbone frozen.
+        frozen_first: whether there is a warm-up.
         device: to train on.
         bar: wraps the epochs, `tqdm` for example.
 
@@ -265,15 +260,15 @@ def train_all(
     device: torch.device,
     bar: Callable,
 ) -> None:
-    """Train every judge of a study that an earlier, interrupted run had not finished, each into its own folder.
+    """Train every judge of a study that an earlier, interrupted run had not finished, each into a folder of its name.
 
     Args:
         wanted: from `list_candidates`.
         splits: "train", "judge" (may be empty), "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,).
-        recipe: how to train; its seed is the study's, from which each judge's follows.
-        folder: of the judges.
+        recipe: its seed is the study's, from which each judge's follows.
+        folder: of all judges.
         device: to train on.
-        bar: `tqdm` or one of its kind: a bar of the epochs of all judges.
+        bar: see `train_side_by_side`.
     """
     learning = learning_faces(splits, seed=recipe.seed)
     trainings = [
@@ -295,10 +290,7 @@ def train_side_by_side(trainings: Sequence[Training], *, device: torch.device, b
     One judge alone has one thread, too: the result must not depend on the cores, and with several threads PyTorch 2's
     backward pass of a batch of odd size has been seen to write where it must not, and end the process.
 
-    Args:
-        trainings: each with a folder of its own.
-        device: to train on.
-        bar: `tqdm` or one of its kind: a bar of the epochs of all.
+    `bar` is `tqdm` or one of its kind: a bar of the epochs of all.
     """
     missing = [training for training in trainings if not seals.is_whole(training.folder)]
     ended = Event()
