@@ -162,7 +162,7 @@ class OfOneGaussian(torch.nn.Module):
 
 
 @pytest.mark.parametrize(("sampler", "steps"), [("ddim", 100), ("ddpm", 1000), ("dpmpp", 15)])
-def test_every_sampler_draws_what_the_network_knows(forward, sampler, steps):
+def test_every_sampler_gives_the_distribution_of_its_network(forward, sampler, steps):
     images = sampled(OfOneGaussian(forward), forward, [0] * 40, range(40), sampler=sampler, steps=steps)
     x_0 = images / 127.5 - 1.0
     assert x_0.mean() == pytest.approx(0.2, abs=0.02)  # seven standard errors of 7,680 pixels
@@ -193,7 +193,7 @@ def spread_of_few_steps(forward, sampler, steps):
     ("sampler", "steps"),
     [("ddpm", 1), ("ddpm", 2), ("ddpm", 20), ("ddpm", 61), ("ddim", 6), ("ddim", 61), ("ddim", 600)],
 )
-def test_few_steps_draw_what_exact_arithmetic_says(forward, sampler, steps):
+def test_few_steps_give_what_exact_arithmetic_says(forward, sampler, steps):
     images = sampled(OfOneGaussian(forward), forward, [0] * 120, range(120), sampler=sampler, steps=steps)
     x_0 = images / 127.5 - 1.0
     assert x_0.mean() == pytest.approx(0.2, abs=0.008)  # four standard errors of 23,040 pixels

@@ -1,4 +1,4 @@
-"""Variety within an identity, against hand-computed cases; a stand-in takes LPIPS' place."""
+"""Diversity within an identity, against hand-computed cases; a stand-in takes LPIPS' place."""
 
 import json
 
@@ -159,7 +159,7 @@ def test_variance_of_pairs_that_share_no_image_is_half_as_much_again_as_the_usua
     assert found == pytest.approx((1.5 / 200) ** 0.5 * distances.std(), rel=0.01)
 
 
-def test_a_pair_drawn_twice_is_one_pair():
+def test_a_pair_sampled_twice_is_one_pair():
     """e = 1, 1, -1, -1: 2 for the pair drawn twice, and by image 2, 2, -1, -1, -1, -1."""
     pairs = np.array([[0, 1], [1, 0], [2, 3], [4, 5]])  # the second time the other way round
     found = diversity.pairs_standard_error(pairs, np.array([2.0, 2.0, 0.0, 0.0]))

@@ -264,7 +264,7 @@ def test_generators_that_copy_nothing_are_seldom_flagged(monkeypatch, spread, bi
     assert binomial > binomial_alarms
 
 
-def test_a_generator_that_draws_one_new_face_over_and_over_is_seldom_flagged(monkeypatch):
+def test_a_generator_that_repeats_one_new_face_over_and_over_is_seldom_flagged(monkeypatch):
     """All its images have one neighbour; 150 held-out images allow p_ratio to be significant at all."""
     monkeypatch.setattr(memorisation, "RESAMPLES", 999)
     ours, binomial = alarms(

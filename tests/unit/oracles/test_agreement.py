@@ -67,7 +67,7 @@ def test_judges_of_only_one_side_are_refused():
         agreement.rca_by_judge(REAL, GENERATED[GENERATED["judge"] != "b-0"], 3)
 
 
-def test_a_judge_that_knows_nobody_has_no_rca_and_leaves_the_others_theirs():
+def test_a_judge_that_recognises_nobody_has_no_rca_and_leaves_the_others_theirs():
     """b-0 is right on no real face, a-0 says one name whatever it sees."""
     real = predictions({"a-0": np.zeros(30, int), "a-1": judged(8, 8, 8), "b-0": judged(0, 0, 0)})
     generated = predictions({"a-0": np.zeros(30, int), "a-1": judged(4, 4, 4), "b-0": judged(1, 1, 1)})
