@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from kpop_rca import artifacts, devices, given, params, seeds, stages
 from kpop_rca.diffusion import generation
-from kpop_rca.diffusion.trainer import Recipe, Trainer, load_trained, precision
+from kpop_rca.diffusion.trainer import DiffusionRecipe, Trainer, load_trained, trained_precision
 from kpop_rca.diffusion.unet import build_unet, no_class
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import crops
@@ -33,7 +33,7 @@ def train(parameters: dict[str, Any]) -> None:
     shape = {name: parameters[name] for name in ("image_size", "channels", "layers_per_block", "attention_size")}
     torch.manual_seed(seeds.number(seeds.Purpose.NETWORK, parameters["seed"]))
     unet = build_unet(**shape, n_classes=len(crops.class_names(cropped)))
-    recipe, device = Recipe.of(parameters), devices.choose(parameters["device"])
+    recipe, device = DiffusionRecipe.of(parameters), devices.choose(parameters["device"])
     trainer = Trainer(unet, recipe=recipe, folder=folder, device=device)
     trainer.fit(
         images,
@@ -49,13 +49,13 @@ def generate(parameters: dict[str, Any], *, state: PartialState) -> None:
     """Draw this process's share of a study's images, by the parameters of 05: every n-th of the missing batches."""
     study, ddpm = parameters["study"], artifacts.folder_of(parameters["study"], "ddpm")
     unet, forward = load_trained(ddpm, state.device)
-    plan = generation.Plan.of(parameters, mixed_precision=precision(ddpm))
+    plan = generation.Plan.of(parameters, mixed_precision=trained_precision(ddpm))
     folder, n_classes = artifacts.folder_of(study, "generated"), no_class(unet)
     missing = generation.missing_batches(folder, plan, n_classes=n_classes)
     state.wait_for_everyone()  # so that all have looked before the first writes
     own = missing[state.process_index :: state.num_processes]
     bar = partial(tqdm, disable=not state.is_main_process)
-    generation.draw_batches(unet, forward, plan, own, folder, n_classes=n_classes, progress=bar)
+    generation.generate_batches(unet, forward, plan, own, folder, n_classes=n_classes, progress=bar)
 
 
 def launch(notebook: str, study: str) -> None:

@@ -9,7 +9,8 @@ import torch
 from kpop_rca import artifacts, devices, paths, rca, reference, stages
 from kpop_rca.faces import crops
 from kpop_rca.oracles import agreement
-from kpop_rca.oracles.answers import trained
+from kpop_rca.oracles.predictions import trained
+from kpop_rca.oracles.training import read_about
 
 
 def assemble(
@@ -76,7 +77,7 @@ def _oracles(stage: artifacts.StageRun, by_judge: pd.DataFrame) -> dict[str, dic
     ratios = by_judge.set_index("judge")
     oracles = {}
     for name, about in trained(stage.input("oracle")).set_index("judge").iterrows():
-        test = artifacts.read_json(stage.input("oracle") / name / "about.json")["test"]
+        test = read_about(stage.input("oracle") / name)["test"]
         row = ratios.loc[name]
         entry = {key: test[key] for key in ("accuracy", "loss", "macro_f1")}
         entry |= {"n_test": test["n"], "trained_on": about["trained_on"]}

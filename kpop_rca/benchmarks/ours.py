@@ -27,11 +27,11 @@ from kpop_rca.benchmarks.setting import (
 from kpop_rca.benchmarks.stepwise import Stepwise
 from kpop_rca.benchmarks.timing import Work
 from kpop_rca.data.images import read_rgb
-from kpop_rca.diffusion.generation import Plan, generate
-from kpop_rca.diffusion.trainer import Recipe, Trainer
-from kpop_rca.diffusion.unet import TIMESTEPS, forward_process
+from kpop_rca.diffusion.generation import GenerationPlan, generate
+from kpop_rca.diffusion.samplers import TIMESTEPS, forward_process
+from kpop_rca.diffusion.trainer import DiffusionRecipe, Trainer
 from kpop_rca.faces import crops, detection
-from kpop_rca.image_metrics import feature_distances, feature_extractors
+from kpop_rca.image_metrics import feature_extractors, frechet, kid, prdc
 from kpop_rca.oracles import training
 from kpop_rca.oracles.candidates import Faces
 from kpop_rca.oracles.resnet import SmallImageResNet
@@ -41,9 +41,9 @@ DETECTED_FOR_FLOPS = 8  # photographs whose operations are counted
 N_JUDGES = 2  # trained in a repeat; on a CPU side by side
 
 
-def recipe(setting: Setting, *, steps: int) -> Recipe:
+def recipe(setting: Setting, *, steps: int) -> DiffusionRecipe:
     """As the study trains; the rate is constant, so that the number of steps changes none of them."""
-    return Recipe(
+    return DiffusionRecipe(
         steps=steps,
         batch_size=setting["batch_size"],
         learning_rate=1e-4,
@@ -84,9 +84,9 @@ def training_steps(setting: Setting, *, steps: int = FAR) -> Work:
     )
 
 
-def paper_plan(setting: Setting, *, sampler: str) -> Plan:
+def paper_plan(setting: Setting, *, sampler: str) -> GenerationPlan:
     """The paper's images, guidance off, by DDPM in all of its steps: the run that a rate stands for."""
-    return Plan(
+    return GenerationPlan(
         sampler=sampler,
         steps=TIMESTEPS if sampler == "ddpm" else setting[f"bench_{sampler}_steps"],
         guidance=0.0,
@@ -127,7 +127,7 @@ def generation(setting: Setting, *, sampler: str, calls: int | None = None, iden
     )
 
 
-def _generate(unet: torch.nn.Module, plan: Plan, scratch: Path, identities: int) -> None:
+def _generate(unet: torch.nn.Module, plan: GenerationPlan, scratch: Path, identities: int) -> None:
     folder = Path(tempfile.mkdtemp(dir=scratch))
     forward = forward_process(NOISE_SCHEDULE)
     generate(unet, forward, plan, n_classes=identities, folder=folder, progress=quiet)
@@ -169,19 +169,21 @@ def measured(setting: Setting) -> Work:
 
 def all_measures(real: np.ndarray, generated: np.ndarray) -> None:
     """What stands behind one value of FID, of KID and of PRDC in `feature_measures`, once each."""
-    feature_distances.frechet_distance(real, generated)
-    feature_distances.kernel_distance(real, generated, generator=np.random.default_rng(0))
-    feature_distances.neighbourhood_measures(real, generated)
+    frechet.frechet_distance(real, generated)
+    kid.kernel_distance(real, generated, generator=np.random.default_rng(0))
+    prdc.neighbourhood_measures(real, generated)
 
 
 def judge(setting: Setting, *, seed: int = 0) -> SmallImageResNet:
-    """The first architecture of `judges`, with random weights, on the CPU."""
-    return training.build_judge(setting["judges"][0], n_classes=N_CLASSES, recipe=judge_recipe(setting, seed=seed))[0]
+    """The first of `architectures`, with random weights, on the CPU."""
+    return training.build_judge(
+        setting["architectures"][0], n_classes=N_CLASSES, recipe=judge_recipe(setting, seed=seed)
+    )[0]
 
 
-def judge_recipe(setting: Setting, *, seed: int) -> training.Recipe:
+def judge_recipe(setting: Setting, *, seed: int) -> training.OracleRecipe:
     """One epoch, as the study trains its judges."""
-    return training.Recipe(
+    return training.OracleRecipe(
         width=setting["judge_width"],
         warmup_epochs=0,
         epochs=1,
@@ -210,7 +212,7 @@ def _train_judges(setting: Setting, splits: dict[str, Faces]) -> None:
     folder = Path(tempfile.mkdtemp(dir=setting.scratch))
     trainings = [
         training.Training(
-            setting["judges"][0], splits, recipe=judge_recipe(setting, seed=k), folder=folder / str(k), notes={}
+            setting["architectures"][0], splits, recipe=judge_recipe(setting, seed=k), folder=folder / str(k), notes={}
         )
         for k in range(N_JUDGES)
     ]

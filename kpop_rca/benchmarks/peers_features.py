@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 import torch
 from IPython.utils.capture import capture_output
+from torch import nn
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
@@ -20,7 +21,7 @@ from torchmetrics.image.kid import KernelInceptionDistance
 
 from kpop_rca.benchmarks.setting import Setting, warm_up_features
 from kpop_rca.benchmarks.timing import Work
-from kpop_rca.image_metrics.feature_distances import KERNEL_SUBSET_SIZE, KERNEL_SUBSETS, as_features
+from kpop_rca.image_metrics.kid import KERNEL_SUBSET_SIZE, KERNEL_SUBSETS
 from kpop_rca.image_metrics.prdc import DENSITY_NEIGHBOUR, PRECISION_NEIGHBOUR
 
 FID, KID, PRDC, PR = "FID", "KID", "PRDC", "precision, recall"
@@ -37,6 +38,13 @@ def _subset_size(real: np.ndarray, generated: np.ndarray) -> int:
     return min(KERNEL_SUBSET_SIZE, len(real) // 2, len(generated) // 2)
 
 
+def _as_features(features: np.ndarray) -> nn.Module:
+    """A network that returns the features which it is given."""
+    network = nn.Identity()
+    network.num_features = features.shape[1]
+    return network
+
+
 def _updated(metric: Metric, real: np.ndarray, generated: np.ndarray) -> object:
     for features, of_real in ((real, True), (generated, False)):
         metric.update(torch.as_tensor(features), real=of_real)
@@ -44,14 +52,14 @@ def _updated(metric: Metric, real: np.ndarray, generated: np.ndarray) -> object:
 
 
 def torchmetrics_fid(real: np.ndarray, generated: np.ndarray) -> object:
-    return _updated(FrechetInceptionDistance(feature=as_features(real)), real, generated)
+    return _updated(FrechetInceptionDistance(feature=_as_features(real)), real, generated)
 
 
 def torchmetrics_kid(real: np.ndarray, generated: np.ndarray) -> object:
     size = _subset_size(real, generated)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # it keeps all features
-        metric = KernelInceptionDistance(as_features(real), subsets=KERNEL_SUBSETS, subset_size=size)
+        metric = KernelInceptionDistance(_as_features(real), subsets=KERNEL_SUBSETS, subset_size=size)
     return _updated(metric, real, generated)
 
 

@@ -101,7 +101,7 @@ class Setting:
     def judge_flops(self, *, training: bool) -> float:
         """See `ceilings.judge_flops`; of the first of `judges`."""
         sizes = (self["judge_width"], self["image_size"])
-        return ceilings.judge_flops(self["judges"][0], *sizes, training=training)
+        return ceilings.judge_flops(self["architectures"][0], *sizes, training=training)
 
     @property
     def _architecture(self) -> dict[str, Any]:

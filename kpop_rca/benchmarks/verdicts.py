@@ -9,7 +9,7 @@ from kpop_rca.benchmarks import ceilings, peers_features, sizes, tasks
 from kpop_rca.benchmarks.setting import PAPER_IMAGES
 from kpop_rca.benchmarks.tasks import DDIM, DDPM, DETECTION, JUDGING, MEASURES, TRAINING
 from kpop_rca.benchmarks.timing import OURS
-from kpop_rca.diffusion import unet
+from kpop_rca.diffusion.samplers import TIMESTEPS
 
 MET, MISSED, UNDECIDED = "met", "missed", "within the spread"
 PAPER_TRAINING = 200 * 10_000  # images shown: epochs times images
@@ -165,7 +165,7 @@ def whole_runs(rates: pd.DataFrame, *, steps_ddpm: int, study_seconds: float, de
     """
     ours = rates[rates["who"] == OURS].set_index("task")
     images, training = ours["rate"], ours["share"][TRAINING]
-    ddpm = PAPER_IMAGES / images[DDPM] * unet.TIMESTEPS / steps_ddpm
+    ddpm = PAPER_IMAGES / images[DDPM] * TIMESTEPS / steps_ddpm
     rows = [
         ("50,000 images by DDIM", PAPER_IMAGES / images[DDIM], "seconds", 60.0, "cuda"),
         ("50,000 images by DDPM-1000", ddpm, "seconds", 1200.0, "cuda"),

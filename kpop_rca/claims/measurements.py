@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from kpop_rca import rca
+from kpop_rca import image_metrics, rca
 from kpop_rca.faces import crops
-from kpop_rca.image_metrics import feature_distances
 from kpop_rca.oracles import training
 from kpop_rca.oracles.candidates import Faces
 from kpop_rca.rca.estimators import values
@@ -36,8 +35,8 @@ def judged_by_one(
         for (_, labels), seen in ((real, seen_real), (generated, seen_generated))
     ]
     return from_counts(*counts, groups=groups) | {
-        "frechet": feature_distances.frechet_distance(seen_real[1], seen_generated[1]),
-        **feature_distances.precision_recall(seen_real[1], seen_generated[1]),
+        "frechet": image_metrics.frechet_distance(seen_real[1], seen_generated[1]),
+        **image_metrics.neighbourhood_measures(seen_real[1], seen_generated[1], measures=["precision"]),
     }
 
 

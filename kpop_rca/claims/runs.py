@@ -13,7 +13,7 @@ from kpop_rca.claims import measurements
 from kpop_rca.diffusion import generated_images
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import crops
-from kpop_rca.oracles import answers, training
+from kpop_rca.oracles import predictions, training
 from kpop_rca.rca.former_names import FORMER_KEYS
 from kpop_rca.sweeps import RUNS
 
@@ -64,7 +64,7 @@ def _view(study: str, judged_as: str, group_text: str, device: torch.device) -> 
     real = crops.load(judge_faces, size=size, split="test")
     groups = params.parse_groups(group_text, int(asked.max()) + 1)
     rows = []
-    for about in answers.trained(judges_folder).query("may_judge").itertuples():
+    for about in predictions.trained(judges_folder).query("eligible").itertuples():
         judge = training.load_judge(judges_folder / about.judge, device)
         found = measurements.judged_by_one(judge, real, (images, asked), groups=groups)
         both = measurements.learnt_by_both(_made(study, "faces"), judge_faces, size=size, judge_learnt=about.trained_on)

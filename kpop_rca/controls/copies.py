@@ -6,7 +6,7 @@ from diffusers import DDPMScheduler, UNet2DModel
 
 from kpop_rca.data import tensors
 from kpop_rca.degradations import compressed, shifted
-from kpop_rca.diffusion.unet import deterministic_step, predict_noise, sampling_process, set_timesteps
+from kpop_rca.diffusion.samplers import deterministic_step, predict_noise, sampling_process, set_timesteps
 from kpop_rca.oracles.candidates import Faces
 
 JPEG_QUALITY = 50

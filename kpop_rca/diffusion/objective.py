@@ -1,4 +1,4 @@
-"""The task that the DDPM is trained on, finding the noise in a picture, and how well it does it."""
+"""What the DDPM is trained on: finding the noise in an image; and how well it does at single noise levels."""
 
 from dataclasses import dataclass
 
@@ -11,15 +11,15 @@ from torch import Tensor, nn
 
 from kpop_rca import finite, seeds
 from kpop_rca.data import tensors
-from kpop_rca.diffusion.unet import TIMESTEPS
+from kpop_rca.diffusion.samplers import TIMESTEPS
 from kpop_rca.errors import StudyError
 
 COMPARED_TIMESTEPS = (10, 50, 100, 200, 350, 500, 700, 900)
 
 
 @dataclass(frozen=True)
-class Task:
-    """What the network is shown of a batch, and the noise that it should find in it.
+class NoisedBatch:
+    """A batch as the network is shown it, and the noise that it should find.
 
     Attributes:
         x_t: (B, 3, H, W).
@@ -33,11 +33,11 @@ class Task:
     class_labels: Tensor
     eps: Tensor
 
-    def part(self, share: slice) -> "Task":
-        return Task(self.x_t[share], self.t[share], self.class_labels[share], self.eps[share])
+    def part(self, rows: slice) -> "NoisedBatch":
+        return NoisedBatch(self.x_t[rows], self.t[rows], self.class_labels[rows], self.eps[rows])
 
 
-def noised(
+def training_task(
     x_0: Tensor,
     class_labels: Tensor,
     *,
@@ -46,19 +46,19 @@ def noised(
     label_dropout: float,
     flip: bool,
     generator: torch.Generator,
-) -> Task:
+) -> NoisedBatch:
     """A batch at random timesteps, with random flips and without some of its labels.
 
-    The randomness is drawn for the whole batch, before any process or thread takes its part, so that the number of
+    The randomness is that of the whole batch, before any process or thread takes its part, so that the number of
     these changes nothing.
 
     Args:
         x_0: (B, 3, H, W) in [-1, 1].
-        class_labels: int64 (B,); a random share of them becomes `no_class`.
+        class_labels: int64 (B,).
         forward: the forward process.
         no_class: the label that means "no class".
-        label_dropout: share of the labels that become `no_class`.
-        flip: mirror half of the images.
+        label_dropout: fraction of the labels that become `no_class`.
+        flip: whether to mirror half of the images.
         generator: on the device of x_0.
 
     Source: paper eq. 2; label dropout after Ho and Salimans (2022).
@@ -69,10 +69,10 @@ def noised(
     dropped = torch.rand(batch, generator=generator, device=device) < label_dropout
     flipped = torch.rand(batch, generator=generator, device=device) < 0.5 * flip
     x_0 = torch.where(flipped[:, None, None, None], x_0.flip(-1), x_0)
-    return Task(forward.add_noise(x_0, eps, t), t, torch.where(dropped, no_class, class_labels), eps)
+    return NoisedBatch(forward.add_noise(x_0, eps, t), t, torch.where(dropped, no_class, class_labels), eps)
 
 
-def noise_loss(unet: nn.Module, task: Task) -> Tensor:
+def noise_loss(unet: nn.Module, task: NoisedBatch) -> Tensor:
     """L_simple = E || eps - eps_theta(x_t, t, c) ||^2 with x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps, a scalar.
 
     Source: paper eq. 4.
@@ -85,17 +85,9 @@ def noise_loss(unet: nn.Module, task: Task) -> Tensor:
 def loss_by_timestep(
     unet: UNet2DModel, images: np.ndarray, labels: np.ndarray, *, forward: DDPMScheduler, seed: int
 ) -> pd.DataFrame:
-    """The noise loss (paper eq. 4) at single timesteps.
+    """The noise loss (paper eq. 4) at `COMPARED_TIMESTEPS`: columns t and loss.
 
-    Args:
-        unet: in evaluation mode.
-        images: uint8 (N, H, W, 3), taken as one batch.
-        labels: int64 (N,).
-        forward: the forward process.
-        seed: of the noise; the same seed and N give the same noise.
-
-    Returns:
-        Columns t and loss.
+    The images, uint8 (N, H, W, 3), are one batch; the same seed and N give the same noise.
 
     Raises:
         StudyError: a loss is not finite.
@@ -117,16 +109,6 @@ def loss_by_timestep(
 def compare_losses(
     unet: UNet2DModel, sets: dict[str, tuple[np.ndarray, np.ndarray]], *, forward: DDPMScheduler, seed: int
 ) -> pd.DataFrame:
-    """`loss_by_timestep` of several sets of faces, with the same noise where they are of the same size.
-
-    Args:
-        unet: in evaluation mode.
-        sets: name to images and labels.
-        forward: the forward process.
-        seed: of the noise.
-
-    Returns:
-        Columns t, loss, faces (the set's name).
-    """
+    """`loss_by_timestep` of several sets of images and labels, with a column `faces` for the name of the set."""
     tables = [loss_by_timestep(unet, *data, forward=forward, seed=seed).assign(faces=n) for n, data in sets.items()]
     return pd.concat(tables, ignore_index=True)

@@ -12,9 +12,10 @@ from kpop_rca import disk
 
 
 class Curves:
-    """A log in a folder of its own, which TensorBoard reads as it grows."""
+    """A log that TensorBoard reads as it grows; each method raises `StudyError` where it cannot be written."""
 
     def __init__(self, folder: Path, *, step: int):
+        """Begin in an empty folder, or go on at a step: what an earlier run wrote of later ones is no longer shown."""
         self.folder = folder
         with disk.writing(folder):
             if step == 0:
@@ -40,6 +41,5 @@ class Curves:
             yield
 
     def close(self) -> None:
-        """Write out what is waiting."""
         with self._writing():
             self.writer.close()

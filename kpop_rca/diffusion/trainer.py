@@ -3,8 +3,8 @@
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache, reduce
 from pathlib import Path
@@ -18,24 +18,30 @@ from diffusers import DDPMScheduler, UNet2DModel
 from diffusers.training_utils import EMAModel
 from torch import Tensor
 
-from kpop_rca import artifacts, devices, disk, finite, seals, seeds, watch, workers
+from kpop_rca import devices, disk, finite, manifests, seals, seeds, watch, workers
 from kpop_rca.data import tensors
 from kpop_rca.diffusion import objective
+from kpop_rca.diffusion.samplers import TIMESTEPS, forward_process, image_generator, sample, sampling_process
 from kpop_rca.diffusion.tensorboard import Curves
-from kpop_rca.diffusion.unet import TIMESTEPS, forward_process, image_generator, no_class, sample, sampling_process
+from kpop_rca.diffusion.unet import no_class
 from kpop_rca.errors import StudyError
 from kpop_rca.seeds import Purpose
 
-WARM_UP = 0.05  # share of the steps over which the cosine schedule's learning rate rises
+WARM_UP = 0.05  # fraction of the steps over which the cosine schedule's learning rate rises
 GRID_STEPS = 20  # DDIM steps of the sample grids
 PIECES = 2  # of a batch on a CPU; not the number of cores, so that any machine adds up the same numbers
-PIXELS_OF_A_PIECE = 8 * 32 * 32  # with fewer, starting its operations takes longer than sharing the batch saves
+PIXELS_OF_A_PIECE = 8 * 32 * 32  # with fewer, starting its operations takes longer than dividing the batch saves
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # of AdamW
 LOG_EVERY = 10  # steps between two readings of the loss, each of which waits for the device
 
+# What a training leaves in its folder.
+UNET, FORWARD, LOG = "unet", "scheduler", "loss_log.csv"
+GRIDS, GRID = "samples", "step_"
+CHECKPOINT = "checkpoint_"
+
 
 @dataclass(frozen=True)
-class Recipe:
+class DiffusionRecipe:
     """How to train; see the parameters of `03_ddpm_training` for units and the paper's values."""
 
     steps: int
@@ -53,32 +59,23 @@ class Recipe:
     seed: int
 
     @classmethod
-    def of(cls, parameters: dict[str, Any]) -> "Recipe":
+    def of(cls, parameters: dict[str, Any]) -> "DiffusionRecipe":
         """From the parameters of the notebook, where the steps are called train_steps."""
         named = parameters | {"steps": parameters["train_steps"]}
         return cls(**{field.name: named[field.name] for field in fields(cls)})
 
-
-def listed(recipe: Recipe, *, n_images: int) -> pd.DataFrame:
-    """A recipe as a table: what a study sets, what follows from that, and what no study changes.
-
-    Args:
-        recipe: how to train.
-        n_images: number of training images.
-
-    Returns:
-        Columns setting and value (text), a row a setting.
-    """
-    last, rise = recipe.steps - 1, max(1, round(WARM_UP * recipe.steps))
-    rows = asdict(recipe) | {
-        "epochs": f"{recipe.steps * recipe.batch_size / n_images:.1f}",
-        "optimiser": f"AdamW, betas {BETAS[0]:g} and {BETAS[1]:g}, epsilon {EPSILON:g}",
-        "rise of the learning rate": f"{rise} steps" if recipe.learning_rate_schedule == "cosine" else "none",
-        "EMA half-life at the last step": f"{half_life_at(last, recipe):.0f} images",
-        "EMA decay of the last step": f"{ema_decay_at(last, recipe):.5f}",
-        "loss": f"mean squared error of the noise, t uniform in 0 to {TIMESTEPS - 1}",
-    }
-    return pd.DataFrame({"setting": rows.keys(), "value": map(str, rows.values())})
+    def table(self, *, n_images: int) -> pd.DataFrame:
+        """What the study sets, what follows from that, and what no study changes: columns setting and value (text)."""
+        last, rise = self.steps - 1, max(1, round(WARM_UP * self.steps))
+        rows = asdict(self) | {
+            "epochs": f"{self.steps * self.batch_size / n_images:.1f}",
+            "optimiser": f"AdamW, betas {BETAS[0]:g} and {BETAS[1]:g}, epsilon {EPSILON:g}",
+            "rise of the learning rate": f"{rise} steps" if self.learning_rate_schedule == "cosine" else "none",
+            "EMA half-life at the last step": f"{half_life_at(last, self):.0f} images",
+            "EMA decay of the last step": f"{ema_decay_at(last, self):.5f}",
+            "loss": f"mean squared error of the noise, t uniform in 0 to {TIMESTEPS - 1}",
+        }
+        return pd.DataFrame({"setting": rows.keys(), "value": map(str, rows.values())})
 
 
 @dataclass
@@ -102,16 +99,9 @@ def _epoch_order(epoch: int, *, n: int, seed: int) -> np.ndarray:
 
 
 def batch_indices(step: int, *, n: int, batch_size: int, seed: int) -> np.ndarray:
-    """Which images the batch of a step holds: epochs in random order, end to end, known from the step alone.
+    """The images of a step's batch, over all processes: int64 (batch_size,) in [0, n).
 
-    Args:
-        step: from 0.
-        n: number of images.
-        batch_size: of all processes together.
-        seed: of the order.
-
-    Returns:
-        int64 (batch_size,), values in [0, n).
+    Epochs in random order follow each other without a gap; the batch is known from the step alone.
     """
     positions = np.arange(step * batch_size, (step + 1) * batch_size)
     epochs = positions // n
@@ -119,7 +109,7 @@ def batch_indices(step: int, *, n: int, batch_size: int, seed: int) -> np.ndarra
     return np.concatenate(chosen)
 
 
-def learning_rate_at(step: int, recipe: Recipe) -> float:
+def learning_rate_at(step: int, recipe: DiffusionRecipe) -> float:
     """The learning rate of a step: constant, or a linear rise over the first 5 % and half a cosine down to 0."""
     if recipe.learning_rate_schedule == "constant":
         return recipe.learning_rate
@@ -129,8 +119,8 @@ def learning_rate_at(step: int, recipe: Recipe) -> float:
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, recipe.steps - rise)))
 
 
-def half_life_at(step: int, recipe: Recipe) -> float:
-    """The half-life of the averaged weights at a step, in images: the recipe's, or the share of those seen before it.
+def half_life_at(step: int, recipe: DiffusionRecipe) -> float:
+    """The half-life of the averaged weights at a step, in images: at most a fraction of those seen before it.
 
     Source: Karras et al. (2022), "Elucidating the Design Space of Diffusion-Based Generative Models", appendix F.2 and
     its code.
@@ -139,49 +129,44 @@ def half_life_at(step: int, recipe: Recipe) -> float:
     return min(recipe.ema_half_life, recipe.ema_ramp_up * seen) if recipe.ema_ramp_up else recipe.ema_half_life
 
 
-def ema_decay_at(step: int, recipe: Recipe) -> float:
+def ema_decay_at(step: int, recipe: DiffusionRecipe) -> float:
     """What the average keeps of itself at a step, 0.5^(batch size / half-life); 0 at the first of a ramp."""
     half_life = half_life_at(step, recipe)
     return 0.5 ** (recipe.batch_size / half_life) if half_life else 0.0
 
 
 class Averaged(EMAModel):
-    """The averaged weights, by the recipe's decay: the library's own schedule caps whatever it is told."""
+    """The averaged weights, with the recipe's decay: the library's own schedule caps any decay."""
 
-    def __init__(self, weights: list[Tensor], recipe: Recipe):
+    def __init__(self, weights: list[Tensor], recipe: DiffusionRecipe):
         super().__init__(weights, foreach=True)
         self.recipe = recipe
 
     def get_decay(self, optimization_step: int) -> float:
-        """The decay of a step, counted from 1."""
-        return ema_decay_at(optimization_step - 1, self.recipe)
+        return ema_decay_at(optimization_step - 1, self.recipe)  # the library counts from 1
 
 
 class Trainer:
-    """One training, from its first step or from where its last checkpoint stands.
+    """One training, from its first step or its last checkpoint.
 
-    Everything random follows from the seed and the number of the step, so a training that was stopped goes on as
-    if it had not been.
+    Everything random follows from the seed and the number of the step, so a stopped training goes on as if it had not
+    been stopped.
     """
 
-    def __init__(self, unet: UNet2DModel, *, recipe: Recipe, folder: Path, device: torch.device):
-        """Prepare model, optimiser and average on the device, and load the last checkpoint if there is one.
+    def __init__(self, unet: UNet2DModel, *, recipe: DiffusionRecipe, folder: Path, device: torch.device):
+        """Prepare a new network, optimiser and average, and load the last checkpoint of the folder if there is one.
 
-        Args:
-            unet: freshly initialised.
-            recipe: how to train.
-            folder: where checkpoints, sample grids and the result go.
-            device: to train on; more devices come from `accelerate launch`.
+        More devices come from `accelerate launch`.
 
         Raises:
-            StudyError: the batch can't be shared evenly among the processes.
+            StudyError: the batch can't be divided evenly among the processes.
         """
         self.recipe, self.folder = recipe, folder
         precision = devices.usable_precision(recipe.mixed_precision, device)
         self.accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
         processes = self.accelerator.num_processes
         if recipe.batch_size % processes:
-            raise StudyError(f"batch_size {recipe.batch_size} can't be shared by {processes} processes")
+            raise StudyError(f"batch_size {recipe.batch_size} can't be divided among {processes} processes")
         self.no_class = no_class(unet)
         self.forward = forward_process(recipe.noise_schedule)
         unet.to(memory_format=torch.channels_last)  # convolutions are faster so
@@ -205,7 +190,9 @@ class Trainer:
         self.pieces = workers.sharing_the_cores(PIECES) if in_pieces else None
         self.progress = Progress()
         self.accelerator.register_for_checkpointing(self.ema, self.progress)
-        self._resume()
+        if checkpoints := self._checkpoints():
+            self.accelerator.load_state(str(checkpoints[-1]))
+            self.ema.to(self.accelerator.device)
 
     def fit(
         self,
@@ -224,7 +211,7 @@ class Trainer:
         Args:
             images: uint8 (N, H, W, 3).
             labels: int64 (N,).
-            checkpoint_minutes: time between checkpoints.
+            checkpoint_minutes: between two checkpoints.
             sample_grids: number of grids, evenly spaced over the training, the last at its end.
             bar: makes a progress bar, `tqdm` for example.
             curves: folder for TensorBoard's, if they are wanted.
@@ -237,7 +224,9 @@ class Trainer:
         grid_at = {round(recipe.steps * k / sample_grids) for k in range(1, sample_grids + 1)}
         begun, saved, losses = time.monotonic() - self.progress.seconds, time.monotonic(), []
         steps = bar(range(self.progress.step, recipe.steps), initial=self.progress.step, total=recipe.steps)
-        with watch.interrupts_wait() as interrupted, self._curves(curves) as watched:
+        shows = curves is not None and self.accelerator.is_main_process
+        opened = closing(Curves(curves, step=self.progress.step)) if shows else nullcontext()
+        with watch.interrupts_wait() as interrupted, opened as watched:
             for step in steps:
                 losses.append(self._step(step, *data))
                 done = step + 1
@@ -246,8 +235,8 @@ class Trainer:
                     self._show(watched, steps)
                     losses = []
                 if done in grid_at:
-                    self._draw_grid(done, watched)
-                if losses:  # only with a line of the log, so that it has the same lines wherever a training stops
+                    self._sample_grid(done, watched)
+                if losses:  # stop with a line of the log alone, so that it has the same lines wherever a training stops
                     continue
                 stops = self._agreed(interrupted())
                 due = stops or self._agreed(time.monotonic() - saved > 60 * checkpoint_minutes)
@@ -259,23 +248,11 @@ class Trainer:
         return self._save_result()
 
     def _agreed(self, wished: bool) -> bool:
-        """Whether any process wishes it; all of them must do the same."""
+        """Whether any process wishes it: all of them must do the same."""
         if self.accelerator.num_processes == 1:
             return wished
         wishes = torch.tensor(float(wished), device=self.accelerator.device)
         return self.accelerator.reduce(wishes, reduction="sum").item() > 0
-
-    @contextmanager
-    def _curves(self, folder: Path | None) -> Iterator[Curves | None]:
-        """Curves for TensorBoard, where they are wanted and by this process."""
-        if folder is None or not self.accelerator.is_main_process:
-            yield None
-            return
-        curves = Curves(folder, step=self.progress.step)
-        try:
-            yield curves
-        finally:
-            curves.close()
 
     def _show(self, curves: Curves | None, steps: Any) -> None:
         """Show the last line of the log in the progress bar and in TensorBoard."""
@@ -306,13 +283,13 @@ class Trainer:
             self.ema.step(self.weights)
         return loss
 
-    def _task(self, step: int, images: Tensor, labels: Tensor) -> objective.Task:
-        """What a step trains on: the whole batch, known from the seed and the number of the step."""
+    def _task(self, step: int, images: Tensor, labels: Tensor) -> objective.NoisedBatch:
+        """The whole batch of a step, known from the seed and the number of the step."""
         recipe, device = self.recipe, self.accelerator.device
         chosen = batch_indices(step, n=len(images), batch_size=recipe.batch_size, seed=recipe.seed)
         chosen = devices.sent(torch.as_tensor(chosen), device)
         generator = torch.Generator(device).manual_seed(seeds.number(Purpose.TRAINING_STEP, recipe.seed, step))
-        return objective.noised(
+        return objective.training_task(
             tensors.to_model(images[chosen]),
             labels[chosen],
             forward=self.forward,
@@ -322,8 +299,8 @@ class Trainer:
             generator=generator,
         )
 
-    def _backward(self, task: objective.Task) -> Tensor:
-        """The loss of this process's share of a batch; leaves its gradient in the weights."""
+    def _backward(self, task: objective.NoisedBatch) -> Tensor:
+        """The loss of this process's part of a batch; leaves its gradient in the weights."""
         if self.pieces:
             return self._backward_in_pieces(task)
         size = self.recipe.batch_size // self.accelerator.num_processes
@@ -333,8 +310,8 @@ class Trainer:
         self.accelerator.backward(loss)
         return loss.detach()
 
-    def _backward_in_pieces(self, task: objective.Task) -> Tensor:
-        """The same on a CPU, where the parts of a batch side by side are faster than each operation shared out."""
+    def _backward_in_pieces(self, task: objective.NoisedBatch) -> Tensor:
+        """The same on a CPU, where parts of a batch side by side are faster than the threads of each operation."""
         size = self.recipe.batch_size // PIECES
 
         def of_piece(piece: int) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -353,7 +330,7 @@ class Trainer:
         if bad is not None:
             step = done - len(losses) + bad + 1
             raise StudyError(f"the loss is {of_steps[bad].item()} at step {step}; {self._remedy()}")
-        # A finite loss tells of the weights before its step; what is saved after a line of the log must be whole.
+        # A finite loss is that of the weights before its step; those after it may be saved.
         self._require_finite_weights(f"after step {done}")
         mean = of_steps.mean().item()
         rate = learning_rate_at(done - 1, self.recipe)
@@ -369,7 +346,7 @@ class Trainer:
             if not finite.all_finite(weights):
                 raise StudyError(f"the {name} are not finite {when}; {self._remedy()}")
 
-    def _draw_grid(self, done: int, curves: Curves | None) -> None:
+    def _sample_grid(self, done: int, curves: Curves | None) -> None:
         """One image of each class from the averaged weights, always from the same noise."""
         if not self.accelerator.is_main_process:
             return
@@ -377,7 +354,7 @@ class Trainer:
         self.ema.copy_to(self.weights)
         self.bare_unet.eval()
         labels = torch.arange(self.no_class, device=self.accelerator.device)
-        with torch.compiler.set_stance("force_eager"):  # compiling for one small batch takes longer than drawing it
+        with torch.compiler.set_stance("force_eager"):  # compiling for one small batch takes longer than sampling it
             grid = sample(
                 self.bare_unet,
                 sampling_process(self.forward, "ddim"),
@@ -388,18 +365,18 @@ class Trainer:
             )
         self.bare_unet.train()
         self.ema.restore(self.weights)
-        with artifacts.atomic(self.folder / "samples" / f"step_{done:07d}.npy") as temporary:
+        with disk.atomic(self.folder / GRIDS / f"{GRID}{done:07d}.npy") as temporary:
             np.save(temporary, grid, allow_pickle=False)
         if curves:
             curves.add_images(done, grid)
 
     def _checkpoints(self) -> list[Path]:
-        return sorted(self.folder.glob("checkpoint_*"))
+        return sorted(self.folder.glob(f"{CHECKPOINT}*"))
 
     def _save_checkpoint(self, done: int) -> None:
-        """Write a checkpoint beside the last one, then drop the last: there is always a whole one."""
+        """Write a checkpoint beside the last one, then remove that one: there is always a whole one."""
         self.progress.step = done
-        final, unfinished = self.folder / f"checkpoint_{done:07d}", self.folder / "unfinished_checkpoint"
+        final, unfinished = self.folder / f"{CHECKPOINT}{done:07d}", self.folder / "unfinished_checkpoint"
         if self.accelerator.is_main_process:
             shutil.rmtree(unfinished, ignore_errors=True)
         self.accelerator.wait_for_everyone()
@@ -413,32 +390,32 @@ class Trainer:
             for folder in earlier:
                 shutil.rmtree(folder)
 
-    def _resume(self) -> None:
-        checkpoints = self._checkpoints()
-        if checkpoints:
-            self.accelerator.load_state(str(checkpoints[-1]))
-            self.ema.to(self.accelerator.device)
-
     def _save_result(self) -> pd.DataFrame:
-        """Write the averaged weights (`unet/`), the forward process (`scheduler/`) and `loss_log.csv`."""
+        """Write the averaged weights, the forward process and the log."""
         self._require_finite_weights("at the end")
         log = pd.DataFrame(self.progress.log, columns=["step", "loss", "learning_rate", "seconds"])
         self.ema.copy_to(self.weights)
         if self.accelerator.is_main_process:
             with disk.writing(self.folder):
-                self.bare_unet.save_pretrained(self.folder / "unet")
-                self.forward.save_pretrained(self.folder / "scheduler")
-            with artifacts.atomic(self.folder / "loss_log.csv") as temporary:
+                self.bare_unet.save_pretrained(self.folder / UNET)
+                self.forward.save_pretrained(self.folder / FORWARD)
+            with disk.atomic(self.folder / LOG) as temporary:
                 log.to_csv(temporary, index=False)
         return log
 
 
 def load_trained(folder: Path, device: torch.device) -> tuple[UNet2DModel, DDPMScheduler]:
     """The averaged noise predictor in evaluation mode, and the forward process that it was trained on."""
-    unet = UNet2DModel.from_pretrained(folder / "unet").to(device, memory_format=torch.channels_last)
-    return unet.eval(), DDPMScheduler.from_pretrained(folder / "scheduler")
+    unet = UNet2DModel.from_pretrained(folder / UNET).to(device, memory_format=torch.channels_last)
+    return unet.eval(), DDPMScheduler.from_pretrained(folder / FORWARD)
 
 
-def precision(folder: Path) -> str:
-    """The mixed precision that the network in the folder of a finished stage was trained in; images are drawn in it."""
-    return artifacts.read_manifest(folder / artifacts.MANIFEST)["parameters"]["mixed_precision"]
+def load_grids(folder: Path) -> dict[int, np.ndarray]:
+    """The sample grids of a training by their steps: uint8 (K, H, W, 3), one image per class, from the same noise."""
+    files = sorted((folder / GRIDS).glob(f"{GRID}*.npy"))
+    return {int(path.stem.removeprefix(GRID)): np.load(path, allow_pickle=False) for path in files}
+
+
+def trained_precision(folder: Path) -> str:
+    """The mixed precision in which the network of a finished stage was trained, and in which it generates."""
+    return manifests.read_manifest(folder / manifests.MANIFEST)["parameters"]["mixed_precision"]

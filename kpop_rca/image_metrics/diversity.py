@@ -1,7 +1,7 @@
-"""How varied the images of one identity are: mean distances of pairs, by LPIPS and by the judge's features.
+"""Diversity within an identity: mean distances of pairs of its images, by LPIPS or on any features.
 
-Neither sees whether the right person was drawn. Each comes with its pairs and images counted, an interval that allows
-for pairs that share an image, and the same figure for real images.
+It does not see whether the right person was generated. Each mean comes with its counts, an interval that allows for
+pairs that share an image, and the same figure for real images.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,25 +16,19 @@ from kpop_rca.image_metrics import feature_extractors
 from kpop_rca.rca import CONFIDENCE
 
 # Degrees of freedom that an interval needs, 4 of 5 images: tried on images that fall into two kinds, where the interval
-# covers the truth in .81, .87 and .94 of the draws with 3, 4 and 5 of them.
+# covers the truth in .81, .87 and .94 of the samples with 3, 4 and 5 of them.
 LEAST_FREEDOM = 4
 ROUNDING = 1e-9  # of a mean distance
-UNSEEN = "no real images were looked at"
+UNSEEN = "no real images were given"
 ALIKE = "all pairs are equally far apart, as of images that are all alike"
 
 
-def draw_pairs(n: int, n_pairs: int, *, generator: np.random.Generator) -> np.ndarray:
-    """Pairs of different images: all that there are if these are no more than asked for, random ones otherwise.
+def sample_pairs(n: int, n_pairs: int, *, generator: np.random.Generator) -> np.ndarray:
+    """Pairs of different ones of n images, int64 (m, 2): all if these are no more than n_pairs, else random ones.
 
-    Args:
-        n: number of images, 2 or more.
-        n_pairs: pairs wanted.
-        generator: of the draw; a pair may be drawn twice.
+    A random pair may occur twice; n is 2 or more.
 
-    Returns:
-        int64 (m, 2) with m of `n_pairs` or fewer, the two of a row different and in [0, n).
-
-    >>> draw_pairs(3, 1000, generator=np.random.default_rng(0))
+    >>> sample_pairs(3, 1000, generator=np.random.default_rng(0))
     array([[0, 1],
            [0, 2],
            [1, 2]])
@@ -54,15 +48,10 @@ def pairs_standard_error(pairs: np.ndarray, distances: np.ndarray) -> float:
     Pairs that share an image are alike, so that taking them as independent makes an interval far too narrow. The first
     sum is the jackknife that leaves out one image at a time. Of all M pairs, whose mean is a U-statistic, it is the
     whole answer, and rather too large than too small. Of few random pairs it counts the own spread of each twice.
-    Half of that is taken off again: were it all, the intervals of 12 to 60 images in as many pairs would cover .92 to
+    Half of that is subtracted again: were it all, the intervals of 12 to 60 images in as many pairs would cover .92 to
     .93 and not .94 to .96. Never less than for independent pairs.
 
-    Args:
-        pairs: int64 (m, 2), the images of each pair.
-        distances: float (m,).
-
-    Returns:
-        0 or more; 0 says nothing where all distances are equal, as of one pair.
+    Pairs are int64 (m, 2), distances (m,). Where all of these are equal, as of one pair, the 0 returned means nothing.
 
     Source: Arvesen (1969), the jackknife of U-statistics; Efron and Stein (1981), that it is not too small; Aronow et
     al. (2015), the same sums for any pairs.
@@ -73,19 +62,19 @@ def pairs_standard_error(pairs: np.ndarray, distances: np.ndarray) -> float:
     21.033333
     """
     errors = np.asarray(distances, dtype=np.float64) - np.mean(distances)
-    drawn, which = np.unique(np.sort(pairs, axis=1), axis=0, return_inverse=True)
+    distinct, which = np.unique(np.sort(pairs, axis=1), axis=0, return_inverse=True)
     of_pair = np.bincount(which.ravel(), weights=errors)
-    of_image = np.bincount(drawn.ravel(), weights=np.repeat(of_pair, 2))
-    n, alone = len(np.unique(drawn)), (of_pair**2).sum()
-    among_all = len(drawn) / (n * (n - 1) / 2)
+    of_image = np.bincount(distinct.ravel(), weights=np.repeat(of_pair, 2))
+    n, alone = len(np.unique(distinct)), (of_pair**2).sum()
+    among_all = len(distinct) / (n * (n - 1) / 2)
     together = n * (n - 1) / max(n - 2, 1) ** 2 * (of_image**2).sum() - (1 - among_all) / 2 * alone
     return float(np.sqrt(max(alone, together)) / len(errors))
 
 
 def _freedom(pairs: np.ndarray) -> int:
     """Degrees of freedom behind the standard error of a mean of pairs: one less than the images, or than the pairs."""
-    drawn = np.unique(np.sort(pairs, axis=1), axis=0)
-    return min(len(drawn), len(np.unique(drawn))) - 1
+    distinct = np.unique(np.sort(pairs, axis=1), axis=0)
+    return min(len(distinct), len(np.unique(distinct))) - 1
 
 
 def _interval(mean: float, parts: list[tuple[float, int]]) -> list[float]:
@@ -93,9 +82,7 @@ def _interval(mean: float, parts: list[tuple[float, int]]) -> list[float]:
 
     exp(log mean -+ t_df se / mean),  se^2 = sum_c se_c^2 / K^2,  df = (sum_c se_c^2)^2 / sum_c (se_c^4 / df_c)
 
-    Args:
-        mean: above 0.
-        parts: the standard error of each of K classes, not all 0, and its degrees of freedom.
+    `parts` are the standard error of each of K classes, not all 0, and its degrees of freedom.
 
     Source: Satterthwaite (1946) for the degrees of freedom.
     """
@@ -123,7 +110,7 @@ def _class_diversity(
         members = np.flatnonzero(labels == label)
         entry = {"class": str(title), "n": len(members), "pairs": 0, "mean": None, "standard_error": 0.0, "freedom": 0}
         if len(members) > 1:
-            pairs = members[draw_pairs(len(members), n_pairs, generator=generator)]
+            pairs = members[sample_pairs(len(members), n_pairs, generator=generator)]
             found = distances(pairs)
             entry |= {"pairs": len(pairs), "mean": float(found.mean()), "freedom": _freedom(pairs)}
             entry["standard_error"] = pairs_standard_error(pairs, found)
@@ -138,8 +125,7 @@ def _class_mean(per_class: list[dict[str, Any]]) -> dict[str, Any]:
             why = f"identity {entry['class']!r} has too few images: {entry['n']}, and a pair takes 2"
             return {"mean": None, "why": why, "ci95": None, "ci95_why": why}
     mean = float(np.mean([entry["mean"] for entry in per_class]))
-    why = _without_interval(per_class)
-    if why:
+    if why := _without_interval(per_class):
         return {"mean": mean, "ci95": None, "ci95_why": why}
     return {"mean": mean, "ci95": _interval(mean, [(entry["standard_error"], entry["freedom"]) for entry in per_class])}
 
@@ -166,29 +152,23 @@ def _diversity(
 ) -> dict[str, Any]:
     """Mean distance of pairs within each class, and the mean over the classes, of generated and of real images.
 
-    Args:
-        generated: int64 (N,) labels, and a function of int64 (m, 2), indices of images, to float (m,), distances.
-        real: the same of real images, or None.
-        name: of the distance in the result.
-        features: what the distance is taken on, in words.
-        classes: K names.
-        n_pairs: pairs a class.
-        generator: of the pairs.
+    Either set of images is int64 (N,) labels, and a function of pairs, int64 (m, 2), to their distances, float (m,).
+    `name` is that of the distance in the result; for the rest see `lpips_diversity`.
     """
     how = {"classes": classes, "n_pairs": n_pairs, "generator": generator}
-    drawn = _class_diversity(*generated, **how)
-    others = [None] * len(drawn) if real is None else _class_diversity(*real, **how)
+    own = _class_diversity(*generated, **how)
+    others = [None] * len(own) if real is None else _class_diversity(*real, **how)
     per_class = []
-    for entry, other in zip(drawn, others, strict=True):
+    for entry, other in zip(own, others, strict=True):
         measured = _class_mean([entry])
         row = {"class": entry["class"], name: measured.pop("mean"), "pairs": entry["pairs"], "n": entry["n"]}
         counts = {"real_pairs": other["pairs"], "n_real": other["n"]} if other else {"real_pairs": 0, "n_real": 0}
         per_class.append(row | measured | _beside([other] if other else []) | counts)
-    return _class_mean(drawn) | {"features": features} | _beside(others if real else []) | {"per_class": per_class}
+    return _class_mean(own) | {"features": features} | _beside(others if real else []) | {"per_class": per_class}
 
 
 def _beside(real: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of real images, what `_class_mean` says of generated ones: real, real_ci95, and why one of them is None."""
+    """`_class_mean` of real images: real, real_ci95, and why one of them is None."""
     found = _class_mean(real) if real else dict.fromkeys(("mean", "ci95")) | dict.fromkeys(("why", "ci95_why"), UNSEEN)
     names = {"mean": "real", "why": "real_why", "ci95": "real_ci95", "ci95_why": "real_ci95_why"}
     return {names[key]: value for key, value in found.items()}
@@ -210,19 +190,18 @@ def lpips_diversity(
         images: uint8 (N, H, W, 3), H and W of 31 pixels or more.
         labels: int64 (N,) in [0, K).
         classes: K names.
-        n_pairs: random pairs an identity; the paper has 1,000. All pairs, where there are fewer.
+        n_pairs: random pairs per identity; the paper has 1,000. All pairs, where there are fewer.
         generator: of the pairs.
         device: to run AlexNet on.
-        real: uint8 (M, H, W, 3) and int64 (M,), real images for the same figure; the mean of a pair does not depend
-            on how many images there are.
+        real: uint8 (M, H, W, 3) and int64 (M,), real images for the same figure, of any number.
+        download: see `weights.find`.
 
     Returns:
         mean over the identities with ci95, features, real and real_ci95 (None without real images), and per_class, a
         list of {class, lpips, pairs, n, ci95, real, real_ci95, real_pairs, n_real}. The intervals allow for pairs that
-        share an image, see `pairs_standard_error`. A figure that cannot be had is None, and a key of its name with
-        `_why` behind it, or `why` for the mean itself, says the reason: fewer than two images, too few for an interval
-        (LEAST_FREEDOM), or images that are all alike. Without the network there is no more than mean, per_class, which
-        is empty, features and `why`.
+        share an image, see `pairs_standard_error`. A figure that cannot be had is None, with the reason under its name
+        and `_why`, or under `why` for the mean itself. Without the network there are only mean, per_class (empty),
+        features and `why`.
 
     Source: paper, section 5.3.1; Zhang et al. (2018).
     """
@@ -248,33 +227,34 @@ def lpips_diversity(
     )
 
 
-def judge_feature_diversity(
+def feature_diversity(
     features: np.ndarray,
     labels: np.ndarray,
     *,
     classes: Sequence[Any],
     n_pairs: int,
     generator: np.random.Generator,
+    words: str,
     real: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, Any]:
-    """Mean Euclidean distance of the judge's features between images of the same identity.
+    """Mean Euclidean distance of features between images of the same identity.
 
-    Not LPIPS, and in the judge's own units: compare it only with the same figure for real images.
+    In the units of the features: compare it only with the same figure for real images. Otherwise as `lpips_diversity`,
+    with `distance` in place of `lpips`.
 
     Args:
-        features: float (N, D), the judge's activations before its last layer.
+        features: float (N, D).
         labels: int64 (N,) in [0, K).
         classes: K names.
-        n_pairs: random pairs an identity; all pairs, where there are fewer.
+        n_pairs: random pairs per identity; all pairs, where there are fewer.
         generator: of the pairs.
-        real: float (M, D) and int64 (M,), of real images that the judge was not trained on, for the same figure.
-
-    Returns:
-        As `lpips_diversity`, with `distance` in place of `lpips`.
+        words: what the features are.
+        real: float (M, D) and int64 (M,), of real images that the network was not trained on, for the same figure.
 
     >>> square = np.array([[0.0, 0.0], [0.0, 2.0], [1.0, 1.0], [1.0, 1.0]])
     >>> rng = np.random.default_rng(0)
-    >>> judge_feature_diversity(square, np.array([0, 0, 1, 1]), classes="ab", n_pairs=9, generator=rng)["mean"]
+    >>> how = {"classes": "ab", "n_pairs": 9, "generator": rng, "words": "corners"}
+    >>> feature_diversity(square, np.array([0, 0, 1, 1]), **how)["mean"]
     1.0
     """
     sets = [
@@ -284,7 +264,7 @@ def judge_feature_diversity(
     return _diversity(
         *sets,
         name="distance",
-        features="the judge's, before its last layer",
+        features=words,
         classes=classes,
         n_pairs=n_pairs,
         generator=generator,

@@ -1,8 +1,7 @@
-"""Pretrained networks that look at pictures: Inception, DINOv2 and FaceNet for features, AlexNet for LPIPS.
+"""Pretrained networks: Inception, DINOv2 and FaceNet for features, AlexNet for LPIPS.
 
-Their weights come from the registry of `weights`; whoever asks for a network whose weights can't be had gets
-`weights.WeightsMissing`. A network is loaded once and then shown pictures in batches, so that the features of a set
-of pictures are computed once for all measures.
+Their weights come from the registry of `weights`; each `load_` raises `weights.WeightsMissing` where they can't be had.
+`download` is that of `weights.find`.
 """
 
 import io
@@ -42,15 +41,8 @@ IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 FACENET_SIZE = 160  # pixels
 
 
-def load_inception(*, device: torch.device) -> NoTrainInceptionV3:
-    """The Inception network of FID and Inception Score, on its device.
-
-    Args:
-        device: to run it on.
-
-    Raises:
-        WeightsMissing: its weights can't be had.
-    """
+def load_inception(*, device: torch.device, download: bool = True) -> NoTrainInceptionV3:
+    """The Inception network of FID and Inception Score."""
     state = io.BytesIO()
     torch.save(weights.load("inception"), state)  # the library unpickles; let it have our own bytes
     state.seek(0)
@@ -62,14 +54,7 @@ def load_inception(*, device: torch.device) -> NoTrainInceptionV3:
 
 @torch.inference_mode()
 def inception_features(network: NoTrainInceptionV3, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Show images to the Inception network once, for FID and for Inception Score.
-
-    Args:
-        network: from `load_inception`.
-        images: uint8 (N, H, W, 3).
-
-    Returns:
-        Pooled features, float32 (N, 2048), and logits without bias, float32 (N, 1008).
+    """Pooled features, float32 (N, 2048), and logits without bias, float32 (N, 1008), of images, uint8 (N, H, W, 3).
 
     Raises:
         StudyError: a feature is not finite.
@@ -85,7 +70,7 @@ def inception_features(network: NoTrainInceptionV3, images: np.ndarray) -> tuple
 def _dinov2_block(state: dict[str, Tensor], block: int) -> dict[str, Tensor]:
     """One block of DINOv2 under torchvision's names, without the scales of its branches.
 
-    DINOv2 multiplies what attention and MLP add by a learnt vector; torchvision has none. A scale after a linear
+    DINOv2 multiplies what attention and MLP add by a trained vector; torchvision has none. A scale after a linear
     layer is the same as that layer with its rows scaled.
     """
     old, new = f"blocks.{block}.", f"encoder.layers.encoder_layer_{block}."
@@ -102,7 +87,7 @@ def _dinov2_block(state: dict[str, Tensor], block: int) -> dict[str, Tensor]:
 
 
 def _resampled_positions(positions: Tensor) -> Tensor:
-    """DINOv2's position embeddings, learnt on 37x37 patches, for the 16x16 of our pictures: (1, 1 + 16^2, D)."""
+    """DINOv2's position embeddings, trained on 37x37 patches, for the 16x16 of our images: (1, 1 + 16^2, D)."""
     side = round((positions.shape[1] - 1) ** 0.5)
     grid = positions[:, 1:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
     patches = DINOV2_SIZE // DINOV2_PATCH
@@ -114,13 +99,7 @@ def _resampled_positions(positions: Tensor) -> Tensor:
 def load_dinov2(*, device: torch.device) -> VisionTransformer:
     """DINOv2's smallest network, in torchvision's vision transformer.
 
-    Its own loader executes code from the network; this one reads the weights alone.
-
-    Args:
-        device: to run it on.
-
-    Raises:
-        WeightsMissing: its weights can't be had.
+    Its own loader executes downloaded code; this one reads the weights alone.
 
     Source: Oquab et al. (2024), "DINOv2: Learning Robust Visual Features without Supervision".
     """
@@ -144,14 +123,8 @@ def load_dinov2(*, device: torch.device) -> VisionTransformer:
     return network.to(device).eval()
 
 
-def load_facenet(*, device: torch.device) -> InceptionResnetV1:
-    """FaceNet's face recogniser without its last layer, which names the people of VGGFace2.
-
-    Args:
-        device: to run it on.
-
-    Raises:
-        WeightsMissing: its weights can't be had.
+def load_facenet(*, device: torch.device, download: bool = True) -> InceptionResnetV1:
+    """FaceNet's face recogniser without its last layer, which classifies the people of VGGFace2.
 
     Source: Schroff et al. (2015); the weights are those of facenet-pytorch, after David Sandberg's.
     """
@@ -166,7 +139,7 @@ def load_facenet(*, device: torch.device) -> InceptionResnetV1:
 def _features(
     network: nn.Module, images: np.ndarray, *, size: int, mode: str, normalise: Callable[[Tensor], Tensor]
 ) -> np.ndarray:
-    """Resize images in [0, 255], normalise them and show them to a network: float32 (N, D)."""
+    """Features, float32 (N, D), of images in [0, 255], resized and normalised."""
     device = next(network.parameters()).device
     found = []
     for batch in torch.as_tensor(images).split(BATCH):
@@ -220,12 +193,6 @@ def load_lpips(*, device: torch.device) -> lpips.LPIPS:
     """LPIPS 0.1 on AlexNet: linear heads from the lpips package, trunk from our registry.
 
     Left to itself the package downloads the trunk; so it is built with a random one, which is then overwritten.
-
-    Args:
-        device: to run it on.
-
-    Raises:
-        WeightsMissing: AlexNet's weights can't be had.
     """
     state = weights.load("alexnet")
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
@@ -239,15 +206,7 @@ def load_lpips(*, device: torch.device) -> lpips.LPIPS:
 
 @torch.inference_mode()
 def lpips_distances(distance: lpips.LPIPS, images: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """LPIPS of pairs of images, at the images' own size.
-
-    Args:
-        distance: from `load_lpips`.
-        images: uint8 (N, H, W, 3).
-        pairs: int64 (m, 2), indices of images.
-
-    Returns:
-        float32 (m,), 0 or more.
+    """LPIPS, float32 (m,), of pairs int64 (m, 2) of images uint8 (N, H, W, 3), at the images' own size.
 
     Source: Zhang et al. (2018).
     """

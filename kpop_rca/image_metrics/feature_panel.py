@@ -1,15 +1,11 @@
-"""How alike generated and real images are, on any features: Fréchet, kernel distance, precision, recall, and more.
+"""All measures of how alike generated and real images are, on the features of one network.
 
-Features come from the judge, Inception, DINOv2 or FaceNet; `feature_measures` takes all measures of `feature_sets` on
-them in one call. None of them sees whether the right person was drawn. Each comes with its counts and with the same
-figure for other real images against the same reference, at an equal count:
+None of them sees whether the right person was generated. Each comes with its counts and with the same figure for other
+real images against the same reference, at an equal count:
 
     value               all generated images against the reference, the held-out real ones
     real_vs_real        n_other_real real images that are not in the reference, against it
     value_at_same_n     as many generated images, against it
-
-Everything goes features -> statistics -> value. What is known of the reference, its covariance's root and its
-neighbourhoods, is computed once for all that is compared with it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,16 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from kpop_rca.image_metrics.feature_distances import (
-    KERNEL_SUBSET_SIZE,
-    KERNEL_SUBSETS,
-    LINE_IMAGES,
-    NO_SLOPE,
-    frechet_line,
-    kernel_distance,
-)
-from kpop_rca.image_metrics.frechet import Normal
-from kpop_rca.image_metrics.prdc import DENSITY_NEIGHBOUR, PRECISION_NEIGHBOUR, Neighbourhoods, compare
+from kpop_rca.image_metrics.frechet import LINE_IMAGES, NO_SLOPE, Normal, frechet_line
+from kpop_rca.image_metrics.kid import KERNEL_SUBSET_SIZE, KERNEL_SUBSETS, kernel_distance
+from kpop_rca.image_metrics.prdc import DENSITY_NEIGHBOUR, PRECISION_NEIGHBOUR, Neighbourhoods, neighbourhood_measures
 
 NEIGHBOURHOOD_LIMIT = 10_000  # images; beyond these, all pairs of distances take long and change little
 
@@ -41,202 +30,7 @@ SMALLEST = {
     "frechet_infinity": LINE_IMAGES,
     "frechet_class_mean": 2,
 }
-
-
-def _beside_real(
-    measure: Callable[[np.ndarray], Mapping[str, Any]],
-    n_real: int,
-    other_real: np.ndarray,
-    generated: np.ndarray,
-    *,
-    features: str,
-    generator: np.random.Generator,
-    value: Mapping[str, Any] | None = None,
-) -> dict[str, dict[str, Any]]:
-    """Figures of generated images, and at an equal count of these and of other real images.
-
-    Args:
-        measure: takes features, and returns figures of them against the reference, by name.
-        n_real: images of the reference.
-        other_real, generated, features, generator: see `frechet_measure`.
-        value: what `measure` finds of all generated images, where that is known.
-
-    Returns:
-        By the names of the figures, each as `frechet_measure` returns it.
-    """
-    n = min(len(other_real), len(generated))
-    others, drawn = (part[generator.permutation(len(part))[:n]] for part in (other_real, generated))
-    value = value or measure(generated)
-    real_vs_real, at_same_n = measure(others), measure(drawn)
-    return {
-        name: {
-            "value": value[name],
-            "features": features,
-            "n_real": n_real,
-            "n_generated": len(generated),
-            "real_vs_real": real_vs_real[name],
-            "value_at_same_n": at_same_n[name],
-            "n_other_real": n,
-        }
-        for name in real_vs_real
-    }
-
-
-def frechet_measure(
-    real: np.ndarray | Normal,
-    other_real: np.ndarray,
-    generated: np.ndarray,
-    *,
-    features: str,
-    generator: np.random.Generator,
-) -> dict[str, Any]:
-    """The Fréchet distance of generated images to real ones, beside that of other real images to the same ones.
-
-    The distance shrinks with the number of images, so the two are compared at the same number: the smaller of
-    `other_real` and `generated`, drawn from the larger.
-
-    Args:
-        real: float (N, D), features of the reference, the held-out real images, or what was fitted to them.
-        other_real: float (M, D), features of real images that are not in the reference.
-        generated: float (G, D), features of the generated images.
-        features: what the features are, in words.
-        generator: of the draw.
-
-    Returns:
-        value (all generated images), features, n_real, n_generated, real_vs_real and value_at_same_n (both on
-        n_other_real images against the reference), n_other_real.
-    """
-    reference = Normal.of(real)
-
-    def measure(part: np.ndarray) -> dict[str, float]:
-        return {"frechet": reference.frechet_distance(part)}
-
-    return _beside_real(measure, len(real), other_real, generated, features=features, generator=generator)["frechet"]
-
-
-def _kernel(
-    real: np.ndarray, *others: np.ndarray, features: str, generator: np.random.Generator
-) -> dict[str, dict[str, Any]]:
-    def measure(part: np.ndarray) -> dict[str, float]:
-        return dict(zip(("kernel", "sd"), kernel_distance(real, part, generator=generator), strict=True))
-
-    found = _beside_real(measure, len(real), *others, features=features, generator=generator)
-    size = min(KERNEL_SUBSET_SIZE, len(real) // 2, len(others[1]) // 2)
-    spread = {
-        "sd": found["sd"]["value"],
-        "real_vs_real_sd": found["sd"]["real_vs_real"],
-        "value_at_same_n_sd": found["sd"]["value_at_same_n"],
-    }
-    return {"kernel": found["kernel"] | spread | {"subsets": KERNEL_SUBSETS, "subset_size": size}}
-
-
-def _neighbourhoods(*sets: np.ndarray, features: str, generator: np.random.Generator) -> dict[str, dict[str, Any]]:
-    """precision, recall, density and coverage, on NEIGHBOURHOOD_LIMIT images of each kind at most."""
-    real, others, generated = (
-        part if len(part) <= NEIGHBOURHOOD_LIMIT else part[generator.permutation(len(part))[:NEIGHBOURHOOD_LIMIT]]
-        for part in sets
-    )
-    known = {"precision": ("recall", PRECISION_NEIGHBOUR), "density": ("coverage", DENSITY_NEIGHBOUR)}
-    wanted = [name for name in known if min(map(len, (real, others, generated))) >= SMALLEST[name]]
-    reference, found = Neighbourhoods(real), {}
-    value = compare(reference, Neighbourhoods(generated), measures=wanted)
-    for name in wanted:
-
-        def measure(part: np.ndarray, name: str = name) -> dict[str, float]:
-            return compare(reference, Neighbourhoods(part), measures=[name])
-
-        how = {"features": features, "generator": generator, "value": value}
-        both = _beside_real(measure, len(real), others, generated, **how)
-        other, k = known[name]
-        found |= {name: both[name] | {"k": k}, other: both[other] | {"k": k}}
-    return found
-
-
-def _frechet_infinity(
-    real: Normal, *others: np.ndarray, features: str, generator: np.random.Generator
-) -> dict[str, dict[str, Any]]:
-    def measure(part: np.ndarray) -> dict[str, Any]:
-        found = frechet_line(real, part, generator=generator)
-        return {name: found[name] for name in ("value", "standard_error", "slope", "r_squared", "points")}
-
-    found = _beside_real(measure, len(real), *others, features=features, generator=generator)
-    spread = {
-        "standard_error": found["standard_error"]["value"],
-        "real_vs_real_standard_error": found["standard_error"]["real_vs_real"],
-        "value_at_same_n_standard_error": found["standard_error"]["value_at_same_n"],
-        "slope": found["slope"]["value"],
-        "r_squared": found["r_squared"]["value"],
-        "points": found["points"]["value"],
-        "real_vs_real_points": found["points"]["real_vs_real"],
-    }
-    reasons = {f"{name}_why": NO_SLOPE for name, value in spread.items() if value is None}
-    return {"frechet_infinity": found["value"] | spread | reasons}
-
-
-def frechet_by_class(
-    real: np.ndarray,
-    other_real: np.ndarray,
-    generated: np.ndarray,
-    *,
-    labels: tuple[np.ndarray, np.ndarray, np.ndarray],
-    classes: Sequence[Any],
-    features: str,
-    generator: np.random.Generator,
-) -> dict[str, Any]:
-    """The Fréchet distance within each class, and its mean over the classes.
-
-    A class has few images, and few images make the distance large: only value_at_same_n and real_vs_real of a class
-    compare, and neither compares with the distance over all images.
-
-    Args:
-        real: float (N, D), features of the reference, the held-out real images.
-        other_real: float (M, D), features of real images that are not in the reference.
-        generated: float (G, D), features of the generated images.
-        labels: int64 (N,), (M,) and (G,), of the three in this order; for generated images, the class asked for.
-        classes: K names.
-        features: what the features are, in words.
-        generator: of the draws.
-
-    Returns:
-        As `frechet_measure`, with means over the classes and without n_other_real, and per_class, a list of {class,
-        value, n_real, n_generated, real_vs_real, value_at_same_n, n_other_real}. Where a class has fewer than two
-        images of a kind, its figures and the means are None, and `why` says so: a mean over others is another figure.
-    """
-    sets, per_class = (real, other_real, generated), []
-    for label, title in enumerate(classes):
-        parts = [part[np.asarray(of) == label] for part, of in zip(sets, labels, strict=True)]
-        entry = {"class": str(title)}
-        if min(map(len, parts)) < SMALLEST["frechet_class_mean"]:
-            counts = {"n_real": len(parts[0]), "n_generated": len(parts[2]), "n_other_real": len(parts[1])}
-            entry |= {"value": None, "real_vs_real": None, "value_at_same_n": None} | counts
-            entry["why"] = f"a kind of image occurs less than twice for identity {title!r}"
-        else:
-            entry |= frechet_measure(*parts, features=features, generator=generator)
-            del entry["features"]
-        per_class.append(entry)
-    reasons = [entry["why"] for entry in per_class if "why" in entry]
-    means = {
-        name: None if reasons else float(np.mean([entry[name] for entry in per_class]))
-        for name in ("value", "real_vs_real", "value_at_same_n")
-    }
-    counts = {"features": features, "n_real": len(real), "n_generated": len(generated)}
-    return means | counts | {"per_class": per_class} | ({"why": reasons[0]} if reasons else {})
-
-
-def absent_measures(why: str, *, features: str, n_real: int, n_generated: int) -> dict[str, dict[str, Any]]:
-    """What `feature_measures` returns where there are no features: no values, and the reason.
-
-    Args:
-        why: the reason, one line.
-        features: what the features would be, in words.
-        n_real: images of the reference.
-        n_generated: generated images.
-    """
-    return {name: _absent(why, features=features, n_real=n_real, n_generated=n_generated) for name in SMALLEST}
-
-
-def _absent(why: str, **counts: Any) -> dict[str, Any]:
-    return {"value": None, "why": why} | counts | {"real_vs_real": None, "value_at_same_n": None}
+COMPARED = ("value", "real_vs_real", "value_at_same_n")
 
 
 def feature_measures(
@@ -255,10 +49,10 @@ def feature_measures(
         real: float (N, D), features of the reference, the held-out real images.
         other_real: float (M, D), features of real images that are not in the reference.
         generated: float (G, D), features of the generated images.
-        labels: int64 (N,), (M,) and (G,), of the three in this order; for generated images, the class asked for.
+        labels: int64 (N,), (M,) and (G,), of the three in this order; for generated images, the requested class.
         classes: K names.
         features: what the features are, in words.
-        generator: of all draws.
+        generator: of all random choices.
 
     Returns:
         By name, each with value, features, n_real, n_generated, real_vs_real, value_at_same_n and n_other_real:
@@ -267,18 +61,172 @@ def feature_measures(
         also with per_class. A measure that needs more images than there are has value None and `why`.
     """
     sets, others = (real, other_real, generated), (other_real, generated)
-    say = {"features": features, "generator": generator}
+    how = {"features": features, "generator": generator}
     found, smallest = {}, min(map(len, sets))
     if smallest >= SMALLEST["frechet"]:
         reference = Normal.of(real)
-        found["frechet"] = frechet_measure(reference, *others, **say)
+        found["frechet"] = frechet_measure(reference, *others, **how)
     if smallest >= SMALLEST["kernel"]:
-        found |= _kernel(*sets, **say)
+        found["kernel"] = _kernel(*sets, **how)
     if smallest >= SMALLEST["precision"]:
-        found |= _neighbourhoods(*sets, **say)
+        found |= _neighbourhoods(*sets, **how)
     if smallest >= SMALLEST["frechet_infinity"]:
-        found |= _frechet_infinity(reference, *others, **say)
-    found["frechet_class_mean"] = frechet_by_class(*sets, labels=labels, classes=classes, **say)
+        found["frechet_infinity"] = _frechet_infinity(reference, *others, **how)
+    found["frechet_class_mean"] = frechet_by_class(*sets, labels=labels, classes=classes, **how)
     why = "it needs {} images of each kind, and of one kind there are " + str(smallest)
     counts = {"features": features, "n_real": len(real), "n_generated": len(generated)}
     return {name: found.get(name) or _absent(why.format(n), **counts) for name, n in SMALLEST.items()}
+
+
+def absent_measures(why: str, *, features: str, n_real: int, n_generated: int) -> dict[str, dict[str, Any]]:
+    """What `feature_measures` returns where there are no features: no values, and the reason, one line."""
+    return {name: _absent(why, features=features, n_real=n_real, n_generated=n_generated) for name in SMALLEST}
+
+
+def _absent(why: str, **counts: Any) -> dict[str, Any]:
+    return {"value": None, "why": why} | counts | {"real_vs_real": None, "value_at_same_n": None}
+
+
+def frechet_measure(
+    real: np.ndarray | Normal,
+    other_real: np.ndarray,
+    generated: np.ndarray,
+    *,
+    features: str,
+    generator: np.random.Generator,
+) -> dict[str, Any]:
+    """The entry `frechet` of `feature_measures`; `real` may be what was fitted to the features.
+
+    The distance shrinks with the number of images, so generated and other real images are compared at the same number:
+    the smaller of the two, chosen at random from the larger.
+    """
+    reference = Normal.of(real)
+
+    def measure(part: np.ndarray) -> dict[str, float]:
+        return {"frechet": reference.frechet_distance(part)}
+
+    return _beside_real(measure, len(real), other_real, generated, features=features, generator=generator)["frechet"]
+
+
+def frechet_by_class(
+    real: np.ndarray,
+    other_real: np.ndarray,
+    generated: np.ndarray,
+    *,
+    labels: tuple[np.ndarray, np.ndarray, np.ndarray],
+    classes: Sequence[Any],
+    features: str,
+    generator: np.random.Generator,
+) -> dict[str, Any]:
+    """The Fréchet distance within each class, and its mean over the classes; Args as `feature_measures`.
+
+    A class has few images, and few images make the distance large: only value_at_same_n and real_vs_real of a class
+    compare, and neither compares with the distance over all images.
+
+    Returns:
+        As `frechet_measure`, with means over the classes and without n_other_real, and per_class, a list of {class,
+        value, n_real, n_generated, real_vs_real, value_at_same_n, n_other_real}. Where a class has fewer than two
+        images of a kind, its figures and the means are None, and `why` says so: a mean over others is another figure.
+    """
+    sets, per_class = (real, other_real, generated), []
+    for label, title in enumerate(classes):
+        parts = [part[np.asarray(of) == label] for part, of in zip(sets, labels, strict=True)]
+        entry = {"class": str(title)}
+        if min(map(len, parts)) < SMALLEST["frechet_class_mean"]:
+            counts = {"n_real": len(parts[0]), "n_generated": len(parts[2]), "n_other_real": len(parts[1])}
+            entry |= dict.fromkeys(COMPARED) | counts
+            entry["why"] = f"a kind of image occurs less than twice for identity {title!r}"
+        else:
+            entry |= frechet_measure(*parts, features=features, generator=generator)
+            del entry["features"]
+        per_class.append(entry)
+    reasons = [entry["why"] for entry in per_class if "why" in entry]
+    means = {name: None if reasons else float(np.mean([entry[name] for entry in per_class])) for name in COMPARED}
+    counts = {"features": features, "n_real": len(real), "n_generated": len(generated)}
+    return means | counts | {"per_class": per_class} | ({"why": reasons[0]} if reasons else {})
+
+
+def _beside_real(
+    measure: Callable[[np.ndarray], Mapping[str, Any]],
+    n_real: int,
+    other_real: np.ndarray,
+    generated: np.ndarray,
+    *,
+    features: str,
+    generator: np.random.Generator,
+    value: Mapping[str, Any] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Entries, by the names of the figures that `measure` returns of features against the reference.
+
+    `value` is what `measure` finds of all generated images, where that is known.
+    """
+    n = min(len(other_real), len(generated))
+    others, as_many = (part[generator.permutation(len(part))[:n]] for part in (other_real, generated))
+    value = value or measure(generated)
+    real_vs_real, at_same_n = measure(others), measure(as_many)
+    return {
+        name: {
+            "value": value[name],
+            "features": features,
+            "n_real": n_real,
+            "n_generated": len(generated),
+            "real_vs_real": real_vs_real[name],
+            "value_at_same_n": at_same_n[name],
+            "n_other_real": n,
+        }
+        for name in real_vs_real
+    }
+
+
+def _uncertainty(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """The entry of an uncertainty as part of the entry that it is of."""
+    return {name: found["value"]} | {f"{of}_{name}": found[of] for of in COMPARED[1:]}
+
+
+def _kernel(real: np.ndarray, *others: np.ndarray, features: str, generator: np.random.Generator) -> dict[str, Any]:
+    def measure(part: np.ndarray) -> dict[str, float]:
+        return dict(zip(("kernel", "sd"), kernel_distance(real, part, generator=generator), strict=True))
+
+    found = _beside_real(measure, len(real), *others, features=features, generator=generator)
+    size = min(KERNEL_SUBSET_SIZE, len(real) // 2, len(others[1]) // 2)
+    subsets = {"subsets": KERNEL_SUBSETS, "subset_size": size}
+    return found["kernel"] | _uncertainty("sd", found["sd"]) | subsets
+
+
+def _neighbourhoods(*sets: np.ndarray, features: str, generator: np.random.Generator) -> dict[str, dict[str, Any]]:
+    """precision, recall, density and coverage, on NEIGHBOURHOOD_LIMIT images of each kind at most."""
+    real, others, generated = (
+        part if len(part) <= NEIGHBOURHOOD_LIMIT else part[generator.permutation(len(part))[:NEIGHBOURHOOD_LIMIT]]
+        for part in sets
+    )
+    known = {"precision": ("recall", PRECISION_NEIGHBOUR), "density": ("coverage", DENSITY_NEIGHBOUR)}
+    wanted = [name for name in known if min(map(len, (real, others, generated))) >= SMALLEST[name]]
+    reference, found = Neighbourhoods(real), {}
+    value = neighbourhood_measures(reference, generated, measures=wanted)
+    for name in wanted:
+
+        def measure(part: np.ndarray, name: str = name) -> dict[str, float]:
+            return neighbourhood_measures(reference, part, measures=[name])
+
+        how = {"features": features, "generator": generator, "value": value}
+        both = _beside_real(measure, len(real), others, generated, **how)
+        other, k = known[name]
+        found |= {name: both[name] | {"k": k}, other: both[other] | {"k": k}}
+    return found
+
+
+def _frechet_infinity(
+    real: Normal, *others: np.ndarray, features: str, generator: np.random.Generator
+) -> dict[str, Any]:
+    def measure(part: np.ndarray) -> dict[str, Any]:
+        found = frechet_line(real, part, generator=generator)
+        return {name: found[name] for name in ("value", "standard_error", "slope", "r_squared", "points")}
+
+    found = _beside_real(measure, len(real), *others, features=features, generator=generator)
+    line = _uncertainty("standard_error", found["standard_error"]) | {
+        "slope": found["slope"]["value"],
+        "r_squared": found["r_squared"]["value"],
+        "points": found["points"]["value"],
+        "real_vs_real_points": found["points"]["real_vs_real"],
+    }
+    return found["value"] | line | {f"{name}_why": NO_SLOPE for name, value in line.items() if value is None}

@@ -1,8 +1,6 @@
-"""How good generated images look: most entries of `visual` in `metrics.json`, from images.
+"""The measures of `feature_panel` on pretrained networks, and the Inception Score: from images to `metrics.json`.
 
-FID, Inception Score and the other measures of `feature_measures` on the features of pretrained `networks`. None of them
-sees whether the right person was drawn. Each figure comes with its counts, its features, and the same figure for real
-images; a figure whose pretrained weights can't be had is None with the reason.
+A figure whose pretrained weights can't be had is None with the reason.
 """
 
 from collections.abc import Sequence
@@ -14,7 +12,7 @@ from scipy.special import log_softmax, logsumexp
 
 from kpop_rca import weights
 from kpop_rca.image_metrics import feature_extractors
-from kpop_rca.image_metrics.feature_panel import absent_measures, feature_measures, frechet_measure
+from kpop_rca.image_metrics.feature_panel import absent_measures, feature_measures
 
 # On Inception's features these measures have names of their own; on others they must not bear them.
 INCEPTION_NAMES = {
@@ -26,29 +24,19 @@ INCEPTION_NAMES = {
 
 
 def inception_score(logits: np.ndarray) -> float:
-    """Inception Score: how surely and how variously Inception names the images.
+    """Inception Score of logits (N, C): from 1 (all images alike to Inception, as faces are) to C.
 
     IS = exp(mean_x KL(p(y|x) || p(y))), with all images in one split: the usual ten splits of few images lower it
 
-    Args:
-        logits: float (N, C).
-
-    Returns:
-        From 1 (all images alike to Inception, as faces are) to C.
-
     Source: Salimans et al. (2016); on the splits, Barratt and Sharma (2018).
 
-    >>> round(inception_score(np.array([[50.0, 0.0], [0.0, 50.0]])), 6)  # sure, and two kinds
+    >>> round(inception_score(np.array([[50.0, 0.0], [0.0, 50.0]])), 6)  # confident, and two kinds
     2.0
     """
     # In logarithms throughout: torchmetrics has NaN for a class so improbable in all images that its mean rounds to 0.
-    says = log_softmax(logits.astype(np.float64), axis=1)
-    overall = logsumexp(says, axis=0) - np.log(len(says))
-    return float(np.exp((np.exp(says) * (says - overall)).sum(axis=1).mean()))
-
-
-def _inception_name(measure: str) -> str:
-    return INCEPTION_NAMES.get(measure, f"inception_{measure}")
+    of_image = log_softmax(logits.astype(np.float64), axis=1)
+    overall = logsumexp(of_image, axis=0) - np.log(len(of_image))
+    return float(np.exp((np.exp(of_image) * (of_image - overall)).sum(axis=1).mean()))
 
 
 def inception_measures(
@@ -56,28 +44,29 @@ def inception_measures(
     other_real: np.ndarray,
     generated: np.ndarray,
     *,
+    labels: tuple[np.ndarray, np.ndarray, np.ndarray],
+    classes: Sequence[Any],
     device: torch.device,
     generator: np.random.Generator,
-    labels: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
-    classes: Sequence[Any] = (),
+    download: bool = True,
 ) -> dict[str, dict[str, Any]]:
-    """FID, Inception Score and, where labels are given, all other measures on Inception's features.
+    """FID, Inception Score and all other measures on Inception's features.
 
     Args:
         real: uint8 (N, H, W, 3), the reference, the held-out real images.
         other_real: uint8 (M, H, W, 3), real images that are not in the reference.
         generated: uint8 (G, H, W, 3).
+        labels: int64 (N,), (M,) and (G,), of the three in this order.
+        classes: K names.
         device: to run Inception on.
-        generator: of all draws.
-        labels: int64 (N,), (M,) and (G,), of the three in this order; None for FID and Inception Score alone.
-        classes: K names, with labels.
+        generator: of all random choices.
+        download: see `weights.find`.
 
     Returns:
-        `fid` as from `frechet_measure`, and `is` with value, features, n_generated and n_real; since a score depends
-        on the number of images, also value_at_same_n and real, those of same_n generated and of as many real images.
-        With labels also kid, fid_infinity, fid_class_mean, inception_precision, inception_recall, inception_density
-        and inception_coverage, see `feature_measures`. All have value None and a `why` where Inception's weights can't
-        be had.
+        The entries of `feature_measures` as fid, kid, fid_infinity, fid_class_mean, inception_precision,
+        inception_recall, inception_density and inception_coverage; and `is` with value, features, n_generated and
+        n_real; since a score depends on the number of images, also value_at_same_n and real, those of same_n generated
+        and of as many real images. All have value None and a `why` where Inception's weights can't be had.
     """
     counts = {"n_real": len(real), "n_generated": len(generated)}
     words, score = feature_extractors.INCEPTION_FEATURES, {"features": feature_extractors.INCEPTION_LOGITS} | counts
@@ -85,28 +74,25 @@ def inception_measures(
         network = feature_extractors.load_inception(device=device)
     except weights.WeightsMissing as missing:
         absent = absent_measures(str(missing), features=words, **counts)
-        absent = absent if labels else {"frechet": absent["frechet"]}
         score = {"value": None, "why": str(missing)} | score | {"value_at_same_n": None, "real": None}
-        return _with_score({_inception_name(name): entry for name, entry in absent.items()}, score)
-    (pooled, logits), (others, _), (drawn, drawn_logits) = (
+        return _with_score(absent, score)
+    (pooled, logits), (others, _), (pooled_generated, logits_generated) = (
         feature_extractors.inception_features(network, images) for images in (real, other_real, generated)
     )
-    n = min(len(logits), len(drawn_logits))
-    real_n, drawn_n = (part[generator.permutation(len(part))[:n]] for part in (logits, drawn_logits))
-    score = {"value": inception_score(drawn_logits)} | score
-    score |= {"value_at_same_n": inception_score(drawn_n), "real": inception_score(real_n), "same_n": n}
-    if labels is None:
-        found = {"frechet": frechet_measure(pooled, others, drawn, features=words, generator=generator)}
-    else:
-        found = feature_measures(
-            pooled, others, drawn, labels=labels, classes=classes, features=words, generator=generator
-        )
-    return _with_score({_inception_name(name): entry for name, entry in found.items()}, score)
+    n = min(len(logits), len(logits_generated))
+    real_n, generated_n = (part[generator.permutation(len(part))[:n]] for part in (logits, logits_generated))
+    score = {"value": inception_score(logits_generated)} | score
+    score |= {"value_at_same_n": inception_score(generated_n), "real": inception_score(real_n), "same_n": n}
+    found = feature_measures(
+        pooled, others, pooled_generated, labels=labels, classes=classes, features=words, generator=generator
+    )
+    return _with_score(found, score)
 
 
 def _with_score(found: dict[str, dict[str, Any]], score: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """FID, Inception Score and the rest, in this order."""
-    return {"fid": found.pop("fid"), "is": score} | found
+    """FID, Inception Score and the rest, in this order, by the names that they have on Inception's features."""
+    named = {INCEPTION_NAMES.get(name, f"inception_{name}"): entry for name, entry in found.items()}
+    return {"fid": named.pop("fid"), "is": score} | named
 
 
 def network_measures(
@@ -120,20 +106,10 @@ def network_measures(
     device: torch.device,
     generator: np.random.Generator,
 ) -> dict[str, dict[str, Any]]:
-    """All measures on the features of a pretrained network other than Inception.
+    """All measures on the features of "dinov2" or "facenet", from images as `inception_measures`.
 
-    DINOv2 has seen all sorts of pictures and no labels, FaceNet faces alone: where FID and these disagree, Stein et
-    al. (2023) found people to side with DINOv2. Theirs is a larger DINOv2, so that the figures don't compare.
-
-    Args:
-        name: "dinov2" or "facenet".
-        real: uint8 (N, H, W, 3), the reference, the held-out real images.
-        other_real: uint8 (M, H, W, 3), real images that are not in the reference.
-        generated: uint8 (G, H, W, 3).
-        labels: int64 (N,), (M,) and (G,), of the three in this order.
-        classes: K names.
-        device: to run the network on.
-        generator: of all draws.
+    DINOv2 was trained on images of all kinds without labels, FaceNet on faces: where FID and these disagree, Stein
+    et al. (2023) found people to side with DINOv2. Theirs is a larger DINOv2, so that the figures don't compare.
 
     Returns:
         The entries of `feature_measures`, each under the network's name: dinov2_frechet, dinov2_kernel, and so on. All

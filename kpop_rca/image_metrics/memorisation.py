@@ -1,25 +1,14 @@
 """Does the generator copy its training images? Nearest neighbours among training and held-out images.
 
-A generator that learnt what the people look like, and not the photographs, knows nothing of which real images were
-held out. So its images fall on training and on held-out images of a person in proportion to their numbers. One that
-copies falls on training images, and comes much nearer to them than to any other image.
+A generator that copies nothing falls on training and on held-out images of a person in proportion to their numbers.
+One that copies falls on training images, and comes much nearer to them than to any other image. All real images are
+searched, and a test permutes which of them were held out. Only images with a `contrast`, which are much nearer to one
+real image than to the next ones, can be counted with an error small enough (below 0.01) to see 12 % of copies where
+49 images of a class are held out and 850 are not: the nearest of all real images has an error of about 0.1, and with
+as many training as held-out images, chosen at random, copies of the others look new.
 
-All real images are searched, and a test permutes which of them were held out. Three candidates were measured on
-normal features (ten classes, 300 generated images each, 850 training and 49 or 98 held-out images per class); the
-question is whether 12 % of copies stand out from an honest generator:
-
-- As many training as held-out images, drawn at random: copies of the others look new, and even a generator that
-  copies everything passes.
-- The training images in blocks as large as the held-out set, with the excesses of the blocks added up: the blocks
-  share the held-out images, so their errors add up, too. The sum has a standard deviation of 0.85 (49 held out) or
-  0.30 (98) where the copies add 0.12.
-- Which real image is the nearest of all: its error is about 0.1, no better than the copies. Counting only images with
-  a `contrast`, which are much nearer to one real image than to the next ones, leaves an error below 0.01. This is it.
-
-Take pixels by `views`, or features of a network that has seen neither set. A judge trained on the same images tells
-them from held-out ones by itself: it has pushed the images that it was trained on towards the middle of their class,
-where typical generated images lie, too, copied or not. On such features `copying` gives its figures and withholds its
-verdict.
+Take pixels by `views`, or features of a network that was trained on neither set. A network that was trained on the
+training images tells them from held-out ones by itself, copied or not, so that `copying` withholds its verdict.
 """
 
 import math
@@ -40,14 +29,14 @@ from kpop_rca.errors import StudyError
 SIGNIFICANCE = 0.01  # of each of two tests
 SMALLEST_EXCESS = 0.1  # of the generated images
 RESAMPLES = 1999
+AT_ONCE = 1000  # images that are prepared, or compared with their neighbours
 RESAMPLED_AT_ONCE = 250
-PORTION = 1000  # images that are prepared, or compared with their neighbours, at once
 SIDE = 16  # pixels; finer detail is what a shift or a compression changes
 BLUR = 1 / 16  # of the side, standard deviation
 NEIGHBOURS = 5  # an image that is there up to four times, nearly, still stands out from the next ones
 LEVELS = np.arange(20) / 20  # of the contrast
 LEAST_OF_BEST = 0.8  # how far a level of contrast stands out from chance, beside the one that does so most
-TWINS = 0.5  # of the median distance from a held-out image to the training images: nearer ones are one picture twice
+TWINS = 0.5  # of the median distance from a held-out image to the training images: nearer ones are one image twice
 LARGEST_RATIO = 0.5  # of that of held-out images, or of 1 if that is less: a copy is much nearer to its original
 RULE = (
     f"copies if the excess is {SMALLEST_EXCESS:.0%} of the images or more, and p_share is below {SIGNIFICANCE}, or "
@@ -61,43 +50,30 @@ ON_HELD_OUT = "half of these images or more coincide with a held-out image, so t
 
 @dataclass(frozen=True)
 class References:
-    """The real images to search, and their classes.
+    """The real images to search, and the classes of the training and then of the held-out ones."""
 
-    Attributes:
-        train: float (T, D).
-        held_out: float (H, D).
-        labels: int64 (T + H,), classes of the training and then of the held-out images.
-    """
-
-    train: np.ndarray
-    held_out: np.ndarray
-    labels: np.ndarray
+    train: np.ndarray  # float (T, D)
+    held_out: np.ndarray  # float (H, D)
+    labels: np.ndarray  # int64 (T + H,)
 
     @property
     def is_train(self) -> np.ndarray:
-        """bool (T + H,)."""
         return np.arange(len(self.labels)) < len(self.train)
 
 
 def views(images: np.ndarray) -> np.ndarray:
-    """Coarse pixels of images and of their mirror images, so that a copy is found though it was altered a little.
+    """Coarse pixels of images, uint8 (N, H, W, 3), and of their mirror images: float32 (2, N, D) in [0, 1].
 
-    Blurred by two pixels in 32 and averaged to 16 x 16: a shift by a pixel, a compression or noise change a face less
-    than another photograph of the same person would. So it takes a quarter of the memory and time of 32 x 32 pixels.
-
-    Args:
-        images: uint8 (N, H, W, 3).
-
-    Returns:
-        float32 (2, N, D) in [0, 1]: as they are, and mirrored.
+    Blurred by two pixels in 32 and averaged to 16 x 16, so that a copy is found though it was shifted by a pixel,
+    compressed or noised: that changes it less than another photograph of the same person differs from it.
     """
     side = (min(SIDE, images.shape[1]), min(SIDE, images.shape[2]))
     sigma = (0, BLUR * images.shape[1], BLUR * images.shape[2], 0)
     coarse = np.empty((len(images), *side, 3), dtype=np.float32)
-    for first in range(0, len(images), PORTION):
-        soft = gaussian_filter(images[first : first + PORTION].astype(np.float32) / 255, sigma=sigma, mode="nearest")
+    for first in range(0, len(images), AT_ONCE):
+        soft = gaussian_filter(images[first : first + AT_ONCE].astype(np.float32) / 255, sigma=sigma, mode="nearest")
         averaged = F.adaptive_avg_pool2d(torch.from_numpy(soft).permute(0, 3, 1, 2), side)
-        coarse[first : first + PORTION] = averaged.permute(0, 2, 3, 1)
+        coarse[first : first + AT_ONCE] = averaged.permute(0, 2, 3, 1)
     return np.stack([coarse, coarse[:, :, ::-1]]).reshape(2, len(images), -1)
 
 
@@ -110,16 +86,15 @@ def neighbours(generated: np.ndarray, reference: np.ndarray, *, count: int) -> t
         count: at most so many neighbours.
 
     Returns:
-        Euclidean distances, float64 (V, G, min(count, N)), ascending, and indices of the reference images, int64.
-        The distance of an exact copy is 0.
+        Euclidean distances, float64 (V, G, min(count, N)), ascending, exactly 0 of a copy; and indices, int64.
     """
     count = min(count, len(reference))
     search, found = NearestNeighbors(n_neighbors=count).fit(reference), []
     for view in generated.reshape(-1, *generated.shape[-2:]):
         index = search.kneighbors(view, return_distance=False)
-        portions = np.array_split(np.arange(len(view)), -(-len(view) * count // PORTION))
+        parts = np.array_split(np.arange(len(view)), -(-len(view) * count // AT_ONCE))
         # Anew from the differences: the search multiplies out the squares, and has a copy at 1e-8.
-        apart = [np.linalg.norm(view[part, None] - reference[index[part]], axis=2) for part in portions]
+        apart = [np.linalg.norm(view[part, None] - reference[index[part]], axis=2) for part in parts]
         found.append((np.concatenate(apart).astype(np.float64), index))
     return _sorted(*map(np.stack, zip(*found, strict=True)))
 
@@ -136,14 +111,7 @@ def _best_view(distances: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, 
 
 
 def nearest(generated: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest reference image of each generated one, over all its views.
-
-    Args:
-        generated: float (G, D), or (V, G, D) with V views of each image.
-        reference: float (N, D).
-
-    Returns:
-        Euclidean distances, float64 (G,), and indices of the reference images, int64 (G,).
+    """The nearest reference image of each generated one over all its views, see `neighbours`: distances and indices.
 
     >>> nearest(np.array([[0.0], [7.0]]), np.array([[1.0], [5.0], [9.0]]))
     (array([1., 2.]), array([0, 1]))
@@ -157,11 +125,7 @@ def contrast(distances: np.ndarray) -> np.ndarray:
 
         contrast = 1 - d_1 / d_5
 
-    Args:
-        distances: float (G, n) to the n nearest real images, ascending.
-
-    Returns:
-        float64 (G,) in [0, 1].
+    Distances are (G, n), to the n nearest real images, ascending.
 
     Source: after Carlini et al. (2023), section 5.1, who compare with the mean over the 50 nearest training images.
 
@@ -172,16 +136,11 @@ def contrast(distances: np.ndarray) -> np.ndarray:
     return 1 - np.divide(nearest_one, last, out=np.zeros(len(distances)), where=last > 0)
 
 
-def drawn_to(distances: np.ndarray, indices: np.ndarray, *, n_real: int) -> np.ndarray:
-    """How many generated images have each real image for their nearest one, by the contrast that they have at least.
+def _nearest_counts(distances: np.ndarray, indices: np.ndarray, *, n_real: int) -> np.ndarray:
+    """How many generated images have each of N real images for their nearest one, by the contrast they have at least.
 
-    Args:
-        distances: float (G, n) to the n nearest real images, ascending.
-        indices: int64 (G, n) of these.
-        n_real: N, of real images.
-
-    Returns:
-        float64 (N, len(LEVELS)). An image with several nearest ones at the same distance counts in parts.
+    Distances and indices are (G, n), of the n nearest real images; the counts are float64 (N, len(LEVELS)). An image
+    with several nearest ones at the same distance counts in parts.
     """
     tied = distances == distances[:, :1]
     part, reached = tied / tied.sum(axis=1, keepdims=True), contrast(distances)[:, None] >= LEVELS
@@ -193,22 +152,22 @@ def drawn_to(distances: np.ndarray, indices: np.ndarray, *, n_real: int) -> np.n
 
 @dataclass(frozen=True)
 class Excess:
-    """More generated images at training images than chance has it, for every level of contrast.
+    """More generated images at training images than expected by chance, for every level of contrast.
 
     Attributes:
-        share: float (L,), of the generated images; the estimated share of copies with such a contrast or more.
-        error: float (L,), the standard error of the share, the images taken as independent and the real ones as given.
+        fraction: float (L,), the estimated fraction of copies with such a contrast or more.
+        error: float (L,), its standard error, with the images taken as independent and the real ones as given.
         p: of the level at which it stands out most from chance, in (0, 1].
-        best: place in LEVELS of the largest share among the levels at which it stands out nearly as much.
+        best: place in LEVELS of the largest fraction among the levels at which it stands out nearly as much.
     """
 
-    share: np.ndarray
+    fraction: np.ndarray
     error: np.ndarray
     p: float
     best: int
 
 
-def share_test(counts: np.ndarray, references: References, *, generator: np.random.Generator) -> Excess:
+def _excess_test(counts: np.ndarray, references: References, *, generator: np.random.Generator) -> Excess:
     """Whether chance alone puts as many generated images at training images: a one-sided permutation test.
 
         excess = (1 / G) sum over classes of (n_train - (T / H) n_held_out)
@@ -216,17 +175,10 @@ def share_test(counts: np.ndarray, references: References, *, generator: np.rand
     with n the generated images whose nearest real image is one of the T training or H held-out images of a class.
     The T / H makes it 0 in the mean over all ways of choosing which H were held out, and 1 if all are copies. The
     excess is divided by its standard deviation over these ways, and the largest over all levels of contrast compared
-    with the largest under random ways; so that the choice of the level is part of the test. A binomial test would be
-    wrong: generated images share their neighbours, one popular photograph draws many, and the more images are
-    generated, the surer it would be of what is chance among the few real ones.
+    with the largest under random ways, so that the choice of the level is part of the test. A binomial test would be
+    wrong: generated images have neighbours in common, and one popular photograph attracts many.
 
-    Args:
-        counts: float (T + H, L), from `drawn_to`.
-        references: the real images; of a class without any on one side nothing is known, and it counts as 0.
-        generator: of the random ways.
-
-    Returns:
-        The excess at every level, and the p-value.
+    A class without any image on one side counts as 0. `counts` are those of `_nearest_counts`.
 
     Source: the permutation test, Fisher (1935); its maximum over levels, Westfall and Young (1993), section 2.3.
     """
@@ -248,7 +200,7 @@ def share_test(counts: np.ndarray, references: References, *, generator: np.rand
     as_large = chance_scores.max(axis=1) >= scores.max() - 1e-9  # ways with the same counts, summed in another order
     n_images = max(counts[:, 0].sum(), 1)
     return Excess(
-        share=found / n_images,
+        fraction=found / n_images,
         error=np.sqrt(np.maximum(squares / n_images - (found / n_images) ** 2, 0) / n_images),
         p=float((1 + as_large.sum()) / (RESAMPLES + 1)),
         # Where it stands out most, copies that were altered are not all counted; where it hardly does, chance counts.
@@ -274,15 +226,10 @@ def _ratio(to_train: np.ndarray, to_held_out: np.ndarray) -> np.ndarray:
 def ratio_test(ratio: np.ndarray, real_ratio: np.ndarray) -> float:
     """How often a real image that is surely no copy has a ratio as low as the median generated image: a p-value.
 
-    It finds a generator that draws a few training photographs over and over, of which the share says nothing, since
-    a few may be nearer to anything by chance. Holds even if all generated images are one and the same.
+    It finds a generator that repeats a few training photographs, which may be nearer to anything by chance. It holds
+    even if all generated images are one and the same, and can't be significant below 100 held-out images.
 
-    Args:
-        ratio: float (G,) of the generated images.
-        real_ratio: float (n,) of held-out images, each against the training and against the other held-out images.
-
-    Returns:
-        In [1 / (n + 1), 1]: below 100 held-out images it can't be significant.
+    `real_ratio`, (n,), is of held-out images, each against the training and against the other held-out images.
 
     >>> ratio_test(np.array([0.1, 0.1, 2.0]), np.linspace(0.5, 1.5, 199))
     0.005
@@ -308,27 +255,27 @@ def _median(name: str, ratio: np.ndarray) -> dict[str, Any]:
 def _compare(
     images: np.ndarray, references: References, real_ratio: np.ndarray, *, generator: np.random.Generator
 ) -> tuple[dict[str, Any], Excess]:
-    """What images look like against the real ones: shares, excess, medians of the ratio and both p-values."""
+    """The figures of `copying` for images against the real ones, and their excess."""
     sides = [neighbours(images, part, count=NEIGHBOURS) for part in (references.train, references.held_out)]
     ratio = _ratio(*(distances[:, :, 0].min(axis=0) for distances, _ in sides))
     (to_train, train), (to_held_out, held_out) = sides
     # The nearest of all real images in one list, which does not know who was held out: the test relies on that.
     together = np.concatenate([to_train, to_held_out], 2), np.concatenate([train, held_out + len(references.train)], 2)
     distances, indices = (part[:, :NEIGHBOURS] for part in _best_view(*_sorted(*together)))
-    counts = drawn_to(distances, indices, n_real=len(references.labels))
-    excess = share_test(counts, references, generator=generator)
+    counts = _nearest_counts(distances, indices, n_real=len(references.labels))
+    excess = _excess_test(counts, references, generator=generator)
     found = {
         "share_nearer_train": float(counts[references.is_train, 0].sum() / len(ratio)),
-        "share_by_chance": float(counts[:, 0] @ _train_share(references) / len(ratio)),
-        "excess": float(excess.share[excess.best]),
+        "share_by_chance": float(counts[:, 0] @ _train_fraction(references) / len(ratio)),
+        "excess": float(excess.fraction[excess.best]),
         "contrast": float(LEVELS[excess.best]),
     }
     found |= _median("median_ratio", ratio) | _median("median_ratio_real", real_ratio)
     return found | {"p_share": excess.p, "p_ratio": ratio_test(ratio, real_ratio)}, excess
 
 
-def _train_share(references: References) -> np.ndarray:
-    """The share of training images in the class of each real image, (T + H,)."""
+def _train_fraction(references: References) -> np.ndarray:
+    """The fraction of training images in the class of each real image, (T + H,)."""
     _, of_class, counts = np.unique(references.labels, return_inverse=True, return_counts=True)
     return (np.bincount(of_class, weights=references.is_train) / counts)[of_class]
 
@@ -336,9 +283,9 @@ def _train_share(references: References) -> np.ndarray:
 def _distinct(references: References) -> References:
     """The real images without the near-duplicates of others on their side, the first of each set.
 
-    A picture that is there twice attracts no more images than one, but would count for two: a held-out set full of
-    bursts makes everyone look like a copier. What two pictures of one side must be apart is known from the other side,
-    on which no picture has a twin, see `faces.assign_splits`.
+    An image that is there twice attracts no more images than one, but would count for two: a held-out set full of
+    bursts makes every generator look like a copier. How far apart two images of one side must be is known from the
+    other side, on which no image has a near-duplicate.
     """
     kept, features = np.ones(len(references.labels), bool), np.concatenate([references.train, references.held_out])
     for label in np.unique(references.labels):
@@ -347,7 +294,7 @@ def _distinct(references: References) -> References:
         if not all(map(len, sides)):
             continue
         train, held_out = (features[side] for side in sides)
-        # Of two cameras the pictures are further apart than those of one: what their means differ in is taken off.
+        # Images of two cameras are further apart than those of one: the difference of their means is subtracted.
         centred = [part - part.mean(axis=0) for part in (held_out, train)]
         apart = np.minimum(nearest(held_out, train)[0], nearest(*centred)[0])
         radius = TWINS * np.median(apart)
@@ -363,7 +310,7 @@ def _references(train: np.ndarray, held_out: np.ndarray, labels: tuple[np.ndarra
     if not len(np.intersect1d(*labels)):
         raise StudyError("no class has both training and held-out images to compare with; check the splits of 02")
     if len(held_out) < 2:
-        raise StudyError("one held-out image is too few to tell copies by; hold out more in 02")
+        raise StudyError("one held-out image is too few to find copies; hold out more in 02")
     return References(np.asarray(train), np.asarray(held_out), np.concatenate(labels))
 
 
@@ -374,9 +321,9 @@ def _flagged(found: dict[str, Any]) -> bool:
 
 
 def _stands_out(excess: Excess, of_real: Excess) -> bool:
-    """Whether more images are at training ones than of other real images, for certain; at the level reported."""
-    most = of_real.share + norm.isf(SIGNIFICANCE) * of_real.error
-    return bool(excess.share[excess.best] > most[excess.best])
+    """Whether more images are at training ones than of other real images, significantly, at the level reported."""
+    most = of_real.fraction + norm.isf(SIGNIFICANCE) * of_real.error
+    return bool(excess.fraction[excess.best] > most[excess.best])
 
 
 def copying(
@@ -392,20 +339,18 @@ def copying(
 ) -> dict[str, Any]:
     """Whether generated images are copies of training images, as `metrics.json` holds it.
 
-    The excess estimates the share of copies, see `share_test`. The verdict needs both its size and significance. The
-    second test, `ratio_test`, is for a generator that repeats a few training images: the first can't be sure of few,
-    with T training and H held-out images of a class it needs about 4.6 (T + H) / H different ones.
+    The excess estimates the fraction of copies, see `_excess_test`. The verdict, see RULE, needs both its size and
+    significance. The second test, `ratio_test`, is for a generator that repeats a few training images: with T training
+    and H held-out images of a class, the first one needs about 4.6 (T + H) / H different ones. This is not the test of
+    Meehan et al. (2020), which asks whether generated images are nearer to training images than real ones are: so are
+    all smooth, typical faces, copied or not. Real images are taken as independent; of near-duplicates one is searched.
 
-    It is not the test of Meehan et al. (2020), which asks whether generated images are nearer to training images than
-    real ones are: so are all smooth, typical faces, copied or not. The tests take the real images as drawn one by one;
-    of near-duplicates one is taken, see `_distinct`.
-
-    Time grows with G (T + H) D, and memory with the features and 10 (V G) distances: portions are compared at once.
+    Time grows with G (T + H) D, and memory with the features and 10 (V G) distances.
 
     Args:
         generated: float (G, D), or (V, G, D) with V views of each, as from `views`.
         train: float (T, D), of the images that the generator was trained on.
-        held_out: float (H, D), of real images that it was not.
+        held_out: float (H, D), of real images that it was not trained on.
         labels: int64 (T,) and (H,), classes of the training and of the held-out images.
         features: what the features are, in words.
         features_saw_training: whether the network behind the features was trained on the training images.
@@ -414,13 +359,12 @@ def copying(
             check: they must not look like copies.
 
     Returns:
-        copies (None where the features saw the training images, or where `other_real` looks like copies, too, or is
-        not shown to be less drawn to the training images: `why` says which), rule, features, n_generated, n_train,
-        n_held_out (real images that were searched, of near-duplicates one); share_nearer_train, and share_by_chance,
-        what the numbers of real images make of it; excess, and contrast, the least of the images that it counts;
-        median_ratio (distance to the nearest training over that to the nearest held-out image) and median_ratio_real
-        (of held-out images), each None with its `_why` where it has no denominator; p_share and p_ratio; and real,
-        the same figures of `other_real`, or None with real_why.
+        copies (None where the features saw the training images, or where `other_real` looks like copies, too, or may
+        do so: `why` says which), rule, features, n_generated, n_train, n_held_out (images searched);
+        share_nearer_train, and share_by_chance, its expected value by the numbers of real images; excess, and contrast,
+        the least of the images that it counts; median_ratio (distance to the nearest training over that to the nearest
+        held-out image) and median_ratio_real (of held-out images), each None with its `_why` where it has no
+        denominator; p_share and p_ratio; and real, the same figures of `other_real`, or None with real_why.
 
     Raises:
         StudyError: no class with images on both sides, or a single held-out image.
@@ -436,21 +380,15 @@ def copying(
     verdict = {"copies": None, "why": why} if why else {"copies": _flagged(found)}
     searched = {"n_train": len(references.train), "n_held_out": len(references.held_out)}
     counts = {"n_generated": generated.shape[-2]} | searched
-    beside = {"real": real} if real else {"real": None, "real_why": "no other real images were looked at"}
+    beside = {"real": real} if real else {"real": None, "real_why": "no other real images were given"}
     return verdict | {"rule": RULE, "features": features} | counts | found | beside
 
 
 def nearest_pairs(generated: np.ndarray, train: np.ndarray, held_out: np.ndarray, *, top: int) -> pd.DataFrame:
-    """The generated images that come closest to a training image, for looking at; each training image once.
-
-    Args:
-        generated: float (G, D), or (V, G, D) with V views of each.
-        train: float (T, D).
-        held_out: float (H, D).
-        top: at most so many rows.
+    """The generated images that come closest to a training image, `top` at most; each training image once.
 
     Returns:
-        One row a pair, the smallest ratio first: generated, train and held_out (indices of the images, the nearest of
+        One row per pair, the smallest ratio first: generated, train and held_out (indices of the images, the nearest of
         each kind), distance_train, distance_held_out, ratio, which is missing where the held-out image coincides.
 
     >>> nearest_pairs(np.array([[0.0], [4.9], [9.0]]), np.array([[1.0], [5.0]]), np.array([[2.0], [7.0]]), top=2)

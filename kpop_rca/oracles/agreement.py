@@ -1,7 +1,6 @@
-"""How much the answer owes to the judge: RCA under every one of them, and how far they agree on generated images.
+"""How much RCA depends on the judge: its value under every one of them, and how far they agree on generated images.
 
-RCA is a ratio of what one judge says, so it may owe something to that judge: to its architecture, to the luck of its
-seed, and to whether it has seen the generator's faces. Tables of answers are those of `kpop_rca.oracles.answers`.
+Judges differ in architecture, seed and training faces. Tables of predictions are those of `oracles.predictions`.
 """
 
 import math
@@ -16,7 +15,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import cohen_kappa_score
 
 from kpop_rca import rca
-from kpop_rca.oracles.answers import WHICH, stacked_labels
+from kpop_rca.oracles.predictions import JUDGE_COLUMNS, stacked_labels
 from kpop_rca.rca import estimators
 
 TOO_POOR = {
@@ -25,14 +24,14 @@ TOO_POOR = {
     "confusion_corrected_accuracy": "its confusion can't be inverted",
 }
 NO_AGREEMENT = {
-    "kappa": "both give all images one name",
+    "kappa": "both predict one identity for all images",
     "tau_class_rca": "one of the two ranks nobody above another, or fewer than two have a class RCA under both",
 }
 
 
-def _counts(answers: pd.DataFrame, n_classes: int) -> dict[str, np.ndarray]:
+def _counts(predictions: pd.DataFrame, n_classes: int) -> dict[str, np.ndarray]:
     """(K, K) confusion counts of every judge, by its name."""
-    parts = answers.groupby("judge", sort=False)
+    parts = predictions.groupby("judge", sort=False)
     return {name: rca.confusion_counts(part["label"], part["judged"], n_classes) for name, part in parts}
 
 
@@ -51,8 +50,8 @@ class HeadlineCounts:
 
 def headline_counts(
     judge: str,
-    real_answers: pd.DataFrame,
-    generated_answers: pd.DataFrame,
+    real_predictions: pd.DataFrame,
+    generated_predictions: pd.DataFrame,
     n_classes: int,
     *,
     n_replicates: int,
@@ -62,16 +61,16 @@ def headline_counts(
 
     Args:
         judge: name of the headline oracle.
-        real_answers: of all oracles on the test split, from `load_answers`.
-        generated_answers: of all oracles on the generated images, from `judge_all`.
+        real_predictions: of all oracles on the test split, from `load_predictions`.
+        generated_predictions: of all oracles on the generated images, from `judge_all`.
     """
-    which = real_answers[real_answers["judge"] == judge].iloc[0]
+    which = real_predictions[real_predictions["judge"] == judge].iloc[0]
     kind = {"architecture": which["architecture"], "trained_on": which["trained_on"]}
-    alike = real_answers[(real_answers[list(kind)] == pd.Series(kind)).all(axis=1)]
+    alike = real_predictions[(real_predictions[list(kind)] == pd.Series(kind)).all(axis=1)]
     judges = sorted(alike["judge"].unique())
-    sides = (real_answers, generated_answers)
-    stacks = [stacked_labels(answers, **kind) for answers in sides]
-    labels = [answers.loc[answers["judge"] == judge, "label"].to_numpy() for answers in sides]
+    sides = (real_predictions, generated_predictions)
+    stacks = [stacked_labels(predictions, **kind) for predictions in sides]
+    labels = [predictions.loc[predictions["judge"] == judge, "label"].to_numpy() for predictions in sides]
     parts = list(zip(labels, stacks, strict=True))
     real, drawn = (np.stack([rca.confusion_counts(of, says, n_classes) for says in stack]) for of, stack in parts)
     replicates = rca.bootstrap(*parts, n_classes, n_replicates=n_replicates, generator=generator)
@@ -87,16 +86,13 @@ def headline_counts(
     )
 
 
-def rca_by_judge(real_answers: pd.DataFrame, generated_answers: pd.DataFrame, n_classes: int) -> pd.DataFrame:
+def rca_by_judge(real_predictions: pd.DataFrame, generated_predictions: pd.DataFrame, n_classes: int) -> pd.DataFrame:
     """Global RCA under every judge: each judge's accuracy on generated images over its own on real ones.
 
-    Args:
-        real_answers: long table of the real test faces, from `load_answers`.
-        generated_answers: long table of the generated images, from `judge_all`.
-        n_classes: K.
+    The tables are those of `load_predictions` and `judge_all`.
 
     Returns:
-        One row a judge: judge, architecture, seed, trained_on, accuracy_real, accuracy_generated, rca, low and high
+        One row per judge: judge, architecture, seed, trained_on, accuracy_real, accuracy_generated, rca, low and high
         (score interval), chance (RCA of a generator that ignores the class), chance_corrected, fidelity, and why: the
         reason where one of them is NaN, under a judge too poor for it. The intervals are of one judge each and over
         images alone; how far the rows differ is what they leave out.
@@ -104,11 +100,11 @@ def rca_by_judge(real_answers: pd.DataFrame, generated_answers: pd.DataFrame, n_
     Raises:
         ValueError: the two tables are not of the same judges.
     """
-    real, generated = _counts(real_answers, n_classes), _counts(generated_answers, n_classes)
+    real, generated = _counts(real_predictions, n_classes), _counts(generated_predictions, n_classes)
     if real.keys() != generated.keys():
         raise ValueError(f"other judges saw the real faces, {', '.join(real)}, than saw the generated ones")
     rows = []
-    for row in real_answers[WHICH].drop_duplicates().to_dict("records"):
+    for row in real_predictions[JUDGE_COLUMNS].drop_duplicates().to_dict("records"):
         on_real, on_generated = real[row["judge"]], generated[row["judge"]]
         low, high = rca.ratio_interval(
             np.trace(on_generated), on_generated.sum(), np.trace(on_real), on_real.sum(), method="score"
@@ -122,18 +118,13 @@ def rca_by_judge(real_answers: pd.DataFrame, generated_answers: pd.DataFrame, n_
 
 
 def effect_of_overlap(by_judge: pd.DataFrame) -> pd.DataFrame:
-    """What it does to RCA that a judge has learnt the very faces that the generator learnt, seed by seed.
+    """What a judge that was trained on the generator's training faces does to RCA, seed by seed.
 
     difference = rca_seen - rca_apart, of two judges with the same architecture, seed and number of faces
 
-    A generator that repeats its training faces is recognised more easily by a judge that knows these very pictures.
-
-    Args:
-        by_judge: from `rca_by_judge`.
-
     Returns:
-        One row an architecture and seed that was trained both ways: architecture, seed, rca_apart, rca_seen,
-        difference. Empty where none was.
+        One row per architecture and seed that was trained both ways: architecture, seed, rca_apart, rca_seen,
+        difference.
     """
     wide = by_judge.pivot(index=["architecture", "seed"], columns="trained_on", values="rca")
     wide = wide.reindex(columns=["judge", "train"]).dropna()
@@ -143,13 +134,13 @@ def effect_of_overlap(by_judge: pd.DataFrame) -> pd.DataFrame:
 
 def _difference(one: pd.Series, other: pd.Series) -> str:
     """What two judges differ in; their seeds may differ too, and if nothing else does, that is the difference."""
-    names = {"architecture": "architecture", "trained_on": "faces learnt"}
-    return " and ".join(said for key, said in names.items() if one[key] != other[key]) or "seed alone"
+    names = {"architecture": "architecture", "trained_on": "training faces"}
+    return " and ".join(name for key, name in names.items() if one[key] != other[key]) or "seed alone"
 
 
 def _kappa(one: np.ndarray, other: np.ndarray, n_classes: int) -> float:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UndefinedMetricWarning)  # one name for all images by both: 0/0, NaN
+        warnings.simplefilter("ignore", UndefinedMetricWarning)  # one identity for all images by both: 0/0, NaN
         warnings.simplefilter("ignore", RuntimeWarning)
         return float(cohen_kappa_score(one, other, labels=np.arange(n_classes)))
 
@@ -160,32 +151,26 @@ def _tau(one: np.ndarray, other: np.ndarray) -> float:
     return float(kendalltau(one[both], other[both]).statistic) if both.sum() > 1 else math.nan
 
 
-def pairwise(real_answers: pd.DataFrame, generated_answers: pd.DataFrame, n_classes: int) -> pd.DataFrame:
-    """How far every two judges agree on the generated images, and on which identities are drawn well.
+def pairwise(real_predictions: pd.DataFrame, generated_predictions: pd.DataFrame, n_classes: int) -> pd.DataFrame:
+    """How far every two judges agree on the generated images, and on which identities are generated well.
 
-    kappa = (agreement - expected) / (1 - expected), expected as if the two named identities independently, each as
-    often as it does
-
-    Args:
-        real_answers: long table of the real test faces, from `load_answers`.
-        generated_answers: long table of the same judges on the generated images, from `judge_all`.
-        n_classes: K.
+    kappa = (agreement - expected) / (1 - expected), expected of independent predictions with the same frequencies
 
     Returns:
-        One row a pair: judge, other, differ_in ("seed alone", "architecture", "faces learnt", "architecture and
-        faces learnt"), agreement (share of generated images of which they say the same), kappa (Cohen's; NaN where
-        both give all images one name), tau_class_rca (Kendall's tau-b of their class RCAs over the identities that
-        have one under both; NaN where a judge ranks none above another), and why: the reason where one is NaN.
+        One row per pair: judge, other, differ_in ("seed alone", "architecture", "training faces", "architecture and
+        training faces"), agreement (fraction of the generated images with the same prediction), kappa (Cohen's),
+        tau_class_rca (Kendall's tau-b of their class RCAs over the identities that have one under both), and why: the
+        reason where one is NaN.
 
     Source: Cohen (1960), Kendall (1945), as scikit-learn's `cohen_kappa_score` and scipy's `kendalltau`.
     """
-    real, generated = _counts(real_answers, n_classes), _counts(generated_answers, n_classes)
+    real, generated = _counts(real_predictions, n_classes), _counts(generated_predictions, n_classes)
     class_rca = {name: rca.class_rca(real[name], generated[name])["rca"].to_numpy() for name in real}
-    said = generated_answers.pivot(index="image", columns="judge", values="judged")
+    predicted = generated_predictions.pivot(index="image", columns="judge", values="judged")
     rows = []
-    for (_, one), (_, other) in combinations(real_answers[WHICH].drop_duplicates().iterrows(), 2):
+    for (_, one), (_, other) in combinations(real_predictions[JUDGE_COLUMNS].drop_duplicates().iterrows(), 2):
         pair = [one["judge"], other["judge"]]
-        first, second = (said[name].to_numpy() for name in pair)
+        first, second = (predicted[name].to_numpy() for name in pair)
         same = {"agreement": (first == second).mean(), "kappa": _kappa(first, second, n_classes)}
         row = {"judge": pair[0], "other": pair[1], "differ_in": _difference(one, other)}
         rows.append(row | same | {"tau_class_rca": _tau(*(class_rca[name] for name in pair))})
@@ -194,17 +179,10 @@ def pairwise(real_answers: pd.DataFrame, generated_answers: pd.DataFrame, n_clas
 
 
 def by_difference(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Mean agreement by what the judges of a pair differ in.
+    """Mean agreement, kappa and tau_class_rca of `pairwise`, and n_pairs, by what the judges of a pair differ in.
 
     Judges that agree less across architectures than across seeds see different things; where they agree as little
     across seeds, the training of one judge is as uncertain as the choice of its architecture.
-
-    Args:
-        pairs: from `pairwise`.
-
-    Returns:
-        One row a kind of difference that occurs: differ_in, n_pairs, and agreement, kappa and tau_class_rca, each
-        the mean over the pairs that have it.
     """
     groups = pairs.groupby("differ_in", sort=False)
     means = groups[["agreement", "kappa", "tau_class_rca"]].mean()

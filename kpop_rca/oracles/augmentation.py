@@ -10,16 +10,13 @@ def augment(images: Tensor, *, colour_jitter: float, generator: torch.Generator)
     """Mirror half of the images, shift each by up to a sixteenth of its side (borders reflected), and vary its colours.
 
     A diffusion model that has trained briefly gets faces right before it gets their colours right: it tints whole
-    pictures. A judge that knows photographs alone takes a tint for another person, and what it says then tells of
-    colour, not of identity.
+    images. A judge that was trained on photographs alone classifies a tinted face as another person, so that its
+    predictions are about colour, not identity.
 
     Args:
         images: uint8 (B, H, W, 3).
         colour_jitter: see `vary_colours`; 0 for none.
         generator: on the device of the images, so that a GPU waits for no copy between its steps.
-
-    Returns:
-        uint8 (B, H, W, 3).
     """
     (batch, side), device = images.shape[:2], images.device
     reach = max(1, round(side * LARGEST_SHIFT))
@@ -34,25 +31,22 @@ def augment(images: Tensor, *, colour_jitter: float, generator: torch.Generator)
 
 
 def vary_colours(images: Tensor, *, spread: float, generator: torch.Generator) -> Tensor:
-    """Other light and another white balance for each image: random gains of contrast, of brightness and of each colour.
+    """Random gains of contrast, of brightness and of each colour, other ones for each image.
 
     x' = g_brightness g_colour (mean + g_contrast (x - mean)),   log g ~ N(0, spread^2)
 
-    torchvision's ColorJitter draws one change for a whole batch, and in turn leaves the balance of the colours alone
-    but for a turn of the hue, which makes skin green.
+    torchvision's ColorJitter takes one change for a whole batch, and varies the balance of the colours only by a turn
+    of the hue, which makes skin green.
 
     Args:
         images: uint8 (B, H, W, 3).
         spread: standard deviation of the logarithm of each gain; 0.15 is a change by 15 %.
         generator: on the device of the images.
-
-    Returns:
-        uint8 (B, H, W, 3).
     """
 
     def gains(channels: int) -> Tensor:
-        drawn = torch.randn(len(images), 1, 1, channels, generator=generator, device=images.device)
-        return torch.exp(spread * drawn)
+        noise = torch.randn(len(images), 1, 1, channels, generator=generator, device=images.device)
+        return torch.exp(spread * noise)
 
     x = images.float()
     mean = x.mean(dim=(1, 2, 3), keepdim=True)

@@ -1,8 +1,6 @@
-"""Whether a judge is right as often as it is sure: calibration error and reliability.
+"""Whether a judge is right as often as it is confident: calibration error and reliability.
 
-A judge that is 90 % sure should be right nine times in ten. RCA uses only *whom* the judge names, so a judge that is
-badly calibrated can still count well; but every figure that shows its confidence (the surest and the least sure
-faces, say) is worth as much as its calibration.
+RCA uses the predicted identities alone, so it does not depend on calibration; figures that show confidences do.
 """
 
 import numpy as np
@@ -15,15 +13,9 @@ BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 
 
 def confidences(probabilities: np.ndarray) -> np.ndarray:
-    """The probability of the class that the judge names, just below 1 at most, so that the last bin is closed.
+    """The probability of the predicted class, float32 (N,) in [1/K, 1): just below 1, so that the last bin is closed.
 
     torchmetrics gives a confidence of exactly 1, which float32 rounds to, a bin of its own.
-
-    Args:
-        probabilities: float (N, K), rows that sum to 1.
-
-    Returns:
-        float32 (N,) in [1/K, 1).
     """
     return np.minimum(probabilities.max(axis=1).astype(np.float32), BELOW_ONE)
 
@@ -33,21 +25,14 @@ def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) ->
 
     ECE = sum_b (n_b / N) |accuracy_b - confidence_b|, over 15 bins of confidence of equal width
 
-    It is biased upward on few images: chance alone leaves a gap in every bin.
-
-    Args:
-        probabilities: float (N, K), rows that sum to 1.
-        labels: integers (N,) in [0, K).
-
-    Returns:
-        0 (calibrated) to 1.
+    It is 0 to 1, of probabilities (N, K), and biased upward on few images: chance alone leaves a gap in every bin.
 
     Source: Guo et al. (2017), equation 3. Computed by torchmetrics.
 
-    >>> round(expected_calibration_error(np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1])), 6)  # sure, half right
+    >>> round(expected_calibration_error(np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1])), 6)  # half right
     0.4
     """
-    # Not above: it takes a second to load, and 07 and the sweep ask the judges whom they name, not how sure they are.
+    # Not above: it takes half a second to load, and most of the study asks for no confidence.
     from torchmetrics.classification import MulticlassCalibrationError
 
     metric = MulticlassCalibrationError(num_classes=probabilities.shape[1], n_bins=N_BINS, norm="l1")
@@ -58,12 +43,8 @@ def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) ->
 def reliability(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     """Accuracy by confidence, for a reliability diagram; the bins are those of `expected_calibration_error`.
 
-    Args:
-        probabilities: float (N, K), rows that sum to 1.
-        labels: integers (N,) in [0, K).
-
     Returns:
-        One row a bin that holds images: bin (0 to 14), n, confidence (their mean), accuracy, and low and high, its
+        One row per bin that holds images: bin (0 to 14), n, confidence (their mean), accuracy, and low and high, its
         Wilson 95 % interval.
 
     Source: Guo et al. (2017), figure 1; Wilson (1927).
@@ -73,11 +54,11 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     0    9  1         0.6       1.0
     1   13  2         0.9       0.5
     """
-    sure = confidences(probabilities)
+    confident = confidences(probabilities)
     edges = torch.linspace(0, 1, N_BINS + 1).numpy()  # torchmetrics' own, to the last bit
     rows = {
-        "bin": np.digitize(sure, edges) - 1,
-        "confidence": sure.astype(float),
+        "bin": np.digitize(confident, edges) - 1,
+        "confidence": confident.astype(float),
         "right": probabilities.argmax(axis=1) == np.asarray(labels),
     }
     grouped = pd.DataFrame(rows).groupby("bin")

@@ -1,9 +1,8 @@
 """Which judges a study trains, and on which faces.
 
-A judge is a part of the measurement, so it is not taken for granted. Every architecture is trained from several
-seeds. Where the study keeps faces from the generator (the split "judge"), the judges learn from those: a judge that
-has learnt the same pictures as the generator may recognise a copied picture, not the person. To see how much that
-matters, some are also trained on the generator's own faces, and named `-seen`.
+Every architecture is trained from several seeds. Where the study keeps faces from the generator (the split "judge"),
+the judges are trained on those: one that was trained on the generator's images may recognise a copied image, not the
+person. To see how much that matters, some are also trained on the generator's own faces, and named `-seen`.
 """
 
 from collections.abc import Sequence
@@ -23,8 +22,8 @@ class Candidate:
     Attributes:
         architecture: a key of `resnet.LEVELS`.
         seed: its number s among the judges of its architecture, from 0.
-        trained_on: the split that it learns from, "judge" or "train".
-        seen: whether it learns from the generator's faces beside judges that do not.
+        trained_on: the split, "judge" or "train".
+        seen: whether it is trained on the generator's faces beside judges that are not.
     """
 
     architecture: str
@@ -34,35 +33,33 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        """`<architecture>-<s>`, with `-seen` behind it where it learns from the generator's faces beside others."""
+        """`<architecture>-<s>`, and `-seen` for one that is trained on the generator's faces beside others."""
         return f"{self.architecture}-{self.seed}{'-seen' if self.seen else ''}"
 
 
-def candidates(judges: Sequence[str], *, n_seeds: int, seen: Sequence[str], apart: bool) -> list[Candidate]:
+def list_candidates(architectures: Sequence[str], *, n_seeds: int, seen: Sequence[str], apart: bool) -> list[Candidate]:
     """The judges of a study, in the order in which they are trained.
 
     Args:
-        judges: architectures.
+        architectures: keys of `resnet.LEVELS`.
         n_seeds: judges of each architecture.
         seen: architectures that are trained on the generator's faces as well.
-        apart: whether the study keeps faces from the generator for the judges. Where it does not, all learn from
-            the generator's faces, as in the paper, and there is nothing to compare with: `seen` has no effect.
+        apart: whether the study keeps faces from the generator for the judges. Where it does not, all are trained on
+            the generator's faces, as in the paper, and `seen` has no effect.
 
-    >>> [c.name for c in candidates(["resnet10", "resnet18"], n_seeds=2, seen=["resnet10"], apart=True)]
+    >>> [c.name for c in list_candidates(["resnet10", "resnet18"], n_seeds=2, seen=["resnet10"], apart=True)]
     ['resnet10-0', 'resnet10-1', 'resnet18-0', 'resnet18-1', 'resnet10-0-seen', 'resnet10-1-seen']
     """
     split = "judge" if apart else "train"
-    first = [Candidate(architecture, seed, split) for architecture in judges for seed in range(n_seeds)]
+    first = [Candidate(architecture, seed, split) for architecture in architectures for seed in range(n_seeds)]
     again = [Candidate(architecture, seed, "train", seen=True) for architecture in seen for seed in range(n_seeds)]
     return first + (again if apart else [])
 
 
 def judge_seed(seed: int, number: int) -> int:
-    """The seed of a judge's weights and data order: independent streams, whatever the study's seed and the number.
+    """The seed of a judge's weights and data order, from the study's seed and the judge's number s.
 
-    Args:
-        seed: of the study.
-        number: s, from 0; judges of all architectures and both ways of training share it, so that they pair up.
+    The number is that of judges of all architectures and training faces, so that they pair up.
 
     >>> judge_seed(0, 1) != judge_seed(1, 0)
     True
@@ -71,36 +68,23 @@ def judge_seed(seed: int, number: int) -> int:
 
 
 def capped(faces: Faces, most: np.ndarray, *, generator: np.random.Generator) -> Faces:
-    """At most so many faces of every identity, drawn at random, in their former order.
-
-    Args:
-        faces: uint8 (N, H, W, 3) and int64 (N,).
-        most: integers (K,), the largest number of each.
-        generator: of the draw.
-
-    Returns:
-        The faces drawn; all of an identity that has no more than its number.
-    """
+    """At most `most[k]` random faces of every identity k, in their former order."""
     images, labels = faces
-    drawn = np.zeros(len(labels), dtype=bool)
+    chosen = np.zeros(len(labels), dtype=bool)
     for label, number in enumerate(most):
-        drawn[generator.permutation(np.flatnonzero(labels == label))[:number]] = True
-    return images[drawn], labels[drawn]
+        chosen[generator.permutation(np.flatnonzero(labels == label))[:number]] = True
+    return images[chosen], labels[chosen]
 
 
 def learning_faces(splits: dict[str, Faces], *, seed: int) -> dict[str, Faces]:
-    """What the judges learn from, by the split that it comes from.
+    """What the judges are trained on: "judge" and "train" where the study keeps faces for them, else "train" alone.
 
-    Where there is a split "judge", the generator's faces are capped to as many of each identity, so that a judge
-    which learns from them differs in *which* faces it has seen and not in how many. An identity of which the
-    generator has fewer keeps them all, and n_train in `about.json` tells.
+    The generator's faces are capped to the number of the judges' own of each identity, so that judges differ in
+    *which* faces they are trained on and not in how many. An identity of which the generator has fewer keeps them all.
 
     Args:
         splits: "train", and "judge", which may be empty.
-        seed: of the study; all judges of a way learn from the same faces.
-
-    Returns:
-        "judge" and "train" where the study keeps faces for the judges, "train" alone where it does not.
+        seed: of the study; all judges with the same `trained_on` are trained on the same faces.
     """
     labels = splits["judge"][1]
     if not len(labels):

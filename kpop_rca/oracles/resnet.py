@@ -17,13 +17,7 @@ class SmallImageResNet(ResNet):
     """A ResNet for small images: 3x3 stem of stride 1, no max-pool (paper section 5.2), and a width to choose."""
 
     def __init__(self, architecture: str, *, n_classes: int, width: int):
-        """Build it with random weights.
-
-        Args:
-            architecture: a key of LEVELS.
-            n_classes: K.
-            width: channels of the stem and the first level; 64 is the published network.
-        """
+        """With random weights; `architecture` is a key of LEVELS, and the published `width` is 64."""
         self.width = width  # read by _make_layer while the base class builds itself
         block, levels = LEVELS[architecture]
         super().__init__(block, levels, num_classes=n_classes)

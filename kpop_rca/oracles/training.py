@@ -1,4 +1,4 @@
-"""Training the judges: ResNets that tell the identities apart on real faces, and then judge generated ones."""
+"""Training the judges: ResNets that tell the identities apart on real faces, and their use on images."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ from sklearn.metrics import f1_score, log_loss
 from torch import Tensor
 from tqdm import tqdm
 
-from kpop_rca import artifacts, devices, finite, seals, seeds, weights, workers
+from kpop_rca import devices, disk, finite, seals, seeds, weights, workers
 from kpop_rca.data import tensors
 from kpop_rca.errors import StudyError
 from kpop_rca.oracles import augmentation
@@ -26,16 +26,18 @@ from kpop_rca.oracles.resnet import FULL_WIDTH, SmallImageResNet
 
 Steps = tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]
 
+# What a training leaves in the folder of its judge.
+WEIGHTS, HISTORY, TEST_PREDICTIONS, ABOUT = "judge.safetensors", "history.csv", "test_answers.parquet", "about.json"
+
 BUILDING = Lock()
 EVALUATION_BATCH = 250
-ABOUT = "about.json"  # what is known of a judge
-FROZEN = "frozen backbone"
+FROZEN, WHOLE = "frozen backbone", "whole network"  # phases of a training
 EPSILON, BETA_2 = 1e-8, 0.999  # of AdamW, whose first beta follows the cycle
 ONE_CYCLE = {"pct_start": 0.3, "div_factor": 25.0, "final_div_factor": 1e4, "base_momentum": 0.85, "max_momentum": 0.95}
 
 
 @dataclass(frozen=True)
-class Recipe:
+class OracleRecipe:
     """How to train a judge; see the parameters of `04_oracle_benchmark`."""
 
     width: int
@@ -48,28 +50,43 @@ class Recipe:
     pretrained: bool
     seed: int
 
+    def table(self) -> pd.DataFrame:
+        """What the study sets, and what no study changes: columns setting and value (text)."""
+        low, high = ONE_CYCLE["base_momentum"], ONE_CYCLE["max_momentum"]
+        rows = asdict(self) | {
+            "optimiser": f"AdamW, betas {high:g} and {BETA_2:g}, epsilon {EPSILON:g}",
+            "one cycle, rise": f"{ONE_CYCLE['pct_start']:.0%} of the steps, from the learning rate / "
+            f"{ONE_CYCLE['div_factor']:g}; the first beta falls to {low:g}",
+            "one cycle, fall": f"to the first rate / {ONE_CYCLE['final_div_factor']:g}; the first beta rises to "
+            f"{high:g}",
+            "loss": "cross-entropy",
+            "images": f"half of them mirrored, shifted by up to {augmentation.LARGEST_SHIFT:g} of the side",
+            "precision": "bfloat16 where a GPU computes in it, else float32",
+            "epoch kept": "the one of the lowest validation loss",
+        }
+        return pd.DataFrame({"setting": rows.keys(), "value": map(str, rows.values())})
 
-def listed(recipe: Recipe) -> pd.DataFrame:
-    """A recipe as a table: what a study sets, and what no study changes.
 
-    Returns:
-        Columns setting and value (text), a row a setting.
+@dataclass(frozen=True)
+class Training:
+    """One judge to train.
+
+    Attributes:
+        architecture: a key of `resnet.LEVELS`.
+        splits: "train", "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,).
+        recipe: how to train.
+        folder: of this judge.
+        notes: further entries of its record, such as its number `seed` and what it was `trained_on`.
     """
-    low, high = ONE_CYCLE["base_momentum"], ONE_CYCLE["max_momentum"]
-    rows = asdict(recipe) | {
-        "optimiser": f"AdamW, betas {high:g} and {BETA_2:g}, epsilon {EPSILON:g}",
-        "one cycle, rise": f"{ONE_CYCLE['pct_start']:.0%} of the steps, from the learning rate / "
-        f"{ONE_CYCLE['div_factor']:g}; the first beta falls to {low:g}",
-        "one cycle, fall": f"to the first rate / {ONE_CYCLE['final_div_factor']:g}; the first beta rises to {high:g}",
-        "loss": "cross-entropy",
-        "images": f"half of them mirrored, shifted by up to {augmentation.LARGEST_SHIFT:g} of the side",
-        "precision": "bfloat16 where a GPU computes in it, else float32",
-        "epoch kept": "the one of the lowest validation loss",
-    }
-    return pd.DataFrame({"setting": rows.keys(), "value": map(str, rows.values())})
+
+    architecture: str
+    splits: dict[str, Faces]
+    recipe: OracleRecipe
+    folder: Path
+    notes: dict[str, Any]
 
 
-def build_judge(architecture: str, *, n_classes: int, recipe: Recipe) -> tuple[SmallImageResNet, str | None]:
+def build_judge(architecture: str, *, n_classes: int, recipe: OracleRecipe) -> tuple[SmallImageResNet, str | None]:
     """A judge to be trained, with ImageNet weights where they are wanted, fit and can be had.
 
     The stem and the last layer are new in any case: ours have other shapes.
@@ -82,8 +99,8 @@ def build_judge(architecture: str, *, n_classes: int, recipe: Recipe) -> tuple[S
         torch.manual_seed(seeds.number(seeds.Purpose.JUDGE_NETWORK, recipe.seed))
         judge = SmallImageResNet(architecture, n_classes=n_classes, width=recipe.width)
     if not recipe.pretrained:
-        return judge, "not asked for"
-    if recipe.width != FULL_WIDTH or architecture not in weights.URLS:
+        return judge, "not requested"
+    if recipe.width != FULL_WIDTH or architecture not in weights.REGISTRY:
         return judge, f"there are no ImageNet weights for {architecture} of width {recipe.width}"
     try:
         state = weights.load(architecture)
@@ -95,17 +112,12 @@ def build_judge(architecture: str, *, n_classes: int, recipe: Recipe) -> tuple[S
 
 
 def judge_images(judge: SmallImageResNet, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Show images to a judge.
+    """Probabilities, float32 (N, K), and features before the last layer, float32 (N, D), of uint8 (N, H, W, 3).
 
-    Args:
-        judge: in evaluation mode.
-        images: uint8 (N, H, W, 3).
-
-    Returns:
-        Probabilities, float32 (N, K), and features before the last layer, float32 (N, D).
+    The judge is in evaluation mode.
 
     Raises:
-        StudyError: what it says of an image is not finite.
+        StudyError: a number is not finite.
     """
     device = next(judge.parameters()).device
 
@@ -128,7 +140,7 @@ def _train_epoch(
     labels: Tensor,
     *,
     steps: Steps,
-    recipe: Recipe,
+    recipe: OracleRecipe,
     generator: torch.Generator,
 ) -> float:
     """One pass in random order, which the host waits for once, at its end; returns the mean cross-entropy."""
@@ -155,33 +167,33 @@ def train_judge(
     train: Faces,
     validation: Faces,
     *,
-    recipe: Recipe,
+    recipe: OracleRecipe,
     frozen_first: bool,
     device: torch.device,
     bar: Callable,
 ) -> pd.DataFrame:
     """Fine-tune a judge, and leave it with the weights of its best epoch on the validation split.
 
-    The paper's protocol: a warm-up with the backbone frozen, then the whole network. A backbone of random
-    weights has nothing worth freezing, so there the warm-up is left out.
+    The paper's protocol: a warm-up with the backbone frozen, then the whole network. A backbone of random weights has
+    nothing worth freezing, so there the warm-up is left out.
 
-    All that a step needs is on the device from the start, and what is random is drawn there. The network is not
-    compiled: a judge takes a few thousand steps, and a study trains a dozen of them, each anew.
+    All that a step needs is on the device from the start, and its random numbers come from there. The network is not
+    compiled: a judge takes a few thousand steps, and a study trains a dozen of them.
 
     Args:
         judge: from `build_judge`.
         train: uint8 (N, H, W, 3) and int64 (N,).
         validation: the same, for choosing the epoch.
         recipe: how to train.
-        frozen_first: whether to warm up with the backbone frozen.
+        frozen_first: whether there is a warm-up.
         device: to train on.
         bar: wraps the epochs, `tqdm` for example.
 
     Returns:
-        One row an epoch: epoch, phase, train_loss, validation_loss, validation_accuracy.
+        One row per epoch: epoch, phase, train_loss, validation_loss, validation_accuracy.
 
     Raises:
-        StudyError: a loss or an answer is not finite.
+        StudyError: a loss or a prediction is not finite.
 
     Source: paper section 5.2.
     """
@@ -190,7 +202,7 @@ def train_judge(
     generator = torch.Generator(device).manual_seed(seeds.number(seeds.Purpose.JUDGE_TRAINING, recipe.seed))
     phases = [(FROZEN, recipe.warmup_epochs)] if frozen_first and recipe.warmup_epochs else []
     history, best = [], None
-    for phase, epochs in [*phases, ("whole network", recipe.epochs)]:
+    for phase, epochs in [*phases, (WHOLE, recipe.epochs)]:
         steps = _steps_of_phase(judge, phase, total=epochs * -(-len(images) // recipe.batch_size), recipe=recipe)
         for _ in bar(range(epochs), desc=phase):
             loss = _train_epoch(judge, images, labels, steps=steps, recipe=recipe, generator=generator)
@@ -198,8 +210,7 @@ def train_judge(
                 raise StudyError(f"the loss is {loss} in epoch {len(history) + 1}; lower judge_learning_rate")
             measured = evaluate(judge, *validation)
             row = {"epoch": len(history) + 1, "phase": phase, "train_loss": loss}
-            row |= {f"validation_{name}": measured[name] for name in ("loss", "accuracy")}
-            history.append(row)
+            history.append(row | {f"validation_{name}": measured[name] for name in ("loss", "accuracy")})
             if best is None or measured["loss"] < best[0]:
                 best = measured["loss"], {k: v.detach().clone() for k, v in judge.state_dict().items()}
     judge.load_state_dict(best[1])
@@ -207,14 +218,13 @@ def train_judge(
     return pd.DataFrame(history)
 
 
-def _steps_of_phase(judge: SmallImageResNet, phase: str, *, total: int, recipe: Recipe) -> Steps:
+def _steps_of_phase(judge: SmallImageResNet, phase: str, *, total: int, recipe: OracleRecipe) -> Steps:
     """Freeze or free the backbone; an optimizer of what is left to train, and its one cycle of learning rates."""
-    judge.requires_grad_(phase == "whole network")
+    judge.requires_grad_(phase == WHOLE)
     for new in (judge.conv1, judge.fc):  # of other shapes than the pretrained ones
         new.requires_grad_(True)
-    trained = [p for p in judge.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
-        trained,
+        [p for p in judge.parameters() if p.requires_grad],
         lr=recipe.learning_rate,
         betas=(ONE_CYCLE["max_momentum"], BETA_2),
         eps=EPSILON,
@@ -227,18 +237,11 @@ def _steps_of_phase(judge: SmallImageResNet, phase: str, *, total: int, recipe: 
 
 
 def evaluate(judge: SmallImageResNet, images: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Accuracy, mean cross-entropy and macro F1 of a judge on labelled faces.
-
-    Args:
-        judge: put into evaluation mode.
-        images: uint8 (N, H, W, 3).
-        labels: int64 (N,).
-    """
+    """Accuracy, mean cross-entropy (loss), macro F1 and n of a judge, which is put into evaluation mode."""
     return _measured(judge_images(judge.eval(), images)[0], labels)
 
 
 def _measured(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """What `evaluate` says, from the probabilities that the judge gave."""
     judged = probabilities.argmax(1)
     return {
         "accuracy": float((judged == labels).mean()),
@@ -252,22 +255,20 @@ def train_all(
     wanted: Sequence[Candidate],
     splits: dict[str, Faces],
     *,
-    recipe: Recipe,
+    recipe: OracleRecipe,
     folder: Path,
     device: torch.device,
     bar: Callable,
 ) -> None:
-    """Train every judge of the study that an earlier, interrupted run had not finished, each into its own folder.
-
-    On a CPU as many at once as there are cores.
+    """Train every judge of a study that an earlier, interrupted run had not finished, each into a folder of its name.
 
     Args:
-        wanted: from `candidates`.
+        wanted: from `list_candidates`.
         splits: "train", "judge" (may be empty), "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,).
-        recipe: how to train; its seed is the study's, from which each judge's follows.
-        folder: of the judges.
+        recipe: its seed is the study's, from which each judge's follows.
+        folder: of all judges.
         device: to train on.
-        bar: `tqdm` or one of its kind: a bar of the epochs of all judges.
+        bar: see `train_side_by_side`.
     """
     learning = learning_faces(splits, seed=recipe.seed)
     trainings = [
@@ -283,41 +284,24 @@ def train_all(
     train_side_by_side(trainings, device=device, bar=bar)
 
 
-@dataclass(frozen=True)
-class Training:
-    """One judge to train; see `train_or_load`."""
-
-    architecture: str
-    splits: dict[str, Faces]
-    recipe: Recipe
-    folder: Path
-    notes: dict[str, Any]
-
-
 def train_side_by_side(trainings: Sequence[Training], *, device: torch.device, bar: Callable) -> None:
-    """`train_or_load` of several judges, on a CPU as many at once as there are cores, each by one thread.
+    """`train_or_load` of several judges, each by one thread: on a CPU as many at once as there are cores.
 
-    One judge alone is trained by one thread, too. What it learns must not depend on the cores; and with several threads
-    PyTorch 2's backward pass of a batch of odd size has been seen to write where it must not, and end the process.
+    One judge alone has one thread, too: the result must not depend on the cores, and with several threads PyTorch 2's
+    backward pass of a batch of odd size has been seen to write where it must not, and end the process.
 
-    Args:
-        trainings: each with a folder of its own.
-        device: to train on.
-        bar: `tqdm` or one of its kind: a bar of the epochs of all.
+    `bar` is `tqdm` or one of its kind: a bar of the epochs of all.
     """
     missing = [training for training in trainings if not seals.is_whole(training.folder)]
     ended = Event()
     with bar(total=sum(training.recipe.epochs for training in missing), desc="judges", unit="epoch") as together:
-
-        def train(training: Training) -> None:
-            train_or_load(**vars(training), device=device, bar=partial(_counted, together, ended))
-
+        train = partial(train_or_load, device=device, bar=partial(_counted, together, ended))
         for _ in workers.a_core_each(train, missing, device=device, ended=ended):
             pass
 
 
 def _counted(together: tqdm, ended: Event, epochs: range, *, desc: str) -> Iterator[int]:
-    """The epochs of one judge, counted in the bar of all; a warm-up comes on top of what was foreseen.
+    """The epochs of one judge, counted in the bar of all; a warm-up comes on top of the total.
 
     Raises:
         StudyError: nobody waits for the judge any more; half trained, it must not be taken for a whole one.
@@ -331,39 +315,21 @@ def _counted(together: tqdm, ended: Event, epochs: range, *, desc: str) -> Itera
         together.update()
 
 
-def train_or_load(
-    architecture: str,
-    splits: dict[str, Faces],
-    *,
-    recipe: Recipe,
-    folder: Path,
-    device: torch.device,
-    bar: Callable,
-    notes: dict[str, Any],
-) -> dict[str, Any]:
-    """What is known about a judge, after training it unless an earlier, interrupted run already had.
+def train_or_load(training: Training, *, device: torch.device, bar: Callable) -> dict[str, Any]:
+    """Train a judge unless an earlier, interrupted run already had, and write its files.
 
-    Writes `judge.safetensors`, `history.csv`, `test_answers.parquet` (label, judged and a probability for each
-    class, a row a test face), `about.json`, and last the seal that marks the judge as complete. One whose files are not
-    what was sealed is trained again.
-
-    Args:
-        architecture: a key of `resnet.LEVELS`.
-        splits: "train", "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,).
-        recipe: how to train.
-        folder: of this judge.
-        device: to train on.
-        bar: wraps the epochs.
-        notes: further entries of `about.json`, for example the judge's number `seed` and what it was `trained_on`.
+    These are its weights, history, predictions of the test faces (label, judged, and p_0 to p_{K-1}) and record, and
+    last the checksums that mark it as complete. One whose files don't have them is trained again.
 
     Returns:
-        architecture, the notes, n_train, width, n_classes, n_weights, starts_from, recipe, validation and test
-        (each with accuracy, loss, macro_f1, n), as in `about.json`.
+        The record: architecture, the notes, n_train, width, n_classes, n_weights, starts_from, recipe, validation and
+        test (each as from `evaluate`).
     """
+    folder, splits, recipe = training.folder, training.splits, training.recipe
     if seals.is_whole(folder):
-        return artifacts.read_json(folder / ABOUT)
+        return read_about(folder)
     n_classes = int(splits["train"][1].max()) + 1
-    judge, scratch = build_judge(architecture, n_classes=n_classes, recipe=recipe)
+    judge, scratch = build_judge(training.architecture, n_classes=n_classes, recipe=recipe)
     how = {"recipe": recipe, "frozen_first": not scratch, "device": device, "bar": bar}
     try:
         history = train_judge(judge, splits["train"], splits["validation"], **how)
@@ -371,7 +337,7 @@ def train_or_load(
         raise StudyError(f"judge {folder.name}: {error}") from None
     test_faces, test_labels = splits["test"]
     probabilities, _ = judge_images(judge, test_faces)
-    about = {"architecture": architecture} | notes
+    about = {"architecture": training.architecture} | training.notes
     about |= {
         "n_train": len(splits["train"][1]),
         "width": recipe.width,
@@ -382,34 +348,38 @@ def train_or_load(
         "validation": evaluate(judge, *splits["validation"]),
         "test": _measured(probabilities, test_labels),
     }
-    _save_judge(folder, judge, history, answers=_answers(probabilities, test_labels), about=about)
+    predictions = pd.DataFrame(probabilities, columns=[f"p_{k}" for k in range(n_classes)])
+    predictions.insert(0, "label", test_labels)
+    predictions.insert(1, "judged", probabilities.argmax(1))
+    with disk.atomic(folder / WEIGHTS) as temporary:
+        save_file({name: value.cpu().contiguous() for name, value in judge.state_dict().items()}, temporary)
+    with disk.atomic(folder / HISTORY) as temporary:
+        history.to_csv(temporary, index=False)
+    with disk.atomic(folder / TEST_PREDICTIONS) as temporary:
+        predictions.to_parquet(temporary, index=False)
+    disk.write_json(folder / ABOUT, about)
+    seals.seal(folder)
     return about
 
 
-def _answers(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
-    """A row a face: label, judged, and the probability of each class as p_0, p_1, ..."""
-    table = pd.DataFrame(probabilities, columns=[f"p_{k}" for k in range(probabilities.shape[1])])
-    table.insert(0, "label", labels)
-    table.insert(1, "judged", probabilities.argmax(1))
-    return table
+def read_about(folder: Path) -> dict[str, Any]:
+    """The record of a trained judge, see `train_or_load`."""
+    return disk.read_json(folder / ABOUT)
 
 
-def _save_judge(
-    folder: Path, judge: SmallImageResNet, history: pd.DataFrame, *, answers: pd.DataFrame, about: dict
-) -> None:
-    with artifacts.atomic(folder / "judge.safetensors") as temporary:
-        save_file({name: value.cpu().contiguous() for name, value in judge.state_dict().items()}, temporary)
-    with artifacts.atomic(folder / "history.csv") as temporary:
-        history.to_csv(temporary, index=False)
-    with artifacts.atomic(folder / "test_answers.parquet") as temporary:
-        answers.to_parquet(temporary, index=False)
-    artifacts.write_json(folder / ABOUT, about)
-    seals.seal(folder)
+def read_history(folder: Path) -> pd.DataFrame:
+    """The epochs of a trained judge, see `train_judge`."""
+    return pd.read_csv(folder / HISTORY)
+
+
+def read_test_predictions(folder: Path) -> pd.DataFrame:
+    """What a trained judge predicts of each real test face: label, judged, p_0 to p_{K-1}."""
+    return pd.read_parquet(folder / TEST_PREDICTIONS)
 
 
 def load_judge(folder: Path, device: torch.device) -> SmallImageResNet:
     """A trained judge in evaluation mode."""
-    about = artifacts.read_json(folder / ABOUT)
+    about = read_about(folder)
     judge = SmallImageResNet(about["architecture"], n_classes=about["n_classes"], width=about["width"])
-    judge.load_state_dict(load_file(folder / "judge.safetensors"))
+    judge.load_state_dict(load_file(folder / WEIGHTS))
     return judge.to(device, memory_format=torch.channels_last).eval()

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from kpop_rca import artifacts, rca
+from kpop_rca import rca
 from kpop_rca.degradations import blurred, noised
 from kpop_rca.oracles import candidates, training
 from kpop_rca.oracles.candidates import Faces
@@ -59,13 +59,13 @@ def retrained_on_blurred(
     Returns:
         The oracle, in evaluation mode.
     """
-    about = artifacts.read_json(like / "about.json")
+    about = training.read_about(like)
     own = {"train": candidates.learning_faces(splits, seed=seed)[about["trained_on"]]}
     own |= {name: splits[name] for name in ("validation", "test")}
     one = training.Training(
         about["architecture"],
         {name: (blurred(images, sigma), labels) for name, (images, labels) in own.items()},
-        recipe=training.Recipe(**about["recipe"]),
+        recipe=training.OracleRecipe(**about["recipe"]),
         folder=folder,
         notes={"trained_on": about["trained_on"], "blur": sigma},
     )

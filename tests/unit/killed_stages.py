@@ -44,7 +44,9 @@ def generated() -> None:
     """Ten batches of images."""
     stage = artifacts.begin("05_generation", PARAMETERS)
     unet, forward = load_trained(stage.input("ddpm"), small_training.CPU)
-    plan = generation.Plan(sampler="ddim", steps=6, guidance=1.0, images_per_identity=20, batch_size=4, seed=0)
+    plan = generation.GenerationPlan(
+        sampler="ddim", steps=6, guidance=1.0, images_per_identity=20, batch_size=4, seed=0
+    )
     generation.generate(unet, forward, plan, n_classes=2, folder=stage.folder, progress=iter)
     stage.finish()
 

@@ -1,8 +1,12 @@
-"""An oracle trained in seconds: its recipe."""
+"""An oracle trained in seconds: its recipe; and predictions written by hand."""
 
+import numpy as np
+import pandas as pd
+
+from kpop_rca import disk
 from kpop_rca.oracles import training
 
-RECIPE = training.Recipe(
+RECIPE = training.OracleRecipe(
     width=8,
     warmup_epochs=1,
     epochs=10,
@@ -13,3 +17,26 @@ RECIPE = training.Recipe(
     pretrained=False,
     seed=0,
 )
+
+
+def write_judge(folder, name, judged, labels, *, trained_on="judge", validation=0.5, sure=0.8, n_classes=3):
+    """A judge's files as far as they are read here: it names `judged`, equally sure of each."""
+    architecture, seed = name.split("-")[:2]
+    probabilities = np.full((len(labels), n_classes), (1 - sure) / (n_classes - 1))
+    probabilities[np.arange(len(labels)), judged] = sure
+    table = pd.DataFrame(probabilities, columns=[f"p_{k}" for k in range(n_classes)])
+    table.insert(0, "label", labels)
+    table.insert(1, "judged", judged)
+    accuracy = float((np.asarray(judged) == labels).mean())
+    about = {"architecture": architecture, "seed": int(seed), "trained_on": trained_on, "n_train": 30}
+    about |= {"starts_from": "random weights", "validation": {"accuracy": validation}}
+    disk.write_json(
+        folder / name / training.ABOUT, about | {"test": {"accuracy": accuracy, "loss": 0.5, "macro_f1": 0.6}}
+    )
+    table.to_parquet(folder / name / training.TEST_PREDICTIONS, index=False)
+
+
+def long(judge, judged, label, *, trained_on="judge"):
+    architecture, seed = judge.split("-")[:2]
+    which = {"judge": judge, "architecture": architecture, "seed": int(seed), "trained_on": trained_on}
+    return pd.DataFrame(which | {"image": range(len(judged)), "label": label, "judged": judged})

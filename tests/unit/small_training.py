@@ -2,11 +2,11 @@
 
 import torch
 
-from kpop_rca.diffusion import trainer
+from kpop_rca.diffusion import samplers, trainer
 from kpop_rca.diffusion.unet import build_unet
 
 CPU = torch.device("cpu")
-RECIPE = trainer.Recipe(
+RECIPE = trainer.DiffusionRecipe(
     steps=12,
     batch_size=8,
     learning_rate=2e-3,
@@ -44,3 +44,9 @@ def small_unet(*, n_classes):
 
 def small_trainer(folder, *, n_classes, recipe=RECIPE):
     return trainer.Trainer(small_unet(n_classes=n_classes), recipe=recipe, folder=folder, device=CPU)
+
+
+def sampled(unet, forward, labels, indices, *, sampler="ddim", guidance=0.0, steps=3):
+    generators = [samplers.image_generator(seed=1, label=c, index=i) for c, i in zip(labels, indices, strict=True)]
+    process = samplers.sampling_process(forward, sampler)
+    return samplers.sample(unet, process, torch.tensor(labels), generators=generators, steps=steps, guidance=guidance)

@@ -319,19 +319,19 @@ def test_an_operation_that_nobody_thought_of_is_another_operation():
 
 def test_peers_do_the_work_that_ours_does():
     """Their FID is ours, and their KID is within its spread of ours, so that the times are times of the same."""
-    from kpop_rca.image_metrics import feature_distances
+    from kpop_rca.image_metrics import frechet, kid, prdc
 
     real, generated = random_features(200, 16, seed=0)
-    fid = feature_distances.frechet_distance(real, generated)
-    kid, sd = feature_distances.kernel_distance(real, generated, generator=np.random.default_rng(0))
-    assert float(peers_features.torchmetrics_fid(real, generated)) == pytest.approx(fid, rel=1e-3)
+    our_fid = frechet.frechet_distance(real, generated)
+    our_kid, sd = kid.kernel_distance(real, generated, generator=np.random.default_rng(0))
+    assert float(peers_features.torchmetrics_fid(real, generated)) == pytest.approx(our_fid, rel=1e-3)
     theirs = peers_features.torch_fidelity_fid(real, generated)["frechet_inception_distance"]
-    assert theirs == pytest.approx(fid, rel=1e-6)
-    assert float(peers_features.torchmetrics_kid(real, generated)[0]) == pytest.approx(kid, abs=sd)
+    assert theirs == pytest.approx(our_fid, rel=1e-6)
+    assert float(peers_features.torchmetrics_kid(real, generated)[0]) == pytest.approx(our_kid, abs=sd)
     theirs = peers_features.torch_fidelity_kid(real, generated)["kernel_inception_distance_mean"]
-    assert theirs == pytest.approx(kid, abs=sd)
+    assert theirs == pytest.approx(our_kid, abs=sd)
     theirs = peers_features.torch_fidelity_pr(real, generated)
-    assert theirs["precision"] == pytest.approx(feature_distances.precision_recall(real, generated)["precision"])
+    assert theirs["precision"] == pytest.approx(prdc.neighbourhood_measures(real, generated)["precision"])
 
 
 @pytest.mark.parametrize(
@@ -339,11 +339,11 @@ def test_peers_do_the_work_that_ours_does():
     [("pytorch_fid", peers_features.pytorch_fid_fid), ("cleanfid", peers_features.clean_fid_fid)],
 )
 def test_peers_outside_the_lock_do_too_where_they_are_installed(library, peer):
-    from kpop_rca.image_metrics import feature_distances
+    from kpop_rca.image_metrics import frechet
 
     pytest.importorskip(library)
     real, generated = random_features(200, 16, seed=0)
-    assert float(peer(real, generated)) == pytest.approx(feature_distances.frechet_distance(real, generated), rel=1e-3)
+    assert float(peer(real, generated)) == pytest.approx(frechet.frechet_distance(real, generated), rel=1e-3)
 
 
 @pytest.fixture

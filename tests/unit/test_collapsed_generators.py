@@ -46,7 +46,7 @@ def measured(generated, labels, *, real=REAL, others=OTHERS):
     found = feature_panel.feature_measures(
         *(part for part, _ in sets), labels=tuple(of for _, of in sets), features="pixels", **how
     )
-    spread = diversity.judge_feature_diversity(generated, labels, real=real, n_pairs=20, **how)
+    spread = diversity.feature_diversity(generated, labels, real=real, n_pairs=20, words="any", **how)
     return found | {"diversity": spread, "is": {"value": inception.inception_score(generated)}}
 
 

@@ -16,7 +16,7 @@ from spoiling import SPOILT, empty, truncate
 
 from kpop_rca import artifacts, flat_yaml, pages, params, report, seals
 from kpop_rca.diffusion import generated_images, generation
-from kpop_rca.diffusion.unet import forward_process
+from kpop_rca.diffusion.samplers import forward_process
 from kpop_rca.errors import StudyError
 from kpop_rca.oracles import training
 
@@ -112,7 +112,7 @@ def test_an_undamaged_checkpoint_is_kept_and_one_with_a_strange_file_is_not(outp
     assert [path.name for path in stage.folder.iterdir() if path.is_dir()] == ["good"]
 
 
-PLAN = generation.Plan(sampler="ddim", steps=2, guidance=0.0, images_per_identity=5, batch_size=2, seed=0)
+PLAN = generation.GenerationPlan(sampler="ddim", steps=2, guidance=0.0, images_per_identity=5, batch_size=2, seed=0)
 
 
 def draw(folder, *, stop_after=6):
@@ -176,7 +176,7 @@ def train_judge(folder):
     """A judge of next to no training; whether it had to be trained."""
     images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
     faces, epochs = (images, np.arange(8) % 2), []
-    recipe = training.Recipe(
+    recipe = training.OracleRecipe(
         width=8,
         warmup_epochs=0,
         epochs=1,
@@ -188,8 +188,8 @@ def train_judge(folder):
         seed=0,
     )
     splits = dict.fromkeys(("train", "validation", "test"), faces)
-    how = {"device": small_training.CPU, "notes": {}, "bar": lambda found, desc: epochs.append(desc) or found}
-    training.train_or_load("resnet10", splits, recipe=recipe, folder=folder, **how)
+    wanted = training.Training("resnet10", splits, recipe, folder, notes={})
+    training.train_or_load(wanted, device=small_training.CPU, bar=lambda found, desc: epochs.append(desc) or found)
     return bool(epochs)
 
 

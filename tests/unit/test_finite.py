@@ -12,7 +12,7 @@ from tqdm import tqdm
 from kpop_rca import finite
 from kpop_rca.data import tensors
 from kpop_rca.diffusion import generation, objective
-from kpop_rca.diffusion.unet import CHECK_EVERY, forward_process, image_generator, sample, sampling_process
+from kpop_rca.diffusion.samplers import CHECK_EVERY, forward_process, image_generator, sample, sampling_process
 from kpop_rca.errors import StudyError
 from kpop_rca.image_metrics import feature_extractors
 from kpop_rca.oracles import training
@@ -96,7 +96,9 @@ def test_half_precision_is_named_as_what_to_change():
 
 
 def test_no_file_is_written_of_images_that_are_none(tmp_path):
-    plan = generation.Plan(sampler="dpmpp", steps=2, guidance=0.0, images_per_identity=2, batch_size=2, seed=1)
+    plan = generation.GenerationPlan(
+        sampler="dpmpp", steps=2, guidance=0.0, images_per_identity=2, batch_size=2, seed=1
+    )
     network = FailsAt(small_unet(n_classes=2).eval(), call=0, image=0, bad=float("nan"))
     with pytest.raises(StudyError, match="identity 0"):
         generation.generate(network, FORWARD, plan, n_classes=2, folder=tmp_path, progress=list)
@@ -164,8 +166,8 @@ def test_the_losses_by_timestep_are_numbers(coloured_faces):
 
 def train_judge(splits, folder, **changed):
     recipe = dataclasses.replace(JUDGE_RECIPE, epochs=2, **changed)
-    how = {"folder": folder, "device": CPU, "bar": lambda epochs, desc: epochs, "notes": {}}
-    return training.train_or_load("resnet10", splits, recipe=recipe, **how)
+    wanted = training.Training("resnet10", splits, recipe, folder, notes={})
+    return training.train_or_load(wanted, device=CPU, bar=lambda epochs, desc: epochs)
 
 
 def test_a_judge_whose_loss_is_none_is_named_and_not_kept(splits, tmp_path):

@@ -17,8 +17,10 @@ def nothing_given():
 
 def test_a_given_value_takes_the_place_of_the_files():
     before = params.resolve("smoke")
-    given.give(["train_steps=7", "guidance=2", "judges=[resnet18, resnet34]", "look_alike_groups="], data_root="x y")
-    changed = {"train_steps": 7, "guidance": 2.0, "judges": ["resnet18", "resnet34"], "look_alike_groups": ""}
+    given.give(
+        ["train_steps=7", "guidance=2", "architectures=[resnet18, resnet34]", "look_alike_groups="], data_root="x y"
+    )
+    changed = {"train_steps": 7, "guidance": 2.0, "architectures": ["resnet18", "resnet34"], "look_alike_groups": ""}
     given_too = {"data_root": "x y"}
     with pytest.raises(StudyError, match="seen_judges names resnet10"):
         params.resolve("smoke")

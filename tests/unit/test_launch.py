@@ -95,7 +95,7 @@ def test_two_processes_train_and_draw_as_one_does(cropped, fresh_accelerate):
     by_two = launched(2, "05")
     assert by_two.returncode == 0, by_two.stderr[-2000:]
     stage = begin("05")
-    plan = generation.Plan.of(stage.parameters, mixed_precision="no")
+    plan = generation.GenerationPlan.of(stage.parameters, mixed_precision="no")
     assert generation.missing_batches(stage.folder, plan, n_classes=4) == []
     generation.generate(alone, forward, plan, n_classes=4, folder=stage.folder, progress=list)
     generation.generate(alone, forward, plan, n_classes=4, folder=stage.folder / "alone", progress=list)

@@ -51,7 +51,10 @@ def test_a_good_file_gives_what_it_sets(study_file):
         ("max_mismatch_score: 2.0", ["max_mismatch_score", "less than or equal to 1"]),
         ("judge_fraction: 1.0", ["judge_fraction", "less than 1"]),
         ("judge_seeds: 0", ["judge_seeds", "greater than or equal to 1"]),
-        ("judges: [resnet18]\nseen_judges: [resnet10]", ["seen_judges names resnet10", "not one of judges"]),
+        (
+            "architectures: [resnet18]\nseen_judges: [resnet10]",
+            ["seen_judges names resnet10", "not one of architectures"],
+        ),
         ("selected_judge: vgg", ["selected_judge", "'vgg'", "a judge (resnet18-0)"]),
         ("selected_judge: resnet18-seen", ["selected_judge", "'resnet18-seen'"]),
         ("seed: 1\nseed: 2", ["line 2", 'duplicate key "seed"']),
@@ -81,7 +84,8 @@ def test_every_problem_of_a_file_is_named_at_once(study_file):
 
 
 def test_every_value_that_does_not_fit_another_is_named_at_once(study_file):
-    text = "judges: [resnet18]\nseen_judges: [resnet10]\nselected_judge: resnet34\nimage_size: 64\nface_sizes: [16]\n"
+    text = "architectures: [resnet18]\nseen_judges: [resnet10]\nselected_judge: resnet34\n"
+    text += "image_size: 64\nface_sizes: [16]\n"
     assert [line.split()[1] for line in refused(study_file(text)).splitlines()] == [
         "seen_judges", "image_size", "selected_judge",
     ]  # fmt: skip
@@ -121,7 +125,7 @@ def test_every_former_name_leads_to_a_parameter_and_is_none():
 
 
 def test_judges_that_leave_out_a_seen_one_are_refused_with_its_default(study_file, monkeypatch):
-    path = study_file("judges: [resnet18]")
+    path = study_file("architectures: [resnet18]")
     monkeypatch.setattr(params.paths, "study_file", lambda study: path)
     with pytest.raises(StudyError, match=r"params/mine.yaml: seen_judges names resnet10, .* \(\[\] is for none\)"):
         params.resolve("mine")

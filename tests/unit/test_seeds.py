@@ -10,7 +10,7 @@ import torch
 
 import kpop_rca
 from kpop_rca import cells, paths, seeds, stages
-from kpop_rca.diffusion import trainer, unet
+from kpop_rca.diffusion import samplers, trainer
 from kpop_rca.oracles import candidates
 from kpop_rca.seeds import Purpose
 
@@ -47,7 +47,7 @@ def starts(generator):
 
 def test_the_first_image_of_an_identity_shares_its_noise_with_nothing_of_two_numbers():
     """[seed, label, 0] was [seed, label], which a step of the training and an epoch's order had, too."""
-    image = unet.image_generator(seed=7, label=3, index=0)
+    image = samplers.image_generator(seed=7, label=3, index=0)
     of_a_list = int(np.random.SeedSequence([7, 3]).generate_state(1, np.uint64)[0])
     assert starts(image) != starts(torch.Generator().manual_seed(of_a_list))
 

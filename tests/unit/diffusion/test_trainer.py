@@ -11,7 +11,8 @@ from tqdm import tqdm
 from kpop_rca import params
 from kpop_rca.diffusion import objective
 from kpop_rca.diffusion import trainer as diffusion_trainer
-from kpop_rca.diffusion.unet import build_unet, forward_process
+from kpop_rca.diffusion.samplers import forward_process
+from kpop_rca.diffusion.unet import build_unet
 from kpop_rca.errors import StudyError
 
 LINEAR = forward_process("linear")
@@ -95,7 +96,7 @@ def test_the_ramp_holds_the_half_life_to_a_share_of_the_images_seen():
 
 
 def test_the_half_life_asked_for_is_reached_within_the_default_study():
-    recipe = diffusion_trainer.Recipe.of(params.defaults())
+    recipe = diffusion_trainer.DiffusionRecipe.of(params.defaults())
     last = recipe.steps - 1
     assert diffusion_trainer.half_life_at(last, recipe) == recipe.ema_half_life
     assert diffusion_trainer.ema_decay_at(last, recipe) == pytest.approx(
@@ -140,7 +141,7 @@ def test_the_gradient_is_clipped_as_asked_for(coloured_faces, tmp_path, fresh_ac
 def test_the_list_of_the_recipe_is_what_the_optimiser_has(tmp_path, fresh_accelerate):
     recipe = dataclasses.replace(RECIPE, weight_decay=0.03, ema_half_life=20, ema_ramp_up=0.1)
     optimizer = new_trainer(tmp_path, fresh_accelerate, recipe).optimizer.param_groups[0]
-    shown = diffusion_trainer.listed(recipe, n_images=48).set_index("setting")["value"]
+    shown = recipe.table(n_images=48).set_index("setting")["value"]
     assert float(shown["weight_decay"]) == optimizer["weight_decay"] == 0.03
     assert shown["optimiser"] == f"AdamW, betas {optimizer['betas'][0]} and {optimizer['betas'][1]}, epsilon 1e-08"
     assert optimizer["eps"] == 1e-8
@@ -162,7 +163,7 @@ class TellsNoise(torch.nn.Module):
 
 
 def task(*, x_0, labels, label_dropout=0.2):
-    return objective.noised(
+    return objective.training_task(
         x_0,
         labels,
         forward=LINEAR,
@@ -305,4 +306,5 @@ def test_training_learns_and_the_result_can_be_loaded(coloured_faces, tmp_path, 
     by_set = losses.pivot(index="t", columns="faces", values="loss")
     assert (by_set["a"] == by_set["b"]).all()  # the same noise
     assert by_set.loc[900, "a"] < 1.0  # better than telling no noise at all
-    assert len(list((tmp_path / "samples").glob("*.npy"))) == 2
+    grids = diffusion_trainer.load_grids(tmp_path)
+    assert [(step, grid.shape) for step, grid in grids.items()] == [(6, (3, 16, 16, 3)), (12, (3, 16, 16, 3))]

@@ -1,4 +1,4 @@
-"""Variety within an identity, against hand-computed cases; a stand-in takes LPIPS' place."""
+"""Diversity within an identity, against hand-computed cases; a stand-in takes LPIPS' place."""
 
 import json
 
@@ -21,6 +21,10 @@ def rng():
     return np.random.default_rng(7)
 
 
+def feature_diversity(*features, **how):
+    return diversity.feature_diversity(*features, words="any", **how)
+
+
 @pytest.fixture
 def colour_lpips(monkeypatch):
     """Mean difference of grey levels in place of LPIPS."""
@@ -34,13 +38,13 @@ def colour_lpips(monkeypatch):
 
 
 def test_pairs_are_of_different_images():
-    pairs = diversity.draw_pairs(30, 400, generator=rng())
+    pairs = diversity.sample_pairs(30, 400, generator=rng())
     assert pairs.shape == (400, 2)
     assert (pairs[:, 0] != pairs[:, 1]).all()
     assert set(pairs.ravel()) == set(range(30))
-    np.testing.assert_array_equal(pairs, diversity.draw_pairs(30, 400, generator=rng()))
-    assert len(diversity.draw_pairs(30, 435, generator=rng())) == 435  # there are 30 * 29 / 2 = 435
-    assert len(np.unique(diversity.draw_pairs(30, 500, generator=rng()), axis=0)) == 435
+    np.testing.assert_array_equal(pairs, diversity.sample_pairs(30, 400, generator=rng()))
+    assert len(diversity.sample_pairs(30, 435, generator=rng())) == 435  # there are 30 * 29 / 2 = 435
+    assert len(np.unique(diversity.sample_pairs(30, 500, generator=rng()), axis=0)) == 435
 
 
 def test_lpips_is_null_with_a_reason_without_weights(no_weights):
@@ -84,11 +88,9 @@ def test_lpips_diversity_by_class_beside_real_images(colour_lpips):
     json.dumps(found, allow_nan=False)
 
 
-def test_judge_feature_diversity_by_hand():
+def test_feature_diversity_by_hand():
     features = np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
-    found = diversity.judge_feature_diversity(
-        features, np.array([0, 0, 1, 1, 1]), classes=["Ari", "Bo"], n_pairs=10, generator=rng()
-    )
+    found = feature_diversity(features, np.array([0, 0, 1, 1, 1]), classes=["Ari", "Bo"], n_pairs=10, generator=rng())
     ari, bo = found["per_class"]
     assert (ari["class"], ari["distance"], ari["pairs"], ari["ci95"]) == ("Ari", 5.0, 1, None)  # one pair says no more
     assert (bo["class"], bo["distance"], bo["pairs"]) == ("Bo", pytest.approx(2 / 3), 3)
@@ -104,7 +106,7 @@ def test_interval_of_the_diversity_by_hand():
     16/9 of the second. Their freedom is (4/9 + 16/9)^2 / ((4/9)^2 / 2 + (16/9)^2 / 2) = 50 / 17.
     """
     features, labels = np.array([[0.0], [1], [2], [0], [2], [4]]), np.repeat([0, 1], 3)
-    found = diversity.judge_feature_diversity(features, labels, classes=["Ari", "Bo"], n_pairs=9, generator=rng())
+    found = feature_diversity(features, labels, classes=["Ari", "Bo"], n_pairs=9, generator=rng())
     assert found["mean"] == pytest.approx((4 / 3 + 8 / 3) / 2)
     reach = np.exp(t.isf(0.025, 50 / 17) * (20 / 9) ** 0.5 / 2 / found["mean"])
     assert found["ci95"] == pytest.approx([2 / reach, 2 * reach])
@@ -115,8 +117,8 @@ def test_interval_of_the_diversity_by_hand():
 def test_a_pair_or_two_images_of_each_have_no_interval():
     """The spread of a single distance is not known, however many identities have one: the interval had width 0."""
     features, few, many = np.random.default_rng(1).normal(size=(80, 3)), np.repeat(np.arange(4), 2), np.arange(80) % 2
-    two = diversity.judge_feature_diversity(features[:8], few, classes="abcd", n_pairs=500, generator=rng())
-    one_pair = diversity.judge_feature_diversity(features, many, classes="ab", n_pairs=1, generator=rng())
+    two = feature_diversity(features[:8], few, classes="abcd", n_pairs=500, generator=rng())
+    one_pair = feature_diversity(features, many, classes="ab", n_pairs=1, generator=rng())
     for found, said in ((two, "2 images of 'a' in 1 pairs"), (one_pair, "40 images of 'a' in 1 pairs")):
         assert found["mean"] > 0
         assert found["ci95"] is None
@@ -127,13 +129,11 @@ def test_a_pair_or_two_images_of_each_have_no_interval():
 
 def test_diversity_of_a_single_image_is_null_and_names_the_identity():
     labels = np.array([0, 0, 1])
-    found = diversity.judge_feature_diversity(
-        np.zeros((3, 2)), labels, classes=["Ari", "Bo"], n_pairs=10, generator=rng()
-    )
+    found = feature_diversity(np.zeros((3, 2)), labels, classes=["Ari", "Bo"], n_pairs=10, generator=rng())
     assert (found["mean"], found["per_class"][0]["distance"], found["per_class"][1]["distance"]) == (None, 0, None)
     assert "identity 'Bo' has too few images: 1" in found["why"]
     both = np.array([0, 0, 1, 1])
-    found = diversity.judge_feature_diversity(
+    found = feature_diversity(
         np.zeros((4, 2)), both, classes=["Ari", "Bo"], n_pairs=10, generator=rng(), real=(np.zeros((3, 2)), labels)
     )
     assert found["real"] is None  # a single real Bo has no variety
@@ -144,8 +144,8 @@ def test_real_images_change_nothing_about_generated_ones():
     """Their pairs are drawn after those of the generated images."""
     features, labels = np.random.default_rng(1).normal(size=(60, 3)), np.arange(60) % 2
     how = {"classes": ["Ari", "Bo"], "n_pairs": 20}
-    alone = diversity.judge_feature_diversity(features, labels, generator=rng(), **how)
-    beside = diversity.judge_feature_diversity(features, labels, generator=rng(), real=(features / 2, labels), **how)
+    alone = feature_diversity(features, labels, generator=rng(), **how)
+    beside = feature_diversity(features, labels, generator=rng(), real=(features / 2, labels), **how)
     assert beside["mean"] == alone["mean"]
     assert beside["ci95"] == alone["ci95"]
     assert beside["real"] < 0.7 * beside["mean"]
@@ -158,7 +158,7 @@ def test_variance_of_pairs_that_share_no_image_is_half_as_much_again_as_the_usua
     assert found == pytest.approx((1.5 / 200) ** 0.5 * distances.std(), rel=0.01)
 
 
-def test_a_pair_drawn_twice_is_one_pair():
+def test_a_pair_sampled_twice_is_one_pair():
     """e = 1, 1, -1, -1: 2 for the pair drawn twice, and by image 2, 2, -1, -1, -1, -1."""
     pairs = np.array([[0, 1], [1, 0], [2, 3], [4, 5]])  # the second time the other way round
     found = diversity.pairs_standard_error(pairs, np.array([2.0, 2.0, 0.0, 0.0]))
@@ -175,12 +175,12 @@ def test_interval_of_the_diversity_covers_it(n, n_pairs):
     draw, hits, naive = np.random.default_rng(5), 0, 0
     for _ in range(400):
         features = draw.normal(size=(n, 1))
-        entry = diversity.judge_feature_diversity(
-            features, np.zeros(n, int), classes=["Ari"], n_pairs=n_pairs, generator=draw
-        )["per_class"][0]
+        entry = feature_diversity(features, np.zeros(n, int), classes=["Ari"], n_pairs=n_pairs, generator=draw)[
+            "per_class"
+        ][0]
         low, high = entry["ci95"]
         hits += low <= 2 / np.pi**0.5 <= high
-        pairs = diversity.draw_pairs(n, n_pairs, generator=draw)
+        pairs = diversity.sample_pairs(n, n_pairs, generator=draw)
         found = np.abs(features[pairs[:, 0], 0] - features[pairs[:, 1], 0])
         naive += abs(found.mean() - 2 / np.pi**0.5) <= 1.96 * found.std() / len(pairs) ** 0.5
     assert 0.93 <= hits / 400 <= 0.99
@@ -201,7 +201,7 @@ def test_intervals_of_few_images_cover_the_truth_or_are_not_given(kind, n_images
     apart = faces_of(kind, 50_000, 1, draw=draw)
     truth = np.linalg.norm(apart[:, 0] - apart[:, 1], axis=-1).mean()
     for features in faces_of(kind, n_draws, n_images, draw=draw):
-        found = diversity.judge_feature_diversity(
+        found = feature_diversity(
             features, np.repeat(np.arange(4), n_images), classes="abcd", n_pairs=1000, generator=draw
         )
         for name, entries in (("mean", [found]), ("class", found["per_class"])):

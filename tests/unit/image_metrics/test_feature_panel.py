@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from normal_features import normals, rng
 
-from kpop_rca.image_metrics import feature_distances, feature_panel
+from kpop_rca.image_metrics import feature_panel, frechet
 
 CLASSES = ["Ari", "Bo"]
 
@@ -15,8 +15,8 @@ def test_frechet_measure_compares_at_equal_counts():
     draw = np.random.default_rng(0)
     real, others, generated = (draw.normal(loc, 1, size=(n, 3)) for loc, n in ((0, 80), (0, 40), (2, 120)))
     found = feature_panel.frechet_measure(real, others, generated, features="three normals", generator=rng())
-    assert found["value"] == feature_distances.frechet_distance(real, generated)
-    in_another_order = feature_distances.frechet_distance(real, others)  # all 40
+    assert found["value"] == frechet.frechet_distance(real, generated)
+    in_another_order = frechet.frechet_distance(real, others)  # all 40
     assert found["real_vs_real"] == pytest.approx(in_another_order)
     assert (found["n_real"], found["n_generated"], found["n_other_real"]) == (80, 120, 40)
     assert found["real_vs_real"] < 1 < 10 < found["value_at_same_n"]
@@ -33,7 +33,7 @@ def test_frechet_by_class_keeps_the_classes_apart():
     how = {"labels": labels, "classes": CLASSES, "features": "normals", "generator": rng()}
     found = feature_panel.frechet_by_class(real, others, generated, **how)
     ari, bo = found["per_class"]
-    assert ari["value"] == pytest.approx(feature_distances.frechet_distance(real[::2], generated[::2]))
+    assert ari["value"] == pytest.approx(frechet.frechet_distance(real[::2], generated[::2]))
     assert ari["value"] < 2 < 20 < bo["value"]
     assert found["value"] == pytest.approx((ari["value"] + bo["value"]) / 2)
     assert found["real_vs_real"] == pytest.approx((ari["real_vs_real"] + bo["real_vs_real"]) / 2)

@@ -69,7 +69,7 @@ def test_views_of_larger_images_are_coarse(side):
 def test_views_are_the_same_in_any_portion(monkeypatch):
     images = avatars(7, seed=0)
     whole = memorisation.views(images)
-    monkeypatch.setattr(memorisation, "PORTION", 3)
+    monkeypatch.setattr(memorisation, "AT_ONCE", 3)
     np.testing.assert_array_equal(memorisation.views(images), whole)
 
 
@@ -264,7 +264,7 @@ def test_generators_that_copy_nothing_are_seldom_flagged(monkeypatch, spread, bi
     assert binomial > binomial_alarms
 
 
-def test_a_generator_that_draws_one_new_face_over_and_over_is_seldom_flagged(monkeypatch):
+def test_a_generator_that_repeats_one_new_face_over_and_over_is_seldom_flagged(monkeypatch):
     """All its images have one neighbour; 150 held-out images allow p_ratio to be significant at all."""
     monkeypatch.setattr(memorisation, "RESAMPLES", 999)
     ours, binomial = alarms(

@@ -16,7 +16,7 @@ def judged(*right):
     return np.concatenate([[k] * n + [(k + 1) % 3] * (10 - n) for k, n in enumerate(right)])
 
 
-def answers(judges):
+def predictions(judges):
     """A long table from judge names to what they say."""
     parts = []
     for name, said in judges.items():
@@ -27,8 +27,10 @@ def answers(judges):
     return pd.concat(parts, ignore_index=True)
 
 
-REAL = answers({"a-0": judged(8, 8, 8), "a-1": judged(10, 8, 6), "b-0": judged(5, 9, 10), "a-0-seen": judged(8, 8, 8)})
-GENERATED = answers(
+REAL = predictions(
+    {"a-0": judged(8, 8, 8), "a-1": judged(10, 8, 6), "b-0": judged(5, 9, 10), "a-0-seen": judged(8, 8, 8)}
+)
+GENERATED = predictions(
     {"a-0": judged(2, 4, 6), "a-1": judged(5, 5, 5), "b-0": judged(1, 0, 2), "a-0-seen": judged(8, 8, 8)}
 )
 
@@ -47,7 +49,7 @@ def test_rca_under_every_judge_by_hand():
 def test_the_other_estimators_stand_beside_under_every_judge():
     table = agreement.rca_by_judge(REAL, GENERATED, 3).set_index("judge")
     for name, row in table.iterrows():
-        counts = [agreement._counts(answers, 3)[name] for answers in (REAL, GENERATED)]
+        counts = [agreement._counts(table, 3)[name] for table in (REAL, GENERATED)]
         assert row["chance_corrected"] == pytest.approx(rca.chance_corrected_rca(*counts))
         if rca.condition_number(counts[0]) < 20:
             assert row["confusion_corrected_accuracy"] == pytest.approx(
@@ -67,10 +69,10 @@ def test_judges_of_only_one_side_are_refused():
         agreement.rca_by_judge(REAL, GENERATED[GENERATED["judge"] != "b-0"], 3)
 
 
-def test_a_judge_that_knows_nobody_has_no_rca_and_leaves_the_others_theirs():
+def test_a_judge_that_recognises_nobody_has_no_rca_and_leaves_the_others_theirs():
     """b-0 is right on no real face, a-0 says one name whatever it sees."""
-    real = answers({"a-0": np.zeros(30, int), "a-1": judged(8, 8, 8), "b-0": judged(0, 0, 0)})
-    generated = answers({"a-0": np.zeros(30, int), "a-1": judged(4, 4, 4), "b-0": judged(1, 1, 1)})
+    real = predictions({"a-0": np.zeros(30, int), "a-1": judged(8, 8, 8), "b-0": judged(0, 0, 0)})
+    generated = predictions({"a-0": np.zeros(30, int), "a-1": judged(4, 4, 4), "b-0": judged(1, 1, 1)})
     table = agreement.rca_by_judge(real, generated, 3).set_index("judge")
     assert table.loc["a-1", "rca"] == pytest.approx(0.5)
     assert table.loc["b-0", ["rca", "low", "high", "chance", "chance_corrected"]].isna().all()
@@ -98,10 +100,10 @@ def test_pairs_by_hand():
     assert table["differ_in"].to_dict() == {
         ("a-0", "a-1"): "seed alone",
         ("a-0", "b-0"): "architecture",
-        ("a-0", "a-0-seen"): "faces learnt",
+        ("a-0", "a-0-seen"): "training faces",
         ("a-1", "b-0"): "architecture",
-        ("a-1", "a-0-seen"): "faces learnt",
-        ("b-0", "a-0-seen"): "architecture and faces learnt",
+        ("a-1", "a-0-seen"): "training faces",
+        ("b-0", "a-0-seen"): "architecture and training faces",
     }
     pair = table.loc[("a-0", "a-1")]
     assert pair["agreement"] == pytest.approx(25 / 30)
@@ -120,22 +122,22 @@ def test_the_rank_of_the_classes_is_that_of_their_rca():
 
 
 def test_a_class_without_rca_is_left_out_of_the_rank():
-    real = answers({"a-0": judged(0, 8, 4), "a-1": judged(8, 8, 8)})
-    generated = answers({"a-0": judged(9, 2, 3), "a-1": judged(1, 3, 6)})
+    real = predictions({"a-0": judged(0, 8, 4), "a-1": judged(8, 8, 8)})
+    generated = predictions({"a-0": judged(9, 2, 3), "a-1": judged(1, 3, 6)})
     assert agreement.pairwise(real, generated, 3)["tau_class_rca"].tolist() == pytest.approx([1])
 
 
 def test_one_class_has_no_rank():
-    real = answers({"a-0": judged(0, 8, 0), "a-1": judged(8, 8, 8)})
+    real = predictions({"a-0": judged(0, 8, 0), "a-1": judged(8, 8, 8)})
     assert np.isnan(agreement.pairwise(real, real, 3).loc[0, "tau_class_rca"])
 
 
 def test_agreement_beyond_chance_has_no_value_where_all_get_one_name():
-    same = answers({"a-0": np.zeros(30, int), "a-1": np.zeros(30, int)})
-    row = agreement.pairwise(answers({"a-0": judged(8, 8, 8), "a-1": judged(8, 8, 8)}), same, 3).iloc[0]
+    same = predictions({"a-0": np.zeros(30, int), "a-1": np.zeros(30, int)})
+    row = agreement.pairwise(predictions({"a-0": judged(8, 8, 8), "a-1": judged(8, 8, 8)}), same, 3).iloc[0]
     assert row["agreement"] == 1
     assert np.isnan(row["kappa"])
-    assert row["why"] == "no kappa: both give all images one name"
+    assert row["why"] == "no kappa: both predict one identity for all images"
 
 
 def test_means_by_what_pairs_differ_in():
@@ -144,8 +146,8 @@ def test_means_by_what_pairs_differ_in():
     assert table["n_pairs"].to_dict() == {
         "seed alone": 1,
         "architecture": 2,
-        "faces learnt": 2,
-        "architecture and faces learnt": 1,
+        "training faces": 2,
+        "architecture and training faces": 1,
     }
     two = pairs.loc[pairs["differ_in"] == "architecture", "agreement"]
     assert table.loc["architecture", "agreement"] == pytest.approx(two.mean())

@@ -8,11 +8,11 @@ import pytest
 import torch
 from tqdm import tqdm
 
-from kpop_rca import artifacts, rca
+from kpop_rca import disk, rca
 from kpop_rca.oracles import cas, training
 
 CPU = torch.device("cpu")
-RECIPE = training.Recipe(
+RECIPE = training.OracleRecipe(
     width=8,
     warmup_epochs=0,
     epochs=8,
@@ -90,7 +90,7 @@ def test_both_learn_from_as_many_of_each():
 def judge(tmp_path):
     """The folder of a selected judge, as far as it is read."""
     about = {"architecture": "resnet10", "recipe": dataclasses.asdict(RECIPE), "n_train": 77}
-    artifacts.write_json(tmp_path / "resnet10-0/about.json", about)
+    disk.write_json(tmp_path / "resnet10-0" / training.ABOUT, about)
     return tmp_path / "resnet10-0"
 
 

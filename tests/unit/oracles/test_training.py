@@ -7,23 +7,14 @@ from small_oracle import RECIPE
 from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
-from kpop_rca import artifacts
 from kpop_rca.oracles import augmentation, candidates, resnet, training
-from kpop_rca.oracles.answers import answers_on_test_faces
 
 CPU = torch.device("cpu")
 
 
 def train(splits, folder, architecture="resnet10", recipe=RECIPE):
-    return training.train_or_load(
-        architecture,
-        splits,
-        recipe=recipe,
-        folder=folder / architecture,
-        device=CPU,
-        bar=lambda epochs, desc: epochs,
-        notes={"seed": 4, "trained_on": "train"},
-    )
+    wanted = training.Training(architecture, splits, recipe, folder / architecture, {"seed": 4, "trained_on": "train"})
+    return training.train_or_load(wanted, device=CPU, bar=lambda epochs, desc: epochs)
 
 
 @pytest.mark.parametrize(("architecture", "millions"), [("resnet18", 11.2), ("resnet34", 21.3), ("resnet50", 23.5)])
@@ -71,7 +62,7 @@ def test_the_list_of_the_recipe_is_what_the_optimiser_has():
         optimizer.step()
         if len(rates) < 100:
             schedule.step()
-    shown = training.listed(recipe).set_index("setting")["value"]
+    shown = recipe.table().set_index("setting")["value"]
     assert float(shown["weight_decay"]) == optimizer.param_groups[0]["weight_decay"] == 0.02
     assert shown["optimiser"] == f"AdamW, betas {betas[0][0]:g} and {betas[0][1]:g}, epsilon 1e-08"
     rise = (np.argmax(rates) + 1) / 100
@@ -125,10 +116,10 @@ def test_faces_are_varied_without_waiting_for_the_gpu():
 def test_a_judge_learns_and_says_what_it_started_from(splits, tmp_path):
     about = train(splits, tmp_path)
     assert about["test"]["accuracy"] == 1.0
-    assert about["starts_from"] == "random weights (not asked for)"
+    assert about["starts_from"] == "random weights (not requested)"
     assert (about["seed"], about["trained_on"], about["n_train"]) == (4, "train", 72)
-    assert training.Recipe(**about["recipe"]) == RECIPE
-    answers = answers_on_test_faces(tmp_path, "resnet10")
+    assert training.OracleRecipe(**about["recipe"]) == RECIPE
+    answers = training.read_test_predictions(tmp_path / "resnet10")
     assert answers.columns.tolist() == ["label", "judged", "p_0", "p_1", "p_2"]
     assert answers["label"].tolist() == splits["test"][1].tolist()
 
@@ -140,15 +131,15 @@ def test_a_saved_judge_says_the_same_whatever_the_batch(splits, tmp_path):
     assert features.shape == (24, 64)
     one_by_one = np.concatenate([training.judge_images(judge, image[None])[0] for image in splits["test"][0]])
     np.testing.assert_allclose(whole, one_by_one, atol=1e-5)  # float32 sums in another order
-    saved = answers_on_test_faces(tmp_path, "resnet10")[["p_0", "p_1", "p_2"]].to_numpy()
+    saved = training.read_test_predictions(tmp_path / "resnet10")[["p_0", "p_1", "p_2"]].to_numpy()
     np.testing.assert_allclose(whole, saved, atol=1e-6)
 
 
 def test_a_finished_judge_is_not_trained_again(splits, tmp_path):
     first = train(splits, tmp_path)
-    written = (tmp_path / "resnet10/judge.safetensors").stat().st_mtime_ns
+    written = (tmp_path / "resnet10" / training.WEIGHTS).stat().st_mtime_ns
     assert train(splits, tmp_path) == first
-    assert (tmp_path / "resnet10/judge.safetensors").stat().st_mtime_ns == written
+    assert (tmp_path / "resnet10" / training.WEIGHTS).stat().st_mtime_ns == written
 
 
 def test_the_best_epoch_by_validation_loss_is_kept(splits, tmp_path):
@@ -186,13 +177,13 @@ def test_the_warm_up_trains_only_the_new_layers(splits):
 
 
 def test_without_faces_of_their_own_all_judges_learn_the_generators():
-    planned = candidates.candidates(["resnet10", "resnet18"], n_seeds=2, seen=["resnet10"], apart=False)
+    planned = candidates.list_candidates(["resnet10", "resnet18"], n_seeds=2, seen=["resnet10"], apart=False)
     assert [c.name for c in planned] == ["resnet10-0", "resnet10-1", "resnet18-0", "resnet18-1"]
     assert {c.trained_on for c in planned} == {"train"}
 
 
 def test_with_faces_of_their_own_the_seen_ones_come_beside():
-    planned = candidates.candidates(["resnet10", "resnet18"], n_seeds=1, seen=["resnet18"], apart=True)
+    planned = candidates.list_candidates(["resnet10", "resnet18"], n_seeds=1, seen=["resnet18"], apart=True)
     assert [(c.name, c.trained_on) for c in planned] == [
         ("resnet10-0", "judge"),
         ("resnet18-0", "judge"),
@@ -228,7 +219,7 @@ def test_judges_that_have_seen_learn_as_many_of_each(splits):
 def test_all_judges_are_trained_each_on_its_own(splits, tmp_path):
     images, labels = splits["train"]
     splits = splits | {"train": (images[:45], labels[:45]), "judge": (images[45:], labels[45:])}
-    planned = candidates.candidates(["resnet10"], n_seeds=2, seen=["resnet10"], apart=True)
+    planned = candidates.list_candidates(["resnet10"], n_seeds=2, seen=["resnet10"], apart=True)
     settings = {"recipe": dataclasses.replace(RECIPE, epochs=1), "folder": tmp_path, "device": CPU}
     epochs = []
 
@@ -242,12 +233,12 @@ def test_all_judges_are_trained_each_on_its_own(splits, tmp_path):
     names = ["resnet10-0", "resnet10-1", "resnet10-0-seen", "resnet10-1-seen"]
     assert epochs[0] == 4
     assert epochs[-1] == 0
-    about = {name: artifacts.read_json(tmp_path / name / "about.json") for name in names}
+    about = {name: training.read_about(tmp_path / name) for name in names}
     assert [entry["trained_on"] for entry in about.values()] == ["judge", "judge", "train", "train"]
     assert {entry["n_train"] for entry in about.values()} == {27}
     assert [entry["seed"] for entry in about.values()] == [0, 1, 0, 1]
     assert about["resnet10-0"]["recipe"]["seed"] == about["resnet10-0-seen"]["recipe"]["seed"]
-    answers = [answers_on_test_faces(tmp_path, name)["p_0"].to_numpy() for name in names]
+    answers = [training.read_test_predictions(tmp_path / name)["p_0"].to_numpy() for name in names]
     assert not any(np.allclose(answers[i], answers[j]) for i, j in [(0, 1), (0, 2), (2, 3)])
 
 
