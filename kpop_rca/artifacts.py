@@ -154,12 +154,10 @@ class StageRun:
         for path in seals.figures_and_tables(self.report, self.stage):
             if path not in self.saved:
                 path.unlink()
-        hashes = {name: fingerprint.sha256(path) for name, path in seals.files_of(self.folder).items()}
+        hashes = {name: disk.sha256(path) for name, path in seals.files_of(self.folder).items()}
         manifest = self.started | {
             "files": hashes,
-            "report": {
-                name: fingerprint.sha256(path) for name, path in seals.reported(self.report, self.stage).items()
-            },
+            "report": {name: disk.sha256(path) for name, path in seals.reported(self.report, self.stage).items()},
             **seals.photographs(self.folder),
             "versions": versions(),
             "began": round(self.began, 1),

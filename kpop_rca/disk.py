@@ -5,6 +5,7 @@ safetensors). Where an error does not say, the disk is asked: what had been begu
 """
 
 import errno
+import hashlib
 import json
 import math
 import os
@@ -81,6 +82,12 @@ def remove_half_written(folder: Path, *, beginning: str = "") -> None:
         path.unlink(missing_ok=True)
 
 
+def sha256(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON that every reader accepts: NaN and infinity are refused, keys keep their order.
 
@@ -113,16 +120,12 @@ def read_json(path: Path) -> Any:
     """Read JSON.
 
     Raises:
-        StudyError: the file is not JSON; says to remove it, and which command makes it again.
+        StudyError: the file is not JSON; says to remove it.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        from kpop_rca import manifests  # not above: it reads by this function
-
-        command = manifests.command_of_file(path)
-        again = f"run: {command}" if command else "run the same again"
-        raise StudyError(f"{path} is damaged ({error}); remove it and {again}") from None
+        raise StudyError(f"{path} is damaged ({error}); remove it and run the same again") from None
 
 
 @contextmanager

@@ -34,12 +34,6 @@ BOOKKEEPING = frozenset({
 })  # fmt: skip
 
 
-def sha256(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _digest(parts: list[str]) -> str:
     # A file's name may be bytes that are no text.
     return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:16]
@@ -133,7 +127,9 @@ def _drop_words(node: ast.AST) -> None:
 def _package_data(modules: tuple[str, ...]) -> list[str]:
     """Hashes of the files that the package ships and a module reads: the paper's tables, the report's templates."""
     folders = [folder for module, folder in (("reference", "paper"), ("report", "templates")) if module in modules]
-    return [f"{path.name} {sha256(path)}" for folder in folders for path in sorted((PACKAGE_FOLDER / folder).iterdir())]
+    return [
+        f"{path.name} {disk.sha256(path)}" for folder in folders for path in sorted((PACKAGE_FOLDER / folder).iterdir())
+    ]
 
 
 def of_notebook(notebook: str) -> str:
@@ -207,7 +203,7 @@ def _hashes(found: dict[str, Path]) -> dict[str, str]:
 def _contents(path: Path) -> str:
     """Hash of a file's bytes; of a file that may not be read, that it may not."""
     try:
-        return sha256(path)
+        return disk.sha256(path)
     except OSError:
         return NOT_READ
 

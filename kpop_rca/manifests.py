@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from kpop_rca import cells, fingerprint, given, locks, params, paths, seals, stages, sweeps
+from kpop_rca import cells, disk, given, locks, params, paths, seals, stages, sweeps
 from kpop_rca.disk import read_json, write_json
 from kpop_rca.errors import StudyError
 from kpop_rca.seals import MANIFEST, STARTED
@@ -85,7 +85,7 @@ def hand_labels(parameters: dict[str, Any]) -> dict[str, str | None]:
     if "hand_labels" not in parameters:
         return {}
     path = params.hand_labels_file(parameters)
-    return {"hand_labels": fingerprint.sha256(path) if path.is_file() else None}
+    return {"hand_labels": disk.sha256(path) if path.is_file() else None}
 
 
 def other_hand_labels(manifest: dict[str, Any]) -> str | None:
@@ -136,14 +136,6 @@ def command_of_all(study: str, *, last: stages.Stage) -> str:
     if not _has_commands(study) or not (paths.project_root() / "Makefile").is_file() or not shutil.which("make"):
         return command(last, study)
     return f"make study STUDY={study}{given.for_make(data_root=_data_root_of_audit(study))}"
-
-
-def command_of_file(path: Path) -> str | None:
-    """`command` of the stage in whose folder a file lies; None of a file elsewhere."""
-    root = paths.artifacts_folder("").resolve()
-    study, folder, *_ = (*path.parts[len(root.parts) :], "", "") if path.is_relative_to(root) else ("", "")
-    owner = next((stage for stage in stages.EVERY if stage.folder == folder), None)
-    return command(owner, study) if owner else None
 
 
 def _has_commands(study: str) -> bool:

@@ -19,6 +19,7 @@ from traitlets.config import Config
 from kpop_rca import (
     artifacts,
     cells,
+    disk,
     fingerprint,
     loading,
     manifests,
@@ -82,10 +83,10 @@ def build(study: str) -> Path:
     Raises:
         StudyError: the study has not run to the end, or one of its files is damaged.
     """
-    read_from = {name: fingerprint.sha256(path) for name, path in sources(study).items()}
+    read_from = {name: disk.sha256(path) for name, path in sources(study).items()}
     pages = _build_alone(study) if _alone(study) else _build_pages(study)
     folder = paths.report_folder(study)
-    hashes = {path.name: fingerprint.sha256(path) for path in pages}
+    hashes = {path.name: disk.sha256(path) for path in pages}
     record = {"sources": read_from, "pages": hashes, "code": code(), privacy.SHOWS_PEOPLE: _shows_people(study)}
     artifacts.write_json(paths.report_record(study), record)
     return folder / "index.html"

@@ -83,7 +83,7 @@ def differing(folder: Path, known: dict[str, str]) -> dict[str, str]:
     """
     found = {name: GONE for name in known if not (folder / name).is_file()}
     there = sorted(known.keys() - found.keys())
-    return found | {name: OTHER for name in there if fingerprint.sha256(folder / name) != known[name]}
+    return found | {name: OTHER for name in there if disk.sha256(folder / name) != known[name]}
 
 
 def alterations(folder: Path, manifest: dict[str, Any]) -> dict[str, str]:
@@ -120,14 +120,14 @@ def sealed(path: Path, *, size: int | None = None) -> Iterator[Path]:
     """
     with disk.atomic(path, size=size) as temporary:
         yield temporary
-        write_json(_record_of(path), {path.name: fingerprint.sha256(temporary)})
+        write_json(_record_of(path), {path.name: disk.sha256(temporary)})
 
 
 def is_whole(path: Path) -> bool:
     """Whether half-done work, a folder or a file, is there and is what was sealed; work without a seal is not."""
     if path.is_dir():
         return _known(path / SEAL) == _hashes(path)
-    return path.is_file() and _known(_record_of(path)) == {path.name: fingerprint.sha256(path)}
+    return path.is_file() and _known(_record_of(path)) == {path.name: disk.sha256(path)}
 
 
 def remove(path: Path) -> None:
@@ -169,7 +169,7 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    return {path.relative_to(folder).as_posix(): fingerprint.sha256(path) for path in _visible(folder)}
+    return {path.relative_to(folder).as_posix(): disk.sha256(path) for path in _visible(folder)}
 
 
 def _record_of(path: Path) -> Path:

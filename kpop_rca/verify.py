@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from kpop_rca import artifacts, fingerprint, given, locks, manifests, params, paths, report, seals, stages, sweeps
+from kpop_rca import artifacts, disk, fingerprint, given, locks, manifests, params, paths, report, seals, stages, sweeps
 from kpop_rca.errors import StudyError
 
 COMPLETE, MISSING, DAMAGED, ALTERED, STALE = "complete", "missing", "damaged", "altered", "stale"
@@ -201,7 +201,7 @@ def pages_line(study: str) -> str:
     made = report.record_of(study)
     if made is None:
         return ""
-    kept = {name: fingerprint.sha256(path) for name, path in report.sources(study).items()}
+    kept = {name: disk.sha256(path) for name, path in report.sources(study).items()}
     altered = seals.differing(paths.report_folder(study), made["pages"])
     stale = [
         name for name in sorted(made["sources"].keys() | kept.keys()) if made["sources"].get(name) != kept.get(name)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import torch
 
-from kpop_rca import artifacts, fingerprint, watch
+from kpop_rca import artifacts, disk, watch
 from kpop_rca.errors import StudyError
 
 TIMEOUT = 10  # seconds without an answer
@@ -106,7 +106,7 @@ def find(name: str, *, download: bool = True) -> Path:
         if not download:
             raise _missing(wanted, "the file is not there, and downloads are off")
         _download(wanted)
-    if fingerprint.sha256(wanted.path) != wanted.sha256:
+    if disk.sha256(wanted.path) != wanted.sha256:
         raise _missing(wanted, "the file there is not the published one (another SHA-256)")
     return wanted.path
 
@@ -155,5 +155,5 @@ def _save(answer: HTTPResponse, wanted: Weights) -> None:
     with artifacts.atomic(wanted.path) as temporary:
         with temporary.open("wb") as file, watch.bar.wrapattr(answer, "read", total=total, desc=wanted.title) as source:
             shutil.copyfileobj(source, file, CHUNK)
-        if fingerprint.sha256(temporary) != wanted.sha256:
+        if disk.sha256(temporary) != wanted.sha256:
             raise OSError("another file than the published one")

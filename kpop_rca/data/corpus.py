@@ -147,7 +147,7 @@ def _read_sums(folder: Path) -> dict[str, str]:
 
 def _sum_of(path: Path) -> str | None:
     try:
-        return fingerprint.sha256(path)
+        return disk.sha256(path)
     except (OSError, ValueError):  # gone, not to be read, or no name of a file
         return None
 

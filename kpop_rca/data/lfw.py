@@ -33,7 +33,7 @@ def download(root: Path | str) -> Path:
     archive = folder.with_name("lfw-funneled.tgz")
     if archive.exists():  # removed last: an unpacking that was cut short
         shutil.rmtree(folder, ignore_errors=True)
-        if fingerprint.sha256(archive) != SHA256:
+        if disk.sha256(archive) != SHA256:
             archive.unlink()  # nothing is unpacked but the published archive
     try:
         with disk.writing(root, size=SIZE):

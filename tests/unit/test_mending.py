@@ -5,7 +5,6 @@ In a copy of the project whose first three notebooks do next to nothing: real ke
 
 import json
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -240,17 +239,6 @@ def test_a_drawn_corpus_that_is_not_as_it_was_takes_the_audit_back(complete, tmp
     said = "smoke 01_data_audit is made again: the photographs (some were changed or exchanged)"
     assert manifests.withdraw("smoke", stage) == said
     assert not (made.folder / "manifest.json").exists()
-
-
-def test_a_damaged_file_of_a_stage_names_its_command(complete):
-    path = complete / "artifacts/smoke/faces/data.json"
-    path.write_text("{")
-    said = f"remove it and run: {paths.python()} -m kpop_rca.run 02_preprocessing --study smoke"
-    with pytest.raises(StudyError, match=re.escape(said)):
-        artifacts.read_json(path)
-    (complete / "other.json").write_text("{")
-    with pytest.raises(StudyError, match="remove it and run the same again"):
-        artifacts.read_json(complete / "other.json")
 
 
 def test_a_stage_that_is_at_work_is_left_alone(complete):

@@ -14,7 +14,7 @@ from facenet_pytorch import InceptionResnetV1
 from torchmetrics.image.fid import NoTrainInceptionV3
 from torchvision.models import alexnet
 
-from kpop_rca import fingerprint, networks, weights
+from kpop_rca import disk, networks, weights
 
 CPU = torch.device("cpu")
 # The package keeps this from its readers; here it comes from calling lpips beside it, for comparison.
@@ -35,7 +35,7 @@ def publish(monkeypatch, name, state):
     path = weights.REGISTRY[name].path
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(state, path)
-    monkeypatch.setitem(weights.REGISTRY, name, replace(weights.REGISTRY[name], sha256=fingerprint.sha256(path)))
+    monkeypatch.setitem(weights.REGISTRY, name, replace(weights.REGISTRY[name], sha256=disk.sha256(path)))
 
 
 @pytest.fixture

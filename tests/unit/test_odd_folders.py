@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kpop_rca import fingerprint, paths, seals
+from kpop_rca import disk, fingerprint, paths, seals
 from kpop_rca.data import files, identity_folders
 from kpop_rca.errors import StudyError
 
@@ -247,7 +247,7 @@ def test_a_touch_a_move_of_times_and_a_copy_change_nothing(known, tmp_path: Path
 def test_a_photograph_is_read_again_only_where_it_may_have_changed(known, tmp_path: Path, monkeypatch) -> None:
     root = built(tmp_path / "data", BASE)
     before, read = fingerprint.of_data(str(root)), []
-    sha256 = fingerprint.sha256
+    sha256 = disk.sha256
     monkeypatch.setattr(fingerprint, "sha256", lambda path: read.append(path.name) or sha256(path))
     assert fingerprint.of_data(str(root)) == before and read == []
     times = (root / "bo/1.jpg").stat()
