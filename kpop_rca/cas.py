@@ -18,7 +18,7 @@ from scipy.stats import norm
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
-from kpop_rca import artifacts, candidates, judging, oracle, seeds
+from kpop_rca import candidates, disk, judging, oracle, seeds
 from kpop_rca.candidates import Faces
 from kpop_rca.rca import CONFIDENCE
 
@@ -113,7 +113,7 @@ def classification_accuracy_scores(
 
     Source: Ravuri and Vinyals (2019); GAN-train and GAN-test, Shmelkov et al. (2018).
     """
-    about = artifacts.read_json(like / "about.json")
+    about = disk.read_json(like / "about.json")
     recipe = oracle.Recipe(**about["recipe"])
     learnt = equal_counts(generated, real, generator=seeds.generator(seeds.Purpose.CAS_FACES, recipe.seed))
     trainings = {

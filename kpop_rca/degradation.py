@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from scipy.ndimage import gaussian_filter
 
-from kpop_rca import artifacts, candidates, oracle, rca, trials
+from kpop_rca import candidates, disk, oracle, rca, trials
 from kpop_rca.candidates import Faces
 from kpop_rca.resnet import SmallImageResNet
 from kpop_rca.trials import ESTIMATORS, TITLES, Parts
@@ -89,7 +89,7 @@ def retrained_on_blurred(
     Returns:
         The judge, in evaluation mode.
     """
-    about = artifacts.read_json(like / "about.json")
+    about = disk.read_json(like / "about.json")
     own = {"train": candidates.learning_faces(splits, seed=seed)[about["trained_on"]]}
     own |= {name: splits[name] for name in ("validation", "test")}
     training = oracle.Training(

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kpop_rca import artifacts, seeds, workers
+from kpop_rca import disk, seeds, workers
 from kpop_rca.data import images
 from kpop_rca.errors import StudyError
 from kpop_rca.seeds import Purpose
@@ -34,7 +34,7 @@ def load_audit(folder: Path) -> tuple[pd.DataFrame, Path, str]:
     Raises:
         StudyError: the photographs are no longer where the audit saw them.
     """
-    source = artifacts.read_json(folder / "source.json")
+    source = disk.read_json(folder / "source.json")
     root = Path(source["root"])
     if not root.is_dir():
         raise StudyError(f"the photographs were at {root}, which is no folder now; bring it back or run 01 again")
@@ -316,9 +316,9 @@ def crop_faces(
 def save(folder: Path, crops: dict[int, np.ndarray], index: pd.DataFrame) -> None:
     """Write `faces_<size>.npy` and `index.parquet` (path, identity, label, split), whole or not at all."""
     for size, array in crops.items():
-        with artifacts.atomic(folder / f"faces_{size}.npy", size=array.nbytes) as temporary:
+        with disk.atomic(folder / f"faces_{size}.npy", size=array.nbytes) as temporary:
             np.save(temporary, array, allow_pickle=False)
-    with artifacts.atomic(folder / "index.parquet") as temporary:
+    with disk.atomic(folder / "index.parquet") as temporary:
         index.to_parquet(temporary, index=False)
 
 

@@ -18,7 +18,7 @@ from sklearn.metrics import f1_score
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
-from kpop_rca import artifacts, calibration, oracle, rca
+from kpop_rca import calibration, disk, oracle, rca
 from kpop_rca.errors import StudyError
 
 WHICH = ["judge", "architecture", "seed", "trained_on"]  # what says of a row which judge it belongs to
@@ -39,7 +39,7 @@ def trained(folder: Path) -> pd.DataFrame:
     Raises:
         StudyError: there is none.
     """
-    about = {path.parent.name: artifacts.read_json(path) for path in sorted(folder.glob("*/about.json"))}
+    about = {path.parent.name: disk.read_json(path) for path in sorted(folder.glob("*/about.json"))}
     if not about:
         raise StudyError(f"no judge has been trained in {folder}; run 04_oracle_benchmark")
     rows = [
@@ -173,7 +173,7 @@ def comparison(folder: Path) -> pd.DataFrame:
     """
     rows = []
     for row in trained(folder).drop(columns=["may_judge", "starts_from"]).to_dict("records"):
-        about = artifacts.read_json(folder / row["judge"] / "about.json")
+        about = disk.read_json(folder / row["judge"] / "about.json")
         validation_accuracy = row.pop("validation_accuracy")
         measured = _on_test_faces(test_answers(folder, row["judge"]), about["test"])
         rows.append(row | measured | {"validation_accuracy": validation_accuracy})

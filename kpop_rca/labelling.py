@@ -16,7 +16,7 @@ import ipywidgets as widgets
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from kpop_rca import artifacts, audit
+from kpop_rca import audit, disk
 from kpop_rca.data.images import UnreadableImage, read_rgb
 from kpop_rca.errors import StudyError
 
@@ -90,7 +90,7 @@ class LabellingSession:
 
     def _save(self) -> None:
         table = pd.DataFrame(sorted(self.labels.items()), columns=["path", "label"])
-        with artifacts.atomic(self.csv_path) as temporary:
+        with disk.atomic(self.csv_path) as temporary:
             table.to_csv(temporary, index=False)
 
     def png(self) -> bytes:

@@ -20,7 +20,19 @@ import torch
 from accelerate import PartialState
 from tqdm import tqdm
 
-from kpop_rca import artifacts, devices, diffusion, faces, given, params, sampling, seeds, stages, training
+from kpop_rca import (
+    devices,
+    diffusion,
+    faces,
+    given,
+    manifests,
+    params,
+    sampling,
+    seeds,
+    stage_run,
+    stages,
+    training,
+)
 from kpop_rca.errors import StudyError
 
 
@@ -33,8 +45,8 @@ def train(parameters: dict[str, Any]) -> None:
     Raises:
         StudyError: as in the notebook.
     """
-    study, folder = parameters["study"], artifacts.folder_of(parameters["study"], "ddpm")
-    cropped = artifacts.folder_of(study, "faces")
+    study, folder = parameters["study"], manifests.folder_of(parameters["study"], "ddpm")
+    cropped = manifests.folder_of(study, "faces")
     images, labels = faces.load(cropped, size=parameters["image_size"], split="train")
     n_classes = len(faces.class_names(cropped))
     shape = ("image_size", "channels", "layers_per_block", "attention_size")
@@ -62,10 +74,10 @@ def generate(parameters: dict[str, Any], *, state: PartialState) -> None:
     Raises:
         StudyError: as in the notebook.
     """
-    study, ddpm = parameters["study"], artifacts.folder_of(parameters["study"], "ddpm")
+    study, ddpm = parameters["study"], manifests.folder_of(parameters["study"], "ddpm")
     unet, forward = training.load_trained(ddpm, state.device)
     plan = sampling.Plan.of(parameters, mixed_precision=training.precision(ddpm))
-    folder = artifacts.folder_of(study, "generated")
+    folder = manifests.folder_of(study, "generated")
     n_classes = diffusion.no_class(unet)
     missing = sampling.missing_batches(folder, plan, n_classes=n_classes)
     state.wait_for_everyone()  # so that all have looked before the first writes
@@ -82,11 +94,11 @@ def launch(notebook: str, study: str) -> None:
     """
     stage = stages.by_notebook(notebook)
     if stage.folder not in ("ddpm", "generated"):
-        raise StudyError(f"{stage.notebook} is done by one process; run: {artifacts.command(stage, study)}")
+        raise StudyError(f"{stage.notebook} is done by one process; run: {manifests.command(stage, study)}")
     parameters = params.of_notebook(stage.notebook, params.resolve(study))
     state = PartialState(cpu=devices.choose(parameters["device"]).type == "cpu")
     if state.is_main_process:
-        artifacts.begin(stage.notebook, parameters)
+        stage_run.begin(stage.notebook, parameters)
     state.wait_for_everyone()
     if stage.folder == "ddpm":
         train(parameters)
@@ -94,7 +106,7 @@ def launch(notebook: str, study: str) -> None:
         generate(parameters, state=state)
     state.wait_for_everyone()
     if state.is_main_process:
-        print(f"done; for the figures run: {artifacts.command(stage, study)}")
+        print(f"done; for the figures run: {manifests.command(stage, study)}")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from kpop_rca import agreement, artifacts, devices, judging, paths, rca, reference, stages
+from kpop_rca import agreement, devices, disk, judging, manifests, paths, rca, reference, stage_run, stages
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def judgement(
 
 
 def assemble(
-    stage: artifacts.StageRun,
+    stage: stage_run.StageRun,
     *,
     judged: Judgement,
     by_judge: pd.DataFrame,
@@ -106,7 +106,7 @@ def assemble(
     """
     folder = paths.artifacts_folder(stage.study)
     earlier = [s.folder for s in stages.before(stage.stage)]
-    manifests = {name: artifacts.read_json(folder / name / artifacts.MANIFEST) for name in earlier}
+    manifests = {name: disk.read_json(folder / name / manifests.MANIFEST) for name in earlier}
     drawn = manifests["generated"]["parameters"]
     counts = (judged.real_counts, judged.generated_counts)
     parts = rca.summary(*counts, classes, judged.own_replicates)
@@ -116,7 +116,7 @@ def assemble(
         "seed": stage.parameters["seed"],
         "image_size": stage.parameters["image_size"],
         "classes": classes,
-        "data": artifacts.read_json(folder / "faces" / "data.json"),
+        "data": disk.read_json(folder / "faces" / "data.json"),
         "oracle": _oracles(stage, by_judge),
         "judge": judged.judge,
         **parts,
@@ -131,7 +131,7 @@ def assemble(
         "seconds_together": seconds_at_work(
             [(m["began"], m["seconds"]) for m in manifests.values()] + [(stage.began, stage.seconds)]
         ),
-        "versions": artifacts.versions(),
+        "versions": manifests.versions(),
         "device": devices.describe(device),
     }
     return metrics | {"answer": answer(metrics)}
@@ -156,12 +156,12 @@ def seconds_at_work(runs: list[tuple[float, float]]) -> float:
     return round(total, 1)
 
 
-def _oracles(stage: artifacts.StageRun, by_judge: pd.DataFrame) -> dict[str, dict[str, Any]]:
+def _oracles(stage: stage_run.StageRun, by_judge: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Every judge: what it learnt from, how good it is on real faces, and RCA and identity fidelity under it."""
     ratios = by_judge.set_index("judge")
     oracles = {}
     for name, about in judging.trained(stage.input("oracle")).set_index("judge").iterrows():
-        test = artifacts.read_json(stage.input("oracle") / name / "about.json")["test"]
+        test = disk.read_json(stage.input("oracle") / name / "about.json")["test"]
         row = ratios.loc[name]
         measured = {key: test[key] for key in ("accuracy", "loss", "macro_f1")} | {"n_test": test["n"]}
         entry = measured | {

@@ -21,7 +21,7 @@ from sklearn.metrics import f1_score, log_loss
 from torch import Tensor
 from tqdm import tqdm
 
-from kpop_rca import artifacts, augmentation, devices, finite, pixels, seals, seeds, weights, workers
+from kpop_rca import augmentation, checksums, devices, disk, finite, pixels, seeds, weights, workers
 from kpop_rca.candidates import Candidate, Faces, judge_seed, learning_faces
 from kpop_rca.errors import StudyError
 from kpop_rca.resnet import FULL_WIDTH, SmallImageResNet
@@ -307,7 +307,7 @@ def train_side_by_side(trainings: Sequence[Training], *, device: torch.device, b
         device: to train on.
         bar: `tqdm` or one of its kind: a bar of the epochs of all.
     """
-    missing = [training for training in trainings if not seals.is_whole(training.folder)]
+    missing = [training for training in trainings if not checksums.is_whole(training.folder)]
     ended = Event()
     with bar(total=sum(training.recipe.epochs for training in missing), desc="judges", unit="epoch") as together:
 
@@ -362,8 +362,8 @@ def train_or_load(
         architecture, the notes, n_train, width, n_classes, n_weights, starts_from, recipe, validation and test
         (each with accuracy, loss, macro_f1, n), as in `about.json`.
     """
-    if seals.is_whole(folder):
-        return artifacts.read_json(folder / ABOUT)
+    if checksums.is_whole(folder):
+        return disk.read_json(folder / ABOUT)
     n_classes = int(splits["train"][1].max()) + 1
     judge, scratch = build_judge(architecture, n_classes=n_classes, recipe=recipe)
     how = {"recipe": recipe, "frozen_first": not scratch, "device": device, "bar": bar}
@@ -399,19 +399,19 @@ def _answers(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
 def _save_judge(
     folder: Path, judge: SmallImageResNet, history: pd.DataFrame, *, answers: pd.DataFrame, about: dict
 ) -> None:
-    with artifacts.atomic(folder / "judge.safetensors") as temporary:
+    with disk.atomic(folder / "judge.safetensors") as temporary:
         save_file({name: value.cpu().contiguous() for name, value in judge.state_dict().items()}, temporary)
-    with artifacts.atomic(folder / "history.csv") as temporary:
+    with disk.atomic(folder / "history.csv") as temporary:
         history.to_csv(temporary, index=False)
-    with artifacts.atomic(folder / "test_answers.parquet") as temporary:
+    with disk.atomic(folder / "test_answers.parquet") as temporary:
         answers.to_parquet(temporary, index=False)
-    artifacts.write_json(folder / ABOUT, about)
-    seals.seal(folder)
+    disk.write_json(folder / ABOUT, about)
+    checksums.record(folder)
 
 
 def load_judge(folder: Path, device: torch.device) -> SmallImageResNet:
     """A trained judge in evaluation mode."""
-    about = artifacts.read_json(folder / ABOUT)
+    about = disk.read_json(folder / ABOUT)
     judge = SmallImageResNet(about["architecture"], n_classes=about["n_classes"], width=about["width"])
     judge.load_state_dict(load_file(folder / "judge.safetensors"))
     return judge.to(device, memory_format=torch.channels_last).eval()

@@ -1,6 +1,5 @@
 """Where things lie. Every path of the study is built here and nowhere else."""
 
-import hashlib
 import os
 import shlex
 import shutil
@@ -95,12 +94,6 @@ def one_spelling(data_root: str) -> str:
         if below and not below[0].startswith("~"):
             return Path(sign, *below).as_posix()
     return str(short)
-
-
-def known_photographs(folder: Path) -> Path:
-    """What `fingerprint.of_data` knows of a data folder."""
-    name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
-    return output_root() / "artifacts" / f".photographs-{name}.json"
 
 
 def photographs(data_root: str) -> Path:

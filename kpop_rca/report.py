@@ -17,7 +17,6 @@ import yaml
 from traitlets.config import Config
 
 from kpop_rca import (
-    artifacts,
     cells,
     disk,
     fingerprint,
@@ -88,7 +87,7 @@ def build(study: str) -> Path:
     folder = paths.report_folder(study)
     hashes = {path.name: disk.sha256(path) for path in pages}
     record = {"sources": read_from, "pages": hashes, "code": code(), privacy.SHOWS_PEOPLE: _shows_people(study)}
-    artifacts.write_json(paths.report_record(study), record)
+    disk.write_json(paths.report_record(study), record)
     return folder / "index.html"
 
 
@@ -132,7 +131,7 @@ def record_of(study: str) -> dict[str, Any] | None:
     path = paths.report_record(study)
     if not path.is_file():
         return None
-    found = artifacts.read_json(path)
+    found = disk.read_json(path)
     if not isinstance(found, dict) or not all(isinstance(found.get(key), dict) for key in ("sources", "pages")):
         raise StudyError(f"{path} is damaged; run: {command(study)}")
     return found
@@ -180,7 +179,7 @@ def _check_nobody_is_shown(study: str, notebook: str, executed: nbformat.Noteboo
     outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
     pictures = any(kind.startswith("image/") for output in outputs for kind in output.get("data", {}))
     if pictures and said[-1:] != ["False"] and "publish_images" in params.declared(notebook):
-        rerun = artifacts.command(stages.by_notebook(notebook), study)
+        rerun = manifests.command(stages.by_notebook(notebook), study)
         raise StudyError(
             f"reports/{study}/notebooks/{notebook}.ipynb may show people, which publish_images: false leaves out; "
             f"run: {rerun}"
@@ -199,7 +198,7 @@ def _tags(cell: nbformat.NotebookNode) -> list[str]:
 
 
 def _first_command(study: str) -> str:
-    return artifacts.command(stages.STAGES[0], study)
+    return manifests.command(stages.STAGES[0], study)
 
 
 def _metrics(study: str) -> dict[str, Any]:
@@ -210,14 +209,14 @@ def _metrics(study: str) -> dict[str, Any]:
     """
     stage = stages.by_folder("rca")
     try:
-        found = artifacts.read_json(paths.report_folder(study) / "metrics.json")
+        found = disk.read_json(paths.report_folder(study) / "metrics.json")
     except FileNotFoundError:
         whole = manifests.command_of_all(study, last=stage)
         raise StudyError(f"reports/{study}/metrics.json is not there; run: {whole}") from None
     except StudyError:
         found = None
     if not isinstance(found, dict) or "rca" not in found:
-        raise StudyError(f"reports/{study}/metrics.json is damaged; run: {artifacts.command(stage, study)}")
+        raise StudyError(f"reports/{study}/metrics.json is damaged; run: {manifests.command(stage, study)}")
     return found
 
 
@@ -235,13 +234,13 @@ def _executed(study: str, notebook: str) -> nbformat.NotebookNode:
         found, flaw = None, "damaged"
     if found is None:
         said = {"gone": "is not there", "damaged": "is damaged"}.get(flaw, flaw)
-        rerun = artifacts.command(stages.by_notebook(notebook), study)
+        rerun = manifests.command(stages.by_notebook(notebook), study)
         raise StudyError(f"reports/{study}/notebooks/{path.name} {said}; run: {rerun}")
     return found
 
 
 def _write(path: Path, text: str) -> Path:
-    with artifacts.atomic(path) as temporary:
+    with disk.atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
 

@@ -23,7 +23,7 @@ from typing import Any
 import yaml
 from traitlets.config import Config
 
-from kpop_rca import account, disk, given, loading, locks, manifests, params, paths, seals, stages, watch
+from kpop_rca import account, disk, given, loading, locks, manifests, params, paths, stages, staleness, watch
 from kpop_rca.errors import StudyError
 
 with loading.left_out(*loading.IDLE):
@@ -39,7 +39,7 @@ WAIT_POLICY = ("OMP_WAIT_POLICY", "PASSIVE")
 KERNEL = (
     "--IPKernelApp.log_level=CRITICAL",  # a local kernel need not say that it is one, or that it was interrupted
     "--IPKernelApp.capture_fd_output=False",  # the way of `watch.say` past the notebook
-    f"--IPKernelApp.exec_lines={loading.NO_GARBAGE_YET}",  # until `artifacts.begin`
+    f"--IPKernelApp.exec_lines={loading.NO_GARBAGE_YET}",  # until `stage_run.begin`
 )
 # Cells take from milliseconds to hours: no time that is left can be told from those that are done.
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} cells, {elapsed}"
@@ -137,7 +137,7 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
     os.environ.setdefault(*WAIT_POLICY)
     output = paths.partial_notebook(study, stage.notebook)
     folder = paths.artifacts_folder(study) / stage.folder
-    continues = (folder / seals.STARTED).is_file()
+    continues = (folder / manifests.STARTED).is_file()
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         logging.getLogger("papermill").setLevel(logging.CRITICAL)  # that a kernel died is said below, with the reason
@@ -186,10 +186,10 @@ def check_earlier_stages(stage: stages.Stage, resolved: dict[str, Any]) -> None:
     earlier notebook is found too.
 
     Raises:
-        StudyError: see `manifests.require` and `params.parse_groups`.
+        StudyError: see `staleness.require` and `params.parse_groups`.
     """
     for need in stage.needs:
-        manifests.require(resolved["study"], need, resolved)
+        staleness.require(resolved["study"], need, resolved)
     if "faces" in stage.needs:  # before hours of training, not after them
         found = disk.read_json(manifests.folder_of(resolved["study"], "faces") / "data.json")
         params.parse_groups(resolved["look_alike_groups"], found["n_identities"])
@@ -264,7 +264,7 @@ def adopt(study: str) -> None:
     if params.resolve(study) != params.defaults() | {"study": study} or params.defaults()["study"] != study:
         raise StudyError(f"{study} is not the study whose values the notebooks declare; run this for quick")
     for stage in stages.STAGES:
-        manifests.require(study, stage.folder, params.resolve(study))
+        staleness.require(study, stage.folder, params.resolve(study))
         shutil.copy(paths.executed_notebook(study, stage.notebook), paths.notebook_source(stage.notebook))
     with tempfile.TemporaryDirectory(prefix="kpop_rca-") as elsewhere, _written_to(elsewhere):
         for stage in (stages.CLAIMS, stages.BENCHMARKS):

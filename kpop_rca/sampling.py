@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
 
-from kpop_rca import devices, diffusion, generated_images, seals, workers
+from kpop_rca import checksums, devices, diffusion, generated_images, workers
 from kpop_rca.errors import StudyError
 
 Batch = tuple[int, int]  # label, and index of the first image
@@ -108,9 +108,9 @@ def missing_batches(folder: Path, plan: Plan, *, n_classes: int) -> list[Batch]:
     return [
         (label, first)
         for label in range(n_classes)
-        if not seals.is_whole(generated_images.file_of(folder, label))
+        if not checksums.is_whole(generated_images.file_of(folder, label))
         for first in range(0, plan.images_per_identity, plan.batch_size)
-        if not seals.is_whole(_batch_file(folder, label, first))
+        if not checksums.is_whole(_batch_file(folder, label, first))
     ]
 
 
@@ -130,7 +130,7 @@ def generate(
     missing = missing_batches(folder, plan, n_classes=n_classes)
     draw_batches(unet, forward, plan, missing, folder, n_classes=n_classes, progress=progress)
     for label in range(n_classes):
-        if not seals.is_whole(generated_images.file_of(folder, label)):
+        if not checksums.is_whole(generated_images.file_of(folder, label)):
             _join_batches(folder, plan, label)
     shutil.rmtree(folder / BATCHES, ignore_errors=True)  # what a run that was killed while joining left
 
@@ -164,7 +164,7 @@ def draw_batches(
 
 
 def _save(path: Path, images: np.ndarray) -> None:
-    with seals.sealed(path, size=images.nbytes) as temporary:
+    with checksums.recorded(path, size=images.nbytes) as temporary:
         np.save(temporary, images, allow_pickle=False)
 
 
@@ -173,4 +173,4 @@ def _join_batches(folder: Path, plan: Plan, label: int) -> None:
     files = [_batch_file(folder, label, first) for first in range(0, plan.images_per_identity, plan.batch_size)]
     _save(generated_images.file_of(folder, label), np.concatenate([np.load(f, allow_pickle=False) for f in files]))
     for file in files:
-        seals.remove(file)
+        checksums.remove(file)

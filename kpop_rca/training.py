@@ -18,7 +18,19 @@ from diffusers import DDPMScheduler, UNet2DModel
 from diffusers.training_utils import EMAModel
 from torch import Tensor
 
-from kpop_rca import artifacts, denoising, devices, diffusion, disk, finite, pixels, seals, seeds, watch, workers
+from kpop_rca import (
+    checksums,
+    denoising,
+    devices,
+    diffusion,
+    disk,
+    finite,
+    manifests,
+    pixels,
+    seeds,
+    watch,
+    workers,
+)
 from kpop_rca.curves import Curves
 from kpop_rca.errors import StudyError
 from kpop_rca.seeds import Purpose
@@ -385,7 +397,7 @@ class Trainer:
             )
         self.bare_unet.train()
         self.ema.restore(self.weights)
-        with artifacts.atomic(self.folder / "samples" / f"step_{done:07d}.npy") as temporary:
+        with disk.atomic(self.folder / "samples" / f"step_{done:07d}.npy") as temporary:
             np.save(temporary, grid, allow_pickle=False)
         if curves:
             curves.add_images(done, grid)
@@ -404,7 +416,7 @@ class Trainer:
             self.accelerator.save_state(str(unfinished))
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
-            seals.seal(unfinished)
+            checksums.record(unfinished)
             earlier = self._checkpoints()
             unfinished.rename(final)
             for folder in earlier:
@@ -425,7 +437,7 @@ class Trainer:
             with disk.writing(self.folder):
                 self.bare_unet.save_pretrained(self.folder / "unet")
                 self.forward.save_pretrained(self.folder / "scheduler")
-            with artifacts.atomic(self.folder / "loss_log.csv") as temporary:
+            with disk.atomic(self.folder / "loss_log.csv") as temporary:
                 log.to_csv(temporary, index=False)
         return log
 
@@ -438,4 +450,4 @@ def load_trained(folder: Path, device: torch.device) -> tuple[UNet2DModel, DDPMS
 
 def precision(folder: Path) -> str:
     """The mixed precision that the network in the folder of a finished stage was trained in; images are drawn in it."""
-    return artifacts.read_manifest(folder / artifacts.MANIFEST)["parameters"]["mixed_precision"]
+    return manifests.read_manifest(folder / manifests.MANIFEST)["parameters"]["mixed_precision"]

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import torch
 
-from kpop_rca import artifacts, disk, watch
+from kpop_rca import disk, watch
 from kpop_rca.errors import StudyError
 
 TIMEOUT = 10  # seconds without an answer
@@ -140,7 +140,7 @@ def _download(wanted: Weights) -> None:
             _failed[wanted.url] = f"{host} answers {error.code}"
         except urllib.error.URLError:  # no connection
             _failed[host] = f"{host} can't be reached"
-        except StudyError:  # see `artifacts.atomic`; its message has a path, and the study goes on without
+        except StudyError:  # see `disk.atomic`; its message has a path, and the study goes on without
             _failed[wanted.url] = "there is no room or no leave to write it"
         except (OSError, HTTPException) as error:  # cut short, or too slow
             _failed[wanted.url] = f"the download from {host} failed ({type(error).__name__})"
@@ -152,7 +152,7 @@ def _download(wanted: Weights) -> None:
 def _save(answer: HTTPResponse, wanted: Weights) -> None:
     """Write an answer to its place if it is the published file."""
     total = int(answer.headers.get("Content-Length") or 0) or None
-    with artifacts.atomic(wanted.path) as temporary:
+    with disk.atomic(wanted.path) as temporary:
         with temporary.open("wb") as file, watch.bar.wrapattr(answer, "read", total=total, desc=wanted.title) as source:
             shutil.copyfileobj(source, file, CHUNK)
         if disk.sha256(temporary) != wanted.sha256:

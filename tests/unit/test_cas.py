@@ -8,7 +8,7 @@ import pytest
 import torch
 from tqdm import tqdm
 
-from kpop_rca import artifacts, cas, oracle, rca
+from kpop_rca import cas, disk, oracle, rca
 
 CPU = torch.device("cpu")
 RECIPE = oracle.Recipe(
@@ -89,7 +89,7 @@ def test_both_learn_from_as_many_of_each():
 def judge(tmp_path):
     """The folder of a selected judge, as far as it is read."""
     about = {"architecture": "resnet10", "recipe": dataclasses.asdict(RECIPE), "n_train": 77}
-    artifacts.write_json(tmp_path / "resnet10-0/about.json", about)
+    disk.write_json(tmp_path / "resnet10-0/about.json", about)
     return tmp_path / "resnet10-0"
 
 

@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 from test_oracle import RECIPE
 from tqdm import tqdm
 
-from kpop_rca import artifacts, candidates, figures, judging, oracle
+from kpop_rca import candidates, disk, figures, judging, oracle
 from kpop_rca.errors import StudyError
 
 CPU = torch.device("cpu")
@@ -27,7 +27,7 @@ def write_judge(folder, name, judged, labels, *, trained_on="judge", validation=
     accuracy = float((np.asarray(judged) == labels).mean())
     about = {"architecture": architecture, "seed": int(seed), "trained_on": trained_on, "n_train": 30}
     about |= {"starts_from": "random weights", "validation": {"accuracy": validation}}
-    artifacts.write_json(
+    disk.write_json(
         folder / name / "about.json", about | {"test": {"accuracy": accuracy, "loss": 0.5, "macro_f1": 0.6}}
     )
     table.to_parquet(folder / name / "test_answers.parquet", index=False)
@@ -105,7 +105,7 @@ def test_every_judge_sees_every_image(coloured_faces, tmp_path):
     hard = judging.hard_case_accuracy(tmp_path, splits["validation"], device=CPU)
     assert hard["judge"].tolist() == ["resnet10-0", "resnet10-1"]
     assert hard["n_hard"].tolist() == [48, 48]
-    about = artifacts.read_json(tmp_path / "resnet10-1" / "about.json")
+    about = disk.read_json(tmp_path / "resnet10-1" / "about.json")
     assert hard.loc[1, "accuracy_hard"] == pytest.approx(about["validation"]["accuracy"])
     assert hard.loc[1, "accuracy_test"] == pytest.approx(about["test"]["accuracy"])
 

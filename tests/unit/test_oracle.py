@@ -6,7 +6,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
-from kpop_rca import artifacts, augmentation, candidates, judging, oracle, resnet
+from kpop_rca import augmentation, candidates, disk, judging, oracle, resnet
 
 CPU = torch.device("cpu")
 RECIPE = oracle.Recipe(
@@ -261,7 +261,7 @@ def test_all_judges_are_trained_each_on_its_own(splits, tmp_path):
     names = ["resnet10-0", "resnet10-1", "resnet10-0-seen", "resnet10-1-seen"]
     assert epochs[0] == 4
     assert epochs[-1] == 0
-    about = {name: artifacts.read_json(tmp_path / name / "about.json") for name in names}
+    about = {name: disk.read_json(tmp_path / name / "about.json") for name in names}
     assert [entry["trained_on"] for entry in about.values()] == ["judge", "judge", "train", "train"]
     assert {entry["n_train"] for entry in about.values()} == {27}
     assert [entry["seed"] for entry in about.values()] == [0, 1, 0, 1]

@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from reasons import without_reason
 from small_report import write_executed_notebooks
 
-from kpop_rca import artifacts, feature_measures, paths, privacy, rca, reference, report, stages
+from kpop_rca import disk, feature_measures, paths, privacy, rca, reference, report, stages
 from kpop_rca.errors import StudyError
 
 HOSTILE = "<script>alert(1)</script>"
@@ -78,13 +78,13 @@ def folder(output):
         "device": "cpu",
         "answer": "So it is.",
     }
-    artifacts.write_json(folder / "metrics.json", content | parts)
+    disk.write_json(folder / "metrics.json", content | parts)
     return folder
 
 
 def test_every_null_of_the_metrics_has_its_reason(folder):
     """With a class that the judge never recognises, a judge that can't be inverted, alone of its kind, and no group."""
-    metrics = artifacts.read_json(folder / "metrics.json")
+    metrics = disk.read_json(folder / "metrics.json")
     tables = np.array([[45, 5, 0], [5, 45, 0], [0, 1, 0]]), np.array([[70, 30, 0], [40, 60, 0], [0, 1, 0]])
     rng = np.random.default_rng(0)
     parts = rca.collapse_summary(*tables, metrics["classes"], [], n_replicates=200, generator=rng)
@@ -94,7 +94,7 @@ def test_every_null_of_the_metrics_has_its_reason(folder):
 
 
 def test_the_committed_metrics_say_why_a_number_is_missing():
-    metrics = artifacts.read_json(paths.committed_report("quick") / "metrics.json")
+    metrics = disk.read_json(paths.committed_report("quick") / "metrics.json")
     assert list(without_reason(metrics)) == []
 
 
@@ -114,10 +114,10 @@ def test_the_first_page_opens_with_the_answer(folder):
 
 def test_a_judge_that_can_be_inverted_gives_fidelities(folder):
     path = folder / "metrics.json"
-    content = artifacts.read_json(path)
+    content = disk.read_json(path)
     per_class = [{"class": name, "value": 0.81, "ci95": [0.7, 0.9]} for name in content["classes"]]
     content["identity_fidelity"] |= {"mean": 0.81, "ci95": [0.75, 0.86], "per_class": per_class}
-    artifacts.write_json(path, content)
+    disk.write_json(path, content)
     page = report.build("mine").read_text()
     assert re.search(r"Identity fidelity<b>0\.81</b>\s*<small>95 % interval 0\.75 to 0\.86", page)
     assert page.count("0.70 to 0.90") == 3

@@ -63,7 +63,7 @@ def test_a_relative_data_root_lies_in_the_project():
 
 
 def test_photographs_that_moved_are_named(tmp_path):
-    faces.artifacts.write_json(tmp_path / "source.json", {"root": str(tmp_path / "gone"), "source": "folder"})
+    faces.disk.write_json(tmp_path / "source.json", {"root": str(tmp_path / "gone"), "source": "folder"})
     with pytest.raises(StudyError, match="bring it back or run 01 again"):
         faces.load_audit(tmp_path)
 
