@@ -346,7 +346,7 @@ def train_or_load(
     """What is known about a judge, after training it unless an earlier, interrupted run already had.
 
     Writes `judge.safetensors`, `history.csv`, `test_answers.parquet` (label, judged and a probability for each
-    class, a row a test face), `about.json`, and last the seal that marks the judge as complete. One whose files are not
+    class, a row a test face), `about.json`, and last its checksums. One whose files are not
     what was sealed is trained again.
 
     Args:

@@ -109,7 +109,8 @@ def require(study: str, folder: str, parameters: dict[str, Any], *, kinds: Itera
     wanted = _known_to(lies_in, parameters)
     found = reasons(lies_in, stage, wanted, kinds=kinds)
     if found:
-        mending = _mending(owner, stage, found[0], wanted)
+        maker = study if found[0].kind in RECORDED else owner  # a member of a sweep may lack what its level changes
+        mending = _mending(maker, stage, lies_in, found[0], wanted)
         raise StudyError(f"artifacts/{owner}/{folder} is {in_words(found)}; {mending}")
     return manifests.read_manifest(lies_in / MANIFEST)
 
@@ -184,14 +185,14 @@ def _known_to(folder: Path, parameters: dict[str, Any]) -> dict[str, Any]:
     return {name: parameters.get(name, value) for name, value in made.items()}
 
 
-def _mending(study: str, stage: stages.Stage, reason: Reason, wanted: dict[str, Any]) -> str:
+def _mending(study: str, stage: stages.Stage, lies_in: Path, reason: Reason, wanted: dict[str, Any]) -> str:
     """What to do about a reason: a command, or the value to set in the cell at hand where the study has it."""
     command = f"run: {manifests.command(stage, study)}"
-    if reason.kind is Kind.MISSING and locks.holder(manifests.lock_of(study, stage.folder)):
+    if reason.kind is Kind.MISSING and locks.holder(manifests.lock_of(lies_in.parent.name, stage.folder)):
         return "wait for it to end"
     if reason.kind is not Kind.PARAMETERS:
         return command
-    made = record_of(manifests.folder_of(study, stage.folder))["parameters"]
+    made = record_of(lies_in)["parameters"]
     name = differing_parameters(made, wanted)[0]
     here = f"set {name} to {made.get(name)!r} here"
     try:

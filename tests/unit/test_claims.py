@@ -311,7 +311,7 @@ def test_a_missing_small_study_is_not_judged_by_the_judges_of_its_base(output, l
     base = "claims-seed0"
     declare_made(base, "audit", "faces", "oracle")
     assert claims_runs._made("claims.guidance=0-seed0", "oracle") == paths.artifacts_folder(base) / "oracle"
-    with pytest.raises(StudyError, match="were made with"):
+    with pytest.raises(StudyError, match="is stale: "):
         claims_runs._made(f"claims.{level}-seed0", "oracle")
 
 
