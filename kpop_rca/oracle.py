@@ -347,7 +347,7 @@ def train_or_load(
 
     Writes `judge.safetensors`, `history.csv`, `test_answers.parquet` (label, judged and a probability for each
     class, a row a test face), `about.json`, and last its checksums. One whose files are not
-    what was sealed is trained again.
+    as they were recorded is trained again.
 
     Args:
         architecture: a key of `resnet.LEVELS`.
