@@ -4,9 +4,9 @@
     snakemake --cores all --config studies=claims
     snakemake --cores all --config studies=mine data_root=../faces set='train_steps=100 guidance=1.0'
 
-A notebook depends on the manifests of the stages before it, on its parameters as resolved, on its code cells, on
-the package modules that it imports, and (the first one) on the files in the data folder. The last four enter as
-`params`, which Snakemake compares with those of the run before.
+A notebook depends on the manifests of the stages before it, on its parameters as resolved, on its code cells and on
+the package modules that it imports. The last three enter as `params`, which Snakemake compares with those of the run
+before. What was complete and is not as it was left (a table, a photograph) is made again, too: see `withdrawn`.
 
 A study that asks for a sweep is one notebook over many small studies, which run side by side, a core each. They
 borrow from each other what their levels do not change (`kpop_rca.sweeps`).
@@ -19,7 +19,7 @@ from functools import cache
 
 from snakemake.exceptions import WorkflowError
 
-from kpop_rca import fingerprint, given, locks, manifests, params, paths, stages, studies, sweeps, workers
+from kpop_rca import fingerprint, given, locks, manifests, params, paths, stages, staleness, studies, sweeps, workers
 from kpop_rca.errors import StudyError
 
 
@@ -75,15 +75,12 @@ def cores_of(study):
 
 
 def what_it_depends_on(stage, study):
-    """Everything but the earlier manifests that a notebook's results follow from, as one string."""
-    reads_data = stage.folder == "audit" and resolved(study)["data_source"] == "folder"
+    """The parameters and the code that a notebook's results follow from, as one string."""
     parameters = params.of_notebook(stage.notebook, resolved(study))
     return json.dumps(
         {
             "parameters": manifests.run_again_for(parameters),
             "code": fingerprint.of_notebook(stage.notebook),
-            "data": fingerprint.of_data(resolved(study)["data_root"]) if reads_data else None,
-            **manifests.hand_labels(parameters),
         },
         sort_keys=True,
     )
@@ -104,8 +101,8 @@ def withdrawn():
     owned = [(params.owner(member.study, folder), folder) for members in MEMBERS.values() for member in members
              for needed in stages.OF_A_MEMBER for folder in (s.folder for s in stages.behind(needed))]
     owned += [(study, stage.folder) for study in STUDIES for stage in RUNS[study]]
-    found = [manifests.withdraw(study, stages.by_folder(folder)) for study, folder in dict.fromkeys(owned)]
-    return [line for line in (*found, *map(manifests.withdraw_report, STUDIES)) if line]
+    found = [staleness.withdraw(study, stages.by_folder(folder)) for study, folder in dict.fromkeys(owned)]
+    return [line for line in (*found, *map(staleness.withdraw_report, STUDIES)) if line]
 
 
 if workflow.is_main_process:  # not in the process of a job, beside which others are at work

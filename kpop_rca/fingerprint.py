@@ -1,16 +1,11 @@
-"""What makes a result stale: hashes of a notebook's code, of the modules it imports, and of a data folder.
+"""What makes a result stale: hashes of a notebook's code, of the modules it imports, and of photographs.
 
-Code counts by what it does: a comment, a docstring, a line break changes no hash. Two hashes answer two questions:
-- `of_notebook`: would the notebook show the same today? All that it imports counts, down to a colour in a figure.
-- `of_computing`: would half-done work go on to the same numbers? Only the modules that compute count, and of those
-  not the words of their messages.
+Code counts by what it does: a comment, a docstring, a line break changes no hash.
 """
 
 import ast
 import hashlib
-import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,32 +17,63 @@ PACKAGE = "kpop_rca"
 PACKAGE_FOLDER = Path(__file__).resolve().parent
 HASHING_THREADS = 4
 NOT_READ = "not to be read"
-JUST_NOW = 2_000_000_000  # nanoseconds; the coarsest clock of a file system in use
-# Modules that keep the books of a study: where files lie, who has a stage, what was said to whom. They compute nothing,
-# and import nothing of the package that does (a test holds them to it), so half-done work outlives a change of theirs.
+# Modules, or packages with all their modules, that keep the books of a study: where files lie, who has a stage, what
+# was said to whom. They compute nothing, and import nothing of the package that does (a test holds them to it), so
+# half-done work outlives a change of theirs.
 BOOKKEEPING = frozenset({
-    "artifacts", "cells", "data_files", "disk", "errors", "fingerprint", "flat_yaml", "given", "letters",
-    "loading", "locks", "manifests", "params", "paths", "privacy", "seals", "set_aside", "stages", "sweeps", "watch",
-    "wrapping",
+    "cells", "checksums", "data_files", "disk", "errors", "fingerprint", "flat_yaml", "given", "letters",
+    "locks", "manifests", "params", "paths", "privacy", "stage_run", "stages", "staleness", "sweeps", "schema", "watch",
 })  # fmt: skip
+# Files that the package ships, by the module that reads them.
+PACKAGE_DATA = {"reference": "paper", "pages": "templates"}
 
 
-def sha256(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def of_notebook(notebook: str) -> str:
+    """Hash of a notebook's code cells and of the package modules behind them: would it show the same today?
+
+    Outputs, prose and the defaults in the parameters cell are left out; parameters count by their resolved values.
+
+    Raises:
+        StudyError: the file is no notebook, or a cell of it is no Python.
+    """
+    path = paths.notebook_source(notebook)
+    found = cells.of_notebook(path)
+    code = [cell.source for cell in found if cell.kind == "code" and not {"parameters", "colab"} & cell.tags]
+    try:
+        modules = set().union(*(imported_modules(source) for source in code))
+        return _digest([*map(_code, code), of_modules(*modules)])
+    except SyntaxError as error:
+        said = f"{error.msg}: {(error.text or '').strip()}"
+        raise StudyError(f"a file that {path} needs is no Python any more ({said}); mend it") from None
 
 
-def _digest(parts: list[str]) -> str:
-    # A file's name may be bytes that are no text.
-    return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:16]
+def of_modules(*modules: str) -> str:
+    """Hash of the code of modules and of everything in the package that they import."""
+    closure = module_closure(frozenset(modules))
+    return _digest([*(f"{name} {_code(_source_of(name))}" for name in closure), *_package_data(closure)])
 
 
-def _module_file(name: str) -> Path | None:
-    """The file of `kpop_rca.<name>`, dots allowed; None where `name` is no module (a function, say)."""
-    stem = PACKAGE_FOLDER.joinpath(*name.split("."))
-    candidates = (stem.with_suffix(".py"), stem / "__init__.py")
-    return next((path for path in candidates if path.is_file()), None)
+def of_computing(module: str) -> str:
+    """Hash of the code of a module and its imports that computes: would half-done work go on to the same numbers?
+
+    BOOKKEEPING does not count, nor do the words of messages.
+    """
+    closure = module_closure(frozenset({module}), without_bookkeeping=True)
+    code = (f"{name} {_code(_source_of(name), messages=False)}" for name in closure)
+    return _digest([*code, *_package_data(closure)])
+
+
+def of_photographs(folder: Path) -> dict[str, Any]:
+    """Number of the photographs below a data folder (`files`), and a hash of their names and contents (`contents`).
+
+    What no stage reads does not count: hidden files and folders, links out of the folder, files that are no images.
+    """
+    drawn = [(name,) for name in data_files.RECORDS if (folder / name).is_file() and not (folder / name).is_symlink()]
+    found = sorted([*data_files.found_in(folder).photographs, *drawn])
+    with ThreadPoolExecutor(max_workers=HASHING_THREADS) as pool:  # hashing and reading release the interpreter's lock
+        hashes = pool.map(_contents, [folder.joinpath(*parts) for parts in found])
+    contents = _digest([f"{'/'.join(parts)} {checksum}" for parts, checksum in zip(found, hashes, strict=True)])
+    return {"files": len(found), "contents": contents}
 
 
 @cache
@@ -97,28 +123,27 @@ def _handed_on(package: str) -> dict[str, str]:
     }
 
 
-def module_closure(modules: frozenset[str], *, without: frozenset[str] = frozenset()) -> tuple[str, ...]:
-    """The modules and all that they import within the package, sorted; those of `without` are not followed."""
-    known, to_read = set(), set(modules) - without
+def module_closure(modules: frozenset[str], *, without_bookkeeping: bool = False) -> tuple[str, ...]:
+    """The modules and all that they import within the package, sorted."""
+    known, to_read = set(), set(modules)
     while to_read:
         name = to_read.pop()
+        if without_bookkeeping and keeps_books(name):
+            continue
         known.add(name)
-        to_read |= imported_modules(_source_of(name)) - known - without
+        to_read |= imported_modules(_source_of(name)) - known
     return tuple(sorted(known))
 
 
-def of_modules(*modules: str) -> str:
-    """Hash of the code of modules and of everything in the package that they import."""
-    closure = module_closure(frozenset(modules))
-    return _digest([*(f"{name} {_code(_source_of(name))}" for name in closure), *_package_data(closure)])
+def keeps_books(module: str) -> bool:
+    """Whether a module, or a package that it lies in, is one of BOOKKEEPING."""
+    return any(module == name or module.startswith(f"{name}.") for name in BOOKKEEPING)
 
 
-def of_computing(module: str) -> str:
-    """Hash of the code that computes, of a module and of what it imports: BOOKKEEPING and messages do not count."""
-    closure = module_closure(frozenset({module}), without=BOOKKEEPING)
-    return _digest(
-        [*(f"{name} {_code(_source_of(name), messages=False)}" for name in closure), *_package_data(closure)]
-    )
+def _module_file(name: str) -> Path | None:
+    """The file of `kpop_rca.<name>`, dots allowed; None where `name` is no module (a function, say)."""
+    stem = PACKAGE_FOLDER.joinpath(*name.split("."))
+    return next((path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()), None)
 
 
 def _source_of(module: str) -> str:
@@ -147,116 +172,28 @@ def _code(source: str, *, messages: bool = True) -> str:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = node.body[ast.get_docstring(node, clean=False) is not None :] or [ast.Pass()]
-        if not messages:
-            _drop_words(node)
+        if messages:
+            continue
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            node.exc.args = node.exc.keywords = []
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "warnings.warn"):
+            node.args = node.keywords = []
     return ast.unparse(tree)
 
 
-def _drop_words(node: ast.AST) -> None:
-    """Drop what a node says to a reader: the arguments of the error that it raises, of `print` and of a warning."""
-    if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
-        node.exc.args = node.exc.keywords = []
-    if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "warnings.warn"):
-        node.args = node.keywords = []
-
-
 def _package_data(modules: tuple[str, ...]) -> list[str]:
-    """Hashes of the files that the package ships and a module reads: the paper's tables, the report's templates."""
-    folders = [folder for module, folder in (("reference", "paper"), ("pages", "templates")) if module in modules]
-    return [f"{path.name} {sha256(path)}" for folder in folders for path in sorted((PACKAGE_FOLDER / folder).iterdir())]
-
-
-def of_notebook(notebook: str) -> str:
-    """Hash of a notebook's code cells and of the package modules behind them.
-
-    Outputs, prose and the defaults in the parameters cell are left out: saving a notebook or rewording it
-    reruns nothing, and parameters count by their resolved values.
-
-    Raises:
-        StudyError: the file is no notebook, or a cell of it is no Python.
-    """
-    path = paths.notebook_source(notebook)
-    found = cells.of_notebook(path)
-    code = [cell.source for cell in found if cell.kind == "code" and not {"parameters", "colab"} & cell.tags]
-    try:
-        return _digest([*map(_code, code), of_modules(*imported_modules("\n".join(code)))])
-    except SyntaxError as error:
-        said = f"{error.msg}: {(error.text or '').strip()}"
-        raise StudyError(f"a file that {path} needs is no Python any more ({said}); mend it") from None
-
-
-def of_data(root: str) -> str | None:
-    """Hash of the names and contents of the photographs below a data folder; None where there is no such folder.
-
-    This runs before every build: a photograph is read again only where its size or times are others than when it was
-    read last, which `.photographs-….json` beside the artifacts says. What no stage reads does not count.
-    """
-    folder = paths.resolve_data_root(root)
-    if not root or not folder.is_dir():
-        return None
-    record = paths.known_photographs(folder)
-    known = _read_known(record)
-    found = _files_to_read(folder)
-    states = {name: _state(path) for name, path in found.items()}
-    unchanged = {name: known[name][1] for name in states if states[name] and known.get(name, [""])[0] == states[name]}
-    hashes = unchanged | _hashes({name: path for name, path in found.items() if name not in unchanged})
-    kept = {name: [states[name], hashes[name]] for name in found if states[name] and hashes[name] != NOT_READ}
-    if kept != known:
-        with suppress(StudyError):  # no permission to write: all is read again next time
-            disk.write_json(record, kept)
-    return _digest([f"{name} {hashes[name]}" for name in sorted(found)])
-
-
-def of_photographs(folder: Path) -> dict[str, Any]:
-    """Hash of the contents of the photographs below a data folder, and how many they are.
-
-    What no stage reads does not count: hidden files and folders, links out of the folder, files that are no images.
-
-    Args:
-        folder: the data folder.
-
-    Returns:
-        files: how many; contents: hash of their names and contents.
-    """
-    hashes = _hashes(_files_to_read(folder))
-    return {"files": len(hashes), "contents": _digest([f"{name} {hashes[name]}" for name in sorted(hashes)])}
-
-
-def _files_to_read(folder: Path) -> dict[str, Path]:
-    """The photographs below a folder by their names in it, and the records of rendered avatars, which 01 reads."""
-    records = [(name,) for name in data_files.RECORDS if (folder / name).is_file() and not (folder / name).is_symlink()]
-    return {"/".join(parts): folder.joinpath(*parts) for parts in [*data_files.found_in(folder).photographs, *records]}
-
-
-def _hashes(found: dict[str, Path]) -> dict[str, str]:
-    with ThreadPoolExecutor(max_workers=HASHING_THREADS) as pool:  # hashing and reading release the interpreter's lock
-        return dict(zip(found, pool.map(_contents, found.values()), strict=True))
+    folders = [PACKAGE_FOLDER / PACKAGE_DATA[module] for module in modules if module in PACKAGE_DATA]
+    return [f"{path.name} {disk.sha256(path)}" for folder in folders for path in sorted(folder.iterdir())]
 
 
 def _contents(path: Path) -> str:
     """Hash of a file's bytes; of a file that may not be read, that it may not."""
     try:
-        return sha256(path)
+        return disk.sha256(path)
     except OSError:
         return NOT_READ
 
 
-def _state(path: Path) -> str:
-    """What changes with a file's contents; "" for one that was written just now, and may be again within the clock's
-    resolution, and for one that is gone."""
-    try:
-        state = path.stat()
-    except OSError:
-        return ""
-    latest = max(state.st_mtime_ns, state.st_ctime_ns)
-    return f"{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}" if time.time_ns() - latest > JUST_NOW else ""
-
-
-def _read_known(record: Path) -> dict[str, list[str]]:
-    """Name of each photograph to its state and hash when it was read last; empty where nothing is known."""
-    try:
-        found = disk.read_json(record)
-    except (StudyError, OSError):
-        return {}
-    well = isinstance(found, dict) and all(isinstance(pair, list) and len(pair) == 2 for pair in found.values())
-    return found if well else {}
+def _digest(parts: list[str]) -> str:
+    # A file's name may be bytes that are no text.
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:16]

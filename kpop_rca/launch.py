@@ -17,7 +17,7 @@ import torch
 from accelerate import PartialState
 from tqdm import tqdm
 
-from kpop_rca import artifacts, devices, given, params, seeds, stages
+from kpop_rca import devices, given, manifests, params, seeds, stage_run, stages
 from kpop_rca.diffusion import generation
 from kpop_rca.diffusion.trainer import DiffusionRecipe, Trainer, load_trained, trained_precision
 from kpop_rca.diffusion.unet import build_unet, no_class
@@ -27,8 +27,8 @@ from kpop_rca.faces import crops
 
 def train(parameters: dict[str, Any]) -> None:
     """Train the DDPM of a study to its last step, by the parameters of 03."""
-    study, folder = parameters["study"], artifacts.folder_of(parameters["study"], "ddpm")
-    cropped = artifacts.folder_of(study, "faces")
+    study, folder = parameters["study"], manifests.folder_of(parameters["study"], "ddpm")
+    cropped = manifests.folder_of(study, "faces")
     images, labels = crops.load(cropped, size=parameters["image_size"], split="train")
     shape = {name: parameters[name] for name in ("image_size", "channels", "layers_per_block", "attention_size")}
     torch.manual_seed(seeds.number(seeds.Purpose.NETWORK, parameters["seed"]))
@@ -47,10 +47,10 @@ def train(parameters: dict[str, Any]) -> None:
 
 def generate(parameters: dict[str, Any], *, state: PartialState) -> None:
     """Draw this process's share of a study's images, by the parameters of 05: every n-th of the missing batches."""
-    study, ddpm = parameters["study"], artifacts.folder_of(parameters["study"], "ddpm")
+    study, ddpm = parameters["study"], manifests.folder_of(parameters["study"], "ddpm")
     unet, forward = load_trained(ddpm, state.device)
     plan = generation.Plan.of(parameters, mixed_precision=trained_precision(ddpm))
-    folder, n_classes = artifacts.folder_of(study, "generated"), no_class(unet)
+    folder, n_classes = manifests.folder_of(study, "generated"), no_class(unet)
     missing = generation.missing_batches(folder, plan, n_classes=n_classes)
     state.wait_for_everyone()  # so that all have looked before the first writes
     own = missing[state.process_index :: state.num_processes]
@@ -62,11 +62,11 @@ def launch(notebook: str, study: str) -> None:
     """Do the long work of 03 or 05, in as many processes as were launched."""
     stage = stages.by_notebook(notebook)
     if stage.folder not in ("ddpm", "generated"):
-        raise StudyError(f"{stage.notebook} is done by one process; run: {artifacts.command(stage, study)}")
+        raise StudyError(f"{stage.notebook} is done by one process; run: {manifests.command(stage, study)}")
     parameters = params.of_notebook(stage.notebook, params.resolve(study))
     state = PartialState(cpu=devices.choose(parameters["device"]).type == "cpu")
     if state.is_main_process:
-        artifacts.begin(stage.notebook, parameters)
+        stage_run.begin(stage.notebook, parameters)
     state.wait_for_everyone()
     if stage.folder == "ddpm":
         train(parameters)
@@ -74,7 +74,7 @@ def launch(notebook: str, study: str) -> None:
         generate(parameters, state=state)
     state.wait_for_everyone()
     if state.is_main_process:
-        print(f"done; for the figures run: {artifacts.command(stage, study)}")
+        print(f"done; for the figures run: {manifests.command(stage, study)}")
 
 
 def main(arguments: list[str] | None = None) -> int:

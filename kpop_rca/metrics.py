@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from kpop_rca import artifacts, devices, paths, rca, reference, stages
+from kpop_rca import devices, disk, manifests, paths, rca, reference, stage_run, stages
 from kpop_rca.faces import crops
 from kpop_rca.oracles import agreement
 from kpop_rca.oracles.predictions import trained
@@ -14,7 +14,7 @@ from kpop_rca.oracles.training import read_about
 
 
 def assemble(
-    stage: artifacts.StageRun,
+    stage: stage_run.StageRun,
     *,
     judged: agreement.HeadlineCounts,
     by_judge: pd.DataFrame,  # from `agreement.rca_by_judge`
@@ -30,7 +30,7 @@ def assemble(
     """The whole of `metrics.json`; `stage` is the analysis, which knows the study and the stages before it."""
     folder = paths.artifacts_folder(stage.study)
     earlier = [s.folder for s in stages.before(stage.stage)]
-    manifests = {name: artifacts.read_json(folder / name / artifacts.MANIFEST) for name in earlier}
+    manifests = {name: disk.read_json(folder / name / manifests.MANIFEST) for name in earlier}
     sampling = manifests["generated"]["parameters"]
     parts = rca.summary(judged.real_counts, judged.generated_counts, classes, judged.own_replicates)
     names = {"sampler": "sampler", "steps": "sampling_steps", "guidance": "guidance"}
@@ -54,7 +54,7 @@ def assemble(
         "paper": reference.paper_metrics(),
         "seconds": {m["stage"]: m["seconds"] for m in manifests.values()} | {stage.stage.notebook: stage.seconds},
         "seconds_together": seconds_at_work(runs),
-        "versions": artifacts.versions(),
+        "versions": manifests.versions(),
         "device": devices.describe(device),
     }
 
@@ -72,7 +72,7 @@ def seconds_at_work(runs: list[tuple[float, float]]) -> float:
     return round(total, 1)
 
 
-def _oracles(stage: artifacts.StageRun, by_judge: pd.DataFrame) -> dict[str, dict[str, Any]]:
+def _oracles(stage: stage_run.StageRun, by_judge: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Every oracle: what it was trained on, its accuracy on real faces, and what it gives for the generated ones."""
     ratios = by_judge.set_index("judge")
     oracles = {}

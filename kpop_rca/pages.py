@@ -55,12 +55,12 @@ def build(study: str) -> Path:
         StudyError: the study has not run to the end, or one of its files is damaged.
     """
     folder = paths.report_folder(study)
-    read_from = {name: fingerprint.sha256(path) for name, path in sources(study).items()}
+    read_from = {name: disk.sha256(path) for name, path in sources(study).items()}
     hashes = {}
     for name, text in _pages(study).items():
         with disk.atomic(folder / f"{name}.html") as temporary:
             temporary.write_text(text, encoding="utf-8")
-        hashes[f"{name}.html"] = fingerprint.sha256(folder / f"{name}.html")
+        hashes[f"{name}.html"] = disk.sha256(folder / f"{name}.html")
     record = {"sources": read_from, "pages": hashes, "code": code(), privacy.SHOWS_PEOPLE: _shows_people(study)}
     disk.write_json(paths.report_record(study), record)
     return folder / "index.html"

@@ -1,6 +1,5 @@
 """Where things lie. Every path of the study is built here and nowhere else."""
 
-import hashlib
 import os
 import shlex
 import shutil
@@ -84,12 +83,6 @@ def one_spelling(data_root: str) -> str:
     if data_root and place.is_relative_to(project_root()):
         return place.relative_to(project_root()).as_posix()
     return str(place) if data_root else ""
-
-
-def known_photographs(folder: Path) -> Path:
-    """What `fingerprint.of_data` knows of a data folder."""
-    name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
-    return output_root() / "artifacts" / f".photographs-{name}.json"
 
 
 def photographs(data_root: str) -> Path:

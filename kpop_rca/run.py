@@ -28,7 +28,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-from kpop_rca import account, disk, flat_yaml, given, locks, manifests, params, paths, stages, watch
+from kpop_rca import account, disk, flat_yaml, given, locks, manifests, params, paths, stages, staleness, watch
 from kpop_rca.errors import StudyError
 
 KERNEL = (
@@ -90,7 +90,7 @@ def run_notebook(notebook: str, study: str) -> Path:
     stage, resolved = stages.by_notebook(notebook), params.resolve(study)
     # A notebook sees its own parameters alone; here a changed parameter of an earlier one is found too.
     for need in stage.needs:
-        manifests.require(study, need, resolved)
+        staleness.require(study, need, resolved)
     if "faces" in stage.needs:  # before hours of training, not after them
         found = disk.read_json(manifests.folder_of(study, "faces") / "data.json")
         params.parse_groups(resolved["look_alike_groups"], found["n_identities"])
@@ -183,7 +183,7 @@ def adopt(study: str) -> None:
     if params.resolve(study) != params.defaults() | {"study": study} or params.defaults()["study"] != study:
         raise StudyError(f"{study} is not the study whose values the notebooks declare; run this for quick")
     for stage in stages.STAGES:
-        manifests.require(study, stage.folder, params.resolve(study))
+        staleness.require(study, stage.folder, params.resolve(study))
         shutil.copy(paths.executed_notebook(study, stage.notebook), paths.notebook_source(stage.notebook))
     with tempfile.TemporaryDirectory(prefix="kpop_rca-") as elsewhere:
         os.environ[paths.OUTPUT_VARIABLE] = elsewhere  # the last thing that this process does

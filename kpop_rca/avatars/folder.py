@@ -15,7 +15,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from kpop_rca import disk, fingerprint
+from kpop_rca import disk
 from kpop_rca.data_files import ARGUMENTS
 from kpop_rca.errors import StudyError
 
@@ -106,6 +106,6 @@ def _read_sums(root: Path) -> dict[str, str]:
 
 def _sum_of(path: Path) -> str | None:
     try:
-        return fingerprint.sha256(path)
+        return disk.sha256(path)
     except (OSError, ValueError):  # gone, not to be read, or no name of a file
         return None

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from kpop_rca import artifacts, devices, paths, seals
+from kpop_rca import checksums, devices, disk, manifests, paths
 from kpop_rca.benchmarks import profiles, scaling, sizes, tasks, verdicts
 from kpop_rca.benchmarks.setting import Setting
 from kpop_rca.errors import StudyError
@@ -59,7 +59,7 @@ def _folder_of_parts(folder: Path, parameters: dict[str, Any], *, device: torch.
     That the code and most parameters are the same is seen to where the stage begins. It does not ask for the same
     device, batch of the detector or libraries, which change no result there; here they change all of them.
     """
-    about = [parameters, _hardware(device), artifacts.versions()]
+    about = [parameters, _hardware(device), manifests.versions()]
     made_by = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
     for other in (folder / "parts").glob("*"):
         if other.name != made_by:
@@ -69,9 +69,9 @@ def _folder_of_parts(folder: Path, parameters: dict[str, Any], *, device: torch.
 
 def _part(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
     """A table from its file; made, and written, where there is none that is whole."""
-    if not seals.is_whole(path):
+    if not checksums.is_whole(path):
         table = make()
-        with seals.sealed(path) as temporary:
+        with checksums.recorded(path) as temporary:
             table.to_csv(temporary, index=False)
     return _read(path)
 
@@ -95,7 +95,7 @@ def _machine(parameters: dict[str, Any], device: torch.device) -> pd.DataFrame:
     about = _hardware(device) | {"study, seconds": _seconds_of_the_study()}
     names = ("image_size", "channels", "batch_size", "mixed_precision")
     about |= {name: parameters[name] for name in (*names, *(n for n in parameters if n.startswith("bench_")))}
-    about |= artifacts.versions()
+    about |= manifests.versions()
     return pd.DataFrame({"quantity": about.keys(), "value": [str(value) for value in about.values()]})
 
 
@@ -115,7 +115,7 @@ def _seconds_of_the_study() -> float:
     Without the starting of kernels; where two ran side by side the time counts once.
     """
     path = paths.committed_report("quick") / "metrics.json"
-    return artifacts.read_json(path)["seconds_together"] if path.is_file() else np.nan
+    return disk.read_json(path)["seconds_together"] if path.is_file() else np.nan
 
 
 def committed(study: str) -> Tables:

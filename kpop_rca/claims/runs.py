@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from kpop_rca import artifacts, manifests, params, paths, stages, sweeps
+from kpop_rca import disk, manifests, params, paths, stages, staleness, sweeps
 from kpop_rca.claims import measurements
 from kpop_rca.diffusion import generated_images
 from kpop_rca.errors import StudyError
@@ -59,7 +59,7 @@ def _view(study: str, judged_as: str, group_text: str, device: torch.device) -> 
     """What each judge of `judged_as` says of the images of `study` and of its own real test faces."""
     generated_folder = _made(study, "generated")
     images, asked = generated_images.load(generated_folder)
-    made = artifacts.identity(artifacts.read_json(generated_folder / artifacts.MANIFEST))
+    made = manifests.identity(disk.read_json(generated_folder / manifests.MANIFEST))
     size, judge_faces, judges_folder = images.shape[1], _made(judged_as, "faces"), _made(judged_as, "oracle")
     real = crops.load(judge_faces, size=size, split="test")
     groups = params.parse_groups(group_text, int(asked.max()) + 1)
@@ -76,10 +76,10 @@ def _made(study: str, folder: str) -> Path:
     """Where artifacts of a small study lie, its own or borrowed, that were made with all of its parameters.
 
     Raises:
-        StudyError: they are missing, and those of the base differ in what the level sets; see `artifacts.require`.
+        StudyError: they are missing, and those of the base differ in what the level sets; see `staleness.require`.
     """
-    artifacts.require(study, folder, params.resolve(study))
-    return artifacts.folder_of(study, folder)
+    staleness.require(study, folder, params.resolve(study))
+    return manifests.folder_of(study, folder)
 
 
 def committed_runs(study: str) -> pd.DataFrame:

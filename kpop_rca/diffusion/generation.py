@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
 
-from kpop_rca import devices, seals, workers
+from kpop_rca import checksums, devices, workers
 from kpop_rca.diffusion import generated_images
 from kpop_rca.diffusion.samplers import image_generator, sample, sampling_process
 from kpop_rca.errors import StudyError
@@ -89,9 +89,9 @@ def missing_batches(folder: Path, plan: GenerationPlan, *, n_classes: int) -> li
     return [
         (label, first)
         for label in range(n_classes)
-        if not seals.is_whole(generated_images.file_of(folder, label))
+        if not checksums.is_whole(generated_images.file_of(folder, label))
         for first in plan.first_images
-        if not seals.is_whole(_batch_file(folder, label, first))
+        if not checksums.is_whole(_batch_file(folder, label, first))
     ]
 
 
@@ -105,7 +105,7 @@ def generate(
     missing = missing_batches(folder, plan, n_classes=n_classes)
     generate_batches(unet, forward, plan, missing, folder, n_classes=n_classes, progress=progress)
     for label in range(n_classes):
-        if not seals.is_whole(generated_images.file_of(folder, label)):
+        if not checksums.is_whole(generated_images.file_of(folder, label)):
             _join_batches(folder, plan, label)
     shutil.rmtree(folder / BATCHES, ignore_errors=True)  # what a run that was killed while joining left
 
@@ -129,7 +129,7 @@ def generate_batches(
 
 
 def _save(path: Path, images: np.ndarray) -> None:
-    with seals.sealed(path) as temporary:
+    with checksums.recorded(path) as temporary:
         np.save(temporary, images, allow_pickle=False)
 
 
@@ -137,4 +137,4 @@ def _join_batches(folder: Path, plan: GenerationPlan, label: int) -> None:
     files = [_batch_file(folder, label, first) for first in plan.first_images]
     _save(generated_images.file_of(folder, label), np.concatenate([np.load(f, allow_pickle=False) for f in files]))
     for file in files:
-        seals.remove(file)
+        checksums.remove(file)

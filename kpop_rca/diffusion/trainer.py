@@ -18,7 +18,7 @@ from diffusers import DDPMScheduler, UNet2DModel
 from diffusers.training_utils import EMAModel
 from torch import Tensor
 
-from kpop_rca import devices, disk, finite, manifests, seals, seeds, watch, workers
+from kpop_rca import checksums, devices, disk, finite, manifests, seeds, watch, workers
 from kpop_rca.data import tensors
 from kpop_rca.diffusion import objective
 from kpop_rca.diffusion.samplers import TIMESTEPS, forward_process, image_generator, sample, sampling_process
@@ -384,7 +384,7 @@ class Trainer:
             self.accelerator.save_state(str(unfinished))
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
-            seals.seal(unfinished)
+            checksums.record(unfinished)
             earlier = self._checkpoints()
             unfinished.rename(final)
             for folder in earlier:

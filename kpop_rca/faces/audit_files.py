@@ -6,7 +6,7 @@ import pandas as pd
 
 from kpop_rca.disk import atomic, read_json, write_json
 from kpop_rca.errors import StudyError
-from kpop_rca.seals import SOURCE
+from kpop_rca.manifests import SOURCE
 
 DETECTIONS = "detections.parquet"
 

@@ -17,7 +17,7 @@ from sklearn.metrics import f1_score, log_loss
 from torch import Tensor
 from tqdm import tqdm
 
-from kpop_rca import devices, disk, finite, seals, seeds, weights, workers
+from kpop_rca import checksums, devices, disk, finite, seeds, weights, workers
 from kpop_rca.data import tensors
 from kpop_rca.errors import StudyError
 from kpop_rca.oracles import augmentation
@@ -292,7 +292,7 @@ def train_side_by_side(trainings: Sequence[Training], *, device: torch.device, b
 
     `bar` is `tqdm` or one of its kind: a bar of the epochs of all.
     """
-    missing = [training for training in trainings if not seals.is_whole(training.folder)]
+    missing = [training for training in trainings if not checksums.is_whole(training.folder)]
     ended = Event()
     with bar(total=sum(training.recipe.epochs for training in missing), desc="judges", unit="epoch") as together:
         train = partial(train_or_load, device=device, bar=partial(_counted, together, ended))
@@ -326,7 +326,7 @@ def train_or_load(training: Training, *, device: torch.device, bar: Callable) ->
         test (each as from `evaluate`).
     """
     folder, splits, recipe = training.folder, training.splits, training.recipe
-    if seals.is_whole(folder):
+    if checksums.is_whole(folder):
         return read_about(folder)
     n_classes = int(splits["train"][1].max()) + 1
     judge, scratch = build_judge(training.architecture, n_classes=n_classes, recipe=recipe)
@@ -358,7 +358,7 @@ def train_or_load(training: Training, *, device: torch.device, bar: Callable) ->
     with disk.atomic(folder / TEST_PREDICTIONS) as temporary:
         predictions.to_parquet(temporary, index=False)
     disk.write_json(folder / ABOUT, about)
-    seals.seal(folder)
+    checksums.record(folder)
     return about
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import small_training
 import torch
 
-from kpop_rca import artifacts, disk, paths
+from kpop_rca import disk, manifests, paths, stage_run
 from kpop_rca.diffusion import generation
 from kpop_rca.diffusion.trainer import load_trained
 
@@ -31,7 +31,7 @@ COMPARED = ("unet/", "scheduler/", "samples/", "identity_")
 
 def ddpm() -> None:
     """A training of a network of a few weights, with a checkpoint every ten steps."""
-    stage = artifacts.begin("03_ddpm_training", PARAMETERS)
+    stage = stage_run.begin("03_ddpm_training", PARAMETERS)
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8), np.arange(40) % 2
     recipe = replace(small_training.RECIPE, steps=40, batch_size=4)
@@ -42,7 +42,7 @@ def ddpm() -> None:
 
 def generated() -> None:
     """Ten batches of images."""
-    stage = artifacts.begin("05_generation", PARAMETERS)
+    stage = stage_run.begin("05_generation", PARAMETERS)
     unet, forward = load_trained(stage.input("ddpm"), small_training.CPU)
     plan = generation.GenerationPlan(
         sampler="ddim", steps=6, guidance=1.0, images_per_identity=20, batch_size=4, seed=0
@@ -54,7 +54,7 @@ def generated() -> None:
 def stages_before() -> None:
     """What the two stages read, empty."""
     for notebook in ("01_data_audit", "02_preprocessing"):
-        artifacts.begin(notebook, PARAMETERS).finish()
+        stage_run.begin(notebook, PARAMETERS).finish()
 
 
 def forked(work: Callable[[], None], *, kill_after: float | None = None) -> tuple[bool, float]:
@@ -82,7 +82,7 @@ def forked(work: Callable[[], None], *, kill_after: float | None = None) -> tupl
 
 def hashes(folder: Path, work: Callable[[], None]) -> dict[str, str]:
     """File to hash of what a stage made, its times left out."""
-    files = artifacts.read_manifest(folder / "artifacts/mine" / work.__name__ / "manifest.json")["files"]
+    files = manifests.read_manifest(folder / "artifacts/mine" / work.__name__ / "manifest.json")["files"]
     return {name: hashed for name, hashed in files.items() if name.startswith(COMPARED)}
 
 

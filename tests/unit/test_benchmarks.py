@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from kpop_rca import artifacts, devices, fingerprint, params, workers
+from kpop_rca import devices, fingerprint, params, stage_run, workers
 from kpop_rca.benchmarks import (
     ceilings,
     child,
@@ -547,7 +547,7 @@ def brief(parameters, monkeypatch):
 
 
 def measured(parameters):
-    stage = artifacts.begin("90_benchmarks", parameters)
+    stage = stage_run.begin("90_benchmarks", parameters)
     return collection.measure(stage.parameters, device=CPU, folder=stage.folder, progress=quiet)
 
 
@@ -576,7 +576,7 @@ def test_a_run_that_was_stopped_goes_on_with_the_parts_that_the_same_code_has_en
     assert sizes_measured == [48, 96, 96]
     assert tables[collection.SCALING]["x"].tolist() == [48, 96]
     monkeypatch.setattr(fingerprint, "of_computing", lambda _: "other code")
-    artifacts.begin("90_benchmarks", brief)
+    stage_run.begin("90_benchmarks", brief)
     assert not contents(parts)
 
 

@@ -14,9 +14,9 @@ from safetensors.torch import save_file
 from small_report import write_executed_notebooks
 from spoiling import SPOILT, empty, truncate
 
-from kpop_rca import artifacts, flat_yaml, pages, params, report, seals
+from kpop_rca import checksums, disk, flat_yaml, manifests, pages, params, report, stage_run
 from kpop_rca.diffusion import generated_images, generation
-from kpop_rca.diffusion.samplers import forward_process
+from kpop_rca.diffusion.unet import forward_process
 from kpop_rca.errors import StudyError
 from kpop_rca.oracles import training
 
@@ -26,17 +26,17 @@ KINDS = ("table.parquet", "array.npy", "weights.safetensors", "state.pt", "recor
 
 def run_audit():
     """A stage that leaves a file of every kind."""
-    stage = artifacts.begin("01_data_audit", AUDIT)
+    stage = stage_run.begin("01_data_audit", AUDIT)
     table = pd.DataFrame({"a": range(100), "b": list("xy") * 50})
     stage.save_parquet(table, "table")
-    with artifacts.atomic(stage.folder / "array.npy") as temporary:
+    with disk.atomic(stage.folder / "array.npy") as temporary:
         np.save(temporary, np.arange(1000))
-    artifacts.write_json(stage.folder / "record.json", {"a": list(range(100))})
-    with artifacts.atomic(stage.folder / "weights.safetensors") as temporary:
+    disk.write_json(stage.folder / "record.json", {"a": list(range(100))})
+    with disk.atomic(stage.folder / "weights.safetensors") as temporary:
         save_file({"a": torch.arange(100.0)}, temporary)
-    with artifacts.atomic(stage.folder / "state.pt") as temporary:
+    with disk.atomic(stage.folder / "state.pt") as temporary:
         torch.save({"a": torch.arange(100.0)}, temporary)
-    with artifacts.atomic(stage.folder / "table.csv") as temporary:
+    with disk.atomic(stage.folder / "table.csv") as temporary:
         table.to_csv(temporary, index=False)
     stage.finish()
     return stage
@@ -48,11 +48,11 @@ def test_a_damaged_file_of_any_kind_is_never_read_and_made_again(output, spoil):
     for name in KINDS:
         before = (stage.folder / name).read_bytes()
         spoil(stage.folder / name)
-        said = rf"artifacts/mine/audit/{name} is other contents .*; run: notebook 01_data_audit with"
+        said = rf"artifacts/mine/audit is altered: {name} \(other contents\); run: notebook 01_data_audit with"
         with pytest.raises(StudyError, match=said):
-            artifacts.begin("02_preprocessing", AUDIT)
+            stage_run.begin("02_preprocessing", AUDIT)
         assert (run_audit().folder / name).read_bytes() == before or name == "state.pt"
-        artifacts.begin("02_preprocessing", AUDIT)
+        stage_run.begin("02_preprocessing", AUDIT)
 
 
 @pytest.mark.parametrize("spoil", SPOILT)
@@ -61,10 +61,10 @@ def test_a_damaged_record_is_named_or_its_stage_made_anew(output, spoil, name):
     stage = run_audit()
     spoil(stage.folder / name)
     if name == "manifest.json":
-        with pytest.raises(StudyError, match=r"manifest\.json is damaged .*; run: notebook 01_data_audit|other"):
-            artifacts.begin("02_preprocessing", AUDIT)
+        with pytest.raises(StudyError, match=r"is damaged: manifest\.json.*; run: notebook 01_data_audit|altered"):
+            stage_run.begin("02_preprocessing", AUDIT)
     run_audit()
-    artifacts.begin("02_preprocessing", AUDIT)
+    stage_run.begin("02_preprocessing", AUDIT)
 
 
 def train(folder, fresh_accelerate):
@@ -79,13 +79,13 @@ def train(folder, fresh_accelerate):
 
 def test_a_damaged_checkpoint_is_named_removed_and_the_training_done_again(output, fresh_accelerate, capsys):
     """Every file of a real one; a changed byte in its weights would otherwise be trained on without a word."""
-    stage = artifacts.begin("01_data_audit", AUDIT)
+    stage = stage_run.begin("01_data_audit", AUDIT)
     assert train(stage.folder, fresh_accelerate) == 0
     (checkpoint,) = stage.folder.glob("checkpoint_*")
-    seals.seal(checkpoint)
+    checksums.record(checkpoint)
     kept = output / "kept"
     shutil.copytree(checkpoint, kept)
-    assert train(artifacts.begin("01_data_audit", AUDIT).folder, fresh_accelerate) == 10  # undamaged
+    assert train(stage_run.begin("01_data_audit", AUDIT).folder, fresh_accelerate) == 10  # undamaged
     names = [path.name for path in kept.iterdir()]
     assert len(names) >= 5
     for name in names:
@@ -93,22 +93,22 @@ def test_a_damaged_checkpoint_is_named_removed_and_the_training_done_again(outpu
             shutil.copytree(kept, checkpoint, dirs_exist_ok=True)
             spoil(checkpoint / name)
             capsys.readouterr()
-            artifacts.begin("01_data_audit", AUDIT)
+            stage_run.begin("01_data_audit", AUDIT)
             said = capsys.readouterr().out
             assert said.startswith(f"{checkpoint.name} is damaged ("), (name, spoil)
-            assert name in said or name == seals.SEAL
+            assert name in said or name == checksums.RECORD
             assert not checkpoint.exists()
     assert train(stage.folder, fresh_accelerate) == 0
 
 
 def test_an_undamaged_checkpoint_is_kept_and_one_with_a_strange_file_is_not(output):
-    stage = artifacts.begin("01_data_audit", AUDIT)
+    stage = stage_run.begin("01_data_audit", AUDIT)
     for name in ("good", "more"):
         (stage.folder / name).mkdir()
         (stage.folder / name / "state.bin").write_text("state")
-        seals.seal(stage.folder / name)
+        checksums.record(stage.folder / name)
     (stage.folder / "more" / "custom.pkl").write_text("harm")
-    artifacts.begin("01_data_audit", AUDIT)
+    stage_run.begin("01_data_audit", AUDIT)
     assert [path.name for path in stage.folder.iterdir() if path.is_dir()] == ["good"]
 
 
@@ -147,26 +147,26 @@ def drawn_halfway(folder):
 )
 def test_damaged_images_of_a_stopped_run_are_named_and_drawn_again(output, capsys, before, damaged, again, spoil):
     draw(output / "reference")
-    stage = artifacts.begin("01_data_audit", AUDIT)
+    stage = stage_run.begin("01_data_audit", AUDIT)
     before(stage.folder)
     spoil(stage.folder / damaged)
     assert generation.missing_batches(stage.folder, PLAN, n_classes=2) == again
     capsys.readouterr()
-    artifacts.begin("01_data_audit", AUDIT)
+    stage_run.begin("01_data_audit", AUDIT)
     said = f"{(stage.folder / damaged).name} is damaged; it is removed, and its work done again\n"
     assert capsys.readouterr().out == said
     assert draw(stage.folder) == again
     for found, expected in zip(*map(generated_images.load, (stage.folder, output / "reference")), strict=True):
         np.testing.assert_array_equal(found, expected)
     stage.finish()
-    made = artifacts.read_manifest(stage.folder / "manifest.json")["files"]
+    made = manifests.read_manifest(stage.folder / "manifest.json")["files"]
     assert sorted(made) == ["identity_0000.npy", "identity_0001.npy"]
 
 
 def test_batches_that_a_kill_left_beside_their_identity_are_no_results(output):
-    stage = artifacts.begin("01_data_audit", AUDIT)
+    stage = stage_run.begin("01_data_audit", AUDIT)
     draw(stage.folder)
-    with seals.sealed(stage.folder / "batches" / "identity_0000_from_000002.npy") as temporary:
+    with checksums.recorded(stage.folder / "batches" / "identity_0000_from_000002.npy") as temporary:
         np.save(temporary, np.zeros(3))
     assert draw(stage.folder) == []
     assert [path.name for path in stage.folder.iterdir() if path.is_dir()] == []
@@ -195,25 +195,25 @@ def train_judge(folder):
 
 def test_a_damaged_judge_of_a_stopped_run_is_named_and_trained_again(output, capsys):
     """Every file of it; also one that was not damaged but never sealed, as after a kill."""
-    judge = artifacts.begin("01_data_audit", AUDIT).folder / "resnet10-0"
+    judge = stage_run.begin("01_data_audit", AUDIT).folder / "resnet10-0"
     assert train_judge(judge)
     assert not train_judge(judge)
     kept = output / "kept"
     shutil.copytree(judge, kept)
     names = sorted(path.name for path in kept.iterdir())
-    assert names == ["about.json", "history.csv", "judge.safetensors", seals.SEAL, "test_answers.parquet"]
+    assert names == ["about.json", checksums.RECORD, "history.csv", "judge.safetensors", "test_answers.parquet"]
     for name in names:
         for spoil in SPOILT:
             shutil.copytree(kept, judge, dirs_exist_ok=True)
             spoil(judge / name)
-            assert not seals.is_whole(judge)
+            assert not checksums.is_whole(judge)
             capsys.readouterr()
-            artifacts.begin("01_data_audit", AUDIT)
+            stage_run.begin("01_data_audit", AUDIT)
             assert capsys.readouterr().out.startswith("resnet10-0 is damaged (")
             assert not judge.exists()
     shutil.copytree(kept, judge)
-    (judge / seals.SEAL).unlink()
-    artifacts.begin("01_data_audit", AUDIT)
+    (judge / checksums.RECORD).unlink()
+    stage_run.begin("01_data_audit", AUDIT)
     assert train_judge(judge)
     assert all((judge / name).read_bytes() == (kept / name).read_bytes() for name in names)
 
@@ -223,7 +223,7 @@ def reported(output):
     """The files that a report is written from, but for its figures."""
     folder = write_executed_notebooks("mine")
     (folder / "params.yaml").write_text(flat_yaml.dumps(params.resolve("smoke")))
-    artifacts.write_json(folder / "metrics.json", {"rca": {"global": 0.5, "ci95": [0.4, 0.6], "chance": 0.1}})
+    disk.write_json(folder / "metrics.json", {"rca": {"global": 0.5, "ci95": [0.4, 0.6], "chance": 0.1}})
     return folder
 
 

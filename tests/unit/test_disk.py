@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from small_avatars import MANY, N_MANY
 
-from kpop_rca import artifacts, disk, seals
+from kpop_rca import checksums, disk, stage_run
 from kpop_rca.errors import StudyError
 
 AUDIT = {"study": "mine", "seed": 0, "min_face_size": 20, "device": "auto"}
@@ -36,7 +36,7 @@ import pandas as pd
 import safetensors.torch
 import torch
 from matplotlib import pyplot as plt
-from kpop_rca import artifacts
+from kpop_rca import disk, stage_run
 from kpop_rca.errors import StudyError
 large = np.random.default_rng(0).integers(0, 2**60, 200_000)
 folder = Path(sys.argv[1])
@@ -46,10 +46,10 @@ TRIAL = (
     + """
 for name, write in {writers}.items():
     path = folder / name
-    with artifacts.atomic(path) as t:
+    with disk.atomic(path) as t:
         t.write_text("before")
     try:
-        with artifacts.atomic(path) as t:
+        with disk.atomic(path) as t:
             exec(write)
     except StudyError as error:
         print(name, len(str(error).splitlines()), str(error).replace(chr(10), " "))
@@ -105,14 +105,14 @@ def test_a_limit_on_files_is_one_error_whichever_library_meets_it(tmp_path: Path
 STAGE = f"""
 import sys
 import numpy as np
-from kpop_rca import artifacts
+from kpop_rca import disk, stage_run
 from kpop_rca.errors import StudyError
-stage = artifacts.begin("01_data_audit", {AUDIT})
+stage = stage_run.begin("01_data_audit", {AUDIT})
 for number in range(10):
     if not (stage.folder / f"{{number}}.npy").is_file():
         print("made", number)
         numbers = np.full(25_000, number)
-        with artifacts.atomic(stage.folder / f"{{number}}.npy") as temporary:
+        with disk.atomic(stage.folder / f"{{number}}.npy") as temporary:
             np.save(temporary, numbers)
 stage.finish()
 """
@@ -163,10 +163,10 @@ def test_a_corpus_goes_on_where_it_was_once_there_is_room(mounting: list[str], t
 
 def test_a_disk_that_is_read_only_is_named(mounting: list[str], tmp_path: Path) -> None:
     code = f"""
-from kpop_rca import artifacts
+from kpop_rca import disk, stage_run
 try:
-    artifacts.begin("01_data_audit", {AUDIT})
-except artifacts.StudyError as error:
+    stage_run.begin("01_data_audit", {AUDIT})
+except disk.StudyError as error:
     print(error)
 """
     command = f'{MOUNT} "$0" && mount -o remount,ro "$0" && KPOP_RCA_OUTPUT="$0" exec "{sys.executable}" -c "$1"'
@@ -181,13 +181,13 @@ def test_a_folder_without_leave_to_write_is_named(tmp_path: Path) -> None:
     code = """
 import os, sys
 from pathlib import Path
-from kpop_rca import artifacts
+from kpop_rca import disk, stage_run
 if os.geteuid() == 0:
     os.setuid(65534)  # whom no leave is given by being root
 for path in (Path(sys.argv[1], "a.json"), Path(sys.argv[1], "deep", "a.json")):
     try:
-        artifacts.write_json(path, {})
-    except artifacts.StudyError as error:
+        disk.write_json(path, {})
+    except disk.StudyError as error:
         print(error)
 """
     said = python(code, folder)
@@ -208,28 +208,28 @@ def test_contents_are_on_the_disk_before_their_name_is(tmp_path: Path, monkeypat
         fsync(number)
 
     monkeypatch.setattr(os, "fsync", watched)
-    with artifacts.atomic(tmp_path / "a") as temporary:
+    with disk.atomic(tmp_path / "a") as temporary:
         temporary.write_bytes(bytes(1000))
     assert synced == [(1000, [])]
     synced.clear()
-    seals.seal(tmp_path)
-    assert synced == [(1000, ["a"]), ((tmp_path / seals.SEAL).stat().st_size, ["a"])]
+    checksums.record(tmp_path)
+    assert synced == [(1000, ["a"]), ((tmp_path / checksums.RECORD).stat().st_size, ["a"])]
 
 
 def test_errors_that_are_not_of_the_disk_stay_what_they_are(tmp_path: Path) -> None:
     for error in (ValueError("other"), OSError("other"), FileNotFoundError(2, "other"), StudyError("other")):
-        with pytest.raises(type(error), match="other"), artifacts.atomic(tmp_path / "a") as temporary:
+        with pytest.raises(type(error), match="other"), disk.atomic(tmp_path / "a") as temporary:
             temporary.write_text("half")
             raise error
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_killed_process_was_writing_is_removed_when_its_stage_begins_again(output: Path) -> None:
-    stage = artifacts.begin("01_data_audit", AUDIT)
-    begun = artifacts.atomic(stage.folder / "a" / "b.npy"), artifacts.atomic(stage.report / "figures" / "01_a.png")
-    other = artifacts.atomic(stage.report / "figures" / "02_a.png")  # of another stage, at work perhaps
+    stage = stage_run.begin("01_data_audit", AUDIT)
+    begun = disk.atomic(stage.folder / "a" / "b.npy"), disk.atomic(stage.report / "figures" / "01_a.png")
+    other = disk.atomic(stage.report / "figures" / "02_a.png")  # of another stage, at work perhaps
     for half in (*begun, other):
         half.__enter__().touch()
     assert len(list(output.rglob(f".*{disk.HALF}*"))) == 3
-    artifacts.begin("01_data_audit", AUDIT)
+    stage_run.begin("01_data_audit", AUDIT)
     assert [p.name.partition(disk.HALF)[0] for p in output.rglob(f".*{disk.HALF}*")] == [".02_a.png"]

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from kpop_rca import artifacts, launch, locks, params, paths, stages
+from kpop_rca import launch, locks, manifests, params, paths, stage_run, stages
 from kpop_rca.diffusion import generated_images, generation, trainer
 from kpop_rca.faces import crops
 
@@ -20,7 +20,7 @@ STUDY = "smoke"
 
 def begin(notebook):
     name = stages.by_notebook(notebook).notebook
-    return artifacts.begin(name, params.of_notebook(name, params.resolve(STUDY)))
+    return stage_run.begin(name, params.of_notebook(name, params.resolve(STUDY)))
 
 
 def free_port():
@@ -86,7 +86,7 @@ def test_two_processes_train_and_draw_as_one_does(cropped, fresh_accelerate):
     alone, forward = train_here(stage, fresh_accelerate)
     assert of_processes(checkpoint) == 1
     same_weights(alone, shared, rtol=1e-3, atol=1e-4)
-    locks.release(artifacts.lock_of(STUDY, "ddpm"))
+    locks.release(manifests.lock_of(STUDY, "ddpm"))
     by_two = launched(2, "03")  # and two from what one left
     assert by_two.returncode == 0, by_two.stderr[-2000:]
     same_weights(trainer.load_trained(stage.folder, torch.device("cpu"))[0], alone)

@@ -4,7 +4,7 @@ import matplotlib
 import pytest
 from matplotlib.figure import Figure
 
-from kpop_rca import artifacts, figures, letters
+from kpop_rca import figures, letters, stage_run
 
 NOWHERE = "\ue000"  # of the private use area: no font's
 
@@ -23,7 +23,7 @@ def titled(text):
 
 def test_a_stage_says_once_that_a_name_has_letters_without_a_font(output, capsys):
     figures.use_style()
-    stage = artifacts.begin("01_data_audit", {"study": "mine", "seed": 0})
+    stage = stage_run.begin("01_data_audit", {"study": "mine", "seed": 0})
     stage.save_figure(titled("Ünal $1"), "01_a")
     assert capsys.readouterr().out == ""
     for name in ("01_b", "01_c"):

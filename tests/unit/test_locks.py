@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from children import hears_interrupts
 
-from kpop_rca import artifacts, locks, paths, run
+from kpop_rca import locks, manifests, paths, run, stage_run
 from kpop_rca.errors import StudyError
 
 AUDIT = {"study": "mine", "seed": 0, "min_face_size": 20, "device": "auto"}
 BEGIN = f"""
 import time
-from kpop_rca import artifacts
-stage = artifacts.begin("01_data_audit", {AUDIT})
+from kpop_rca import stage_run
+stage = stage_run.begin("01_data_audit", {AUDIT})
 (stage.folder / "half.txt").write_text("half")
 print("begun", flush=True)
 time.sleep(3600)
@@ -64,13 +64,13 @@ def test_the_second_is_told_who_holds_the_stage_and_stops(other):
     held = rf"artifacts/mine/audit is in use by process {other.pid} on \S+ {since}"
     said = rf"{held}.*; wait for it.* run: notebook 01_data_audit with"
     with pytest.raises(StudyError, match=said):
-        artifacts.begin("01_data_audit", AUDIT | {"seed": 1})
+        stage_run.begin("01_data_audit", AUDIT | {"seed": 1})
     assert (paths.artifacts_folder("mine") / "audit/half.txt").read_text() == "half"
 
 
 def test_another_study_and_another_stage_are_free(other):
-    (artifacts.begin("01_data_audit", AUDIT | {"study": "yours"}).folder / "a.txt").write_text("a")
-    artifacts.begin("08_claims", {"study": "mine"})
+    (stage_run.begin("01_data_audit", AUDIT | {"study": "yours"}).folder / "a.txt").write_text("a")
+    stage_run.begin("08_claims", {"study": "mine"})
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
@@ -78,29 +78,29 @@ def test_the_lock_of_a_dead_process_is_taken_over_with_its_half_done_work(output
     with begun(output) as other:
         other.send_signal(end)
         other.wait()
-    assert (artifacts.begin("01_data_audit", AUDIT).folder / "half.txt").is_file()
+    assert (stage_run.begin("01_data_audit", AUDIT).folder / "half.txt").is_file()
 
 
 def test_who_needs_what_is_being_made_is_told_to_wait(other):
-    with pytest.raises(StudyError, match=rf"not complete, process {other.pid} on .* is making it; wait"):
-        artifacts.begin("02_preprocessing", {"study": "mine", "seed": 0})
+    with pytest.raises(StudyError, match=rf"audit is missing: process {other.pid} on .* is making it; wait"):
+        stage_run.begin("02_preprocessing", {"study": "mine", "seed": 0})
 
 
 def test_a_finished_stage_is_free_again_and_one_process_may_begin_twice(output):
     for _ in range(2):
-        artifacts.begin("01_data_audit", AUDIT)
-    lock = artifacts.lock_of("mine", "audit")
+        stage_run.begin("01_data_audit", AUDIT)
+    lock = manifests.lock_of("mine", "audit")
     assert re.match(rf"process {os.getpid()} on ", locks.holder(lock))
-    artifacts.begin("01_data_audit", AUDIT).finish()
+    stage_run.begin("01_data_audit", AUDIT).finish()
     assert locks.holder(lock) is None
 
 
 def test_the_lock_is_no_part_of_the_stage_and_outlives_its_emptying(output):
-    stage = artifacts.begin("01_data_audit", AUDIT)
-    artifacts.begin("01_data_audit", AUDIT | {"seed": 1})
-    assert locks.holder(artifacts.lock_of("mine", "audit"))
+    stage = stage_run.begin("01_data_audit", AUDIT)
+    stage_run.begin("01_data_audit", AUDIT | {"seed": 1})
+    assert locks.holder(manifests.lock_of("mine", "audit"))
     stage.finish()
-    assert artifacts.read_manifest(stage.folder / "manifest.json")["files"] == {}
+    assert manifests.read_manifest(stage.folder / "manifest.json")["files"] == {}
     assert sorted(p.name for p in stage.folder.iterdir()) == ["manifest.json", "started.json"]
 
 
@@ -114,19 +114,19 @@ def test_a_forked_worker_does_not_keep_the_lock_of_its_dead_parent(output, tmp_p
     try:
         process.kill()
         process.wait()
-        artifacts.begin("01_data_audit", AUDIT)
+        stage_run.begin("01_data_audit", AUDIT)
     finally:
         os.kill(child, signal.SIGKILL)
         process.stdout.close()
 
 
 def test_a_holder_that_nothing_is_known_of_holds_all_the_same(other):
-    record = artifacts.lock_of("mine", "audit").with_name(".audit.lock.json")
+    record = manifests.lock_of("mine", "audit").with_name(".audit.lock.json")
     known = record.read_text()
     for content in ("", "[]", "{}"):
         record.write_text(content)
         with pytest.raises(StudyError, match="in use by another process;"):
-            artifacts.begin("01_data_audit", AUDIT)
+            stage_run.begin("01_data_audit", AUDIT)
     record.write_text(known)
 
 
@@ -145,7 +145,7 @@ def test_a_notebook_in_use_is_not_run_and_its_executed_copy_stays(output, monkey
     """Neither beside a kernel that has the stage, nor beside another papermill."""
     monkeypatch.setattr(run.papermill, "execute_notebook", lambda *args, **kwargs: pytest.fail("was run"))
     for name in ("audit", "01_data_audit"):
-        lock = artifacts.lock_of("smoke", name)
+        lock = manifests.lock_of("smoke", name)
         holding = f"from pathlib import Path; from kpop_rca import locks; import time; locks.take(Path({str(lock)!r}),"
         command = [sys.executable, "-c", f"{holding} what='', then=''); print(1, flush=True); time.sleep(3600)"]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
@@ -159,14 +159,14 @@ def test_a_notebook_in_use_is_not_run_and_its_executed_copy_stays(output, monkey
 def test_a_run_leaves_the_stage_to_its_kernel_and_both_locks_free(output, monkeypatch):
     def executed(source, partial, **kwargs):
         Path(partial).touch()
-        seen.append([locks.holder(artifacts.lock_of("smoke", name)) for name in ("audit", "01_data_audit")])
+        seen.append([locks.holder(manifests.lock_of("smoke", name)) for name in ("audit", "01_data_audit")])
 
     seen = []
     monkeypatch.setattr(run.papermill, "execute_notebook", executed)
     run.run_notebook("01", "smoke")
     (stage_holder, notebook_holder), *_ = seen
     assert stage_holder is None and f"process {os.getpid()}" in notebook_holder
-    assert locks.holder(artifacts.lock_of("smoke", "01_data_audit")) is None
+    assert locks.holder(manifests.lock_of("smoke", "01_data_audit")) is None
 
 
 def test_a_second_run_of_the_graph_stops_before_it_starts_on_any_stage(output):
@@ -181,5 +181,5 @@ def test_a_second_run_of_the_graph_stops_before_it_starts_on_any_stage(output):
 
 def test_nobody_waits_until_a_lock_is_free(other):
     with pytest.raises(StudyError):
-        artifacts.begin("01_data_audit", AUDIT)
+        stage_run.begin("01_data_audit", AUDIT)
     assert other.poll() is None

@@ -15,14 +15,14 @@ import pytest
 from project_copy import environment, python, write_project
 from small_report import write_executed_copy
 
-from kpop_rca import artifacts, cells, given, manifests, params, paths, stages, verify
+from kpop_rca import cells, disk, given, manifests, params, paths, stage_run, stages, staleness, verify
 from kpop_rca.errors import StudyError
 
 WORK = """
 import os
-from kpop_rca import artifacts, params
+from kpop_rca import params, stage_run
 assert os.environ.get("FAILS") != "before"
-stage = artifacts.begin("{notebook}", params.collect(globals()))
+stage = stage_run.begin("{notebook}", params.collect(globals()))
 (stage.folder / "made.txt").write_text("made")
 stage.finish()
 assert os.environ.get("FAILS") != "after"
@@ -88,7 +88,7 @@ def test_the_command_that_a_message_names_works_for_the_study(project, output):
     told = ["--data-root", FOLDER]
     done = run(project, output, "02", "--study", "mine", *told)
     command = said_command(done.stderr)
-    assert "artifacts/mine/audit is not there" in done.stderr and command.endswith(shlex.quote(f"data_root={FOLDER}"))
+    assert "artifacts/mine/audit is missing" in done.stderr and command.endswith(shlex.quote(FOLDER))
     done = shell(project, output, command)
     assert done.returncode == 0, done.stderr
     audit = output / "artifacts/mine/audit"
@@ -106,11 +106,11 @@ def test_the_command_that_a_message_names_works_for_the_study(project, output):
 def test_a_study_of_cells_alone_and_colab_are_told_which_notebook_to_run(output, monkeypatch):
     cell = {"study": "mine", "seed": 0}
     said = 'run: notebook 01_data_audit with study = "mine" in its parameters cell'
-    with pytest.raises(StudyError, match=f"artifacts/mine/audit is not there or not complete; {said}"):
-        artifacts.begin("02_preprocessing", cell)
-    artifacts.begin("01_data_audit", cell).finish()
-    with pytest.raises(StudyError, match=r"made with seed = 0, this run has 1; set seed to 0 here, or to 1 in 01_data"):
-        artifacts.begin("02_preprocessing", cell | {"seed": 1})
+    with pytest.raises(StudyError, match=f"artifacts/mine/audit is missing; {said}"):
+        stage_run.begin("02_preprocessing", cell)
+    stage_run.begin("01_data_audit", cell).finish()
+    with pytest.raises(StudyError, match="seed was 0 and is 1; set seed to 0 here, or run: notebook 01_data"):
+        stage_run.begin("02_preprocessing", cell | {"seed": 1})
     audit = stages.by_folder("audit")
     assert manifests.command(audit, "smoke") == f"{paths.python()} -m kpop_rca.run 01_data_audit --study smoke"
     assert manifests.command_of_all("smoke-seed1", last=audit) == "make study STUDY=smoke-seed1"
@@ -135,7 +135,7 @@ def test_make_is_told_the_data_folder_of_the_audit(output):
     given.give(data_root="my faces")
     values = params.of_notebook("01_data_audit", params.resolve("lfw10-quick"))
     given.give()
-    artifacts.begin("01_data_audit", values)
+    stage_run.begin("01_data_audit", values)
     assert manifests.command_of_all("lfw10-quick", last=audit) == "make study STUDY=lfw10-quick DATA_ROOT='my faces'"
     assert manifests.command(audit, "lfw10-quick").endswith("--study lfw10-quick --set 'data_root=my faces'")
 
@@ -144,7 +144,7 @@ def test_make_is_told_the_data_folder_of_the_audit(output):
 def complete(output):
     """`smoke` with a table of each stage; its stages did nothing else."""
     for stage in stages.STAGES:
-        made = artifacts.begin(stage.notebook, params.of_notebook(stage.notebook, params.resolve("smoke")))
+        made = stage_run.begin(stage.notebook, params.of_notebook(stage.notebook, params.resolve("smoke")))
         (made.folder / "made.txt").write_text("made")
         made.save_table(pd.DataFrame({"a": [1]}), f"{stage.notebook[:2]}_a")
         made.finish()
@@ -176,11 +176,14 @@ SPOILT = {
 )
 def test_what_a_stage_left_in_the_report_and_is_not_whole_takes_its_manifest_back(complete, name, how, spoil):
     stage, folder = stages.by_folder("generated"), complete / "artifacts/smoke/generated"
-    assert manifests.withdraw("smoke", stage) is None
+    assert staleness.withdraw("smoke", stage) is None
     spoil(complete / "reports/smoke" / name)
-    assert manifests.withdraw("smoke", stage) == f"smoke 05_generation is made again: {name} ({how})"
+    assert (
+        staleness.withdraw("smoke", stage)
+        == f"smoke 05_generation is made again, altered in the report: {name} ({how})"
+    )
     assert not (folder / "manifest.json").exists() and (folder / "made.txt").is_file()
-    assert manifests.withdraw("smoke", stage) is None
+    assert staleness.withdraw("smoke", stage) is None
 
 
 def rewritten(path, change):
@@ -216,7 +219,7 @@ def test_an_executed_notebook_of_another_run_is_not_this_ones(complete, capsys):
     said = "notebooks/05_generation.ipynb (of another run)"
     assert verify.main(["smoke"]) == 1
     assert f"05_generation: altered in the report: {said}; run: " in capsys.readouterr().out
-    assert manifests.withdraw("smoke", stage) == f"smoke 05_generation is made again: {said}"
+    assert staleness.withdraw("smoke", stage) == f"smoke 05_generation is made again, altered in the report: {said}"
 
 
 def test_a_run_records_what_its_notebook_shows(project, output):
@@ -231,21 +234,14 @@ def test_a_drawn_corpus_that_is_not_as_it_was_takes_the_audit_back(complete, tmp
     drawn = tmp_path / "drawn/one/1.png"
     drawn.parent.mkdir(parents=True)
     drawn.write_bytes(b"1")
-    made = artifacts.begin(stage.notebook, values)
-    artifacts.write_json(made.folder / "source.json", {"root": str(tmp_path / "drawn"), "source": "idols"})
+    made = stage_run.begin(stage.notebook, values)
+    disk.write_json(made.folder / "source.json", {"root": str(tmp_path / "drawn"), "source": "idols"})
     made.finish()
-    assert manifests.withdraw("smoke", stage) is None
+    assert staleness.withdraw("smoke", stage) is None
     drawn.write_bytes(b"2")
-    said = "smoke 01_data_audit is made again: the photographs (some were changed or exchanged)"
-    assert manifests.withdraw("smoke", stage) == said
+    said = "smoke 01_data_audit is made again, stale: the photographs have changed (some were changed or exchanged)"
+    assert staleness.withdraw("smoke", stage) == said
     assert not (made.folder / "manifest.json").exists()
-
-
-def test_a_damaged_file_is_named(tmp_path):
-    (tmp_path / "data.json").write_text("{")
-    said = rf"{tmp_path}/data.json is damaged \(.*\); remove it and run again what made it"
-    with pytest.raises(StudyError, match=said):
-        artifacts.read_json(tmp_path / "data.json")
 
 
 def test_a_stage_that_is_at_work_is_left_alone(complete):
@@ -255,17 +251,18 @@ def test_a_stage_that_is_at_work_is_left_alone(complete):
     command = [sys.executable, "-c", f"import sys; from kpop_rca import manifests, stages; {takes}"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
-        assert manifests.withdraw("smoke", stage) is None
-    assert manifests.withdraw("smoke", stage)
+        assert staleness.withdraw("smoke", stage) is None
+    assert staleness.withdraw("smoke", stage)
 
 
 def test_a_page_that_is_not_as_it_was_written_takes_the_report_back(complete):
     folder = complete / "reports/smoke"
     (folder / "index.html").write_text("page")
-    assert manifests.withdraw_report("smoke") is None  # nothing says what it should be
+    assert staleness.withdraw_report("smoke") is None  # nothing says what it should be
     hashes = {"index.html": "another"}
-    artifacts.write_json(paths.report_record("smoke"), {"sources": {}, "pages": hashes})
-    assert manifests.withdraw_report("smoke") == "the report of smoke is written again: index.html (other contents)"
+    disk.write_json(paths.report_record("smoke"), {"sources": {}, "pages": hashes})
+    said = "the report of smoke is written again, altered: index.html (other contents)"
+    assert staleness.withdraw_report("smoke") == said
     assert not (folder / "index.html").exists()
 
 
@@ -276,6 +273,6 @@ def test_the_graph_makes_again_what_is_not_whole(complete):
     root = paths.project_root()
     done = subprocess.run(command, env=environment(root, complete), cwd=root, capture_output=True, text=True)
     said = done.stdout + done.stderr
-    assert "note: smoke 05_generation is made again: notebooks/05_generation.ipynb (was not run to its end)" in said
+    assert "note: smoke 05_generation is made again, altered in the report: notebooks/05_generation.ipynb (was" in said
     planned = [stage.notebook[:2] for stage in stages.STAGES if f"rule notebook_{stage.notebook}:" in said]
     assert planned == ["05", "06", "07"], said

@@ -19,7 +19,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from PIL import Image
 
-from kpop_rca import artifacts, figures, fingerprint, flat_yaml, params, paths, pictures, privacy, stages
+from kpop_rca import disk, figures, fingerprint, flat_yaml, params, paths, pictures, privacy, stage_run, stages
 
 DRAWN = "idols"
 NUMBERS = {".json", ".yaml", ".csv"}  # what a report of real people may hold
@@ -152,7 +152,7 @@ def shown(monkeypatch):
 
 @pytest.mark.parametrize(("source", "publish"), [("idols", False), ("folder", True), ("lfw", True)])
 def test_drawn_people_and_those_who_are_published_are_shown(output, shown, capsys, source, publish):
-    stage = artifacts.begin("01_data_audit", PEOPLE | {"data_source": source, "publish_images": publish})
+    stage = stage_run.begin("01_data_audit", PEOPLE | {"data_source": source, "publish_images": publish})
     stage.save_figure(sheet(), "01_faces")
     assert Image.open(io.BytesIO(shown[0].data)).size[0] > 500
     assert files(stage.report) == ["01_faces.png"]
@@ -161,7 +161,7 @@ def test_drawn_people_and_those_who_are_published_are_shown(output, shown, capsy
 
 @pytest.mark.parametrize("source", ["folder", "lfw"])
 def test_real_people_are_counted_and_not_shown(output, shown, capsys, source):
-    stage = artifacts.begin("01_data_audit", PEOPLE | {"data_source": source})
+    stage = stage_run.begin("01_data_audit", PEOPLE | {"data_source": source})
     stage.save_figure(sheet(), "01_faces")
     left_out = "are left out here; set publish_images: true to show them\n"
     assert capsys.readouterr().out == f"Faces: 6 faces in 2 rows {left_out}"
@@ -193,8 +193,8 @@ def of_study(notebook, study="smoke", **other):
 
 def test_later_stages_know_from_the_audit_whose_faces_they_have(output, shown, capsys):
     for source in ("folder", "idols"):
-        artifacts.begin("01_data_audit", of_study("01_data_audit", data_source=source)).finish()
-        stage = artifacts.begin("02_preprocessing", of_study("02_preprocessing"))
+        stage_run.begin("01_data_audit", of_study("01_data_audit", data_source=source)).finish()
+        stage = stage_run.begin("02_preprocessing", of_study("02_preprocessing"))
         assert "data_source" not in stage.parameters
         stage.save_figure(sheet(), "02_faces")
         assert files(stage.report) == (["02_faces.png"] if source == "idols" else [])
@@ -202,15 +202,15 @@ def test_later_stages_know_from_the_audit_whose_faces_they_have(output, shown, c
 
 def test_pictures_of_an_earlier_run_do_not_stay(output, shown):
     """Neither a stage's figures, whatever they were called then, nor pages that may hold them."""
-    stage = artifacts.begin("01_data_audit", PEOPLE | {"publish_images": True})
+    stage = stage_run.begin("01_data_audit", PEOPLE | {"publish_images": True})
     for name in ("01_faces", "01_called_otherwise", "02_faces"):
         stage.save_figure(sheet(), name)
     page = stage.report / "index.html"
     for shows, pages in ((True, []), (None, []), (False, ["index.html"])):
         page.write_text("page")
         record = {} if shows is None else {privacy.SHOWS_PEOPLE: shows}
-        artifacts.write_json(paths.report_record("mine"), record)
-        artifacts.begin("01_data_audit", PEOPLE)
+        disk.write_json(paths.report_record("mine"), record)
+        stage_run.begin("01_data_audit", PEOPLE)
         assert files(stage.report) == ["02_faces.png", *pages]
 
 
@@ -219,7 +219,7 @@ def test_showing_people_or_not_throws_no_work_away(output):
     kept = []
     for publish in (True, False):
         for notebook in ("01_data_audit", "02_preprocessing", "03_ddpm_training"):
-            stage = artifacts.begin(notebook, of_study(notebook, publish_images=publish))
+            stage = stage_run.begin(notebook, of_study(notebook, publish_images=publish))
             kept.append((stage.folder / "checkpoint.txt").is_file())
             (stage.folder / "checkpoint.txt").write_text(notebook)
             if notebook != "03_ddpm_training":
@@ -233,7 +233,7 @@ IN_NOTEBOOKS = SHOWS | {"matplotlib", "matplotlib.pyplot", "seaborn", "PIL"}
 # Who may: sheets are drawn; figures saved, sheets shown; pages embed figures; the labelling page is in no report.
 WHERE = {
     "pictures.py": {"imshow"},
-    "artifacts.py": {"savefig"},
+    "stage_run.py": {"savefig"},
     "privacy.py": {"savefig", "IPython.display", "BboxImage", "AxesImage", "FigureImage"},
     "report.py": {"base64"},
     "faces/labelling.py": {"ipywidgets"},

@@ -10,14 +10,14 @@ import pytest
 from project_copy import edit, python, write_project
 from small_report import write_executed_copy
 
-from kpop_rca import artifacts, params, paths, stages, sweeps, verify
+from kpop_rca import manifests, params, paths, stage_run, stages, sweeps, verify
 
 SWEEP = "claims-smoke"
 
 
 def run(study, stage, content="a", *, runs=None):
     """What a notebook does, with a file in place of its results; that of the sweep with its table of runs."""
-    made = artifacts.begin(stage.notebook, params.of_notebook(stage.notebook, params.resolve(study)))
+    made = stage_run.begin(stage.notebook, params.of_notebook(stage.notebook, params.resolve(study)))
     (made.folder / "made.txt").write_text(content)
     made.save_table(pd.DataFrame({"made": [content]}), f"{stage.notebook[:2]}_made")
     if runs is not None:
@@ -142,7 +142,7 @@ for name in sys.argv[1:]:
 
 def told_of_code(said):
     """The notebooks that are said to be stale for their code, by number."""
-    return {line.split()[1][:2] for line in said.splitlines() if "the code has changed since; run:" in line}
+    return {line.split()[1][:2] for line in said.splitlines() if "the code has changed since" in line}
 
 
 def test_a_stage_is_stale_whose_notebook_imports_a_module_that_changed(both, project):
@@ -177,7 +177,7 @@ def test_the_manifest_of_another_stage(study, capsys):
 
 def test_a_stage_at_work_is_said_to_be(study, capsys):
     stage = stages.by_folder("generated")
-    artifacts.begin(stage.notebook, params.of_notebook(stage.notebook, params.resolve("smoke")))
+    stage_run.begin(stage.notebook, params.of_notebook(stage.notebook, params.resolve("smoke")))
     assert f"missing: process {os.getpid()} on " in verdicts(capsys, "smoke")["05_generation"]
 
 
@@ -204,8 +204,8 @@ def sweep(output):
         run(owner, stage)
     judged = {m.study for m in sweeps.members(params.resolve(SWEEP))}
     folders = {name: paths.artifacts_folder(params.owner(name, "generated")) / "generated" for name in judged}
-    made = {name: artifacts.read_manifest(folder / "manifest.json") for name, folder in folders.items()}
-    table = pd.DataFrame({"study": list(made), "images": [artifacts.identity(m) for m in made.values()]})
+    made = {name: manifests.read_manifest(folder / "manifest.json") for name, folder in folders.items()}
+    table = pd.DataFrame({"study": list(made), "images": [manifests.identity(m) for m in made.values()]})
     run(SWEEP, stages.CLAIMS, runs=table)
     return output
 
@@ -234,11 +234,11 @@ def test_a_sweep_is_stale_when_a_small_study_is_or_was_made_again(sweep, capsys)
     small = f"{SWEEP}.guidance=2-seed0"
     run(small, stages.by_folder("generated"), content="b")
     last = lines_of(capsys, SWEEP, 1)[-1]
-    assert f"stale: judged before these made their images again: {small}; run:" in last
+    assert f"stale: compared before these made their images again: {small}; run:" in last
     (sweep / f"artifacts/{small}/generated/made.txt").write_text("c")
-    assert f"stale: not in order: {small} generated, judged" in lines_of(capsys, SWEEP, 1)[-1]
+    assert f"stale: not in order: {small} generated, compared" in lines_of(capsys, SWEEP, 1)[-1]
     (sweep / f"reports/{SWEEP}/tables/08_runs.csv").write_text("nothing\n")
-    assert "its table of the judged images is gone or damaged" in lines_of(capsys, SWEEP, 1)[-1]
+    assert "its table of the compared images is gone or damaged" in lines_of(capsys, SWEEP, 1)[-1]
 
 
 @pytest.mark.parametrize("name", ["nothing", "quick.guidence=1-seed0", "../quick", "claims.size=32"])

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from scipy import stats
 
-from kpop_rca import artifacts, claims_figures, given, params, paths, stages
+from kpop_rca import claims_figures, disk, given, manifests, params, paths, stages
 from kpop_rca.claims import runs, verdicts
 from kpop_rca.errors import StudyError
 from kpop_rca.faces.crops import save
@@ -269,17 +269,17 @@ def declare_made(study, *folders):
     """Manifests as stages leave them, of folders in the order of the stages."""
     for folder in folders:
         stage = stages.by_folder(folder)
-        earlier = {need: artifacts.folder_of(study, need) / artifacts.MANIFEST for need in stage.needs}
+        earlier = {need: manifests.folder_of(study, need) / manifests.MANIFEST for need in stage.needs}
         manifest = {
             "stage": stage.notebook,
             "parameters": params.of_notebook(stage.notebook, params.resolve(study)),
             "code": "",
-            "inputs": {need: artifacts.identity(artifacts.read_json(path)) for need, path in earlier.items()},
+            "inputs": {need: manifests.identity(disk.read_json(path)) for need, path in earlier.items()},
             "files": {},
             "began": 0.0,
             "seconds": 1.0,
         }
-        artifacts.write_json(paths.artifacts_folder(study) / folder / artifacts.MANIFEST, manifest)
+        disk.write_json(paths.artifacts_folder(study) / folder / manifests.MANIFEST, manifest)
 
 
 def save_study(study, splits):
@@ -301,7 +301,7 @@ def save_judge(study):
     folder = paths.artifacts_folder(study) / "oracle" / "resnet10-0"
     torch.manual_seed(0)
     about = {"architecture": "resnet10", "width": 8, "n_classes": 3, "seed": 0, "trained_on": "judge", "n_train": 9}
-    artifacts.write_json(folder / "about.json", about | {"starts_from": "", "validation": {"accuracy": 0.5}})
+    disk.write_json(folder / "about.json", about | {"starts_from": "", "validation": {"accuracy": 0.5}})
     save_file(SmallImageResNet("resnet10", n_classes=3, width=8).state_dict(), folder / "judge.safetensors")
 
 

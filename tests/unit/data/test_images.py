@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kpop_rca import artifacts, pictures
+from kpop_rca import pictures
 from kpop_rca.data import images
 from kpop_rca.faces import crops, flags, labelling
 
@@ -178,7 +178,7 @@ def test_no_file_made_from_a_photograph_tells_where_it_was_taken(output: Path) -
     """Crops as they are kept, the figure of the report, and what the labelling page shows."""
     _photograph_that_tells(output / "a.jpg")
     parameters = {"study": "mine", "data_source": "folder", "publish_images": True}
-    stage = artifacts.begin("01_data_audit", parameters)
+    stage = stage_run.begin("01_data_audit", parameters)
     found = pd.DataFrame({"path": ["a.jpg"], "identity": "Ada", "boxes": [[[20.0, 30.0, 60.0, 70.0]]]})
     crops.save(stage.folder, crops.crop_faces(found, output, margin=0.25, sizes=[32]), found[["path", "identity"]])
     stage.save_figure(pictures.photographs(images.read_all(output, found["path"]), found, title="all"), "01_all")

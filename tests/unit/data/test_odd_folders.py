@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from kpop_rca import data_files as files
-from kpop_rca import fingerprint, paths, seals
+from kpop_rca import fingerprint, paths
 from kpop_rca.data import identity_folders
 from kpop_rca.errors import StudyError
 
@@ -155,19 +155,12 @@ def built(root: Path, names: list[str] | tuple[str, ...]) -> Path:
     return root
 
 
-@pytest.fixture
-def known(output, monkeypatch):
-    """Fingerprints that trust files written just now, as they do two seconds later."""
-    monkeypatch.setattr(fingerprint, "JUST_NOW", -1)
-    return output
-
-
 @pytest.mark.parametrize("name", MATRIX)
-def test_what_is_read_and_what_is_said_of_the_rest(known, tmp_path: Path, name: str) -> None:
+def test_what_is_read_and_what_is_said_of_the_rest(tmp_path: Path, name: str) -> None:
     case = MATRIX[name]
     built(tmp_path / "elsewhere", ["secret.jpg"])
     root = built(tmp_path / "data", list(case.photographs))
-    clean = fingerprint.of_data(str(root)), fingerprint.of_photographs(root)
+    clean = fingerprint.of_photographs(root)
     built(root, case.others)
     case.also(root)
     with warnings.catch_warnings(record=True) as caught:
@@ -179,7 +172,7 @@ def test_what_is_read_and_what_is_said_of_the_rest(known, tmp_path: Path, name: 
     listed = dict(identity_folders.left_out(root).itertuples(index=False))
     assert listed == case.listed
     if not case.linked:
-        assert (fingerprint.of_data(str(root)), fingerprint.of_photographs(root)) == clean
+        assert fingerprint.of_photographs(root) == clean
     assert fingerprint.of_photographs(root)["files"] == len(table)
 
 
@@ -233,49 +226,15 @@ def test_a_folder_that_cannot_be_opened_is_one_of_what_may_be_missed() -> None:
     assert said == "folders that cannot be opened (1: 'cy'): get permission to read them (chmod u+rx)"
 
 
-def test_a_touch_a_move_of_times_and_a_copy_change_nothing(known, tmp_path: Path) -> None:
+def test_a_touch_a_move_of_times_and_a_copy_change_nothing(tmp_path: Path) -> None:
     root = built(tmp_path / "data", [*BASE, "ada/notes.txt"])
-    before = fingerprint.of_data(str(root))
+    before = fingerprint.of_photographs(root)
     for path in (*root.rglob("*"), root):
         os.utime(path)
     (root / "ada" / "notes.txt").write_text("other")
     (root / "ada" / "1.jpg").chmod(0o600)
-    assert fingerprint.of_data(str(root)) == before == fingerprint.of_data(f"{root}/")
-    assert fingerprint.of_data(str(root.rename(tmp_path / "moved"))) == before
-
-
-def test_a_photograph_is_read_again_only_where_it_may_have_changed(known, tmp_path: Path, monkeypatch) -> None:
-    root = built(tmp_path / "data", BASE)
-    before, read = fingerprint.of_data(str(root)), []
-    sha256 = fingerprint.sha256
-    monkeypatch.setattr(fingerprint, "sha256", lambda path: read.append(path.name) or sha256(path))
-    assert fingerprint.of_data(str(root)) == before and read == []
-    times = (root / "bo/1.jpg").stat()
-    (root / "bo/1.jpg").write_bytes(b"x")
-    os.utime(root / "bo/1.jpg", ns=(times.st_atime_ns, times.st_mtime_ns))  # of the same size and time
-    assert fingerprint.of_data(str(root)) != before and read == ["1.jpg"]
-    record = paths.known_photographs(root)
-    for damaged in ("{", "[]", '{"ada/1.jpg": 1}', '{"ada/1.jpg": [1, 2]}'):
-        record.write_text(damaged)
-        assert fingerprint.of_data(str(root)) != before
-    (root / "bo/1.jpg").write_bytes(b"1")
-    assert fingerprint.of_data(str(root)) == before
-
-
-def test_files_of_just_now_are_not_trusted(output, tmp_path: Path) -> None:
-    root = built(tmp_path / "data", BASE)
-    assert fingerprint.of_data(str(root))
-    assert not paths.known_photographs(root).exists()
-
-
-def test_an_audit_is_not_stale_for_what_is_no_photograph(tmp_path: Path) -> None:
-    root, folder = built(tmp_path / "data", BASE), tmp_path / "audit"
-    seals.write_json(folder / "source.json", {"root": str(root), "source": "folder"})
-    manifest = seals.photographs(folder)
-    built(root, ["ada/.DS_Store", "ada/Thumbs.db", "ada/@eaDir/1.jpg", "ada/notes.txt"])
-    assert seals.other_photographs(folder, manifest) is None
-    built(root, ["ada/2.jpg"])
-    assert seals.other_photographs(folder, manifest) == "their folder had 2 files and has 3"
+    assert fingerprint.of_photographs(root) == before
+    assert fingerprint.of_photographs(root.rename(tmp_path / "moved")) == before
 
 
 def test_a_data_folder_has_one_spelling(tmp_path: Path, monkeypatch) -> None:

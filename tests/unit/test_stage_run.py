@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from project_copy import python, write_project
 
-from kpop_rca import artifacts, params, paths, set_aside, watch
+from kpop_rca import disk, manifests, params, paths, stage_run, stages, staleness, watch
 from kpop_rca.errors import StudyError
 
 AUDIT = {"study": "mine", "seed": 0, "min_face_size": 20, "device": "auto"}
@@ -14,14 +14,14 @@ FACES = {"study": "mine", "seed": 0, "crop_margin": 0.25}
 
 
 def run_audit(parameters=AUDIT, content="a"):
-    stage = artifacts.begin("01_data_audit", parameters)
+    stage = stage_run.begin("01_data_audit", parameters)
     (stage.folder / "found.txt").write_text(content)
     stage.finish()
     return stage
 
 
 def run_faces(parameters=FACES):
-    stage = artifacts.begin("02_preprocessing", parameters)
+    stage = stage_run.begin("02_preprocessing", parameters)
     (stage.folder / "faces.txt").write_text("f")
     stage.finish()
     return stage
@@ -29,9 +29,9 @@ def run_faces(parameters=FACES):
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     path = tmp_path / "deep" / "file.txt"
-    with artifacts.atomic(path) as temporary:
+    with disk.atomic(path) as temporary:
         temporary.write_text("first")
-    with pytest.raises(RuntimeError), artifacts.atomic(path) as temporary:
+    with pytest.raises(RuntimeError), disk.atomic(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == "first"
@@ -41,8 +41,8 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), np.float64("nan")])
 def test_json_with_a_number_that_is_none_is_refused_by_its_key_and_leaves_nothing(tmp_path, number):
     content = {"n": 3, "visual": {"line": {"points": [{"n": 4, "frechet": 0.5}, {"n": 8, "frechet": number}]}}}
-    with pytest.raises(StudyError, match=r"a\.json was not written: visual\.line\.points\.1\.frechet is (nan|inf);"):
-        artifacts.write_json(tmp_path / "a.json", content)
+    with pytest.raises(StudyError, match=r"a\.json was not written: visual\.line\.points\[1\]\.frechet is (nan|inf),"):
+        disk.write_json(tmp_path / "a.json", content)
     assert not list(tmp_path.iterdir())
 
 
@@ -50,41 +50,43 @@ def test_a_stage_that_has_not_run_is_named_with_its_command(output):
     with pytest.raises(
         StudyError, match=r'artifacts/mine/audit .* run: notebook 01_data_audit with study = "mine" in its'
     ):
-        artifacts.begin("02_preprocessing", FACES)
+        stage_run.begin("02_preprocessing", FACES)
 
 
 def test_artifacts_of_other_parameters_are_refused_and_named(output):
     run_audit()
-    with pytest.raises(StudyError, match=r"made with seed = 0, this run has 1"):
-        artifacts.begin("02_preprocessing", FACES | {"seed": 1})
+    with pytest.raises(
+        StudyError, match=r"audit is stale: seed was 0 and is 1; set seed to 0 here, or run: notebook 01"
+    ):
+        stage_run.begin("02_preprocessing", FACES | {"seed": 1})
 
 
 def test_the_device_may_differ(output):
     run_audit()
-    artifacts.require("mine", "audit", AUDIT | {"device": "cuda"})
+    staleness.require("mine", "audit", AUDIT | {"device": "cuda"})
 
 
 def test_an_earlier_stage_made_anew_makes_later_ones_stale(output):
     run_audit()
     run_faces()
-    artifacts.require("mine", "faces", FACES)
+    staleness.require("mine", "faces", FACES)
     run_audit(content="b")
     with pytest.raises(StudyError, match=r"made from an earlier audit; run: notebook 02_preprocessing with"):
-        artifacts.require("mine", "faces", FACES)
+        staleness.require("mine", "faces", FACES)
 
 
 def test_an_earlier_stage_run_again_to_the_same_result_makes_nothing_stale(output):
     run_audit()
     run_faces()
     run_audit()
-    artifacts.require("mine", "faces", FACES)
+    staleness.require("mine", "faces", FACES)
 
 
 def test_half_done_work_is_kept_when_the_same_is_begun_again(output):
-    stage = artifacts.begin("01_data_audit", AUDIT)
+    stage = stage_run.begin("01_data_audit", AUDIT)
     (stage.folder / "half.txt").write_text("half")
-    assert (artifacts.begin("01_data_audit", AUDIT).folder / "half.txt").is_file()
-    assert not (artifacts.begin("01_data_audit", AUDIT | {"seed": 1}).folder / "half.txt").exists()
+    assert (stage_run.begin("01_data_audit", AUDIT).folder / "half.txt").is_file()
+    assert not (stage_run.begin("01_data_audit", AUDIT | {"seed": 1}).folder / "half.txt").exists()
 
 
 @pytest.fixture
@@ -93,7 +95,7 @@ def not_batch(monkeypatch):
 
 
 def begin_with_work(parameters, text):
-    folder = artifacts.begin("01_data_audit", parameters).folder
+    folder = stage_run.begin("01_data_audit", parameters).folder
     (folder / "half.txt").write_text(text)
     return folder
 
@@ -104,11 +106,11 @@ def test_work_that_does_not_fit_is_set_aside_told_and_taken_up_again(output, cap
     said = capsys.readouterr().out
     aside = folder.with_name("audit.earlier-1")
     assert said.startswith(
-        "note: artifacts/mine/audit was begun with seed = 0, this run has 1; it is set aside as audit.ea"
+        "note: artifacts/mine/audit is stale: seed was 0 and is 1; it is set aside as audit.earlier-1"
     )
-    assert said.endswith(f"to free its room: rm -r {aside}\n") and len(said.splitlines()) == 1
+    assert said.endswith(f"to free all room of this stage: rm -r {aside}\n") and len(said.splitlines()) == 1
     assert (aside / "half.txt").read_text() == "half"
-    artifacts.begin("01_data_audit", AUDIT)
+    stage_run.begin("01_data_audit", AUDIT)
     assert (folder / "half.txt").read_text() == "half" and not aside.exists()
     assert "artifacts/mine/audit goes on with what was set aside as audit.earlier-1" in capsys.readouterr().out
     assert (folder.with_name("audit.earlier-2") / "half.txt").read_text() == "other"
@@ -117,39 +119,39 @@ def test_work_that_does_not_fit_is_set_aside_told_and_taken_up_again(output, cap
 def test_all_that_was_set_aside_is_kept_and_the_room_of_all_can_be_freed(output, capsys, not_batch):
     for seed in range(4):
         folder = begin_with_work(AUDIT | {"seed": seed}, str(seed))
-    assert [(path.name, (path / "half.txt").read_text()) for path in set_aside.of(folder)] == [
+    assert [(path.name, (path / "half.txt").read_text()) for path in stage_run.set_aside(folder)] == [
         ("audit.earlier-3", "2"),
         ("audit.earlier-2", "1"),
         ("audit.earlier-1", "0"),
     ]
-    command = capsys.readouterr().out.rpartition("to free all 3 set aside of this stage: ")[2]
-    assert command.split() == ["rm", "-r", *map(str, set_aside.of(folder))]
+    command = capsys.readouterr().out.rpartition("to free all room of this stage: ")[2]
+    assert command.split() == ["rm", "-r", *map(str, stage_run.set_aside(folder))]
 
 
 def test_what_holds_no_work_is_not_kept(output, capsys, not_batch):
-    artifacts.begin("01_data_audit", AUDIT)
-    folder = artifacts.begin("01_data_audit", AUDIT | {"seed": 1}).folder
-    assert set_aside.of(folder) == [] and capsys.readouterr().out == ""
+    stage_run.begin("01_data_audit", AUDIT)
+    folder = stage_run.begin("01_data_audit", AUDIT | {"seed": 1}).folder
+    assert stage_run.set_aside(folder) == [] and capsys.readouterr().out == ""
 
 
 def test_altered_work_is_set_aside_and_not_taken_up_again(output, not_batch):
     folder = run_audit().folder
     (folder / "found.txt").write_text("b")
     for _ in range(2):
-        assert not (artifacts.begin("01_data_audit", AUDIT).folder / "found.txt").exists()
-    assert (set_aside.of(folder)[0] / "found.txt").read_text() == "b"
+        assert not (stage_run.begin("01_data_audit", AUDIT).folder / "found.txt").exists()
+    assert (stage_run.set_aside(folder)[0] / "found.txt").read_text() == "b"
 
 
 def test_a_library_of_another_version_goes_on_and_both_are_recorded(output, monkeypatch, capsys, not_batch):
-    folder, now = begin_with_work(AUDIT, "half"), artifacts.versions()
-    monkeypatch.setattr(artifacts, "versions", lambda: now | {"torch": "9.9"})
+    folder, now = begin_with_work(AUDIT, "half"), manifests.versions()
+    monkeypatch.setattr(manifests, "versions", lambda: now | {"torch": "9.9"})
     for _ in range(2):
-        stage = artifacts.begin("01_data_audit", AUDIT)
+        stage = stage_run.begin("01_data_audit", AUDIT)
     assert (folder / "half.txt").is_file()
     said = f"note: artifacts/mine/audit was begun with torch {now['torch']} (now 9.9); it goes on"
     assert capsys.readouterr().out.count(said) == 1
     stage.finish()
-    manifest = artifacts.read_manifest(folder / "manifest.json")
+    manifest = manifests.read_manifest(folder / "manifest.json")
     assert manifest["begun_with"] == now and manifest["versions"]["torch"] == "9.9"
 
 
@@ -157,11 +159,11 @@ def test_a_library_of_another_version_goes_on_and_both_are_recorded(output, monk
 BEGIN_EDITED = """
 import json, sys
 from pathlib import Path
-from kpop_rca import artifacts
+from kpop_rca import stage_run
 CELL = {"study": "mine", "seed": 0}
 for notebook in ("01_data_audit", "02_preprocessing"):
-    artifacts.begin(notebook, CELL).finish()
-checkpoint = artifacts.begin("03_ddpm_training", CELL).folder / "checkpoint_0000010/model.safetensors"
+    stage_run.begin(notebook, CELL).finish()
+checkpoint = stage_run.begin("03_ddpm_training", CELL).folder / "checkpoint_0000010/model.safetensors"
 checkpoint.parent.mkdir()
 checkpoint.write_text("weights")
 for name, old, new in json.loads(sys.argv[1]):
@@ -169,10 +171,10 @@ for name, old, new in json.loads(sys.argv[1]):
     source = path.read_text()
     assert old in source, name
     path.write_text(source.replace(old, new, 1))
-    artifacts.begin("03_ddpm_training", CELL)
+    stage_run.begin("03_ddpm_training", CELL)
     found = sorted(p.parent.parent.name for p in checkpoint.parent.parent.parent.rglob(checkpoint.name))
     path.write_text(source)
-    artifacts.begin("03_ddpm_training", CELL)
+    stage_run.begin("03_ddpm_training", CELL)
     print("found", name, checkpoint.is_file(), *found)
 """
 
@@ -182,7 +184,7 @@ def test_a_training_outlives_what_does_not_compute_and_nothing_deletes_it(tmp_pa
     kept = [
         ("letters.py", "NanumGothic", "Nanum Gothic"),
         ("locks.py", "is in use by", "is held by"),
-        ("artifacts.py", "since its stage ended", "since"),
+        ("stage_run.py", "it is set aside", "it was set aside"),
         ("training.py", "lower it (and the", "reduce it (and the"),
         ("training.py", "# share of the steps", "# part of the steps"),
         ("training.py", '"""Training the', '"""The training of the'),
@@ -199,9 +201,9 @@ def test_a_training_outlives_what_does_not_compute_and_nothing_deletes_it(tmp_pa
 
 def test_a_stage_that_was_begun_again_is_not_complete(output):
     run_audit()
-    artifacts.begin("01_data_audit", AUDIT)
-    with pytest.raises(StudyError, match="not complete"):
-        artifacts.require("mine", "audit", AUDIT)
+    stage_run.begin("01_data_audit", AUDIT)
+    with pytest.raises(StudyError, match="audit is missing"):
+        staleness.require("mine", "audit", AUDIT)
 
 
 def test_the_manifest_holds_a_hash_of_every_file(output):
@@ -214,12 +216,12 @@ def test_a_damaged_manifest_is_named(output):
     folder = run_audit().folder
     (folder / "manifest.json").write_text("{")
     with pytest.raises(StudyError, match="is damaged"):
-        artifacts.require("mine", "audit", AUDIT)
+        staleness.require("mine", "audit", AUDIT)
 
 
 def test_only_declared_inputs_can_be_read(output):
     run_audit()
-    stage = artifacts.begin("02_preprocessing", FACES)
+    stage = stage_run.begin("02_preprocessing", FACES)
     assert stage.input("audit").name == "audit"
     with pytest.raises(ValueError, match="does not declare"):
         stage.input("oracle")
@@ -227,7 +229,7 @@ def test_only_declared_inputs_can_be_read(output):
 
 def test_what_an_earlier_run_saved_and_this_one_did_not_leaves_the_report(output):
     def finished(*names):
-        stage = artifacts.begin("01_data_audit", AUDIT)
+        stage = stage_run.begin("01_data_audit", AUDIT)
         for name in names:
             stage.save_table(pd.DataFrame({"n": [1]}), name)
             stage.save_figure(plt.figure(figsize=(1, 1)), name)
@@ -241,7 +243,7 @@ def test_what_an_earlier_run_saved_and_this_one_did_not_leaves_the_report(output
 
 
 def test_tables_keep_a_named_index_and_drop_a_plain_one(output):
-    stage = artifacts.begin("01_data_audit", AUDIT)
+    stage = stage_run.begin("01_data_audit", AUDIT)
     stage.save_table(pd.DataFrame({"n": [1]}), "plain")
     stage.save_table(pd.DataFrame({"n": [1]}, index=pd.Index(["a"], name="who")), "named")
     assert (stage.report / "tables" / "plain.csv").read_text() == "n\n1\n"
@@ -251,26 +253,26 @@ def test_tables_keep_a_named_index_and_drop_a_plain_one(output):
 @pytest.mark.parametrize(
     ("alter", "how"),
     [
-        (lambda folder: (folder / "found.txt").write_text("b"), r"found\.txt is other contents"),
-        (lambda folder: (folder / "found.txt").unlink(), r"found\.txt is gone"),
-        (lambda folder: (folder / "more.txt").write_text("b"), r"more\.txt is not in the manifest"),
+        (lambda folder: (folder / "found.txt").write_text("b"), r"found\.txt \(other contents\)"),
+        (lambda folder: (folder / "found.txt").unlink(), r"found\.txt \(gone\)"),
+        (lambda folder: (folder / "more.txt").write_text("b"), r"more\.txt \(not in the manifest\)"),
     ],
 )
 def test_altered_artifacts_are_not_read_and_the_named_command_makes_them_anew(output, alter, how):
     folder = run_audit().folder
     alter(folder)
-    with pytest.raises(StudyError, match=rf"artifacts/mine/audit/{how} .*; run: notebook 01_data_audit with"):
-        artifacts.begin("02_preprocessing", FACES)
-    stage = artifacts.begin("01_data_audit", AUDIT)
+    with pytest.raises(StudyError, match=rf"artifacts/mine/audit is altered: {how}; run: notebook 01_data_audit with"):
+        stage_run.begin("02_preprocessing", FACES)
+    stage = stage_run.begin("01_data_audit", AUDIT)
     assert {p.name: p.read_text() for p in stage.folder.glob("*.txt")} in ({}, {"found.txt": "a"})
     run_audit()
-    artifacts.begin("02_preprocessing", FACES)
+    stage_run.begin("02_preprocessing", FACES)
 
 
 def test_a_strange_file_costs_no_finished_work(output):
     folder = run_audit().folder
     (folder / "notes.txt").write_text("mine")
-    artifacts.begin("01_data_audit", AUDIT)
+    stage_run.begin("01_data_audit", AUDIT)
     assert (folder / "found.txt").is_file() and not (folder / "notes.txt").exists()
 
 
@@ -279,8 +281,8 @@ def test_hidden_files_are_no_results(output):
     (folder / ".DS_Store").write_text("x")
     (folder / ".parts").mkdir()
     (folder / ".parts" / "half").write_text("x")
-    artifacts.begin("02_preprocessing", FACES)
-    assert artifacts.alterations(folder, artifacts.read_manifest(folder / "manifest.json")) == {}
+    stage_run.begin("02_preprocessing", FACES)
+    assert staleness.reasons(folder, stages.by_folder("audit"), AUDIT, kinds=[staleness.Kind.STRANGE]) == []
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "null", '{"stage": "01_data_audit"}', "\udcff"])
@@ -288,28 +290,28 @@ def test_what_is_no_manifest_is_named_and_made_anew(output, content):
     folder = run_audit().folder
     (folder / "manifest.json").write_text(content, encoding="utf-8", errors="surrogateescape")
     with pytest.raises(
-        StudyError, match=r'manifest\.json is damaged .*; run: notebook 01_data_audit with study = "mine"'
+        StudyError, match=r'audit is damaged: manifest\.json; run: notebook 01_data_audit with study = "mine"'
     ):
-        artifacts.require("mine", "audit", AUDIT)
+        staleness.require("mine", "audit", AUDIT)
     (folder / "started.json").write_text(content, encoding="utf-8", errors="surrogateescape")
-    assert not (artifacts.begin("01_data_audit", AUDIT).folder / "found.txt").exists()
+    assert not (stage_run.begin("01_data_audit", AUDIT).folder / "found.txt").exists()
 
 
 def test_a_manifest_of_an_earlier_version_is_named_before_a_notebook_reads_it(output):
     path = run_audit().folder / "manifest.json"
-    manifest = artifacts.read_json(path)
+    manifest = disk.read_json(path)
     del manifest["began"]
-    artifacts.write_json(path, manifest)
-    with pytest.raises(StudyError, match=r"or of an earlier version\); run: notebook 01_data_audit"):
-        artifacts.require("mine", "audit", AUDIT)
+    disk.write_json(path, manifest)
+    with pytest.raises(StudyError, match=r"is damaged: manifest\.json; run: notebook 01_data_audit"):
+        staleness.require("mine", "audit", AUDIT)
 
 
 @pytest.fixture
 def complete(output, monkeypatch):
     """01 of `smoke`, complete with the values of its file, and those values."""
-    monkeypatch.setattr(artifacts.fingerprint, "of_computing", lambda name: "same")
+    monkeypatch.setattr(stage_run.fingerprint, "of_computing", lambda name: "same")
     values = params.of_notebook("01_data_audit", params.resolve("smoke"))
-    stage = artifacts.begin("01_data_audit", values)
+    stage = stage_run.begin("01_data_audit", values)
     (stage.folder / "found.txt").write_text("a")
     stage.finish()
     return stage, values
@@ -320,17 +322,17 @@ def test_a_cell_with_another_studys_values_does_not_empty_a_complete_stage(compl
     with pytest.raises(
         StudyError, match=r"n_identities = 9, .* smoke has 4, .*audit is complete; set n_identities to 4 here, or"
     ):
-        artifacts.begin("01_data_audit", values | {"n_identities": 9})
+        stage_run.begin("01_data_audit", values | {"n_identities": 9})
     assert (stage.folder / "found.txt").is_file() and (stage.folder / "manifest.json").is_file()
-    artifacts.begin("01_data_audit", values | {"device": "cpu"})  # which changes no result
+    stage_run.begin("01_data_audit", values | {"device": "cpu"})  # which changes no result
     (stage.folder / "manifest.json").unlink(missing_ok=True)  # half done is not complete
-    artifacts.begin("01_data_audit", values | {"n_identities": 9})
+    stage_run.begin("01_data_audit", values | {"n_identities": 9})
 
 
 def test_a_cell_with_other_values_says_so(complete, capsys):
     stage, values = complete
     (stage.folder / "manifest.json").unlink()
-    artifacts.begin("01_data_audit", values | {"n_identities": 9})
+    stage_run.begin("01_data_audit", values | {"n_identities": 9})
     said = "note: this cell has n_identities = 9, the study smoke has 4; what it makes is no longer that study's\n"
     assert said in capsys.readouterr().out
 
@@ -338,6 +340,6 @@ def test_a_cell_with_other_values_says_so(complete, capsys):
 def test_a_value_that_the_study_does_not_have_is_to_be_changed_here(complete):
     _, values = complete
     with pytest.raises(
-        StudyError, match="with n_identities = 4, this run has 9; set n_identities to 4 here, as the study"
+        StudyError, match="n_identities was 4 and is 9; set n_identities to 4 here, as the study has it"
     ):
-        artifacts.require("smoke", "audit", values | {"n_identities": 9})
+        staleness.require("smoke", "audit", values | {"n_identities": 9})
