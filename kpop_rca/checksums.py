@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kpop_rca import disk
 from kpop_rca.errors import StudyError
+from kpop_rca.system import files
 
 RECORD = "checksums.json"  # in a folder; of a single file it is hidden beside it, as `.<file>.checksums.json`
 GONE, OTHER = "gone", "other contents"
@@ -17,7 +17,7 @@ GONE, OTHER = "gone", "other contents"
 
 def of_files(paths: list[Path], *, folder: Path) -> dict[str, str]:
     """Checksum of each file, by its name within a folder."""
-    return {path.relative_to(folder).as_posix(): disk.sha256(path) for path in sorted(paths)}
+    return {path.relative_to(folder).as_posix(): files.sha256(path) for path in sorted(paths)}
 
 
 def differing(folder: Path, known: dict[str, str]) -> dict[str, str]:
@@ -27,7 +27,7 @@ def differing(folder: Path, known: dict[str, str]) -> dict[str, str]:
         path = folder / name
         if not path.is_file():
             found[name] = GONE
-        elif disk.sha256(path) != checksum:
+        elif files.sha256(path) != checksum:
             found[name] = OTHER
     return found
 
@@ -35,16 +35,16 @@ def differing(folder: Path, known: dict[str, str]) -> dict[str, str]:
 def record(folder: Path) -> None:
     """Write the checksums of a folder that is whole now, once its files are on the disk."""
     for path in _files(folder):
-        disk.settle(path)
-    disk.write_json(folder / RECORD, _of(folder))
+        files.settle(path)
+    files.write_json(folder / RECORD, _of(folder))
 
 
 @contextmanager
 def recorded(path: Path, *, size: int | None = None) -> Iterator[Path]:
     """`disk.atomic` for a single file, whose checksum is written before the file has its name."""
-    with disk.atomic(path, size=size) as temporary:
+    with files.atomic(path, size=size) as temporary:
         yield temporary
-        disk.write_json(path.with_name(f".{path.name}.{RECORD}"), {path.name: disk.sha256(temporary)})
+        files.write_json(path.with_name(f".{path.name}.{RECORD}"), {path.name: files.sha256(temporary)})
 
 
 def is_whole(path: Path) -> bool:
@@ -94,7 +94,7 @@ def _record_of(path: Path) -> Path:
 def _recorded(path: Path) -> dict[str, str]:
     """What was recorded of a checkpoint; empty where nothing says so any more."""
     try:
-        found = disk.read_json(_record_of(path))
+        found = files.read_json(_record_of(path))
     except (StudyError, FileNotFoundError):
         return {}
     return found if isinstance(found, dict) else {}

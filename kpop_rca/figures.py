@@ -12,7 +12,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kpop_rca import letters
+from kpop_rca.system import fonts
 
 REAL, GENERATED, PAPER, CHANCE, INK = "#3b6ea5", "#d1495b", "#8d99ae", "#6c757d", "#22252b"
 SPLIT_COLOURS = {"train": "#3b6ea5", "judge": "#59a14f", "validation": "#8fb8de", "test": "#edae49", "hard": "#d1495b"}
@@ -28,7 +28,7 @@ def use_style() -> None:
     titles = {"axes.titleweight": "bold", "axes.titlesize": "medium"}
     further = {"figure.dpi": 90, "legend.frameon": False}
     sns.set_theme(style="whitegrid", context="notebook", font_scale=0.85)
-    letters.use_installed()
+    fonts.use_installed()
     plt.rcParams.update(spines | titles | further)
 
 

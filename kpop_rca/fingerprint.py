@@ -10,8 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kpop_rca import cells, data_files, disk, paths
+from kpop_rca import cells, data_files, paths
 from kpop_rca.errors import StudyError
+from kpop_rca.system import files
 
 PACKAGE = "kpop_rca"
 PACKAGE_FOLDER = Path(__file__).resolve().parent
@@ -183,13 +184,13 @@ def _code(source: str, *, messages: bool = True) -> str:
 
 def _package_data(modules: tuple[str, ...]) -> list[str]:
     folders = [PACKAGE_FOLDER / PACKAGE_DATA[module] for module in modules if module in PACKAGE_DATA]
-    return [f"{path.name} {disk.sha256(path)}" for folder in folders for path in sorted(folder.iterdir())]
+    return [f"{path.name} {files.sha256(path)}" for folder in folders for path in sorted(folder.iterdir())]
 
 
 def _contents(path: Path) -> str:
     """Hash of a file's bytes; of a file that may not be read, that it may not."""
     try:
-        return disk.sha256(path)
+        return files.sha256(path)
     except OSError:
         return NOT_READ
 

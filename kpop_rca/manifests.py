@@ -16,8 +16,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from kpop_rca import cells, disk, fingerprint, given, locks, params, paths, stages, sweeps
+from kpop_rca import cells, fingerprint, given, params, paths, stages, sweeps
 from kpop_rca.errors import StudyError
+from kpop_rca.system import files, locks
 
 MANIFEST = "manifest.json"
 STARTED = "started.json"
@@ -65,7 +66,7 @@ def read_started(path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path, kinds: dict[str, type]) -> dict[str, Any]:
-    content = disk.read_json(path)
+    content = files.read_json(path)
     if not isinstance(content, dict) or any(not isinstance(content.get(key), kind) for key, kind in kinds.items()):
         raise StudyError(f"{path} is damaged or of an earlier version")
     return content
@@ -103,13 +104,13 @@ def hand_labels(parameters: dict[str, Any]) -> dict[str, str | None]:
     if "hand_labels" not in parameters:
         return {}
     path = params.hand_labels_file(parameters)
-    return {"hand_labels": disk.sha256(path) if path.is_file() else None}
+    return {"hand_labels": files.sha256(path) if path.is_file() else None}
 
 
 def photographs(folder: Path) -> dict[str, Any]:
     """`photographs` to how many the audit in a folder reads and their contents; empty for the other stages."""
     source = folder / SOURCE
-    root = Path(disk.read_json(source)["root"]) if source.is_file() else None
+    root = Path(files.read_json(source)["root"]) if source.is_file() else None
     return {"photographs": fingerprint.of_photographs(root)} if root and root.is_dir() else {}
 
 
@@ -131,7 +132,7 @@ def record_executed(study: str, stage: stages.Stage) -> None:
     path = paths.artifacts_folder(study) / stage.folder / MANIFEST
     if path.is_file():
         shown = cells.results(paths.executed_notebook(study, stage.notebook))
-        disk.write_json(path, read_manifest(path) | {EXECUTED: shown})
+        files.write_json(path, read_manifest(path) | {EXECUTED: shown})
 
 
 def folder_of(study: str, folder: str) -> Path:

@@ -6,11 +6,12 @@ from typing import Any
 import pandas as pd
 import torch
 
-from kpop_rca import devices, disk, manifests, paths, rca, reference, stage_run, stages
+from kpop_rca import manifests, paths, rca, reference, stage_run, stages
 from kpop_rca.faces import crops
 from kpop_rca.oracles import agreement
 from kpop_rca.oracles.predictions import trained
 from kpop_rca.oracles.training import read_about
+from kpop_rca.system import devices, files
 
 
 def assemble(
@@ -30,7 +31,7 @@ def assemble(
     """The whole of `metrics.json`; `stage` is the analysis, which knows the study and the stages before it."""
     folder = paths.artifacts_folder(stage.study)
     earlier = [s.folder for s in stages.before(stage.stage)]
-    manifests = {name: disk.read_json(folder / name / manifests.MANIFEST) for name in earlier}
+    manifests = {name: files.read_json(folder / name / manifests.MANIFEST) for name in earlier}
     sampling = manifests["generated"]["parameters"]
     parts = rca.summary(judged.real_counts, judged.generated_counts, classes, judged.own_replicates)
     names = {"sampler": "sampler", "steps": "sampling_steps", "guidance": "guidance"}

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kpop_rca.disk import read_json
 from kpop_rca.rca.former_names import with_present_names
+from kpop_rca.system.files import read_json
 
 # Why a value of a class is missing, by column.
 UNDEFINED = {

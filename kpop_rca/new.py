@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from kpop_rca import disk, flat_yaml, params, paths, schema, sweeps
+from kpop_rca import flat_yaml, params, paths, schema, sweeps
 from kpop_rca.data import identity_folders
 from kpop_rca.errors import StudyError
+from kpop_rca.system import files
 
 FEWEST = 20  # photographs of a person that is kept, where two people or more have as many
 FEW_TO_PART = 200  # training photographs of a person: fewer are not split between generator and oracle
@@ -116,7 +117,7 @@ def write(study: str, data_root: str) -> str:
     plain = {"data_source": "folder", "data_root": data_root} | {name: value for name, (value, _) in values.items()}
     params.check(plain, where=f"params/{path.name}")
     said = f"{len(of_all)} people, {of_all.sum()} photographs: {of_all.min()} to {of_all.max()} of each."
-    with disk.writing(path), path.open("x", encoding="utf-8") as file:
+    with files.writing(path), path.open("x", encoding="utf-8") as file:
         file.write(f"# {said}\n")
         for name, value in plain.items():
             line = flat_yaml.dumps({name: value}).strip()

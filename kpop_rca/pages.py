@@ -18,8 +18,9 @@ import yaml
 from nbconvert import HTMLExporter
 from traitlets.config import Config
 
-from kpop_rca import cells, disk, fingerprint, manifests, metrics_tables, params, paths, privacy, stages
+from kpop_rca import cells, fingerprint, manifests, metrics_tables, params, paths, privacy, stages
 from kpop_rca.errors import StudyError
+from kpop_rca.system import files
 
 TITLES = {
     "01_data_audit": "1 Data audit",
@@ -55,14 +56,14 @@ def build(study: str) -> Path:
         StudyError: the study has not run to the end, or one of its files is damaged.
     """
     folder = paths.report_folder(study)
-    read_from = {name: disk.sha256(path) for name, path in sources(study).items()}
+    read_from = {name: files.sha256(path) for name, path in sources(study).items()}
     hashes = {}
     for name, text in _pages(study).items():
-        with disk.atomic(folder / f"{name}.html") as temporary:
+        with files.atomic(folder / f"{name}.html") as temporary:
             temporary.write_text(text, encoding="utf-8")
-        hashes[f"{name}.html"] = disk.sha256(folder / f"{name}.html")
+        hashes[f"{name}.html"] = files.sha256(folder / f"{name}.html")
     record = {"sources": read_from, "pages": hashes, "code": code(), privacy.SHOWS_PEOPLE: _shows_people(study)}
-    disk.write_json(paths.report_record(study), record)
+    files.write_json(paths.report_record(study), record)
     return folder / "index.html"
 
 
@@ -108,7 +109,7 @@ def record_of(study: str) -> dict[str, Any] | None:
     path = paths.report_record(study)
     if not path.is_file():
         return None
-    found = disk.read_json(path)
+    found = files.read_json(path)
     if not isinstance(found, dict) or not all(isinstance(found.get(key), dict) for key in ("sources", "pages")):
         raise StudyError(f"{path} is damaged; run: {command(study)}")
     return found

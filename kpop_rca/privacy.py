@@ -12,8 +12,9 @@ from IPython.display import Image, display
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage, BboxImage, FigureImage
 
-from kpop_rca import disk, paths
+from kpop_rca import paths
 from kpop_rca.errors import StudyError
+from kpop_rca.system import files
 
 DRAWN = "idols"  # the data source that is nobody's face
 SHOWS_PEOPLE = "shows_people"  # in the record of a study's report: whether its pages may
@@ -78,6 +79,6 @@ def remove_pictures(study: str, notebook: str) -> None:
 def _pages_show_people(study: str) -> bool:
     """What the record of the report says; without one, or with one that says nothing of it, they may."""
     try:
-        return disk.read_json(paths.report_record(study)).get(SHOWS_PEOPLE, True)
+        return files.read_json(paths.report_record(study)).get(SHOWS_PEOPLE, True)
     except (FileNotFoundError, StudyError, AttributeError):
         return True

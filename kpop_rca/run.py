@@ -28,8 +28,9 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-from kpop_rca import account, disk, flat_yaml, given, locks, manifests, params, paths, stages, staleness, watch
+from kpop_rca import account, flat_yaml, given, manifests, params, paths, stages, staleness
 from kpop_rca.errors import StudyError
+from kpop_rca.system import console, files, locks
 
 KERNEL = (
     "--IPKernelApp.log_level=CRITICAL",  # a local kernel need not say that it is one, or that it was interrupted
@@ -92,7 +93,7 @@ def run_notebook(notebook: str, study: str) -> Path:
     for need in stage.needs:
         staleness.require(study, need, resolved)
     if "faces" in stage.needs:  # before hours of training, not after them
-        found = disk.read_json(manifests.folder_of(study, "faces") / "data.json")
+        found = files.read_json(manifests.folder_of(study, "faces") / "data.json")
         params.parse_groups(resolved["look_alike_groups"], found["n_identities"])
     # Before the kernel takes the stage: a second papermill would write over the first one's executed notebook.
     lock = manifests.lock_of(study, stage.notebook)
@@ -100,7 +101,7 @@ def run_notebook(notebook: str, study: str) -> Path:
     try:
         if manifests.take_stage(study, stage):  # to see that no JupyterLab kernel has it; papermill's is to have it
             locks.release(manifests.lock_of(study, stage.folder))
-        with disk.atomic(paths.report_folder(study) / "params.yaml") as temporary:  # every parameter, as used
+        with files.atomic(paths.report_folder(study) / "params.yaml") as temporary:  # every parameter, as used
             temporary.write_text(flat_yaml.dumps(resolved), encoding="utf-8")
         return _execute(stage, resolved)
     finally:
@@ -123,7 +124,7 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with _apart() as settings:
-            os.environ[watch.BATCH] = what  # until this block ends: a kernel inherits it
+            os.environ[console.BATCH] = what  # until this block ends: a kernel inherits it
             papermill.execute_notebook(
                 _as_it_is(paths.notebook_source(stage.notebook)),
                 _as_it_is(output),
@@ -149,7 +150,7 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
             f"free some; if a library crashed, set OMP_NUM_THREADS=1. Then run: {command}{kept}"
         ) from None
     except OSError:
-        with disk.writing(output):
+        with files.writing(output):
             raise
     except RuntimeError as error:  # jupyter_client's: the kernel died, or said nothing for a minute, before any cell
         raise StudyError(f"the kernel of {stage.notebook} did not start ({error}); try again: {command}") from None
@@ -171,7 +172,7 @@ def _without_machine_traces(output: Path) -> None:
     notebook = nbformat.read(output, as_version=4)
     for part in (notebook, *notebook.cells):
         part.metadata.pop("papermill", None)
-    with disk.atomic(output) as temporary:
+    with files.atomic(output) as temporary:
         nbformat.write(notebook, temporary)
 
 
@@ -198,7 +199,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--study", default="quick", help="a file in params/, with -seed<N> behind it for a seed")
     given.add_arguments(parser)
     options = parser.parse_args(arguments)
-    for number in watch.SIGNALS:
+    for number in console.SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _stop)
     try:

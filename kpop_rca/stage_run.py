@@ -19,22 +19,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kpop_rca import (
-    checksums,
-    disk,
-    fingerprint,
-    letters,
-    locks,
-    manifests,
-    params,
-    paths,
-    privacy,
-    stages,
-    staleness,
-    watch,
-)
+from kpop_rca import checksums, fingerprint, manifests, params, paths, privacy, stages, staleness
 from kpop_rca.errors import StudyError
 from kpop_rca.manifests import MANIFEST, STARTED
+from kpop_rca.system import console, files, fonts, locks
 
 
 @dataclass
@@ -97,7 +85,7 @@ class StageRun:
             figure.savefig(temporary, dpi=110, bbox_inches="tight", metadata={"Software": None})
         if isinstance(figure, privacy.Sheet):
             privacy.show(figure)
-        note = letters.note(figure)
+        note = fonts.note(figure)
         if note and not self.said_of_letters:
             self.said_of_letters = True
             print(note)
@@ -112,13 +100,13 @@ class StageRun:
     def _saving(self, kind: str, name: str) -> Iterator[Path]:
         """`disk.atomic` for a part of the report, which is remembered as one of this run."""
         path = self.report / kind / name
-        with disk.atomic(path) as temporary:
+        with files.atomic(path) as temporary:
             yield temporary
         self.saved.add(path)
 
     def save_parquet(self, table: pd.DataFrame, name: str) -> None:
         """Save a table as `<name>.parquet` in the stage's folder, for the stages behind it."""
-        with disk.atomic(self.folder / f"{name}.parquet") as temporary:
+        with files.atomic(self.folder / f"{name}.parquet") as temporary:
             table.to_parquet(temporary, index=False)
 
     @property
@@ -147,7 +135,7 @@ class StageRun:
             "began": round(self.began, 1),
             "seconds": self.seconds,
         }
-        disk.write_json(self.folder / MANIFEST, manifest)
+        files.write_json(self.folder / MANIFEST, manifest)
         locks.release(manifests.lock_of(self.study, self.stage.folder))
         print(f"{self.stage.notebook}: complete, {len(made)} files in artifacts/{self.study}/{self.stage.folder}")
 
@@ -181,7 +169,7 @@ def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:
         **({"data_root_of_file": params.data_root_of_file(study)} if "data_root" in parameters else {}),
     }
     folder = paths.artifacts_folder(study) / stage.folder
-    with disk.writing(folder):
+    with files.writing(folder):
         _take_up(folder, stage, parameters)
         if manifests.files_of(folder):
             before = staleness.record_of(folder)
@@ -189,12 +177,12 @@ def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:
             for name in staleness.strange_files(folder, before):  # else they would be recorded as made by this run
                 (folder / name).unlink()
         (folder / MANIFEST).unlink(missing_ok=True)
-        if os.environ.get(watch.BATCH):  # that of the run before, which the runner replaces when this one has ended
+        if os.environ.get(console.BATCH):  # that of the run before, which the runner replaces when this one has ended
             paths.executed_notebook(study, notebook).unlink(missing_ok=True)
-        disk.remove_half_written(folder)
-        disk.remove_half_written(paths.report_folder(study), beginning=f"{notebook[:2]}_")
+        files.remove_half_written(folder)
+        files.remove_half_written(paths.report_folder(study), beginning=f"{notebook[:2]}_")
         checksums.remove_damaged(folder)
-    disk.write_json(folder / STARTED, started)
+    files.write_json(folder / STARTED, started)
     run = StageRun(stage=stage, parameters=parameters, folder=folder, started=started)
     if "publish_images" in parameters and not run.shows_people:
         privacy.remove_pictures(study, notebook)
@@ -288,7 +276,7 @@ def _begun_with(folder: Path, before: dict[str, Any], *, now: dict[str, str]) ->
 
 def _tell(line: str) -> None:
     """Tell who runs a stage what is no result of it: in the terminal of a batch run, else below the cell."""
-    if os.environ.get(watch.BATCH):
-        watch.say(line)
+    if os.environ.get(console.BATCH):
+        console.say(line)
     else:
         print(line)

@@ -10,9 +10,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from kpop_rca import cells, checksums, disk, fingerprint, given, locks, manifests, params, paths, stages
+from kpop_rca import cells, checksums, fingerprint, given, manifests, params, paths, stages
 from kpop_rca.errors import StudyError
 from kpop_rca.manifests import MANIFEST, STARTED
+from kpop_rca.system import files, locks
 
 SHOWN = 3  # reasons that a line names; the others are counted
 UNKNOWN = "not in the manifest"
@@ -157,7 +158,7 @@ def of_pages(study: str) -> list[Reason]:
     """Why the pages of a study's report are to be written again; empty also where none were written."""
     record, folder = paths.report_record(study), paths.report_folder(study)
     try:
-        made = disk.read_json(record)
+        made = files.read_json(record)
         pages, sources = (checksums.differing(folder, made[part]) for part in ("pages", "sources"))
     except FileNotFoundError:
         return []

@@ -17,10 +17,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from kpop_rca import account, disk, given, locks, params, paths, stages, sweeps
+from kpop_rca import account, given, params, paths, stages, sweeps
 from kpop_rca.errors import StudyError
+from kpop_rca.system import files, locks
 
-# The stages lock themselves (kpop_rca/locks.py); Snakemake's own lock outlives a Snakemake that was killed. The user's
+# The stages lock themselves (kpop_rca/system/locks.py); Snakemake's own lock outlives a Snakemake that was killed. The user's
 # profile is for other workflows.
 FLAGS = ("--cores", "all", "--nolock", "--rerun-incomplete", "--profile", "none")
 QUIET = ("--quiet", "rules", "host", "progress", "reason")
@@ -59,7 +60,7 @@ def run(command: Sequence[str]) -> int:
     """
     with tempfile.TemporaryDirectory(prefix="kpop_rca-", ignore_cleanup_errors=True) as scratch:
         environment, at = account.environment(Path(scratch)), paths.output_root()
-        with disk.writing(at):
+        with files.writing(at):
             at.mkdir(parents=True, exist_ok=True)  # where Snakemake writes its log; the project may be only to be read
         with subprocess.Popen(command, cwd=at, env=environment) as process:
             with suppress(ValueError):  # not in the main thread

@@ -14,7 +14,8 @@ import pytest
 from graph import snakemake
 from reasons import without_reason
 
-from kpop_rca import disk, paths, stages
+from kpop_rca import paths, stages
+from kpop_rca.system import files
 
 RULES = [f"notebook_{stage.notebook}" for stage in stages.STAGES] + ["report"]
 METRICS = {
@@ -150,7 +151,7 @@ def replaced(folder, change):
     manifest = json.loads((folder / "manifest.json").read_text())
     for path in sorted(folder.glob("identity_*.npy")):
         np.save(path, change(np.load(path)))
-        manifest["files"][path.name] = disk.sha256(path)
+        manifest["files"][path.name] = files.sha256(path)
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kpop_rca import disk, seeds
 from kpop_rca.avatars import canvas, creatures, folder, head, painter, photograph, portrait, scenery
 from kpop_rca.data_files import TRUTH
 from kpop_rca.errors import StudyError
-from kpop_rca.workers import cores, in_order
+from kpop_rca.system import files, seeds
+from kpop_rca.system.parallel import cores, in_order
 
 JPEG_QUALITY = 92
 ROOM = (4500, 0.2)  # bytes that an image takes on a disk, about: so many, and so many for each of its pixels
@@ -122,7 +122,7 @@ def render_dataset(
     plans = list(_plans(arguments))
     if not (folder.is_from(root, record) and _is_whole(plans, folder.whole_files(root))):
         room = round(len(plans) * (ROOM[0] + ROOM[1] * size**2))
-        with disk.writing(root, size=room), folder.alone(root):
+        with files.writing(root, size=room), folder.alone(root):
             folder.begin(root, record)
             _render_missing(root, plans, arguments=arguments, workers=workers, progress=progress)
     return read_truth(root)

@@ -15,9 +15,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from kpop_rca import disk
 from kpop_rca.data_files import ARGUMENTS
 from kpop_rca.errors import StudyError
+from kpop_rca.system import files
 
 SUMS = ".sha256"  # hidden, as it shows nobody; as `sha256sum` writes and checks it
 SUM = re.compile(r"([0-9a-f]{64})  (\S+)")
@@ -44,8 +44,8 @@ def begin(root: Path, record: dict[str, Any]) -> None:
     """Make the folder of a dataset, keeping what was rendered from the same record and removing all else."""
     if not is_from(root, record):
         shutil.rmtree(root, ignore_errors=True)
-        disk.write_json(root / ARGUMENTS, record)
-    disk.remove_half_written(root)
+        files.write_json(root / ARGUMENTS, record)
+    files.remove_half_written(root)
 
 
 def is_from(root: Path, record: dict[str, Any]) -> bool:
@@ -60,7 +60,7 @@ def is_from(root: Path, record: dict[str, Any]) -> bool:
     if not path.is_file():
         raise StudyError(f"{root} is no folder of rendered avatars and is left alone; give another one, or remove it")
     try:
-        return disk.read_json(path) == record
+        return files.read_json(path) == record
     except StudyError:  # half a record is no record
         return False
 
@@ -84,7 +84,7 @@ def say_what_is_damaged(root: Path, whole: dict[str, str]) -> None:
 @contextmanager
 def noting(root: Path, whole: dict[str, str]) -> Iterator[Callable[[str, str], int]]:
     """Keep the sums of what is `whole` and of what follows; a function takes a file's name and its SHA-256."""
-    with disk.atomic(root / SUMS) as temporary:
+    with files.atomic(root / SUMS) as temporary:
         temporary.write_text("".join(f"{found}  {name}\n" for name, found in whole.items()), encoding="utf-8")
     with (root / SUMS).open("a", encoding="utf-8", buffering=1) as file:  # a line at once
         yield lambda name, found: file.write(f"{found}  {name}\n")
@@ -106,6 +106,6 @@ def _read_sums(root: Path) -> dict[str, str]:
 
 def _sum_of(path: Path) -> str | None:
     try:
-        return disk.sha256(path)
+        return files.sha256(path)
     except (OSError, ValueError):  # gone, not to be read, or no name of a file
         return None

@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from kpop_rca import checksums, devices, disk, manifests, paths
+from kpop_rca import checksums, manifests, paths
 from kpop_rca.benchmarks import profiles, scaling, sizes, tasks, verdicts
 from kpop_rca.benchmarks.setting import Setting
 from kpop_rca.errors import StudyError
+from kpop_rca.system import devices, files
 
 TIMES, PROFILE, SCALING, MACHINE = "90_times", "90_profile", "90_scaling", "90_machine"
 Tables = dict[str, pd.DataFrame]
@@ -115,7 +116,7 @@ def _seconds_of_the_study() -> float:
     Without the starting of kernels; where two ran side by side the time counts once.
     """
     path = paths.committed_report("quick") / "metrics.json"
-    return disk.read_json(path)["seconds_together"] if path.is_file() else np.nan
+    return files.read_json(path)["seconds_together"] if path.is_file() else np.nan
 
 
 def committed(study: str) -> Tables:

@@ -13,7 +13,6 @@ import torch
 from lpips import LPIPS
 from tqdm import tqdm
 
-from kpop_rca import devices
 from kpop_rca.benchmarks import ceilings
 from kpop_rca.benchmarks.setting import (
     N_CLASSES,
@@ -35,6 +34,7 @@ from kpop_rca.image_metrics import feature_extractors, frechet, kid, prdc
 from kpop_rca.oracles import training
 from kpop_rca.oracles.candidates import Faces
 from kpop_rca.oracles.resnet import SmallImageResNet
+from kpop_rca.system import devices
 
 FAR = 10_000_000  # steps: the end of a training that is left before
 DETECTED_FOR_FLOPS = 8  # photographs whose operations are counted

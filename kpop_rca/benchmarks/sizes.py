@@ -4,9 +4,9 @@ from typing import Any
 
 import torch
 
-from kpop_rca import workers
 from kpop_rca.benchmarks.setting import N_CLASSES
 from kpop_rca.faces import detection
+from kpop_rca.system import parallel
 
 IMAGES, CLASSES, SIDE, BATCH, PROCESSES = "images", "classes", "side in pixels", "batch", "processes"
 # What the time of a row is the time of.
@@ -88,7 +88,7 @@ def smallest_detected(batch_size: int, *, device: torch.device) -> int:
         batch_size: of the detector.
         device: that it runs on.
     """
-    at_work = min(workers.cores(), detection.MOST_WORKERS.get(device.type, 1))
+    at_work = min(parallel.cores(), detection.MOST_WORKERS.get(device.type, 1))
     portion = batch_size * (1 if device.type == "cpu" else detection.GPU_BATCHES)
     return at_work * portion * PORTIONS.get(device.type, 1)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from kpop_rca import disk, manifests, params, paths, stages, staleness, sweeps
+from kpop_rca import manifests, params, paths, stages, staleness, sweeps
 from kpop_rca.claims import measurements
 from kpop_rca.diffusion import generated_images
 from kpop_rca.errors import StudyError
@@ -16,6 +16,7 @@ from kpop_rca.faces import crops
 from kpop_rca.oracles import predictions, training
 from kpop_rca.rca.former_names import FORMER_KEYS
 from kpop_rca.sweeps import RUNS
+from kpop_rca.system import files
 
 
 def collect(resolved: dict[str, Any], *, device: torch.device, progress: Callable) -> pd.DataFrame:
@@ -59,7 +60,7 @@ def _view(study: str, judged_as: str, group_text: str, device: torch.device) -> 
     """What each judge of `judged_as` says of the images of `study` and of its own real test faces."""
     generated_folder = _made(study, "generated")
     images, asked = generated_images.load(generated_folder)
-    made = manifests.identity(disk.read_json(generated_folder / manifests.MANIFEST))
+    made = manifests.identity(files.read_json(generated_folder / manifests.MANIFEST))
     size, judge_faces, judges_folder = images.shape[1], _made(judged_as, "faces"), _made(judged_as, "oracle")
     real = crops.load(judge_faces, size=size, split="test")
     groups = params.parse_groups(group_text, int(asked.max()) + 1)

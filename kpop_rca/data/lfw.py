@@ -3,7 +3,8 @@
 import shutil
 from pathlib import Path
 
-from kpop_rca import disk, fingerprint
+from kpop_rca.system import files
+from kpop_rca import fingerprint
 from kpop_rca.errors import StudyError
 
 # Of lfw-funneled.tgz, as scikit-learn checks it when it downloads the file; one that lies there it unpacks unseen.
@@ -23,10 +24,10 @@ def download(root: Path | str) -> Path:
     archive = folder.with_name("lfw-funneled.tgz")
     if archive.exists():  # removed last: an unpacking that was cut short
         shutil.rmtree(folder, ignore_errors=True)
-        if disk.sha256(archive) != SHA256:
+        if files.sha256(archive) != SHA256:
             archive.unlink()  # nothing is unpacked but the published archive
     try:
-        with disk.writing(root, size=SIZE):
+        with files.writing(root, size=SIZE):
             # It also loads what it downloads; one person at a tenth of the size is the least that it loads.
             fetch_lfw_people(data_home=root, min_faces_per_person=500, resize=0.1, n_retries=1)
     except OSError as error:  # URLError and HTTPError too

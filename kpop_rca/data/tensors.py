@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from kpop_rca import finite
+from kpop_rca.system import finite
 
 
 def to_model(images: torch.Tensor) -> torch.Tensor:

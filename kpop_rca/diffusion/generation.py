@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
 
-from kpop_rca import checksums, devices, workers
+from kpop_rca import checksums
 from kpop_rca.diffusion import generated_images
 from kpop_rca.diffusion.samplers import image_generator, sample, sampling_process
 from kpop_rca.errors import StudyError
+from kpop_rca.system import devices, parallel
 
 Batch = tuple[int, int]  # label, and index of the first image
 
@@ -123,7 +124,7 @@ def generate_batches(
     """The part of `generate` that several processes can divide: some batches of the plan, one file each."""
     # Of the whole plan: a compiled network rounds otherwise, and an image must not depend on who makes it, or when.
     devices.compile_where_it_pays(unet, unet.device, calls=plan.network_calls(n_classes=n_classes))
-    generated = workers.a_core_each(partial(generate_batch, unet, forward, plan), batches, device=unet.device)
+    generated = parallel.a_core_each(partial(generate_batch, unet, forward, plan), batches, device=unet.device)
     for (label, first), images in zip(progress(batches), generated, strict=True):
         _save(_batch_file(folder, label, first), images)
 

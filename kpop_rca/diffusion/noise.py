@@ -7,7 +7,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 import torch
 from torch import Tensor
 
-from kpop_rca import devices
+from kpop_rca.system import devices
 
 BLOCK_BYTES = 2**27  # of noise held at once: ten steps of 1000 images of 32 px
 THREADS = 4  # one takes as long for a step of the paper's UNet at 32 px as a large GPU computes

@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from diffusers import DDPMScheduler, UNet2DModel
 from torch import Tensor, nn
 
-from kpop_rca import finite, seeds
 from kpop_rca.data import tensors
 from kpop_rca.diffusion.samplers import TIMESTEPS
 from kpop_rca.errors import StudyError
+from kpop_rca.system import finite, seeds
 
 COMPARED_TIMESTEPS = (10, 50, 100, 200, 350, 500, 700, 900)
 

@@ -8,11 +8,11 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, SchedulerMixin, UNet2DModel
 from torch import Tensor
 
-from kpop_rca import devices, finite, seeds
 from kpop_rca.data.tensors import to_images, to_model
 from kpop_rca.diffusion import noise
 from kpop_rca.diffusion.unet import no_class
 from kpop_rca.errors import StudyError
+from kpop_rca.system import devices, finite, seeds
 
 TIMESTEPS = 1000  # T of the paper, section 4.2.3
 PRECISIONS = {"fp16": torch.float16, "bf16": torch.bfloat16}

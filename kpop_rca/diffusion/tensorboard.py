@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
-from kpop_rca import disk
+from kpop_rca.system import files
 
 
 class Curves:
@@ -17,7 +17,7 @@ class Curves:
     def __init__(self, folder: Path, *, step: int):
         """Begin in an empty folder, or go on at a step: what an earlier run wrote of later ones is no longer shown."""
         self.folder = folder
-        with disk.writing(folder):
+        with files.writing(folder):
             if step == 0:
                 shutil.rmtree(folder, ignore_errors=True)
             # What an earlier run wrote of later steps is no longer shown.
@@ -37,7 +37,7 @@ class Curves:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """The training goes on where somebody has removed the log: it is no result."""
-        with suppress(FileNotFoundError), disk.writing(self.folder):
+        with suppress(FileNotFoundError), files.writing(self.folder):
             yield
 
     def close(self) -> None:

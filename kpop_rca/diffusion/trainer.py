@@ -18,14 +18,16 @@ from diffusers import DDPMScheduler, UNet2DModel
 from diffusers.training_utils import EMAModel
 from torch import Tensor
 
-from kpop_rca import checksums, devices, disk, finite, manifests, seeds, watch, workers
+from kpop_rca import checksums, manifests
 from kpop_rca.data import tensors
 from kpop_rca.diffusion import objective
 from kpop_rca.diffusion.samplers import TIMESTEPS, forward_process, image_generator, sample, sampling_process
 from kpop_rca.diffusion.tensorboard import Curves
 from kpop_rca.diffusion.unet import no_class
 from kpop_rca.errors import StudyError
-from kpop_rca.seeds import Purpose
+from kpop_rca.system import console, devices, finite, parallel, seeds
+from kpop_rca.system.files import atomic, writing
+from kpop_rca.system.seeds import Purpose
 
 WARM_UP = 0.05  # fraction of the steps over which the cosine schedule's learning rate rises
 GRID_STEPS = 20  # DDIM steps of the sample grids
@@ -187,7 +189,7 @@ class Trainer:
         size, rest = divmod(recipe.batch_size, PIECES)
         large = size * unet.config.sample_size**2 >= PIXELS_OF_A_PIECE
         in_pieces = device.type == "cpu" and processes == 1 and large and not rest
-        self.pieces = workers.sharing_the_cores(PIECES) if in_pieces else None
+        self.pieces = parallel.sharing_the_cores(PIECES) if in_pieces else None
         self.progress = Progress()
         self.accelerator.register_for_checkpointing(self.ema, self.progress)
         if checkpoints := self._checkpoints():
@@ -226,7 +228,7 @@ class Trainer:
         steps = bar(range(self.progress.step, recipe.steps), initial=self.progress.step, total=recipe.steps)
         shows = curves is not None and self.accelerator.is_main_process
         opened = closing(Curves(curves, step=self.progress.step)) if shows else nullcontext()
-        with watch.interrupts_wait() as interrupted, opened as watched:
+        with console.interrupts_wait() as interrupted, opened as watched:
             for step in steps:
                 losses.append(self._step(step, *data))
                 done = step + 1
@@ -275,7 +277,7 @@ class Trainer:
                 f"step {step}: the memory is too small for batch_size {self.recipe.batch_size}; lower it (and the "
                 "learning rate with it), or set mixed_precision to bf16"
             ) from None
-        with workers.one_thread(self.accelerator.device):  # hundreds of small operations
+        with parallel.one_thread(self.accelerator.device):  # hundreds of small operations
             if self.recipe.gradient_clip:
                 self.accelerator.clip_grad_norm_(self.weights, self.recipe.gradient_clip)
             self.optimizer.step()
@@ -365,7 +367,7 @@ class Trainer:
             )
         self.bare_unet.train()
         self.ema.restore(self.weights)
-        with disk.atomic(self.folder / GRIDS / f"{GRID}{done:07d}.npy") as temporary:
+        with atomic(self.folder / GRIDS / f"{GRID}{done:07d}.npy") as temporary:
             np.save(temporary, grid, allow_pickle=False)
         if curves:
             curves.add_images(done, grid)
@@ -380,7 +382,7 @@ class Trainer:
         if self.accelerator.is_main_process:
             shutil.rmtree(unfinished, ignore_errors=True)
         self.accelerator.wait_for_everyone()
-        with disk.writing(unfinished):
+        with writing(unfinished):
             self.accelerator.save_state(str(unfinished))
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
@@ -396,10 +398,10 @@ class Trainer:
         log = pd.DataFrame(self.progress.log, columns=["step", "loss", "learning_rate", "seconds"])
         self.ema.copy_to(self.weights)
         if self.accelerator.is_main_process:
-            with disk.writing(self.folder):
+            with writing(self.folder):
                 self.bare_unet.save_pretrained(self.folder / UNET)
                 self.forward.save_pretrained(self.folder / FORWARD)
-            with disk.atomic(self.folder / LOG) as temporary:
+            with atomic(self.folder / LOG) as temporary:
                 log.to_csv(temporary, index=False)
         return log
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kpop_rca import workers
 from kpop_rca.data import images
-from kpop_rca.disk import atomic, read_json, write_json
 from kpop_rca.errors import StudyError
+from kpop_rca.system import parallel
+from kpop_rca.system.files import atomic, read_json, write_json
 
 INDEX = "index.parquet"
 SUMMARY = "data.json"
@@ -34,7 +34,7 @@ def crop_faces(
     """
     rows = [(path, boxes[0]) for path, boxes in zip(detections["path"], detections["boxes"], strict=True)]
     crop = partial(_crops_of, root=root, margin=margin, sizes=sizes)
-    with ThreadPoolExecutor(workers.cores()) as pool:  # decoding and resampling release the interpreter's lock
+    with ThreadPoolExecutor(parallel.cores()) as pool:  # decoding and resampling release the interpreter's lock
         crops = list(progress(pool.map(crop, rows)))
     return {size: np.stack([c[k] for c in crops]) for k, size in enumerate(sizes)}
 

@@ -17,7 +17,7 @@ from kpop_rca.data.images import UnreadableImage, read_rgb_and_note
 from kpop_rca.faces import mtcnn
 from kpop_rca.faces.landmark_crop import aligned_face
 from kpop_rca.faces.view_consistency import view_probabilities
-from kpop_rca.workers import cores, in_order, one_thread
+from kpop_rca.system.parallel import cores, in_order, one_thread
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")  # as seen in the image
 THRESHOLDS = [0.6, 0.7, 0.7]  # of the three networks; low, so that doubtful faces are reported with their probability

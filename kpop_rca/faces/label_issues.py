@@ -16,8 +16,8 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from kpop_rca import seeds
-from kpop_rca.seeds import Purpose
+from kpop_rca.system import seeds
+from kpop_rca.system.seeds import Purpose
 
 COMPONENTS = 120  # of the PCA
 LANDMARK_FACES = 400  # of the kernel's approximation

@@ -14,10 +14,10 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from kpop_rca.data.images import UnreadableImage, read_rgb
-from kpop_rca.disk import atomic
 from kpop_rca.errors import StudyError
 from kpop_rca.faces.flags import FLAGS, doubt_order
 from kpop_rca.faces.hand_labels import HAND_LABELS, read_hand_labels
+from kpop_rca.system.files import atomic
 
 MAX_SIDE = 480  # pixels, of the image as shown
 

@@ -9,9 +9,9 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from kpop_rca import seeds
 from kpop_rca.errors import StudyError
-from kpop_rca.seeds import Purpose
+from kpop_rca.system import seeds
+from kpop_rca.system.seeds import Purpose
 
 SPLITS = ("train", "judge", "validation", "test", "hard")  # "train" is what the generator is trained on
 # Leaving these out of the *test* images would remove those that a classifier finds hard, and raise its accuracy.

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import NoTrainInceptionV3
 from torchvision.models import VisionTransformer
 
-from kpop_rca import finite, weights
+from kpop_rca import weights
 from kpop_rca.data import tensors
+from kpop_rca.system import finite
 
 INCEPTION_FEATURES = "Inception-v3 of 2015-12-05, 2048 after the last pooling, resized as in the original (bilinear)"
 INCEPTION_LOGITS = "Inception-v3 of 2015-12-05, 1008 logits without bias, all images in one split"

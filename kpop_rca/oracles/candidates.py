@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kpop_rca import seeds
+from kpop_rca.system import seeds
 
 Faces = tuple[np.ndarray, np.ndarray]  # uint8 (N, H, W, 3) and int64 labels (N,)
 

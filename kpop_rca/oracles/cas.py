@@ -17,7 +17,6 @@ from scipy.stats import norm
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
-from kpop_rca import seeds
 from kpop_rca.oracles.candidates import Faces, capped
 from kpop_rca.oracles.training import (
     OracleRecipe,
@@ -29,6 +28,7 @@ from kpop_rca.oracles.training import (
     train_side_by_side,
 )
 from kpop_rca.rca import CONFIDENCE
+from kpop_rca.system import seeds
 
 
 def equal_counts(one: Faces, other: Faces, *, generator: np.random.Generator) -> tuple[Faces, Faces]:

@@ -17,12 +17,13 @@ from sklearn.metrics import f1_score, log_loss
 from torch import Tensor
 from tqdm import tqdm
 
-from kpop_rca import checksums, devices, disk, finite, seeds, weights, workers
+from kpop_rca import checksums, weights
 from kpop_rca.data import tensors
 from kpop_rca.errors import StudyError
 from kpop_rca.oracles import augmentation
 from kpop_rca.oracles.candidates import Candidate, Faces, judge_seed, learning_faces
 from kpop_rca.oracles.resnet import FULL_WIDTH, SmallImageResNet
+from kpop_rca.system import devices, files, finite, parallel, seeds
 
 Steps = tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]
 
@@ -127,7 +128,7 @@ def judge_images(judge: SmallImageResNet, images: np.ndarray) -> tuple[np.ndarra
         return judge.fc(seen).softmax(1).cpu(), seen.cpu()
 
     batches = torch.as_tensor(images).split(EVALUATION_BATCH)
-    probabilities, features = zip(*workers.a_core_each(show, batches, device=device), strict=True)
+    probabilities, features = zip(*parallel.a_core_each(show, batches, device=device), strict=True)
     found = torch.cat(probabilities), torch.cat(features)
     for what, values in zip(("probabilities", "features"), found, strict=True):
         finite.require(values, what=f"the judge's {what} of image", remedy="train the judges again (04)")
@@ -296,7 +297,7 @@ def train_side_by_side(trainings: Sequence[Training], *, device: torch.device, b
     ended = Event()
     with bar(total=sum(training.recipe.epochs for training in missing), desc="judges", unit="epoch") as together:
         train = partial(train_or_load, device=device, bar=partial(_counted, together, ended))
-        for _ in workers.a_core_each(train, missing, device=device, ended=ended):
+        for _ in parallel.a_core_each(train, missing, device=device, ended=ended):
             pass
 
 
@@ -351,20 +352,20 @@ def train_or_load(training: Training, *, device: torch.device, bar: Callable) ->
     predictions = pd.DataFrame(probabilities, columns=[f"p_{k}" for k in range(n_classes)])
     predictions.insert(0, "label", test_labels)
     predictions.insert(1, "judged", probabilities.argmax(1))
-    with disk.atomic(folder / WEIGHTS) as temporary:
+    with files.atomic(folder / WEIGHTS) as temporary:
         save_file({name: value.cpu().contiguous() for name, value in judge.state_dict().items()}, temporary)
-    with disk.atomic(folder / HISTORY) as temporary:
+    with files.atomic(folder / HISTORY) as temporary:
         history.to_csv(temporary, index=False)
-    with disk.atomic(folder / TEST_PREDICTIONS) as temporary:
+    with files.atomic(folder / TEST_PREDICTIONS) as temporary:
         predictions.to_parquet(temporary, index=False)
-    disk.write_json(folder / ABOUT, about)
+    files.write_json(folder / ABOUT, about)
     checksums.record(folder)
     return about
 
 
 def read_about(folder: Path) -> dict[str, Any]:
     """The record of a trained judge, see `train_or_load`."""
-    return disk.read_json(folder / ABOUT)
+    return files.read_json(folder / ABOUT)
 
 
 def read_history(folder: Path) -> pd.DataFrame:

@@ -8,11 +8,12 @@ import pandas as pd
 from scipy.stats import binom, norm
 from statsmodels.stats.proportion import proportion_confint
 
-from kpop_rca import rca, workers
+from kpop_rca import rca
 from kpop_rca.controls import draw_mixture
 from kpop_rca.rca.confusion_corrected import nearest_on_simplex
 from kpop_rca.rca.counts import row_fractions
 from kpop_rca.rca.estimators import ESTIMATORS, OF_A_CLASS, estimate
+from kpop_rca.system import parallel
 from kpop_rca.validity.estimators import trial_rows
 
 TRUTHS = (0.0, 0.1, 0.3, 0.7, 0.9, 1.0)
@@ -61,7 +62,7 @@ def mixture_trial(
 
     # A random stream for each, so that the number of cores changes nothing; drawing lets go of Python's lock.
     streams = zip(cells, generator.spawn(len(cells)), strict=True)
-    drawn = workers.in_order(draw_all, list(streams), workers=workers.cores(), threads=True)
+    drawn = parallel.in_order(draw_all, list(streams), workers=parallel.cores(), threads=True)
     table = pd.DataFrame([row for _, rows in zip(progress(cells), drawn, strict=True) for row in rows])
     return table.astype({"class": "Int64"})  # whole numbers, and missing for the other estimators
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from unit.small_training import RECIPE, Bar
 
-from kpop_rca import devices
 from kpop_rca.diffusion import trainer as diffusion_trainer
 from kpop_rca.diffusion.unet import build_unet
+from kpop_rca.system import devices
 
 CPU = torch.device("cpu")
 

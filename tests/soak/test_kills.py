@@ -21,7 +21,8 @@ import psutil
 import pytest
 from children import hears_interrupts
 
-from kpop_rca import disk, paths, stages
+from kpop_rca import paths, stages
+from kpop_rca.system import files
 
 WAYS = ("kernel", "runner", "both")
 LINGERING = 30  # seconds in which what a killed run had started must be gone
@@ -107,12 +108,12 @@ def _is_kernel(process: psutil.Process) -> bool:
 
 def half_written(output: Path) -> int:
     """Bytes of the files that a killed run was writing."""
-    return sum(path.stat().st_size for path in output.rglob(f".*{disk.HALF}*") if path.is_file())
+    return sum(path.stat().st_size for path in output.rglob(f".*{files.HALF}*") if path.is_file())
 
 
 def results(output: Path) -> dict:
     """What must not depend on interruptions: the metrics but their times, and every generated image."""
-    metrics = disk.read_json(output / "reports/smoke/metrics.json")
+    metrics = files.read_json(output / "reports/smoke/metrics.json")
     metrics.pop("seconds")
     images = {path.name: path.read_bytes() for path in (output / "artifacts/smoke/generated").glob("*.npy")}
     weights = (output / "artifacts/smoke/ddpm/unet/diffusion_pytorch_model.safetensors").read_bytes()

@@ -19,9 +19,10 @@ import numpy as np
 import small_training
 import torch
 
-from kpop_rca import disk, manifests, paths, stage_run
+from kpop_rca import manifests, paths, stage_run
 from kpop_rca.diffusion import generation
 from kpop_rca.diffusion.trainer import load_trained
+from kpop_rca.system.files import HALF
 
 PARAMETERS = {"study": "mine", "seed": 0}
 KILLS = 3  # of each stage
@@ -108,7 +109,7 @@ def main(reference: Path, interrupted: Path) -> None:
     forked(stages_before)
     kills = {work.__name__: killed(work, seconds=seconds[work], generator=generator) for work in (ddpm, generated)}
     expected, got = ({w.__name__: hashes(f, w) for w in (ddpm, generated)} for f in (reference, interrupted))
-    left = [path.name for path in interrupted.rglob(f".*{disk.HALF}*")]
+    left = [path.name for path in interrupted.rglob(f".*{HALF}*")]
     print(json.dumps({"kills": kills, "expected": expected, "got": got, "left": left}))
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from kpop_rca import disk
 from kpop_rca.oracles import training
+from kpop_rca.system import files
 
 RECIPE = training.OracleRecipe(
     width=8,
@@ -30,7 +30,7 @@ def write_judge(folder, name, judged, labels, *, trained_on="judge", validation=
     accuracy = float((np.asarray(judged) == labels).mean())
     about = {"architecture": architecture, "seed": int(seed), "trained_on": trained_on, "n_train": 30}
     about |= {"starts_from": "random weights", "validation": {"accuracy": validation}}
-    disk.write_json(
+    files.write_json(
         folder / name / training.ABOUT, about | {"test": {"accuracy": accuracy, "loss": 0.5, "macro_f1": 0.6}}
     )
     table.to_parquet(folder / name / training.TEST_PREDICTIONS, index=False)

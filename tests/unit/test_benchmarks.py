@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from kpop_rca import devices, fingerprint, params, stage_run, workers
+from kpop_rca import fingerprint, params, stage_run
 from kpop_rca.benchmarks import (
     ceilings,
     child,
@@ -30,6 +30,7 @@ from kpop_rca.benchmarks.stepwise import Stepwise
 from kpop_rca.benchmarks.timing import OURS, Work
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import detection
+from kpop_rca.system import devices, parallel
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -406,7 +407,7 @@ def test_the_sizes_change_what_they_say(parameters):
 @pytest.mark.parametrize(("device", "cores"), [(CPU, 2), (CPU, 5), (GPU, 16), (GPU, 3)])
 def test_every_size_of_detection_keeps_all_its_workers_busy(parameters, monkeypatch, device, cores):
     """And has the same kind of workers: where threads give way to processes, the memory of these would seem to grow."""
-    monkeypatch.setattr(workers, "cores", lambda: cores)
+    monkeypatch.setattr(parallel, "cores", lambda: cores)
     monkeypatch.setattr(detection, "cores", lambda: cores)
     shared_out = []
     monkeypatch.setattr(detection, "in_order", lambda _, items, **how: shared_out.append((len(items), how)) or iter(()))

@@ -14,11 +14,12 @@ from safetensors.torch import save_file
 from small_report import write_executed_notebooks
 from spoiling import SPOILT, empty, truncate
 
-from kpop_rca import checksums, disk, flat_yaml, manifests, pages, params, report, stage_run
+from kpop_rca import checksums, flat_yaml, manifests, pages, params, report, stage_run
 from kpop_rca.diffusion import generated_images, generation
 from kpop_rca.diffusion.unet import forward_process
 from kpop_rca.errors import StudyError
 from kpop_rca.oracles import training
+from kpop_rca.system import files
 
 AUDIT = {"study": "mine", "seed": 0}
 KINDS = ("table.parquet", "array.npy", "weights.safetensors", "state.pt", "record.json", "table.csv")
@@ -29,14 +30,14 @@ def run_audit():
     stage = stage_run.begin("01_data_audit", AUDIT)
     table = pd.DataFrame({"a": range(100), "b": list("xy") * 50})
     stage.save_parquet(table, "table")
-    with disk.atomic(stage.folder / "array.npy") as temporary:
+    with files.atomic(stage.folder / "array.npy") as temporary:
         np.save(temporary, np.arange(1000))
-    disk.write_json(stage.folder / "record.json", {"a": list(range(100))})
-    with disk.atomic(stage.folder / "weights.safetensors") as temporary:
+    files.write_json(stage.folder / "record.json", {"a": list(range(100))})
+    with files.atomic(stage.folder / "weights.safetensors") as temporary:
         save_file({"a": torch.arange(100.0)}, temporary)
-    with disk.atomic(stage.folder / "state.pt") as temporary:
+    with files.atomic(stage.folder / "state.pt") as temporary:
         torch.save({"a": torch.arange(100.0)}, temporary)
-    with disk.atomic(stage.folder / "table.csv") as temporary:
+    with files.atomic(stage.folder / "table.csv") as temporary:
         table.to_csv(temporary, index=False)
     stage.finish()
     return stage
@@ -223,7 +224,7 @@ def reported(output):
     """The files that a report is written from, but for its figures."""
     folder = write_executed_notebooks("mine")
     (folder / "params.yaml").write_text(flat_yaml.dumps(params.resolve("smoke")))
-    disk.write_json(folder / "metrics.json", {"rca": {"global": 0.5, "ci95": [0.4, 0.6], "chance": 0.1}})
+    files.write_json(folder / "metrics.json", {"rca": {"global": 0.5, "ci95": [0.4, 0.6], "chance": 0.1}})
     return folder
 
 

@@ -10,21 +10,9 @@ import pandas as pd
 import pytest
 from small_report import write_executed_copy
 
-from kpop_rca import (
-    disk,
-    fingerprint,
-    given,
-    manifests,
-    pages,
-    params,
-    paths,
-    report,
-    stage_run,
-    stages,
-    staleness,
-    verify,
-)
+from kpop_rca import fingerprint, given, manifests, pages, params, paths, report, stage_run, stages, staleness, verify
 from kpop_rca.errors import StudyError
+from kpop_rca.system import files
 
 OF_02 = params.of_notebook("02_preprocessing", params.resolve("smoke"))
 
@@ -45,11 +33,11 @@ def study(output, photographs):
     for stage in stages.STAGES:
         made = stage_run.begin(stage.notebook, params.of_notebook(stage.notebook, params.resolve("smoke")))
         if stage.folder == "audit":
-            disk.write_json(made.folder / "source.json", {"root": str(photographs), "source": "folder"})
+            files.write_json(made.folder / "source.json", {"root": str(photographs), "source": "folder"})
         made.save_figure(plt.figure(figsize=(1, 1)), f"{stage.notebook[:2]}_a")
         made.save_table(pd.DataFrame({"a": [1]}), f"{stage.notebook[:2]}_a")
         if stage.folder == "rca":
-            disk.write_json(made.report / "metrics.json", {"a": 1})
+            files.write_json(made.report / "metrics.json", {"a": 1})
         made.finish()
         write_executed_copy("smoke", stage.notebook)
     plt.close("all")
@@ -200,7 +188,7 @@ def test_pages_of_the_report_are_checked_too(with_pages, capsys):
     assert lines(capsys)["report"] == f"smoke report: stale: written before notebooks/{notebook.name} changed{mending}"
     pages.build("smoke")
     record = json.loads(paths.report_record("smoke").read_text())
-    disk.write_json(paths.report_record("smoke"), record | {"code": "earlier"})
+    files.write_json(paths.report_record("smoke"), record | {"code": "earlier"})
     assert lines(capsys)["report"] == f"smoke report: stale: its code changed since{mending}"
     report.build("smoke")
     lines(capsys, status=0)

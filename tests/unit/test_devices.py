@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from kpop_rca import devices
+from kpop_rca.system import devices
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 

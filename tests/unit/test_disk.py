@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from small_avatars import MANY, N_MANY
 
-from kpop_rca import checksums, disk, stage_run
+from kpop_rca import checksums, stage_run
 from kpop_rca.errors import StudyError
+from kpop_rca.system import files
 
 AUDIT = {"study": "mine", "seed": 0, "min_face_size": 20, "device": "auto"}
 LIMIT = 200_000  # bytes a file may have
@@ -86,7 +87,7 @@ def check_lines(said: str, folder: Path, reason: str) -> None:
     lines = dict(line.split(" ", 1) for line in said.splitlines())
     assert list(lines) == list(WRITERS)
     for name, line in lines.items():
-        assert line == f"2 {folder / name} cannot be written ({reason}). To go on, {disk.REMEDY}"
+        assert line == f"2 {folder / name} cannot be written ({reason}). To go on, {files.REMEDY}"
 
 
 def test_a_full_disk_is_one_error_whichever_library_meets_it(mounting: list[str], tmp_path: Path) -> None:
@@ -155,7 +156,7 @@ def test_a_corpus_goes_on_where_it_was_once_there_is_room(mounting: list[str], t
     done = subprocess.run([*mounting, command, str(tmp_path), CORPUS], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     first, remedy, before, number, after = done.stdout.splitlines()
-    assert (first, remedy) == ("idols cannot be written (No space left on device).", f"To go on, {disk.REMEDY}")
+    assert (first, remedy) == ("idols cannot be written (No space left on device).", f"To go on, {files.REMEDY}")
     (few, first_drawn), (many, still) = before.split(), after.split()
     assert 50 < int(few) < int(number) == int(many) == N_MANY
     assert first_drawn == still  # and not drawn again
@@ -193,7 +194,7 @@ for path in (Path(sys.argv[1], "a.json"), Path(sys.argv[1], "deep", "a.json")):
     said = python(code, folder)
     assert said.count(f"{folder}/a.json cannot be written (Permission denied).") == 1
     assert said.count(f"{folder}/deep/a.json cannot be written (Permission denied).") == 1
-    assert said.count(disk.REMEDY) == 2
+    assert said.count(files.REMEDY) == 2
     assert list(folder.iterdir()) == []
 
 
@@ -208,7 +209,7 @@ def test_contents_are_on_the_disk_before_their_name_is(tmp_path: Path, monkeypat
         fsync(number)
 
     monkeypatch.setattr(os, "fsync", watched)
-    with disk.atomic(tmp_path / "a") as temporary:
+    with files.atomic(tmp_path / "a") as temporary:
         temporary.write_bytes(bytes(1000))
     assert synced == [(1000, [])]
     synced.clear()
@@ -218,7 +219,7 @@ def test_contents_are_on_the_disk_before_their_name_is(tmp_path: Path, monkeypat
 
 def test_errors_that_are_not_of_the_disk_stay_what_they_are(tmp_path: Path) -> None:
     for error in (ValueError("other"), OSError("other"), FileNotFoundError(2, "other"), StudyError("other")):
-        with pytest.raises(type(error), match="other"), disk.atomic(tmp_path / "a") as temporary:
+        with pytest.raises(type(error), match="other"), files.atomic(tmp_path / "a") as temporary:
             temporary.write_text("half")
             raise error
     assert list(tmp_path.iterdir()) == []
@@ -226,10 +227,10 @@ def test_errors_that_are_not_of_the_disk_stay_what_they_are(tmp_path: Path) -> N
 
 def test_what_a_killed_process_was_writing_is_removed_when_its_stage_begins_again(output: Path) -> None:
     stage = stage_run.begin("01_data_audit", AUDIT)
-    begun = disk.atomic(stage.folder / "a" / "b.npy"), disk.atomic(stage.report / "figures" / "01_a.png")
-    other = disk.atomic(stage.report / "figures" / "02_a.png")  # of another stage, at work perhaps
+    begun = files.atomic(stage.folder / "a" / "b.npy"), files.atomic(stage.report / "figures" / "01_a.png")
+    other = files.atomic(stage.report / "figures" / "02_a.png")  # of another stage, at work perhaps
     for half in (*begun, other):
         half.__enter__().touch()
-    assert len(list(output.rglob(f".*{disk.HALF}*"))) == 3
+    assert len(list(output.rglob(f".*{files.HALF}*"))) == 3
     stage_run.begin("01_data_audit", AUDIT)
-    assert [p.name.partition(disk.HALF)[0] for p in output.rglob(f".*{disk.HALF}*")] == [".02_a.png"]
+    assert [p.name.partition(files.HALF)[0] for p in output.rglob(f".*{files.HALF}*")] == [".02_a.png"]

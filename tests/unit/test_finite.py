@@ -9,13 +9,13 @@ from small_oracle import RECIPE as JUDGE_RECIPE
 from small_training import CPU, RECIPE, small_trainer, small_unet
 from tqdm import tqdm
 
-from kpop_rca import finite
 from kpop_rca.data import tensors
 from kpop_rca.diffusion import generation, objective
 from kpop_rca.diffusion.samplers import CHECK_EVERY, forward_process, image_generator, sample, sampling_process
 from kpop_rca.errors import StudyError
 from kpop_rca.image_metrics import feature_extractors
 from kpop_rca.oracles import training
+from kpop_rca.system import finite
 
 BAD = pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
 FORWARD = forward_process("squaredcos_cap_v2")

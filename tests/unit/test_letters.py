@@ -4,7 +4,8 @@ import matplotlib
 import pytest
 from matplotlib.figure import Figure
 
-from kpop_rca import figures, letters, stage_run
+from kpop_rca import figures, stage_run
+from kpop_rca.system import fonts
 
 NOWHERE = "\ue000"  # of the private use area: no font's
 
@@ -32,6 +33,6 @@ def test_a_stage_says_once_that_a_name_has_letters_without_a_font(output, capsys
 
 
 def test_fonts_that_are_installed_are_looked_into(monkeypatch):
-    monkeypatch.setattr(letters.font_manager, "get_font_names", lambda: ["DejaVu Sans", "NanumGothic", "Noto Sans KR"])
-    letters.use_installed()
+    monkeypatch.setattr(fonts.font_manager, "get_font_names", lambda: ["DejaVu Sans", "NanumGothic", "Noto Sans KR"])
+    fonts.use_installed()
     assert matplotlib.rcParams["font.family"] == ["sans-serif", "Noto Sans KR", "NanumGothic"]

@@ -15,8 +15,9 @@ import pytest
 from project_copy import environment, python, write_project
 from small_report import write_executed_copy
 
-from kpop_rca import cells, disk, given, manifests, params, paths, stage_run, stages, staleness, verify
+from kpop_rca import cells, given, manifests, params, paths, stage_run, stages, staleness, verify
 from kpop_rca.errors import StudyError
+from kpop_rca.system import files
 
 WORK = """
 import os
@@ -235,7 +236,7 @@ def test_a_drawn_corpus_that_is_not_as_it_was_takes_the_audit_back(complete, tmp
     drawn.parent.mkdir(parents=True)
     drawn.write_bytes(b"1")
     made = stage_run.begin(stage.notebook, values)
-    disk.write_json(made.folder / "source.json", {"root": str(tmp_path / "drawn"), "source": "idols"})
+    files.write_json(made.folder / "source.json", {"root": str(tmp_path / "drawn"), "source": "idols"})
     made.finish()
     assert staleness.withdraw("smoke", stage) is None
     drawn.write_bytes(b"2")
@@ -260,7 +261,7 @@ def test_a_page_that_is_not_as_it_was_written_takes_the_report_back(complete):
     (folder / "index.html").write_text("page")
     assert staleness.withdraw_report("smoke") is None  # nothing says what it should be
     hashes = {"index.html": "another"}
-    disk.write_json(paths.report_record("smoke"), {"sources": {}, "pages": hashes})
+    files.write_json(paths.report_record("smoke"), {"sources": {}, "pages": hashes})
     said = "the report of smoke is written again, altered: index.html (other contents)"
     assert staleness.withdraw_report("smoke") == said
     assert not (folder / "index.html").exists()

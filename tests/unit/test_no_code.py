@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kpop_rca import disk, fingerprint, pages, paths, weights
+from kpop_rca import fingerprint, pages, paths, weights
 from kpop_rca.data import identity_folders, lfw
 from kpop_rca.faces import crops, splits
+from kpop_rca.system import files
 
 SCRIPT = "<script>alert(1)</script>"
 RUNS_WHAT_IT_READS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
@@ -110,7 +111,7 @@ def test_only_the_published_archive_is_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr("sklearn.datasets.fetch_lfw_people", lambda **_: seen.append(archive.exists()))
     seen = []
     lfw.download(tmp_path)
-    monkeypatch.setattr(lfw, "SHA256", disk.sha256(_written(archive, b"published")))
+    monkeypatch.setattr(lfw, "SHA256", files.sha256(_written(archive, b"published")))
     lfw.download(tmp_path)
     assert seen == [False, True]
 

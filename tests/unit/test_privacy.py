@@ -19,7 +19,8 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from PIL import Image
 
-from kpop_rca import disk, figures, fingerprint, flat_yaml, params, paths, pictures, privacy, stage_run, stages
+from kpop_rca import figures, fingerprint, flat_yaml, params, paths, pictures, privacy, stage_run, stages
+from kpop_rca.system.files import write_json
 
 DRAWN = "idols"
 NUMBERS = {".json", ".yaml", ".csv"}  # what a report of real people may hold
@@ -209,7 +210,7 @@ def test_pictures_of_an_earlier_run_do_not_stay(output, shown):
     for shows, pages in ((True, []), (None, []), (False, ["index.html"])):
         page.write_text("page")
         record = {} if shows is None else {privacy.SHOWS_PEOPLE: shows}
-        disk.write_json(paths.report_record("mine"), record)
+        write_json(paths.report_record("mine"), record)
         stage_run.begin("01_data_audit", PEOPLE)
         assert files(stage.report) == ["02_faces.png", *pages]
 

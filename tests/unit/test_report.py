@@ -9,9 +9,10 @@ from matplotlib import pyplot as plt
 from reasons import without_reason
 from small_report import write_executed_notebooks
 
-from kpop_rca import disk, pages, paths, privacy, rca, reference, report, stages
+from kpop_rca import pages, paths, privacy, rca, reference, report, stages
 from kpop_rca.errors import StudyError
 from kpop_rca.image_metrics import feature_panel
+from kpop_rca.system import files
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -80,20 +81,20 @@ def folder(output):
     }
     rng = np.random.default_rng(0)
     parts |= rca.collapse_summary(real, generated, names, [], n_replicates=200, generator=rng)
-    disk.write_json(folder / "metrics.json", content | parts)
+    files.write_json(folder / "metrics.json", content | parts)
     return folder
 
 
 def test_every_null_of_the_metrics_has_its_reason(folder):
     """With a class that the oracle never recognises, an oracle that can't be inverted, alone of its kind, no group."""
-    metrics = disk.read_json(folder / "metrics.json")
+    metrics = files.read_json(folder / "metrics.json")
     assert list(without_reason(metrics)) == []
     assert metrics["rca"]["macro"] is None and metrics["confusion_corrected_accuracy"]["mean"] is None
     assert metrics["over_oracles"]["per_class"][2]["rca"]["value"] is None
 
 
 def test_the_committed_metrics_say_why_a_number_is_missing():
-    metrics = disk.read_json(paths.committed_report("quick") / "metrics.json")
+    metrics = files.read_json(paths.committed_report("quick") / "metrics.json")
     assert list(without_reason(metrics)) == []
 
 
@@ -115,12 +116,12 @@ def test_the_first_page_opens_with_the_answer(folder):
 
 def test_the_first_page_tells_of_groups_and_of_broken_assumptions(folder):
     path = folder / "metrics.json"
-    content = disk.read_json(path)
+    content = files.read_json(path)
     excess = {"excess": 0.1, "rate_within_real": 0.12, "rate_within_generated": 0.22, "p": 0.3}
     content["within_groups"] = {"excess": excess}
     content["confusion_corrected_accuracy"] |= {"outside": ["Bo"], "mean_on_simplex": 0.5}
     content["collapse"]["confusions"] = []
-    disk.write_json(path, content)
+    files.write_json(path, content)
     page = pages.build("mine").read_text()
     assert "A look-alike is predicted for 22 % of the generated faces and 12 % of the real ones" in page
     assert "not clearly larger than within other groupings of these identities (p = 0.30)" in page
@@ -130,10 +131,10 @@ def test_the_first_page_tells_of_groups_and_of_broken_assumptions(folder):
 
 def test_an_oracle_that_can_be_inverted_gives_corrected_accuracies(folder):
     path = folder / "metrics.json"
-    content = disk.read_json(path)
+    content = files.read_json(path)
     per_class = [{"class": name, "value": 0.81, "ci95": [0.7, 0.9]} for name in content["classes"]]
     content["confusion_corrected_accuracy"] |= {"mean": 0.81, "ci95": [0.75, 0.86], "per_class": per_class}
-    disk.write_json(path, content)
+    files.write_json(path, content)
     page = pages.build("mine").read_text()
     assert re.search(r"Confusion-corrected accuracy<b>0\.81</b>\s*<small>95 % interval 0\.75 to 0\.86", page)
     assert page.count("0.70 to 0.90") == 3

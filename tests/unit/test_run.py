@@ -15,8 +15,9 @@ import psutil
 import pytest
 from children import hears_interrupts
 
-from kpop_rca import paths, run, stages, watch
+from kpop_rca import paths, run, stages
 from kpop_rca.errors import StudyError
+from kpop_rca.system import console
 
 SPEAKS = """
 import time
@@ -51,7 +52,7 @@ def executed(folder, source, **environment):
 
 
 def test_a_notebook_speaks_to_the_terminal_and_its_output_does_not_hear_it(tmp_path):
-    done, shown = executed(tmp_path, SPEAKS, **{watch.BATCH: "quick 05"})
+    done, shown = executed(tmp_path, SPEAKS, **{console.BATCH: "quick 05"})
     assert "quick 05  hello\n" in done.stderr
     assert "quick 05  drawing:  50%|" in done.stderr
     assert shown == "shown\n"
@@ -141,7 +142,7 @@ def test_a_killed_kernel_says_what_to_lower(begun):
     assert "run.py" not in said  # no traceback of the runner; Python has one for a worker that was about to begin
 
 
-@pytest.mark.parametrize("sent", watch.SIGNALS)
+@pytest.mark.parametrize("sent", console.SIGNALS)
 def test_a_run_that_is_asked_to_stop_says_how_to_go_on(begun, sent):
     process, kernel = begun
     process.send_signal(sent)
@@ -157,7 +158,7 @@ def test_a_kernel_that_does_not_start_is_one_line(output, monkeypatch):
     monkeypatch.setattr(run, "KERNEL", ("--IPKernelApp.transport=pigeon",))
     with pytest.raises(StudyError, match=r"the kernel of 01_data_audit did not start \(Kernel died .* try again: "):
         run.run_notebook("01", "smoke")
-    assert watch.BATCH not in os.environ  # else the next stage that this process begins takes itself for a batch's
+    assert console.BATCH not in os.environ  # else the next stage that this process begins takes itself for a batch's
 
 
 def test_what_takes_the_most_memory_is_a_parameter_of_its_notebook():

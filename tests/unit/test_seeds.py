@@ -9,10 +9,11 @@ import pytest
 import torch
 
 import kpop_rca
-from kpop_rca import cells, paths, seeds, stages
+from kpop_rca import cells, paths, stages
 from kpop_rca.diffusion import samplers, trainer
 from kpop_rca.oracles import candidates
-from kpop_rca.seeds import Purpose
+from kpop_rca.system import seeds
+from kpop_rca.system.seeds import Purpose
 
 PACKAGE = Path(kpop_rca.__file__).parent
 

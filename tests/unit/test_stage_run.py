@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 from project_copy import python, write_project
 
-from kpop_rca import disk, manifests, params, paths, stage_run, stages, staleness, watch
+from kpop_rca import manifests, params, paths, stage_run, stages, staleness
 from kpop_rca.errors import StudyError
+from kpop_rca.system import console, files
 
 AUDIT = {"study": "mine", "seed": 0, "min_face_size": 20, "device": "auto"}
 FACES = {"study": "mine", "seed": 0, "crop_margin": 0.25}
@@ -29,9 +30,9 @@ def run_faces(parameters=FACES):
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     path = tmp_path / "deep" / "file.txt"
-    with disk.atomic(path) as temporary:
+    with files.atomic(path) as temporary:
         temporary.write_text("first")
-    with pytest.raises(RuntimeError), disk.atomic(path) as temporary:
+    with pytest.raises(RuntimeError), files.atomic(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == "first"
@@ -42,7 +43,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
 def test_json_with_a_number_that_is_none_is_refused_by_its_key_and_leaves_nothing(tmp_path, number):
     content = {"n": 3, "visual": {"line": {"points": [{"n": 4, "frechet": 0.5}, {"n": 8, "frechet": number}]}}}
     with pytest.raises(StudyError, match=r"a\.json was not written: visual\.line\.points\[1\]\.frechet is (nan|inf),"):
-        disk.write_json(tmp_path / "a.json", content)
+        files.write_json(tmp_path / "a.json", content)
     assert not list(tmp_path.iterdir())
 
 
@@ -91,7 +92,7 @@ def test_half_done_work_is_kept_when_the_same_is_begun_again(output):
 
 @pytest.fixture
 def not_batch(monkeypatch):
-    monkeypatch.delenv(watch.BATCH, raising=False)
+    monkeypatch.delenv(console.BATCH, raising=False)
 
 
 def begin_with_work(parameters, text):
@@ -299,9 +300,9 @@ def test_what_is_no_manifest_is_named_and_made_anew(output, content):
 
 def test_a_manifest_of_an_earlier_version_is_named_before_a_notebook_reads_it(output):
     path = run_audit().folder / "manifest.json"
-    manifest = disk.read_json(path)
+    manifest = files.read_json(path)
     del manifest["began"]
-    disk.write_json(path, manifest)
+    files.write_json(path, manifest)
     with pytest.raises(StudyError, match=r"is damaged: manifest\.json; run: notebook 01_data_audit"):
         staleness.require("mine", "audit", AUDIT)
 

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from kpop_rca import watch
+from kpop_rca.system import console
 
 SLOW_WORK = """
 import sys, time
@@ -27,7 +27,7 @@ def ran(code, **environment):
 
 def said_by(code):
     """The lines that reach the terminal of a batch run past tqdm's own bar."""
-    said = ran(code, **{watch.BATCH: "quick 05"}).stderr
+    said = ran(code, **{console.BATCH: "quick 05"}).stderr
     return [line.partition("quick 05  ")[2] for line in said.splitlines() if "quick 05  " in line]
 
 
@@ -39,7 +39,7 @@ def test_a_batch_run_is_told_where_a_bar_stands():
 
 
 def test_elsewhere_a_bar_says_nothing_of_its_own():
-    said = ran(SLOW_WORK, **{watch.BATCH: ""}).stderr
+    said = ran(SLOW_WORK, **{console.BATCH: ""}).stderr
     assert "%" in said and "quick 05" not in said  # tqdm's own
 
 
@@ -54,11 +54,11 @@ def test_of_two_bars_the_inner_one_speaks_too():
 
 def test_a_bar_that_is_off_says_nothing():
     off = SLOW_WORK.replace('unit="batch"', 'unit="batch", disable=True')
-    assert ran(off, **{watch.BATCH: "quick 05"}).stderr == ""
+    assert ran(off, **{console.BATCH: "quick 05"}).stderr == ""
 
 
 def test_an_interrupt_waits_until_it_is_asked_for(heard, capsys):
-    with watch.interrupts_wait() as interrupted:
+    with console.interrupts_wait() as interrupted:
         assert not interrupted()
         signal.raise_signal(signal.SIGINT)
         assert interrupted()
@@ -69,16 +69,16 @@ def test_an_interrupt_waits_until_it_is_asked_for(heard, capsys):
 
 def test_what_a_cluster_sends_waits_too_and_an_interrupt_on_top_of_it_is_not_the_second(heard):
     before = signal.getsignal(signal.SIGTERM)
-    with watch.interrupts_wait() as interrupted:
+    with console.interrupts_wait() as interrupted:
         signal.raise_signal(signal.SIGTERM)
         assert interrupted()
         signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-@pytest.mark.parametrize("number", watch.SIGNALS)
+@pytest.mark.parametrize("number", console.SIGNALS)
 def test_a_second_interrupt_does_not_wait(heard, number):
-    with pytest.raises(KeyboardInterrupt), watch.interrupts_wait():
+    with pytest.raises(KeyboardInterrupt), console.interrupts_wait():
         signal.raise_signal(number)
         signal.raise_signal(number)
     with pytest.raises(KeyboardInterrupt):
@@ -89,7 +89,7 @@ def test_in_another_thread_nothing_waits():
     found = []
 
     def work():
-        with watch.interrupts_wait() as interrupted:
+        with console.interrupts_wait() as interrupted:
             found.append(interrupted())
 
     thread = threading.Thread(target=work)

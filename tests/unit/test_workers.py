@@ -6,46 +6,46 @@ from threading import Barrier, get_ident
 import pytest
 import torch
 
-from kpop_rca import workers
 from kpop_rca.errors import StudyError
+from kpop_rca.system import parallel
 
 
 @pytest.mark.parametrize("threads", [False, True])
 def test_results_come_in_the_order_of_the_items(threads: bool) -> None:
     items = list(range(-5, 5))
-    assert list(workers.in_order(abs, items, workers=2, chunk=3, threads=threads)) == [abs(i) for i in items]
-    assert list(workers.in_order(abs, [], workers=2, threads=threads)) == []
+    assert list(parallel.in_order(abs, items, workers=2, chunk=3, threads=threads)) == [abs(i) for i in items]
+    assert list(parallel.in_order(abs, [], workers=2, threads=threads)) == []
 
 
 def test_the_work_is_done_in_other_processes() -> None:
     ours = os.getpid()
-    assert set(workers.in_order(eval, ["__import__('os').getpid()"] * 2, workers=1)) == {ours}
-    assert ours not in set(workers.in_order(eval, ["__import__('os').getpid()"] * 2, workers=2))
+    assert set(parallel.in_order(eval, ["__import__('os').getpid()"] * 2, workers=1)) == {ours}
+    assert ours not in set(parallel.in_order(eval, ["__import__('os').getpid()"] * 2, workers=2))
 
 
 def test_what_goes_wrong_in_a_process_is_told() -> None:
     with pytest.raises(ValueError, match=r"invalid literal for int.*'two'"):
-        list(workers.in_order(int, ["1", "two", "3"], workers=2))
+        list(parallel.in_order(int, ["1", "two", "3"], workers=2))
 
 
 def test_a_process_that_dies_is_an_error_with_a_remedy() -> None:
     with pytest.raises(StudyError, match=r"one of 2 worker processes was ended from outside.*OMP_NUM_THREADS"):
-        list(workers.in_order(os._exit, [3, 3], workers=2))
+        list(parallel.in_order(os._exit, [3, 3], workers=2))
 
 
 def test_cores_are_those_that_everyone_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
-    assert workers.cores() == 6
+    assert parallel.cores() == 6
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
-    assert workers.cores() == 4
+    assert parallel.cores() == 4
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
-    assert workers.cores() == 3
+    assert parallel.cores() == 3
     monkeypatch.setenv("OMP_NUM_THREADS", "0")
-    assert workers.cores() == 1
+    assert parallel.cores() == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "4,2")  # nested, as OpenMP has it: torch knows
-    assert workers.cores() == 3
+    assert parallel.cores() == 3
 
 
 @pytest.mark.parametrize(
@@ -59,15 +59,15 @@ def test_cores_are_those_that_everyone_allows(monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 def test_auto_may_be_a_gpu_where_there_are_signs_of_one(monkeypatch, system, machine, programs, expected) -> None:
-    monkeypatch.setattr(workers.platform, "system", lambda: system)
-    monkeypatch.setattr(workers.platform, "machine", lambda: machine)
-    monkeypatch.setattr(workers.shutil, "which", lambda program: program if program in programs else None)
-    assert workers.on_cpu("auto") is expected
-    assert workers.on_cpu("cpu") and not workers.on_cpu("cuda") and not workers.on_cpu("mps")
+    monkeypatch.setattr(parallel.platform, "system", lambda: system)
+    monkeypatch.setattr(parallel.platform, "machine", lambda: machine)
+    monkeypatch.setattr(parallel.shutil, "which", lambda program: program if program in programs else None)
+    assert parallel.on_cpu("auto") is expected
+    assert parallel.on_cpu("cpu") and not parallel.on_cpu("cuda") and not parallel.on_cpu("mps")
 
 
 def test_what_runs_side_by_side_has_a_core_each_and_keeps_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "cores", lambda: 3)
+    monkeypatch.setattr(parallel, "cores", lambda: 3)
     meeting = Barrier(3, timeout=30)  # passed by three threads at once, or not at all
 
     def work(item: int) -> tuple[int, int]:
@@ -75,7 +75,7 @@ def test_what_runs_side_by_side_has_a_core_each_and_keeps_its_order(monkeypatch:
         return item, torch.get_num_threads()
 
     before = torch.get_num_threads()
-    results = list(workers.a_core_each(work, range(9), device=torch.device("cpu")))
+    results = list(parallel.a_core_each(work, range(9), device=torch.device("cpu")))
     assert results == [(item, 1) for item in range(9)]
     assert torch.get_num_threads() == before
 
@@ -84,10 +84,10 @@ def test_one_thread_on_a_cpu_and_as_many_as_before_behind_it() -> None:
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(3)
-        with pytest.raises(KeyError), workers.one_thread(torch.device("cpu")):
+        with pytest.raises(KeyError), parallel.one_thread(torch.device("cpu")):
             assert torch.get_num_threads() == 1
             raise KeyError
-        with workers.one_thread(torch.device("cuda")):
+        with parallel.one_thread(torch.device("cuda")):
             assert torch.get_num_threads() == 3
         assert torch.get_num_threads() == 3
     finally:
@@ -96,14 +96,14 @@ def test_one_thread_on_a_cpu_and_as_many_as_before_behind_it() -> None:
 
 def test_a_gpu_that_is_named_without_its_number_is_fed_by_one_thread() -> None:
     """As `devices.choose` names it; PyTorch refuses to make such a one a thread's own."""
-    threads = workers.a_core_each(lambda _: get_ident(), range(4), device=torch.device("cuda"))
+    threads = parallel.a_core_each(lambda _: get_ident(), range(4), device=torch.device("cuda"))
     assert len(set(threads) - {get_ident()}) == 1
 
 
 def test_little_is_begun_ahead_of_what_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "cores", lambda: 2)
+    monkeypatch.setattr(parallel, "cores", lambda: 2)
     begun = []
-    results = workers.a_core_each(begun.append, range(100), device=torch.device("cpu"))
+    results = parallel.a_core_each(begun.append, range(100), device=torch.device("cpu"))
     next(results)
     results.close()
     assert len(begun) <= 4
@@ -111,8 +111,8 @@ def test_little_is_begun_ahead_of_what_is_taken(monkeypatch: pytest.MonkeyPatch)
 
 def test_pieces_come_in_their_order_whatever_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     for cores, threads in ((1, 1), (2, 1), (8, 4)):
-        monkeypatch.setattr(workers, "cores", lambda cores=cores: cores)
-        with workers.sharing_the_cores(2) as pool:
+        monkeypatch.setattr(parallel, "cores", lambda cores=cores: cores)
+        with parallel.sharing_the_cores(2) as pool:
             assert list(pool.map(lambda piece: (piece, torch.get_num_threads()), range(2))) == [
                 (0, threads),
                 (1, threads),

@@ -8,11 +8,12 @@ import torch
 from safetensors.torch import save_file
 from scipy import stats
 
-from kpop_rca import claims_figures, disk, given, manifests, params, paths, stages
+from kpop_rca import claims_figures, given, manifests, params, paths, stages
 from kpop_rca.claims import runs, verdicts
 from kpop_rca.errors import StudyError
 from kpop_rca.faces.crops import save
 from kpop_rca.oracles.resnet import SmallImageResNet
+from kpop_rca.system import files
 
 MARGIN = 0.1
 
@@ -274,12 +275,12 @@ def declare_made(study, *folders):
             "stage": stage.notebook,
             "parameters": params.of_notebook(stage.notebook, params.resolve(study)),
             "code": "",
-            "inputs": {need: manifests.identity(disk.read_json(path)) for need, path in earlier.items()},
+            "inputs": {need: manifests.identity(files.read_json(path)) for need, path in earlier.items()},
             "files": {},
             "began": 0.0,
             "seconds": 1.0,
         }
-        disk.write_json(paths.artifacts_folder(study) / folder / manifests.MANIFEST, manifest)
+        files.write_json(paths.artifacts_folder(study) / folder / manifests.MANIFEST, manifest)
 
 
 def save_study(study, splits):
@@ -301,7 +302,7 @@ def save_judge(study):
     folder = paths.artifacts_folder(study) / "oracle" / "resnet10-0"
     torch.manual_seed(0)
     about = {"architecture": "resnet10", "width": 8, "n_classes": 3, "seed": 0, "trained_on": "judge", "n_train": 9}
-    disk.write_json(folder / "about.json", about | {"starts_from": "", "validation": {"accuracy": 0.5}})
+    files.write_json(folder / "about.json", about | {"starts_from": "", "validation": {"accuracy": 0.5}})
     save_file(SmallImageResNet("resnet10", n_classes=3, width=8).state_dict(), folder / "judge.safetensors")
 
 

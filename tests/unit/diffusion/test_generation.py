@@ -3,9 +3,9 @@ import pytest
 import torch
 from small_training import sampled
 
-from kpop_rca import devices
 from kpop_rca.diffusion import generated_images, generation
 from kpop_rca.errors import StudyError
+from kpop_rca.system import devices
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from facenet_pytorch import InceptionResnetV1
 from torchmetrics.image.fid import NoTrainInceptionV3
 from torchvision.models import alexnet
 
-from kpop_rca import disk, weights
+from kpop_rca import weights
 from kpop_rca.image_metrics import feature_extractors
+from kpop_rca.system import files
 
 CPU = torch.device("cpu")
 # The package keeps this from its readers; here it comes from calling lpips beside it, for comparison.
@@ -29,7 +30,7 @@ def publish(monkeypatch, name, state):
     path = weights.path_of(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(state, path)
-    monkeypatch.setitem(weights.SHA256, name, disk.sha256(path))
+    monkeypatch.setitem(weights.SHA256, name, files.sha256(path))
 
 
 @pytest.fixture

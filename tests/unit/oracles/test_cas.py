@@ -8,8 +8,9 @@ import pytest
 import torch
 from tqdm import tqdm
 
-from kpop_rca import disk, rca
+from kpop_rca import rca
 from kpop_rca.oracles import cas, training
+from kpop_rca.system import files
 
 CPU = torch.device("cpu")
 RECIPE = training.OracleRecipe(
@@ -90,7 +91,7 @@ def test_both_learn_from_as_many_of_each():
 def judge(tmp_path):
     """The folder of a selected judge, as far as it is read."""
     about = {"architecture": "resnet10", "recipe": dataclasses.asdict(RECIPE), "n_train": 77}
-    disk.write_json(tmp_path / "resnet10-0" / training.ABOUT, about)
+    files.write_json(tmp_path / "resnet10-0" / training.ABOUT, about)
     return tmp_path / "resnet10-0"
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from kpop_rca import disk
 from kpop_rca.errors import StudyError
+from kpop_rca.system import files
 
 PATIENCE = 1.0  # seconds; who only asks for the holder of a lock has it for an instant
 
@@ -33,7 +33,7 @@ def take(path: Path, *, what: str, then: str) -> bool:
     lock = FileLock(path, thread_local=False)
     since = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
     try:
-        with disk.writing(path):
+        with files.writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=PATIENCE)
             record = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
