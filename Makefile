@@ -3,11 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Threads that wait by spinning slow each other down manifold as soon as anything else runs on the machine.
 export OMP_WAIT_POLICY ?= PASSIVE
-# How a user sets up Python for other work; the rest of the account is left out by kpop_rca/account.py.
+# How a user sets up Python for other work; the rest of the account is left out by kpop_rca/study/account.py.
 unexport PYTHONHOME PYTHONINSPECT PYTHONOPTIMIZE PYTHONPATH PYTHONSAFEPATH PYTHONSTARTUP PYTHONWARNINGS
 # A script in .venv/bin names its interpreter in a line that holds no space and not more than 127 bytes: so it is the
 # interpreter that is called, never a script.
-APART = $(BIN)/python -m kpop_rca.account
+APART = $(BIN)/python -m kpop_rca.study.account
 # Into the environment, also where the user's pip.conf says `user = true` or names a target; its index and proxy stay.
 INSTALL = python -m pip install --quiet --disable-pip-version-check --no-deps --no-user --target=
 # One word to the shell, whatever a folder's name holds.

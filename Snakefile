@@ -9,7 +9,7 @@ the package modules that it imports. The last three enter as `params`, which Sna
 before. What was complete and is not as it was left (a table, a photograph) is made again, too: see `withdrawn`.
 
 A study that asks for a sweep is one notebook over many small studies, which run side by side, a core each. They
-borrow from each other what their levels do not change (`kpop_rca.sweeps`).
+borrow from each other what their levels do not change (`kpop_rca.study.sweeps`).
 """
 
 import json

@@ -17,12 +17,12 @@ import torch
 from accelerate import PartialState
 from tqdm import tqdm
 
-from kpop_rca import given, manifests, params, stage_run, stages
 from kpop_rca.diffusion import generation
 from kpop_rca.diffusion.trainer import DiffusionRecipe, Trainer, load_trained, trained_precision
 from kpop_rca.diffusion.unet import build_unet, no_class
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import crops
+from kpop_rca.study import given, manifests, params, stage_run, stages
 from kpop_rca.system import devices, seeds
 
 

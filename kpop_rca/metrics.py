@@ -6,11 +6,12 @@ from typing import Any
 import pandas as pd
 import torch
 
-from kpop_rca import manifests, paths, rca, reference, stage_run, stages
+from kpop_rca import rca, reference
 from kpop_rca.faces import crops
 from kpop_rca.oracles import agreement
 from kpop_rca.oracles.predictions import trained
 from kpop_rca.oracles.training import read_about
+from kpop_rca.study import manifests, paths, stage_run, stages
 from kpop_rca.system import devices, files
 
 

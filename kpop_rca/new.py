@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from kpop_rca import flat_yaml, params, paths, schema, sweeps
 from kpop_rca.data import identity_folders
 from kpop_rca.errors import StudyError
+from kpop_rca.study import flat_yaml, params, paths, schema, sweeps
 from kpop_rca.system import files
 
 FEWEST = 20  # photographs of a person that is kept, where two people or more have as many

@@ -18,8 +18,9 @@ import yaml
 from nbconvert import HTMLExporter
 from traitlets.config import Config
 
-from kpop_rca import cells, fingerprint, manifests, metrics_tables, params, paths, privacy, stages
+from kpop_rca import metrics_tables
 from kpop_rca.errors import StudyError
+from kpop_rca.study import cells, fingerprint, manifests, params, paths, privacy, stages
 from kpop_rca.system import files
 
 TITLES = {

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
 from kpop_rca.figures import GENERATED, WIDTH, as_text
-from kpop_rca.privacy import Sheet
+from kpop_rca.study.privacy import Sheet
 
 
 def _sheet(width: float, height: float, *, shows: str) -> Sheet:

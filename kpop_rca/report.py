@@ -5,8 +5,9 @@ import sys
 
 import pandas as pd
 
-from kpop_rca import pages, paths, sweeps
+from kpop_rca import pages
 from kpop_rca.errors import StudyError
+from kpop_rca.study import paths, sweeps
 
 
 def answer(study: str) -> str:

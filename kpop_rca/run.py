@@ -28,8 +28,8 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-from kpop_rca import account, flat_yaml, given, manifests, params, paths, stages, staleness
 from kpop_rca.errors import StudyError
+from kpop_rca.study import account, flat_yaml, given, manifests, params, paths, stages, staleness
 from kpop_rca.system import console, files, locks
 
 KERNEL = (

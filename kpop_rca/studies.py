@@ -17,8 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from kpop_rca import account, given, params, paths, stages, sweeps
 from kpop_rca.errors import StudyError
+from kpop_rca.study import account, given, params, paths, stages, sweeps
 from kpop_rca.system import files, locks
 
 # The stages lock themselves (kpop_rca/system/locks.py); Snakemake's own lock outlives a Snakemake that was killed. The user's

@@ -10,9 +10,10 @@ import sys
 
 import pandas as pd
 
-from kpop_rca import given, manifests, pages, params, paths, report, stages, staleness, sweeps
+from kpop_rca import pages, report
 from kpop_rca.errors import StudyError
-from kpop_rca.staleness import Kind, Reason
+from kpop_rca.study import given, manifests, params, paths, stages, staleness, sweeps
+from kpop_rca.study.staleness import Kind, Reason
 
 COMPLETE = "complete"
 Found = dict[tuple[str, stages.Stage], list[Reason]]  # by the study in whose folder a stage lies, and the stage

@@ -7,7 +7,7 @@ import pytest
 import requests
 from accelerate.state import AcceleratorState
 
-from kpop_rca import paths
+from kpop_rca.study import paths
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from icc_profiles import SPACES, matrix_profile
 from PIL import Image
 from ruamel.yaml import YAML
 
-from kpop_rca import params
 from kpop_rca.data import images
 from kpop_rca.errors import StudyError
+from kpop_rca.study import params
 
 LONGEST_ERROR = 1200  # characters
 NUMBERS = ["010", "0x10", "0b11", "0o17", "1:30", "-1:30", "1:30.5"]  # some of which YAML 1.1 reads otherwise

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from kpop_rca import paths
+from kpop_rca.study import paths
 
 
 def snakemake(output, *arguments, studies, project=None, data_root=None):

@@ -6,8 +6,8 @@ import shutil
 import pytest
 from graph import snakemake
 
-from kpop_rca import flat_yaml, params, paths
 from kpop_rca.avatars import dataset
+from kpop_rca.study import flat_yaml, params, paths
 
 STUDY = "odd"
 AUDIT = f"artifacts/{STUDY}/audit/manifest.json"

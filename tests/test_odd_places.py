@@ -12,8 +12,8 @@ import nbformat
 import pandas as pd
 import pytest
 
-from kpop_rca import flat_yaml, params, paths
 from kpop_rca.avatars import dataset
+from kpop_rca.study import flat_yaml, params, paths
 
 ODD = 'a b\'s "q" {x} {{y}} $HOME %s #1 \\n é김 [z]* ; &'
 COPIED = ("Makefile", "Snakefile", "pyproject.toml", "requirements.lock", "kpop_rca", "notebooks", "params")

@@ -11,9 +11,10 @@ import pytest
 from graph import snakemake
 from PIL import Image
 
-from kpop_rca import flat_yaml, params, paths, pictures, stages
+from kpop_rca import pictures
 from kpop_rca.avatars import dataset
 from kpop_rca.faces import crops
+from kpop_rca.study import flat_yaml, params, paths, stages
 
 STUDY = "people"
 DATA_URI = re.compile(r"data:image/(?!svg)[a-z]+;base64,([A-Za-z0-9+/=]+)")

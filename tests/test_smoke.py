@@ -14,7 +14,7 @@ import pytest
 from graph import snakemake
 from reasons import without_reason
 
-from kpop_rca import paths, stages
+from kpop_rca.study import paths, stages
 from kpop_rca.system import files
 
 RULES = [f"notebook_{stage.notebook}" for stage in stages.STAGES] + ["report"]

@@ -15,8 +15,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from kpop_rca.data_files import ARGUMENTS
 from kpop_rca.errors import StudyError
+from kpop_rca.study.data_files import ARGUMENTS
 from kpop_rca.system import files
 
 SUMS = ".sha256"  # hidden, as it shows nobody; as `sha256sum` writes and checks it

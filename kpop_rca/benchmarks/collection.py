@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from kpop_rca import checksums, manifests, paths
 from kpop_rca.benchmarks import profiles, scaling, sizes, tasks, verdicts
 from kpop_rca.benchmarks.setting import Setting
 from kpop_rca.errors import StudyError
+from kpop_rca.study import checksums, manifests, paths
 from kpop_rca.system import devices, files
 
 TIMES, PROFILE, SCALING, MACHINE = "90_times", "90_profile", "90_scaling", "90_machine"

@@ -11,10 +11,11 @@ import torch
 from diffusers import UNet2DModel
 from PIL import Image
 
-from kpop_rca import avatars, paths
+from kpop_rca import avatars
 from kpop_rca.benchmarks import ceilings
 from kpop_rca.data import identity_folders
 from kpop_rca.diffusion import unet
+from kpop_rca.study import paths
 
 N_CLASSES = 10
 PAPER_IMAGES = 50_000  # generated

@@ -2,7 +2,7 @@
 
 from kpop_rca.claims.runs import collect, committed_runs
 from kpop_rca.claims.verdicts import mean_over_oracles, means_by_level, shared_faces, shared_images, verdict_table
-from kpop_rca.sweeps import RUNS
+from kpop_rca.study.sweeps import RUNS
 
 __all__ = [
     "RUNS",

@@ -8,14 +8,14 @@ from typing import Any
 import pandas as pd
 import torch
 
-from kpop_rca import manifests, params, paths, stages, staleness, sweeps
 from kpop_rca.claims import measurements
 from kpop_rca.diffusion import generated_images
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import crops
 from kpop_rca.oracles import predictions, training
 from kpop_rca.rca.former_names import FORMER_KEYS
-from kpop_rca.sweeps import RUNS
+from kpop_rca.study import manifests, params, paths, stages, staleness, sweeps
+from kpop_rca.study.sweeps import RUNS
 from kpop_rca.system import files
 
 

@@ -13,7 +13,8 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
-from kpop_rca import rca, sweeps
+from kpop_rca import rca
+from kpop_rca.study import sweeps
 
 KEYS = ["experiment", "level", "seed"]
 VERDICT = ["claim", "section", "experiment", "response", "reference", "level", "expected"]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from kpop_rca import data_files
+from kpop_rca.study import data_files
 from kpop_rca.errors import StudyError
 
 COLUMNS = ["path", "identity", "split", "part"]

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from kpop_rca.system import files
-from kpop_rca import fingerprint
+from kpop_rca.study import fingerprint
 from kpop_rca.errors import StudyError
 
 # Of lfw-funneled.tgz, as scikit-learn checks it when it downloads the file; one that lies there it unpacks unseen.

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kpop_rca import avatars, paths
+from kpop_rca import avatars
+from kpop_rca.study import paths
 from kpop_rca.data import lfw
 
 

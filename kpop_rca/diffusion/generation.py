@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
 
-from kpop_rca import checksums
 from kpop_rca.diffusion import generated_images
 from kpop_rca.diffusion.samplers import image_generator, sample, sampling_process
 from kpop_rca.errors import StudyError
+from kpop_rca.study import checksums
 from kpop_rca.system import devices, parallel
 
 Batch = tuple[int, int]  # label, and index of the first image

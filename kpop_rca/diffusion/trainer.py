@@ -18,13 +18,13 @@ from diffusers import DDPMScheduler, UNet2DModel
 from diffusers.training_utils import EMAModel
 from torch import Tensor
 
-from kpop_rca import checksums, manifests
 from kpop_rca.data import tensors
 from kpop_rca.diffusion import objective
 from kpop_rca.diffusion.samplers import TIMESTEPS, forward_process, image_generator, sample, sampling_process
 from kpop_rca.diffusion.tensorboard import Curves
 from kpop_rca.diffusion.unet import no_class
 from kpop_rca.errors import StudyError
+from kpop_rca.study import checksums, manifests
 from kpop_rca.system import console, devices, finite, parallel, seeds
 from kpop_rca.system.files import atomic, writing
 from kpop_rca.system.seeds import Purpose

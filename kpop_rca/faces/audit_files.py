@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from kpop_rca.errors import StudyError
-from kpop_rca.manifests import SOURCE
+from kpop_rca.study.manifests import SOURCE
 from kpop_rca.system.files import atomic, read_json, write_json
 
 DETECTIONS = "detections.parquet"

@@ -17,12 +17,13 @@ from sklearn.metrics import f1_score, log_loss
 from torch import Tensor
 from tqdm import tqdm
 
-from kpop_rca import checksums, weights
+from kpop_rca import weights
 from kpop_rca.data import tensors
 from kpop_rca.errors import StudyError
 from kpop_rca.oracles import augmentation
 from kpop_rca.oracles.candidates import Candidate, Faces, judge_seed, learning_faces
 from kpop_rca.oracles.resnet import FULL_WIDTH, SmallImageResNet
+from kpop_rca.study import checksums
 from kpop_rca.system import devices, files, finite, parallel, seeds
 
 Steps = tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]

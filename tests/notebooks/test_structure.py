@@ -6,7 +6,7 @@ import re
 import nbformat
 import pytest
 
-from kpop_rca import params, paths, stages
+from kpop_rca.study import params, paths, stages
 
 NOTEBOOKS = [stage.notebook for stage in stages.EVERY]
 LONGEST_CELL = 25

@@ -7,7 +7,7 @@ import pytest
 from fuzzing import check_picture, check_study_file, pictures, study_files
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from kpop_rca import params, sweeps
+from kpop_rca.study import params, sweeps
 
 AT_ONCE = 250  # examples between two looks at the clock
 LONGEST = 60  # seconds for one file

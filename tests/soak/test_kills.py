@@ -21,7 +21,7 @@ import psutil
 import pytest
 from children import hears_interrupts
 
-from kpop_rca import paths, stages
+from kpop_rca.study import paths, stages
 from kpop_rca.system import files
 
 WAYS = ("kernel", "runner", "both")

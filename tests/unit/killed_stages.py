@@ -19,9 +19,9 @@ import numpy as np
 import small_training
 import torch
 
-from kpop_rca import manifests, paths, stage_run
 from kpop_rca.diffusion import generation
 from kpop_rca.diffusion.trainer import load_trained
+from kpop_rca.study import manifests, paths, stage_run
 from kpop_rca.system.files import HALF
 
 PARAMETERS = {"study": "mine", "seed": 0}

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 
-from kpop_rca import paths
+from kpop_rca.study import paths
 
 
 def write_project(folder):

@@ -4,7 +4,7 @@ import json
 
 import nbformat
 
-from kpop_rca import paths, stages
+from kpop_rca.study import paths, stages
 
 
 def write_executed_copy(study, notebook):

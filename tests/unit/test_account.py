@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from kpop_rca import account, paths
+from kpop_rca.study import account, paths
 
 OF_OTHERS = {
     "PYTHONPATH": "/x",
@@ -70,7 +70,7 @@ def test_this_process_has_its_own_environment_back(variables, tmp_path):
 
 def test_a_command_runs_apart(variables):
     ask = "import os; print('RANK' in os.environ, os.path.isdir(os.path.dirname(os.environ['IPYTHONDIR'])))"
-    command = [sys.executable, "-m", "kpop_rca.account", sys.executable, "-c", ask]
+    command = [sys.executable, "-m", "kpop_rca.study.account", sys.executable, "-c", ask]
     alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(command, env=alone, cwd=paths.project_root(), capture_output=True, text=True)
     assert done.stdout == "False True\n"

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import nn
 
-from kpop_rca import fingerprint, params, stage_run
 from kpop_rca.benchmarks import (
     ceilings,
     child,
@@ -30,6 +29,7 @@ from kpop_rca.benchmarks.stepwise import Stepwise
 from kpop_rca.benchmarks.timing import OURS, Work
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import detection
+from kpop_rca.study import fingerprint, params, stage_run
 from kpop_rca.system import devices, parallel
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")

@@ -6,8 +6,8 @@ import sys
 import nbformat
 import pytest
 
-from kpop_rca import cells, paths, stages
 from kpop_rca.errors import StudyError
+from kpop_rca.study import cells, paths, stages
 
 
 @pytest.mark.parametrize("stage", stages.EVERY, ids=lambda stage: stage.notebook)

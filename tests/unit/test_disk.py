@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from small_avatars import MANY, N_MANY
 
-from kpop_rca import checksums, stage_run
 from kpop_rca.errors import StudyError
+from kpop_rca.study import checksums, stage_run
 from kpop_rca.system import files
 
 AUDIT = {"study": "mine", "seed": 0, "min_face_size": 20, "device": "auto"}

@@ -4,8 +4,8 @@ import nbformat
 import pytest
 from project_copy import edit
 
-from kpop_rca import fingerprint, paths, stages
 from kpop_rca.errors import StudyError
+from kpop_rca.study import fingerprint, paths, stages
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ import shlex
 
 import pytest
 
-from kpop_rca import given, launch, manifests, params, run, stages, sweeps
+from kpop_rca import launch, run
 from kpop_rca.errors import StudyError
+from kpop_rca.study import given, manifests, params, stages, sweeps
 
 
 @pytest.fixture(autouse=True)

@@ -4,8 +4,8 @@ import pytest
 from fuzzing import LONGEST_ERROR, check_study_file, study_files
 from hypothesis import HealthCheck, given, settings
 
-from kpop_rca import flat_yaml, params, sweeps
 from kpop_rca.errors import StudyError
+from kpop_rca.study import flat_yaml, params, sweeps
 
 # A few lines that stand for 9 ** 9 words.
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(

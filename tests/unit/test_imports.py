@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from kpop_rca import paths
+from kpop_rca.study import paths
 
 SLOW = {"torch", "pandas", "matplotlib", "scipy", "IPython", "diffusers"}
 

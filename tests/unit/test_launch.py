@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 import torch
 
-from kpop_rca import launch, manifests, params, paths, stage_run, stages
+from kpop_rca import launch
 from kpop_rca.diffusion import generated_images, generation, trainer
 from kpop_rca.faces import crops
+from kpop_rca.study import manifests, params, paths, stage_run, stages
 from kpop_rca.system import locks
 
 STUDY = "smoke"

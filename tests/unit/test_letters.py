@@ -4,7 +4,8 @@ import matplotlib
 import pytest
 from matplotlib.figure import Figure
 
-from kpop_rca import figures, stage_run
+from kpop_rca import figures
+from kpop_rca.study import stage_run
 from kpop_rca.system import fonts
 
 NOWHERE = "\ue000"  # of the private use area: no font's

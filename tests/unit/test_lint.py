@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from kpop_rca import paths
+from kpop_rca.study import paths
 
 CLEAN = {"name": "a", "version": "1.0", "vulns": []}
 FLAWED = {"name": "b", "version": "2.0", "vulns": [{"id": "CVE-0", "fix_versions": ["2.1"], "aliases": []}]}

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from children import hears_interrupts
 
-from kpop_rca import manifests, paths, run, stage_run
+from kpop_rca import run
 from kpop_rca.errors import StudyError
+from kpop_rca.study import manifests, paths, stage_run
 from kpop_rca.system import locks
 
 AUDIT = {"study": "mine", "seed": 0, "min_face_size": 20, "device": "auto"}

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from kpop_rca import paths
+from kpop_rca.study import paths
 
 SAYS = f"#!/bin/sh\nexec {sys.executable} -c 'import json, sys; print(json.dumps(sys.argv[1:]))' \"$@\"\n"
 

@@ -15,8 +15,9 @@ import pytest
 from project_copy import environment, python, write_project
 from small_report import write_executed_copy
 
-from kpop_rca import cells, given, manifests, params, paths, stage_run, stages, staleness, verify
+from kpop_rca import verify
 from kpop_rca.errors import StudyError
+from kpop_rca.study import cells, given, manifests, params, paths, stage_run, stages, staleness
 from kpop_rca.system import files
 
 WORK = """

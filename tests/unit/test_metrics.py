@@ -1,7 +1,8 @@
 import pytest
 
-from kpop_rca import metrics, metrics_tables, params
+from kpop_rca import metrics, metrics_tables
 from kpop_rca.errors import StudyError
+from kpop_rca.study import params
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kpop_rca import new, params, paths
+from kpop_rca import new
 from kpop_rca.errors import StudyError
+from kpop_rca.study import params, paths
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@ from typing import get_args
 
 import pytest
 
-from kpop_rca import params, paths, schema
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import flags, hand_labels
+from kpop_rca.study import params, paths, schema
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from PIL import Image
 
-from kpop_rca import figures, fingerprint, flat_yaml, params, paths, pictures, privacy, stage_run, stages
+from kpop_rca import figures, pictures
+from kpop_rca.study import fingerprint, flat_yaml, params, paths, privacy, stage_run, stages
 from kpop_rca.system.files import write_json
 
 DRAWN = "idols"

@@ -9,9 +9,10 @@ from matplotlib import pyplot as plt
 from reasons import without_reason
 from small_report import write_executed_notebooks
 
-from kpop_rca import pages, paths, privacy, rca, reference, report, stages
+from kpop_rca import pages, rca, reference, report
 from kpop_rca.errors import StudyError
 from kpop_rca.image_metrics import feature_panel
+from kpop_rca.study import paths, privacy, stages
 from kpop_rca.system import files
 
 HOSTILE = "<script>alert(1)</script>"

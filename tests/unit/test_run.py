@@ -15,8 +15,9 @@ import psutil
 import pytest
 from children import hears_interrupts
 
-from kpop_rca import paths, run, stages
+from kpop_rca import run
 from kpop_rca.errors import StudyError
+from kpop_rca.study import paths, stages
 from kpop_rca.system import console
 
 SPEAKS = """

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import kpop_rca
-from kpop_rca import cells, paths, stages
 from kpop_rca.diffusion import samplers, trainer
 from kpop_rca.oracles import candidates
+from kpop_rca.study import cells, paths, stages
 from kpop_rca.system import seeds
 from kpop_rca.system.seeds import Purpose
 

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from project_copy import python, write_project
 
-from kpop_rca import manifests, params, paths, stage_run, stages, staleness
 from kpop_rca.errors import StudyError
+from kpop_rca.study import manifests, params, paths, stage_run, stages, staleness
 from kpop_rca.system import console, files
 
 AUDIT = {"study": "mine", "seed": 0, "min_face_size": 20, "device": "auto"}

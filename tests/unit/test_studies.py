@@ -7,7 +7,8 @@ import sys
 import pytest
 from snakemake.cli import parse_config
 
-from kpop_rca import given, params, paths, studies
+from kpop_rca import studies
+from kpop_rca.study import given, params, paths
 from kpop_rca.system import locks
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from kpop_rca import params, stages, sweeps
 from kpop_rca.diffusion.unet import build_unet
 from kpop_rca.errors import StudyError
+from kpop_rca.study import params, stages, sweeps
 
 CLAIMS = params.resolve("claims")
 

@@ -10,7 +10,8 @@ import pytest
 from project_copy import edit, python, write_project
 from small_report import write_executed_copy
 
-from kpop_rca import manifests, params, paths, stage_run, stages, sweeps, verify
+from kpop_rca import verify
+from kpop_rca.study import manifests, params, paths, stage_run, stages, sweeps
 
 SWEEP = "claims-smoke"
 

@@ -12,7 +12,7 @@ from small_avatars import MANY, N_MANY, SMALL
 from spoiling import SPOILT
 
 from kpop_rca.avatars import dataset, folder
-from kpop_rca.data_files import ARGUMENTS, TRUTH
+from kpop_rca.study.data_files import ARGUMENTS, TRUTH
 
 RENDER = f"""
 import sys

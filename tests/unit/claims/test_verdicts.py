@@ -8,11 +8,12 @@ import torch
 from safetensors.torch import save_file
 from scipy import stats
 
-from kpop_rca import claims_figures, given, manifests, params, paths, stages
+from kpop_rca import claims_figures
 from kpop_rca.claims import runs, verdicts
 from kpop_rca.errors import StudyError
 from kpop_rca.faces.crops import save
 from kpop_rca.oracles.resnet import SmallImageResNet
+from kpop_rca.study import given, manifests, params, paths, stages
 from kpop_rca.system import files
 
 MARGIN = 0.1

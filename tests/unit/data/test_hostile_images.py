@@ -19,8 +19,8 @@ import pytest
 from icc_profiles import SPACES, matrix_profile
 from PIL import Image, features
 
-from kpop_rca import data_files as files
-from kpop_rca import fingerprint
+from kpop_rca.study import data_files as files
+from kpop_rca.study import fingerprint
 from kpop_rca.data import identity_folders, images
 from kpop_rca.faces import audit_tables, detection, flags
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from kpop_rca import data_files as files
-from kpop_rca import fingerprint, paths
+from kpop_rca.study import data_files as files
+from kpop_rca.study import fingerprint
+from kpop_rca.study import paths
 from kpop_rca.data import identity_folders
 from kpop_rca.errors import StudyError
 

@@ -4,8 +4,8 @@ from PIL import Image
 
 from kpop_rca import avatars
 from kpop_rca.faces import crops
-from kpop_rca import params
-from kpop_rca import paths
+from kpop_rca.study import params
+from kpop_rca.study import paths
 from kpop_rca.data import identity_folders, sources
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import audit_tables

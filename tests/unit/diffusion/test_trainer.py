@@ -8,12 +8,12 @@ from small_training import CPU, RECIPE, small_trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tqdm import tqdm
 
-from kpop_rca import params
 from kpop_rca.diffusion import objective
 from kpop_rca.diffusion import trainer as diffusion_trainer
 from kpop_rca.diffusion.samplers import forward_process
 from kpop_rca.diffusion.unet import build_unet
 from kpop_rca.errors import StudyError
+from kpop_rca.study import params
 
 LINEAR = forward_process("linear")
 

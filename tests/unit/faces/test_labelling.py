@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kpop_rca import params
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import flags, hand_labels, labelling
+from kpop_rca.study import params
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from kpop_rca import metrics_tables, paths
+from kpop_rca import metrics_tables
 from kpop_rca.rca.former_names import FORMER_KEYS, FORMER_VERDICTS
+from kpop_rca.study import paths
 
 FORMER = {
     "oracle": {"resnet10-1": {"rca": 0.5, "fidelity": 0.4}},

@@ -9,10 +9,10 @@ import torch
 from known_judge import avatars, judge_images, rng
 from tqdm import tqdm
 
-from kpop_rca import params
 from kpop_rca.degradations import blurred
 from kpop_rca.oracles import candidates, training
 from kpop_rca.rca.estimators import ESTIMATORS
+from kpop_rca.study import params
 from kpop_rca.validity import degraded
 from kpop_rca.validity.estimators import halves, target
 

@@ -12,8 +12,8 @@ from IPython.display import Image, display
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage, BboxImage, FigureImage
 
-from kpop_rca import paths
 from kpop_rca.errors import StudyError
+from kpop_rca.study import paths
 from kpop_rca.system import files
 
 DRAWN = "idols"  # the data source that is nobody's face

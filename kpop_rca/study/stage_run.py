@@ -19,9 +19,9 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kpop_rca import checksums, fingerprint, manifests, params, paths, privacy, stages, staleness
 from kpop_rca.errors import StudyError
-from kpop_rca.manifests import MANIFEST, STARTED
+from kpop_rca.study import checksums, fingerprint, manifests, params, paths, privacy, stages, staleness
+from kpop_rca.study.manifests import MANIFEST, STARTED
 from kpop_rca.system import console, files, fonts, locks
 
 
@@ -61,12 +61,14 @@ class StageRun:
     def input(self, folder: str) -> Path:
         """Folder of an earlier stage, one of those that this stage is declared to need."""
         if folder not in self.stage.needs:
-            raise ValueError(f"{self.stage.notebook} does not declare that it needs {folder!r}; see kpop_rca.stages")
+            raise ValueError(
+                f"{self.stage.notebook} does not declare that it needs {folder!r}; see kpop_rca.study.stages"
+            )
         return manifests.folder_of(self.study, folder)
 
     @property
     def shows_people(self) -> bool:
-        """Whether its notebook and the report may show pictures of people; see `kpop_rca.privacy`."""
+        """Whether its notebook and the report may show pictures of people; see `kpop_rca.study.privacy`."""
         known, audited = self.parameters, manifests.folder_of(self.study, "audit") / MANIFEST
         if "data_source" not in known and audited.is_file():
             known = manifests.read_manifest(audited)["parameters"]

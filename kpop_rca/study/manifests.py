@@ -16,8 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from kpop_rca import cells, fingerprint, given, params, paths, stages, sweeps
 from kpop_rca.errors import StudyError
+from kpop_rca.study import cells, fingerprint, given, params, paths, stages, sweeps
 from kpop_rca.system import files, locks
 
 MANIFEST = "manifest.json"

@@ -1,6 +1,6 @@
 """The user's account and environment, of which a study takes over nothing that would change it or break it.
 
-    python -m kpop_rca.account command ...
+    python -m kpop_rca.study.account command ...
 
 runs a command as a study's own processes run: without the variables by which a user sets up Python, Jupyter, matplotlib
 and Snakemake for other work, without configuration of theirs, and with a place for caches where the home folder can't
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kpop_rca import paths
+from kpop_rca.study import paths
 
 # Names of variables, or how they begin. By the last lines accelerate takes a process for one of several, or for one
 # with a setting of its own; a notebook is one, also within a cluster's job that sets them.

@@ -1,6 +1,6 @@
 """The parameters of a study: type and range of each.
 
-All are optional here: which of them a study has, its notebooks decide. How they are read is in `kpop_rca.params`.
+All are optional here: which of them a study has, its notebooks decide. How they are read is in `kpop_rca.study.params`.
 """
 
 from typing import Annotated, Literal, get_args

@@ -11,8 +11,8 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from typing import Any
 
-from kpop_rca import flat_yaml
 from kpop_rca.errors import StudyError
+from kpop_rca.study import flat_yaml
 
 VARIABLE = "KPOP_RCA_GIVEN"  # environment: the settings, as JSON
 WHERE = "--set"  # as errors name it

@@ -13,7 +13,7 @@ OUTPUT_VARIABLE = "KPOP_RCA_OUTPUT"
 
 def project_root() -> Path:
     """The folder that holds `notebooks/`, `params/` and this package."""
-    return Path(__file__).resolve().parents[1]
+    return Path(__file__).resolve().parents[2]
 
 
 def python() -> str:

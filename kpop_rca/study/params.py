@@ -1,7 +1,7 @@
 """The parameters of a study: the notebooks' defaults, what its study file sets, and what a command was told.
 
 A notebook declares the parameters that it uses in its cell tagged `parameters`, with the values of the `quick` study.
-A study file, `params/<study>.yaml`, names only what differs from those. `kpop_rca.schema` knows types and ranges.
+A study file, `params/<study>.yaml`, names only what differs from those. `kpop_rca.study.schema` knows types and ranges.
 """
 
 import ast
@@ -15,8 +15,8 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from kpop_rca import cells, flat_yaml, given, paths, schema, stages, sweeps
 from kpop_rca.errors import StudyError
+from kpop_rca.study import cells, flat_yaml, given, paths, schema, stages, sweeps
 
 KNOWN = schema.Parameters.model_fields
 PROBLEMS_SHOWN = 6  # of a study file; the others are seen when these are mended
@@ -158,7 +158,7 @@ def _told(values: dict[str, Any], *, where: str, named: str) -> dict[str, Any]:
 
 def resolve(study: str) -> dict[str, Any]:
     """Every parameter of a study: the notebooks' defaults, the study file, what the command was told in its place
-    (`kpop_rca.given`), the level of a sweep, and the seed.
+    (`kpop_rca.study.given`), the level of a sweep, and the seed.
 
     Args:
         study: name of a file in `params/`, with `.<experiment>=<level>` behind it for a member of a sweep and

@@ -10,9 +10,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from kpop_rca import cells, checksums, fingerprint, given, manifests, params, paths, stages
 from kpop_rca.errors import StudyError
-from kpop_rca.manifests import MANIFEST, STARTED
+from kpop_rca.study import cells, checksums, fingerprint, given, manifests, params, paths, stages
+from kpop_rca.study.manifests import MANIFEST, STARTED
 from kpop_rca.system import files, locks
 
 SHOWN = 3  # reasons that a line names; the others are counted

@@ -9,8 +9,8 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kpop_rca import paths
 from kpop_rca.errors import StudyError
+from kpop_rca.study import paths
 
 RUNS = "08_runs"  # the table of what the judges said of every small study
 

@@ -10,21 +10,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kpop_rca import cells, data_files, paths
 from kpop_rca.errors import StudyError
+from kpop_rca.study import cells, data_files, paths
 from kpop_rca.system import files
 
 PACKAGE = "kpop_rca"
-PACKAGE_FOLDER = Path(__file__).resolve().parent
+PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
 HASHING_THREADS = 4
 NOT_READ = "not to be read"
-# Modules, or packages with all their modules, that keep the books of a study: where files lie, who has a stage, what
-# was said to whom. They compute nothing, and import nothing of the package that does (a test holds them to it), so
-# half-done work outlives a change of theirs.
-BOOKKEEPING = frozenset({
-    "cells", "checksums", "data_files", "disk", "errors", "fingerprint", "flat_yaml", "given", "letters",
-    "locks", "manifests", "params", "paths", "privacy", "stage_run", "stages", "staleness", "sweeps", "schema", "watch",
-})  # fmt: skip
+# Packages and modules that keep the books of a study: where files lie, who has a stage, what was said to whom. They
+# compute nothing, and import nothing of the package that does (a test holds them to it), so half-done work outlives a
+# change of theirs.
+BOOKKEEPING = frozenset({"errors", "study", "system.console", "system.files", "system.fonts", "system.locks"})
 # Files that the package ships, by the module that reads them.
 PACKAGE_DATA = {"reference": "paper", "pages": "templates"}
 
