@@ -11,9 +11,9 @@ import pytest
 from graph import snakemake
 from PIL import Image
 
-from kpop_rca import pictures
 from kpop_rca.avatars import dataset
 from kpop_rca.faces import crops
+from kpop_rca.plots import contact_sheets
 from kpop_rca.study import flat_yaml, params, paths, stages
 
 STUDY = "people"
@@ -87,7 +87,7 @@ def test_nobody_is_seen(report, tmp_path):
     assert not (report / "figures" / "02_earlier.png").exists()
     made = report.parents[1] / "artifacts" / STUDY / "faces"
     sheet = crops.first_of_each(*crops.load(made, size=32, split="train"), count=3)
-    pictures.face_rows(sheet, crops.class_names(made), title="The smallest").savefig(tmp_path / "sheet.png")
+    contact_sheets.face_rows(sheet, crops.class_names(made), title="The smallest").savefig(tmp_path / "sheet.png")
     assert shows_faces((tmp_path / "sheet.png").read_bytes())  # so it would have been seen
 
 

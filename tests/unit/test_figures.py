@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpop_rca import figures, pictures
+from kpop_rca.plots import charts, contact_sheets
 
 # What matplotlib sets as a formula (and fails at), what formats, and a dollar that is escaped already.
 NAMES = [r"$\foo$", "a_$b", "%s{", r"\$5 $6", "{0}_^&<"]
@@ -20,17 +20,17 @@ VALUES = {"low": 0.1, "high": 0.9}
 
 PHOTOGRAPHS = pd.DataFrame({"identity": NAMES, "boxes": [[[1, 1, 9, 9]]] * K})
 DRAWN = {
-    "photographs": lambda: pictures.photographs(FACES[:, 0], PHOTOGRAPHS, title=NAMES[0]),
-    "face_rows": lambda: pictures.face_rows(FACES, NAMES, title=NAMES[0]),
-    "face_sizes": lambda: pictures.face_sizes({16: FACES[:, :1]}, NAMES),
-    "real_beside_generated": lambda: pictures.real_beside_generated(FACES, FACES, NAMES, title=NAMES[0]),
-    "columns": lambda: pictures.face_rows(FACES.swapaxes(0, 1), "ab", title="t", columns=NAMES),
-    "stacked_counts": lambda: figures.stacked_counts(pd.DataFrame({"n": 1}, index=NAMES), title="t", ylabel="y"),
-    "confusion_matrices": lambda: figures.confusion_matrices({"t": (COUNTS, NAMES)}, rows="truth"),
-    "identity": lambda: figures.identity(
+    "photographs": lambda: contact_sheets.photographs(FACES[:, 0], PHOTOGRAPHS, title=NAMES[0]),
+    "face_rows": lambda: contact_sheets.face_rows(FACES, NAMES, title=NAMES[0]),
+    "face_sizes": lambda: contact_sheets.face_sizes({16: FACES[:, :1]}, NAMES),
+    "real_beside_generated": lambda: contact_sheets.real_beside_generated(FACES, FACES, NAMES, title=NAMES[0]),
+    "columns": lambda: contact_sheets.face_rows(FACES.swapaxes(0, 1), "ab", title="t", columns=NAMES),
+    "stacked_counts": lambda: charts.stacked_counts(pd.DataFrame({"n": 1}, index=NAMES), title="t", ylabel="y"),
+    "confusion_matrices": lambda: charts.confusion_matrices({"t": (COUNTS, NAMES)}, rows="truth"),
+    "identity": lambda: charts.identity(
         pd.DataFrame({"class": NAMES, "rca": 0.5, "chance": 0.1} | VALUES), pd.DataFrame(), chance=0.1, overall=0.5
     ),
-    "predicted_class_frequencies": lambda: figures.predicted_class_frequencies(
+    "predicted_class_frequencies": lambda: charts.predicted_class_frequencies(
         pd.DataFrame({"class": NAMES, "share": 0.5} | VALUES)
     ),
 }

@@ -4,7 +4,7 @@ import matplotlib
 import pytest
 from matplotlib.figure import Figure
 
-from kpop_rca import figures
+from kpop_rca.plots import charts
 from kpop_rca.study import stage_run
 from kpop_rca.system import fonts
 
@@ -24,7 +24,7 @@ def titled(text):
 
 
 def test_a_stage_says_once_that_a_name_has_letters_without_a_font(output, capsys):
-    figures.use_style()
+    charts.use_style()
     stage = stage_run.begin("01_data_audit", {"study": "mine", "seed": 0})
     stage.save_figure(titled("Ünal $1"), "01_a")
     assert capsys.readouterr().out == ""

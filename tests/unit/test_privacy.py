@@ -19,7 +19,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from PIL import Image
 
-from kpop_rca import figures, pictures
+from kpop_rca.plots import charts, contact_sheets
 from kpop_rca.study import fingerprint, flat_yaml, params, paths, privacy, stage_run, stages
 from kpop_rca.system.files import write_json
 
@@ -137,7 +137,7 @@ SHEET = np.random.default_rng(0).integers(0, 256, (2, 3, 16, 16, 3), dtype=np.ui
 
 
 def sheet():
-    return pictures.face_rows(SHEET, ["Ada", "Bo"], title="Faces")
+    return contact_sheets.face_rows(SHEET, ["Ada", "Bo"], title="Faces")
 
 
 def files(folder):
@@ -174,7 +174,7 @@ def test_real_people_are_counted_and_not_shown(output, shown, capsys, source):
     assert not plt.fignum_exists(figure.number)  # or the cell would show it at its end
     assert shown == [] and files(stage.report) == []
     stage.save_figure(
-        figures.predicted_class_frequencies(pd.DataFrame({"class": ["a"], "fraction": 1, "low": 0, "high": 1})),
+        charts.predicted_class_frequencies(pd.DataFrame({"class": ["a"], "fraction": 1, "low": 0, "high": 1})),
         "01_plot",
     )
     assert files(stage.report) == ["01_plot.png"]

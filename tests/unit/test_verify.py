@@ -161,7 +161,7 @@ def test_a_stage_is_stale_whose_notebook_imports_a_module_that_changed(both, pro
 def test_the_command_tells_code_from_prose(both, project):
     """In cells and modules; a comment makes nothing stale."""
     cells_of_05, drawing = project / "notebooks/05_generation.ipynb", "sampling.generate(\\n"
-    edit(project / "kpop_rca/figures.py", '"""', '"""Reworded. ')
+    edit(project / "kpop_rca/plots/charts.py", '"""', '"""Reworded. ')
     edit(project / "kpop_rca/rca/ratio.py", append="\n# A comment.\n")
     edit(cells_of_05, drawing, drawing.replace("(", "(  # as planned"))
     done = python(project, "-m", "kpop_rca.verify", "smoke", output=both)

@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import save_file
 from scipy import stats
 
-from kpop_rca import claims_figures
 from kpop_rca.claims import runs, verdicts
 from kpop_rca.errors import StudyError
 from kpop_rca.faces.crops import save
 from kpop_rca.oracles.resnet import SmallImageResNet
+from kpop_rca.plots import claims
 from kpop_rca.study import given, manifests, params, paths, stages
 from kpop_rca.system import files
 
@@ -233,13 +233,13 @@ def test_a_sweep_without_shared_judges_has_no_shared_faces():
 
 def shown(table, experiment, response):
     means = verdicts.means_by_level(table, experiment, [response])
-    return claims_figures.levels(table, means, [response], title="", xlabel="")
+    return claims.levels(table, means, [response], title="", xlabel="")
 
 
 @pytest.mark.parametrize(("lowest", "bottom"), [(0.2, 0.0), (-0.4, None)])
 def test_what_falls_below_zero_is_in_the_picture(lowest, bottom):
     table = table_of("alikeness", {"0.1": [lowest, 0.3], "0.6": [0.5, 0.4]}, response="within_group_excess")
-    figure = claims_figures.levels(table, "alikeness", ["within_group_excess"], title="", xlabel="")
+    figure = claims.levels(table, "alikeness", ["within_group_excess"], title="", xlabel="")
     found = figure.axes[0].get_ylim()[0]
     plt.close(figure)
     assert found == bottom if bottom is not None else found < lowest
@@ -247,7 +247,7 @@ def test_what_falls_below_zero_is_in_the_picture(lowest, bottom):
 
 def test_the_bold_line_is_the_table_beside_it():
     table = table_of("size", {"16": [0.2, np.nan], "32": [0.4, 0.6], "64": [0.5]})
-    figure = claims_figures.levels(table, "size", ["rca"], title="", xlabel="")
+    figure = claims.levels(table, "size", ["rca"], title="", xlabel="")
     bold = max(figure.axes[0].lines, key=lambda line: line.get_linewidth()).get_ydata()
     plt.close(figure)
     assert bold.tolist() == pytest.approx([np.nan, 0.5, 0.5], nan_ok=True)
@@ -256,7 +256,7 @@ def test_the_bold_line_is_the_table_beside_it():
 @pytest.mark.parametrize("values", [{"16": [0.85, 0.86], "32": [0.84, 0.85]}, {"16": [0.2, 0.9], "32": [0.1, 0.8]}])
 def test_the_highest_point_is_not_cut_off_where_the_axis_begins_at_0(values):
     """Levels close to each other have a small margin of their own: the axis down to 0 has a larger one."""
-    (ax,) = claims_figures.levels(table_of("size", values), "size", ["rca"], title="", xlabel="").axes
+    (ax,) = claims.levels(table_of("size", values), "size", ["rca"], title="", xlabel="").axes
     plt.close("all")
     bottom, top = ax.get_ylim()
     assert bottom == 0 and top > 1.04 * max(max(part) for part in values.values())

@@ -10,8 +10,8 @@ from scipy.stats import binomtest
 from small_oracle import RECIPE, long, write_judge
 from tqdm import tqdm
 
-from kpop_rca import figures
 from kpop_rca.oracles import candidates, predictions, tables, training
+from kpop_rca.plots import charts
 
 CPU = torch.device("cpu")
 
@@ -64,7 +64,7 @@ def test_reliability_of_every_judge_and_its_diagram(tmp_path):
     table = tables.reliability(tmp_path).set_index("judge")
     assert table["accuracy"].to_dict() == {"resnet10-0": 0.5, "resnet10-0-seen": 1.0}
     assert table["n"].tolist() == [4, 4]
-    figure = figures.reliability_diagrams(table.reset_index())
+    figure = charts.reliability_diagrams(table.reset_index())
     assert [ax.get_title() for ax in figure.axes if ax.get_visible()] == [
         "resnet10, learnt the split 'judge'",
         "resnet10, learnt the split 'train'",

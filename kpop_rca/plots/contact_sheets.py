@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
-from kpop_rca.figures import GENERATED, WIDTH, as_text
+from kpop_rca.plots.charts import GENERATED, WIDTH, as_text
 from kpop_rca.study.privacy import Sheet
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 
 from kpop_rca.benchmarks.timing import OURS
-from kpop_rca.figures import GENERATED, INK, PAPER, REAL, WIDTH
+from kpop_rca.plots.charts import GENERATED, INK, PAPER, REAL, WIDTH
 
 ASKED = "#edae49"
 COLOURS = (REAL, GENERATED, "#59a14f", "#edae49")

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
-from kpop_rca.figures import CHANCE, GENERATED, INK, PAPER, REAL, SPLIT_COLOURS, WIDTH, bar_lengths
+from kpop_rca.plots.charts import CHANCE, GENERATED, INK, PAPER, REAL, SPLIT_COLOURS, WIDTH, bar_lengths
 
 # estimator: label, colour, marker
 LOOKS = {

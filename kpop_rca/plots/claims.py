@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kpop_rca.figures import BESIDE, CHANCE, GENERATED, INK, REAL, WIDTH
+from kpop_rca.plots.charts import BESIDE, CHANCE, GENERATED, INK, REAL, WIDTH
 
 COLOURS = {"supported": REAL, "contradicted": GENERATED, "inconclusive": CHANCE}
 SIGNS = {1: "expected above 0", -1: "expected below 0", 0: "expected within the band"}

@@ -1,0 +1,1 @@
+"""Every figure: arrays and tables in, figures out."""
