@@ -148,6 +148,6 @@ rule report:
     output:
         "reports/{study}/index.html",
     params:
-        depends=fingerprint.of_modules("pages"),
+        depends=fingerprint.of_modules("results.pages"),
     shell:
         "{PYTHON:q} -m kpop_rca.report --study {wildcards.study:q}"

@@ -5,8 +5,8 @@ import sys
 
 import pandas as pd
 
-from kpop_rca import pages
 from kpop_rca.errors import StudyError
+from kpop_rca.results import pages
 from kpop_rca.study import paths, sweeps
 
 

@@ -10,8 +10,9 @@ import sys
 
 import pandas as pd
 
-from kpop_rca import pages, report
+from kpop_rca import report
 from kpop_rca.errors import StudyError
+from kpop_rca.results import pages
 from kpop_rca.study import given, manifests, params, paths, stages, staleness, sweeps
 from kpop_rca.study.staleness import Kind, Reason
 

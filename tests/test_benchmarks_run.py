@@ -5,9 +5,10 @@ import json
 import pandas as pd
 import pytest
 
-from kpop_rca import pages, run
+from kpop_rca import run
 from kpop_rca.benchmarks import collection, tasks
 from kpop_rca.benchmarks.timing import OURS
+from kpop_rca.results import pages
 from kpop_rca.study import paths
 
 STUDY = "benchmarks-smoke"

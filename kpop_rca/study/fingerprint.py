@@ -23,7 +23,7 @@ NOT_READ = "not to be read"
 # change of theirs.
 BOOKKEEPING = frozenset({"errors", "study", "system.console", "system.files", "system.fonts", "system.locks"})
 # Files that the package ships, by the module that reads them.
-PACKAGE_DATA = {"reference": "paper", "pages": "templates"}
+PACKAGE_DATA = {"results.paper": "results/paper_tables", "results.pages": "results/templates"}
 
 
 def of_notebook(notebook: str) -> str:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from reasons import without_reason
 
-from kpop_rca import metrics_tables
 from kpop_rca.image_metrics import diversity, feature_panel, inception
 from kpop_rca.oracles import calibration, cas
+from kpop_rca.results import tables
 
 CLASSES = ["Ari", "Bo", "Cy", "Di"]
 N = 12  # images of each identity
@@ -60,7 +60,7 @@ def test_every_number_is_finite_or_null_with_its_reason(kind, swapped):
         found = measured(*(REAL if swapped else GENERATORS[kind]), **how)
     json.dumps(found, allow_nan=False)
     assert list(without_reason(found)) == []
-    table = metrics_tables.visual_table(found)
+    table = tables.visual_table(found)
     assert not np.isinf(table.select_dtypes("number")).any(axis=None)
     assert table.loc[table["value"].isna(), "why"].all()
 
@@ -74,7 +74,7 @@ def test_images_that_are_all_alike_lie_on_a_flat_line(kind):
         assert line[name] is None
         assert "the same at every number of images" in line[f"{name}_why"]
     assert line["real_vs_real_standard_error"] > 0
-    assert metrics_tables.line_table(line)["why"][0] == line["standard_error_why"]
+    assert tables.line_table(line)["why"][0] == line["standard_error_why"]
     assert (found["recall"]["value"], found["is"]["value"]) == (0, pytest.approx(1))
     assert (found["diversity"]["mean"], found["diversity"]["ci95"]) == (0, None)
     assert found["diversity"]["ci95_why"] == diversity.ALIKE

@@ -14,11 +14,12 @@ from safetensors.torch import save_file
 from small_report import write_executed_notebooks
 from spoiling import SPOILT, empty, truncate
 
-from kpop_rca import pages, report
+from kpop_rca import report
 from kpop_rca.diffusion import generated_images, generation
 from kpop_rca.diffusion.unet import forward_process
 from kpop_rca.errors import StudyError
 from kpop_rca.oracles import training
+from kpop_rca.results import pages
 from kpop_rca.study import checksums, flat_yaml, manifests, params, stage_run
 from kpop_rca.system import files
 

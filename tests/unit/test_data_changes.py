@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from small_report import write_executed_copy
 
-from kpop_rca import pages, report, verify
+from kpop_rca import report, verify
 from kpop_rca.errors import StudyError
+from kpop_rca.results import pages
 from kpop_rca.study import fingerprint, given, manifests, params, paths, stage_run, stages, staleness
 from kpop_rca.system import files
 

@@ -1,7 +1,7 @@
 import pytest
 
-from kpop_rca import metrics, metrics_tables
 from kpop_rca.errors import StudyError
+from kpop_rca.results import metrics_json, tables
 from kpop_rca.study import params
 
 
@@ -15,7 +15,7 @@ from kpop_rca.study import params
     ],
 )
 def test_the_time_of_stages_side_by_side_counts_once(stages, expected):
-    assert metrics.seconds_at_work(stages) == expected
+    assert metrics_json.seconds_at_work(stages) == expected
 
 
 def test_groups_are_read_and_checked():
@@ -33,4 +33,4 @@ def test_who_has_which_verdict():
     rows = [("Ari", "inconclusive"), ("Bo", "inferior to real"), ("Cy", "inferior to real")]
     found = {"rca": {"per_class": [{"class": name, "verdict": verdict, "rca": 1} for name, verdict in rows]}}
     expected = [["inferior to real", 2, "Bo, Cy"], ["inconclusive", 1, "Ari"]]
-    assert metrics_tables.identities_by_verdict(found).values.tolist() == expected
+    assert tables.identities_by_verdict(found).values.tolist() == expected

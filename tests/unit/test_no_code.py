@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kpop_rca import pages, weights
+from kpop_rca import weights
 from kpop_rca.data import identity_folders, lfw
 from kpop_rca.faces import crops, splits
+from kpop_rca.results import pages
 from kpop_rca.study import fingerprint, paths
 from kpop_rca.system import files
 

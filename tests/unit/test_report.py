@@ -9,9 +9,10 @@ from matplotlib import pyplot as plt
 from reasons import without_reason
 from small_report import write_executed_notebooks
 
-from kpop_rca import pages, rca, reference, report
+from kpop_rca import rca, report
 from kpop_rca.errors import StudyError
 from kpop_rca.image_metrics import feature_panel
+from kpop_rca.results import pages, paper
 from kpop_rca.study import paths, privacy, stages
 from kpop_rca.system import files
 
@@ -74,7 +75,7 @@ def folder(output):
             }
         ],
         "visual": {"fid": missing, "is": missing, "judge_frechet": distance},
-        "paper": reference.paper_metrics(),
+        "paper": paper.paper_metrics(),
         "seconds": {},
         "seconds_together": 0.0,
         "versions": {},

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from kpop_rca import rca, reference
+from kpop_rca import rca
 from kpop_rca.rca.counts import row_fractions
+from kpop_rca.results import paper
 
 REAL = np.array([[56, 10, 4], [7, 60, 3], [14, 0, 56]])
 GENERATED = np.array([[20, 16, 4], [5, 34, 1], [10, 8, 22]])
@@ -86,7 +87,7 @@ def test_it_holds_the_truth_of_single_classes(truth, pattern):
     bootstrap has 0.70 in the mean for anyone at truth 0, and 0.54 for a class.
     """
     rng = np.random.default_rng(8)
-    judge = row_fractions(reference.oracle_confusion())
+    judge = row_fractions(paper.oracle_confusion())
     shown = truth * np.eye(10) + (1 - truth) * PATTERNS[pattern]
     real, generated = rng.multinomial(70, judge, size=(1000, 10)), rng.multinomial(40, shown @ judge, size=(1000, 10))
     low, high = rca.class_confusion_corrected_intervals(real, generated)

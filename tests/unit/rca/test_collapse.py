@@ -9,8 +9,9 @@ import pytest
 from scipy.stats import binomtest
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from kpop_rca import rca, reference
+from kpop_rca import rca
 from kpop_rca.rca import collapse
+from kpop_rca.results import paper
 
 GENERATED = np.array([[40, 50, 10], [0, 100, 0], [60, 20, 20]])
 REAL = np.array([[5, 1, 4], [4, 15, 1], [1, 0, 4]])
@@ -132,7 +133,7 @@ def test_every_equal_split_comes_once(sizes, number):
 
 
 def test_group_excess_of_the_judge_over_itself_is_nothing():
-    real = reference.oracle_confusion()
+    real = paper.oracle_confusion()
     found = rca.group_excess(real, 5 * real, PAPER_GROUPS, n_replicates=300, generator=np.random.default_rng(0))
     assert found["rate_within_real"] == pytest.approx(174 / 980, abs=1e-3)  # classes of 93 to 100 faces
     assert found["ci95"][0] < 0 < found["ci95"][1]

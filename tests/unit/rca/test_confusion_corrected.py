@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from kpop_rca import rca, reference
+from kpop_rca import rca
 from kpop_rca.errors import StudyError
 from kpop_rca.rca import confusion_corrected
 from kpop_rca.rca.bootstrap import at_both_ends
 from kpop_rca.rca.counts import row_fractions
+from kpop_rca.results import paper
 
 JUDGE = np.array([[80, 15, 5], [10, 85, 5], [20, 0, 80]])
 MIXTURE = np.array([[0.5, 0.5, 0.0], [0.0, 1.0, 0.0], [0.2, 0.3, 0.5]])
@@ -104,7 +105,7 @@ def test_unbiased_and_covered_with_the_paper_s_judge(truth):
     the same draws is off by more.
     """
     rng, n_classes, draws = np.random.default_rng(2), 10, 300
-    judge = row_fractions(reference.oracle_confusion())
+    judge = row_fractions(paper.oracle_confusion())
     shown = truth * np.eye(n_classes) + (1 - truth) * np.roll(np.eye(n_classes), 1, axis=1)
     held, values, ratios = [], [], []
     for _ in range(draws):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from kpop_rca import metrics_tables
 from kpop_rca.rca.former_names import FORMER_KEYS, FORMER_VERDICTS
+from kpop_rca.results import tables
 from kpop_rca.study import paths
 
 FORMER = {
@@ -27,19 +27,19 @@ PRESENT = {
 def test_metrics_of_the_version_before_are_read_with_a_note(tmp_path, capsys):
     path = tmp_path / "metrics.json"
     path.write_text(json.dumps(FORMER | {"paper": FORMER}))
-    assert metrics_tables.read_metrics(path) == PRESENT | {"paper": PRESENT}
+    assert tables.read_metrics(path) == PRESENT | {"paper": PRESENT}
     assert "was written by an earlier version" in capsys.readouterr().out
     path.write_text(json.dumps(PRESENT | {"paper": PRESENT}))
-    assert metrics_tables.read_metrics(path) == PRESENT | {"paper": PRESENT}
+    assert tables.read_metrics(path) == PRESENT | {"paper": PRESENT}
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("study", ["quick", "lfw10-quick"])
 def test_committed_metrics_are_read_under_todays_names(study):
-    found = metrics_tables.read_metrics(paths.committed_report(study) / "metrics.json")
+    found = tables.read_metrics(paths.committed_report(study) / "metrics.json")
     assert found["oracles"][found["headline_oracle"]]["rca"] == found["rca"]["global"]
-    assert metrics_tables.identities_by_verdict(found)["n"].sum() == len(found["classes"]) == 10
-    assert metrics_tables.beside_paper(found)["this study"].notna().sum() >= 10
+    assert tables.identities_by_verdict(found)["n"].sum() == len(found["classes"]) == 10
+    assert tables.beside_paper(found)["this study"].notna().sum() >= 10
     text = json.dumps(found)
     assert not [name for name in FORMER_KEYS if f'"{name}":' in text]
     assert not [name for name in FORMER_VERDICTS if f'"verdict": "{name}"' in text]

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpop_rca import rca, reference
+from kpop_rca import rca
 from kpop_rca.rca.bootstrap import at_both_ends, statistics
 from kpop_rca.rca.counts import row_fractions
+from kpop_rca.results import paper
 
 MEANS = ("macro_rca", "chance_corrected", "confusion_corrected_accuracy")
 TRUTHS = (0.0, 0.03, 0.5, 0.9, 0.97, 0.99, 1.0)
@@ -19,7 +20,7 @@ STUDIES, REPLICATES, AT_ONCE = 160, 200, 40
 def judge_like(recall, n_classes):
     """A judge with this recall that errs more on some than on others, and more towards some; 0.77, the paper's ten."""
     if recall == 0.77 and n_classes == 10:
-        return row_fractions(reference.oracle_confusion())
+        return row_fractions(paper.oracle_confusion())
     wrong = np.random.default_rng(5).gamma(0.5, size=(n_classes, n_classes)) * (1 - np.eye(n_classes))
     return recall * np.eye(n_classes) + (1 - recall) * wrong / wrong.sum(axis=1, keepdims=True)
 

@@ -6,11 +6,12 @@ from typing import Any
 import pandas as pd
 import torch
 
-from kpop_rca import rca, reference
+from kpop_rca import rca
 from kpop_rca.faces import crops
 from kpop_rca.oracles import agreement
 from kpop_rca.oracles.predictions import trained
 from kpop_rca.oracles.training import read_about
+from kpop_rca.results import paper
 from kpop_rca.study import manifests, paths, stage_run, stages
 from kpop_rca.system import devices, files
 
@@ -53,7 +54,7 @@ def assemble(
         "cas": cas,
         "memorisation": memorisation,
         "visual": visual,
-        "paper": reference.paper_metrics(),
+        "paper": paper.paper_metrics(),
         "seconds": {m["stage"]: m["seconds"] for m in manifests.values()} | {stage.stage.notebook: stage.seconds},
         "seconds_together": seconds_at_work(runs),
         "versions": manifests.versions(),

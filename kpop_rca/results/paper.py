@@ -22,7 +22,7 @@ UNSTATED = "the paper does not say"
 
 
 def _read(name: str) -> pd.DataFrame:
-    with resources.files("kpop_rca").joinpath("paper", f"{name}.csv").open(encoding="utf-8") as file:
+    with resources.files("kpop_rca.results").joinpath("paper_tables", f"{name}.csv").open(encoding="utf-8") as file:
         return pd.read_csv(file)
 
 

@@ -18,8 +18,8 @@ import yaml
 from nbconvert import HTMLExporter
 from traitlets.config import Config
 
-from kpop_rca import metrics_tables
 from kpop_rca.errors import StudyError
+from kpop_rca.results import tables
 from kpop_rca.study import cells, fingerprint, manifests, params, paths, privacy, stages
 from kpop_rca.system import files
 
@@ -102,7 +102,7 @@ def sources(study: str) -> dict[str, Path]:
 
 def code() -> str:
     """Hash of what writes the pages: this module, what it imports, and the templates."""
-    return fingerprint.of_modules("pages")
+    return fingerprint.of_modules("results.pages")
 
 
 def record_of(study: str) -> dict[str, Any] | None:
@@ -124,7 +124,7 @@ def command(study: str) -> str:
 def metrics(study: str) -> dict[str, Any]:
     """`metrics.json` of a study of one model, or an error that says which command writes it."""
     stage = stages.by_folder("rca")
-    found = _content(study, METRICS, metrics_tables.read_metrics, stage)
+    found = _content(study, METRICS, tables.read_metrics, stage)
     if "rca" not in found:
         raise _error(study, METRICS, NOT_THERE, stage)
     return found
@@ -159,7 +159,7 @@ def index_page(study: str, found: dict[str, Any]) -> str:
     return _template("index.html").render(
         study=study,
         metrics=found,
-        verdicts=metrics_tables.identities_by_verdict(found).to_dict("records"),
+        verdicts=tables.identities_by_verdict(found).to_dict("records"),
         visual=_visual_rows(found),
         pages=TITLES,
         here="index",
@@ -171,7 +171,7 @@ def index_page(study: str, found: dict[str, Any]) -> str:
 
 def _template(name: str) -> jinja2.Template:
     """A template beside this module; every value is escaped, since names of people come from folder names."""
-    loader = jinja2.PackageLoader("kpop_rca", "templates")
+    loader = jinja2.PackageLoader("kpop_rca.results", "templates")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters["number"] = format_number
     return environment.get_template(name)
@@ -192,8 +192,8 @@ def _embedded(path: Path) -> str:
 def _visual_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
     """The measures of image quality on the first page: the columns of `visual_table`, and paper."""
     chosen = {name: found["visual"][name] for name in OF_PRETRAINED + OF_ORACLE if name in found["visual"]}
-    theirs = metrics_tables.visual_table(found["paper"]["visual"]).set_index("measure")["value"].to_dict()
-    rows = metrics_tables.visual_table(chosen).replace(np.nan, None).to_dict("records")
+    theirs = tables.visual_table(found["paper"]["visual"]).set_index("measure")["value"].to_dict()
+    rows = tables.visual_table(chosen).replace(np.nan, None).to_dict("records")
     return [row | {"paper": theirs.get(row["measure"])} for row in rows]
 
 
