@@ -21,7 +21,7 @@ from kpop_rca.errors import StudyError
 from kpop_rca.study import account, given, params, paths, stages, sweeps
 from kpop_rca.system import files, locks
 
-# The stages lock themselves (kpop_rca/system/locks.py); Snakemake's own lock outlives a Snakemake that was killed. The user's
+# The stages lock themselves; the lock of Snakemake outlives a Snakemake that was killed. The user's
 # profile is for other workflows.
 FLAGS = ("--cores", "all", "--nolock", "--rerun-incomplete", "--profile", "none")
 QUIET = ("--quiet", "rules", "host", "progress", "reason")

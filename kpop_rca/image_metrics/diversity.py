@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from scipy.stats import t
 
-from kpop_rca import weights
-from kpop_rca.image_metrics import feature_extractors
+from kpop_rca.image_metrics import feature_extractors, pretrained
 from kpop_rca.rca import CONFIDENCE
 
 # Degrees of freedom that an interval needs, 4 of 5 images: tried on images that fall into two kinds, where the interval
@@ -211,7 +210,7 @@ def lpips_diversity(
         return absent | {"why": f"AlexNet needs {feature_extractors.LPIPS_SMALLEST} pixels, the images have {size}"}
     try:
         distance = feature_extractors.load_lpips(device=device)
-    except weights.WeightsMissing as missing:
+    except pretrained.WeightsMissing as missing:
         return absent | {"why": str(missing)}
     sets = [
         part and (part[1], lambda pairs, shown=part[0]: feature_extractors.lpips_distances(distance, shown, pairs))

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import NoTrainInceptionV3
 from torchvision.models import VisionTransformer
 
-from kpop_rca import weights
 from kpop_rca.data import tensors
+from kpop_rca.image_metrics import pretrained
 from kpop_rca.system import finite
 
 INCEPTION_FEATURES = "Inception-v3 of 2015-12-05, 2048 after the last pooling, resized as in the original (bilinear)"
@@ -45,7 +45,7 @@ FACENET_SIZE = 160  # pixels
 def load_inception(*, device: torch.device, download: bool = True) -> NoTrainInceptionV3:
     """The Inception network of FID and Inception Score."""
     state = io.BytesIO()
-    torch.save(weights.load("inception"), state)  # the library unpickles; let it have our own bytes
+    torch.save(pretrained.load("inception"), state)  # the library unpickles; let it have our own bytes
     state.seek(0)
     network = NoTrainInceptionV3(
         name="inception-v3-compat", features_list=["2048"], feature_extractor_weights_path=state, antialias=False
@@ -104,7 +104,7 @@ def load_dinov2(*, device: torch.device) -> VisionTransformer:
 
     Source: Oquab et al. (2024), "DINOv2: Learning Robust Visual Features without Supervision".
     """
-    state = weights.load("dinov2")
+    state = pretrained.load("dinov2")
     with torch.random.fork_rng(devices=[]):
         network = VisionTransformer(
             image_size=DINOV2_SIZE,
@@ -129,7 +129,7 @@ def load_facenet(*, device: torch.device, download: bool = True) -> InceptionRes
 
     Source: Schroff et al. (2015); the weights are those of facenet-pytorch, after David Sandberg's.
     """
-    state = weights.load("facenet")
+    state = pretrained.load("facenet")
     with torch.random.fork_rng(devices=[]):
         network = InceptionResnetV1()
     network.load_state_dict({name: value for name, value in state.items() if not name.startswith("logits.")})
@@ -195,7 +195,7 @@ def load_lpips(*, device: torch.device) -> lpips.LPIPS:
 
     Left to itself the package downloads the trunk; so it is built with a random one, which is then overwritten.
     """
-    state = weights.load("alexnet")
+    state = pretrained.load("alexnet")
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore", UserWarning)  # lpips asks torchvision in an outdated way
         distance = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)

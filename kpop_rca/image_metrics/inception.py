@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from scipy.special import log_softmax, logsumexp
 
-from kpop_rca import weights
-from kpop_rca.image_metrics import feature_extractors
+from kpop_rca.image_metrics import feature_extractors, pretrained
 from kpop_rca.image_metrics.feature_panel import absent_measures, feature_measures
 
 # On Inception's features these measures have names of their own; on others they must not bear them.
@@ -72,7 +71,7 @@ def inception_measures(
     words, score = feature_extractors.INCEPTION_FEATURES, {"features": feature_extractors.INCEPTION_LOGITS} | counts
     try:
         network = feature_extractors.load_inception(device=device)
-    except weights.WeightsMissing as missing:
+    except pretrained.WeightsMissing as missing:
         absent = absent_measures(str(missing), features=words, **counts)
         score = {"value": None, "why": str(missing)} | score | {"value_at_same_n": None, "real": None}
         return _with_score(absent, score)
@@ -118,7 +117,7 @@ def network_measures(
     extractor = feature_extractors.EXTRACTORS[name]
     try:
         network = extractor.load(device=device)
-    except weights.WeightsMissing as missing:
+    except pretrained.WeightsMissing as missing:
         found = absent_measures(str(missing), features=extractor.words, n_real=len(real), n_generated=len(generated))
     else:
         sets = (extractor.features(network, images) for images in (real, other_real, generated))

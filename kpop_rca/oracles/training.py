@@ -17,9 +17,9 @@ from sklearn.metrics import f1_score, log_loss
 from torch import Tensor
 from tqdm import tqdm
 
-from kpop_rca import weights
 from kpop_rca.data import tensors
 from kpop_rca.errors import StudyError
+from kpop_rca.image_metrics.pretrained import URLS, WeightsMissing, load
 from kpop_rca.oracles import augmentation
 from kpop_rca.oracles.candidates import Candidate, Faces, judge_seed, learning_faces
 from kpop_rca.oracles.resnet import FULL_WIDTH, SmallImageResNet
@@ -102,11 +102,11 @@ def build_judge(architecture: str, *, n_classes: int, recipe: OracleRecipe) -> t
         judge = SmallImageResNet(architecture, n_classes=n_classes, width=recipe.width)
     if not recipe.pretrained:
         return judge, "not requested"
-    if recipe.width != FULL_WIDTH or architecture not in weights.REGISTRY:
+    if recipe.width != FULL_WIDTH or architecture not in URLS:
         return judge, f"there are no ImageNet weights for {architecture} of width {recipe.width}"
     try:
-        state = weights.load(architecture)
-    except weights.WeightsMissing as missing:
+        state = load(architecture)
+    except WeightsMissing as missing:
         return judge, str(missing)
     body = {name: value for name, value in state.items() if not name.startswith(("conv1.", "fc."))}
     judge.load_state_dict(body, strict=False)

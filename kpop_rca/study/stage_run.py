@@ -61,9 +61,7 @@ class StageRun:
     def input(self, folder: str) -> Path:
         """Folder of an earlier stage, one of those that this stage is declared to need."""
         if folder not in self.stage.needs:
-            raise ValueError(
-                f"{self.stage.notebook} does not declare that it needs {folder!r}; see kpop_rca.study.stages"
-            )
+            raise ValueError(f"{self.stage.notebook} does not declare that it needs {folder!r}; see study.stages")
         return manifests.folder_of(self.study, folder)
 
     @property

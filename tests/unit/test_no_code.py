@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kpop_rca import weights
 from kpop_rca.data import identity_folders, lfw
 from kpop_rca.faces import crops, splits
+from kpop_rca.image_metrics import pretrained
 from kpop_rca.results import pages
 from kpop_rca.study import fingerprint, paths
 from kpop_rca.system import files
@@ -98,8 +98,8 @@ def test_what_would_not_is_let_be():
 
 
 def test_every_download_is_encrypted_and_known_by_its_whole_hash():
-    for name, url in weights.URLS.items():
-        assert url.startswith("https://") and re.fullmatch(r"[0-9a-f]{64}", weights.SHA256[name])
+    for name, url in pretrained.URLS.items():
+        assert url.startswith("https://") and re.fullmatch(r"[0-9a-f]{64}", pretrained.SHA256[name])
 
 
 def test_only_the_published_archive_is_unpacked(tmp_path, monkeypatch):

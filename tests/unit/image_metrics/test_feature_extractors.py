@@ -12,8 +12,7 @@ from facenet_pytorch import InceptionResnetV1
 from torchmetrics.image.fid import NoTrainInceptionV3
 from torchvision.models import alexnet
 
-from kpop_rca import weights
-from kpop_rca.image_metrics import feature_extractors
+from kpop_rca.image_metrics import feature_extractors, pretrained
 from kpop_rca.system import files
 
 CPU = torch.device("cpu")
@@ -27,10 +26,10 @@ def noise(n, *, size=32, seed=0):
 
 def publish(monkeypatch, name, state):
     """Save a state dict where the weights called `name` belong, as if it were the published one."""
-    path = weights.path_of(name)
+    path = pretrained.path_of(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(state, path)
-    monkeypatch.setitem(weights.SHA256, name, files.sha256(path))
+    monkeypatch.setitem(pretrained.SHA256, name, files.sha256(path))
 
 
 @pytest.fixture
@@ -98,7 +97,7 @@ def test_weights_that_are_missing_say_so(no_weights):
         feature_extractors.load_facenet,
         feature_extractors.load_lpips,
     ):
-        with pytest.raises(weights.WeightsMissing, match="cannot be reached"):
+        with pytest.raises(pretrained.WeightsMissing, match="cannot be reached"):
             load(device=CPU)
 
 
