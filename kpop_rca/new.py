@@ -59,11 +59,11 @@ def values_for(photographs: pd.DataFrame, root: Path) -> Values:
         values["test_fraction"] = fraction, f"somebody has {kept.min()} photographs, and 07 needs three of each"
     flags = [flag if flag != "several_faces" else "small_face" for flag in default["exclude_flags"]]
     values["exclude_flags"] = flags, "bystanders are common"
-    training, part = training.clip(1, most), default["judge_fraction"]
+    training, part = training.clip(1, most), default["oracle_fraction"]
     if training.min() < FEW_TO_PART:
         part, who = 0.0, f"{flat_yaml.shown(training.idxmin())} has {training.min()} for training"
-        values["judge_fraction"] = part, f"{who}: too few to split between generator and oracle"
-        values["seen_judges"] = [], "nothing to compare with: every oracle has seen the generator's faces"
+        values["oracle_fraction"] = part, f"{who}: too few to split between generator and oracle"
+        values["seen_oracles"] = [], "nothing to compare with: every oracle has seen the generator's faces"
     return values | _of_effort(round(training.sum() * (part or 1)), n_people=len(kept), default=default)
 
 
@@ -86,12 +86,12 @@ def _of_small_photographs(names: pd.Series, root: Path, default: dict[str, Any])
 def _of_effort(n_training: int, *, n_people: int, default: dict[str, Any]) -> Values:
     """How long to train, and how much to generate, for so many training photographs of the generator, or an oracle."""
     of_person = n_training * (1 - default["validation_fraction"]) / n_people
-    epochs = int(np.clip(math.ceil(SHOWN / of_person), default["judge_epochs"], 60))
+    epochs = int(np.clip(math.ceil(SHOWN / of_person), default["oracle_epochs"], 60))
     # up to half an hour on two CPU cores
     steps = int(np.clip(round(GENERATOR_EPOCHS * n_training / default["batch_size"], -2), 1000, 4000))
     images = int(np.clip(round(IMAGES / n_people, -1), 20, 100))
     return {
-        "judge_epochs": (epochs, f"an oracle is trained on about {of_person:.0f} faces of each person"),
+        "oracle_epochs": (epochs, f"an oracle is trained on about {of_person:.0f} faces of each person"),
         "train_steps": (steps, f"{steps * default['batch_size'] / n_training:.0f} epochs"),
         "images_per_identity": (images, "the interval of RCA depends on the number of held-out photographs, too"),
         "look_alike_groups": ("", "nobody has sorted these people into groups"),

@@ -43,7 +43,7 @@ LONGEST_SOCKET = 103  # bytes of a path, on macOS; Linux allows four more
 HUNGRY = {
     "01_data_audit": "detector_batch_size",
     "03_ddpm_training": "batch_size",
-    "04_oracle_benchmark": "judge_batch_size",
+    "04_oracle_benchmark": "oracle_batch_size",
     "05_generation": "sampling_batch_size",
 }
 

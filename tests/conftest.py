@@ -52,7 +52,7 @@ def splits(coloured_faces):
     images, labels = coloured_faces
     return {
         "train": (images[:72], labels[:72]),
-        "judge": (images[:0], labels[:0]),
+        "oracle": (images[:0], labels[:0]),
         "validation": (images[72:96], labels[72:96]),
         "test": (images[96:], labels[96:]),
     }

@@ -148,7 +148,7 @@ def test_only_the_output_folder_is_written(places, audited):
 def test_what_was_set_is_recorded(places, audited):
     used = flat_yaml.read(places[1] / "reports/mine/params.yaml", where="used")
     assert (used["max_side"], used["face_sizes"], used["exclude_flags"]) == (128, [32], [])
-    assert used["judge_fraction"] == 0.0  # the file's
+    assert used["oracle_fraction"] == 0.0  # the file's
     audit = (places[1] / "reports/mine/notebooks/01_data_audit.ipynb").read_text(encoding="utf-8")
     assert "note: this cell has" not in audit  # the kernel, too, knows what the study's values are
 

@@ -27,9 +27,9 @@ SMALLER = {
     "idols_hard_per_identity": 1,
     "idols_group_per_identity": 1,
     "train_steps": 4,
-    "judge_seeds": 1,
-    "seen_judges": [],
-    "judge_epochs": 1,
+    "oracle_seeds": 1,
+    "seen_oracles": [],
+    "oracle_epochs": 1,
     "images_per_identity": 6,
 }
 NOTE = re.compile(r"(\d+) .* are left out here; set publish_images: true to show them")

@@ -19,7 +19,7 @@ from kpop_rca.system import files
 
 RULES = [f"notebook_{stage.notebook}" for stage in stages.STAGES] + ["report"]
 METRICS = {
-    "study", "seed", "image_size", "classes", "data", "oracle", "judge", "real", "generated", "rca", "visual", "paper",
+    "study", "seed", "image_size", "classes", "data", "oracle", "real", "generated", "rca", "visual", "paper",
     "seconds", "versions", "device", "confusion_corrected_accuracy", "over_oracles", "collapse", "within_groups", "cas",
     "memorisation", "answer", "seconds_together",
 }  # fmt: skip
@@ -137,7 +137,7 @@ def test_06_measures_a_generator_that_has_collapsed(smoke, tmp_path, kind):
     report = output / "reports/smoke"
     metrics = json.loads((report / "metrics.json").read_text())
     assert list(without_reason(metrics)) == []
-    spread, line = (metrics["visual"][f"judge_{name}"] for name in ("feature_diversity", "frechet_infinity"))
+    spread, line = (metrics["visual"][f"oracle_{name}"] for name in ("feature_diversity", "frechet_infinity"))
     assert (spread["ci95"], [row["ci95"] for row in spread["per_class"]]) == (None, [None] * 4)
     assert ("all alike" if kind == "black" else "2 images of") in spread["ci95_why"]
     assert line["r_squared" if kind == "black" else "value"] is None

@@ -26,7 +26,7 @@ def test_a_member_made_what_its_level_changes_and_nothing_else(sweep):
     }
 
 
-def test_every_level_was_judged(sweep):
+def test_every_level_was_predicted(sweep):
     runs = pd.read_csv(sweep / "reports/claims-smoke/tables/08_runs.csv", dtype={"level": str})
     assert list(zip(runs["experiment"], runs["level"], strict=True)) == [
         ("guidance", "0"),

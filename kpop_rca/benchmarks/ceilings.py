@@ -64,8 +64,8 @@ def unet_flops(
 
 
 @cache
-def judge_flops(architecture: str, width: int, image_size: int, *, training: bool) -> float:
-    """Floating-point operations an image of a judge of ten classes.
+def oracle_flops(architecture: str, width: int, image_size: int, *, training: bool) -> float:
+    """Floating-point operations an image of an oracle of ten classes.
 
     Args:
         architecture, width: see `resnet.SmallImageResNet`.
@@ -73,6 +73,6 @@ def judge_flops(architecture: str, width: int, image_size: int, *, training: boo
         training: with the backward pass.
     """
     with torch.device("meta"):
-        judge = SmallImageResNet(architecture, n_classes=10, width=width).eval()
+        oracle = SmallImageResNet(architecture, n_classes=10, width=width).eval()
         image = torch.randn(1, 3, image_size, image_size)
-        return counted_flops(lambda: judge(image).sum().backward() if training else judge(image))
+        return counted_flops(lambda: oracle(image).sum().backward() if training else oracle(image))

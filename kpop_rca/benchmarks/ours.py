@@ -38,7 +38,7 @@ from kpop_rca.system import devices
 
 FAR = 10_000_000  # steps: the end of a training that is left before
 DETECTED_FOR_FLOPS = 8  # photographs whose operations are counted
-N_JUDGES = 2  # trained in a repeat; on a CPU side by side
+N_ORACLES = 2  # trained in a repeat; on a CPU side by side
 
 
 def recipe(setting: Setting, *, steps: int) -> DiffusionRecipe:
@@ -174,60 +174,60 @@ def all_measures(real: np.ndarray, generated: np.ndarray) -> None:
     prdc.neighbourhood_measures(real, generated)
 
 
-def judge(setting: Setting, *, seed: int = 0) -> SmallImageResNet:
+def oracle(setting: Setting, *, seed: int = 0) -> SmallImageResNet:
     """The first of `architectures`, with random weights, on the CPU."""
-    return training.build_judge(
-        setting["architectures"][0], n_classes=N_CLASSES, recipe=judge_recipe(setting, seed=seed)
+    return training.build_oracle(
+        setting["architectures"][0], n_classes=N_CLASSES, recipe=oracle_recipe(setting, seed=seed)
     )[0]
 
 
-def judge_recipe(setting: Setting, *, seed: int) -> training.OracleRecipe:
-    """One epoch, as the study trains its judges."""
+def oracle_recipe(setting: Setting, *, seed: int) -> training.OracleRecipe:
+    """One epoch, as the study trains its oracles."""
     return training.OracleRecipe(
-        width=setting["judge_width"],
+        width=setting["oracle_width"],
         warmup_epochs=0,
         epochs=1,
-        batch_size=setting["judge_batch_size"],
-        learning_rate=setting["judge_learning_rate"],
+        batch_size=setting["oracle_batch_size"],
+        learning_rate=setting["oracle_learning_rate"],
         weight_decay=0.05,
-        colour_jitter=setting["judge_colour_jitter"],
+        colour_jitter=setting["oracle_colour_jitter"],
         pretrained=False,
         seed=seed,
     )
 
 
-def judges_trained(setting: Setting) -> Work:
-    """`oracle.train_side_by_side` of two judges for an epoch, with their validation, their test and their files."""
+def oracles_trained(setting: Setting) -> Work:
+    """`oracle.train_side_by_side` of two oracles for an epoch, with their validation, their test and their files."""
     images, labels = setting.faces
     few = images[: training.EVALUATION_BATCH], labels[: training.EVALUATION_BATCH]
     splits = {"train": (images, labels), "validation": few, "test": few}
     return Work(
-        run=partial(_train_judges, setting, splits),
-        items=N_JUDGES * len(images),
-        flops=setting.judge_flops(training=True),
+        run=partial(_train_oracles, setting, splits),
+        items=N_ORACLES * len(images),
+        flops=setting.oracle_flops(training=True),
     )
 
 
-def _train_judges(setting: Setting, splits: dict[str, Faces]) -> None:
+def _train_oracles(setting: Setting, splits: dict[str, Faces]) -> None:
     folder = Path(tempfile.mkdtemp(dir=setting.scratch))
     trainings = [
         training.Training(
-            setting["architectures"][0], splits, recipe=judge_recipe(setting, seed=k), folder=folder / str(k), notes={}
+            setting["architectures"][0], splits, recipe=oracle_recipe(setting, seed=k), folder=folder / str(k), notes={}
         )
-        for k in range(N_JUDGES)
+        for k in range(N_ORACLES)
     ]
     training.train_side_by_side(trainings, device=setting.device, bar=partial(tqdm, disable=True))
     shutil.rmtree(folder)
 
 
-def judged(setting: Setting) -> Work:
-    """`oracle.judge_images` of all faces by one judge."""
+def predicted(setting: Setting) -> Work:
+    """`oracle.predict` of all faces by one oracle."""
     images, _ = setting.faces
-    network = judge(setting).to(setting.device, memory_format=torch.channels_last).eval()
+    network = oracle(setting).to(setting.device, memory_format=torch.channels_last).eval()
     return Work(
-        run=lambda: training.judge_images(network, images),
+        run=lambda: training.predict(network, images),
         items=len(images),
-        flops=setting.judge_flops(training=False),
+        flops=setting.oracle_flops(training=False),
     )
 
 

@@ -99,10 +99,10 @@ class Setting:
         """See `ceilings.unet_flops`."""
         return ceilings.unet_flops(*self._architecture.values(), training=training)
 
-    def judge_flops(self, *, training: bool) -> float:
-        """See `ceilings.judge_flops`; of the first of `judges`."""
-        sizes = (self["judge_width"], self["image_size"])
-        return ceilings.judge_flops(self["architectures"][0], *sizes, training=training)
+    def oracle_flops(self, *, training: bool) -> float:
+        """See `ceilings.oracle_flops`; of the first of `oracles`."""
+        sizes = (self["oracle_width"], self["image_size"])
+        return ceilings.oracle_flops(self["architectures"][0], *sizes, training=training)
 
     @property
     def _architecture(self) -> dict[str, Any]:

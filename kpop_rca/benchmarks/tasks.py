@@ -14,7 +14,7 @@ from kpop_rca.benchmarks import (
     peers_diffusers,
     peers_features,
     peers_images,
-    peers_judges,
+    peers_oracles,
     timing,
 )
 from kpop_rca.benchmarks.setting import Setting
@@ -96,15 +96,15 @@ def _pairs(_: Setting) -> Contenders:
 
 
 TRAINING, DDIM, DDPM, DETECTION = "training", "sampling, DDIM", "sampling, DDPM", "face detection"
-JUDGES, JUDGING = "training judges", "asking a judge"
+ORACLES, CLASSIFYING = "training oracles", "asking an oracle"
 MEASURES, LPIPS, READING = "FID, KID and PRDC", "LPIPS", "reading a folder"
 TASKS = (
     Task(TRAINING, "images", _training),
     Task(DDIM, "images", _ddim),
     Task(DDPM, "images", _ddpm),
     Task(DETECTION, "photographs", _detection),
-    Task(JUDGES, "images", _beside_torchvision(ours.judges_trained, peers_judges.training)),
-    Task(JUDGING, "images", _beside_torchvision(ours.judged, peers_judges.judging)),
+    Task(ORACLES, "images", _beside_torchvision(ours.oracles_trained, peers_oracles.training)),
+    Task(CLASSIFYING, "images", _beside_torchvision(ours.predicted, peers_oracles.classifying)),
     Task(MEASURES, "sets", _features, warm_up=0),  # each has been called on a few features by then
     Task(LPIPS, "pairs", _pairs),
     Task(READING, "photographs", _beside_torchvision(ours.read, peers_images.image_folder)),

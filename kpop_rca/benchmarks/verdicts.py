@@ -7,7 +7,7 @@ import pandas as pd
 
 from kpop_rca.benchmarks import ceilings, peers_features, sizes, tasks
 from kpop_rca.benchmarks.setting import PAPER_IMAGES
-from kpop_rca.benchmarks.tasks import DDIM, DDPM, DETECTION, JUDGING, MEASURES, TRAINING
+from kpop_rca.benchmarks.tasks import CLASSIFYING, DDIM, DDPM, DETECTION, MEASURES, TRAINING
 from kpop_rca.benchmarks.timing import OURS
 from kpop_rca.diffusion.samplers import TIMESTEPS
 
@@ -170,7 +170,7 @@ def whole_runs(rates: pd.DataFrame, *, steps_ddpm: int, study_seconds: float, de
         ("50,000 images by DDIM", PAPER_IMAGES / images[DDIM], "seconds", 60.0, "cuda"),
         ("50,000 images by DDPM-1000", ddpm, "seconds", 1200.0, "cuda"),
         ("200 epochs of 10,000 images", PAPER_TRAINING / images[TRAINING], "seconds", 180.0, "cuda"),
-        ("50,000 images shown to a judge", PAPER_IMAGES / images[JUDGING], "seconds", np.nan, "cuda"),
+        ("50,000 images shown to an oracle", PAPER_IMAGES / images[CLASSIFYING], "seconds", np.nan, "cuda"),
         ("training, of the machine's limit", training, "share", FLOOR, "cuda"),
         (STUDY, study_seconds, "seconds", 600.0, "cpu"),
     ]

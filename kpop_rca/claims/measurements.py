@@ -14,13 +14,13 @@ from kpop_rca.rca.estimators import values
 ONE_PICTURE = 1.0  # grey levels: mean difference of two crops of one picture, whose faces were found apart, at most
 
 
-def judged_by_one(
-    judge: training.SmallImageResNet, real: Faces, generated: Faces, *, groups: list[list[int]]
+def measured_by_one(
+    oracle: training.SmallImageResNet, real: Faces, generated: Faces, *, groups: list[list[int]]
 ) -> dict[str, Any]:
     """One oracle's view of one generator.
 
     Args:
-        judge: in evaluation mode.
+        oracle: in evaluation mode.
         real: held-out faces.
         generated: images and the requested identities.
         groups: class numbers of the look-alikes, each class in one of them; [] for no groups.
@@ -29,7 +29,7 @@ def judged_by_one(
         The entries of `from_counts`; frechet, precision and recall on the oracle's own features.
     """
     n_classes = int(real[1].max()) + 1
-    seen_real, seen_generated = (training.judge_images(judge, images) for images, _ in (real, generated))
+    seen_real, seen_generated = (training.predict(oracle, images) for images, _ in (real, generated))
     counts = [
         rca.confusion_counts(labels, seen[0].argmax(1), n_classes)
         for (_, labels), seen in ((real, seen_real), (generated, seen_generated))
@@ -83,7 +83,9 @@ def within_groups(real: np.ndarray, generated: np.ndarray, groups: list[list[int
     }
 
 
-def learnt_by_both(generator_faces: Path, judge_faces: Path, *, size: int, judge_learnt: str) -> dict[str, int]:
+def shared_training_faces(
+    generator_faces: Path, oracle_faces: Path, *, size: int, oracle_trained_on: str
+) -> dict[str, int]:
     """Faces that a generator and an oracle, maybe of another study, were both trained on.
 
     In one study that keeps faces for its oracles there is none. Two studies of one seed have pictures in common, and
@@ -91,16 +93,16 @@ def learnt_by_both(generator_faces: Path, judge_faces: Path, *, size: int, judge
     sides.
 
     Args:
-        generator_faces, judge_faces: `artifacts/<study>/faces` of the study whose generator, and whose oracle it is.
+        generator_faces, oracle_faces: `artifacts/<study>/faces` of the study whose generator, and whose oracle it is.
         size: side of the faces, pixels.
-        judge_learnt: the split that the oracle was trained on, "judge" or "train".
+        oracle_trained_on: the split that the oracle was trained on, "oracle" or "train".
 
     Returns:
         n_learnt, the generator's training faces; n_learnt_by_both, those with a picture of the same name among the
         oracle's that shows the same (under one name there may be a portrait here and a statue there).
     """
     own = _pictures(generator_faces, size=size, split="train")
-    others = _pictures(judge_faces, size=size, split=judge_learnt)
+    others = _pictures(oracle_faces, size=size, split=oracle_trained_on)
     shared = [path for path in own.keys() & others.keys() if _is_same(own[path], others[path])]
     return {"n_learnt": len(own), "n_learnt_by_both": len(shared)}
 

@@ -1,4 +1,4 @@
-"""The runs behind the claims: every small study of a sweep as its judges see it, or as it came with the project."""
+"""The runs behind the claims: every small study of a sweep as its oracles see it, or as it came with the project."""
 
 from collections.abc import Callable
 from functools import cache
@@ -20,56 +20,58 @@ from kpop_rca.system import files
 
 
 def collect(resolved: dict[str, Any], *, device: torch.device, progress: Callable) -> pd.DataFrame:
-    """Judge the images of every small study of a sweep.
+    """Oracle the images of every small study of a sweep.
 
     Args:
         resolved: parameters of the sweep, all of them.
         progress: wraps the list of small studies, `tqdm` for example.
 
     Returns:
-        One row per small study and oracle: experiment, level, seed, study, judge, the entries of `judged_by_one` and of
-        `learnt_by_both`, and `images`, the identity of the images' manifest.
+        One row per small study and oracle: experiment, level, seed, study, oracle, the entries of `measured_by_one` and
+        of `shared_training_faces`, and `images`, the identity of the images' manifest.
 
     Raises:
         StudyError: a small study was not run.
     """
     members = sweeps.members(resolved)
     group_text = resolved["look_alike_groups"]
-    view = cache(lambda study, judges: _view(study, judges, group_text, device))
+    view = cache(lambda study, oracles: _view(study, oracles, group_text, device))
     rows = []
     for member in progress(members):
         about = {"experiment": member.experiment, "level": member.level, "seed": member.seed, "study": member.study}
-        rows += [about | row for row in view(member.study, _judges_of(member, members))]
+        rows += [about | row for row in view(member.study, _oracles_of(member, members))]
     return pd.DataFrame(rows)
 
 
-def _judges_of(member: sweeps.Member, members: list[sweeps.Member]) -> str:
-    """The study whose judges and real faces a small study is held against: its own, but for `sweeps.COMMON_JUDGE`."""
-    level = sweeps.judged_as(member.experiment, member.level)
+def _oracles_of(member: sweeps.Member, members: list[sweeps.Member]) -> str:
+    """The study whose oracles and real faces a small study is held against: its own, but for `sweeps.COMMON_ORACLE`."""
+    level = sweeps.oracles_of(member.experiment, member.level)
     of_seed = {
         other.level: other.study
         for other in members
         if other.seed == member.seed and other.experiment == member.experiment
     }
     if level not in of_seed:
-        raise StudyError(f"{member.study} is judged as {level!r} is, of which this seed has no run")
+        raise StudyError(f"{member.study} is classified as {level!r} is, of which this seed has no run")
     return of_seed[level]
 
 
-def _view(study: str, judged_as: str, group_text: str, device: torch.device) -> list[dict[str, Any]]:
-    """What each judge of `judged_as` says of the images of `study` and of its own real test faces."""
+def _view(study: str, predicted_as: str, group_text: str, device: torch.device) -> list[dict[str, Any]]:
+    """What each oracle of `predicted_as` says of the images of `study` and of its own real test faces."""
     generated_folder = _made(study, "generated")
     images, asked = generated_images.load(generated_folder)
     made = manifests.identity(files.read_json(generated_folder / manifests.MANIFEST))
-    size, judge_faces, judges_folder = images.shape[1], _made(judged_as, "faces"), _made(judged_as, "oracle")
-    real = crops.load(judge_faces, size=size, split="test")
+    size, oracle_faces, oracles_folder = images.shape[1], _made(predicted_as, "faces"), _made(predicted_as, "oracle")
+    real = crops.load(oracle_faces, size=size, split="test")
     groups = params.parse_groups(group_text, int(asked.max()) + 1)
     rows = []
-    for about in predictions.trained(judges_folder).query("eligible").itertuples():
-        judge = training.load_judge(judges_folder / about.judge, device)
-        found = measurements.judged_by_one(judge, real, (images, asked), groups=groups)
-        both = measurements.learnt_by_both(_made(study, "faces"), judge_faces, size=size, judge_learnt=about.trained_on)
-        rows.append({"judge": about.judge} | found | both | {"images": made})
+    for about in predictions.trained(oracles_folder).query("eligible").itertuples():
+        oracle = training.load_oracle(oracles_folder / about.oracle, device)
+        found = measurements.measured_by_one(oracle, real, (images, asked), groups=groups)
+        both = measurements.shared_training_faces(
+            _made(study, "faces"), oracle_faces, size=size, oracle_trained_on=about.trained_on
+        )
+        rows.append({"oracle": about.oracle} | found | both | {"images": made})
     return rows
 
 

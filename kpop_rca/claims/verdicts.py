@@ -49,8 +49,8 @@ IDENTITY = "confusion_corrected_accuracy"
 CLAIMS = (
     Claim("more pixels keep identity better", "6.1", "size", IDENTITY, +1, ("16", "32")),
     Claim("more pixels keep identity better", "6.1", "size", IDENTITY, +1, ("16", "64")),
-    Claim("more pixels show the judge more of a person", "6.1", "size", "accuracy_real", +1, ("16", "32")),
-    Claim("more pixels show the judge more of a person", "6.1", "size", "accuracy_real", +1, ("16", "64")),
+    Claim("more pixels show the oracle more of a person", "6.1", "size", "accuracy_real", +1, ("16", "32")),
+    Claim("more pixels show the oracle more of a person", "6.1", "size", "accuracy_real", +1, ("16", "64")),
     Claim("likeness within a group costs identity", "6.2", "alikeness", IDENTITY, -1),
     Claim("likeness adds errors within the group", "6.2", "alikeness", "within_group_excess", +1),
     Claim("wrong pictures in the folders cost identity", "5.2", "labels", IDENTITY, -1, ("clean", "as-found")),
@@ -65,7 +65,7 @@ CLAIMS = (
     Claim("few steps do as well as fifty, without noise", "", "sampler", "rca", 0, ("ddim-50", "dpmpp-8")),
     Claim("few steps do as well as fifty, without noise", "", "sampler", "rca", 0, ("ddim-50", "dpmpp-15")),
     Claim("few steps do as well as fifty, without noise", "", "sampler", "rca", 0, ("ddim-50", "dpmpp-20")),
-    Claim("judges trained to ignore tints see more identity", "", "jitter", IDENTITY, +1),
+    Claim("oracles trained to ignore tints see more identity", "", "jitter", IDENTITY, +1),
 )
 
 
@@ -76,11 +76,11 @@ def mean_over_oracles(runs: pd.DataFrame) -> pd.DataFrame:
     at the next level.
 
     Returns:
-        experiment, level, seed, n_judges (all of the study's) and every measure of `runs.collect`.
+        experiment, level, seed, n_oracles (all of the study's) and every measure of `runs.collect`.
     """
     groups = runs.groupby(KEYS, sort=False)
     means = groups.mean(numeric_only=True)
-    return means.where(_complete(groups, list(means))).assign(n_judges=groups.size()).reset_index()
+    return means.where(_complete(groups, list(means))).assign(n_oracles=groups.size()).reset_index()
 
 
 def _complete(groups: pd.api.typing.DataFrameGroupBy, columns: list[str]) -> pd.DataFrame:
@@ -89,19 +89,19 @@ def _complete(groups: pd.api.typing.DataFrameGroupBy, columns: list[str]) -> pd.
 
 
 def shared_faces(table: pd.DataFrame) -> pd.DataFrame:
-    """Faces that oracles and generators were both trained on, where some levels are judged as another one is.
+    """Faces that oracles and generators were both trained on, where some levels are classified as another one is.
 
     Args:
         table: from `mean_over_oracles`.
 
     Returns:
-        One row for each level of the experiments in `sweeps.COMMON_JUDGE`: experiment, level, judged_as (whose
+        One row for each level of the experiments in `sweeps.COMMON_ORACLE`: experiment, level, predicted_as (whose
         oracles), n_seeds, n_learnt (the generators' training faces, over all seeds), n_learnt_by_both and their
         fraction.
     """
-    part = table[table["experiment"].isin(sweeps.COMMON_JUDGE)]
-    judged_by = [sweeps.judged_as(row.experiment, row.level) for row in part.itertuples()]
-    groups = part.assign(judged_as=judged_by).groupby(["experiment", "level", "judged_as"], sort=False)
+    part = table[table["experiment"].isin(sweeps.COMMON_ORACLE)]
+    predicted_by = [sweeps.oracles_of(row.experiment, row.level) for row in part.itertuples()]
+    groups = part.assign(predicted_as=predicted_by).groupby(["experiment", "level", "predicted_as"], sort=False)
     counts = groups[["n_learnt", "n_learnt_by_both"]].sum().astype(int)
     counts.insert(0, "n_seeds", groups.size())
     return counts.assign(fraction=counts["n_learnt_by_both"] / counts["n_learnt"]).reset_index()

@@ -9,7 +9,7 @@ from kpop_rca.errors import StudyError
 from kpop_rca.faces.splits import FEWEST_TEST_FACES
 from kpop_rca.rca.counts import row_fractions
 
-LEAST_FOR_CONFUSION = 0.5  # fraction of a class's images that is left to estimate the judge's confusion
+LEAST_FOR_CONFUSION = 0.5  # fraction of a class's images that is left to estimate the oracle's confusion
 # A mixture asks for at most a third of the rarest class, so that a chance excess still fits.
 ONE_IN = FEWEST_TEST_FACES
 ATTEMPTS = 1000

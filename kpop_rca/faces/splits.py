@@ -13,7 +13,7 @@ from kpop_rca.errors import StudyError
 from kpop_rca.system import seeds
 from kpop_rca.system.seeds import Purpose
 
-SPLITS = ("train", "judge", "validation", "test", "hard")  # "train" is what the generator is trained on
+SPLITS = ("train", "oracle", "validation", "test", "hard")  # "train" is what the generator is trained on
 # Leaving these out of the *test* images would remove those that a classifier finds hard, and raise its accuracy.
 NOT_APPLIED_TO_TEST = ("identity_mismatch",)
 ALWAYS_LEFT_OUT = ("unreadable", "no_face")
@@ -30,7 +30,7 @@ def exclusion_reasons(
     An unreadable image and one without a face can't be cropped and are always left out. Next come labels given by hand:
     an excluded one leaves the image out, and `fine` keeps it whatever its flags. Any other label answers the flags that
     doubt who or what is shown. Flags that a classifier raised are not applied to a test split that the folder brings:
-    the judge would be tested on easy images only. Last come the images that `not_for_any_split` names.
+    the oracle would be tested on easy images only. Last come the images that `not_for_any_split` names.
 
     Args:
         detections: the audit's table.
@@ -85,20 +85,20 @@ def exclusion_table(detections: pd.DataFrame, reasons: pd.Series) -> pd.DataFram
 
 
 def assign_splits(
-    kept: pd.DataFrame, *, judge_fraction: float, validation_fraction: float, test_fraction: float, seed: int
+    kept: pd.DataFrame, *, oracle_fraction: float, validation_fraction: float, test_fraction: float, seed: int
 ) -> pd.Series:
     """The split of each kept image: one of SPLITS, or "" where it must be left out.
 
     Stratified: the fractions hold in every identity. Near-duplicates stay together, those of several identities too, so
-    a judge is never tested on an image whose twin it was trained on, nor trained on the twin of one that the generator
-    is trained on. Where the folder brings its own test split, that one is used. Images of the `hard` part are a test
-    set of their own. What `not_for_any_split` names is left out.
+    an oracle is never tested on an image whose twin it was trained on, nor trained on the twin of one that the
+    generator is trained on. Where the folder brings its own test split, that one is used. Images of the `hard` part
+    are a test set of their own. What `not_for_any_split` names is left out.
 
     Args:
         kept: rows of the audit's table (path, identity, split, part, duplicate_group).
-        judge_fraction: fraction of each identity's training images, test and validation taken off, that the judges are
-            trained on and the generator never sees, in [0, 1). With 0, judges are trained on the generator's images.
-        validation_fraction: fraction of each identity's training images that select the judge, in (0, 1).
+        oracle_fraction: fraction of each identity's training images, test and validation taken off, that the oracles
+            are trained on and the generator never sees, in [0, 1). With 0, they share the generator's images.
+        validation_fraction: fraction of each identity's training images that select the oracle, in (0, 1).
         test_fraction: fraction of each identity's images for the test where the folder has none, in (0, 1).
         seed: of the random split.
     """
@@ -112,12 +112,12 @@ def assign_splits(
     rest = normal[~test]
     validation = _sampled(rest, groups, fraction=validation_fraction, seed=seeds.number(Purpose.VALIDATION_SPLIT, seed))
     training = rest[~validation]
-    judge = _sampled(
-        training, groups, fraction=judge_fraction, seed=seeds.number(Purpose.JUDGE_SPLIT, seed), rounded=math.floor
+    oracle = _sampled(
+        training, groups, fraction=oracle_fraction, seed=seeds.number(Purpose.ORACLE_SPLIT, seed), rounded=math.floor
     )
     split[test.index[test]] = "test"
     split[rest.index[validation]] = "validation"
-    split[training.index] = np.where(judge, "judge", "train")
+    split[training.index] = np.where(oracle, "oracle", "train")
     return split
 
 
@@ -134,7 +134,7 @@ def _sampled(
     """A random fraction of every identity's near-duplicate groups, as a mask on the table's index.
 
     A group's lot follows from the seed and its first path alone: where a few images are left out, or more are added,
-    nearly all others stay on their side. So what a judge was trained on in one study, no generator is in the next.
+    nearly all others stay on their side. So what an oracle was trained on in one study, no generator is in the next.
     A group of several identities counts as the identity's of its first path.
     """
     sampled = pd.Series(False, index=table.index)
@@ -172,20 +172,20 @@ def split_sizes(index: pd.DataFrame) -> pd.DataFrame:
     return counts.reindex(columns=[split for split in SPLITS if split in counts], fill_value=0)
 
 
-def check_classes(index: pd.DataFrame, detections: pd.DataFrame, *, judge_fraction: float) -> None:
+def check_classes(index: pd.DataFrame, detections: pd.DataFrame, *, oracle_fraction: float) -> None:
     """Refuse a data set in which identities have too few images left in one of the splits.
 
     Args:
         index: from `make_index`.
         detections: the audit's table.
-        judge_fraction: as in `assign_splits`; with 0 the judge split is empty by intention.
+        oracle_fraction: as in `assign_splits`; with 0 the oracle split is empty by intention.
 
     Raises:
         StudyError: names every such identity, what it lacks, and the parameters that help.
     """
     names = detections["identity"].unique()
     counts = pd.crosstab(index["identity"], index["split"]).reindex(index=names, columns=list(SPLITS), fill_value=0)
-    needed = {"train": 1, "judge": 1 if judge_fraction else 0, "validation": 1, "test": FEWEST_TEST_FACES}
+    needed = {"train": 1, "oracle": 1 if oracle_fraction else 0, "validation": 1, "test": FEWEST_TEST_FACES}
     lacking = {
         name: [f"{row[split]} in {split}" for split, least in needed.items() if row[split] < least]
         for name, row in counts.iterrows()
@@ -206,6 +206,6 @@ def check_classes(index: pd.DataFrame, detections: pd.DataFrame, *, judge_fracti
         helps.insert(0, f"leave them out by exclude_identities: {json.dumps(list(lacking), ensure_ascii=False)}")
     raise StudyError(
         f"too few usable faces of {len(lacking)} of {len(names)} identities: {listed}.\n"
-        f"Each needs one in train, judge (unless judge_fraction is 0) and validation, and {FEWEST_TEST_FACES} in test, "
+        f"Each needs one in train, oracle (unless oracle_fraction is 0) and validation, {FEWEST_TEST_FACES} in test, "
         f"for the trial of the metric (07): {', or '.join(helps)}"
     )

@@ -1,6 +1,6 @@
-"""How much RCA depends on the judge: its value under every one of them, and how far they agree on generated images.
+"""How much RCA depends on the oracle: its value under every one of them, and how far they agree on generated images.
 
-Judges differ in architecture, seed and training faces. Tables of predictions are those of `oracles.predictions`.
+Oracles differ in architecture, seed and training faces. Tables of predictions are those of `oracles.predictions`.
 """
 
 import math
@@ -15,7 +15,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import cohen_kappa_score
 
 from kpop_rca import rca
-from kpop_rca.oracles.predictions import JUDGE_COLUMNS, stacked_labels
+from kpop_rca.oracles.predictions import ORACLE_COLUMNS, stacked_labels
 from kpop_rca.rca import estimators
 
 TOO_POOR = {
@@ -30,9 +30,9 @@ NO_AGREEMENT = {
 
 
 def _counts(predictions: pd.DataFrame, n_classes: int) -> dict[str, np.ndarray]:
-    """(K, K) confusion counts of every judge, by its name."""
-    parts = predictions.groupby("judge", sort=False)
-    return {name: rca.confusion_counts(part["label"], part["judged"], n_classes) for name, part in parts}
+    """(K, K) confusion counts of every oracle, by its name."""
+    parts = predictions.groupby("oracle", sort=False)
+    return {name: rca.confusion_counts(part["label"], part["predicted"], n_classes) for name, part in parts}
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ class HeadlineCounts:
     name: str
     real_counts: np.ndarray  # (K, K) on the test split, rows true
     generated_counts: np.ndarray  # (K, K), rows requested
-    judges: list[str]  # all S
+    oracles: list[str]  # all S
     counts: tuple[np.ndarray, np.ndarray]  # theirs on the test split and on the generated images, (S, K, K) each
     replicates: dict[str, np.ndarray]  # `rca.bootstrap` with all of these, (2, B, S) or (2, B, S, K) each
     own_replicates: dict[str, np.ndarray]  # of the headline oracle, (2, B) or (2, B, K) each
 
 
 def headline_counts(
-    judge: str,
+    oracle: str,
     real_predictions: pd.DataFrame,
     generated_predictions: pd.DataFrame,
     n_classes: int,
@@ -60,52 +60,52 @@ def headline_counts(
     """Confusion counts and bootstrap replicates of the headline oracle and of the others of its kind.
 
     Args:
-        judge: name of the headline oracle.
+        oracle: name of the headline oracle.
         real_predictions: of all oracles on the test split, from `load_predictions`.
-        generated_predictions: of all oracles on the generated images, from `judge_all`.
+        generated_predictions: of all oracles on the generated images, from `predict_all`.
     """
-    which = real_predictions[real_predictions["judge"] == judge].iloc[0]
+    which = real_predictions[real_predictions["oracle"] == oracle].iloc[0]
     kind = {"architecture": which["architecture"], "trained_on": which["trained_on"]}
     alike = real_predictions[(real_predictions[list(kind)] == pd.Series(kind)).all(axis=1)]
-    judges = sorted(alike["judge"].unique())
+    oracles = sorted(alike["oracle"].unique())
     sides = (real_predictions, generated_predictions)
     stacks = [stacked_labels(predictions, **kind) for predictions in sides]
-    labels = [predictions.loc[predictions["judge"] == judge, "label"].to_numpy() for predictions in sides]
+    labels = [predictions.loc[predictions["oracle"] == oracle, "label"].to_numpy() for predictions in sides]
     parts = list(zip(labels, stacks, strict=True))
     real, drawn = (np.stack([rca.confusion_counts(of, says, n_classes) for says in stack]) for of, stack in parts)
     replicates = rca.bootstrap(*parts, n_classes, n_replicates=n_replicates, generator=generator)
-    own = judges.index(judge)
+    own = oracles.index(oracle)
     return HeadlineCounts(
-        name=judge,
+        name=oracle,
         real_counts=real[own],
         generated_counts=drawn[own],
-        judges=judges,
+        oracles=oracles,
         counts=(real, drawn),
         replicates=replicates,
         own_replicates={name: values[:, :, own] for name, values in replicates.items()},
     )
 
 
-def rca_by_judge(real_predictions: pd.DataFrame, generated_predictions: pd.DataFrame, n_classes: int) -> pd.DataFrame:
-    """Global RCA under every judge: each judge's accuracy on generated images over its own on real ones.
+def rca_by_oracle(real_predictions: pd.DataFrame, generated_predictions: pd.DataFrame, n_classes: int) -> pd.DataFrame:
+    """Global RCA under every oracle: each oracle's accuracy on generated images over its own on real ones.
 
-    The tables are those of `load_predictions` and `judge_all`.
+    The tables are those of `load_predictions` and `predict_all`.
 
     Returns:
-        One row per judge: judge, architecture, seed, trained_on, accuracy_real, accuracy_generated, rca, low and high
+        One row per oracle: oracle, architecture, seed, trained_on, accuracy_real, accuracy_generated, rca, low and high
         (score interval), chance (RCA of a generator that ignores the class), chance_corrected, fidelity, and why: the
-        reason where one of them is NaN, under a judge too poor for it. The intervals are of one judge each and over
+        reason where one of them is NaN, under an oracle too poor for it. The intervals are of one oracle each and over
         images alone; how far the rows differ is what they leave out.
 
     Raises:
-        ValueError: the two tables are not of the same judges.
+        ValueError: the two tables are not of the same oracles.
     """
     real, generated = _counts(real_predictions, n_classes), _counts(generated_predictions, n_classes)
     if real.keys() != generated.keys():
-        raise ValueError(f"other judges saw the real faces, {', '.join(real)}, than saw the generated ones")
+        raise ValueError(f"other oracles saw the real faces, {', '.join(real)}, than saw the generated ones")
     rows = []
-    for row in real_predictions[JUDGE_COLUMNS].drop_duplicates().to_dict("records"):
-        on_real, on_generated = real[row["judge"]], generated[row["judge"]]
+    for row in real_predictions[ORACLE_COLUMNS].drop_duplicates().to_dict("records"):
+        on_real, on_generated = real[row["oracle"]], generated[row["oracle"]]
         low, high = rca.ratio_interval(
             np.trace(on_generated), on_generated.sum(), np.trace(on_real), on_real.sum(), method="score"
         )
@@ -117,23 +117,23 @@ def rca_by_judge(real_predictions: pd.DataFrame, generated_predictions: pd.DataF
     return rca.with_reasons(pd.DataFrame(rows), TOO_POOR)
 
 
-def effect_of_overlap(by_judge: pd.DataFrame) -> pd.DataFrame:
-    """What a judge that was trained on the generator's training faces does to RCA, seed by seed.
+def effect_of_overlap(by_oracle: pd.DataFrame) -> pd.DataFrame:
+    """What an oracle that was trained on the generator's training faces does to RCA, seed by seed.
 
-    difference = rca_seen - rca_apart, of two judges with the same architecture, seed and number of faces
+    difference = rca_seen - rca_apart, of two oracles with the same architecture, seed and number of faces
 
     Returns:
         One row per architecture and seed that was trained both ways: architecture, seed, rca_apart, rca_seen,
         difference.
     """
-    wide = by_judge.pivot(index=["architecture", "seed"], columns="trained_on", values="rca")
-    wide = wide.reindex(columns=["judge", "train"]).dropna()
+    wide = by_oracle.pivot(index=["architecture", "seed"], columns="trained_on", values="rca")
+    wide = wide.reindex(columns=["oracle", "train"]).dropna()
     wide.columns = ["rca_apart", "rca_seen"]
     return wide.assign(difference=wide["rca_seen"] - wide["rca_apart"]).reset_index()
 
 
 def _difference(one: pd.Series, other: pd.Series) -> str:
-    """What two judges differ in; their seeds may differ too, and if nothing else does, that is the difference."""
+    """What two oracles differ in; their seeds may differ too, and if nothing else does, that is the difference."""
     names = {"architecture": "architecture", "trained_on": "training faces"}
     return " and ".join(name for key, name in names.items() if one[key] != other[key]) or "seed alone"
 
@@ -152,12 +152,12 @@ def _tau(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def pairwise(real_predictions: pd.DataFrame, generated_predictions: pd.DataFrame, n_classes: int) -> pd.DataFrame:
-    """How far every two judges agree on the generated images, and on which identities are generated well.
+    """How far every two oracles agree on the generated images, and on which identities are generated well.
 
     kappa = (agreement - expected) / (1 - expected), expected of independent predictions with the same frequencies
 
     Returns:
-        One row per pair: judge, other, differ_in ("seed alone", "architecture", "training faces", "architecture and
+        One row per pair: oracle, other, differ_in ("seed alone", "architecture", "training faces", "architecture and
         training faces"), agreement (fraction of the generated images with the same prediction), kappa (Cohen's),
         tau_class_rca (Kendall's tau-b of their class RCAs over the identities that have one under both), and why: the
         reason where one is NaN.
@@ -166,23 +166,23 @@ def pairwise(real_predictions: pd.DataFrame, generated_predictions: pd.DataFrame
     """
     real, generated = _counts(real_predictions, n_classes), _counts(generated_predictions, n_classes)
     class_rca = {name: rca.class_rca(real[name], generated[name])["rca"].to_numpy() for name in real}
-    predicted = generated_predictions.pivot(index="image", columns="judge", values="judged")
+    predicted = generated_predictions.pivot(index="image", columns="oracle", values="predicted")
     rows = []
-    for (_, one), (_, other) in combinations(real_predictions[JUDGE_COLUMNS].drop_duplicates().iterrows(), 2):
-        pair = [one["judge"], other["judge"]]
+    for (_, one), (_, other) in combinations(real_predictions[ORACLE_COLUMNS].drop_duplicates().iterrows(), 2):
+        pair = [one["oracle"], other["oracle"]]
         first, second = (predicted[name].to_numpy() for name in pair)
         same = {"agreement": (first == second).mean(), "kappa": _kappa(first, second, n_classes)}
-        row = {"judge": pair[0], "other": pair[1], "differ_in": _difference(one, other)}
+        row = {"oracle": pair[0], "other": pair[1], "differ_in": _difference(one, other)}
         rows.append(row | same | {"tau_class_rca": _tau(*(class_rca[name] for name in pair))})
     measured = ["agreement", "kappa", "tau_class_rca"]
-    return rca.with_reasons(pd.DataFrame(rows, columns=["judge", "other", "differ_in", *measured]), NO_AGREEMENT)
+    return rca.with_reasons(pd.DataFrame(rows, columns=["oracle", "other", "differ_in", *measured]), NO_AGREEMENT)
 
 
 def by_difference(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Mean agreement, kappa and tau_class_rca of `pairwise`, and n_pairs, by what the judges of a pair differ in.
+    """Mean agreement, kappa and tau_class_rca of `pairwise`, and n_pairs, by what the oracles of a pair differ in.
 
-    Judges that agree less across architectures than across seeds see different things; where they agree as little
-    across seeds, the training of one judge is as uncertain as the choice of its architecture.
+    Oracles that agree less across architectures than across seeds see different things; where they agree as little
+    across seeds, the training of one oracle is as uncertain as the choice of its architecture.
     """
     groups = pairs.groupby("differ_in", sort=False)
     means = groups[["agreement", "kappa", "tau_class_rca"]].mean()

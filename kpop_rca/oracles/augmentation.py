@@ -1,4 +1,4 @@
-"""How the judges' training faces are varied: mirrored, shifted, and in other colours."""
+"""How the oracles' training faces are varied: mirrored, shifted, and in other colours."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ def augment(images: Tensor, *, colour_jitter: float, generator: torch.Generator)
     """Mirror half of the images, shift each by up to a sixteenth of its side (borders reflected), and vary its colours.
 
     A diffusion model that has trained briefly gets faces right before it gets their colours right: it tints whole
-    images. A judge that was trained on photographs alone classifies a tinted face as another person, so that its
+    images. An oracle that was trained on photographs alone classifies a tinted face as another person, so that its
     predictions are about colour, not identity.
 
     Args:

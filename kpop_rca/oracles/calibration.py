@@ -1,4 +1,4 @@
-"""Whether a judge is right as often as it is confident: calibration error and reliability.
+"""Whether an oracle is right as often as it is confident: calibration error and reliability.
 
 RCA uses the predicted identities alone, so it does not depend on calibration; figures that show confidences do.
 """

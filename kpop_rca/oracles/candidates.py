@@ -1,7 +1,7 @@
-"""Which judges a study trains, and on which faces.
+"""Which oracles a study trains, and on which faces.
 
-Every architecture is trained from several seeds. Where the study keeps faces from the generator (the split "judge"),
-the judges are trained on those: one that was trained on the generator's images may recognise a copied image, not the
+Every architecture is trained from several seeds. Where the study keeps faces from the generator (the split "oracle"),
+the oracles are trained on those: one that was trained on the generator's images may recognise a copied image, not the
 person. To see how much that matters, some are also trained on the generator's own faces, and named `-seen`.
 """
 
@@ -17,13 +17,13 @@ Faces = tuple[np.ndarray, np.ndarray]  # uint8 (N, H, W, 3) and int64 labels (N,
 
 @dataclass(frozen=True)
 class Candidate:
-    """A judge to be trained.
+    """An oracle to be trained.
 
     Attributes:
         architecture: a key of `resnet.LEVELS`.
-        seed: its number s among the judges of its architecture, from 0.
-        trained_on: the split, "judge" or "train".
-        seen: whether it is trained on the generator's faces beside judges that are not.
+        seed: its number s among the oracles of its architecture, from 0.
+        trained_on: the split, "oracle" or "train".
+        seen: whether it is trained on the generator's faces beside oracles that are not.
     """
 
     architecture: str
@@ -38,33 +38,33 @@ class Candidate:
 
 
 def list_candidates(architectures: Sequence[str], *, n_seeds: int, seen: Sequence[str], apart: bool) -> list[Candidate]:
-    """The judges of a study, in the order in which they are trained.
+    """The oracles of a study, in the order in which they are trained.
 
     Args:
         architectures: keys of `resnet.LEVELS`.
-        n_seeds: judges of each architecture.
+        n_seeds: oracles of each architecture.
         seen: architectures that are trained on the generator's faces as well.
-        apart: whether the study keeps faces from the generator for the judges. Where it does not, all are trained on
+        apart: whether the study keeps faces from the generator for the oracles. Where it does not, all are trained on
             the generator's faces, as in the paper, and `seen` has no effect.
 
     >>> [c.name for c in list_candidates(["resnet10", "resnet18"], n_seeds=2, seen=["resnet10"], apart=True)]
     ['resnet10-0', 'resnet10-1', 'resnet18-0', 'resnet18-1', 'resnet10-0-seen', 'resnet10-1-seen']
     """
-    split = "judge" if apart else "train"
+    split = "oracle" if apart else "train"
     first = [Candidate(architecture, seed, split) for architecture in architectures for seed in range(n_seeds)]
     again = [Candidate(architecture, seed, "train", seen=True) for architecture in seen for seed in range(n_seeds)]
     return first + (again if apart else [])
 
 
-def judge_seed(seed: int, number: int) -> int:
-    """The seed of a judge's weights and data order, from the study's seed and the judge's number s.
+def oracle_seed(seed: int, number: int) -> int:
+    """The seed of an oracle's weights and data order, from the study's seed and the oracle's number s.
 
-    The number is that of judges of all architectures and training faces, so that they pair up.
+    The number is that of oracles of all architectures and training faces, so that they pair up.
 
-    >>> judge_seed(0, 1) != judge_seed(1, 0)
+    >>> oracle_seed(0, 1) != oracle_seed(1, 0)
     True
     """
-    return int(seeds.sequence(seeds.Purpose.JUDGE, seed, number).generate_state(1)[0])
+    return int(seeds.sequence(seeds.Purpose.ORACLE, seed, number).generate_state(1)[0])
 
 
 def capped(faces: Faces, most: np.ndarray, *, generator: np.random.Generator) -> Faces:
@@ -77,18 +77,18 @@ def capped(faces: Faces, most: np.ndarray, *, generator: np.random.Generator) ->
 
 
 def learning_faces(splits: dict[str, Faces], *, seed: int) -> dict[str, Faces]:
-    """What the judges are trained on: "judge" and "train" where the study keeps faces for them, else "train" alone.
+    """What the oracles are trained on: "oracle" and "train" where the study keeps faces for them, else "train" alone.
 
-    The generator's faces are capped to the number of the judges' own of each identity, so that judges differ in
+    The generator's faces are capped to the number of the oracles' own of each identity, so that oracles differ in
     *which* faces they are trained on and not in how many. An identity of which the generator has fewer keeps them all.
 
     Args:
-        splits: "train", and "judge", which may be empty.
-        seed: of the study; all judges with the same `trained_on` are trained on the same faces.
+        splits: "train", and "oracle", which may be empty.
+        seed: of the study; all oracles with the same `trained_on` are trained on the same faces.
     """
-    labels = splits["judge"][1]
+    labels = splits["oracle"][1]
     if not len(labels):
         return {"train": splits["train"]}
     most = np.bincount(labels, minlength=int(splits["train"][1].max()) + 1)
-    generator = seeds.generator(seeds.Purpose.JUDGE_FACES, seed)
-    return {"judge": splits["judge"], "train": capped(splits["train"], most, generator=generator)}
+    generator = seeds.generator(seeds.Purpose.ORACLE_FACES, seed)
+    return {"oracle": splits["oracle"], "train": capped(splits["train"], most, generator=generator)}

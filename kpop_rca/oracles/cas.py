@@ -21,8 +21,8 @@ from kpop_rca.oracles.candidates import Faces, capped
 from kpop_rca.oracles.training import (
     OracleRecipe,
     Training,
-    judge_images,
-    load_judge,
+    load_oracle,
+    predict,
     read_about,
     read_test_predictions,
     train_side_by_side,
@@ -83,7 +83,7 @@ def classification_accuracy_scores(
     *,
     validation: Faces,
     test: Faces,
-    judged: np.ndarray,
+    predicted: np.ndarray,
     like: Path,
     folder: Path,
     device: torch.device,
@@ -91,7 +91,7 @@ def classification_accuracy_scores(
 ) -> dict[str, Any]:
     """CAS, its reference on real faces, their ratio, and the other direction beside them.
 
-    Both classifiers have the architecture, recipe and seed of the selected judge, and equally many training images of
+    Both classifiers have the architecture, recipe and seed of the selected oracle, and equally many training images of
     each class. Both choose their epoch on the real validation faces, so that they differ only in their training images.
     That is lenient to a bad generator: its classifier may stop before it has fitted what is wrong with the images. One
     training each: the intervals hold these two classifiers fixed.
@@ -101,16 +101,16 @@ def classification_accuracy_scores(
         real: real faces that the generator was not trained on, where there are such.
         validation: real faces that choose the epoch.
         test: real faces to test on, the same as for RCA.
-        judged: int64 (G,), what the selected judge predicts of `generated`.
-        like: folder of the selected judge.
+        predicted: int64 (G,), what the selected oracle predicts of `generated`.
+        like: folder of the selected oracle.
         folder: for the two classifiers; those that an earlier, interrupted run finished are not trained again.
         device: to train on.
         bar: `tqdm` or one of its kind: a bar of the epochs of both.
 
     Returns:
         train_generated_test_real (CAS), train_real_test_real (its reference) and train_real_test_generated (the other
-        direction, GAN-test, by the classifier of the reference), all of equally many images; and judge_test_generated,
-        the same by the selected judge: RCA's numerator. Each with accuracy, ci95 (Wilson), n_train, n_test; and ratio,
+        direction, GAN-test, by the classifier of the reference), all of equally many images; and oracle_test_generated,
+        the same by the selected oracle: RCA's numerator. Each with accuracy, ci95 (Wilson), n_train, n_test; and ratio,
         see `compare_on_same_faces`. Plain numbers, ready for JSON.
 
     Source: Ravuri and Vinyals (2019); GAN-train and GAN-test, Shmelkov et al. (2018).
@@ -132,12 +132,12 @@ def classification_accuracy_scores(
     right, found = {}, {}
     for name, training in trainings.items():
         predictions = read_test_predictions(training.folder)
-        right[name] = (predictions["label"] == predictions["judged"]).to_numpy()
+        right[name] = (predictions["label"] == predictions["predicted"]).to_numpy()
         found[f"train_{name}_test_real"] = _accuracy(right[name], n_train=len(training.splits["train"][1]))
-    reference = load_judge(trainings["real"].folder, device)
-    predicted = judge_images(reference, generated[0])[0].argmax(axis=1)
+    reference = load_oracle(trainings["real"].folder, device)
+    predicted = predict(reference, generated[0])[0].argmax(axis=1)
     found["train_real_test_generated"] = _accuracy(predicted == generated[1], n_train=len(train_sets[1][1]))
-    found["judge_test_generated"] = _accuracy(np.asarray(judged) == generated[1], n_train=about["n_train"])
+    found["oracle_test_generated"] = _accuracy(np.asarray(predicted) == generated[1], n_train=about["n_train"])
     return found | {"ratio": compare_on_same_faces(right["generated"], right["real"])}
 
 

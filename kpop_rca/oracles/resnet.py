@@ -1,4 +1,4 @@
-"""ResNets for small images: the network of the judges."""
+"""ResNets for small images: the network of the oracles."""
 
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet

@@ -1,4 +1,4 @@
-"""Training the judges: ResNets that tell the identities apart on real faces, and their use on images."""
+"""Training the oracles: ResNets that tell the identities apart on real faces, and their use on images."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -21,15 +21,15 @@ from kpop_rca.data import tensors
 from kpop_rca.errors import StudyError
 from kpop_rca.image_metrics.pretrained import URLS, WeightsMissing, load
 from kpop_rca.oracles import augmentation
-from kpop_rca.oracles.candidates import Candidate, Faces, judge_seed, learning_faces
+from kpop_rca.oracles.candidates import Candidate, Faces, learning_faces, oracle_seed
 from kpop_rca.oracles.resnet import FULL_WIDTH, SmallImageResNet
 from kpop_rca.study import checksums
 from kpop_rca.system import devices, files, finite, parallel, seeds
 
 Steps = tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]
 
-# What a training leaves in the folder of its judge.
-WEIGHTS, HISTORY, TEST_PREDICTIONS, ABOUT = "judge.safetensors", "history.csv", "test_answers.parquet", "about.json"
+# What a training leaves in the folder of its oracle.
+WEIGHTS, HISTORY, TEST_PREDICTIONS, ABOUT = "oracle.safetensors", "history.csv", "test_answers.parquet", "about.json"
 
 BUILDING = Lock()
 EVALUATION_BATCH = 250
@@ -40,7 +40,7 @@ ONE_CYCLE = {"pct_start": 0.3, "div_factor": 25.0, "final_div_factor": 1e4, "bas
 
 @dataclass(frozen=True)
 class OracleRecipe:
-    """How to train a judge; see the parameters of `04_oracle_benchmark`."""
+    """How to train an oracle; see the parameters of `04_oracle_benchmark`."""
 
     width: int
     warmup_epochs: int
@@ -71,13 +71,13 @@ class OracleRecipe:
 
 @dataclass(frozen=True)
 class Training:
-    """One judge to train.
+    """One oracle to train.
 
     Attributes:
         architecture: a key of `resnet.LEVELS`.
         splits: "train", "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,).
         recipe: how to train.
-        folder: of this judge.
+        folder: of this oracle.
         notes: further entries of its record, such as its number `seed` and what it was `trained_on`.
     """
 
@@ -88,56 +88,56 @@ class Training:
     notes: dict[str, Any]
 
 
-def build_judge(architecture: str, *, n_classes: int, recipe: OracleRecipe) -> tuple[SmallImageResNet, str | None]:
-    """A judge to be trained, with ImageNet weights where they are wanted, fit and can be had.
+def build_oracle(architecture: str, *, n_classes: int, recipe: OracleRecipe) -> tuple[SmallImageResNet, str | None]:
+    """An oracle to be trained, with ImageNet weights where they are wanted, fit and can be had.
 
     The stem and the last layer are new in any case: ours have other shapes.
 
     Returns:
         The network, and why it starts from scratch (None where it starts from ImageNet weights).
     """
-    # The generator that fills new weights is the process's own; judges are built in several threads.
+    # The generator that fills new weights is the process's own; oracles are built in several threads.
     with BUILDING, torch.random.fork_rng():
-        torch.manual_seed(seeds.number(seeds.Purpose.JUDGE_NETWORK, recipe.seed))
-        judge = SmallImageResNet(architecture, n_classes=n_classes, width=recipe.width)
+        torch.manual_seed(seeds.number(seeds.Purpose.ORACLE_NETWORK, recipe.seed))
+        oracle = SmallImageResNet(architecture, n_classes=n_classes, width=recipe.width)
     if not recipe.pretrained:
-        return judge, "not requested"
+        return oracle, "not requested"
     if recipe.width != FULL_WIDTH or architecture not in URLS:
-        return judge, f"there are no ImageNet weights for {architecture} of width {recipe.width}"
+        return oracle, f"there are no ImageNet weights for {architecture} of width {recipe.width}"
     try:
         state = load(architecture)
     except WeightsMissing as missing:
-        return judge, str(missing)
+        return oracle, str(missing)
     body = {name: value for name, value in state.items() if not name.startswith(("conv1.", "fc."))}
-    judge.load_state_dict(body, strict=False)
-    return judge, None
+    oracle.load_state_dict(body, strict=False)
+    return oracle, None
 
 
-def judge_images(judge: SmallImageResNet, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def predict(oracle: SmallImageResNet, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities, float32 (N, K), and features before the last layer, float32 (N, D), of uint8 (N, H, W, 3).
 
-    The judge is in evaluation mode.
+    The oracle is in evaluation mode.
 
     Raises:
         StudyError: a number is not finite.
     """
-    device = next(judge.parameters()).device
+    device = next(oracle.parameters()).device
 
     @torch.inference_mode()
     def show(batch: Tensor) -> tuple[Tensor, Tensor]:
-        seen = judge.features(tensors.to_model(batch.to(device)))
-        return judge.fc(seen).softmax(1).cpu(), seen.cpu()
+        seen = oracle.features(tensors.to_model(batch.to(device)))
+        return oracle.fc(seen).softmax(1).cpu(), seen.cpu()
 
     batches = torch.as_tensor(images).split(EVALUATION_BATCH)
     probabilities, features = zip(*parallel.a_core_each(show, batches, device=device), strict=True)
     found = torch.cat(probabilities), torch.cat(features)
     for what, values in zip(("probabilities", "features"), found, strict=True):
-        finite.require(values, what=f"the judge's {what} of image", remedy="train the judges again (04)")
+        finite.require(values, what=f"the oracle's {what} of image", remedy="train the oracles again (04)")
     return found[0].numpy(), found[1].numpy()
 
 
 def _train_epoch(
-    judge: SmallImageResNet,
+    oracle: SmallImageResNet,
     images: Tensor,
     labels: Tensor,
     *,
@@ -147,7 +147,7 @@ def _train_epoch(
 ) -> float:
     """One pass in random order, which the host waits for once, at its end; returns the mean cross-entropy."""
     optimizer, schedule = steps
-    judge.train()
+    oracle.train()
     losses = []
     order = torch.randperm(len(images), generator=generator, device=images.device)
     for chosen in order.split(recipe.batch_size):
@@ -155,7 +155,7 @@ def _train_epoch(
             continue  # batch normalisation needs two
         seen = augmentation.augment(images[chosen], colour_jitter=recipe.colour_jitter, generator=generator)
         with devices.half_on_gpu(images.device):
-            loss = F.cross_entropy(judge(tensors.to_model(seen)).float(), labels[chosen])
+            loss = F.cross_entropy(oracle(tensors.to_model(seen)).float(), labels[chosen])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -164,8 +164,8 @@ def _train_epoch(
     return torch.stack(losses).mean().item()
 
 
-def train_judge(
-    judge: SmallImageResNet,
+def train_oracle(
+    oracle: SmallImageResNet,
     train: Faces,
     validation: Faces,
     *,
@@ -174,16 +174,16 @@ def train_judge(
     device: torch.device,
     bar: Callable,
 ) -> pd.DataFrame:
-    """Fine-tune a judge, and leave it with the weights of its best epoch on the validation split.
+    """Fine-tune an oracle, and leave it with the weights of its best epoch on the validation split.
 
     The paper's protocol: a warm-up with the backbone frozen, then the whole network. A backbone of random weights has
     nothing worth freezing, so there the warm-up is left out.
 
     All that a step needs is on the device from the start, and its random numbers come from there. The network is not
-    compiled: a judge takes a few thousand steps, and a study trains a dozen of them.
+    compiled: an oracle takes a few thousand steps, and a study trains a dozen of them.
 
     Args:
-        judge: from `build_judge`.
+        oracle: from `build_oracle`.
         train: uint8 (N, H, W, 3) and int64 (N,).
         validation: the same, for choosing the epoch.
         recipe: how to train.
@@ -199,34 +199,34 @@ def train_judge(
 
     Source: paper section 5.2.
     """
-    judge.to(device, memory_format=torch.channels_last)  # convolutions are faster so
+    oracle.to(device, memory_format=torch.channels_last)  # convolutions are faster so
     images, labels = torch.as_tensor(train[0], device=device), torch.as_tensor(train[1], device=device)
-    generator = torch.Generator(device).manual_seed(seeds.number(seeds.Purpose.JUDGE_TRAINING, recipe.seed))
+    generator = torch.Generator(device).manual_seed(seeds.number(seeds.Purpose.ORACLE_TRAINING, recipe.seed))
     phases = [(FROZEN, recipe.warmup_epochs)] if frozen_first and recipe.warmup_epochs else []
     history, best = [], None
     for phase, epochs in [*phases, (WHOLE, recipe.epochs)]:
-        steps = _steps_of_phase(judge, phase, total=epochs * -(-len(images) // recipe.batch_size), recipe=recipe)
+        steps = _steps_of_phase(oracle, phase, total=epochs * -(-len(images) // recipe.batch_size), recipe=recipe)
         for _ in bar(range(epochs), desc=phase):
-            loss = _train_epoch(judge, images, labels, steps=steps, recipe=recipe, generator=generator)
+            loss = _train_epoch(oracle, images, labels, steps=steps, recipe=recipe, generator=generator)
             if not math.isfinite(loss):
-                raise StudyError(f"the loss is {loss} in epoch {len(history) + 1}; lower judge_learning_rate")
-            measured = evaluate(judge, *validation)
+                raise StudyError(f"the loss is {loss} in epoch {len(history) + 1}; lower oracle_learning_rate")
+            measured = evaluate(oracle, *validation)
             row = {"epoch": len(history) + 1, "phase": phase, "train_loss": loss}
             history.append(row | {f"validation_{name}": measured[name] for name in ("loss", "accuracy")})
             if best is None or measured["loss"] < best[0]:
-                best = measured["loss"], {k: v.detach().clone() for k, v in judge.state_dict().items()}
-    judge.load_state_dict(best[1])
-    judge.eval()
+                best = measured["loss"], {k: v.detach().clone() for k, v in oracle.state_dict().items()}
+    oracle.load_state_dict(best[1])
+    oracle.eval()
     return pd.DataFrame(history)
 
 
-def _steps_of_phase(judge: SmallImageResNet, phase: str, *, total: int, recipe: OracleRecipe) -> Steps:
+def _steps_of_phase(oracle: SmallImageResNet, phase: str, *, total: int, recipe: OracleRecipe) -> Steps:
     """Freeze or free the backbone; an optimizer of what is left to train, and its one cycle of learning rates."""
-    judge.requires_grad_(phase == WHOLE)
-    for new in (judge.conv1, judge.fc):  # of other shapes than the pretrained ones
+    oracle.requires_grad_(phase == WHOLE)
+    for new in (oracle.conv1, oracle.fc):  # of other shapes than the pretrained ones
         new.requires_grad_(True)
     optimizer = torch.optim.AdamW(
-        [p for p in judge.parameters() if p.requires_grad],
+        [p for p in oracle.parameters() if p.requires_grad],
         lr=recipe.learning_rate,
         betas=(ONE_CYCLE["max_momentum"], BETA_2),
         eps=EPSILON,
@@ -238,17 +238,17 @@ def _steps_of_phase(judge: SmallImageResNet, phase: str, *, total: int, recipe: 
     )
 
 
-def evaluate(judge: SmallImageResNet, images: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Accuracy, mean cross-entropy (loss), macro F1 and n of a judge, which is put into evaluation mode."""
-    return _measured(judge_images(judge.eval(), images)[0], labels)
+def evaluate(oracle: SmallImageResNet, images: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Accuracy, mean cross-entropy (loss), macro F1 and n of an oracle, which is put into evaluation mode."""
+    return _measured(predict(oracle.eval(), images)[0], labels)
 
 
 def _measured(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    judged = probabilities.argmax(1)
+    predicted = probabilities.argmax(1)
     return {
-        "accuracy": float((judged == labels).mean()),
+        "accuracy": float((predicted == labels).mean()),
         "loss": float(log_loss(labels, probabilities, labels=range(probabilities.shape[1]))),
-        "macro_f1": float(f1_score(labels, judged, average="macro")),
+        "macro_f1": float(f1_score(labels, predicted, average="macro")),
         "n": len(labels),
     }
 
@@ -262,13 +262,13 @@ def train_all(
     device: torch.device,
     bar: Callable,
 ) -> None:
-    """Train every judge of a study that an earlier, interrupted run had not finished, each into a folder of its name.
+    """Train every oracle of a study that an earlier, interrupted run had not finished, each into a folder of its name.
 
     Args:
         wanted: from `list_candidates`.
-        splits: "train", "judge" (may be empty), "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,).
-        recipe: its seed is the study's, from which each judge's follows.
-        folder: of all judges.
+        splits: "train", "oracle" (may be empty), "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,).
+        recipe: its seed is the study's, from which each oracle's follows.
+        folder: of all oracles.
         device: to train on.
         bar: see `train_side_by_side`.
     """
@@ -277,7 +277,7 @@ def train_all(
         Training(
             candidate.architecture,
             splits | {"train": learning[candidate.trained_on]},
-            recipe=replace(recipe, seed=judge_seed(recipe.seed, candidate.seed)),
+            recipe=replace(recipe, seed=oracle_seed(recipe.seed, candidate.seed)),
             folder=folder / candidate.name,
             notes={"seed": candidate.seed, "trained_on": candidate.trained_on},
         )
@@ -287,26 +287,26 @@ def train_all(
 
 
 def train_side_by_side(trainings: Sequence[Training], *, device: torch.device, bar: Callable) -> None:
-    """`train_or_load` of several judges, each by one thread: on a CPU as many at once as there are cores.
+    """`train_or_load` of several oracles, each by one thread: on a CPU as many at once as there are cores.
 
-    One judge alone has one thread, too: the result must not depend on the cores, and with several threads PyTorch 2's
+    One oracle alone has one thread, too: the result must not depend on the cores, and with several threads PyTorch 2's
     backward pass of a batch of odd size has been seen to write where it must not, and end the process.
 
     `bar` is `tqdm` or one of its kind: a bar of the epochs of all.
     """
     missing = [training for training in trainings if not checksums.is_whole(training.folder)]
     ended = Event()
-    with bar(total=sum(training.recipe.epochs for training in missing), desc="judges", unit="epoch") as together:
+    with bar(total=sum(training.recipe.epochs for training in missing), desc="oracles", unit="epoch") as together:
         train = partial(train_or_load, device=device, bar=partial(_counted, together, ended))
         for _ in parallel.a_core_each(train, missing, device=device, ended=ended):
             pass
 
 
 def _counted(together: tqdm, ended: Event, epochs: range, *, desc: str) -> Iterator[int]:
-    """The epochs of one judge, counted in the bar of all; a warm-up comes on top of the total.
+    """The epochs of one oracle, counted in the bar of all; a warm-up comes on top of the total.
 
     Raises:
-        StudyError: nobody waits for the judge any more; half trained, it must not be taken for a whole one.
+        StudyError: nobody waits for the oracle any more; half trained, it must not be taken for a whole one.
     """
     if desc == FROZEN:
         together.total += len(epochs)
@@ -318,9 +318,9 @@ def _counted(together: tqdm, ended: Event, epochs: range, *, desc: str) -> Itera
 
 
 def train_or_load(training: Training, *, device: torch.device, bar: Callable) -> dict[str, Any]:
-    """Train a judge unless an earlier, interrupted run already had, and write its files.
+    """Train an oracle unless an earlier, interrupted run already had, and write its files.
 
-    These are its weights, history, predictions of the test faces (label, judged, and p_0 to p_{K-1}) and record, and
+    These are its weights, history, predictions of the test faces (label, predicted, and p_0 to p_{K-1}) and record, and
     last the checksums that mark it as complete. One whose files don't have them is trained again.
 
     Returns:
@@ -331,30 +331,30 @@ def train_or_load(training: Training, *, device: torch.device, bar: Callable) ->
     if checksums.is_whole(folder):
         return read_about(folder)
     n_classes = int(splits["train"][1].max()) + 1
-    judge, scratch = build_judge(training.architecture, n_classes=n_classes, recipe=recipe)
+    oracle, scratch = build_oracle(training.architecture, n_classes=n_classes, recipe=recipe)
     how = {"recipe": recipe, "frozen_first": not scratch, "device": device, "bar": bar}
     try:
-        history = train_judge(judge, splits["train"], splits["validation"], **how)
+        history = train_oracle(oracle, splits["train"], splits["validation"], **how)
     except StudyError as error:
-        raise StudyError(f"judge {folder.name}: {error}") from None
+        raise StudyError(f"oracle {folder.name}: {error}") from None
     test_faces, test_labels = splits["test"]
-    probabilities, _ = judge_images(judge, test_faces)
+    probabilities, _ = predict(oracle, test_faces)
     about = {"architecture": training.architecture} | training.notes
     about |= {
         "n_train": len(splits["train"][1]),
         "width": recipe.width,
         "n_classes": n_classes,
-        "n_weights": sum(p.numel() for p in judge.parameters()),
+        "n_weights": sum(p.numel() for p in oracle.parameters()),
         "starts_from": f"random weights ({scratch})" if scratch else "ImageNet weights",
         "recipe": asdict(recipe),
-        "validation": evaluate(judge, *splits["validation"]),
+        "validation": evaluate(oracle, *splits["validation"]),
         "test": _measured(probabilities, test_labels),
     }
     predictions = pd.DataFrame(probabilities, columns=[f"p_{k}" for k in range(n_classes)])
     predictions.insert(0, "label", test_labels)
-    predictions.insert(1, "judged", probabilities.argmax(1))
+    predictions.insert(1, "predicted", probabilities.argmax(1))
     with files.atomic(folder / WEIGHTS) as temporary:
-        save_file({name: value.cpu().contiguous() for name, value in judge.state_dict().items()}, temporary)
+        save_file({name: value.cpu().contiguous() for name, value in oracle.state_dict().items()}, temporary)
     with files.atomic(folder / HISTORY) as temporary:
         history.to_csv(temporary, index=False)
     with files.atomic(folder / TEST_PREDICTIONS) as temporary:
@@ -365,23 +365,23 @@ def train_or_load(training: Training, *, device: torch.device, bar: Callable) ->
 
 
 def read_about(folder: Path) -> dict[str, Any]:
-    """The record of a trained judge, see `train_or_load`."""
+    """The record of a trained oracle, see `train_or_load`."""
     return files.read_json(folder / ABOUT)
 
 
 def read_history(folder: Path) -> pd.DataFrame:
-    """The epochs of a trained judge, see `train_judge`."""
+    """The epochs of a trained oracle, see `train_oracle`."""
     return pd.read_csv(folder / HISTORY)
 
 
 def read_test_predictions(folder: Path) -> pd.DataFrame:
-    """What a trained judge predicts of each real test face: label, judged, p_0 to p_{K-1}."""
+    """What a trained oracle predicts of each real test face: label, predicted, p_0 to p_{K-1}."""
     return pd.read_parquet(folder / TEST_PREDICTIONS)
 
 
-def load_judge(folder: Path, device: torch.device) -> SmallImageResNet:
-    """A trained judge in evaluation mode."""
+def load_oracle(folder: Path, device: torch.device) -> SmallImageResNet:
+    """A trained oracle in evaluation mode."""
     about = read_about(folder)
-    judge = SmallImageResNet(about["architecture"], n_classes=about["n_classes"], width=about["width"])
-    judge.load_state_dict(load_file(folder / WEIGHTS))
-    return judge.to(device, memory_format=torch.channels_last).eval()
+    oracle = SmallImageResNet(about["architecture"], n_classes=about["n_classes"], width=about["width"])
+    oracle.load_state_dict(load_file(folder / WEIGHTS))
+    return oracle.to(device, memory_format=torch.channels_last).eval()

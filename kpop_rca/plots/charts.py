@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from kpop_rca.system import fonts
 
 REAL, GENERATED, PAPER, CHANCE, INK = "#3b6ea5", "#d1495b", "#8d99ae", "#6c757d", "#22252b"
-SPLIT_COLOURS = {"train": "#3b6ea5", "judge": "#59a14f", "validation": "#8fb8de", "test": "#edae49", "hard": "#d1495b"}
+SPLIT_COLOURS = {"train": "#3b6ea5", "oracle": "#59a14f", "validation": "#8fb8de", "test": "#edae49", "hard": "#d1495b"}
 WIDTH = 10.0  # inches, the width of a notebook
 ANNOTATED = 12  # identities at most, for numbers in the cells of a confusion matrix
 LABELS = 40.0  # points of a letter's size an inch that each identity has: names that do not overlap
@@ -75,7 +75,7 @@ def loss_by_timestep(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def judge_histories(histories: dict[str, pd.DataFrame]) -> Figure:
+def oracle_histories(histories: dict[str, pd.DataFrame]) -> Figure:
     """Of every oracle by name: epoch, train_loss, validation_loss, validation_accuracy."""
     figure, (left, right) = plt.subplots(ncols=2, figsize=(WIDTH, 3.2), layout="constrained")
     for colour, (name, history) in zip(sns.color_palette("husl", len(histories)), histories.items(), strict=True):
@@ -154,11 +154,11 @@ def identity(ratios: pd.DataFrame, fidelities: pd.DataFrame, *, chance: float, o
     return figure
 
 
-def rca_by_judge(table: pd.DataFrame) -> Figure:
-    """Global RCA under every oracle: judge, trained_on, rca, low, high, chance."""
+def rca_by_oracle(table: pd.DataFrame) -> Figure:
+    """Global RCA under every oracle: oracle, trained_on, rca, low, high, chance."""
     figure, ax = plt.subplots(figsize=(WIDTH, 1 + 0.33 * len(table)))
     looks = {
-        "judge": (GENERATED, "trained on other faces\nthan the generator"),
+        "oracle": (GENERATED, "trained on other faces\nthan the generator"),
         "train": (CHANCE, "trained on the\ngenerator's faces"),
     }
     for way, rows in table.groupby("trained_on", sort=False):
@@ -166,7 +166,7 @@ def rca_by_judge(table: pd.DataFrame) -> Figure:
         ax.errorbar(rows["rca"], rows.index, xerr=ends, fmt="o", color=colour, capsize=3, label=label)
     ax.vlines(table["chance"], table.index - 0.35, table.index + 0.35, color=CHANCE, lw=2, label="chance")
     ax.set(title="RCA of one generator under each oracle", xlabel="global RCA, 95 % interval over images")
-    ax.set_yticks(table.index, labels=table["judge"])
+    ax.set_yticks(table.index, labels=table["oracle"])
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
     ax.legend(**BESIDE)

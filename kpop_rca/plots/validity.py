@@ -117,7 +117,7 @@ def degradations(table: pd.DataFrame, *, remedies: dict[str, str], sigma: float)
     )
     for line, (kind, unit) in zip(axes, UNITS.items(), strict=True):
         for ax, (remedy, words) in zip(line, remedies.items(), strict=True):
-            title = f"{words} (sigma {sigma:g})" if remedy == "judge" else words
+            title = f"{words} (sigma {sigma:g})" if remedy == "oracle" else words
             part = table[(table["kind"] == kind) & (table["remedy"] == remedy)]
             ax.set_visible(len(part) > 0)
             for estimator in estimators:

@@ -81,7 +81,7 @@ def resampled(
 
 def resampled_counts(
     labels: np.ndarray,
-    judged: np.ndarray,
+    predicted: np.ndarray,
     n_classes: int,
     *,
     n_replicates: int,
@@ -92,7 +92,7 @@ def resampled_counts(
 
     Args:
         labels: integers (N,) in [0, K): the identity shown, or the requested one.
-        judged: integers (S, N) in [0, K): the predictions of S oracles.
+        predicted: integers (S, N) in [0, K): the predictions of S oracles.
 
     Returns:
         float64 (2, B, S, K, K), of every oracle with the same weights; row sums are the class sizes.
@@ -104,9 +104,9 @@ def resampled_counts(
     """
     ends, tables = _one_more(n_classes), []
     for label in range(n_classes):
-        of_label = judged[:, labels == label]
+        of_label = predicted[:, labels == label]
         if not of_label.size:
-            raise StudyError(f"class {label} has no image that was judged; add some, or leave the identity out")
+            raise StudyError(f"class {label} has no image that was classified; add some, or leave the identity out")
         # Weighting images at random is weighting the numbers of those that got the same answers.
         answers, occurring = np.unique(of_label.T, axis=0, return_counts=True)
         weights = _weights(occurring.astype(float), n_replicates, generator=generator)
@@ -197,7 +197,7 @@ def bootstrap(
     [0.3, 0.7]
     """
     if len(generated[1]) != len(real[1]):
-        raise ValueError(f"{len(real[1])} judges on real images, {len(generated[1])} on generated ones")
+        raise ValueError(f"{len(real[1])} oracles on real images, {len(generated[1])} on generated ones")
     how, found = {"n_replicates": n_replicates, "generator": generator}, {}
     for added in (1 / n_classes, 1.0):
         tables = [resampled_counts(*part, n_classes, added=added, **how) for part in (real, generated)]

@@ -29,19 +29,19 @@ def predicted_class_frequencies(counts: ArrayLike, *, classes: Sequence[Any] | N
     fraction_k = sum_c n_ck / sum_cj n_cj, with its Wilson 95 % interval
 
     Returns:
-        One row per class: class, n_judged, fraction, low, high, and requested, the fraction conditioned on it.
+        One row per class: class, n_predicted, fraction, low, high, and requested, the fraction conditioned on it.
 
     Source: paper, sections 5.4 and 6.3; Wilson (1927).
 
-    >>> predicted_class_frequencies([[30, 10], [40, 0]])[["class", "n_judged", "fraction", "requested"]]
-      class  n_judged  fraction  requested
+    >>> predicted_class_frequencies([[30, 10], [40, 0]])[["class", "n_predicted", "fraction", "requested"]]
+      class  n_predicted  fraction  requested
     0     0        70     0.875        0.5
     1     1        10     0.125        0.5
     """
     counts = checked(counts)
-    total, n_judged = counts.sum(), counts.sum(axis=0)
-    low, high = proportion.proportion_confint(n_judged, total, alpha=1 - CONFIDENCE, method="wilson")
-    fractions = {"n_judged": n_judged, "fraction": n_judged / total, "low": low, "high": high}
+    total, n_predicted = counts.sum(), counts.sum(axis=0)
+    low, high = proportion.proportion_confint(n_predicted, total, alpha=1 - CONFIDENCE, method="wilson")
+    fractions = {"n_predicted": n_predicted, "fraction": n_predicted / total, "low": low, "high": high}
     return pd.DataFrame({"class": class_titles(counts, classes), **fractions, "requested": counts.sum(axis=1) / total})
 
 
@@ -55,24 +55,24 @@ def strongest_confusions(
         real_counts: (K, K) of real images by the same oracle, to show which errors are its own.
 
     Returns:
-        One row per pair that occurs, the largest fraction first: condition, judged_as, count, fraction (of the images
-        of the condition) and, with `real_counts`, fraction_real, that of the person's real images.
+        One row per pair that occurs, the largest fraction first: condition, predicted_as, count, fraction (of the
+        condition's images) and, with `real_counts`, fraction_real, that of the person's real images.
 
     Source: paper, sections 5.2.3 and 6.2.
 
     >>> strongest_confusions([[7, 3, 0], [0, 9, 1], [4, 0, 6]], 2)
-      condition judged_as  count  fraction
+      condition predicted_as  count  fraction
     0         2         0      4       0.4
     1         0         1      3       0.3
     """
     counts = checked(counts)
     names = np.array(class_titles(counts, classes), dtype=object)
-    condition, judged = np.nonzero(counts * (1 - np.eye(len(counts), dtype=int)))
-    count = counts[condition, judged]
-    table = pd.DataFrame({"condition": names[condition], "judged_as": names[judged], "count": count})
+    condition, predicted = np.nonzero(counts * (1 - np.eye(len(counts), dtype=int)))
+    count = counts[condition, predicted]
+    table = pd.DataFrame({"condition": names[condition], "predicted_as": names[predicted], "count": count})
     table["fraction"] = count / counts.sum(axis=1)[condition]
     if real_counts is not None:
-        table["fraction_real"] = row_fractions(checked(real_counts))[condition, judged]
+        table["fraction_real"] = row_fractions(checked(real_counts))[condition, predicted]
     return table.sort_values("fraction", ascending=False, kind="stable").head(top).reset_index(drop=True)
 
 

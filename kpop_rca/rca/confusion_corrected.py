@@ -77,7 +77,7 @@ def _well_conditioned(real_counts: ArrayLike, generated_counts: ArrayLike) -> tu
     condition = condition_number(real)
     if condition > LARGEST_CONDITION:
         raise StudyError(
-            "the judge tells the identities apart too badly to take its errors out: its confusion has the condition "
+            "the oracle tells the identities apart too badly to take its errors out: its confusion has the condition "
             f"number {condition:.3g}, of use is at most {LARGEST_CONDITION:g}; train it longer or on more faces in 04"
         )
     return row_fractions(real), row_fractions(generated)

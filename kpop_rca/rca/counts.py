@@ -10,12 +10,12 @@ from numpy.typing import ArrayLike
 from kpop_rca.errors import StudyError
 
 
-def confusion_counts(true_labels: ArrayLike, judged_labels: ArrayLike, n_classes: int) -> np.ndarray:
+def confusion_counts(true_labels: ArrayLike, predicted_labels: ArrayLike, n_classes: int) -> np.ndarray:
     """How often images of each class are predicted as each class, int64 (K, K).
 
     Args:
         true_labels: integers (N,) in [0, K): the identity shown, or the requested one.
-        judged_labels: integers (N,) in [0, K): the predictions.
+        predicted_labels: integers (N,) in [0, K): the predictions.
         n_classes: K; classes that do not occur get rows and columns of zeros.
 
     Raises:
@@ -26,13 +26,13 @@ def confusion_counts(true_labels: ArrayLike, judged_labels: ArrayLike, n_classes
            [0, 2, 0],
            [1, 0, 0]])
     """
-    true, judged = np.asarray(true_labels), np.asarray(judged_labels)
-    if true.shape != judged.shape or true.ndim != 1 or not len(true):
-        raise ValueError(f"need two equally long lists of labels, got shapes {true.shape} and {judged.shape}")
-    for name, labels in (("true", true), ("judged", judged)):
+    true, predicted = np.asarray(true_labels), np.asarray(predicted_labels)
+    if true.shape != predicted.shape or true.ndim != 1 or not len(true):
+        raise ValueError(f"need two equally long lists of labels, got shapes {true.shape} and {predicted.shape}")
+    for name, labels in (("true", true), ("predicted", predicted)):
         if labels.min() < 0 or labels.max() >= n_classes:
             raise ValueError(f"{name} labels reach from {labels.min()} to {labels.max()}, not in [0, {n_classes})")
-    cells = np.ravel_multi_index((true, judged), (n_classes, n_classes))
+    cells = np.ravel_multi_index((true, predicted), (n_classes, n_classes))
     return np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 
@@ -59,7 +59,9 @@ def class_sizes(counts: np.ndarray, *, classes: Sequence[Any] | None = None, kin
     names, sizes = class_titles(counts, classes), counts.sum(axis=1)
     if not sizes.all():
         name = names[int(np.argmin(sizes))]
-        raise StudyError(f"identity {name!r} has no {kind} image that was judged; add some, or leave the identity out")
+        raise StudyError(
+            f"identity {name!r} has no {kind} image that was classified; add some, or leave the identity out"
+        )
     return sizes
 
 
@@ -114,21 +116,21 @@ def classwise_report(counts: ArrayLike, *, classes: Sequence[Any] | None = None,
         classes, kind: see `class_recall`.
 
     Returns:
-        One row per class: class, n (images), n_judged (images predicted as it), precision, recall, f1. A class that
+        One row per class: class, n (images), n_predicted (images predicted as it), precision, recall, f1. A class that
         is never predicted has a precision of NaN, and an F1 of 0.
 
     Source: paper, Table 4.
 
     >>> classwise_report([[8, 2], [1, 3]]).round(2)
-      class   n  n_judged  precision  recall    f1
+      class   n  n_predicted  precision  recall    f1
     0     0  10         9       0.89    0.80  0.84
     1     1   4         5       0.60    0.75  0.67
     """
     counts = checked(counts)
-    right, n, n_judged = np.diag(counts), class_sizes(counts, classes=classes, kind=kind), counts.sum(axis=0)
-    precision = np.divide(right, n_judged, out=np.full(len(n), np.nan), where=n_judged > 0)
-    columns = {"precision": precision, "recall": right / n, "f1": 2 * right / (n + n_judged)}
-    return pd.DataFrame({"class": class_titles(counts, classes), "n": n, "n_judged": n_judged, **columns})
+    right, n, n_predicted = np.diag(counts), class_sizes(counts, classes=classes, kind=kind), counts.sum(axis=0)
+    precision = np.divide(right, n_predicted, out=np.full(len(n), np.nan), where=n_predicted > 0)
+    columns = {"precision": precision, "recall": right / n, "f1": 2 * right / (n + n_predicted)}
+    return pd.DataFrame({"class": class_titles(counts, classes), "n": n, "n_predicted": n_predicted, **columns})
 
 
 def informedness(counts: ArrayLike) -> np.ndarray:

@@ -18,8 +18,8 @@ from kpop_rca.rca.confusion_corrected import confusion_corrected_accuracy
 from kpop_rca.rca.ratio import CONFIDENCE
 
 OVER_ORACLES = ("rca", "macro_rca", "chance_corrected", "confusion_corrected_accuracy")
-STUDENT = "Student's t over judges, melded bootstrap over images"
-HIERARCHICAL = "hierarchical melded bootstrap over images and judges"
+STUDENT = "Student's t over oracles, melded bootstrap over images"
+HIERARCHICAL = "hierarchical melded bootstrap over images and oracles"
 
 
 def seed_interval(values: np.ndarray, replicates: np.ndarray) -> tuple[float, float]:
@@ -65,7 +65,7 @@ def _with_oracles_resampled(replicates: np.ndarray, *, generator: np.random.Gene
 
 
 def over_oracles(
-    judges: Sequence[str],
+    oracles: Sequence[str],
     real_counts: np.ndarray,
     generated_counts: np.ndarray,
     replicates: dict[str, np.ndarray],
@@ -76,14 +76,14 @@ def over_oracles(
     """The part `over_oracles` of `metrics.json`: means over oracles, with intervals over images and oracles.
 
     Args:
-        judges: S names of oracles, which differ by their seed alone.
+        oracles: S names of oracles, which differ by their seed alone.
         real_counts, generated_counts: integers (S, K, K), theirs.
         replicates: from `bootstrap` with these oracles.
         classes: K names.
         generator: of the oracles that the hierarchical bootstrap draws.
 
     Returns:
-        judges; ci95_method and ci95_bootstrap_method; each of OVER_ORACLES as {value, ci95, ci95_bootstrap}: the mean,
+        oracles; ci95_method and ci95_bootstrap_method; each of OVER_ORACLES as {value, ci95, ci95_bootstrap}: the mean,
         its interval by `seed_interval` (None for a single oracle, with ci95_why) and by the hierarchical bootstrap; and
         per_class, a list of {class, rca, confusion_corrected_accuracy} with the same three each. Where an estimator
         has no value under one of the oracles all three are None, and `why` says so.
@@ -99,22 +99,22 @@ def over_oracles(
     (0.778, [0.502, 1.054])
     """
     values = statistics(real_counts, generated_counts)
-    refusal = _refusal(judges, real_counts, generated_counts)
+    refusal = _refusal(oracles, real_counts, generated_counts)
 
     def over(name: str, of_oracles: np.ndarray, again: np.ndarray) -> dict[str, Any]:
-        why = (refusal if name == "confusion_corrected_accuracy" else "") or _without_value(judges, of_oracles)
+        why = (refusal if name == "confusion_corrected_accuracy" else "") or _without_value(oracles, of_oracles)
         if why:
             return {"value": None, "ci95": None, "ci95_bootstrap": None, "why": why}
         hierarchical = intervals(_with_oracles_resampled(again, generator=generator))
         found = {"value": float(of_oracles.mean()), "ci95": _pair(seed_interval(of_oracles, again))}
         found["ci95_bootstrap"] = _pair(hierarchical)
-        if len(judges) < 2:
-            found["ci95_why"] = "one judge does not tell how judges vary; train others by judge_seeds of 04"
+        if len(oracles) < 2:
+            found["ci95_why"] = "one oracle does not tell how oracles vary; train others by oracle_seeds of 04"
         elif None in found.values():
             found["ci95_why"] = found["ci95_bootstrap_why"] = "it has no value in too many resamples of the images"
         return found
 
-    found: dict[str, Any] = {"judges": list(judges), "ci95_method": STUDENT, "ci95_bootstrap_method": HIERARCHICAL}
+    found: dict[str, Any] = {"oracles": list(oracles), "ci95_method": STUDENT, "ci95_bootstrap_method": HIERARCHICAL}
     found |= {name: over(name, values[name], replicates[name]) for name in OVER_ORACLES}
     found["per_class"] = []
     for c, title in enumerate(classes):
@@ -125,19 +125,19 @@ def over_oracles(
     return found
 
 
-def _refusal(judges: Sequence[str], real_counts: np.ndarray, generated_counts: np.ndarray) -> str:
+def _refusal(oracles: Sequence[str], real_counts: np.ndarray, generated_counts: np.ndarray) -> str:
     """Why there is no confusion-corrected accuracy over the oracles; empty where there is."""
-    for judge, *tables in zip(judges, real_counts, generated_counts, strict=True):
+    for oracle, *tables in zip(oracles, real_counts, generated_counts, strict=True):
         try:
             confusion_corrected_accuracy(*tables)
         except StudyError as refusal:
-            return f"under {judge}: {refusal}"
+            return f"under {oracle}: {refusal}"
     return ""
 
 
-def _without_value(judges: Sequence[str], values: np.ndarray) -> str:
+def _without_value(oracles: Sequence[str], values: np.ndarray) -> str:
     """Which oracle an estimator has no value under; empty where it has one under all."""
-    lacking = [judge for judge, value in zip(judges, values, strict=True) if np.isnan(value)]
+    lacking = [oracle for oracle, value in zip(oracles, values, strict=True) if np.isnan(value)]
     return f"it has no value under {lacking[0]}, which recognises too little" if lacking else ""
 
 

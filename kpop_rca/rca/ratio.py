@@ -133,7 +133,7 @@ def global_rca(real_counts: ArrayLike, generated_counts: ArrayLike) -> float:
     """
     accuracy_real = accuracy(real_counts)
     if not accuracy_real:
-        raise StudyError("the judge is right on no real image, so RCA has no value; train the judge longer in 04")
+        raise StudyError("the oracle is right on no real image, so RCA has no value; train the oracle longer in 04")
     return accuracy(generated_counts) / accuracy_real
 
 
@@ -171,10 +171,10 @@ def class_rca(
     samples = zip(np.diag(generated), n_generated, np.diag(real), n_real, strict=True)
     intervals = np.array([ratio_interval(*sample, method=method) for sample in samples])
     recalls = {"recall_real": recall_real, "recall_generated": recall_generated}
-    judged_as_it = (generated / n_generated[:, None]).mean(axis=0)  # with each requested equally often
+    predicted_as_it = (generated / n_generated[:, None]).mean(axis=0)  # with each requested equally often
     ratio, chance = (
         np.divide(part, recall_real, out=np.full(len(real), np.nan), where=recall_real > 0)
-        for part in (recall_generated, judged_as_it)
+        for part in (recall_generated, predicted_as_it)
     )
     columns = {"rca": ratio, "low": intervals[:, 0], "high": intervals[:, 1], "chance": chance}
     return pd.DataFrame({"class": names, "n_real": n_real, "n_generated": n_generated, **recalls, **columns})
@@ -237,8 +237,8 @@ def chance_corrected(accuracy_generated: float, accuracy_real: float, n_classes:
     chance = 1 / n_classes
     if accuracy_real <= chance:
         raise StudyError(
-            f"the judge is right on {accuracy_real:.2f} of the real images, no more than by chance ({chance:.2f}), so "
-            "that nothing can be said of the generator; train the judge longer in 04"
+            f"the oracle is right on {accuracy_real:.2f} of the real images, no more than by chance ({chance:.2f}), so "
+            "that nothing can be said of the generator; train the oracle longer in 04"
         )
     return (accuracy_generated - chance) / (accuracy_real - chance)
 

@@ -35,8 +35,8 @@ from kpop_rca.rca.ratio import (
     ratio_interval,
 )
 
-MELDED = "melded bootstrap over images (Fay et al. 2015), the judge fixed"
-SCORE = "score over images, the judge fixed"
+MELDED = "melded bootstrap over images (Fay et al. 2015), the oracle fixed"
+SCORE = "score over images, the oracle fixed"
 FLOWS = 10  # largest directed flows, and confusions, that are kept
 # Width of an interval beyond which a mean fraction is refused: it can be anything between 0 and 1, and more.
 WIDEST = 1.0
@@ -107,7 +107,7 @@ def summary(
         ("macro", "the RCA of a class has no value, see per_class"),
         ("macro_ci95", "the RCA of a class has no value in too many resamples of the images"),
         ("chance_corrected", too_poor),
-        ("chance_corrected_ci95", "in too many resamples of its images the judge is no better than chance"),
+        ("chance_corrected_ci95", "in too many resamples of its images the oracle is no better than chance"),
     ):
         if rca[name] is None:
             rca[f"{name}_why"] = why
@@ -148,7 +148,7 @@ def confusion_corrected_summary(
     ends = _interval(replicates["confusion_corrected_accuracy"])
     if ends is None or ends[1] - ends[0] > WIDEST:
         said = "has no interval" if ends is None else f"could be anything from {ends[0]:.2f} to {ends[1]:.2f}"
-        why = f"it {said}: there are too few real faces for the judge's errors, or too many errors"
+        why = f"it {said}: there are too few real faces for the oracle's errors, or too many errors"
         return nothing | {"why": why} | known
     tables = (real_counts, generated_counts)
     limits = np.stack(class_confusion_corrected_intervals(*tables), axis=1).tolist()
@@ -192,7 +192,7 @@ def collapse_summary(
         n_replicates, generator: see `group_excess`.
 
     Returns:
-        collapse: judged_as, the fraction of each class with its interval beside that of real images; confusions, the
+        collapse: predicted_as, the fraction of each class with its interval beside that of real images; confusions, the
         most frequent; and flows, the largest directed ones, both beside those on real images.
         within_groups: real, generated and excess, None without groups.
 
@@ -200,14 +200,14 @@ def collapse_summary(
 
     >>> tables, rng = ([[8, 2], [2, 8]], [[9, 1], [6, 4]]), np.random.default_rng(0)
     >>> parts = collapse_summary(*tables, ["Ari", "Bo"], [], n_replicates=200, generator=rng)
-    >>> [(row["class"], row["fraction"], row["fraction_real"]) for row in parts["collapse"]["judged_as"]]
+    >>> [(row["class"], row["fraction"], row["fraction_real"]) for row in parts["collapse"]["predicted_as"]]
     [('Ari', 0.75, 0.5), ('Bo', 0.25, 0.5)]
     >>> parts["within_groups_why"]
     'look_alike_groups names none'
     """
     both = {"real": real_counts, "generated": generated_counts}
     found = {name: predicted_class_frequencies(counts, classes=classes) for name, counts in both.items()}
-    judged_as = [
+    predicted_as = [
         {"class": row["class"], "fraction": row["fraction"], "ci95": [row["low"], row["high"]], "fraction_real": real}
         for row, real in zip(found["generated"].to_dict("records"), found["real"]["fraction"], strict=True)
     ]
@@ -216,7 +216,7 @@ def collapse_summary(
         "confusions": strongest_confusions(generated_counts, FLOWS, **beside).to_dict("records"),
         "flows": directed_flows(generated_counts, **beside).head(FLOWS).to_dict("records"),
     }
-    collapse = {"collapse": {"judged_as": judged_as} | largest}
+    collapse = {"collapse": {"predicted_as": predicted_as} | largest}
     if not groups:
         return collapse | {"within_groups": None, "within_groups_why": "look_alike_groups names none"}
     within = {name: _without_nan(group_confusion(counts, groups)) for name, counts in both.items()}

@@ -19,8 +19,8 @@ from kpop_rca.system import devices, files
 def assemble(
     stage: stage_run.StageRun,
     *,
-    judged: agreement.HeadlineCounts,
-    by_judge: pd.DataFrame,  # from `agreement.rca_by_judge`
+    predicted: agreement.HeadlineCounts,
+    by_oracle: pd.DataFrame,  # from `agreement.rca_by_oracle`
     classes: list[str],
     fidelity: dict[str, Any],  # from `rca.confusion_corrected_summary`
     over_oracles: dict[str, Any],  # from `rca.over_oracles`
@@ -35,7 +35,7 @@ def assemble(
     earlier = [s.folder for s in stages.before(stage.stage)]
     manifests = {name: files.read_json(folder / name / manifests.MANIFEST) for name in earlier}
     sampling = manifests["generated"]["parameters"]
-    parts = rca.summary(judged.real_counts, judged.generated_counts, classes, judged.own_replicates)
+    parts = rca.summary(predicted.real_counts, predicted.generated_counts, classes, predicted.own_replicates)
     names = {"sampler": "sampler", "steps": "sampling_steps", "guidance": "guidance"}
     parts["generated"] |= {name: sampling[parameter] for name, parameter in names.items()}
     runs = [(m["began"], m["seconds"]) for m in manifests.values()] + [(stage.began, stage.seconds)]
@@ -45,8 +45,8 @@ def assemble(
         "image_size": stage.parameters["image_size"],
         "classes": classes,
         "data": crops.load_summary(folder / "faces"),
-        "oracles": _oracles(stage, by_judge),
-        "headline_oracle": judged.name,
+        "oracles": _oracles(stage, by_oracle),
+        "headline_oracle": predicted.name,
         **parts,
         "confusion_corrected_accuracy": fidelity,
         "over_oracles": over_oracles,
@@ -75,11 +75,11 @@ def seconds_at_work(runs: list[tuple[float, float]]) -> float:
     return round(total, 1)
 
 
-def _oracles(stage: stage_run.StageRun, by_judge: pd.DataFrame) -> dict[str, dict[str, Any]]:
+def _oracles(stage: stage_run.StageRun, by_oracle: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Every oracle: what it was trained on, its accuracy on real faces, and what it gives for the generated ones."""
-    ratios = by_judge.set_index("judge")
+    ratios = by_oracle.set_index("oracle")
     oracles = {}
-    for name, about in trained(stage.input("oracle")).set_index("judge").iterrows():
+    for name, about in trained(stage.input("oracle")).set_index("oracle").iterrows():
         test = read_about(stage.input("oracle") / name)["test"]
         row = ratios.loc[name]
         entry = {key: test[key] for key in ("accuracy", "loss", "macro_f1")}

@@ -45,9 +45,9 @@ PUBLISHES = re.compile(r"^publish_images(?:: bool)? = (True|False)", re.M)
 COLAB_BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)\n*")
 # Of the measures of image quality, those on the first page; all of them are in metrics.json and notebook 06.
 OF_PRETRAINED = ("fid", "kid", "is", "lpips_diversity", "dinov2_frechet", "facenet_frechet")
-OF_ORACLE = ("judge_frechet", "judge_precision", "judge_recall", "judge_coverage", "judge_feature_diversity")
+OF_ORACLE = ("oracle_frechet", "oracle_precision", "oracle_recall", "oracle_coverage", "oracle_feature_diversity")
 SHEET = "05_real_beside_generated"
-FIGURES = {"identity": "06_identity", "confusions": "06_fig7_confusions", "by_oracle": "06_by_judge"}
+FIGURES = {"identity": "06_identity", "confusions": "06_fig7_confusions", "by_oracle": "06_by_oracle"}
 
 
 def build(study: str) -> Path:

@@ -75,7 +75,7 @@ def collapse() -> dict[str, Any]:
     within = rca.group_confusion(oracle_confusion(), GROUPS)
     why = "Table 4 gives no confusion of the generated images"
     return {
-        "collapse": {"judged_as": predicted_class_frequencies().to_dict("records")},
+        "collapse": {"predicted_as": predicted_class_frequencies().to_dict("records")},
         "within_groups": {"real": within, "generated": None, "generated_why": why},
     }
 

@@ -25,7 +25,9 @@ SUCCESSORS = {  # of parameters that were
     "ema_half_life / ema_ramp_up images",
 }
 # Names of parameters in the version before, which are read in this one.
-FORMER_NAMES = {name.replace("oracle", "jud" + "ge"): name for name in KNOWN if "oracle" in name}
+FORMER_NAMES = {"judges": "architectures"} | {
+    name.replace("oracle", "judge"): name for name in KNOWN if "oracle" in name
+}
 NOTED = "KPOP_RCA_NOTED"  # environment: what was said of them already, by this process or the one that started it
 HINTS = {  # by pydantic's type of a problem
     "list_type": "; a list of one is written [value]",
@@ -73,9 +75,9 @@ def _problem(name: str, problem: dict[str, Any]) -> str:
 def _misfits(values: dict[str, Any]) -> list[str]:
     """What is wrong with values that are each in range and do not fit one another; of what is not given, nothing."""
     found, given_names = [], values.keys()
-    stray = set(values.get("seen_judges", [])) - set(values.get("judges", get_args(schema.Architecture)))
+    stray = set(values.get("seen_oracles", [])) - set(values.get("oracles", get_args(schema.Architecture)))
     if stray:
-        found.append(f"seen_judges names {min(stray)}, which is not one of judges ([] is for none)")
+        found.append(f"seen_oracles names {min(stray)}, which is not one of oracles ([] is for none)")
     if {"image_size", "channels", "attention_size"} <= given_names and values["attention_size"]:
         sides = [values["image_size"] // 2**level for level in range(len(values["channels"]))]
         if values["attention_size"] not in sides:
@@ -85,10 +87,10 @@ def _misfits(values: dict[str, Any]) -> list[str]:
             )
     if {"image_size", "face_sizes"} <= given_names and values["image_size"] not in values["face_sizes"]:
         found.append(f"image_size is {values['image_size']}, which is not one of face_sizes")
-    if {"selected_judge", "judges"} <= given_names:
-        architecture = values["selected_judge"].partition("-")[0]
-        if architecture not in ("best", *values["judges"]):
-            found.append(f"selected_judge is {values['selected_judge']}, and {architecture} is not one of judges")
+    if {"selected_oracle", "oracles"} <= given_names:
+        architecture = values["selected_oracle"].partition("-")[0]
+        if architecture not in ("best", *values["oracles"]):
+            found.append(f"selected_oracle is {values['selected_oracle']}, and {architecture} is not one of oracles")
     return found
 
 

@@ -26,7 +26,7 @@ HandLabel = Literal["contextual_artifact", "hard_case", "wrong_person", "not_a_f
 Architecture = Literal["resnet10", "resnet18", "resnet34", "resnet50"]
 STUDY_NAME = r"^[a-z0-9][a-z0-9_.=-]{0,63}$"
 Place = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{0,4000}$", description="a path without control characters")]
-JUDGE_NAME = rf"^(best|({'|'.join(get_args(Architecture))})(-\d(-seen)?)?)$"
+ORACLE_NAME = rf"^(best|({'|'.join(get_args(Architecture))})(-\d(-seen)?)?)$"
 
 
 class Parameters(BaseModel):
@@ -71,7 +71,7 @@ class Parameters(BaseModel):
     crop_margin: Annotated[float, Field(ge=0, le=1)] = None
     exclude_flags: list[Flag] = None
     exclude_hand_labels: list[HandLabel] = None
-    judge_fraction: Annotated[float, Field(ge=0, lt=1)] = None
+    oracle_fraction: Annotated[float, Field(ge=0, lt=1)] = None
     validation_fraction: Fraction = None
     test_fraction: Fraction = None
 
@@ -93,16 +93,18 @@ class Parameters(BaseModel):
     checkpoint_minutes: Annotated[float, Field(gt=0)] = None
     sample_grids: Annotated[int, Field(ge=1, le=20)] = None
 
-    judges: Annotated[list[Architecture], Field(min_length=1)] = None
-    judge_seeds: Annotated[int, Field(ge=1, le=10)] = None
-    seen_judges: list[Architecture] = None
-    judge_width: Annotated[int, Field(ge=4, le=64)] = None
-    judge_warmup_epochs: Count = None
-    judge_epochs: Positive = None
-    judge_batch_size: Annotated[int, Field(ge=2, le=LARGEST)] = None  # batch normalisation has no variance of one image
-    judge_learning_rate: Annotated[float, Field(gt=0, le=1)] = None
-    judge_weight_decay: Rate = None
-    judge_colour_jitter: Annotated[float, Field(ge=0, le=0.5)] = None
+    oracles: Annotated[list[Architecture], Field(min_length=1)] = None
+    oracle_seeds: Annotated[int, Field(ge=1, le=10)] = None
+    seen_oracles: list[Architecture] = None
+    oracle_width: Annotated[int, Field(ge=4, le=64)] = None
+    oracle_warmup_epochs: Count = None
+    oracle_epochs: Positive = None
+    oracle_batch_size: Annotated[int, Field(ge=2, le=LARGEST)] = (
+        None  # batch normalisation has no variance of one image
+    )
+    oracle_learning_rate: Annotated[float, Field(gt=0, le=1)] = None
+    oracle_weight_decay: Rate = None
+    oracle_colour_jitter: Annotated[float, Field(ge=0, le=0.5)] = None
     pretrained: bool = None
 
     sampler: Literal["ddpm", "ddim", "dpmpp"] = None
@@ -111,8 +113,8 @@ class Parameters(BaseModel):
     images_per_identity: Annotated[int, Field(ge=2, le=LARGEST)] = None  # a pair, of which the diversity is measured
     sampling_batch_size: Positive = None
 
-    selected_judge: Annotated[
-        str, Field(pattern=JUDGE_NAME, description="best, an architecture (resnet18) or a judge (resnet18-0)")
+    selected_oracle: Annotated[
+        str, Field(pattern=ORACLE_NAME, description="best, an architecture (resnet18) or an oracle (resnet18-0)")
     ] = None
     look_alike_groups: str = None
     lpips_pairs: Positive = None

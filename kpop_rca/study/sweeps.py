@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from kpop_rca.errors import StudyError
 from kpop_rca.study import paths
 
-RUNS = "08_runs"  # the table of what the judges said of every small study
+RUNS = "08_runs"  # the table of what the oracles said of every small study
 
 
 class Member(NamedTuple):
@@ -44,10 +44,10 @@ DOMINANCE = {
     "more-pictures": {"idols_first_times": 3},
     "distinct-face": {"idols_first_stands_out": 1.0},
 }
-# Judges of the level itself would change along with what is studied: labels that spoil the model's training spoil
-# the judge's too, and the real faces that it is tried on. These are judged as the level named here is. The price is
-# that such a judge may have learnt faces that the level's generator has learnt, too: see `claims.shared_faces`.
-COMMON_JUDGE = {"labels": {"as-found": "clean", "excluded": "clean"}, "dominance": {"more-pictures": "equal"}}
+# Oracles of the level itself would change along with what is studied: labels that spoil the model's training spoil
+# the oracle's too, and the real faces that it is tried on. These have the oracles of the level named here. The price
+# is that such an oracle may have been trained on faces of the level's generator, too: see `claims.shared_faces`.
+COMMON_ORACLE = {"labels": {"as-found": "clean", "excluded": "clean"}, "dominance": {"more-pictures": "equal"}}
 # Name to the parameter that lists the levels, and what a level sets in the parameters of the base.
 EXPERIMENTS = {
     "size": ("sweep_sizes", _size),
@@ -56,7 +56,7 @@ EXPERIMENTS = {
     "dominance": ("sweep_dominance", lambda level, base: DOMINANCE[level]),
     "guidance": ("sweep_guidance", lambda level, base: {"guidance": float(level)}),
     "sampler": ("sweep_samplers", _sampler),
-    "jitter": ("sweep_jitter", lambda level, base: {"judge_colour_jitter": float(level)}),
+    "jitter": ("sweep_jitter", lambda level, base: {"oracle_colour_jitter": float(level)}),
 }
 
 
@@ -129,9 +129,9 @@ def overrides(study: str, base: dict[str, Any]) -> dict[str, Any]:
         raise StudyError(f"{study}: {level!r} is no level of the experiment {experiment}") from None
 
 
-def judged_as(experiment: str, level: str) -> str:
-    """The level whose judges and real faces a level of an experiment is held against; its own, but for COMMON_JUDGE."""
-    return COMMON_JUDGE.get(experiment, {}).get(level, level)
+def oracles_of(experiment: str, level: str) -> str:
+    """The level whose oracles and real faces a level is held against; its own, but for COMMON_ORACLE."""
+    return COMMON_ORACLE.get(experiment, {}).get(level, level)
 
 
 def _levels(resolved: dict[str, Any], experiment: str) -> list[str]:
@@ -146,9 +146,9 @@ def _levels(resolved: dict[str, Any], experiment: str) -> list[str]:
     if len(levels) == 1 or len(set(levels)) < len(levels):
         raise StudyError(f"{where} is {asked}; expected [] or two levels or more, each once")
     for level in levels:
-        of_judges = judged_as(experiment, level)
-        if of_judges not in levels:
-            raise StudyError(f"{where} has {level} without {of_judges}, whose judges it is held against; add that")
+        of_oracles = oracles_of(experiment, level)
+        if of_oracles not in levels:
+            raise StudyError(f"{where} has {level} without {of_oracles}, whose oracles it is held against; add that")
     return levels
 
 

@@ -18,17 +18,17 @@ class Purpose(IntEnum):
     TRAINING_ORDER = 4  # epoch
     TRAINING_STEP = 5  # step
     IMAGE = 6  # label, index
-    JUDGE = 7  # number of the judge
-    JUDGE_FACES = 8
-    JUDGE_NETWORK = 9
-    JUDGE_TRAINING = 10
+    ORACLE = 7  # number of the oracle
+    ORACLE_FACES = 8
+    ORACLE_NETWORK = 9
+    ORACLE_TRAINING = 10
     CAS_FACES = 11
     SHOWN_NOISE = 12
     COMPARED_FACES = 13
     COMPARED_NOISE = 14
     TEST_SPLIT = 15
     VALIDATION_SPLIT = 16
-    JUDGE_SPLIT = 17
+    ORACLE_SPLIT = 17
     MISMATCH_FOLDS = 18
     EXCHANGED_LABELS = 19
     BOOTSTRAP = 20
@@ -53,7 +53,7 @@ def sequence(purpose: Purpose, seed: int, *indices: int) -> np.random.SeedSequen
 
     Args:
         purpose: what it is for.
-        seed: of the study, or of a judge; >= 0.
+        seed: of the study, or of an oracle; >= 0.
         indices: which of the things of that purpose, each in [0, 2^32).
 
     >>> from numpy.random import SeedSequence

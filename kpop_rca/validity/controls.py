@@ -18,7 +18,7 @@ SCARCE = 49 / 850  # held-out faces for each training face, as the paper's split
 
 def control_trial(
     labels: np.ndarray,
-    judged: np.ndarray,
+    predicted: np.ndarray,
     *,
     parts: Parts,
     pair: tuple[int, int],
@@ -29,7 +29,7 @@ def control_trial(
 
     Args:
         labels: int (N,), identities on the real test images.
-        judged: int (N,), as whom the oracle predicts them.
+        predicted: int (N,), as whom the oracle predicts them.
         parts: from `halves`.
         pair: the two classes to be swapped.
         n_replicates: B.
@@ -39,10 +39,10 @@ def control_trial(
     """
     playing, left = parts
     n_classes = int(labels.max()) + 1
-    real = rca.confusion_counts(labels[left], judged[left], n_classes)
+    real = rca.confusion_counts(labels[left], predicted[left], n_classes)
     rows = []
     for name, (shown, requested, truth) in control_conditions(labels[playing], pair, generator=generator).items():
-        generated = rca.confusion_counts(requested, judged[playing][shown], n_classes)
+        generated = rca.confusion_counts(requested, predicted[playing][shown], n_classes)
         found = estimate(real, generated, n_replicates=n_replicates, generator=generator)
         rows += trial_rows(found, truth, n_classes, control=name)
     return pd.DataFrame(rows)
@@ -58,22 +58,22 @@ def class_blind_by_oracle(answers: pd.DataFrame, *, parts: Parts) -> pd.DataFram
         parts: from `halves`.
 
     Returns:
-        One row per oracle: judge, trained_on, accuracy_real, and ESTIMATORS; NaN where the oracle can't be inverted.
+        One row per oracle: oracle, trained_on, accuracy_real, and ESTIMATORS; NaN where the oracle can't be inverted.
     """
     rows = []
-    for name, said in answers.groupby("judge", sort=False):
-        labels, judged = (said.sort_values("image")[column].to_numpy() for column in ("label", "judged"))
+    for name, said in answers.groupby("oracle", sort=False):
+        labels, predicted = (said.sort_values("image")[column].to_numpy() for column in ("label", "predicted"))
         n_classes = int(labels.max()) + 1
-        playing, left = (rca.confusion_counts(labels[part], judged[part], n_classes) for part in parts)
+        playing, left = (rca.confusion_counts(labels[part], predicted[part], n_classes) for part in parts)
         found = values(left, np.tile(playing.sum(axis=0), (n_classes, 1)))
-        about = {"judge": name, "trained_on": said["trained_on"].iloc[0], "accuracy_real": rca.accuracy(left)}
+        about = {"oracle": name, "trained_on": said["trained_on"].iloc[0], "accuracy_real": rca.accuracy(left)}
         rows.append(about | {estimator: float(found[estimator]) for estimator in ESTIMATORS})
     return pd.DataFrame(rows)
 
 
 def copy_trial(
     suspects: dict[str, Faces],
-    judge: SmallImageResNet,
+    oracle: SmallImageResNet,
     real_counts: np.ndarray,
     *,
     train: Faces,
@@ -85,7 +85,7 @@ def copy_trial(
 
     Args:
         suspects: by name, images and the requested identities, all of which they show.
-        judge: in evaluation mode.
+        oracle: in evaluation mode.
         real_counts: (K, K) of the oracle on `held_out`.
         train: faces that the generator was trained on.
         held_out: real faces that it was not, and none of the suspects.
@@ -97,8 +97,8 @@ def copy_trial(
     """
     rows = []
     for name, (images, labels) in suspects.items():
-        judged = training.judge_images(judge, images)[0].argmax(axis=1)
-        counts = rca.confusion_counts(labels, judged, len(real_counts))
+        predicted = training.predict(oracle, images)[0].argmax(axis=1)
+        counts = rca.confusion_counts(labels, predicted, len(real_counts))
         found = estimate(real_counts, counts, n_replicates=n_replicates, generator=generator)
         row = {"suspect": name, "n": len(labels)}
         for estimator in ("rca", "confusion_corrected_accuracy"):

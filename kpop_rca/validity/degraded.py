@@ -23,7 +23,7 @@ from kpop_rca.validity.estimators import Parts, trial_rows
 REMEDIES = {
     "none": "nothing done",
     "confusion": "confusion from real faces degraded alike",
-    "judge": "judge retrained on blurred real faces",
+    "oracle": "oracle retrained on blurred real faces",
 }
 
 
@@ -49,7 +49,7 @@ def retrained_on_blurred(
     """An oracle trained like the selected one, on the same faces blurred, unless an interrupted run already had.
 
     Args:
-        splits: "train", "judge" (may be empty), "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,).
+        splits: "train", "oracle" (may be empty), "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,).
         sigma: of the blur, pixels.
         like: folder of the selected oracle.
         seed: of the study, by which the selected oracle's faces were drawn.
@@ -70,16 +70,16 @@ def retrained_on_blurred(
         notes={"trained_on": about["trained_on"], "blur": sigma},
     )
     training.train_side_by_side([one], device=device, bar=bar)
-    return training.load_judge(folder, device)
+    return training.load_oracle(folder, device)
 
 
-def _judged(judge: SmallImageResNet, images: np.ndarray) -> np.ndarray:
-    return training.judge_images(judge, images)[0].argmax(1)
+def _predicted(oracle: SmallImageResNet, images: np.ndarray) -> np.ndarray:
+    return training.predict(oracle, images)[0].argmax(1)
 
 
 def degradation_trial(
     test: Faces,
-    judge: SmallImageResNet,
+    oracle: SmallImageResNet,
     *,
     parts: Parts,
     blur_sigmas: Sequence[float],
@@ -92,7 +92,7 @@ def degradation_trial(
 
     Args:
         test: real test faces.
-        judge: in evaluation mode.
+        oracle: in evaluation mode.
         parts: from `halves`.
         blur_sigmas: pixels.
         noise_sds: grey levels.
@@ -101,23 +101,23 @@ def degradation_trial(
 
     Returns:
         One row per kind ("blur", "noise"), level, remedy and estimator, with the other columns of `trial_rows`.
-        REMEDIES: "none", confusion from real faces as they are; "confusion", from real faces degraded alike; "judge"
+        REMEDIES: "none", confusion from real faces as they are; "confusion", from real faces degraded alike; "oracle"
         (blur alone), confusion by the retrained oracle from real faces blurred as those it was trained on.
     """
     images, labels = test
     (playing, left), (again, sigma), rows = parts, retrained, []
     n_classes = int(labels.max()) + 1
     counts = partial(rca.confusion_counts, n_classes=n_classes)
-    said_of_plain = _judged(judge, images)
+    said_of_plain = _predicted(oracle, images)
     plain = counts(labels[left], said_of_plain[left])
-    at_home = counts(labels[left], _judged(again, blurred(images[left], sigma)))
+    at_home = counts(labels[left], _predicted(again, blurred(images[left], sigma)))
     for kind, level in [*product(["blur"], blur_sigmas), *product(["noise"], noise_sds)]:
         degraded = blurred(images, level) if kind == "blur" else noised(images, level, generator=generator)
-        said = _judged(judge, degraded) if level else said_of_plain  # 0 leaves them as they are
+        said = _predicted(oracle, degraded) if level else said_of_plain  # 0 leaves them as they are
         drawn = counts(labels[playing], said[playing])
         tables = {"none": (plain, drawn), "confusion": (counts(labels[left], said[left]), drawn)}
         if kind == "blur":
-            tables["judge"] = (at_home, counts(labels[playing], _judged(again, degraded[playing])))
+            tables["oracle"] = (at_home, counts(labels[playing], _predicted(again, degraded[playing])))
         for remedy, pair in tables.items():
             found = estimate(*pair, n_replicates=n_replicates, generator=generator)
             rows += trial_rows(found, 1.0, n_classes, kind=kind, level=level, remedy=remedy)

@@ -22,7 +22,7 @@ COVERAGE_WANTED = (0.92, 0.98)  # of a 95 % interval; 300 draws know a coverage 
 
 def mixture_trial(
     labels: np.ndarray,
-    judged: np.ndarray,
+    predicted: np.ndarray,
     patterns: dict[str, np.ndarray],
     *,
     truths: Sequence[float] = TRUTHS,
@@ -36,7 +36,7 @@ def mixture_trial(
 
     Args:
         labels: int (N,), identities on the real test images.
-        judged: int (N,), as whom the oracle predicts them.
+        predicted: int (N,), as whom the oracle predicts them.
         patterns: from `controls.swap_patterns`.
         truths: probabilities of showing the requested identity.
         n_draws: of mixtures at each truth and pattern.
@@ -56,7 +56,7 @@ def mixture_trial(
         rows = []
         for number in range(n_draws):
             mixture = draw_mixture(labels, truth, swaps, n_per_condition=n_per_condition, generator=own)
-            found = _estimates(labels, judged, mixture, truth, n_replicates=n_replicates, generator=own)
+            found = _estimates(labels, predicted, mixture, truth, n_replicates=n_replicates, generator=own)
             rows += [{"pattern": pattern, "draw": number} | row for row in found]
         return rows
 
@@ -69,7 +69,7 @@ def mixture_trial(
 
 def _estimates(
     labels: np.ndarray,
-    judged: np.ndarray,
+    predicted: np.ndarray,
     mixture: tuple[np.ndarray, np.ndarray, np.ndarray],
     truth: float,
     *,
@@ -79,8 +79,8 @@ def _estimates(
     """What every estimator finds in one mixture, a row each."""
     playing, requested, left = mixture
     n_classes = int(labels.max()) + 1
-    real = rca.confusion_counts(labels[left], judged[left], n_classes)
-    generated = rca.confusion_counts(requested, judged[playing], n_classes)
+    real = rca.confusion_counts(labels[left], predicted[left], n_classes)
+    generated = rca.confusion_counts(requested, predicted[playing], n_classes)
     found = estimate(real, generated, n_replicates=n_replicates, generator=generator)
     nearest = nearest_on_simplex(*map(row_fractions, (real, generated)))
     simplex = {"estimator": "simplex", "truth": truth, "target": truth, "value": float(np.diag(nearest).mean())}

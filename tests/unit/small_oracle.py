@@ -19,15 +19,15 @@ RECIPE = training.OracleRecipe(
 )
 
 
-def write_judge(folder, name, judged, labels, *, trained_on="judge", validation=0.5, sure=0.8, n_classes=3):
-    """A judge's files as far as they are read here: it names `judged`, equally sure of each."""
+def write_oracle(folder, name, predicted, labels, *, trained_on="oracle", validation=0.5, sure=0.8, n_classes=3):
+    """An oracle's files as far as they are read here: it names `predicted`, equally sure of each."""
     architecture, seed = name.split("-")[:2]
     probabilities = np.full((len(labels), n_classes), (1 - sure) / (n_classes - 1))
-    probabilities[np.arange(len(labels)), judged] = sure
+    probabilities[np.arange(len(labels)), predicted] = sure
     table = pd.DataFrame(probabilities, columns=[f"p_{k}" for k in range(n_classes)])
     table.insert(0, "label", labels)
-    table.insert(1, "judged", judged)
-    accuracy = float((np.asarray(judged) == labels).mean())
+    table.insert(1, "predicted", predicted)
+    accuracy = float((np.asarray(predicted) == labels).mean())
     about = {"architecture": architecture, "seed": int(seed), "trained_on": trained_on, "n_train": 30}
     about |= {"starts_from": "random weights", "validation": {"accuracy": validation}}
     files.write_json(
@@ -36,7 +36,7 @@ def write_judge(folder, name, judged, labels, *, trained_on="judge", validation=
     table.to_parquet(folder / name / training.TEST_PREDICTIONS, index=False)
 
 
-def long(judge, judged, label, *, trained_on="judge"):
-    architecture, seed = judge.split("-")[:2]
-    which = {"judge": judge, "architecture": architecture, "seed": int(seed), "trained_on": trained_on}
-    return pd.DataFrame(which | {"image": range(len(judged)), "label": label, "judged": judged})
+def long(oracle, predicted, label, *, trained_on="oracle"):
+    architecture, seed = oracle.split("-")[:2]
+    which = {"oracle": oracle, "architecture": architecture, "seed": int(seed), "trained_on": trained_on}
+    return pd.DataFrame(which | {"image": range(len(predicted)), "label": label, "predicted": predicted})

@@ -124,11 +124,11 @@ def test_operations_are_counted_as_by_hand():
     assert ceilings.counted_flops(product.run) == product.flops
 
 
-def test_a_judge_costs_what_is_known_of_resnet18_on_small_images():
+def test_a_oracle_costs_what_is_known_of_resnet18_on_small_images():
     """0.56 billion multiplications and additions an image of 32 pixels, and with the backward pass three times that."""
-    forward = ceilings.judge_flops("resnet18", 64, 32, training=False)
+    forward = ceilings.oracle_flops("resnet18", 64, 32, training=False)
     assert forward == pytest.approx(2 * 0.556e9, rel=0.01)
-    assert ceilings.judge_flops("resnet18", 64, 32, training=True) == pytest.approx(3 * forward, rel=0.01)
+    assert ceilings.oracle_flops("resnet18", 64, 32, training=True) == pytest.approx(3 * forward, rel=0.01)
 
 
 def test_the_papers_unet_costs_what_the_bar_counts_with():
@@ -281,7 +281,7 @@ def test_growth_is_said_of_time_and_of_memory():
         (sizes.GENERATION, 1.0, verdicts.MISSED),
     ],
 )
-def test_peaks_without_any_noise_as_a_gpu_has_them_are_judged_too(what, slope, expected):
+def test_peaks_without_any_noise_as_a_gpu_has_them_are_predicted_too(what, slope, expected):
     """The faces that lie on a GPU once are no second copy of them, which would be missed."""
     assert growing(what, slope, megabytes=50, noise=0)["verdict"].tolist() == [expected]
 
@@ -292,7 +292,7 @@ def test_every_kind_of_work_whose_memory_is_measured_says_what_it_holds(paramete
 
 
 def test_the_papers_run_is_counted_from_the_rates():
-    names = [tasks.TRAINING, tasks.DDIM, tasks.DDPM, tasks.JUDGING]
+    names = [tasks.TRAINING, tasks.DDIM, tasks.DDPM, tasks.CLASSIFYING]
     rates = pd.DataFrame({"task": names, "rate": [20_000.0, 1000.0, 500.0, 10_000.0], "who": OURS, "share": 0.2})
     found = verdicts.whole_runs(rates, steps_ddpm=50, study_seconds=700.0, device="cuda")
     assert found["value"].tolist() == [50.0, 2000.0, 100.0, 5.0, 0.2, 700.0]
@@ -383,7 +383,7 @@ def test_every_contender_runs(setting, name, monkeypatch):
     assert done.groupby("who")["repeat"].count().eq(2).all()
     of_task = done[~done["who"].isin([ceilings.PRODUCT, ceilings.COPY])]
     assert of_task["items"].nunique() == 1
-    if name in (tasks.TRAINING, tasks.DDIM, tasks.DETECTION, tasks.JUDGES, tasks.JUDGING):
+    if name in (tasks.TRAINING, tasks.DDIM, tasks.DETECTION, tasks.ORACLES, tasks.CLASSIFYING):
         assert of_task["flops"].gt(0).all()
 
 

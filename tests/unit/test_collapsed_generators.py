@@ -93,7 +93,7 @@ def test_inception_score_of_what_is_certain_beyond_rounding():
 
 
 @pytest.mark.parametrize("right", [0, 12])
-def test_a_judge_of_a_single_confidence_is_calibrated_or_not_by_a_number(right):
+def test_a_oracle_of_a_single_confidence_is_calibrated_or_not_by_a_number(right):
     """It says the first of two names, as sure each time; the faces are all of that person, or none is."""
     sure, labels = np.tile([0.75, 0.25], (12, 1)), np.repeat([0, 1], [right, 12 - right])
     table = calibration.reliability(sure, labels)

@@ -175,8 +175,8 @@ def test_batches_that_a_kill_left_beside_their_identity_are_no_results(output):
     assert [path.name for path in stage.folder.iterdir() if path.is_dir()] == []
 
 
-def train_judge(folder):
-    """A judge of next to no training; whether it had to be trained."""
+def train_oracle(folder):
+    """An oracle of next to no training; whether it had to be trained."""
     images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
     faces, epochs = (images, np.arange(8) % 2), []
     recipe = training.OracleRecipe(
@@ -196,29 +196,29 @@ def train_judge(folder):
     return bool(epochs)
 
 
-def test_a_damaged_judge_of_a_stopped_run_is_named_and_trained_again(output, capsys):
+def test_a_damaged_oracle_of_a_stopped_run_is_named_and_trained_again(output, capsys):
     """Every file of it; also one that was not damaged but never sealed, as after a kill."""
-    judge = stage_run.begin("01_data_audit", AUDIT).folder / "resnet10-0"
-    assert train_judge(judge)
-    assert not train_judge(judge)
+    oracle = stage_run.begin("01_data_audit", AUDIT).folder / "resnet10-0"
+    assert train_oracle(oracle)
+    assert not train_oracle(oracle)
     kept = output / "kept"
-    shutil.copytree(judge, kept)
+    shutil.copytree(oracle, kept)
     names = sorted(path.name for path in kept.iterdir())
-    assert names == ["about.json", checksums.RECORD, "history.csv", "judge.safetensors", "test_answers.parquet"]
+    assert names == ["about.json", checksums.RECORD, "history.csv", "oracle.safetensors", "test_answers.parquet"]
     for name in names:
         for spoil in SPOILT:
-            shutil.copytree(kept, judge, dirs_exist_ok=True)
-            spoil(judge / name)
-            assert not checksums.is_whole(judge)
+            shutil.copytree(kept, oracle, dirs_exist_ok=True)
+            spoil(oracle / name)
+            assert not checksums.is_whole(oracle)
             capsys.readouterr()
             stage_run.begin("01_data_audit", AUDIT)
             assert capsys.readouterr().out.startswith("resnet10-0 is damaged (")
-            assert not judge.exists()
-    shutil.copytree(kept, judge)
-    (judge / checksums.RECORD).unlink()
+            assert not oracle.exists()
+    shutil.copytree(kept, oracle)
+    (oracle / checksums.RECORD).unlink()
     stage_run.begin("01_data_audit", AUDIT)
-    assert train_judge(judge)
-    assert all((judge / name).read_bytes() == (kept / name).read_bytes() for name in names)
+    assert train_oracle(oracle)
+    assert all((oracle / name).read_bytes() == (kept / name).read_bytes() for name in names)
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
-"""A number that is none stops the work where it appears: sampling, training, judging, features."""
+"""A number that is none stops the work where it appears: sampling, training, classifying, features."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 import torch
-from small_oracle import RECIPE as JUDGE_RECIPE
+from small_oracle import RECIPE as ORACLE_RECIPE
 from small_training import CPU, RECIPE, small_trainer, small_unet
 from tqdm import tqdm
 
@@ -164,26 +164,26 @@ def test_the_losses_by_timestep_are_numbers(coloured_faces):
         objective.loss_by_timestep(unet, *few, forward=FORWARD, seed=0)
 
 
-def train_judge(splits, folder, **changed):
-    recipe = dataclasses.replace(JUDGE_RECIPE, epochs=2, **changed)
+def train_oracle(splits, folder, **changed):
+    recipe = dataclasses.replace(ORACLE_RECIPE, epochs=2, **changed)
     wanted = training.Training("resnet10", splits, recipe, folder, notes={})
     return training.train_or_load(wanted, device=CPU, bar=lambda epochs, desc: epochs)
 
 
-def test_a_judge_whose_loss_is_none_is_named_and_not_kept(splits, tmp_path):
-    with pytest.raises(StudyError, match=r"judge resnet10-1: .*lower judge_learning_rate") as caught:
-        train_judge(splits, tmp_path / "resnet10-1", learning_rate=1e30)
+def test_a_oracle_whose_loss_is_none_is_named_and_not_kept(splits, tmp_path):
+    with pytest.raises(StudyError, match=r"oracle resnet10-1: .*lower oracle_learning_rate") as caught:
+        train_oracle(splits, tmp_path / "resnet10-1", learning_rate=1e30)
     assert one_line(caught)
     assert not (tmp_path / "resnet10-1").exists()
 
 
-def test_a_judge_that_says_no_numbers_does_not_judge(splits, tmp_path):
-    judge, _ = training.build_judge("resnet10", n_classes=3, recipe=JUDGE_RECIPE)
-    torch.nn.init.constant_(judge.fc.bias, float("nan"))
+def test_a_oracle_that_says_no_numbers_does_not_oracle(splits, tmp_path):
+    oracle, _ = training.build_oracle("resnet10", n_classes=3, recipe=ORACLE_RECIPE)
+    torch.nn.init.constant_(oracle.fc.bias, float("nan"))
     with pytest.raises(
-        StudyError, match=r"not finite: the judge's probabilities of image 0; train the judges again \(04\)"
+        StudyError, match=r"not finite: the oracle's probabilities of image 0; train the oracles again \(04\)"
     ):
-        training.judge_images(judge.eval(), splits["test"][0])
+        training.predict(oracle.eval(), splits["test"][0])
 
 
 class Spoilt(torch.nn.Module):

@@ -23,10 +23,10 @@ def test_a_given_value_takes_the_place_of_the_files():
     )
     changed = {"train_steps": 7, "guidance": 2.0, "architectures": ["resnet18", "resnet34"], "look_alike_groups": ""}
     given_too = {"data_root": "x y"}
-    with pytest.raises(StudyError, match="seen_judges names resnet10"):
+    with pytest.raises(StudyError, match="seen_oracles names resnet10"):
         params.resolve("smoke")
-    given.give([*given_settings(changed), "seen_judges=[]"], data_root="x y")
-    assert params.resolve("smoke") == before | changed | given_too | {"seen_judges": []}
+    given.give([*given_settings(changed), "seen_oracles=[]"], data_root="x y")
+    assert params.resolve("smoke") == before | changed | given_too | {"seen_oracles": []}
 
 
 def given_settings(values):
@@ -65,8 +65,8 @@ def test_a_sweep_varies_what_was_given():
         ("train_steps", "--set 'train_steps': expected name=value"),
         ("=3", "expected name=value"),
         ("study=other", "a study is named by --study"),
-        ("judges=[resnet10", "--set judges: not readable as YAML"),
-        ("judges=*x", "--set judges: not readable as YAML: line 1: anchors"),
+        ("oracles=[resnet10", "--set oracles: not readable as YAML"),
+        ("oracles=*x", "--set oracles: not readable as YAML: line 1: anchors"),
         ("hand_labels=2020-01-01", "--set: hand_labels is datetime.date"),
     ],
 )

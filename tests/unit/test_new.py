@@ -38,9 +38,9 @@ def test_few_photographs_are_not_parted_and_trained_on_for_longer(folder):
         "data_root": root,
         "n_identities": 0,
         "exclude_flags": ["non_facial", "small_face", "identity_mismatch", "cross_identity_duplicate"],
-        "judge_fraction": 0.0,
-        "seen_judges": [],
-        "judge_epochs": 59,  # 1,200 / (8 x 24 x 0.85 / 8)
+        "oracle_fraction": 0.0,
+        "seen_oracles": [],
+        "oracle_epochs": 59,  # 1,200 / (8 x 24 x 0.85 / 8)
         "train_steps": 2400,  # 200 x 192 / 16
         "images_per_identity": 100,
         "look_alike_groups": "",
@@ -49,8 +49,8 @@ def test_few_photographs_are_not_parted_and_trained_on_for_longer(folder):
 
 def test_many_photographs_are_parted_as_in_the_default_study(folder):
     values = written(folder({"a": 260, "b": 250}, size=(64, 64)))
-    assert values.keys() & {"judge_fraction", "seen_judges", "max_per_identity", "test_fraction"} == set()
-    assert values["judge_epochs"] == 14  # 1,200 / (0.8 x 255 x 0.5 x 0.85)
+    assert values.keys() & {"oracle_fraction", "seen_oracles", "max_per_identity", "test_fraction"} == set()
+    assert values["oracle_epochs"] == 14  # 1,200 / (0.8 x 255 x 0.5 x 0.85)
 
 
 def test_people_of_few_photographs_are_left_out_where_others_have_more(folder):

@@ -93,7 +93,7 @@ def test_what_would_is_found(harmful):
 
 def test_what_would_not_is_let_be():
     assert (
-        dangers("judge.eval()\nre.compile(t)\nnp.load(p)\nast.literal_eval(t)\nyaml.safe_load(t)\njson.load(f)") == []
+        dangers("oracle.eval()\nre.compile(t)\nnp.load(p)\nast.literal_eval(t)\nyaml.safe_load(t)\njson.load(f)") == []
     )
 
 

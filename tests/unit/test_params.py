@@ -49,14 +49,14 @@ def test_a_good_file_gives_what_it_sets(study_file):
         ("exclude_hand_labels: [nice]", ["exclude_hand_labels", "nice", "wrong_person"]),
         ("exclude_identities: [12]", ["exclude_identities", "string", "in quotes"]),
         ("max_mismatch_score: 2.0", ["max_mismatch_score", "less than or equal to 1"]),
-        ("judge_fraction: 1.0", ["judge_fraction", "less than 1"]),
-        ("judge_seeds: 0", ["judge_seeds", "greater than or equal to 1"]),
+        ("oracle_fraction: 1.0", ["oracle_fraction", "less than 1"]),
+        ("oracle_seeds: 0", ["oracle_seeds", "greater than or equal to 1"]),
         (
-            "architectures: [resnet18]\nseen_judges: [resnet10]",
-            ["seen_judges names resnet10", "not one of architectures"],
+            "architectures: [resnet18]\nseen_oracles: [resnet10]",
+            ["seen_oracles names resnet10", "not one of architectures"],
         ),
-        ("selected_judge: vgg", ["selected_judge", "'vgg'", "a judge (resnet18-0)"]),
-        ("selected_judge: resnet18-seen", ["selected_judge", "'resnet18-seen'"]),
+        ("selected_oracle: vgg", ["selected_oracle", "'vgg'", "an oracle (resnet18-0)"]),
+        ("selected_oracle: resnet18-seen", ["selected_oracle", "'resnet18-seen'"]),
         ("seed: 1\nseed: 2", ["line 2", 'duplicate key "seed"']),
         ("- seed", ["name: value"]),
         ("seed: [1", ["not readable as YAML"]),
@@ -84,10 +84,10 @@ def test_every_problem_of_a_file_is_named_at_once(study_file):
 
 
 def test_every_value_that_does_not_fit_another_is_named_at_once(study_file):
-    text = "architectures: [resnet18]\nseen_judges: [resnet10]\nselected_judge: resnet34\n"
+    text = "architectures: [resnet18]\nseen_oracles: [resnet10]\nselected_oracle: resnet34\n"
     text += "image_size: 64\nface_sizes: [16]\n"
     assert [line.split()[1] for line in refused(study_file(text)).splitlines()] == [
-        "seen_judges", "image_size", "selected_judge",
+        "seen_oracles", "image_size", "selected_oracle",
     ]  # fmt: skip
 
 
@@ -97,8 +97,8 @@ def test_of_very_many_problems_the_first_are_named(study_file):
 
 
 @pytest.mark.parametrize("wanted", ["best", "resnet18", "resnet18-0", "resnet34-2-seen"])
-def test_a_judge_is_named_in_each_of_the_ways(study_file, wanted):
-    assert params.read_study_file(study_file(f"selected_judge: {wanted}")) == {"selected_judge": wanted}
+def test_a_oracle_is_named_in_each_of_the_ways(study_file, wanted):
+    assert params.read_study_file(study_file(f"selected_oracle: {wanted}")) == {"selected_oracle": wanted}
 
 
 @pytest.fixture
@@ -124,10 +124,10 @@ def test_every_former_name_leads_to_a_parameter_and_is_none():
     assert not params.FORMER_NAMES.keys() & schema.Parameters.model_fields.keys()
 
 
-def test_judges_that_leave_out_a_seen_one_are_refused_with_its_default(study_file, monkeypatch):
+def test_oracles_that_leave_out_a_seen_one_are_refused_with_its_default(study_file, monkeypatch):
     path = study_file("architectures: [resnet18]")
     monkeypatch.setattr(params.paths, "study_file", lambda study: path)
-    with pytest.raises(StudyError, match=r"params/mine.yaml: seen_judges names resnet10, .* \(\[\] is for none\)"):
+    with pytest.raises(StudyError, match=r"params/mine.yaml: seen_oracles names resnet10, .* \(\[\] is for none\)"):
         params.resolve("mine")
 
 

@@ -39,7 +39,7 @@ def committed(root: Path) -> list[Path]:
 
 def source_of(notebook: nbformat.NotebookNode) -> str:
     """Where a notebook's photographs came from: the last value that it was given, by itself or by the runner."""
-    found = DRAWN  # a notebook without the parameter is judged by its study
+    found = DRAWN  # a notebook without the parameter is classified by its study
     for cell in notebook.cells:
         if {"parameters", "injected-parameters"} & set(cell.metadata.get("tags", [])):
             for value in re.findall(r"^data_source(?:: str)? = [\"'](\w+)[\"']", cell.source, re.M):

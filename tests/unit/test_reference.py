@@ -82,7 +82,7 @@ def test_generated_recalls_average_to_the_stated_accuracy():
     assert paper.table4()["generated_recall"].mean() == pytest.approx(stated, abs=HALF)
 
 
-def test_the_judges_errors_on_real_images_stay_within_the_groups():
+def test_the_oracles_errors_on_real_images_stay_within_the_groups():
     found = paper.paper_metrics()["within_groups"]["real"]
     assert (found["n_within"], found["n_errors"]) == (174, 227)
     assert found["fraction_within"] == pytest.approx(0.767, abs=0.0005)
@@ -91,10 +91,10 @@ def test_the_judges_errors_on_real_images_stay_within_the_groups():
 
 def test_strongest_real_confusion_is_the_one_that_the_text_names():
     strongest = rca.strongest_confusions(paper.oracle_confusion(), 1).iloc[0]
-    assert (strongest["condition"], strongest["judged_as"], strongest["count"]) == ("3", "6", 13)
+    assert (strongest["condition"], strongest["predicted_as"], strongest["count"]) == ("3", "6", 13)
 
 
-def test_judged_label_shares_from_table_4():
+def test_predicted_label_shares_from_table_4():
     share = paper.predicted_class_frequencies()["share"]
     np.testing.assert_allclose(share[:3], [0.21, 0.25, 0.006], atol=HALF)
     # Precisions and recalls of two decimals leave the ten shares 1.1 % off their sum.

@@ -20,9 +20,9 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 def answers(counts):
-    """Labels and one judge's answers that give these counts."""
-    labels, judged = np.indices(counts.shape)
-    return np.repeat(labels.ravel(), counts.ravel()), np.repeat(judged.ravel(), counts.ravel())[None]
+    """Labels and one oracle's answers that give these counts."""
+    labels, predicted = np.indices(counts.shape)
+    return np.repeat(labels.ravel(), counts.ravel()), np.repeat(predicted.ravel(), counts.ravel())[None]
 
 
 def opening(notebook):
@@ -35,7 +35,7 @@ def folder(output):
     """The report folder of a study whose first identity has a hostile name, and of which FID is missing."""
     folder = write_executed_notebooks("mine", opening=opening)
     (folder / "figures").mkdir()
-    for name in ("05_real_beside_generated", "06_identity", "06_by_judge", "06_fig7_confusions"):
+    for name in ("05_real_beside_generated", "06_identity", "06_by_oracle", "06_fig7_confusions"):
         plt.figure(figsize=(1, 1)).savefig(folder / "figures" / f"{name}.png")
     plt.close("all")
     (folder / "params.yaml").write_text("seed: 0\n")
@@ -74,7 +74,7 @@ def folder(output):
                 "real_why": "none",
             }
         ],
-        "visual": {"fid": missing, "is": missing, "judge_frechet": distance},
+        "visual": {"fid": missing, "is": missing, "oracle_frechet": distance},
         "paper": paper.paper_metrics(),
         "seconds": {},
         "seconds_together": 0.0,

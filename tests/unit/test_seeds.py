@@ -59,9 +59,9 @@ def test_an_epoch_and_a_step_of_its_number_have_streams_of_their_own():
     assert order.tolist() != np.random.default_rng(seeds.sequence(Purpose.TRAINING_STEP, 3, 0)).permutation(50).tolist()
 
 
-def test_judges_and_the_faces_that_they_learn_from_share_no_stream():
-    assert candidates.judge_seed(0, 0) not in {candidates.judge_seed(*pair) for pair in ((0, 1), (1, 0), (1, 1))}
-    assert len({candidates.judge_seed(seed, number) for seed in range(20) for number in range(10)}) == 200
+def test_oracles_and_the_faces_that_they_learn_from_share_no_stream():
+    assert candidates.oracle_seed(0, 0) not in {candidates.oracle_seed(*pair) for pair in ((0, 1), (1, 0), (1, 1))}
+    assert len({candidates.oracle_seed(seed, number) for seed in range(20) for number in range(10)}) == 200
 
 
 BUILDERS = ("SeedSequence", "default_rng", "manual_seed", "RandomState")

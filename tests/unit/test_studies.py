@@ -21,7 +21,7 @@ def nothing_given():
 @pytest.mark.parametrize("folder", ["../faces", "12", "null", "True", "'/a b' \"q\" {x} $ \\ é김, [1]: #", "'x'"])
 def test_snakemake_reads_what_was_given(folder):
     """Snakemake takes a bare value for a number, a truth value or YAML where it looks like one, and strips quotes."""
-    settings = ["look_alike_groups=0,1|2,3", "guidance=1.0", "judges=[resnet10, resnet18]", "hand_labels='it''s'"]
+    settings = ["look_alike_groups=0,1|2,3", "guidance=1.0", "oracles=[resnet10, resnet18]", "hand_labels='it''s'"]
     given.give(settings, data_root=folder)
     command = studies.command(["1", "smoke-seed0"])
     read = parse_config(command[command.index("--config") + 1 :])

@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from known_judge import NEXT, faces_and_judge, rng
+from known_oracle import NEXT, faces_and_oracle, rng
 
 from kpop_rca import validity
 from kpop_rca.plots.validity import HIGHEST, LOWEST, control_generators, degradations, interval_widths, mixture_trials
@@ -11,9 +11,9 @@ from kpop_rca.plots.validity import HIGHEST, LOWEST, control_generators, degrada
 
 def trial():
     """A trial of two truths, two draws each."""
-    labels, judged = faces_and_judge()
+    labels, predicted = faces_and_oracle()
     how = {"n_draws": 2, "n_per_condition": 40, "n_replicates": 100, "generator": rng(5)}
-    return validity.mixture_trial(labels, judged, {"next": NEXT}, truths=(0.0, 1.0), **how)
+    return validity.mixture_trial(labels, predicted, {"next": NEXT}, truths=(0.0, 1.0), **how)
 
 
 def test_figures_show_the_tables_and_survive_what_has_no_value():
@@ -22,9 +22,9 @@ def test_figures_show_the_tables_and_survive_what_has_no_value():
     figure = mixture_trials(summary, wanted=(0.92, 0.98))
     expected = summary[summary["estimator"] == "rca"]["bias"].tolist()
     assert expected in [list(line.get_ydata()) for line in figure.axes[0].lines]
-    labels, judged = faces_and_judge()
+    labels, predicted = faces_and_oracle()
     parts = validity.halves(labels, generator=rng())
-    found = validity.control_trial(labels, judged, parts=parts, pair=(0, 1), n_replicates=100, generator=rng())
+    found = validity.control_trial(labels, predicted, parts=parts, pair=(0, 1), n_replicates=100, generator=rng())
     (axes,) = control_generators(found).axes
     assert [tick.get_text() for tick in axes.get_yticklabels()] == found["control"].unique().tolist()
     plt.close("all")
@@ -32,7 +32,7 @@ def test_figures_show_the_tables_and_survive_what_has_no_value():
 
 def test_the_figure_of_degraded_faces_marks_what_was_refused():
     row = {"estimator": "confusion_corrected_accuracy", "value": 0.9, "low": 0.8, "high": 1.0}
-    where = [{"level": level, "remedy": remedy} for level in (0, 1) for remedy in ("none", "judge")]
+    where = [{"level": level, "remedy": remedy} for level in (0, 1) for remedy in ("none", "oracle")]
     rows = [row | {"kind": "blur"} | place for place in where]
     rows[0] |= {"value": np.nan, "low": np.nan, "high": np.nan}
     figure = degradations(pd.DataFrame(rows), remedies=validity.REMEDIES, sigma=1.0)
@@ -43,7 +43,7 @@ def test_the_figure_of_degraded_faces_marks_what_was_refused():
 
 
 def test_an_arrow_says_where_an_interval_leaves_the_axis():
-    row = {"kind": "blur", "estimator": "confusion_corrected_accuracy", "value": 1.0, "remedy": "judge"}
+    row = {"kind": "blur", "estimator": "confusion_corrected_accuracy", "value": 1.0, "remedy": "oracle"}
     ends = {0.0: (0.9, 1.1), 1.0: (-1.19, 3.78), 2.0: (0.9, 1.7), 3.0: (np.nan, np.nan)}
     table = pd.DataFrame([row | {"level": level, "low": low, "high": high} for level, (low, high) in ends.items()])
     figure = degradations(table, remedies=validity.REMEDIES, sigma=0.5)
@@ -51,7 +51,7 @@ def test_an_arrow_says_where_an_interval_leaves_the_axis():
     assert below == [[1.0, LOWEST]]
     assert above == [[1.0, HIGHEST], [2.0, HIGHEST]]
     assert "goes on beyond the axis" in [text.get_text() for text in figure.legends[0].texts]
-    assert figure.axes[2].get_title().replace("\n", " ") == "judge retrained on blurred real faces (sigma 0.5)"
+    assert figure.axes[2].get_title().replace("\n", " ") == "oracle retrained on blurred real faces (sigma 0.5)"
     plt.close("all")
 
 

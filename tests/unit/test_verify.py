@@ -119,7 +119,7 @@ def test_an_earlier_stage_that_was_made_again(study, capsys):
 IMPORTED_BY = {
     "metrics.py": "06",
     "validity/mixtures.py": "07",
-    "judging.py": "04 06 07 08",
+    "classifying.py": "04 06 07 08",
     "faces/audit_tables.py": "01",
     "data/identity_folders.py": "01",
     "denoising.py": "03 05 07",
@@ -203,8 +203,8 @@ def both(study, sweep):
 def sweep(output):
     for owner, stage in verify.stages_of(SWEEP)[:-1]:
         run(owner, stage)
-    judged = {m.study for m in sweeps.members(params.resolve(SWEEP))}
-    folders = {name: paths.artifacts_folder(params.owner(name, "generated")) / "generated" for name in judged}
+    predicted = {m.study for m in sweeps.members(params.resolve(SWEEP))}
+    folders = {name: paths.artifacts_folder(params.owner(name, "generated")) / "generated" for name in predicted}
     made = {name: manifests.read_manifest(folder / "manifest.json") for name, folder in folders.items()}
     table = pd.DataFrame({"study": list(made), "images": [manifests.identity(m) for m in made.values()]})
     run(SWEEP, stages.CLAIMS, runs=table)

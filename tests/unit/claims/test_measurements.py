@@ -1,4 +1,4 @@
-"""What one judge says of one small study, and what it has learnt of the same faces."""
+"""What one oracle says of one small study, and what it has learnt of the same faces."""
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ def test_pull_counts_what_was_asked_for_as_someone_else():
     assert swapped["rca"] > 1
 
 
-def test_confusion_within_a_group_is_what_exceeds_the_judges_own():
+def test_confusion_within_a_group_is_what_exceeds_the_oracles_own():
     found = measurements.from_counts(REAL, GENERATED, groups=GROUPS)
     assert found["within_group_real"] == pytest.approx(1 / 30)
     assert found["within_group_generated"] == pytest.approx(5 / 30)
@@ -31,7 +31,7 @@ def test_confusion_within_a_group_is_what_exceeds_the_judges_own():
     assert swapped["within_group_excess"] == pytest.approx(-4 / 30)
 
 
-def test_a_generator_that_errs_as_the_judge_does_has_no_excess():
+def test_a_generator_that_errs_as_the_oracle_does_has_no_excess():
     assert measurements.within_groups(GENERATED, 3 * GENERATED, GROUPS)["within_group_excess"] == pytest.approx(0)
 
 
@@ -45,7 +45,7 @@ def test_there_is_no_excess_without_groups():
     assert np.isnan(measurements.from_counts(REAL, GENERATED, groups=[])["within_group_excess"])
 
 
-def test_a_judge_that_cannot_be_inverted_gives_no_fidelity():
+def test_a_oracle_that_cannot_be_inverted_gives_no_fidelity():
     confused = np.array([[5, 5], [5, 5]])
     assert np.isnan(measurements.from_counts(confused, np.diag([5, 5]), groups=[])["confusion_corrected_accuracy"])
 
@@ -59,22 +59,22 @@ def save(folder, crops, splits):
 
 def test_learnt_by_both_is_the_same_picture_in_the_two_splits(tmp_path):
     crops = np.random.default_rng(0).integers(1, 255, (9, 8, 8, 3), dtype=np.uint8)
-    judged = save(tmp_path / "judge", crops, {0: "judge", 1: "judge", 2: "judge", 3: "train", 4: "validation"})
+    predicted = save(tmp_path / "oracle", crops, {0: "oracle", 1: "oracle", 2: "oracle", 3: "train", 4: "validation"})
     redrawn = crops.copy()
     redrawn[1] = redrawn[1][::-1]  # the same name, another picture
     redrawn[2, ::2] += 1  # the same picture, whose face was found a hair beside
     own = save(tmp_path / "own", redrawn, {8: "test", 4: "train", 3: "train", 2: "train", 1: "train", 0: "train"})
-    count = measurements.learnt_by_both(own, judged, size=8, judge_learnt="judge")
+    count = measurements.shared_training_faces(own, predicted, size=8, oracle_trained_on="oracle")
     assert count == {"n_learnt": 5, "n_learnt_by_both": 2}  # pictures 0 and 2
-    of_train = measurements.learnt_by_both(own, judged, size=8, judge_learnt="train")
+    of_train = measurements.shared_training_faces(own, predicted, size=8, oracle_trained_on="train")
     assert of_train == {"n_learnt": 5, "n_learnt_by_both": 1}  # picture 3
-    swapped = measurements.learnt_by_both(judged, own, size=8, judge_learnt="judge")
+    swapped = measurements.shared_training_faces(predicted, own, size=8, oracle_trained_on="oracle")
     assert swapped == {"n_learnt": 1, "n_learnt_by_both": 0}
 
 
-def test_a_study_with_faces_for_its_judges_shares_none_and_one_without_shares_all(tmp_path):
+def test_a_study_with_faces_for_its_oracles_shares_none_and_one_without_shares_all(tmp_path):
     crops = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
-    folder = save(tmp_path, crops, {0: "judge", 1: "train", 2: "train", 3: "test"})
-    for learnt, both in (("judge", 0), ("train", 2)):
-        found = measurements.learnt_by_both(folder, folder, size=8, judge_learnt=learnt)
+    folder = save(tmp_path, crops, {0: "oracle", 1: "train", 2: "train", 3: "test"})
+    for learnt, both in (("oracle", 0), ("train", 2)):
+        found = measurements.shared_training_faces(folder, folder, size=8, oracle_trained_on=learnt)
         assert found == {"n_learnt": 2, "n_learnt_by_both": both}

@@ -27,7 +27,8 @@ def responses_all(value, response):
 def table_of(experiment, responses, *, response="rca"):
     """A table of runs: {level: one value a seed}."""
     rows = [
-        {"experiment": experiment, "level": level, "seed": seed, "judge": "resnet10-0"} | responses_all(value, response)
+        {"experiment": experiment, "level": level, "seed": seed, "oracle": "resnet10-0"}
+        | responses_all(value, response)
         for level, values in responses.items()
         for seed, value in enumerate(values)
     ]
@@ -105,9 +106,9 @@ def test_one_seed_decides_nothing():
     assert row["effect"] == pytest.approx(0.8)
 
 
-def test_more_pixels_have_to_show_the_judge_more_as_well():
+def test_more_pixels_have_to_show_the_oracle_more_as_well():
     table = table_of("size", {"16": [0.8, 0.81, 0.8], "32": [0.9, 0.91, 0.91]}, response="accuracy_real")
-    assert verdict_of(table, "more pixels show the judge more of a person")["verdict"] == "supported"
+    assert verdict_of(table, "more pixels show the oracle more of a person")["verdict"] == "supported"
     assert verdict_of(table, "more pixels keep identity better")["verdict"] == "inconclusive"
 
 
@@ -181,16 +182,16 @@ def test_coverage_of_the_interval_over_three_seeds():
     assert np.mean(held) == pytest.approx(0.95, abs=0.015)
 
 
-def test_judges_of_a_study_are_averaged_and_counted():
+def test_oracles_of_a_study_are_averaged_and_counted():
     table = pd.DataFrame(
-        {"experiment": "size", "level": "16", "seed": [0, 0, 1], "judge": ["a", "b", "a"], "rca": [0.2, 0.4, 0.9]}
+        {"experiment": "size", "level": "16", "seed": [0, 0, 1], "oracle": ["a", "b", "a"], "rca": [0.2, 0.4, 0.9]}
     )
     averaged = verdicts.mean_over_oracles(table)
     assert averaged["rca"].tolist() == pytest.approx([0.3, 0.9])
-    assert averaged["n_judges"].tolist() == [2, 1]
+    assert averaged["n_oracles"].tolist() == [2, 1]
 
 
-def test_what_one_judge_cannot_give_is_not_the_mean_of_the_others():
+def test_what_one_oracle_cannot_give_is_not_the_mean_of_the_others():
     table = pd.DataFrame(
         {
             "experiment": "size",
@@ -210,7 +211,7 @@ def test_what_one_judge_cannot_give_is_not_the_mean_of_the_others():
     assert means[["n_seeds", "rca", "rca_sd"]].to_numpy().tolist() == [[2, 0.5, 0]]
 
 
-def test_shared_faces_are_counted_over_the_seeds_where_judges_are_shared():
+def test_shared_faces_are_counted_over_the_seeds_where_oracles_are_shared():
     levels = [("labels", "clean", 0), ("labels", "as-found", 30), ("dominance", "more-pictures", 5), ("jitter", "0", 0)]
     rows = [
         {"experiment": experiment, "level": level, "seed": seed, "n_learnt": 100 * (seed + 1), "n_learnt_by_both": both}
@@ -225,7 +226,7 @@ def test_shared_faces_are_counted_over_the_seeds_where_judges_are_shared():
     ]
 
 
-def test_a_sweep_without_shared_judges_has_no_shared_faces():
+def test_a_sweep_without_shared_oracles_has_no_shared_faces():
     table = table_of("guidance", {"0": [0.1], "4": [0.2]}).assign(n_learnt=10, n_learnt_by_both=0)
     found = verdicts.shared_faces(table)
     assert found.empty and "fraction" in found
@@ -298,20 +299,20 @@ def save_study(study, splits):
     declare_made(study, "audit", "faces", "ddpm", "oracle", "generated")
 
 
-def save_judge(study):
-    """A judge that has learnt nothing of the split "judge"."""
+def save_oracle(study):
+    """An oracle that has learnt nothing of the split "oracle"."""
     folder = paths.artifacts_folder(study) / "oracle" / "resnet10-0"
     torch.manual_seed(0)
-    about = {"architecture": "resnet10", "width": 8, "n_classes": 3, "seed": 0, "trained_on": "judge", "n_train": 9}
+    about = {"architecture": "resnet10", "width": 8, "n_classes": 3, "seed": 0, "trained_on": "oracle", "n_train": 9}
     files.write_json(folder / "about.json", about | {"starts_from": "", "validation": {"accuracy": 0.5}})
-    save_file(SmallImageResNet("resnet10", n_classes=3, width=8).state_dict(), folder / "judge.safetensors")
+    save_file(SmallImageResNet("resnet10", n_classes=3, width=8).state_dict(), folder / "oracle.safetensors")
 
 
-def test_faces_that_a_borrowed_judge_has_learnt_are_counted(output):
+def test_faces_that_a_borrowed_oracle_has_learnt_are_counted(output):
     base, member = "claims-seed0", "claims.dominance=more-pictures-seed0"
-    save_study(base, {"train": range(9), "judge": range(9, 18), "test": range(60, 72)})
-    save_study(member, {"train": range(4, 16), "judge": range(4), "test": range(60, 75)})
-    save_judge(base)
+    save_study(base, {"train": range(9), "oracle": range(9, 18), "test": range(60, 72)})
+    save_study(member, {"train": range(4, 16), "oracle": range(4), "test": range(60, 75)})
+    save_oracle(base)
     view = [runs._view(study, base, "0,1|2", torch.device("cpu"))[0] for study in (base, member)]
     assert [row["n_learnt"] for row in view] == [9, 12]
     assert [row["n_learnt_by_both"] for row in view] == [0, 7]
@@ -319,8 +320,8 @@ def test_faces_that_a_borrowed_judge_has_learnt_are_counted(output):
 
 
 @pytest.mark.parametrize("level", ["alikeness=0.6", "jitter=0"])
-def test_a_missing_small_study_is_not_judged_by_the_judges_of_its_base(output, level):
-    """Borrowing must stop where the level changed what is borrowed, in the judges themselves or far behind them."""
+def test_a_missing_small_study_is_not_predicted_by_the_oracles_of_its_base(output, level):
+    """Borrowing must stop where the level changed what is borrowed, in the oracles themselves or far behind them."""
     base = "claims-seed0"
     declare_made(base, "audit", "faces", "oracle")
     assert runs._made("claims.guidance=0-seed0", "oracle") == paths.artifacts_folder(base) / "oracle"

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from known_judge import avatars
+from known_oracle import avatars
 from small_training import small_unet
 
 from kpop_rca.controls.copies import diffused

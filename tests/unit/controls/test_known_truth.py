@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from known_judge import JUDGE, counts, rng
+from known_oracle import ORACLE, counts, rng
 
 from kpop_rca.controls import control_conditions, most_confused
 
 
 def test_the_pair_that_is_confused_most():
-    assert most_confused(counts(JUDGE, 100)) == (2, 3)
+    assert most_confused(counts(ORACLE, 100)) == (2, 3)
     assert most_confused(np.eye(3, dtype=int)) == (0, 1)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from known_judge import JUDGE, NEXT, counts, faces_and_judge, rng
+from known_oracle import NEXT, ORACLE, counts, faces_and_oracle, rng
 
 from kpop_rca import rca
 from kpop_rca.controls import draw_mixture, mixture_size, swap_patterns
@@ -11,7 +11,7 @@ from kpop_rca.errors import StudyError
 
 def test_swap_patterns_by_hand():
     """Within a group there is one other; across, 0 and 3 are never confused, nor are 1 and 2."""
-    patterns = swap_patterns(counts(JUDGE, 100), [[0, 1], [2, 3]])
+    patterns = swap_patterns(counts(ORACLE, 100), [[0, 1], [2, 3]])
     np.testing.assert_allclose(patterns["anyone"], (1 - np.eye(4)) / 3)
     assert patterns["a look-alike"].argmax(axis=1).tolist() == [1, 0, 3, 2]
     assert patterns["someone unlike"].argmax(axis=1).tolist() == [3, 2, 1, 0]
@@ -19,7 +19,7 @@ def test_swap_patterns_by_hand():
 
 @pytest.mark.parametrize("groups", [[], [[0, 1], [2, 3]], [[0, 2], [1, 3]], [[0], [1, 2, 3]]])
 def test_swaps_are_permutations_without_oneself_that_respect_the_groups(groups):
-    patterns = swap_patterns(counts(JUDGE, 100), groups)
+    patterns = swap_patterns(counts(ORACLE, 100), groups)
     group_of = {c: number for number, group in enumerate(groups) for c in group}
     for name in ("a look-alike", "someone unlike"):
         swaps = patterns[name]
@@ -47,7 +47,7 @@ def test_mixture_size():
 
 
 def test_a_mixture_and_the_confusion_share_no_image_and_nothing_is_lost():
-    labels, _ = faces_and_judge(n=60)
+    labels, _ = faces_and_oracle(n=60)
     playing, asked, left = draw_mixture(labels, 0.5, NEXT, n_per_condition=20, generator=rng())
     np.testing.assert_array_equal(np.sort(np.concatenate([playing, left])), np.arange(len(labels)))
     np.testing.assert_array_equal(asked, np.repeat(np.arange(4), 20))
@@ -56,7 +56,7 @@ def test_a_mixture_and_the_confusion_share_no_image_and_nothing_is_lost():
 
 
 def test_at_the_ends_a_mixture_shows_whom_it_must():
-    labels, _ = faces_and_judge(n=60)
+    labels, _ = faces_and_oracle(n=60)
     for truth, shift in ((1.0, 0), (0.0, 1)):
         playing, asked, _ = draw_mixture(labels, truth, NEXT, n_per_condition=20, generator=rng())
         np.testing.assert_array_equal(labels[playing], (asked + shift) % 4)
@@ -64,7 +64,7 @@ def test_at_the_ends_a_mixture_shows_whom_it_must():
 
 def test_the_truth_of_mixtures_in_the_mean():
     """100 draws of 80 images know a share of 0.3 to 0.005, one of the 0.7 spread over three others to 0.01."""
-    labels, _ = faces_and_judge(n=90)
+    labels, _ = faces_and_oracle(n=90)
     evenly = (1 - np.eye(4)) / 3
     shown = np.zeros((4, 4))
     for seed in range(100):
@@ -75,6 +75,6 @@ def test_the_truth_of_mixtures_in_the_mean():
 
 
 def test_too_few_images_for_a_mixture():
-    labels, _ = faces_and_judge(n=20)
+    labels, _ = faces_and_oracle(n=20)
     with pytest.raises(StudyError, match="20 test faces of an identity are too few to mix 11 of each; lower mixture"):
         draw_mixture(labels, 0.5, NEXT, n_per_condition=11, generator=rng())

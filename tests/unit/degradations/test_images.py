@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from known_judge import avatars, rng
+from known_oracle import avatars, rng
 from scipy.ndimage import gaussian_filter1d
 
 from kpop_rca.degradations import blurred, compressed, noised, shifted

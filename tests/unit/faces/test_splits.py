@@ -6,7 +6,7 @@ from kpop_rca.errors import StudyError
 from kpop_rca.faces import splits
 
 FLAGS = ["unreadable", "no_face", "non_facial", "small_face", "identity_mismatch", "cross_identity_duplicate"]
-FRACTIONS = {"judge_fraction": 0.5, "validation_fraction": 0.2, "test_fraction": 0.25}
+FRACTIONS = {"oracle_fraction": 0.5, "validation_fraction": 0.2, "test_fraction": 0.25}
 
 
 def table(n=40, identities=("a", "b"), **columns):
@@ -26,7 +26,7 @@ def table(n=40, identities=("a", "b"), **columns):
 
 
 def split(rows, **settings):
-    fractions = {"judge_fraction": 0.0, "validation_fraction": 0.2, "test_fraction": 0.25}
+    fractions = {"oracle_fraction": 0.0, "validation_fraction": 0.2, "test_fraction": 0.25}
     return splits.assign_splits(rows, **(fractions | {"seed": 0} | settings))
 
 
@@ -95,7 +95,7 @@ def test_no_group_lies_on_two_sides(layout):
         assert set(kept["split"]) <= set(splits.SPLITS)  # none is dropped without a reason
         grouped = kept[kept["duplicate_group"] >= 0]
         assert (grouped.groupby("duplicate_group")["split"].nunique() == 1).all(), seed
-        trained_on = set(kept.loc[kept["split"].isin(["train", "judge", "validation"]), "duplicate_group"]) - {-1}
+        trained_on = set(kept.loc[kept["split"].isin(["train", "oracle", "validation"]), "duplicate_group"]) - {-1}
         assert not trained_on & set(rows.loc[rows["part"] != "normal", "duplicate_group"]), seed
         assert set(rows.index[rows["part"] == "hard"]) <= set(kept.index)
         counts = splits.exclusion_table(rows, reasons)
@@ -115,11 +115,11 @@ def test_twins_of_hard_cases_leave_training_and_are_counted():
 
 
 def test_a_split_follows_from_paths_and_seed_alone():
-    """What a judge was trained on in one study, no generator is trained on in the next: this split stays what it is."""
+    """What an oracle was trained on in one study, no generator is trained on in the next: the split stays."""
     rows = table(n=12)
     rows["duplicate_group"] = np.where(np.arange(24) % 12 < 4, np.arange(24) // 2, -1)
     assigned = splits.assign_splits(rows, seed=3, **FRACTIONS)
-    letters = assigned.map({"train": "t", "judge": "j", "validation": "v", "test": "e"})
+    letters = assigned.map({"train": "t", "oracle": "j", "validation": "v", "test": "e"})
     assert "".join(letters) == "jjtttteevejvtteejtevtvje"
 
 
@@ -145,36 +145,36 @@ def test_the_split_is_stratified():
     assert (counts["train"] == 48).all()
 
 
-def test_the_judges_share_is_of_what_is_left_to_learn_from():
+def test_the_oracles_share_is_of_what_is_left_to_learn_from():
     """Of 80: 20 to test, 12 to validate; of the 48 left a quarter, and the other splits stay as they were."""
     rows = table(n=80)
-    without, with_judge = split(rows), split(rows, judge_fraction=0.25)
-    counts = pd.crosstab(rows["identity"], with_judge)
-    assert (counts["judge"] == 12).all()
+    without, with_oracle = split(rows), split(rows, oracle_fraction=0.25)
+    counts = pd.crosstab(rows["identity"], with_oracle)
+    assert (counts["oracle"] == 12).all()
     assert (counts["train"] == 36).all()
-    assert "judge" not in set(without)
-    assert without.equals(with_judge.replace("judge", "train"))
+    assert "oracle" not in set(without)
+    assert without.equals(with_oracle.replace("oracle", "train"))
 
 
 def test_of_an_odd_number_the_generator_has_the_odd_one():
-    """Of 39: 10 to test, 6 to validate. Of the 23 left it has 12: judges that see them can learn as many as others."""
+    """Of 39: 10 to test, 6 to validate. Of the 23 left it has 12: oracles that see them can learn as many as others."""
     rows = table(n=39)
-    counts = pd.crosstab(rows["identity"], split(rows, judge_fraction=0.5))
+    counts = pd.crosstab(rows["identity"], split(rows, oracle_fraction=0.5))
     assert (counts["test"] + counts["validation"] == 16).all()
-    assert (counts["judge"] == 11).all()
+    assert (counts["oracle"] == 11).all()
     assert (counts["train"] == 12).all()
 
 
 def test_most_pictures_stay_on_their_side_when_others_come_and_go():
     """A tenth left out moves the border between two sides, and only what lies at the border."""
     rows = table(n=200, identities=("a", "b", "c"))
-    before = split(rows, judge_fraction=0.5)
+    before = split(rows, oracle_fraction=0.5)
     left = rows.drop(rows.sample(frac=0.1, random_state=0).index)
-    after = split(left, judge_fraction=0.5)
+    after = split(left, oracle_fraction=0.5)
     stayed = (after == before[left.index]).mean()
     assert stayed > 0.9  # by chance it would be a third
-    learnt = before[left.index] == "judge"
-    assert (after[learnt] == "train").mean() < 0.05  # by chance a third; a judge would have learnt what is drawn
+    learnt = before[left.index] == "oracle"
+    assert (after[learnt] == "train").mean() < 0.05  # by chance a third; an oracle would have learnt what is drawn
 
 
 def test_the_split_follows_from_paths_and_seed_in_any_order_of_the_rows():
@@ -187,13 +187,13 @@ def test_the_split_follows_from_paths_and_seed_in_any_order_of_the_rows():
 def test_near_duplicates_stay_on_one_side():
     rows = table(n=60)
     rows["duplicate_group"] = np.arange(len(rows)) // 3
-    assigned = split(rows, judge_fraction=0.5)
-    assert set(assigned) == {"train", "judge", "validation", "test"}
+    assigned = split(rows, oracle_fraction=0.5)
+    assert set(assigned) == {"train", "oracle", "validation", "test"}
     assert (assigned.groupby(rows["duplicate_group"]).nunique() == 1).all()
 
 
 def test_a_large_fraction_leaves_one_for_the_other_side():
-    assigned = split(table(n=6), judge_fraction=0.99, validation_fraction=0.9)
+    assigned = split(table(n=6), oracle_fraction=0.99, validation_fraction=0.9)
     assert pd.crosstab(table(n=6)["identity"], assigned)[["test", "validation", "train"]].eq([2, 3, 1]).all(axis=None)
 
 
@@ -221,15 +221,15 @@ def test_the_split_follows_the_seed():
     assert not split(rows).equals(split(rows, seed=1))
 
 
-def test_the_judge_split_is_demanded_where_one_is_wanted():
+def test_the_oracle_split_is_demanded_where_one_is_wanted():
     rows = table(n=5)
     index = splits.make_index(rows.assign(split=["train", "validation", "test", "test", "test"] * 2))
-    splits.check_classes(index, rows, judge_fraction=0.0)
-    with pytest.raises(StudyError, match=r'"a" \(5 of 5 photographs with a face: 0 in judge\); "b"') as raised:
-        splits.check_classes(index, rows, judge_fraction=0.1)
+    splits.check_classes(index, rows, oracle_fraction=0.0)
+    with pytest.raises(StudyError, match=r'"a" \(5 of 5 photographs with a face: 0 in oracle\); "b"') as raised:
+        splits.check_classes(index, rows, oracle_fraction=0.1)
     assert "exclude_identities" not in str(raised.value)  # nobody would be left
-    sizes = splits.split_sizes(index.assign(split=index["split"].replace("validation", "judge")))
-    assert sizes.columns.tolist() == ["train", "judge", "test"]
+    sizes = splits.split_sizes(index.assign(split=index["split"].replace("validation", "oracle")))
+    assert sizes.columns.tolist() == ["train", "oracle", "test"]
 
 
 def test_all_identities_with_too_few_faces_are_named_at_once_with_what_helps():
@@ -237,16 +237,16 @@ def test_all_identities_with_too_few_faces_are_named_at_once_with_what_helps():
     rows = table(n=6, identities=("a", "b", "c", "d", "e"))
     rows.loc[rows["identity"] == "c", "n_faces"] = 0
     enough = {
-        "a": ["train", "judge", "validation", *["test"] * 3],
-        "b": ["train", "judge", "validation", "test", "test"],
+        "a": ["train", "oracle", "validation", *["test"] * 3],
+        "b": ["train", "oracle", "validation", "test", "test"],
     }
     of_each = enough | {"c": [], "d": ["train"], "e": enough["a"]}
     rows["split"] = [split for name in "abcde" for split in [*of_each[name], *[""] * 6][:6]]
     with pytest.raises(StudyError) as raised:
-        splits.check_classes(splits.make_index(rows), rows, judge_fraction=0.5)
+        splits.check_classes(splits.make_index(rows), rows, oracle_fraction=0.5)
     said = str(raised.value)
     assert '"b" (6 of 6 photographs with a face: 2 in test); "c" (0 of 6 photographs with a face: 0 in train, ' in said
-    assert '"d" (6 of 6 photographs with a face: 0 in judge, 0 in validation, 0 in test)' in said
+    assert '"d" (6 of 6 photographs with a face: 0 in oracle, 0 in validation, 0 in test)' in said
     assert 'exclude_identities: ["b", "c", "d"], or add' in said and "lower min_face_size" in said and '"a"' not in said
     assert len(said.splitlines()) == 2
 

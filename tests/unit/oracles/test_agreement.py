@@ -1,4 +1,4 @@
-"""How far judges agree, on answers written by hand."""
+"""How far oracles agree, on answers written by hand."""
 
 import numpy as np
 import pandas as pd
@@ -11,32 +11,32 @@ from kpop_rca.oracles import agreement
 LABELS = np.repeat([0, 1, 2], 10)
 
 
-def judged(*right):
+def predicted(*right):
     """Of ten images of each class so many named rightly, the others as the class after it."""
     return np.concatenate([[k] * n + [(k + 1) % 3] * (10 - n) for k, n in enumerate(right)])
 
 
-def predictions(judges):
-    """A long table from judge names to what they say."""
+def predictions(oracles):
+    """A long table from oracle names to what they say."""
     parts = []
-    for name, said in judges.items():
+    for name, said in oracles.items():
         architecture, seed = name.split("-")[:2]
-        which = {"judge": name, "architecture": architecture, "seed": int(seed)}
-        which["trained_on"] = "train" if name.endswith("seen") else "judge"
-        parts.append(pd.DataFrame(which | {"image": range(len(said)), "label": LABELS, "judged": said}))
+        which = {"oracle": name, "architecture": architecture, "seed": int(seed)}
+        which["trained_on"] = "train" if name.endswith("seen") else "oracle"
+        parts.append(pd.DataFrame(which | {"image": range(len(said)), "label": LABELS, "predicted": said}))
     return pd.concat(parts, ignore_index=True)
 
 
 REAL = predictions(
-    {"a-0": judged(8, 8, 8), "a-1": judged(10, 8, 6), "b-0": judged(5, 9, 10), "a-0-seen": judged(8, 8, 8)}
+    {"a-0": predicted(8, 8, 8), "a-1": predicted(10, 8, 6), "b-0": predicted(5, 9, 10), "a-0-seen": predicted(8, 8, 8)}
 )
 GENERATED = predictions(
-    {"a-0": judged(2, 4, 6), "a-1": judged(5, 5, 5), "b-0": judged(1, 0, 2), "a-0-seen": judged(8, 8, 8)}
+    {"a-0": predicted(2, 4, 6), "a-1": predicted(5, 5, 5), "b-0": predicted(1, 0, 2), "a-0-seen": predicted(8, 8, 8)}
 )
 
 
-def test_rca_under_every_judge_by_hand():
-    table = agreement.rca_by_judge(REAL, GENERATED, 3).set_index("judge")
+def test_rca_under_every_oracle_by_hand():
+    table = agreement.rca_by_oracle(REAL, GENERATED, 3).set_index("oracle")
     assert table.index.tolist() == ["a-0", "a-1", "b-0", "a-0-seen"]
     np.testing.assert_allclose(table["accuracy_real"], [0.8] * 4)
     np.testing.assert_allclose(table["accuracy_generated"], [0.4, 0.5, 0.1, 0.8])
@@ -46,8 +46,8 @@ def test_rca_under_every_judge_by_hand():
     assert table.loc["a-0-seen", "trained_on"] == "train"
 
 
-def test_the_other_estimators_stand_beside_under_every_judge():
-    table = agreement.rca_by_judge(REAL, GENERATED, 3).set_index("judge")
+def test_the_other_estimators_stand_beside_under_every_oracle():
+    table = agreement.rca_by_oracle(REAL, GENERATED, 3).set_index("oracle")
     for name, row in table.iterrows():
         counts = [agreement._counts(table, 3)[name] for table in (REAL, GENERATED)]
         assert row["chance_corrected"] == pytest.approx(rca.chance_corrected_rca(*counts))
@@ -60,20 +60,20 @@ def test_the_other_estimators_stand_beside_under_every_judge():
 
 
 def test_real_and_generated_are_not_exchangeable():
-    swapped = agreement.rca_by_judge(GENERATED, REAL, 3).set_index("judge")["rca"]
+    swapped = agreement.rca_by_oracle(GENERATED, REAL, 3).set_index("oracle")["rca"]
     np.testing.assert_allclose(swapped, [2, 1.6, 8, 1])
 
 
-def test_judges_of_only_one_side_are_refused():
-    with pytest.raises(ValueError, match="other judges saw the real faces"):
-        agreement.rca_by_judge(REAL, GENERATED[GENERATED["judge"] != "b-0"], 3)
+def test_oracles_of_only_one_side_are_refused():
+    with pytest.raises(ValueError, match="other oracles saw the real faces"):
+        agreement.rca_by_oracle(REAL, GENERATED[GENERATED["oracle"] != "b-0"], 3)
 
 
-def test_a_judge_that_recognises_nobody_has_no_rca_and_leaves_the_others_theirs():
+def test_a_oracle_that_recognises_nobody_has_no_rca_and_leaves_the_others_theirs():
     """b-0 is right on no real face, a-0 says one name whatever it sees."""
-    real = predictions({"a-0": np.zeros(30, int), "a-1": judged(8, 8, 8), "b-0": judged(0, 0, 0)})
-    generated = predictions({"a-0": np.zeros(30, int), "a-1": judged(4, 4, 4), "b-0": judged(1, 1, 1)})
-    table = agreement.rca_by_judge(real, generated, 3).set_index("judge")
+    real = predictions({"a-0": np.zeros(30, int), "a-1": predicted(8, 8, 8), "b-0": predicted(0, 0, 0)})
+    generated = predictions({"a-0": np.zeros(30, int), "a-1": predicted(4, 4, 4), "b-0": predicted(1, 1, 1)})
+    table = agreement.rca_by_oracle(real, generated, 3).set_index("oracle")
     assert table.loc["a-1", "rca"] == pytest.approx(0.5)
     assert table.loc["b-0", ["rca", "low", "high", "chance", "chance_corrected"]].isna().all()
     assert table.loc["b-0", "why"].startswith("no rca: it recognises no real face; no chance_corrected: ")
@@ -84,19 +84,19 @@ def test_a_judge_that_recognises_nobody_has_no_rca_and_leaves_the_others_theirs(
 
 
 def test_the_effect_of_overlap_pairs_by_seed():
-    table = agreement.effect_of_overlap(agreement.rca_by_judge(REAL, GENERATED, 3))
+    table = agreement.effect_of_overlap(agreement.rca_by_oracle(REAL, GENERATED, 3))
     assert table[["architecture", "seed"]].to_numpy().tolist() == [["a", 0]]
     assert table.loc[0, ["rca_apart", "rca_seen", "difference"]].tolist() == pytest.approx([0.5, 1.0, 0.5])
 
 
 def test_no_overlap_no_rows():
-    one = REAL[REAL["judge"] == "a-0"]
-    assert agreement.effect_of_overlap(agreement.rca_by_judge(one, one, 3)).empty
+    one = REAL[REAL["oracle"] == "a-0"]
+    assert agreement.effect_of_overlap(agreement.rca_by_oracle(one, one, 3)).empty
 
 
 def test_pairs_by_hand():
     """a-0 and a-1 differ in the 3 + 1 + 1 images that only one names rightly; kappa from scikit-learn on the arrays."""
-    table = agreement.pairwise(REAL, GENERATED, 3).set_index(["judge", "other"])
+    table = agreement.pairwise(REAL, GENERATED, 3).set_index(["oracle", "other"])
     assert table["differ_in"].to_dict() == {
         ("a-0", "a-1"): "seed alone",
         ("a-0", "b-0"): "architecture",
@@ -109,32 +109,32 @@ def test_pairs_by_hand():
     assert pair["agreement"] == pytest.approx(25 / 30)
     # Each names 12 or so of each class: expected agreement (8 * 10 + 12 * 10 + 10 * 10) / 900.
     assert pair["kappa"] == pytest.approx((25 / 30 - 1 / 3) / (2 / 3))
-    assert pair["kappa"] == pytest.approx(cohen_kappa_score(judged(2, 4, 6), judged(5, 5, 5)))
+    assert pair["kappa"] == pytest.approx(cohen_kappa_score(predicted(2, 4, 6), predicted(5, 5, 5)))
     assert table.loc[("b-0", "a-0-seen"), "agreement"] == pytest.approx(9 / 30)
 
 
 def test_the_rank_of_the_classes_is_that_of_their_rca():
     """a-0 ranks 0.25 < 0.5 < 0.75; a-1 ranks 0.5 < 0.625 < 0.833, the same; b-0 1/5, 0, 2/10: a tie."""
-    tau = agreement.pairwise(REAL, GENERATED, 3).set_index(["judge", "other"])["tau_class_rca"]
+    tau = agreement.pairwise(REAL, GENERATED, 3).set_index(["oracle", "other"])["tau_class_rca"]
     assert tau[("a-0", "a-1")] == pytest.approx(1)
     assert tau[("a-0", "b-0")] == pytest.approx((1 - 1) / np.sqrt(3 * 2))
     assert np.isnan(tau[("a-0", "a-0-seen")])  # 1, 1, 1 ranks nothing
 
 
 def test_a_class_without_rca_is_left_out_of_the_rank():
-    real = predictions({"a-0": judged(0, 8, 4), "a-1": judged(8, 8, 8)})
-    generated = predictions({"a-0": judged(9, 2, 3), "a-1": judged(1, 3, 6)})
+    real = predictions({"a-0": predicted(0, 8, 4), "a-1": predicted(8, 8, 8)})
+    generated = predictions({"a-0": predicted(9, 2, 3), "a-1": predicted(1, 3, 6)})
     assert agreement.pairwise(real, generated, 3)["tau_class_rca"].tolist() == pytest.approx([1])
 
 
 def test_one_class_has_no_rank():
-    real = predictions({"a-0": judged(0, 8, 0), "a-1": judged(8, 8, 8)})
+    real = predictions({"a-0": predicted(0, 8, 0), "a-1": predicted(8, 8, 8)})
     assert np.isnan(agreement.pairwise(real, real, 3).loc[0, "tau_class_rca"])
 
 
 def test_agreement_beyond_chance_has_no_value_where_all_get_one_name():
     same = predictions({"a-0": np.zeros(30, int), "a-1": np.zeros(30, int)})
-    row = agreement.pairwise(predictions({"a-0": judged(8, 8, 8), "a-1": judged(8, 8, 8)}), same, 3).iloc[0]
+    row = agreement.pairwise(predictions({"a-0": predicted(8, 8, 8), "a-1": predicted(8, 8, 8)}), same, 3).iloc[0]
     assert row["agreement"] == 1
     assert np.isnan(row["kappa"])
     assert row["why"] == "no kappa: both predict one identity for all images"
@@ -153,18 +153,21 @@ def test_means_by_what_pairs_differ_in():
     assert table.loc["architecture", "agreement"] == pytest.approx(two.mean())
 
 
-def counted(judge, counts, *, trained_on, seed):
-    """A long table of one judge's answers, in an image order that all judges share."""
-    labels, judged = np.indices(counts.shape)
-    columns = {"label": np.repeat(labels.ravel(), counts.ravel()), "judged": np.repeat(judged.ravel(), counts.ravel())}
-    table = pd.DataFrame(columns).assign(judge=judge, architecture="resnet10", seed=seed, trained_on=trained_on)
+def counted(oracle, counts, *, trained_on, seed):
+    """A long table of one oracle's answers, in an image order that all oracles share."""
+    labels, predicted = np.indices(counts.shape)
+    columns = {
+        "label": np.repeat(labels.ravel(), counts.ravel()),
+        "predicted": np.repeat(predicted.ravel(), counts.ravel()),
+    }
+    table = pd.DataFrame(columns).assign(oracle=oracle, architecture="resnet10", seed=seed, trained_on=trained_on)
     return table.assign(image=range(len(table)))
 
 
 def test_the_headline_counts_keep_oracles_of_one_kind_together():
     real, worse = np.array([[45, 5], [10, 40]]), np.array([[40, 10], [20, 30]])
     drawn = np.array([[60, 40], [30, 70]])
-    kinds = [("resnet10-0", "judge", 0), ("resnet10-1", "judge", 1), ("resnet10-0-seen", "train", 0)]
+    kinds = [("resnet10-0", "oracle", 0), ("resnet10-1", "oracle", 1), ("resnet10-0-seen", "train", 0)]
     sides = [
         pd.concat([counted(name, c, trained_on=way, seed=s) for (name, way, s), c in zip(kinds, tables, strict=True)])
         for tables in ((real, worse, real), (drawn, drawn, drawn))
@@ -172,7 +175,7 @@ def test_the_headline_counts_keep_oracles_of_one_kind_together():
     found = agreement.headline_counts("resnet10-0", *sides, 2, n_replicates=200, generator=np.random.default_rng(0))
     np.testing.assert_array_equal(found.real_counts, real)
     np.testing.assert_array_equal(found.generated_counts, drawn)
-    assert found.judges == ["resnet10-0", "resnet10-1"]
+    assert found.oracles == ["resnet10-0", "resnet10-1"]
     np.testing.assert_array_equal(found.counts, [[real, worse], [drawn, drawn]])
     np.testing.assert_array_equal(found.own_replicates["rca"], found.replicates["rca"][:, :, 0])
     assert (

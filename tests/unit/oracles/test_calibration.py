@@ -1,4 +1,4 @@
-"""Calibration against hand-computed cases and against simulated judges of known calibration."""
+"""Calibration against hand-computed cases and against simulated oracles of known calibration."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from kpop_rca.oracles import calibration
 
 
 def two_classes(confidence):
-    """Probabilities of a judge that always names class 0, this sure of it."""
+    """Probabilities of an oracle that always names class 0, this sure of it."""
     confidence = np.asarray(confidence, dtype=float)
     return np.stack([confidence, 1 - confidence], axis=1)
 
@@ -47,7 +47,7 @@ def test_the_table_holds_what_the_error_is_made_of():
     assert error == pytest.approx(from_table, abs=1e-5)  # float32 sums
 
 
-def test_a_calibrated_judge_has_a_small_error_and_an_overconfident_one_a_large_one():
+def test_a_calibrated_oracle_has_a_small_error_and_an_overconfident_one_a_large_one():
     """Labels drawn from the very probabilities; 20,000 images leave about 15 * 0.5 / sqrt(20000 / 15) / 15 = 0.014."""
     rng = np.random.default_rng(0)
     honest = rng.dirichlet([1.0] * 3, size=20_000)
@@ -57,7 +57,7 @@ def test_a_calibrated_judge_has_a_small_error_and_an_overconfident_one_a_large_o
     assert calibration.expected_calibration_error(boastful, labels) > 0.1
 
 
-def test_labels_and_judgements_are_not_exchangeable():
+def test_labels_and_oraclements_are_not_exchangeable():
     probabilities = np.array([[0.8, 0.2], [0.8, 0.2], [0.1, 0.9]])
     right = calibration.expected_calibration_error(probabilities, np.array([0, 0, 1]))
     wrong = calibration.expected_calibration_error(probabilities, np.array([1, 1, 0]))

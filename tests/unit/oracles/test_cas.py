@@ -88,49 +88,49 @@ def test_both_learn_from_as_many_of_each():
 
 
 @pytest.fixture
-def judge(tmp_path):
-    """The folder of a selected judge, as far as it is read."""
+def oracle(tmp_path):
+    """The folder of a selected oracle, as far as it is read."""
     about = {"architecture": "resnet10", "recipe": dataclasses.asdict(RECIPE), "n_train": 77}
     files.write_json(tmp_path / "resnet10-0" / training.ABOUT, about)
     return tmp_path / "resnet10-0"
 
 
-def scores(faces, generated, judge, folder):
+def scores(faces, generated, oracle, folder):
     images, labels = faces
     return cas.classification_accuracy_scores(
         generated,
         (images[:48], labels[:48]),
         validation=(images[48:72], labels[48:72]),
         test=(images[72:], labels[72:]),
-        judged=np.zeros(len(generated[1]), dtype=int),
-        like=judge,
+        predicted=np.zeros(len(generated[1]), dtype=int),
+        like=oracle,
         folder=folder,
         device=CPU,
         bar=tqdm,
     )
 
 
-def test_a_generator_that_confuses_two_teaches_their_confusion(coloured_faces, judge, tmp_path):
+def test_a_generator_that_confuses_two_teaches_their_confusion(coloured_faces, oracle, tmp_path):
     """Red and green swapped: whoever learns from these errs on up to two thirds of the real faces. Not the reverse.
 
     It stops at the epoch with the lowest loss on real faces, before it is sure of the wrong names, so it may err less.
     """
     images, labels = coloured_faces
     swapped = images[:60], np.array([1, 0, 2])[labels[:60]]
-    found = scores(coloured_faces, swapped, judge, tmp_path / "cas")
+    found = scores(coloured_faces, swapped, oracle, tmp_path / "cas")
     assert found["train_real_test_real"]["accuracy"] == 1
     assert 0.3 < found["train_generated_test_real"]["accuracy"] < 0.6
     assert found["ratio"]["value"] == pytest.approx(found["train_generated_test_real"]["accuracy"])
     assert found["ratio"]["only_first_right"] == 0
     assert {found[f"train_{name}_test_real"]["n_train"] for name in ("generated", "real")} == {48}
-    assert found["judge_test_generated"]["accuracy"] == pytest.approx(1 / 3)
-    assert found["judge_test_generated"]["n_train"] == 77
+    assert found["oracle_test_generated"]["accuracy"] == pytest.approx(1 / 3)
+    assert found["oracle_test_generated"]["n_train"] == 77
     other_way = found["train_real_test_generated"]  # by the classifier of the reference, which has learnt as many
     assert other_way["n_train"] == 48 and other_way["accuracy"] == pytest.approx(1 / 3, abs=0.05)
     json.dumps(found, allow_nan=False)
 
 
-def test_finished_classifiers_are_not_trained_again(coloured_faces, judge, tmp_path, monkeypatch):
-    first = scores(coloured_faces, coloured_faces, judge, tmp_path / "cas")
-    monkeypatch.setattr(training, "train_judge", None)
-    assert scores(coloured_faces, coloured_faces, judge, tmp_path / "cas") == first
+def test_finished_classifiers_are_not_trained_again(coloured_faces, oracle, tmp_path, monkeypatch):
+    first = scores(coloured_faces, coloured_faces, oracle, tmp_path / "cas")
+    monkeypatch.setattr(training, "train_oracle", None)
+    assert scores(coloured_faces, coloured_faces, oracle, tmp_path / "cas") == first

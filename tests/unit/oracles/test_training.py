@@ -19,25 +19,25 @@ def train(splits, folder, architecture="resnet10", recipe=RECIPE):
 
 @pytest.mark.parametrize(("architecture", "millions"), [("resnet18", 11.2), ("resnet34", 21.3), ("resnet50", 23.5)])
 def test_full_width_has_the_published_size(architecture, millions):
-    judge = resnet.SmallImageResNet(architecture, n_classes=10, width=64)
-    assert sum(p.numel() for p in judge.parameters()) / 1e6 == pytest.approx(millions, abs=0.1)
+    oracle = resnet.SmallImageResNet(architecture, n_classes=10, width=64)
+    assert sum(p.numel() for p in oracle.parameters()) / 1e6 == pytest.approx(millions, abs=0.1)
 
 
-def test_a_narrow_judge_is_narrow_from_its_first_layer():
+def test_a_narrow_oracle_is_narrow_from_its_first_layer():
     """A sixteenth of the weights at a quarter of the width, but for the first and the last layer's quarter."""
     counts = []
     for width in (64, 16):
-        judge = resnet.SmallImageResNet("resnet18", n_classes=10, width=width)
-        counts.append(sum(p.numel() for p in judge.parameters() if p.ndim == 4) - judge.conv1.weight.numel())
-        assert judge.conv1.weight.shape == (width, 3, 3, 3) and judge.bn1.num_features == width
+        oracle = resnet.SmallImageResNet("resnet18", n_classes=10, width=width)
+        counts.append(sum(p.numel() for p in oracle.parameters() if p.ndim == 4) - oracle.conv1.weight.numel())
+        assert oracle.conv1.weight.shape == (width, 3, 3, 3) and oracle.bn1.num_features == width
     assert counts[0] == 16 * counts[1]
 
 
 def test_the_stem_keeps_the_resolution():
-    judge = resnet.SmallImageResNet("resnet10", n_classes=3, width=8).eval()
+    oracle = resnet.SmallImageResNet("resnet10", n_classes=3, width=8).eval()
     shapes = []
-    judge.layer1.register_forward_hook(lambda module, given, made: shapes.append(tuple(made.shape)))
-    assert judge(torch.zeros(2, 3, 32, 32)).shape == (2, 3)
+    oracle.layer1.register_forward_hook(lambda module, given, made: shapes.append(tuple(made.shape)))
+    assert oracle(torch.zeros(2, 3, 32, 32)).shape == (2, 3)
     assert shapes == [(2, 8, 32, 32)]
 
 
@@ -53,8 +53,8 @@ def test_augmentation_mirrors_and_shifts_within_reach():
 
 def test_the_list_of_the_recipe_is_what_the_optimiser_has():
     recipe = dataclasses.replace(RECIPE, weight_decay=0.02)
-    judge, _ = training.build_judge("resnet10", n_classes=3, recipe=recipe)
-    optimizer, schedule = training._steps_of_phase(judge, "whole network", total=100, recipe=recipe)
+    oracle, _ = training.build_oracle("resnet10", n_classes=3, recipe=recipe)
+    optimizer, schedule = training._steps_of_phase(oracle, "whole network", total=100, recipe=recipe)
     rates, betas = [], []
     for _ in range(100):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -93,11 +93,11 @@ class Waits(TorchDispatchMode):
 def test_an_epoch_is_waited_for_once(splits):
     """The steps of a small network are shorter than a GPU takes to be asked and to answer."""
     recipe = dataclasses.replace(RECIPE, colour_jitter=0.1)
-    judge, _ = training.build_judge("resnet10", n_classes=3, recipe=recipe)
+    oracle, _ = training.build_oracle("resnet10", n_classes=3, recipe=recipe)
     images, labels = (torch.as_tensor(part) for part in splits["train"])
-    steps = training._steps_of_phase(judge, "whole network", total=5, recipe=recipe)
+    steps = training._steps_of_phase(oracle, "whole network", total=5, recipe=recipe)
     with Waits() as waits:
-        training._train_epoch(judge, images, labels, steps=steps, recipe=recipe, generator=torch.Generator())
+        training._train_epoch(oracle, images, labels, steps=steps, recipe=recipe, generator=torch.Generator())
     assert waits.number == 1
 
 
@@ -113,29 +113,29 @@ def test_faces_are_varied_without_waiting_for_the_gpu():
         torch.cuda.set_sync_debug_mode("default")
 
 
-def test_a_judge_learns_and_says_what_it_started_from(splits, tmp_path):
+def test_a_oracle_learns_and_says_what_it_started_from(splits, tmp_path):
     about = train(splits, tmp_path)
     assert about["test"]["accuracy"] == 1.0
     assert about["starts_from"] == "random weights (not requested)"
     assert (about["seed"], about["trained_on"], about["n_train"]) == (4, "train", 72)
     assert training.OracleRecipe(**about["recipe"]) == RECIPE
     answers = training.read_test_predictions(tmp_path / "resnet10")
-    assert answers.columns.tolist() == ["label", "judged", "p_0", "p_1", "p_2"]
+    assert answers.columns.tolist() == ["label", "predicted", "p_0", "p_1", "p_2"]
     assert answers["label"].tolist() == splits["test"][1].tolist()
 
 
-def test_a_saved_judge_says_the_same_whatever_the_batch(splits, tmp_path):
+def test_a_saved_oracle_says_the_same_whatever_the_batch(splits, tmp_path):
     train(splits, tmp_path)
-    judge = training.load_judge(tmp_path / "resnet10", CPU)
-    whole, features = training.judge_images(judge, splits["test"][0])
+    oracle = training.load_oracle(tmp_path / "resnet10", CPU)
+    whole, features = training.predict(oracle, splits["test"][0])
     assert features.shape == (24, 64)
-    one_by_one = np.concatenate([training.judge_images(judge, image[None])[0] for image in splits["test"][0]])
+    one_by_one = np.concatenate([training.predict(oracle, image[None])[0] for image in splits["test"][0]])
     np.testing.assert_allclose(whole, one_by_one, atol=1e-5)  # float32 sums in another order
     saved = training.read_test_predictions(tmp_path / "resnet10")[["p_0", "p_1", "p_2"]].to_numpy()
     np.testing.assert_allclose(whole, saved, atol=1e-6)
 
 
-def test_a_finished_judge_is_not_trained_again(splits, tmp_path):
+def test_a_finished_oracle_is_not_trained_again(splits, tmp_path):
     first = train(splits, tmp_path)
     written = (tmp_path / "resnet10" / training.WEIGHTS).stat().st_mtime_ns
     assert train(splits, tmp_path) == first
@@ -143,9 +143,9 @@ def test_a_finished_judge_is_not_trained_again(splits, tmp_path):
 
 
 def test_the_best_epoch_by_validation_loss_is_kept(splits, tmp_path):
-    judge, _ = training.build_judge("resnet10", n_classes=3, recipe=RECIPE)
-    history = training.train_judge(
-        judge,
+    oracle, _ = training.build_oracle("resnet10", n_classes=3, recipe=RECIPE)
+    history = training.train_oracle(
+        oracle,
         splits["train"],
         splits["validation"],
         recipe=RECIPE,
@@ -153,30 +153,30 @@ def test_the_best_epoch_by_validation_loss_is_kept(splits, tmp_path):
         device=CPU,
         bar=lambda e, desc: e,
     )
-    assert training.evaluate(judge, *splits["validation"])["loss"] == pytest.approx(history["validation_loss"].min())
+    assert training.evaluate(oracle, *splits["validation"])["loss"] == pytest.approx(history["validation_loss"].min())
 
 
 def test_the_warm_up_trains_only_the_new_layers(splits):
     recipe = dataclasses.replace(RECIPE, epochs=1)
-    judge, _ = training.build_judge("resnet10", n_classes=3, recipe=recipe)
-    before = {name: p.detach().clone() for name, p in judge.named_parameters()}
+    oracle, _ = training.build_oracle("resnet10", n_classes=3, recipe=recipe)
+    before = {name: p.detach().clone() for name, p in oracle.named_parameters()}
     changed = []
 
     def watch(epochs, desc):
         for epoch in epochs:
             yield epoch
             changed.append(
-                (desc, {n.split(".")[0] for n, p in judge.named_parameters() if not torch.equal(p, before[n])})
+                (desc, {n.split(".")[0] for n, p in oracle.named_parameters() if not torch.equal(p, before[n])})
             )
 
-    training.train_judge(
-        judge, splits["train"], splits["validation"], recipe=recipe, frozen_first=True, device=CPU, bar=watch
+    training.train_oracle(
+        oracle, splits["train"], splits["validation"], recipe=recipe, frozen_first=True, device=CPU, bar=watch
     )
     assert changed[0] == ("frozen backbone", {"conv1", "fc"})
     assert "layer4" in changed[1][1]
 
 
-def test_without_faces_of_their_own_all_judges_learn_the_generators():
+def test_without_faces_of_their_own_all_oracles_learn_the_generators():
     planned = candidates.list_candidates(["resnet10", "resnet18"], n_seeds=2, seen=["resnet10"], apart=False)
     assert [c.name for c in planned] == ["resnet10-0", "resnet10-1", "resnet18-0", "resnet18-1"]
     assert {c.trained_on for c in planned} == {"train"}
@@ -185,15 +185,15 @@ def test_without_faces_of_their_own_all_judges_learn_the_generators():
 def test_with_faces_of_their_own_the_seen_ones_come_beside():
     planned = candidates.list_candidates(["resnet10", "resnet18"], n_seeds=1, seen=["resnet18"], apart=True)
     assert [(c.name, c.trained_on) for c in planned] == [
-        ("resnet10-0", "judge"),
-        ("resnet18-0", "judge"),
+        ("resnet10-0", "oracle"),
+        ("resnet18-0", "oracle"),
         ("resnet18-0-seen", "train"),
     ]
 
 
-def test_seeds_of_judges_do_not_meet():
-    """As study seed + s would: judge 1 of study 0 and judge 0 of study 1."""
-    seeds = [candidates.judge_seed(study, number) for study in range(20) for number in range(10)]
+def test_seeds_of_oracles_do_not_meet():
+    """As study seed + s would: oracle 1 of study 0 and oracle 0 of study 1."""
+    seeds = [candidates.oracle_seed(study, number) for study in range(20) for number in range(10)]
     assert len(set(seeds)) == 200
 
 
@@ -207,18 +207,18 @@ def test_capping_keeps_what_there_is_and_the_pairs():
     assert (np.diff(images % 10) > 0).all()
 
 
-def test_judges_that_have_seen_learn_as_many_of_each(splits):
+def test_oracles_that_have_seen_learn_as_many_of_each(splits):
     images, labels = splits["train"]  # 24 of each of three
     own = (images[48:65], labels[48:65])  # 6, 6 and 5
-    learning = candidates.learning_faces(splits | {"train": (images[:48], labels[:48]), "judge": own}, seed=0)
-    assert learning["judge"] is own
+    learning = candidates.learning_faces(splits | {"train": (images[:48], labels[:48]), "oracle": own}, seed=0)
+    assert learning["oracle"] is own
     assert np.bincount(learning["train"][1]).tolist() == np.bincount(own[1]).tolist() == [6, 6, 5]
     assert candidates.learning_faces(splits, seed=0) == {"train": splits["train"]}
 
 
-def test_all_judges_are_trained_each_on_its_own(splits, tmp_path):
+def test_all_oracles_are_trained_each_on_its_own(splits, tmp_path):
     images, labels = splits["train"]
-    splits = splits | {"train": (images[:45], labels[:45]), "judge": (images[45:], labels[45:])}
+    splits = splits | {"train": (images[:45], labels[:45]), "oracle": (images[45:], labels[45:])}
     planned = candidates.list_candidates(["resnet10"], n_seeds=2, seen=["resnet10"], apart=True)
     settings = {"recipe": dataclasses.replace(RECIPE, epochs=1), "folder": tmp_path, "device": CPU}
     epochs = []
@@ -234,7 +234,7 @@ def test_all_judges_are_trained_each_on_its_own(splits, tmp_path):
     assert epochs[0] == 4
     assert epochs[-1] == 0
     about = {name: training.read_about(tmp_path / name) for name in names}
-    assert [entry["trained_on"] for entry in about.values()] == ["judge", "judge", "train", "train"]
+    assert [entry["trained_on"] for entry in about.values()] == ["oracle", "oracle", "train", "train"]
     assert {entry["n_train"] for entry in about.values()} == {27}
     assert [entry["seed"] for entry in about.values()] == [0, 1, 0, 1]
     assert about["resnet10-0"]["recipe"]["seed"] == about["resnet10-0-seen"]["recipe"]["seed"]

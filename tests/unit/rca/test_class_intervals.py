@@ -12,7 +12,7 @@ REAL = np.array([[56, 10, 4], [7, 60, 3], [14, 0, 56]])
 GENERATED = np.array([[20, 16, 4], [5, 34, 1], [10, 8, 22]])
 
 
-def test_for_a_judge_that_never_errs_it_is_wilson_s():
+def test_for_a_oracle_that_never_errs_it_is_wilson_s():
     """Known from so many images that the few that are added to them do not matter."""
     right = np.array([0, 1, 20, 40])
     generated = np.diag(right) + np.diag(40 - right) @ np.roll(np.eye(4), 1, axis=1)
@@ -24,10 +24,10 @@ def test_for_a_judge_that_never_errs_it_is_wilson_s():
 
 def test_endless_images_leave_the_delta_method():
     """Far from 0 and 1 and with very many images, value -+ 1.96 standard errors, whose two parts are by hand."""
-    judge, truth = np.array([[0.8, 0.2], [0.3, 0.7]]), np.array([[0.6, 0.4], [0.5, 0.5]])
+    oracle, truth = np.array([[0.8, 0.2], [0.3, 0.7]]), np.array([[0.6, 0.4], [0.5, 0.5]])
     n = 10**8
-    low, high = rca.class_confusion_corrected_intervals(n * judge, n * truth @ judge)
-    # Of the first class: scores v = (0.7, -0.3) / 0.5 = (1.4, -0.6). Generated: 0.6 of them are judged as the first,
+    low, high = rca.class_confusion_corrected_intervals(n * oracle, n * truth @ oracle)
+    # Of the first class: scores v = (0.7, -0.3) / 0.5 = (1.4, -0.6). Generated: 0.6 of them are predicted as it,
     # E v^2 - 0.36 = 0.6 * 1.96 + 0.4 * 0.36 - 0.36 = 0.96. Real: of the first 0.8 * 1.96 + 0.2 * 0.36 - 1 = 0.64, of
     # the second 0.3 * 1.96 + 0.7 * 0.36 = 0.84, weighted by 0.6^2 and 0.4^2.
     error = np.sqrt((0.96 + 0.36 * 0.64 + 0.16 * 0.84) / n)
@@ -40,7 +40,7 @@ def test_a_stack_is_its_tables_one_by_one():
     for number in range(2):
         alone = rca.class_confusion_corrected_intervals(real[number], generated[number])
         np.testing.assert_allclose(found[:, number], np.stack(alone))
-    assert np.isnan(found[:, 2]).all()  # a judge that can't be inverted
+    assert np.isnan(found[:, 2]).all()  # an oracle that can't be inverted
 
 
 def test_each_side_counts_its_own_images():
@@ -60,13 +60,13 @@ def test_each_side_counts_its_own_images():
 
 
 def test_the_value_is_within():
-    """Also where noise has taken the value below 0 or above 1, and where the judge is known from few images."""
+    """Also where noise has taken the value below 0 or above 1, and where the oracle is known from few images."""
     rng = np.random.default_rng(0)
-    judge = row_fractions(REAL)
+    oracle = row_fractions(REAL)
     for truth in (np.eye(3), np.roll(np.eye(3), 1, axis=1)):
         for n_real, n_generated in ((70, 10), (10_000, 10), (15, 300)):
-            real = rng.multinomial(n_real, judge, size=(200, 3))
-            generated = rng.multinomial(n_generated, truth @ judge, size=(200, 3))
+            real = rng.multinomial(n_real, oracle, size=(200, 3))
+            generated = rng.multinomial(n_generated, truth @ oracle, size=(200, 3))
             value = np.einsum("...cj,...jc->...c", generated / n_generated, np.linalg.inv(real / n_real))
             low, high = rca.class_confusion_corrected_intervals(real, generated)
             assert (value < -0.05).any() or (value > 1.05).any()
@@ -80,16 +80,16 @@ PATTERNS = {"the next": np.roll(np.eye(10), 1, axis=1), "anyone": (1 - np.eye(10
 @pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize("truth", [0.0, 0.1, 0.5, 0.9, 1.0])
 def test_it_holds_the_truth_of_single_classes(truth, pattern):
-    """With the paper's judge (right on 0.77), known from 70 images of each, and 40 generated ones of each.
+    """With the paper's oracle (right on 0.77), known from 70 images of each, and 40 generated ones of each.
 
     10,000 intervals know a mean coverage to 0.002; 0.95 to 0.97 are found. Those of one class are known to 0.007; the
     lowest found is 0.92. The bounds are two points from what is found, since the method is approximate. The percentile
     bootstrap has 0.70 in the mean for anyone at truth 0, and 0.54 for a class.
     """
     rng = np.random.default_rng(8)
-    judge = row_fractions(paper.oracle_confusion())
+    oracle = row_fractions(paper.oracle_confusion())
     shown = truth * np.eye(10) + (1 - truth) * PATTERNS[pattern]
-    real, generated = rng.multinomial(70, judge, size=(1000, 10)), rng.multinomial(40, shown @ judge, size=(1000, 10))
+    real, generated = rng.multinomial(70, oracle, size=(1000, 10)), rng.multinomial(40, shown @ oracle, size=(1000, 10))
     low, high = rca.class_confusion_corrected_intervals(real, generated)
     held = ((low <= truth) & (truth <= high)).mean(axis=0)
     assert 0.93 <= held.mean() <= 0.99

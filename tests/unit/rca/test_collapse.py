@@ -19,9 +19,9 @@ NAMES = ["Ari", "Bo", "Cy"]
 PAPER_GROUPS = [[0, 1, 2, 7, 8], [3, 4, 5, 6, 9]]
 
 
-def test_judged_label_shares_by_hand():
+def test_predicted_label_shares_by_hand():
     table = rca.predicted_class_frequencies(GENERATED, classes=NAMES)
-    np.testing.assert_array_equal(table["n_judged"], [100, 170, 30])
+    np.testing.assert_array_equal(table["n_predicted"], [100, 170, 30])
     np.testing.assert_allclose(table["fraction"], [100 / 300, 170 / 300, 30 / 300])
     np.testing.assert_allclose(table["requested"], [1 / 3] * 3)
     expected = binomtest(30, 300).proportion_ci(0.95, method="wilson")
@@ -67,12 +67,12 @@ def test_directed_flows_by_hand():
 
 
 def test_a_flow_that_real_faces_have_too_is_none_of_the_generators():
-    """A perfect generator draws what the judge errs on: of all its flows none is one beyond the judge's own."""
+    """A perfect generator draws what the oracle errs on: of all its flows none is one beyond the oracle's own."""
     gc.freeze()  # statsmodels collects garbage at every correction: it need not look through all of torch
-    rng, judge = np.random.default_rng(0), np.array([[70, 20, 10], [5, 90, 5], [30, 0, 70]]) / 100
+    rng, oracle = np.random.default_rng(0), np.array([[70, 20, 10], [5, 90, 5], [30, 0, 70]]) / 100
     found = 0
     for _ in range(200):
-        real, drawn = (np.stack([rng.multinomial(n, row) for row in judge]) for n in (140, 5000))
+        real, drawn = (np.stack([rng.multinomial(n, row) for row in oracle]) for n in (140, 5000))
         found += (rca.directed_flows(drawn, real_counts=real)["p"] < 0.05).any()
         assert rca.directed_flows(drawn)["p"].min() < 1e-6  # that they are not 0 is sure, and another question
     gc.unfreeze()
@@ -80,12 +80,12 @@ def test_a_flow_that_real_faces_have_too_is_none_of_the_generators():
 
 
 def test_coverage_of_the_intervals_of_drift_and_of_excess():
-    """Of a judge and a generator that are known: 300 studies know a coverage of 0.95 to a standard error of 0.0126.
+    """Of an oracle and a generator that are known: 300 studies know a coverage of 0.95 to a standard error of 0.0126.
 
     The bounds are three of these below and above, the lower with a hundredth for the percentile interval's skewness.
     """
     rng, draws = np.random.default_rng(0), 300
-    judge = np.array([[70, 20, 5, 5], [5, 85, 5, 5], [10, 0, 80, 10], [5, 5, 20, 70]]) / 100
+    oracle = np.array([[70, 20, 5, 5], [5, 85, 5, 5], [10, 0, 80, 10], [5, 5, 20, 70]]) / 100
     model = np.array([[50, 40, 5, 5], [10, 80, 5, 5], [10, 0, 70, 20], [5, 5, 30, 60]]) / 100
     groups = [[0, 1], [2, 3]]
     excess = (0.4 + 0.1 + 0.2 + 0.3) / 4 - (0.2 + 0.05 + 0.1 + 0.2) / 4
@@ -93,7 +93,7 @@ def test_coverage_of_the_intervals_of_drift_and_of_excess():
     gc.freeze()
     for _ in range(draws):
         real, drawn = (
-            np.stack([rng.multinomial(n, row) for row in shares]) for n, shares in ((60, judge), (80, model))
+            np.stack([rng.multinomial(n, row) for row in shares]) for n, shares in ((60, oracle), (80, model))
         )
         flows = rca.directed_flows(drawn, classes="abcd", real_counts=real)
         flow = flows[flows["source"].isin(["a", "b"]) & flows["target"].isin(["a", "b"])].iloc[0]
@@ -108,9 +108,9 @@ def test_coverage_of_the_intervals_of_drift_and_of_excess():
 
 
 def test_a_drift_of_the_generator_is_found():
-    judge = np.array([[80, 10, 10], [10, 80, 10], [10, 10, 80]])
+    oracle = np.array([[80, 10, 10], [10, 80, 10], [10, 10, 80]])
     drawn = np.array([[300, 150, 50], [50, 400, 50], [50, 50, 400]])
-    flows = rca.directed_flows(drawn, classes="abc", real_counts=judge)
+    flows = rca.directed_flows(drawn, classes="abc", real_counts=oracle)
     assert (flows.loc[0, "source"], flows.loc[0, "target"]) == ("a", "b") and flows.loc[0, "p"] < 0.05 < flows.loc[
         1, "p"
     ]
@@ -132,7 +132,7 @@ def test_every_equal_split_comes_once(sizes, number):
     assert all(sorted(len(group) for group in split) == sorted(sizes) for split in splits)
 
 
-def test_group_excess_of_the_judge_over_itself_is_nothing():
+def test_group_excess_of_the_oracle_over_itself_is_nothing():
     real = paper.oracle_confusion()
     found = rca.group_excess(real, 5 * real, PAPER_GROUPS, n_replicates=300, generator=np.random.default_rng(0))
     assert found["rate_within_real"] == pytest.approx(174 / 980, abs=1e-3)  # classes of 93 to 100 faces
@@ -152,7 +152,7 @@ def test_group_excess_finds_confusion_within_groups_and_only_that():
     )  # the best of ten splits
     assert (
         rca.group_excess(within, real, groups, n_replicates=300, generator=rng)["p"] == 1
-    )  # swapped: the judge does it, not the model
+    )  # swapped: the oracle does it, not the model
     crossed = [[0, 1, 3], [2, 4, 5]]
     found, of_crossed = (
         rca.group_excess(real, within, split, n_replicates=300, generator=rng) for split in (groups, crossed)
@@ -160,13 +160,13 @@ def test_group_excess_finds_confusion_within_groups_and_only_that():
     assert of_crossed["excess"] < found["ci95"][0] < found["excess"] < found["ci95"][1]
 
 
-def test_group_excess_finds_look_alikes_where_the_judges_own_errors_are_nearly_all_within_groups():
-    """Where the share of the errors has no room to rise: of the judge's own 95 of 100 are within."""
-    judge = np.kron(np.eye(2), np.full((5, 5), 0.0475)) + np.kron(1 - np.eye(2), np.full((5, 5), 0.002))
-    judge += np.diag(1 - judge.sum(axis=1))
-    drawn = 0.8 * judge + 0.2 * (np.kron(np.eye(2), np.full((5, 5), 0.25)) - np.kron(np.eye(2), 0.25 * np.eye(5)))
+def test_group_excess_finds_look_alikes_where_the_oracles_own_errors_are_nearly_all_within_groups():
+    """Where the share of the errors has no room to rise: of the oracle's own 95 of 100 are within."""
+    oracle = np.kron(np.eye(2), np.full((5, 5), 0.0475)) + np.kron(1 - np.eye(2), np.full((5, 5), 0.002))
+    oracle += np.diag(1 - oracle.sum(axis=1))
+    drawn = 0.8 * oracle + 0.2 * (np.kron(np.eye(2), np.full((5, 5), 0.25)) - np.kron(np.eye(2), 0.25 * np.eye(5)))
     groups, rng = [list(range(5)), list(range(5, 10))], np.random.default_rng(0)
-    counted = [np.stack([rng.multinomial(n, row) for row in shares]) for n, shares in ((140, judge), (80, drawn))]
+    counted = [np.stack([rng.multinomial(n, row) for row in shares]) for n, shares in ((140, oracle), (80, drawn))]
     found = rca.group_excess(*counted, groups, n_replicates=300, generator=rng)
     assert found["p"] == pytest.approx(1 / 126) and found["ci95"][0] > 0.09
 
@@ -180,7 +180,7 @@ def test_an_excess_of_nothing_over_nothing_has_a_width():
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.03])
 def test_coverage_of_an_excess_at_the_edge(share):
-    """Of a judge that never errs, and a generator that seldom draws the look-alike; 200 draws know 0.95 to 0.015."""
+    """Of an oracle that never errs, and a generator that seldom draws the look-alike; 200 draws know 0.95 to 0.015."""
     rng, held = np.random.default_rng(0), []
     shown = np.kron(np.eye(2), [[1 - share, share], [share, 1 - share]])
     for _ in range(200):

@@ -1,4 +1,4 @@
-"""Confusion-corrected accuracy against hand-computed mixtures, scipy and simulation with the paper's judge."""
+"""Confusion-corrected accuracy against hand-computed mixtures, scipy and simulation with the paper's oracle."""
 
 import numpy as np
 import pytest
@@ -11,48 +11,48 @@ from kpop_rca.rca.bootstrap import at_both_ends
 from kpop_rca.rca.counts import row_fractions
 from kpop_rca.results import paper
 
-JUDGE = np.array([[80, 15, 5], [10, 85, 5], [20, 0, 80]])
+ORACLE = np.array([[80, 15, 5], [10, 85, 5], [20, 0, 80]])
 MIXTURE = np.array([[0.5, 0.5, 0.0], [0.0, 1.0, 0.0], [0.2, 0.3, 0.5]])
 
 
 def test_mixtures_are_found_exactly_where_there_is_no_noise():
-    generated = MIXTURE @ JUDGE * 10  # a thousand images of each
-    np.testing.assert_allclose(rca.identity_mixtures(JUDGE, generated), MIXTURE, atol=1e-12)
-    np.testing.assert_allclose(rca.confusion_corrected_accuracy(JUDGE, generated), np.diag(MIXTURE), atol=1e-12)
-    np.testing.assert_allclose(rca.simplex_mixtures(JUDGE, generated), MIXTURE, atol=1e-4)
+    generated = MIXTURE @ ORACLE * 10  # a thousand images of each
+    np.testing.assert_allclose(rca.identity_mixtures(ORACLE, generated), MIXTURE, atol=1e-12)
+    np.testing.assert_allclose(rca.confusion_corrected_accuracy(ORACLE, generated), np.diag(MIXTURE), atol=1e-12)
+    np.testing.assert_allclose(rca.simplex_mixtures(ORACLE, generated), MIXTURE, atol=1e-4)
 
 
 def test_class_sizes_do_not_matter():
-    generated = MIXTURE @ JUDGE
-    unequal = np.diag([1, 7, 3]) @ JUDGE
+    generated = MIXTURE @ ORACLE
+    unequal = np.diag([1, 7, 3]) @ ORACLE
     np.testing.assert_allclose(rca.identity_mixtures(unequal, generated), MIXTURE, atol=1e-12)
-    np.testing.assert_allclose(rca.identity_mixtures(JUDGE, np.diag([2, 5, 1]) @ generated), MIXTURE, atol=1e-12)
+    np.testing.assert_allclose(rca.identity_mixtures(ORACLE, np.diag([2, 5, 1]) @ generated), MIXTURE, atol=1e-12)
 
 
 def test_swapping_real_and_generated_or_rows_and_columns_fails():
-    generated = MIXTURE @ JUDGE
-    assert not np.allclose(rca.identity_mixtures(generated, JUDGE), MIXTURE, atol=0.05)
-    assert not np.allclose(rca.identity_mixtures(JUDGE.T, generated), MIXTURE, atol=0.05)
+    generated = MIXTURE @ ORACLE
+    assert not np.allclose(rca.identity_mixtures(generated, ORACLE), MIXTURE, atol=0.05)
+    assert not np.allclose(rca.identity_mixtures(ORACLE.T, generated), MIXTURE, atol=0.05)
 
 
-def test_a_class_blind_generator_has_fidelity_one_over_k_whatever_the_judge():
-    blind = np.full((3, 3), 1 / 3) @ JUDGE
-    assert rca.confusion_corrected_accuracy(JUDGE, blind).mean() == pytest.approx(1 / 3)
-    assert rca.global_rca(JUDGE, blind) != pytest.approx(1 / 3, abs=0.05)  # RCA's zero depends on the judge
+def test_a_class_blind_generator_has_fidelity_one_over_k_whatever_the_oracle():
+    blind = np.full((3, 3), 1 / 3) @ ORACLE
+    assert rca.confusion_corrected_accuracy(ORACLE, blind).mean() == pytest.approx(1 / 3)
+    assert rca.global_rca(ORACLE, blind) != pytest.approx(1 / 3, abs=0.05)  # RCA's zero depends on the oracle
 
 
 def test_rows_sum_to_one_and_noise_may_leave_the_range():
-    rows = rca.identity_mixtures(JUDGE, [[95, 5, 0], [5, 90, 5], [10, 0, 90]])
+    rows = rca.identity_mixtures(ORACLE, [[95, 5, 0], [5, 90, 5], [10, 0, 90]])
     np.testing.assert_allclose(rows.sum(axis=1), 1)
     assert rows.min() < 0 and rows.max() > 1  # not clipped
-    simplex = rca.simplex_mixtures(JUDGE, [[95, 5, 0], [5, 90, 5], [10, 0, 90]])
+    simplex = rca.simplex_mixtures(ORACLE, [[95, 5, 0], [5, 90, 5], [10, 0, 90]])
     assert simplex.min() >= 0
     np.testing.assert_allclose(simplex.sum(axis=1), 1)
 
 
 def test_simplex_solution_is_that_of_a_general_optimiser():
-    shares, q = row_fractions(JUDGE), np.array([0.95, 0.02, 0.03])
-    found = rca.simplex_mixtures(JUDGE, np.round(1000 * np.stack([q, shares[1], shares[2]])))[0]
+    shares, q = row_fractions(ORACLE), np.array([0.95, 0.02, 0.03])
+    found = rca.simplex_mixtures(ORACLE, np.round(1000 * np.stack([q, shares[1], shares[2]])))[0]
     best = minimize(
         lambda pi: ((shares.T @ pi - q) ** 2).sum(),
         np.full(3, 1 / 3),
@@ -77,27 +77,27 @@ def test_condition_number():
         [[52, 48, 0], [48, 52, 0], [0, 0, 100]],  # hardly can
     ],
 )
-def test_a_judge_too_poor_to_be_inverted_is_refused(real):
+def test_a_oracle_too_poor_to_be_inverted_is_refused(real):
     with pytest.raises(StudyError, match="too badly"):
-        rca.confusion_corrected_accuracy(real, MIXTURE @ JUDGE)
+        rca.confusion_corrected_accuracy(real, MIXTURE @ ORACLE)
 
 
 def test_a_class_without_images_is_an_error():
     with pytest.raises(StudyError, match="'1' has no real image"):
-        rca.confusion_corrected_accuracy([[9, 1, 0], [0, 0, 0], [1, 1, 8]], JUDGE)
+        rca.confusion_corrected_accuracy([[9, 1, 0], [0, 0, 0], [1, 1, 8]], ORACLE)
     with pytest.raises(StudyError, match="'2' has no generated image"):
-        rca.confusion_corrected_accuracy(JUDGE, [[9, 1, 0], [1, 9, 0], [0, 0, 0]])
+        rca.confusion_corrected_accuracy(ORACLE, [[9, 1, 0], [1, 9, 0], [0, 0, 0]])
 
 
 def test_one_singular_table_in_a_stack_leaves_the_others_alone():
-    stack = np.stack([np.full((3, 3), 1 / 3), row_fractions(JUDGE)])
+    stack = np.stack([np.full((3, 3), 1 / 3), row_fractions(ORACLE)])
     found = confusion_corrected.solve_mixtures(stack, np.stack([MIXTURE @ stack[1]] * 2))
     assert np.isnan(found[0]).all()
     np.testing.assert_allclose(found[1], MIXTURE, atol=1e-12)
 
 
 @pytest.mark.parametrize("truth", [0.0, 0.5, 1.0])
-def test_unbiased_and_covered_with_the_paper_s_judge(truth):
+def test_unbiased_and_covered_with_the_paper_s_oracle(truth):
     """98 real and 500 generated images of each of ten identities; all that is not the right one is one look-alike.
 
     300 draws know a coverage of 0.95 to a standard error of 0.0126, and the bounds are two to four of these. They know
@@ -105,11 +105,11 @@ def test_unbiased_and_covered_with_the_paper_s_judge(truth):
     the same draws is off by more.
     """
     rng, n_classes, draws = np.random.default_rng(2), 10, 300
-    judge = row_fractions(paper.oracle_confusion())
+    oracle = row_fractions(paper.oracle_confusion())
     shown = truth * np.eye(n_classes) + (1 - truth) * np.roll(np.eye(n_classes), 1, axis=1)
     held, values, ratios = [], [], []
     for _ in range(draws):
-        real, drawn = rng.multinomial(98, judge), rng.multinomial(500, shown @ judge)
+        real, drawn = rng.multinomial(98, oracle), rng.multinomial(500, shown @ oracle)
         again = at_both_ends(*(rca.resampled(counts, 300, generator=rng) for counts in (real, drawn)))
         low, high = rca.intervals(again["confusion_corrected_accuracy"])
         values.append(rca.confusion_corrected_accuracy(real, drawn).mean())
@@ -137,7 +137,7 @@ def test_a_share_above_one_refutes_the_assumption_and_is_named():
 
 
 def test_a_fidelity_that_can_be_anything_is_refused():
-    """Its judge can be inverted, but what it says of fifteen faces leaves a mean share between 0 and 1 open."""
+    """Its oracle can be inverted, but what it says of fifteen faces leaves a mean share between 0 and 1 open."""
     found = summary(np.array([[10, 5], [8, 7]]), np.array([[7, 5], [6, 6]]))
     assert found["condition_number"] < confusion_corrected.LARGEST_CONDITION
     assert found["mean"] is None and found["ci95"] is None and found["per_class"] == []

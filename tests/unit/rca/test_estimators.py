@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from known_judge import JUDGE, NEXT, counts, rng
+from known_oracle import NEXT, ORACLE, counts, rng
 
 from kpop_rca import rca
 from kpop_rca.errors import StudyError
@@ -11,7 +11,7 @@ from kpop_rca.rca.estimators import estimate
 
 
 def test_estimates_and_their_asymmetry():
-    real, generated = counts(JUDGE, 100), counts((0.6 * np.eye(4) + 0.4 * NEXT) @ JUDGE, 1000)
+    real, generated = counts(ORACLE, 100), counts((0.6 * np.eye(4) + 0.4 * NEXT) @ ORACLE, 1000)
     found = estimate(real, generated, n_replicates=300, generator=rng())
     assert found["rca"][0] == pytest.approx(rca.global_rca(real, generated))
     assert found["chance_corrected"][0] == pytest.approx(rca.chance_corrected_rca(real, generated))
@@ -26,7 +26,7 @@ def test_estimates_and_their_asymmetry():
 
 
 def test_each_interval_is_that_of_the_analysis():
-    real, generated = counts(JUDGE, 30), counts((0.6 * np.eye(4) + 0.4 * NEXT) @ JUDGE, 20)
+    real, generated = counts(ORACLE, 30), counts((0.6 * np.eye(4) + 0.4 * NEXT) @ ORACLE, 20)
     found = estimate(real, generated, n_replicates=300, generator=rng(3))
     published = rca.ratio_interval(np.trace(generated), generated.sum(), np.trace(real), real.sum(), method="score")
     assert (found["rca"][1], found["rca"][2]) == published
@@ -42,7 +42,7 @@ def test_each_interval_is_that_of_the_analysis():
 
 
 def test_the_width_follows_the_side_with_few_images():
-    few, many = counts(JUDGE, 40), counts(JUDGE, 4000)
+    few, many = counts(ORACLE, 40), counts(ORACLE, 4000)
     widths = [
         np.subtract(*estimate(*pair, n_replicates=2000, generator=rng())["confusion_corrected_accuracy"][:0:-1])
         for pair in ((few, many), (many, few), (many, many))
@@ -50,7 +50,7 @@ def test_the_width_follows_the_side_with_few_images():
     assert min(widths[:2]) > 5 * widths[2]
 
 
-def test_no_fidelity_from_a_judge_that_the_analysis_refuses():
+def test_no_fidelity_from_a_oracle_that_the_analysis_refuses():
     poor = counts([[0.52, 0.48], [0.48, 0.52]], 100)
     found = estimate(poor, poor, n_replicates=100, generator=rng())
     assert (

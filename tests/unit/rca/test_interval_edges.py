@@ -17,8 +17,8 @@ SIZES = [(n_classes, n_each) for n_classes in (2, 4, 10) for n_each in (12, 48)]
 STUDIES, REPLICATES, AT_ONCE = 160, 200, 40
 
 
-def judge_like(recall, n_classes):
-    """A judge with this recall that errs more on some than on others, and more towards some; 0.77, the paper's ten."""
+def oracle_like(recall, n_classes):
+    """An oracle with this recall that errs more on some than on others, and more towards some; 0.77: the paper's."""
     if recall == 0.77 and n_classes == 10:
         return row_fractions(paper.oracle_confusion())
     wrong = np.random.default_rng(5).gamma(0.5, size=(n_classes, n_classes)) * (1 - np.eye(n_classes))
@@ -29,18 +29,18 @@ def judge_like(recall, n_classes):
 def studies(recall, n_classes, n_real, n_generated, truth):
     """Of many studies: the tables, the truth of every mean, and its interval, (2, STUDIES)."""
     rng = np.random.default_rng(0)
-    judge = judge_like(recall, n_classes)
+    oracle = oracle_like(recall, n_classes)
     shown = truth * np.eye(n_classes) + (1 - truth) * (1 - np.eye(n_classes)) / (n_classes - 1)
     tables = [
         rng.multinomial(n, shares, size=(STUDIES, n_classes))
-        for n, shares in ((n_real, judge), (n_generated, shown @ judge))
+        for n, shares in ((n_real, oracle), (n_generated, shown @ oracle))
     ]
     limits = []
     for start in range(0, STUDIES, AT_ONCE):
         parts = [table[start : start + AT_ONCE] for table in tables]
         again = at_both_ends(*(rca.resampled(part, REPLICATES, generator=rng) for part in parts))
         limits.append(np.stack([rca.intervals(again[name]) for name in MEANS]))
-    return tables, statistics(judge, shown @ judge), dict(zip(MEANS, np.concatenate(limits, axis=-1), strict=True))
+    return tables, statistics(oracle, shown @ oracle), dict(zip(MEANS, np.concatenate(limits, axis=-1), strict=True))
 
 
 def coverage(setting):
@@ -50,7 +50,7 @@ def coverage(setting):
 
 
 @pytest.mark.parametrize(("n_classes", "n_each"), SIZES)
-def test_coverage_at_the_edges_with_a_judge_that_never_errs(n_classes, n_each):
+def test_coverage_at_the_edges_with_a_oracle_that_never_errs(n_classes, n_each):
     """160 studies know 0.95 to 0.017; 0.96 and more are found, where a plain bootstrap has 0.19 to 0.9."""
     for truth in TRUTHS:
         for name, held in coverage((1.0, n_classes, n_each, n_each, truth)).items():
@@ -59,7 +59,7 @@ def test_coverage_at_the_edges_with_a_judge_that_never_errs(n_classes, n_each):
 
 @pytest.mark.parametrize("recall", [0.97, 0.77])
 @pytest.mark.parametrize(("n_classes", "n_each"), [(2, 48), (4, 12), (10, 48)])
-def test_coverage_at_the_edges_with_a_judge_that_errs(n_classes, n_each, recall):
+def test_coverage_at_the_edges_with_a_oracle_that_errs(n_classes, n_each, recall):
     """The four truths together know it to 0.009; each alone is allowed three of its standard errors."""
     found = pd.DataFrame([coverage((recall, n_classes, n_each, n_each, truth)) for truth in (0.0, 0.5, 0.97, 1.0)])
     assert (found.mean() >= 0.93).all() and (found >= 0.95 - 3 * 0.017).all(axis=None), found

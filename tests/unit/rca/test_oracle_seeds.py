@@ -1,4 +1,4 @@
-"""Means over judges that differ by their seed: intervals by hand and by simulation, and what has no value."""
+"""Means over oracles that differ by their seed: intervals by hand and by simulation, and what has no value."""
 
 import json
 
@@ -12,18 +12,18 @@ from kpop_rca.rca.oracle_seeds import seed_interval
 
 REAL = np.array([[[45, 5], [10, 40]], [[40, 10], [10, 40]], [[48, 2], [5, 45]]])
 DRAWN = np.array([[[60, 40], [30, 70]], [[55, 45], [30, 70]], [[70, 30], [40, 60]]])
-JUDGES = ["a-0", "a-1", "a-2"]
+ORACLES = ["a-0", "a-1", "a-2"]
 
 
 def replicates(seed=0):
-    """Of the three judges, drawn for each by itself."""
+    """Of the three oracles, drawn for each by itself."""
     rng = np.random.default_rng(seed)
     return at_both_ends(*(resampled(counts, 400, generator=rng) for counts in (REAL, DRAWN)))
 
 
-def over(real=REAL, drawn=DRAWN, judges=JUDGES, found=None):
+def over(real=REAL, drawn=DRAWN, oracles=ORACLES, found=None):
     found = found or replicates()
-    result = rca.over_oracles(judges, real, drawn, found, classes=["Ari", "Bo"], generator=np.random.default_rng(1))
+    result = rca.over_oracles(oracles, real, drawn, found, classes=["Ari", "Bo"], generator=np.random.default_rng(1))
     return json.loads(json.dumps(result, allow_nan=False))
 
 
@@ -33,7 +33,7 @@ def test_without_scatter_of_images_it_is_student_s_interval():
     assert seed_interval(values, np.full((2, 50, 3), values.mean())) == pytest.approx((expected.low, expected.high))
 
 
-def test_without_scatter_of_judges_it_is_the_normal_interval():
+def test_without_scatter_of_oracles_it_is_the_normal_interval():
     means = np.random.default_rng(0).normal(0.7, 0.02, size=50_000)
     low, high = seed_interval(np.full(3, 0.7), np.broadcast_to(means[:, None], (2, 50_000, 3)))
     assert (low, high) == pytest.approx((0.7 - 1.96 * 0.02, 0.7 + 1.96 * 0.02), abs=0.002)
@@ -42,18 +42,18 @@ def test_without_scatter_of_judges_it_is_the_normal_interval():
 def test_both_scatters_add_with_satterthwaite_s_degrees_of_freedom():
     values, noise = np.array([0.6, 0.7, 0.8]), 0.05
     found = np.broadcast_to(np.random.default_rng(0).normal(0.7, noise, size=(100_000, 1)), (2, 100_000, 3))
-    of_judges, of_images = 0.01 / 3, noise**2
-    freedom = 2 * (of_judges + of_images) ** 2 / of_judges**2
-    reach = t.isf(0.025, freedom) * np.sqrt(of_judges + of_images)
+    of_oracles, of_images = 0.01 / 3, noise**2
+    freedom = 2 * (of_oracles + of_images) ** 2 / of_oracles**2
+    reach = t.isf(0.025, freedom) * np.sqrt(of_oracles + of_images)
     assert seed_interval(values, found) == pytest.approx((0.7 - reach, 0.7 + reach), abs=0.003)
 
 
 def test_coverage_of_another_seed_where_the_bootstrap_s_own_is_too_short():
-    """Three judges of random accuracy on real and generated images, and the RCA that the next ones would find.
+    """Three oracles of random accuracy on real and generated images, and the RCA that the next ones would find.
 
     600 draws know a coverage of 0.95 to a standard error of 0.009; the bounds are three of these and a hundredth for
-    the spread of a ratio that is not normal. A hierarchical bootstrap over three judges covers three quarters where
-    judges are all that varies, and here not much more.
+    the spread of a ratio that is not normal. A hierarchical bootstrap over three oracles covers three quarters where
+    oracles are all that varies, and here not much more.
     """
     rng, n_images, draws = np.random.default_rng(0), 4000, 600
     truth, held = 0.5 / 0.8, {"student": [], "bootstrap": []}
@@ -73,7 +73,7 @@ def test_coverage_of_another_seed_where_the_bootstrap_s_own_is_too_short():
 
 def test_means_over_oracles_have_both_intervals():
     found = over()
-    assert found["judges"] == JUDGES
+    assert found["oracles"] == ORACLES
     ratios = [rca.global_rca(*tables) for tables in zip(REAL, DRAWN, strict=True)]
     assert found["rca"]["value"] == pytest.approx(np.mean(ratios))
     fidelities = [rca.confusion_corrected_accuracy(*tables).mean() for tables in zip(REAL, DRAWN, strict=True)]
@@ -93,8 +93,8 @@ def test_means_over_oracles_have_both_intervals():
         assert found[name]["ci95_bootstrap"][0] < found[name]["value"] < found[name]["ci95_bootstrap"][1]
 
 
-def test_the_bootstrap_cannot_reach_beyond_the_judges():
-    """Judges far apart, on images that say the same each time: its ends are the lowest and the highest judge."""
+def test_the_bootstrap_cannot_reach_beyond_the_oracles():
+    """Oracles far apart, on images that say the same each time: its ends are the lowest and the highest oracle."""
     values = np.array([0.4, 0.6, 0.95])
     found = {name: np.broadcast_to(values, (2, 1000, 3)) for name in rca.OVER_ORACLES}
     found |= {name: np.ones((2, 1000, 3, 2)) for name in ("class_rca", "class_confusion_corrected_accuracy")}
@@ -102,13 +102,13 @@ def test_the_bootstrap_cannot_reach_beyond_the_judges():
     assert result["rca"]["ci95_bootstrap"] == pytest.approx([0.4, 0.95])
 
 
-def test_one_judge_does_not_tell_how_judges_vary():
-    alone = over(REAL[:1], DRAWN[:1], JUDGES[:1], {name: part[:, :, :1] for name, part in replicates().items()})
+def test_one_oracle_does_not_tell_how_oracles_vary():
+    alone = over(REAL[:1], DRAWN[:1], ORACLES[:1], {name: part[:, :, :1] for name, part in replicates().items()})
     assert alone["rca"]["ci95"] is None
     assert alone["rca"]["ci95_bootstrap"][0] < alone["rca"]["value"] < alone["rca"]["ci95_bootstrap"][1]
 
 
-def test_a_judge_too_poor_to_be_inverted_leaves_no_mean_fidelity():
+def test_a_oracle_too_poor_to_be_inverted_leaves_no_mean_fidelity():
     poor = REAL.copy()
     poor[1] = [[26, 24], [24, 26]]
     found = over(poor)
@@ -116,12 +116,12 @@ def test_a_judge_too_poor_to_be_inverted_leaves_no_mean_fidelity():
         found["confusion_corrected_accuracy"]["value"] is None and found["confusion_corrected_accuracy"]["ci95"] is None
     )
     assert found["confusion_corrected_accuracy"]["why"].startswith(
-        "under a-1: the judge tells the identities apart too badly"
+        "under a-1: the oracle tells the identities apart too badly"
     )
     assert found["rca"]["value"] > 0
 
 
-def test_a_judge_no_better_than_chance_leaves_no_corrected_ratio():
+def test_a_oracle_no_better_than_chance_leaves_no_corrected_ratio():
     blind = REAL.copy()
     blind[2] = [[25, 25], [25, 25]]
     found = over(blind)
@@ -129,13 +129,13 @@ def test_a_judge_no_better_than_chance_leaves_no_corrected_ratio():
     assert "a-2" in found["chance_corrected"]["why"]
 
 
-def test_where_every_judge_is_right_on_every_image_the_interval_has_a_width():
+def test_where_every_oracle_is_right_on_every_image_the_interval_has_a_width():
     """Of 48 images that are all right the share may be .93 (Clopper and Pearson: 1 - 0.025^(1/48) = 0.074)."""
     labels = np.repeat(np.arange(4), 12)
     sides = [(labels, np.stack([labels] * 3))] * 2
     drawn = rca.bootstrap(*sides, 4, n_replicates=2000, generator=np.random.default_rng(0))
     perfect = np.stack([12 * np.eye(4, dtype=int)] * 3)
-    found = rca.over_oracles(JUDGES, perfect, perfect, drawn, classes="abcd", generator=np.random.default_rng(1))
+    found = rca.over_oracles(ORACLES, perfect, perfect, drawn, classes="abcd", generator=np.random.default_rng(1))
     for name in ("rca", "macro_rca", "confusion_corrected_accuracy"):
         for key in ("ci95", "ci95_bootstrap"):
             low, high = found[name][key]
@@ -146,8 +146,8 @@ def test_where_every_judge_is_right_on_every_image_the_interval_has_a_width():
 
 
 @pytest.mark.parametrize("truth", [0.0, 0.9, 0.99])
-def test_it_covers_at_the_edges_with_judges_that_see_the_same_images(truth):
-    """Three judges right on 97 % of the images they see; 100 draws know 0.95 to a standard error of 0.022."""
+def test_it_covers_at_the_edges_with_oracles_that_see_the_same_images(truth):
+    """Three oracles right on 97 % of the images they see; 100 draws know 0.95 to a standard error of 0.022."""
     rng, n_classes, n_each, held = np.random.default_rng(3), 4, 12, []
     labels = np.repeat(np.arange(n_classes), n_each)
 

@@ -23,37 +23,37 @@ NAMES = ["Ari", "Bo", "Cy"]
 
 
 def labels_of(counts):
-    """True and judged labels that give these counts."""
-    true, judged = np.indices(counts.shape)
-    return np.repeat(true.ravel(), counts.ravel()), np.repeat(judged.ravel(), counts.ravel())
+    """True and classified labels that give these counts."""
+    true, predicted = np.indices(counts.shape)
+    return np.repeat(true.ravel(), counts.ravel()), np.repeat(predicted.ravel(), counts.ravel())
 
 
 def test_counts_are_those_of_the_labels_in_any_order():
-    true, judged = labels_of(REAL)
+    true, predicted = labels_of(REAL)
     order = np.random.default_rng(0).permutation(len(true))
-    np.testing.assert_array_equal(rca.confusion_counts(true, judged, 3), REAL)
-    np.testing.assert_array_equal(rca.confusion_counts(true[order], judged[order], 3), REAL)
-    np.testing.assert_array_equal(rca.confusion_counts(judged, true, 3), REAL.T)
+    np.testing.assert_array_equal(rca.confusion_counts(true, predicted, 3), REAL)
+    np.testing.assert_array_equal(rca.confusion_counts(true[order], predicted[order], 3), REAL)
+    np.testing.assert_array_equal(rca.confusion_counts(predicted, true, 3), REAL.T)
 
 
 def test_counts_add_up_over_batches():
-    true, judged = labels_of(GENERATED)
-    parts = [rca.confusion_counts(true[i : i + 7], judged[i : i + 7], 3) for i in range(0, len(true), 7)]
+    true, predicted = labels_of(GENERATED)
+    parts = [rca.confusion_counts(true[i : i + 7], predicted[i : i + 7], 3) for i in range(0, len(true), 7)]
     np.testing.assert_array_equal(sum(parts), GENERATED)
 
 
 @pytest.mark.parametrize(
-    ("true", "judged", "message"),
+    ("true", "predicted", "message"),
     [
         ([], [], "equally long"),
         ([0, 1], [0], "equally long"),
         ([0, 3], [0, 1], "true labels reach from 0 to 3"),
-        ([0, 1], [-1, 1], "judged labels reach from -1 to 1"),
+        ([0, 1], [-1, 1], "predicted labels reach from -1 to 1"),
     ],
 )
-def test_labels_that_make_no_counts(true, judged, message):
+def test_labels_that_make_no_counts(true, predicted, message):
     with pytest.raises(ValueError, match=message):
-        rca.confusion_counts(true, judged, 3)
+        rca.confusion_counts(true, predicted, 3)
 
 
 @pytest.mark.parametrize("counts", [[[1]], [[1, 2]], [[1, -1], [0, 1]], [[0, 0], [0, 0]]])
@@ -73,11 +73,11 @@ def test_classwise_report_agrees_with_scikit_learn():
     precision, recall, f1, n = precision_recall_fscore_support(*labels_of(GENERATED))
     assert report["class"].tolist() == NAMES
     np.testing.assert_array_equal(report["n"], n)
-    np.testing.assert_array_equal(report["n_judged"], GENERATED.sum(axis=0))
+    np.testing.assert_array_equal(report["n_predicted"], GENERATED.sum(axis=0))
     np.testing.assert_allclose(report[["precision", "recall", "f1"]], np.stack([precision, recall, f1], axis=1))
 
 
-def test_precision_of_a_class_that_is_never_judged_is_undefined():
+def test_precision_of_a_class_that_is_never_predicted_is_undefined():
     report = rca.classwise_report([[3, 0], [2, 0]])
     assert math.isnan(report["precision"][1])
     assert report["recall"][1] == 0
@@ -162,7 +162,7 @@ def test_two_classes_of_one_image_each():
     assert (found["excess"], found["p"], found["ci95"]) == (0, 1, [0, 0])  # nobody has a look-alike
 
 
-def test_a_judge_that_is_never_right_gives_no_rca():
+def test_a_oracle_that_is_never_right_gives_no_rca():
     wrong = [[0, 5], [5, 0]]
     for ask in (lambda: rca.global_rca(wrong, [[1, 1], [1, 1]]), lambda: rca.chance_rca(wrong)):
         with pytest.raises(StudyError, match="right on no real image"):
@@ -260,9 +260,9 @@ def test_chance_corrected_ratio_of_the_paper_and_by_hand():
 def test_informedness_by_hand_and_by_balanced_accuracy():
     # Ari: 0.4 of those asked to be Ari, 60 of the 200 asked to be someone else. Bo: 1.0 and 70 of 200. Cy: 0.2, 10.
     np.testing.assert_allclose(rca.informedness(GENERATED), [0.4 - 0.3, 1.0 - 0.35, 0.2 - 0.05])
-    true, judged = labels_of(GENERATED)
+    true, predicted = labels_of(GENERATED)
     for c, found in enumerate(rca.informedness(GENERATED)):
-        assert found == pytest.approx(balanced_accuracy_score(true == c, judged == c, adjusted=True))
+        assert found == pytest.approx(balanced_accuracy_score(true == c, predicted == c, adjusted=True))
 
 
 def test_informedness_is_zero_for_a_generator_that_ignores_the_class_and_favours_one():
@@ -305,11 +305,11 @@ def test_few_images_decide_nothing():
     assert (many["verdict"] == "no effect of the condition").all()
 
 
-# Of the third nothing is known: real images of hers are judged as the others are.
+# Of the third nothing is known: real images of hers are classified as the others are.
 BLIND_TO_ONE = np.array([[0.9, 0.1, 0.0], [0.1, 0.9, 0.0], [0.5, 0.5, 0.0]])
 
 
-def test_whom_the_judge_does_not_know_is_not_measurable():
+def test_whom_the_oracle_does_not_know_is_not_measurable():
     """Not even of a perfect generator, which was called one that is asked in vain."""
     real, perfect = np.array([[18, 2, 0], [2, 18, 0], [6, 5, 0]]), (200 * BLIND_TO_ONE).astype(int)
     table = rca.class_tests(real, perfect)
@@ -322,7 +322,7 @@ def test_whom_the_judge_does_not_know_is_not_measurable():
     assert table["p_equal_to_real"][0] == pytest.approx(alone["p_equal_to_real"][0])
 
 
-def test_a_judge_that_says_one_name_of_everybody_does_not_know_this_person():
+def test_a_oracle_that_says_one_name_of_everybody_does_not_know_this_person():
     real = np.array([[20, 0, 0], [18, 2, 0], [17, 0, 3]])
     table = rca.class_tests(real, 10 * real)
     assert table["verdict"][0] == "not measurable"
@@ -334,19 +334,19 @@ def test_a_class_blind_generator_is_still_asked_in_vain():
     assert set(rca.class_tests(np.full((3, 3), 1) + 47 * np.eye(3, dtype=int), blind)["verdict"]) == {
         "no effect of the condition"
     }
-    weak = np.full((3, 3), 300) + 300 * np.eye(3, dtype=int)  # a judge right on half of very many real images
+    weak = np.full((3, 3), 300) + 300 * np.eye(3, dtype=int)  # an oracle right on half of very many real images
     assert set(rca.class_tests(weak, 10 * blind)["verdict"]) == {"no effect of the condition"}
 
 
 @pytest.mark.parametrize("n_real", [11, 150])
 @pytest.mark.parametrize("recall", [0.0, 0.1, 0.2, 0.5, 1.0])
 def test_a_perfect_generator_is_seldom_called_in_vain(recall, n_real):
-    """Whatever the judge's recall of the third class, in at most 5 % of 60 studies."""
+    """Whatever the oracle's recall of the third class, in at most 5 % of 60 studies."""
     gc.freeze()  # as above
     rng = np.random.default_rng(0)
-    judge = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [(1 - recall) / 2, (1 - recall) / 2, recall]])
+    oracle = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [(1 - recall) / 2, (1 - recall) / 2, recall]])
     called = [
-        rca.class_tests(rng.multinomial(n_real, judge), rng.multinomial(200, judge))["verdict"]
+        rca.class_tests(rng.multinomial(n_real, oracle), rng.multinomial(200, oracle))["verdict"]
         == "no effect of the condition"
         for _ in range(60)
     ]
@@ -395,11 +395,11 @@ def test_summary_has_the_layout_of_the_study():
     expected = {"class": "Bo", "n_real": 20, "n_generated": 100, "recall_real": 0.8, "recall_generated": 1.0}
     tests = {"informedness": pytest.approx(0.65), "informedness_real": pytest.approx(0.8 - 2 / 15)}
     tests["verdict"] = "superior to real"
-    # Of the images asked to be each, (0.5, 1, 0.2) are judged as Bo, of her real ones 0.8.
+    # Of the images asked to be each, (0.5, 1, 0.2) are classified as Bo, of her real ones 0.8.
     assert bo == expected | tests | {"rca": pytest.approx(1.25), "chance": pytest.approx(1.7 / 3 / 0.8)}
 
 
-def test_a_class_that_the_judge_never_recognises_is_null_with_the_reason():
+def test_a_class_that_the_oracle_never_recognises_is_null_with_the_reason():
     blind_to_cy = np.array([[8, 1, 1], [2, 16, 2], [2, 3, 0]])
     nothing = REPLICATES | {"macro_rca": np.full((2, 100), np.nan)}
     result = json.loads(json.dumps(rca.summary(blind_to_cy, GENERATED, NAMES, nothing), allow_nan=False))["rca"]

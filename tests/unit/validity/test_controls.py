@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from known_judge import JUDGE, avatars, faces_and_judge, judge_images, rng
+from known_oracle import ORACLE, avatars, faces_and_oracle, predict, rng
 from small_training import small_unet
 
 from kpop_rca import degradations, rca, validity
@@ -14,15 +14,15 @@ from kpop_rca.oracles import training
 
 
 def test_control_trial_by_hand():
-    """A judge of exactly the same shares on either half: what is estimated has no noise but in the class-blind one."""
-    labels, judged = faces_and_judge(n=200)
+    """An oracle of exactly the same fractions on either half: only the class-blind one has noise."""
+    labels, predicted = faces_and_oracle(n=200)
     halved = [np.flatnonzero((np.arange(len(labels)) % 2) == side) for side in (0, 1)]
     for half in halved:
-        judged[half] = faces_and_judge(n=100)[1]
-    found = validity.control_trial(labels, judged, parts=halved, pair=(2, 3), n_replicates=300, generator=rng())
+        predicted[half] = faces_and_oracle(n=100)[1]
+    found = validity.control_trial(labels, predicted, parts=halved, pair=(2, 3), n_replicates=300, generator=rng())
     value = found.pivot(index="control", columns="estimator", values="value")
     assert value.loc["perfect"].tolist() == pytest.approx([1, 1, 1])
-    # 2 and 3 exchanged: judged as asked are 80 and 85 of 0 and 1, 10 and 25 of the two, of 320 that are right.
+    # 2 and 3 exchanged: classified as asked are 80 and 85 of 0 and 1, 10 and 25 of the two, of 320 that are right.
     assert value.loc["swapped pair", "rca"] == pytest.approx(200 / 320)
     assert value.loc["swapped pair", "confusion_corrected_accuracy"] == pytest.approx(0.5)
     assert value.loc["one for all"].tolist() == pytest.approx([0, 0.25, 0.25 / 0.8])
@@ -36,17 +36,17 @@ def test_control_trial_by_hand():
     assert pairs.loc[("one for all", "chance_corrected"), "held"] == 1  # 0, and not the truth of 0.25
 
 
-def test_the_zero_of_rca_depends_on_the_judge_and_that_of_fidelity_does_not():
-    labels, good = faces_and_judge()
-    _, worse = faces_and_judge(shares=0.5 * JUDGE + 0.125)
+def test_the_zero_of_rca_depends_on_the_oracle_and_that_of_fidelity_does_not():
+    labels, good = faces_and_oracle()
+    _, worse = faces_and_oracle(shares=0.5 * ORACLE + 0.125)
     hopeless = np.zeros_like(labels)
     answers = pd.concat(
         pd.DataFrame(
-            {"judge": name, "trained_on": "judge", "image": np.arange(480), "label": labels, "judged": says}
+            {"oracle": name, "trained_on": "oracle", "image": np.arange(480), "label": labels, "predicted": says}
         ).sample(frac=1, random_state=0)
         for name, says in {"good": good, "worse": worse, "hopeless": hopeless}.items()
     )
-    found = validity.class_blind_by_oracle(answers, parts=validity.halves(labels, generator=rng())).set_index("judge")
+    found = validity.class_blind_by_oracle(answers, parts=validity.halves(labels, generator=rng())).set_index("oracle")
     np.testing.assert_allclose(found["rca"], 0.25 / found["accuracy_real"])
     assert found.loc["worse", "rca"] > 1.3 * found.loc["good", "rca"]
     np.testing.assert_allclose(found.loc[["good", "worse"], "confusion_corrected_accuracy"], 0.25)
@@ -55,7 +55,7 @@ def test_the_zero_of_rca_depends_on_the_judge_and_that_of_fidelity_does_not():
 
 
 def test_copies_score_as_real_faces_and_only_the_search_tells_them_apart(monkeypatch):
-    monkeypatch.setattr(training, "judge_images", judge_images)
+    monkeypatch.setattr(training, "predict", predict)
     train, held_out, others = (avatars(n, seed=n) for n in (150, 130, 140))
     held_out = held_out[0][::-1], held_out[1][::-1]
     noisy = degradations.noised(train[0], 8, generator=rng()), train[1]

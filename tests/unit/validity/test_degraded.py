@@ -1,4 +1,4 @@
-"""Degraded faces: blur, noise, a judge trained again on them, and what each remedy repairs."""
+"""Degraded faces: blur, noise, an oracle trained again on them, and what each remedy repairs."""
 
 import json
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from known_judge import avatars, judge_images, rng
+from known_oracle import avatars, predict, rng
 from tqdm import tqdm
 
 from kpop_rca.degradations import blurred
@@ -25,7 +25,7 @@ def test_the_middle_level():
 
 
 def test_degraded_faces_mislead_and_both_remedies_help(monkeypatch):
-    monkeypatch.setattr(training, "judge_images", judge_images)
+    monkeypatch.setattr(training, "predict", predict)
     test = avatars(3000)
     parts = halves(test[1], generator=rng())
     found = degraded.degradation_trial(
@@ -40,7 +40,7 @@ def test_degraded_faces_mislead_and_both_remedies_help(monkeypatch):
     )
     assert set(found["truth"]) == {1.0}
     assert found.groupby("kind")["remedy"].unique().map(list).to_dict() == {
-        "blur": ["none", "confusion", "judge"],
+        "blur": ["none", "confusion", "oracle"],
         "noise": ["none", "confusion"],
     }
     blur = found[found["kind"] == "blur"].set_index(["estimator", "level", "remedy"])["value"]
@@ -51,8 +51,8 @@ def test_degraded_faces_mislead_and_both_remedies_help(monkeypatch):
         assert blur[estimator, 2.0, "none"] == pytest.approx(target(estimator, 0.6, 3), abs=0.06)
         assert blur[estimator, 2.0, "confusion"] == pytest.approx(1, abs=0.2)
         assert abs(blur[estimator, 2.0, "confusion"] - 1) > 1e-6  # as it would be from the same half
-        assert blur[estimator, 2.0, "judge"] == pytest.approx(1)
-        assert blur[estimator, 0.0, "judge"] == pytest.approx(target(estimator, 0.6, 3), abs=0.06)
+        assert blur[estimator, 2.0, "oracle"] == pytest.approx(1)
+        assert blur[estimator, 0.0, "oracle"] == pytest.approx(target(estimator, 0.6, 3), abs=0.06)
 
 
 def test_missed_levels_say_what_the_table_has():
@@ -70,18 +70,18 @@ def test_missed_levels_say_what_the_table_has():
     ]
 
 
-def test_the_judge_is_retrained_where_the_default_has_something_to_repair():
-    """0.5 pixels mislead nobody, so that a judge retrained there could only cost."""
+def test_the_oracle_is_retrained_where_the_default_has_something_to_repair():
+    """0.5 pixels mislead nobody, so that an oracle retrained there could only cost."""
     assert degraded.middle(params.declared("07_rca_validity")["blur_sigmas"]) == 1.0
 
 
 def splits_of(coloured_faces):
     images, labels = coloured_faces
-    edges = {"train": (0, 30), "judge": (30, 60), "validation": (60, 90), "test": (90, 120)}
+    edges = {"train": (0, 30), "oracle": (30, 60), "validation": (60, 90), "test": (90, 120)}
     return {name: (images[low:high], labels[low:high]) for name, (low, high) in edges.items()}
 
 
-def selected_judge(folder, *, trained_on):
+def selected_oracle(folder, *, trained_on):
     folder.mkdir()
     recipe = {"width": 4, "warmup_epochs": 0, "epochs": 1, "batch_size": 16, "learning_rate": 3e-3}
     recipe |= {"weight_decay": 0.05, "colour_jitter": 0.1, "pretrained": False, "seed": 7}
@@ -90,8 +90,8 @@ def selected_judge(folder, *, trained_on):
     return folder
 
 
-@pytest.mark.parametrize("trained_on", ["judge", "train"])
-def test_a_judge_is_trained_again_like_the_selected_one_on_blurred_faces(
+@pytest.mark.parametrize("trained_on", ["oracle", "train"])
+def test_a_oracle_is_trained_again_like_the_selected_one_on_blurred_faces(
     coloured_faces, tmp_path, monkeypatch, trained_on
 ):
     asked = {}
@@ -100,9 +100,9 @@ def test_a_judge_is_trained_again_like_the_selected_one_on_blurred_faces(
         asked.update(faces=splits, threads=torch.get_num_threads(), **how)
 
     monkeypatch.setattr(training, "train_or_load", train)
-    monkeypatch.setattr(training, "load_judge", lambda folder, device: (folder, device))
+    monkeypatch.setattr(training, "load_oracle", lambda folder, device: (folder, device))
     splits = splits_of(coloured_faces)
-    like = selected_judge(tmp_path / "like", trained_on=trained_on)
+    like = selected_oracle(tmp_path / "like", trained_on=trained_on)
     how = {"like": like, "seed": 3, "folder": tmp_path / "new", "device": CPU, "bar": tqdm}
     assert degraded.retrained_on_blurred(splits, 1.0, **how) == (tmp_path / "new", CPU)
     assert asked["recipe"] == training.Recipe(4, 0, 1, 16, 3e-3, 0.05, 0.1, False, 7)
@@ -114,11 +114,11 @@ def test_a_judge_is_trained_again_like_the_selected_one_on_blurred_faces(
         np.testing.assert_array_equal(asked["faces"][name][1], labels)
 
 
-def test_a_judge_that_was_trained_again_is_not_trained_a_third_time(coloured_faces, tmp_path):
-    how = {"like": selected_judge(tmp_path / "like", trained_on="judge"), "seed": 0, "folder": tmp_path / "new"}
+def test_a_oracle_that_was_trained_again_is_not_trained_a_third_time(coloured_faces, tmp_path):
+    how = {"like": selected_oracle(tmp_path / "like", trained_on="oracle"), "seed": 0, "folder": tmp_path / "new"}
     made = []
     for _ in range(2):
-        judge = degraded.retrained_on_blurred(splits_of(coloured_faces), 0.5, device=CPU, bar=tqdm, **how)
-        made.append((tmp_path / "new" / "judge.safetensors").stat().st_mtime_ns)
+        oracle = degraded.retrained_on_blurred(splits_of(coloured_faces), 0.5, device=CPU, bar=tqdm, **how)
+        made.append((tmp_path / "new" / "oracle.safetensors").stat().st_mtime_ns)
     assert made[0] == made[1]
-    assert not judge.training and judge.fc.out_features == 3
+    assert not oracle.training and oracle.fc.out_features == 3

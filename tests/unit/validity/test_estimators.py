@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from known_judge import rng
+from known_oracle import rng
 
 from kpop_rca.errors import StudyError
 from kpop_rca.validity import estimators

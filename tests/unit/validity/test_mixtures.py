@@ -1,9 +1,9 @@
-"""Known mixtures: judges of known errors, truths by hand, and an estimator that must fail the trial."""
+"""Known mixtures: oracles of known errors, truths by hand, and an estimator that must fail the trial."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from known_judge import JUDGE, NEXT, counts, faces_and_judge, rng
+from known_oracle import NEXT, ORACLE, counts, faces_and_oracle, rng
 
 from kpop_rca import rca
 from kpop_rca.controls import draw_mixture, swap_patterns
@@ -12,10 +12,10 @@ from kpop_rca.validity import mixtures
 
 
 def trial(truths, *, n_draws, patterns=None, n_replicates=200):
-    labels, judged = faces_and_judge()
+    labels, predicted = faces_and_oracle()
     return mixtures.mixture_trial(
         labels,
-        judged,
+        predicted,
         patterns or {"next": NEXT},
         truths=truths,
         n_draws=n_draws,
@@ -29,7 +29,7 @@ def test_corrected_accuracy_is_unbiased_and_covers_where_rca_does_not():
     """200 draws at each truth. A mean of four classes with 40 images varies by 0.03 to 0.06, so that the mean of the
     draws is known to 0.004; a coverage of 94 % is known to 1.7 %. The bounds are two and a half to three of these.
 
-    At truth 0 the judge takes the next one for the one asked for in 0.05, 0, 0.25 and 0 of the cases: 0.075 in the
+    At truth 0 the oracle takes the next one for the one asked for in 0.05, 0, 0.25 and 0 of the cases: 0.075 in the
     mean, over an accuracy of 0.8, so that RCA is 0.094 too high.
     """
     summary = mixtures.trial_summary(trial((0.0, 0.7, 1.0), n_draws=200)).set_index(["estimator", "truth"])
@@ -45,12 +45,12 @@ def test_corrected_accuracy_is_unbiased_and_covers_where_rca_does_not():
 
 
 def test_an_estimator_that_swaps_real_and_generated_fails_the_trial():
-    labels, judged = faces_and_judge()
+    labels, predicted = faces_and_oracle()
     errors = {"right": [], "swapped": []}
     for seed in range(40):
         playing, asked, left = draw_mixture(labels, 0.7, NEXT, n_per_condition=40, generator=rng(seed))
-        real = rca.confusion_counts(labels[left], judged[left], 4)
-        generated = rca.confusion_counts(asked, judged[playing], 4)
+        real = rca.confusion_counts(labels[left], predicted[left], 4)
+        generated = rca.confusion_counts(asked, predicted[playing], 4)
         for name, pair in (("right", (real, generated)), ("swapped", (generated, real))):
             found = estimate(*pair, n_replicates=100, generator=rng(seed))
             errors[name].append(found["confusion_corrected_accuracy"][0] - 0.7)
@@ -59,7 +59,7 @@ def test_an_estimator_that_swaps_real_and_generated_fails_the_trial():
 
 
 def test_the_trial_is_paired_complete_and_repeatable():
-    patterns = swap_patterns(counts(JUDGE, 100), [])
+    patterns = swap_patterns(counts(ORACLE, 100), [])
     found = trial((0.0, 1.0), n_draws=3, patterns=patterns, n_replicates=100)
     assert len(found) == 3 * 2 * 3 * (3 + 4 + 1)  # of the four classes each has a row
     assert set(found["estimator"]) == {*ESTIMATORS, "class_confusion_corrected_accuracy", "simplex"}

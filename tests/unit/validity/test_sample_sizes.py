@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from known_judge import JUDGE, NEXT, counts, rng
+from known_oracle import NEXT, ORACLE, counts, rng
 
 from kpop_rca import rca
 from kpop_rca.rca.estimators import estimate
@@ -12,7 +12,7 @@ from kpop_rca.validity import sample_sizes
 
 def test_widths_shrink_like_one_over_the_root_of_n():
     """Four times as many of both: half the width. 2,000 replicates know a width to some 3 %."""
-    real, generated = counts(JUDGE, 100), counts((0.6 * np.eye(4) + 0.4 * NEXT) @ JUDGE, 1000)
+    real, generated = counts(ORACLE, 100), counts((0.6 * np.eye(4) + 0.4 * NEXT) @ ORACLE, 1000)
     found = sample_sizes.interval_widths(
         real, generated, n_real=[50, 200], n_generated=[100, 400], n_replicates=2000, generator=rng()
     ).set_index(["n_real", "n_generated"])
@@ -24,7 +24,7 @@ def test_widths_shrink_like_one_over_the_root_of_n():
 
 
 def test_widths_take_the_real_shares_for_the_real_images():
-    """A judge that never errs on a thousand real images: half of the generated ones are right, by the binomial."""
+    """An oracle that never errs on a thousand real images: half of the generated ones are right, by the binomial."""
     real, generated = 50 * np.eye(4, dtype=int), counts(0.5 * np.eye(4) + 0.5 * NEXT, 100)
     found = sample_sizes.interval_widths(
         real, generated, n_real=[10, 1000], n_generated=[100], n_replicates=2000, generator=rng()
@@ -35,7 +35,7 @@ def test_widths_take_the_real_shares_for_the_real_images():
 
 
 def test_widths_at_the_numbers_of_the_study_are_those_of_the_study():
-    real, generated = counts(JUDGE, 100), counts((0.6 * np.eye(4) + 0.4 * NEXT) @ JUDGE, 200)
+    real, generated = counts(ORACLE, 100), counts((0.6 * np.eye(4) + 0.4 * NEXT) @ ORACLE, 200)
     (found,) = sample_sizes.interval_widths(
         real, generated, n_real=[100], n_generated=[200], n_replicates=4000, generator=rng()
     ).to_dict("records")
@@ -65,7 +65,7 @@ def test_no_width_of_what_has_no_value():
 
 def test_balanced_generated_is_where_the_interval_stops_shrinking():
     """By Katz' interval of the ratio, which is another piece of code: on a log scale sqrt(2) and sqrt(1.1) as wide."""
-    real, generated = counts(JUDGE, 1000), counts((0.6 * np.eye(4) + 0.4 * NEXT) @ JUDGE, 1000)
+    real, generated = counts(ORACLE, 1000), counts((0.6 * np.eye(4) + 0.4 * NEXT) @ ORACLE, 1000)
     found = sample_sizes.balanced_generated(real, generated)
     assert (found["n_real"], found["n_generated"]) == (4000, 4000)
     a_g = rca.accuracy(generated)
@@ -77,7 +77,7 @@ def test_balanced_generated_is_where_the_interval_stops_shrinking():
     endless = width(1e12)
     assert width(found["n_equal"]) / endless == pytest.approx(np.sqrt(2), rel=1e-3)
     assert width(found["n_enough"]) / endless == pytest.approx(np.sqrt(1.1), rel=1e-3)
-    # 0.5 wrong to 4000.5 right: a judge without an error has a variance too
+    # 0.5 wrong to 4000.5 right: an oracle without an error has a variance too
     never_wrong = sample_sizes.balanced_generated(1000 * np.eye(4, dtype=int), generated)
     assert never_wrong["n_equal"] > 100 * found["n_equal"]
 

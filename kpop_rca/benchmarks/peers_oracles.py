@@ -15,57 +15,57 @@ from kpop_rca.oracles.training import EVALUATION_BATCH
 
 
 def training(setting: Setting, *, workers: int) -> Work:
-    """An epoch of each of as many judges as ours trains, one after another, with a pass over their validation faces.
+    """An epoch of each of as many oracles as ours trains, one after another, with a pass over their validation faces.
 
     The same network, optimiser, schedule and number of validation faces as ours, and torchvision's transforms of the
     same kind: a mirror image, a shift, other colours.
 
     Source: torchvision's references/classification/train.py.
     """
-    size, spread = setting["image_size"], setting["judge_colour_jitter"]
+    size, spread = setting["image_size"], setting["oracle_colour_jitter"]
     varied = [
         transforms.RandomHorizontalFlip(),
         transforms.RandomCrop(size, padding=round(size * augmentation.LARGEST_SHIFT), padding_mode="reflect"),
         transforms.ColorJitter(brightness=spread, contrast=spread, saturation=spread),
     ]
-    batch_size = setting["judge_batch_size"]
+    batch_size = setting["oracle_batch_size"]
     faces = folder_loader(setting.face_folder, varied, batch_size=batch_size, shuffle=True, num_workers=workers)
     few = [next(iter(folder_loader(setting.face_folder, [], batch_size=EVALUATION_BATCH)))]
     return Work(
-        run=lambda: [_epoch(setting, seed, faces, few) for seed in range(ours.N_JUDGES)],
-        items=ours.N_JUDGES * len(faces.dataset),
-        flops=setting.judge_flops(training=True),
+        run=lambda: [_epoch(setting, seed, faces, few) for seed in range(ours.N_ORACLES)],
+        items=ours.N_ORACLES * len(faces.dataset),
+        flops=setting.oracle_flops(training=True),
     )
 
 
 def _epoch(setting: Setting, seed: int, faces: DataLoader, few: list) -> float:
-    """Train a judge for an epoch, reading the loss at every step; returns its accuracy on a few faces."""
-    judge, rate = ours.judge(setting, seed=seed).to(setting.device).train(), setting["judge_learning_rate"]
-    optimizer = torch.optim.AdamW(judge.parameters(), lr=rate, weight_decay=0.05)
+    """Train an oracle for an epoch, reading the loss at every step; returns its accuracy on a few faces."""
+    oracle, rate = ours.oracle(setting, seed=seed).to(setting.device).train(), setting["oracle_learning_rate"]
+    optimizer = torch.optim.AdamW(oracle.parameters(), lr=rate, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=len(faces))
     for images, labels in faces:
-        loss = F.cross_entropy(judge(images.to(setting.device)), labels.to(setting.device))
+        loss = F.cross_entropy(oracle(images.to(setting.device)), labels.to(setting.device))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
         loss.item()
-    return _accuracy(judge, few, setting.device)
+    return _accuracy(oracle, few, setting.device)
 
 
 @torch.inference_mode()
-def _accuracy(judge: nn.Module, faces: DataLoader | list, device: torch.device) -> float:
-    judge.eval()
-    right = [(judge(images.to(device)).argmax(1).cpu() == labels).sum().item() for images, labels in faces]
+def _accuracy(oracle: nn.Module, faces: DataLoader | list, device: torch.device) -> float:
+    oracle.eval()
+    right = [(oracle(images.to(device)).argmax(1).cpu() == labels).sum().item() for images, labels in faces]
     return sum(right) / sum(len(labels) for _, labels in faces)
 
 
-def judging(setting: Setting, *, workers: int) -> Work:
-    """The accuracy of one judge on all faces, read from their files."""
+def classifying(setting: Setting, *, workers: int) -> Work:
+    """The accuracy of one oracle on all faces, read from their files."""
     faces = folder_loader(setting.face_folder, [], batch_size=EVALUATION_BATCH, num_workers=workers)
-    judge = ours.judge(setting).to(setting.device)
+    oracle = ours.oracle(setting).to(setting.device)
     return Work(
-        run=lambda: _accuracy(judge, faces, setting.device),
+        run=lambda: _accuracy(oracle, faces, setting.device),
         items=len(faces.dataset),
-        flops=setting.judge_flops(training=False),
+        flops=setting.oracle_flops(training=False),
     )

@@ -1,8 +1,8 @@
-"""A judge of known errors, faces in exactly its shares, and stand-ins for networks: what the trials are tested with."""
+"""An oracle of known errors, faces in exactly its fractions, and stand-ins for networks."""
 
 import numpy as np
 
-JUDGE = np.array([[0.8, 0.15, 0.05, 0.0], [0.05, 0.85, 0.0, 0.1], [0.0, 0.0, 0.9, 0.1], [0.0, 0.1, 0.25, 0.65]])
+ORACLE = np.array([[0.8, 0.15, 0.05, 0.0], [0.05, 0.85, 0.0, 0.1], [0.0, 0.0, 0.9, 0.1], [0.0, 0.1, 0.25, 0.65]])
 NEXT = np.roll(np.eye(4), 1, axis=1)  # whoever is asked for, the next one is shown
 
 
@@ -10,7 +10,7 @@ def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-def faces_and_judge(n=120, shares=JUDGE):
+def faces_and_oracle(n=120, shares=ORACLE):
     """Labels, n of each class, and answers in exactly these shares, shuffled within each class."""
     labels = np.repeat(np.arange(len(shares)), n)
     answers = [np.repeat(np.arange(len(shares)), np.round(n * row).astype(int)) for row in shares]
@@ -29,10 +29,10 @@ def avatars(n, *, seed=0):
     return coarse.repeat(3, axis=1).repeat(3, axis=2), labels
 
 
-def judge_images(judge, images):
-    """In place of a network: one judge knows crisp pictures, the other blurred ones; others mislead it in 40 %."""
+def predict(oracle, images):
+    """In place of a network: one oracle knows crisp pictures, the other blurred ones; others mislead it in 40 %."""
     labels = images.mean(axis=(1, 2)).argmax(axis=1)
     unsure = np.arange(len(images)) % 5 < 2
     crisp = np.abs(np.diff(images.astype(float), axis=2)).max(axis=(1, 2, 3)) > 40
-    wrong = unsure & (crisp == (judge == "of blurred ones"))
+    wrong = unsure & (crisp == (oracle == "of blurred ones"))
     return np.eye(3)[np.where(wrong, (labels + 1) % 3, labels)], None
