@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from hypothesis import strategies as st
-from icc_profiles import SPACES, matrix_profile
 from PIL import Image
 from ruamel.yaml import YAML
 
-from kpop_rca.data import images
+from kpop_rca.data import colour, images
 from kpop_rca.errors import StudyError
 from kpop_rca.study import params
 
@@ -20,7 +19,7 @@ LONGEST_ERROR = 1200  # characters
 NUMBERS = ["010", "0x10", "0b11", "0o17", "1:30", "-1:30", "1:30.5"]  # some of which YAML 1.1 reads otherwise
 MARKS = [": ", "\n", "\t", " ", *"&*?|>#%@:[]{}'\"\\\x85", "- ", "&a ", "*a", "!!int ", "? ", "<<", "---", "..."]
 WORDS = ["1e-3", ".nan", "yes", "no", "on", "best", "cuda", "resnet18", "quick", "0,1|2,3", "ddim-5"]
-PROFILE = matrix_profile(*SPACES["Display P3"])
+PROFILE = colour.matrix_profile(colour.DISPLAY_P3)
 KINDS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "JPEG2000", "PPM", "AVIF", "MPO")
 
 

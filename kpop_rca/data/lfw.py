@@ -3,9 +3,8 @@
 import shutil
 from pathlib import Path
 
-from kpop_rca.system import files
-from kpop_rca.study import fingerprint
 from kpop_rca.errors import StudyError
+from kpop_rca.system import files
 
 # Of lfw-funneled.tgz, as scikit-learn checks it when it downloads the file; one that lies there it unpacks unseen.
 SHA256 = "b47c8422c8cded889dc5a13418c4bc2abbda121092b3533a83306f90d900100a"
@@ -27,7 +26,7 @@ def download(root: Path | str) -> Path:
         if files.sha256(archive) != SHA256:
             archive.unlink()  # nothing is unpacked but the published archive
     try:
-        with files.writing(root, size=SIZE):
+        with files.writing(root):
             # It also loads what it downloads; one person at a tenth of the size is the least that it loads.
             fetch_lfw_people(data_home=root, min_faces_per_person=500, resize=0.1, n_retries=1)
     except OSError as error:  # URLError and HTTPError too

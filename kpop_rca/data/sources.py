@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kpop_rca import avatars
-from kpop_rca.study import paths
 from kpop_rca.data import lfw
+from kpop_rca.study import paths
 
 
 def prepare(parameters: dict[str, Any], *, bar: Callable) -> Path:

@@ -16,13 +16,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from icc_profiles import SPACES, matrix_profile
 from PIL import Image, features
 
+from kpop_rca.data import colour, identity_folders, images
+from kpop_rca.faces import audit_tables, detection, flags
 from kpop_rca.study import data_files as files
 from kpop_rca.study import fingerprint
-from kpop_rca.data import identity_folders, images
-from kpop_rca.faces import audit_tables, detection, flags
 
 SECONDS = 120  # far more than is needed; a reader that waits on a pipe waits for ever
 RIGHT_TO_LEFT = "\u202e\u0635\u0648\u0631\u0629.jpg"
@@ -278,7 +277,7 @@ def test_memory_is_bounded_by_a_few_bytes_a_pixel(tmp_path: Path, kind: str, byt
         "rotated": lambda: Image.new("RGB", (side, side), "red"),
         "coloured": lambda: Image.new("RGB", (side, side), "red"),
     }[kind]()
-    profile = matrix_profile(*SPACES["Display P3"]) if kind == "coloured" else None
+    profile = colour.matrix_profile(colour.DISPLAY_P3) if kind == "coloured" else None
     options = {"exif": exif if kind == "rotated" else None, "icc_profile": profile}
     made.save(tmp_path / "large.png", compress_level=1, **options)
     # Measured in a fork: a process that is started inherits the largest size of the one that started it.

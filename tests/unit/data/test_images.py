@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kpop_rca.plots import contact_sheets
 from kpop_rca.data import images
 from kpop_rca.faces import crops, flags, labelling
+from kpop_rca.plots import contact_sheets
+from kpop_rca.study import stage_run
 
 
 def _gradient(width: int = 40, height: int = 30) -> np.ndarray:

@@ -3,12 +3,10 @@ import pytest
 from PIL import Image
 
 from kpop_rca import avatars
-from kpop_rca.faces import crops
-from kpop_rca.study import params
-from kpop_rca.study import paths
 from kpop_rca.data import identity_folders, sources
 from kpop_rca.errors import StudyError
-from kpop_rca.faces import audit_tables
+from kpop_rca.faces import audit_tables, crops
+from kpop_rca.study import params, paths
 
 
 class Bar:
