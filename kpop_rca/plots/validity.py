@@ -76,7 +76,7 @@ def mixture_trials(summary: pd.DataFrame, *, wanted: tuple[float, float]) -> Fig
     return figure
 
 
-def broken_generators(table: pd.DataFrame) -> Figure:
+def control_generators(table: pd.DataFrame) -> Figure:
     """What each estimator gives for generators of known truth (a tick), from `validity.control_trial`."""
     names, estimators = table["broken"].unique(), _shown(table)
     figure, ax = plt.subplots(figsize=(WIDTH, 0.8 * len(names) + 1.4), layout="constrained")

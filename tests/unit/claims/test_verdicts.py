@@ -10,7 +10,7 @@ from scipy import stats
 
 from kpop_rca.claims import runs, verdicts
 from kpop_rca.errors import StudyError
-from kpop_rca.faces.crops import save
+from kpop_rca.faces.crops import save_crops
 from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.plots import claims
 from kpop_rca.study import given, manifests, params, paths, stages
