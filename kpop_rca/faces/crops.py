@@ -52,7 +52,7 @@ def _file(folder: Path, size: int | str) -> Path:
 def save_crops(folder: Path, crops: dict[int, np.ndarray], index: pd.DataFrame) -> None:
     """Write the crops of each size, and their index from `splits.make_index`."""
     for size, array in crops.items():
-        with atomic(_file(folder, size), size=array.nbytes) as temporary:
+        with atomic(_file(folder, size)) as temporary:
             np.save(temporary, array, allow_pickle=False)
     with atomic(folder / INDEX) as temporary:
         index.to_parquet(temporary, index=False)

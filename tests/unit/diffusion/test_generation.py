@@ -59,7 +59,7 @@ def test_whether_to_compile_follows_from_the_whole_plan(unet, forward, plan, tmp
 
 def test_images_are_the_same_on_any_number_of_cores(unet, forward, plan, tmp_path, monkeypatch):
     for cores in (1, 3):
-        monkeypatch.setattr(generation.workers, "cores", lambda cores=cores: cores)
+        monkeypatch.setattr(generation.parallel, "cores", lambda cores=cores: cores)
         generate(unet, forward, plan, tmp_path / str(cores))
     one, three = (generated_images.load(tmp_path / name)[0] for name in ("1", "3"))
     assert np.array_equal(one, three)
