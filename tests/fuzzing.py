@@ -1,4 +1,4 @@
-"""Hostile study files and pictures, made up by hypothesis, and what must hold of each."""
+"""Hostile study files and images, made up by hypothesis, and what must hold of each."""
 
 import io
 import string
@@ -92,7 +92,7 @@ def _check_meaning(found: object, written: object) -> None:
 
 @cache
 def _whole(kind: str, mode: str, profiled: bool) -> bytes:
-    """A good picture of a kind, with a colour profile or without; nothing where this Pillow can't write it."""
+    """A good image of a kind, with a colour profile or without; nothing where this Pillow can't write it."""
     pixels = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     exif = Image.Exif()
@@ -104,8 +104,8 @@ def _whole(kind: str, mode: str, profiled: bool) -> bytes:
     return buffer.getvalue()
 
 
-def pictures() -> st.SearchStrategy[bytes]:
-    """Contents of image files of every kind that is read: bytes changed, cut off, doubled, or none of a picture."""
+def image_files() -> st.SearchStrategy[bytes]:
+    """Contents of image files of every kind that is read: bytes changed, cut off, doubled, or none of an image."""
     modes = st.sampled_from(["RGB", "L", "P", "RGBA", "CMYK", "I;16"])
     whole = st.builds(_whole, st.sampled_from(KINDS), modes, st.booleans())
     byte = st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255))
@@ -124,7 +124,7 @@ def _spoilt(content: bytes, changes: list[tuple[float, int]], kept: float, doubl
     return bytes(spoilt + spoilt[len(spoilt) // 2 :] if doubled else spoilt)
 
 
-def check_picture(path: Path, content: bytes) -> bool:
+def check_image(path: Path, content: bytes) -> bool:
     """Whether a file was read; where it was not, there must be a reason in a few words."""
     path.write_bytes(content)
     try:

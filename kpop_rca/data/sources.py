@@ -13,7 +13,7 @@ from kpop_rca.study import paths
 
 
 def prepare(parameters: dict[str, Any], *, bar: Callable) -> Path:
-    """The data folder of a study, rendered or downloaded first where its source asks for that.
+    """The data folder of a study, rendered or downloaded first where its source needs that.
 
     Rendered avatars lie in `data/idols-<hash of what they are rendered from>`, so that studies share them.
 

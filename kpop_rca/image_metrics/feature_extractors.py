@@ -196,7 +196,7 @@ def load_lpips(*, device: torch.device) -> lpips.LPIPS:
     """
     state = pretrained.load("alexnet")
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-        warnings.simplefilter("ignore", UserWarning)  # lpips asks torchvision in an outdated way
+        warnings.simplefilter("ignore", UserWarning)  # lpips calls torchvision in an outdated way
         distance = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
     # The trunk's "slice2.3.weight" is torchvision's "features.3.weight".
     trunk = {name: state[f"features.{name.split('.', 1)[1]}"] for name in distance.net.state_dict()}
