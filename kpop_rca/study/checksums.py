@@ -41,7 +41,7 @@ def record(folder: Path) -> None:
 
 @contextmanager
 def recorded(path: Path) -> Iterator[Path]:
-    """`files.atomic` for a single file, whose checksum is written before the file has its name."""
+    """`disk.atomic` for a single file, whose checksum is written before the file has its name."""
     with files.atomic(path) as temporary:
         yield temporary
         files.write_json(path.with_name(f".{path.name}.{RECORD}"), {path.name: files.sha256(temporary)})

@@ -291,7 +291,7 @@ def save_study(study, splits):
     names = np.repeat(list(splits), [len(part) for part in splits.values()])
     crops = np.random.default_rng(0).integers(0, 256, (100, 16, 16, 3), dtype=np.uint8)  # the same for every study
     index = pd.DataFrame({"path": [f"{n}.jpg" for n in numbers], "identity": "", "label": numbers % 3, "split": names})
-    save(paths.artifacts_folder(study) / "faces", {16: crops[numbers]}, index)
+    save_crops(paths.artifacts_folder(study) / "faces", {16: crops[numbers]}, index)
     generated = paths.artifacts_folder(study) / "generated"
     generated.mkdir()
     for label in range(3):
