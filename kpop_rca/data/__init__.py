@@ -9,8 +9,8 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "identity_folders": ["identities_left_out", "scan"],
-        "images": ["read_all", "read_rgb"],
-        "sources": ["prepare"],
+        'identity_folders': ['identities_left_out', 'scan'],
+        'images': ['read_all', 'read_rgb'],
+        'sources': ['prepare'],
     },
 )
