@@ -18,7 +18,7 @@ from kpop_rca.study import flat_yaml, params, paths, stages
 
 STUDY = "people"
 DATA_URI = re.compile(r"data:image/(?!svg)[a-z]+;base64,([A-Za-z0-9+/=]+)")
-# A plot has the colours that it is drawn with and their blends with each other, at most 5000 in those of `quick`;
+# A plot has the colours of its lines and areas and their blends with each other, at most 5000 in those of `quick`;
 # the smallest image of faces there has 17000.
 MANY_COLOURS = 9000
 SMALLER = {
