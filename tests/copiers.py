@@ -1,4 +1,4 @@
-"""Generators of normal features that copy a share of their images, and what the search for copies says of them."""
+"""Generators of normal features that copy a fraction of their images, and what the search for copies says of them."""
 
 import numpy as np
 
@@ -23,7 +23,7 @@ def features(n_train, n_held_out, *, copied, seed):
 
 
 def verdict(n_train, n_held_out, *, copied, seed):
-    """Of a generator that copies that share of its images, and draws the others from the distribution of real ones."""
+    """Of a generator that copies that fraction of its images, and samples the others from the real distribution."""
     parts, labels = features(n_train, n_held_out, copied=copied, seed=seed)
     return memorisation.copying(
         *parts,

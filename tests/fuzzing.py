@@ -1,4 +1,4 @@
-"""Hostile study files and pictures, made up by hypothesis, and what must hold of each."""
+"""Hostile study files and images, made up by hypothesis, and what must hold of each."""
 
 import io
 import string
@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from hypothesis import strategies as st
-from icc_profiles import SPACES, matrix_profile
 from PIL import Image
 from ruamel.yaml import YAML
 
-from kpop_rca.data import images
+from kpop_rca.data import colour, images
 from kpop_rca.errors import StudyError
 from kpop_rca.study import params
 
@@ -20,7 +19,7 @@ LONGEST_ERROR = 1200  # characters
 NUMBERS = ["010", "0x10", "0b11", "0o17", "1:30", "-1:30", "1:30.5"]  # some of which YAML 1.1 reads otherwise
 MARKS = [": ", "\n", "\t", " ", *"&*?|>#%@:[]{}'\"\\\x85", "- ", "&a ", "*a", "!!int ", "? ", "<<", "---", "..."]
 WORDS = ["1e-3", ".nan", "yes", "no", "on", "best", "cuda", "resnet18", "quick", "0,1|2,3", "ddim-5"]
-PROFILE = matrix_profile(*SPACES["Display P3"])
+PROFILE = colour.matrix_profile(colour.DISPLAY_P3)
 KINDS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "JPEG2000", "PPM", "AVIF", "MPO")
 
 
@@ -93,7 +92,7 @@ def _check_meaning(found: object, written: object) -> None:
 
 @cache
 def _whole(kind: str, mode: str, profiled: bool) -> bytes:
-    """A good picture of a kind, with a colour profile or without; nothing where this Pillow can't write it."""
+    """A good image of a kind, with a colour profile or without; nothing where this Pillow can't write it."""
     pixels = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     exif = Image.Exif()
@@ -105,8 +104,8 @@ def _whole(kind: str, mode: str, profiled: bool) -> bytes:
     return buffer.getvalue()
 
 
-def pictures() -> st.SearchStrategy[bytes]:
-    """Contents of image files of every kind that is read: bytes changed, cut off, doubled, or none of a picture."""
+def image_files() -> st.SearchStrategy[bytes]:
+    """Contents of image files of every kind that is read: bytes changed, cut off, doubled, or none of an image."""
     modes = st.sampled_from(["RGB", "L", "P", "RGBA", "CMYK", "I;16"])
     whole = st.builds(_whole, st.sampled_from(KINDS), modes, st.booleans())
     byte = st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255))
@@ -125,7 +124,7 @@ def _spoilt(content: bytes, changes: list[tuple[float, int]], kept: float, doubl
     return bytes(spoilt + spoilt[len(spoilt) // 2 :] if doubled else spoilt)
 
 
-def check_picture(path: Path, content: bytes) -> bool:
+def check_image(path: Path, content: bytes) -> bool:
     """Whether a file was read; where it was not, there must be a reason in a few words."""
     path.write_bytes(content)
     try:

@@ -18,8 +18,8 @@ from kpop_rca.study import flat_yaml, params, paths, stages
 
 STUDY = "people"
 DATA_URI = re.compile(r"data:image/(?!svg)[a-z]+;base64,([A-Za-z0-9+/=]+)")
-# A plot has the colours that it is drawn with and their blends with each other, at most 5000 in those of `quick`;
-# the smallest picture of faces there has 17000.
+# A plot has the colours of its lines and areas and their blends with each other, at most 5000 in those of `quick`;
+# the smallest image of faces there has 17000.
 MANY_COLOURS = 9000
 SMALLER = {
     "idols_train_per_identity": 24,
@@ -45,7 +45,7 @@ def outputs(notebook):
 
 
 def images_in(report):
-    """Every picture of a report: name to bytes."""
+    """Every image of a report: name to bytes."""
     found = {path.relative_to(report).as_posix(): path.read_bytes() for path in report.rglob("*.png")}
     for path in sorted(report.rglob("*.ipynb")):
         for number, output in enumerate(outputs(nbformat.read(path, as_version=4))):
@@ -59,7 +59,7 @@ def images_in(report):
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """The report of `smoke` on a folder of photographs, with a picture that an earlier run left there."""
+    """The report of `smoke` on a folder of photographs, with an image that an earlier run left there."""
     root = tmp_path_factory.mktemp("people")
     project, output = root / "project", root / "output"
     for name in ("kpop_rca", "notebooks", "params"):
@@ -67,8 +67,8 @@ def report(tmp_path_factory):
     shutil.copy(paths.project_root() / "Snakefile", project)
     study = flat_yaml.read(paths.study_file("smoke"), where="smoke") | SMALLER
     known = params.resolve("smoke") | study
-    drawn = {name.removeprefix("idols_"): value for name, value in known.items() if name.startswith("idols_")}
-    dataset.render_dataset(root / "photographs", **drawn, seed=0, n_identities=study["n_identities"])
+    settings = {name.removeprefix("idols_"): value for name, value in known.items() if name.startswith("idols_")}
+    dataset.render_dataset(root / "photographs", **settings, seed=0, n_identities=study["n_identities"])
     study |= {"data_source": "folder", "data_root": str(root / "photographs")}
     (project / "params" / f"{STUDY}.yaml").write_text(flat_yaml.dumps(study))
     earlier = output / "reports" / STUDY / "figures" / "02_earlier.png"
@@ -101,7 +101,7 @@ def test_everybody_is_counted(report):
     assert "18 photographs of 3 identities are left out here" in (report / "01_data_audit.html").read_text("utf-8")
 
 
-def test_showing_them_runs_what_shows_pictures_again(report):
+def test_showing_them_runs_what_shows_images_again(report):
     """It is a parameter of those notebooks; that none of them trains again for it is for `test_privacy`."""
     output = report.parents[1]
     project = output.parent / "project"

@@ -52,7 +52,7 @@ def test_the_answer_has_the_promised_form(smoke):
 
 
 def test_notebooks_have_all_cores_and_follow_each_other(smoke):
-    """Two that share the cores take longer than one after the other: each is told half of them, even while alone."""
+    """Two that share the cores take longer than one after the other: each is given half of them, even while alone."""
     folders = [stage.folder for stage in stages.STAGES]
     made = [json.loads((smoke / f"artifacts/smoke/{folder}/manifest.json").read_text()) for folder in folders]
     times = sorted((manifest["began"], manifest["began"] + manifest["seconds"]) for manifest in made)
@@ -68,7 +68,7 @@ def test_what_could_not_be_computed_says_why(smoke):
 
 def test_the_report_needs_no_other_file(smoke):
     page = (smoke / "reports/smoke/index.html").read_text()
-    assert "Told to draw one person" in page
+    assert "Does the model show the identity that was requested?" in page
     assert 'src="http' not in page
     for stage in stages.STAGES:
         assert (smoke / f"reports/smoke/{stage.notebook}.html").is_file()

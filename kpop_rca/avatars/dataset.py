@@ -23,7 +23,6 @@ from kpop_rca.system import files, seeds
 from kpop_rca.system.parallel import cores, in_order
 
 JPEG_QUALITY = 92
-ROOM = (4500, 0.2)  # bytes that an image takes on a disk, about: so many, and so many for each of its pixels
 PLACES = (("normal", "train"), ("normal", "test"), ("hard", "test"), ("group", "test"))
 FOLDERS = {"normal": "normal_cases", "hard": "hard_cases", "group": "Group_cases"}
 PAPER_GROUP = (0, 1, 2, 7, 8)  # of its ten identities, one of the two groups of look-alikes
@@ -109,8 +108,8 @@ def render_dataset(
         The truth: one row per image, columns `COLUMNS`.
 
     Raises:
-        StudyError: fewer than two identities, or rates that add up to more than 1; `root` is a folder of something
-            else; or there is no room.
+        StudyError: fewer than two identities, or rates that add up to more than 1; or `root` is a folder of something
+            else.
     """
     arguments = {name: value for name, value in locals().items() if name not in ("root", "workers", "progress")}
     if n_identities < 2:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from kpop_rca.study import data_files
 from kpop_rca.errors import StudyError
+from kpop_rca.study import data_files
 
 COLUMNS = ["path", "identity", "split", "part"]
 PARTS = {"normal_cases": "normal", "hard_cases": "hard", "group_cases": "group"}
@@ -185,8 +185,8 @@ def _refuse_one_level_off(of_each: dict[tuple[str, ...], list[tuple[str, ...]]],
     example = "/".join([*first, images[0][1]])
     raise StudyError(
         f"images in {root} are one level too deep ({_some(['/'.join(identity) for identity in deep])}, as in "
-        f"{_plain(example)}/…); set data_root so that each folder in it is an identity, or train/ and test/, or move the "
-        "images up"
+        f"{_plain(example)}/…); set data_root so that each folder in it is an identity, or train/ and test/, or "
+        "move the images up"
     )
 
 

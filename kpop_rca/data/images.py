@@ -91,7 +91,7 @@ def _decode(file: BinaryIO) -> tuple[Image.Image, str]:
     with _opened(file) as image:
         _check_size(image.size)
         image.load()
-        to_srgb, note = _to_srgb(image)  # before a rotation changes the EXIF record
+        to_srgb, note = _to_srgb(image, file)  # before a rotation changes the EXIF record
         with suppress(Exception):  # a record that cannot be read is no reason to lose the image
             ImageOps.exif_transpose(image, in_place=True)
         rgb = _to_rgb(image, to_srgb=to_srgb)
@@ -99,11 +99,11 @@ def _decode(file: BinaryIO) -> tuple[Image.Image, str]:
         return rgb, note
 
 
-def _to_srgb(image: Image.Image) -> tuple[Callable[[Image.Image], Image.Image] | None, str]:
-    """What makes sRGB of the image, None where it is, and a note where its profile had to be ignored."""
-    profile = image.info.get("icc_profile")
+def _to_srgb(image: Image.Image, file: BinaryIO) -> tuple[Callable[[Image.Image], Image.Image] | None, str]:
+    """What makes sRGB of the image, None where it is, and a note where its colours had to be taken for sRGB."""
     try:
-        return colour.converter(profile, "L" if _is_deep(image) else image.mode) if profile else None, ""
+        profile = colour.stated_profile(image, file)
+        return colour.converter(profile, image.mode) if profile else None, ""
     except colour.Unusable as problem:
         return None, f"colour profile ignored: {problem}"
 
@@ -117,8 +117,8 @@ def _check_size(size: tuple[int, int]) -> None:
 
 
 def _to_rgb(image: Image.Image, *, to_srgb: Callable[[Image.Image], Image.Image] | None) -> Image.Image:
-    if _is_deep(image):
-        image = _in_eight_bits(image)
+    if colour.is_deep(image.mode):
+        return _deep_grey_to_rgb(image, to_srgb=to_srgb)
     if not image.has_transparency_data:
         return to_srgb(image) if to_srgb else image.convert("RGB")
     rgb = Image.new("RGB", image.size)
@@ -140,12 +140,8 @@ def _strips(height: int, width: int) -> Iterator[slice]:
         yield slice(start, min(start + step, height))
 
 
-def _is_deep(image: Image.Image) -> bool:
-    """Whether its grey values have more than 8 bits."""
-    return image.mode.startswith("I;16") or image.mode in ("I", "F")
-
-
-def _in_eight_bits(image: Image.Image) -> Image.Image:
+def _deep_grey_to_rgb(image: Image.Image, *, to_srgb: Callable[[Image.Image], Image.Image] | None) -> Image.Image:
+    """Grey values of more than 8 bits, scaled to 8; by a profile's curve where there is one."""
     pixels = np.asarray(image)
     strips = list(_strips(*pixels.shape))
     top = 65535.0
@@ -153,10 +149,21 @@ def _in_eight_bits(image: Image.Image) -> Image.Image:
         largest = max(float(_finite(pixels[rows]).max()) for rows in strips)
         usual = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
         top = next((top for top in usual if largest <= top), largest)
+    if to_srgb:
+        rgb = Image.new("RGB", image.size)
+        for rows in strips:
+            rgb.paste(to_srgb(Image.fromarray(_scaled(pixels[rows], top=top, kind=np.uint16))), (0, rows.start))
+        return rgb
     grey = np.empty(pixels.shape, dtype=np.uint8)
     for rows in strips:
-        grey[rows] = np.clip(np.rint(_finite(pixels[rows]) * (255 / top)), 0, 255)
-    return Image.fromarray(grey)
+        grey[rows] = _scaled(pixels[rows], top=top, kind=np.uint8)
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _scaled(pixels: np.ndarray, *, top: float, kind: type[np.unsignedinteger]) -> np.ndarray:
+    """Grey values from 0 to `top` as integers from 0 to the largest of a kind."""
+    largest = np.iinfo(kind).max
+    return np.clip(np.rint(_finite(pixels) * (largest / top)), 0, largest).astype(kind)
 
 
 def _finite(pixels: np.ndarray) -> np.ndarray:

@@ -3,9 +3,8 @@
 import shutil
 from pathlib import Path
 
-from kpop_rca.system import files
-from kpop_rca.study import fingerprint
 from kpop_rca.errors import StudyError
+from kpop_rca.system import files
 
 # Of lfw-funneled.tgz, as scikit-learn checks it when it downloads the file; one that lies there it unpacks unseen.
 SHA256 = "b47c8422c8cded889dc5a13418c4bc2abbda121092b3533a83306f90d900100a"

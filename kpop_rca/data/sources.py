@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from kpop_rca import avatars
-from kpop_rca.study import paths
 from kpop_rca.data import lfw
+from kpop_rca.study import paths
 
 
 def prepare(parameters: dict[str, Any], *, bar: Callable) -> Path:
-    """The data folder of a study, rendered or downloaded first where its source asks for that.
+    """The data folder of a study, rendered or downloaded first where its source needs that.
 
     Rendered avatars lie in `data/idols-<hash of what they are rendered from>`, so that studies share them.
 

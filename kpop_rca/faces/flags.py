@@ -4,6 +4,8 @@ Every flag has a rule that can be said in a sentence (`rules_table`); none has s
 `audit_tables.flag_accuracy` holds them.
 """
 
+from typing import get_args
+
 import numpy as np
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
@@ -13,18 +15,9 @@ from kpop_rca.faces.detection import most_prominent
 from kpop_rca.faces.hand_labels import WRONG_LABELS
 from kpop_rca.faces.label_issues import find_mismatches, identity_features, swap_trial
 from kpop_rca.faces.neighbour_support import N_NEIGHBOURS, supported_probabilities
+from kpop_rca.study.schema import Flag
 
-FLAGS = (
-    "unreadable",
-    "no_face",
-    "several_faces",
-    "non_facial",
-    "small_face",
-    "extreme_pose",
-    "identity_mismatch",
-    "near_duplicate",
-    "cross_identity_duplicate",
-)
+FLAGS = ("unreadable", *get_args(Flag))
 
 SECOND_FACE_FRACTION = 0.3  # of the most prominent face's size: smaller ones are people in the background
 MAX_ROLL = 40.0  # degrees; MTCNN was trained on upright faces
@@ -179,8 +172,8 @@ def rules_table(*, min_probability: float, min_face_width: int, max_mismatch_sco
         "small_face": (f"box smaller than {min_face_width} px", ""),
         "extreme_pose": (f"the nose is far aside and the eyes close together: yaw measure above {MAX_YAW}", "Fig 4"),
         "identity_mismatch": (
-            "a classifier trained on the other faces takes it for someone else (confident learning), and gives its "
-            f"own label less than {max_mismatch_score:.0%}",
+            "a classifier trained on the other faces predicts someone else (confident learning), and gives its own "
+            f"label less than {max_mismatch_score:.0%}",
             "Fig 5",
         ),
         "near_duplicate": (

@@ -1,13 +1,15 @@
 """Labels given by hand, for what no rule finds: contextual artifacts (Fig 3), hard cases (Fig 4), wrong people."""
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 
 from kpop_rca.errors import StudyError
+from kpop_rca.study.schema import HandLabel
 
-HAND_LABELS = ("contextual_artifact", "hard_case", "wrong_person", "not_a_face", "fine")
+HAND_LABELS = get_args(HandLabel)
 WRONG_LABELS = ("wrong_person", "not_a_face")
 
 

@@ -1,4 +1,4 @@
-"""Probable identity mismatches: faces that a light classifier, trained without them, takes for someone else."""
+"""Probable identity mismatches: faces that a light classifier, trained without them, classifies as someone else."""
 
 import math
 from typing import NamedTuple

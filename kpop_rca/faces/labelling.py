@@ -106,12 +106,12 @@ class LabellingPage(widgets.VBox):
 
     def __init__(self, flagged: pd.DataFrame, root: Path | str, csv_path: Path | str) -> None:
         self.session = LabellingSession(flagged, Path(root), Path(csv_path))
-        self._picture, self._caption = widgets.Image(format="png"), widgets.Label()
+        self._image, self._caption = widgets.Image(format="png"), widgets.Label()
         session = self.session
         labels = [self._button(name, session.label, name, style="info") for name in HAND_LABELS]
         steps = [self._button(name, session.move, by) for name, by in (("back", -1), ("skip", 1))]
         steps.append(self._button("clear", session.clear))
-        super().__init__([self._caption, self._picture, widgets.HBox(labels), widgets.HBox(steps)])
+        super().__init__([self._caption, self._image, widgets.HBox(labels), widgets.HBox(steps)])
         self._show()
 
     def _button(self, text: str, action: Callable, *arguments: object, style: str = "") -> widgets.Button:
@@ -120,4 +120,4 @@ class LabellingPage(widgets.VBox):
         return made
 
     def _show(self) -> None:
-        self._picture.value, self._caption.value = self.session.png(), self.session.describe()
+        self._image.value, self._caption.value = self.session.png(), self.session.describe()

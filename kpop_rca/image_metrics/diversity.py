@@ -193,7 +193,6 @@ def lpips_diversity(
         generator: of the pairs.
         device: to run AlexNet on.
         real: uint8 (M, H, W, 3) and int64 (M,), real images for the same figure, of any number.
-        download: see `weights.find`.
 
     Returns:
         mean over the identities with ci95, features, real and real_ci95 (None without real images), and per_class, a

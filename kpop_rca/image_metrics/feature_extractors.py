@@ -1,7 +1,6 @@
 """Pretrained networks: Inception, DINOv2 and FaceNet for features, AlexNet for LPIPS.
 
-Their weights come from the registry of `weights`; each `load_` raises `weights.WeightsMissing` where they can't be had.
-`download` is that of `weights.find`.
+Their weights come from `pretrained`; each `load_` raises `pretrained.WeightsMissing` where they can't be had.
 """
 
 import io
@@ -42,7 +41,7 @@ IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 FACENET_SIZE = 160  # pixels
 
 
-def load_inception(*, device: torch.device, download: bool = True) -> NoTrainInceptionV3:
+def load_inception(*, device: torch.device) -> NoTrainInceptionV3:
     """The Inception network of FID and Inception Score."""
     state = io.BytesIO()
     torch.save(pretrained.load("inception"), state)  # the library unpickles; let it have our own bytes
@@ -124,7 +123,7 @@ def load_dinov2(*, device: torch.device) -> VisionTransformer:
     return network.to(device).eval()
 
 
-def load_facenet(*, device: torch.device, download: bool = True) -> InceptionResnetV1:
+def load_facenet(*, device: torch.device) -> InceptionResnetV1:
     """FaceNet's face recogniser without its last layer, which classifies the people of VGGFace2.
 
     Source: Schroff et al. (2015); the weights are those of facenet-pytorch, after David Sandberg's.
@@ -197,7 +196,7 @@ def load_lpips(*, device: torch.device) -> lpips.LPIPS:
     """
     state = pretrained.load("alexnet")
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-        warnings.simplefilter("ignore", UserWarning)  # lpips asks torchvision in an outdated way
+        warnings.simplefilter("ignore", UserWarning)  # lpips calls torchvision in an outdated way
         distance = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
     # The trunk's "slice2.3.weight" is torchvision's "features.3.weight".
     trunk = {name: state[f"features.{name.split('.', 1)[1]}"] for name in distance.net.state_dict()}

@@ -47,7 +47,6 @@ def inception_measures(
     classes: Sequence[Any],
     device: torch.device,
     generator: np.random.Generator,
-    download: bool = True,
 ) -> dict[str, dict[str, Any]]:
     """FID, Inception Score and all other measures on Inception's features.
 
@@ -59,7 +58,6 @@ def inception_measures(
         classes: K names.
         device: to run Inception on.
         generator: of all random choices.
-        download: see `weights.find`.
 
     Returns:
         The entries of `feature_measures` as fid, kid, fid_infinity, fid_class_mean, inception_precision,

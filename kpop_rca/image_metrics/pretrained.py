@@ -1,6 +1,6 @@
 """The pretrained weights that the study can use: where each is published, its SHA-256, and where it lies.
 
-None is required: whoever asks for weights that cannot be had gets `WeightsMissing`, and the study goes on without the
+None is required: whoever requests weights that cannot be had gets `WeightsMissing`, and the study goes on without the
 quantity behind them. Files lie where torch.hub keeps them, in `$TORCH_HOME/hub/checkpoints`, so that what other
 programs downloaded is found, and a machine without a network can be served by copying a file there.
 """

@@ -1,8 +1,8 @@
 """Kill the study anywhere: every stage at random moments, and the whole graph; it ends as if nothing had happened.
 
-SOAK_KILLS sets how many in all, SOAK_SEED when. A stage is killed after a random share of the time that it takes when
-nobody interrupts it, in one of three ways: its kernel alone, the runner alone (its kernel lives on for a moment), or
-both.
+SOAK_KILLS sets how many in all, SOAK_SEED when. A stage is killed after a random fraction of the time that it takes
+when nobody interrupts it, in one of three ways: its kernel alone, the runner alone (its kernel lives on for a moment),
+or both.
 """
 
 import math

@@ -60,7 +60,7 @@ class FailsAt(torch.nn.Module):
         return (eps,)
 
 
-def draw(network, *, sampler, steps=4, **how):
+def generate(network, *, sampler, steps=4, **how):
     return sample(
         network,
         sampling_process(FORWARD, sampler),
@@ -78,21 +78,21 @@ def test_sampling_names_the_step_and_the_identity(sampler, bad):
     """An infinite estimate, which half precision overflows to, is clipped to a finite image by most samplers."""
     network = FailsAt(small_unet(n_classes=3).eval(), call=2, image=1, bad=bad)
     with pytest.raises(StudyError, match=r"step 3 of 4 \(t = \d+\), identity 2; train again \(03\)") as caught:
-        draw(network, sampler=sampler)
+        generate(network, sampler=sampler)
     assert one_line(caught)
 
 
 def test_a_long_sampling_is_stopped_before_its_end():
     network = FailsAt(small_unet(n_classes=3).eval(), call=1, image=0, bad=float("nan"))
     with pytest.raises(StudyError, match="step 2 of 400"):
-        draw(network, sampler="ddim", steps=400)
+        generate(network, sampler="ddim", steps=400)
     assert network.left == 1 - CHECK_EVERY
 
 
 def test_half_precision_is_named_as_what_to_change():
     network = FailsAt(small_unet(n_classes=3).eval(), call=0, image=0, bad=float("inf"))
     with pytest.raises(StudyError, match="set mixed_precision to no in place of bf16, or"):
-        draw(network, sampler="ddim", mixed_precision="bf16")
+        generate(network, sampler="ddim", mixed_precision="bf16")
 
 
 def test_no_file_is_written_of_images_that_are_none(tmp_path):

@@ -11,7 +11,7 @@ from kpop_rca.errors import StudyError
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
+def rendered(tmp_path_factory):
     root = tmp_path_factory.mktemp("rendered") / "avatars"
     return root, dataset.render_dataset(root, **SMALL, workers=1)
 
@@ -28,7 +28,7 @@ def test_the_paper_groups_hold_for_ten_and_halves_for_other_numbers():
         assert [number for number, person in enumerate(people) if person.style == "long"] == expected
 
 
-def test_the_first_identity_may_have_more_training_pictures_and_the_others_keep_theirs():
+def test_the_first_identity_may_have_more_training_images_and_the_others_keep_theirs():
     equal, more = plans(), plans(first_times=3)
     counts = {(p.identity, p.part, p.split): 0 for p in more}
     for plan in more:
@@ -36,12 +36,12 @@ def test_the_first_identity_may_have_more_training_pictures_and_the_others_keep_
     assert counts[0, "normal", "train"] == 3 * counts[1, "normal", "train"] == 3 * 400
     assert counts[0, "normal", "test"] == counts[1, "normal", "test"]
     assert [p for p in more if p.identity] == [p for p in equal if p.identity]
-    drawn = {p.path for p in equal}
-    assert [p for p in equal if not p.identity] == [p for p in more if not p.identity and p.path in drawn]
+    before = {p.path for p in equal}
+    assert [p for p in equal if not p.identity] == [p for p in more if not p.identity and p.path in before]
 
 
-def test_layout_and_truth(corpus):
-    root, truth = corpus
+def test_layout_and_truth(rendered):
+    root, truth = rendered
     assert list(truth.columns) == dataset.COLUMNS
     assert len(truth) == 3 * (8 + 3 + 2 + 2)
     assert truth["path"].is_unique
@@ -53,8 +53,8 @@ def test_layout_and_truth(corpus):
         assert image.size == (64, 64) and image.mode == "RGB"
 
 
-def test_truth_is_consistent(corpus):
-    truth = corpus[1]
+def test_truth_is_consistent(rendered):
+    truth = rendered[1]
     portraits, groups = truth[truth["kind"] == "portrait"], truth[truth["kind"] == "group"]
     others = truth[truth["kind"].isin(photograph.NONFACE)]
     assert len(portraits) + len(groups) + len(others) == len(truth)
@@ -67,17 +67,17 @@ def test_truth_is_consistent(corpus):
     assert not ((truth["artifact"] != "") & (truth["hard"] != "")).any()
 
 
-def test_a_second_call_renders_nothing(corpus):
-    root, truth = corpus
-    picture = root / truth["path"][0]
-    before = picture.stat().st_mtime_ns
+def test_a_second_call_renders_nothing(rendered):
+    root, truth = rendered
+    image = root / truth["path"][0]
+    before = image.stat().st_mtime_ns
     again = dataset.render_dataset(root, **SMALL, workers=1)
     assert again.equals(truth)
-    assert picture.stat().st_mtime_ns == before
+    assert image.stat().st_mtime_ns == before
 
 
-def test_pictures_do_not_depend_on_workers_or_on_how_many_are_drawn(corpus, tmp_path):
-    root, truth = corpus
+def test_images_do_not_depend_on_workers_or_on_how_many_are_rendered(rendered, tmp_path):
+    root, truth = rendered
     more = SMALL | {"train_per_identity": 9, "test_per_identity": 1}
     table = dataset.render_dataset(tmp_path / "other", **more, workers=2)
     shared = sorted(set(table["path"]) & set(truth["path"]))
@@ -120,14 +120,14 @@ def test_arguments_out_of_range_are_refused(tmp_path, change, message):
 def test_rates_are_as_requested():
     normal = [plan for plan in plans(burst_rate=0.0) if plan.split == "train"]
     portraits = [plan for plan in normal if plan.kind == "portrait"]
-    share = {
+    fraction = {
         "group": np.mean([plan.kind == "group" for plan in normal]),
         "nonface": np.mean([plan.kind in photograph.NONFACE for plan in normal]),
         "artifact": np.mean([plan.artifact != "" for plan in portraits]),
         "hard": np.mean([plan.hard != "" for plan in portraits]),
     }
-    # 4,000 pictures: three standard errors of 0.2 are 0.019, of 0.1 are 0.014
-    assert share == pytest.approx({"group": 0.1, "nonface": 0.1, "artifact": 0.2, "hard": 0.2}, abs=0.022)
+    # 4,000 images: three standard errors of 0.2 are 0.019, of 0.1 are 0.014
+    assert fraction == pytest.approx({"group": 0.1, "nonface": 0.1, "artifact": 0.2, "hard": 0.2}, abs=0.022)
 
 
 def test_bursts_repeat_the_scene_before_at_the_requested_rate():
@@ -141,8 +141,8 @@ def test_bursts_repeat_the_scene_before_at_the_requested_rate():
         assert plan.scene_seed == first.seed and plan.seed != first.seed
 
 
-def test_pictures_of_a_burst_are_near_in_perceptual_hash_and_others_are_not(corpus):
-    root, truth = corpus
+def test_images_of_a_burst_are_near_in_perceptual_hash_and_others_are_not(rendered):
+    root, truth = rendered
     portraits = truth[(truth["kind"] == "portrait") & (truth["part"] == "normal")]
     hashes = {path: imagehash.phash(Image.open(root / path)) for path in portraits["path"]}
     rows = list(portraits.itertuples())
@@ -155,8 +155,8 @@ def test_pictures_of_a_burst_are_near_in_perceptual_hash_and_others_are_not(corp
     assert min(far) > max(near)
 
 
-def test_every_picture_of_a_burst_carries_its_id_and_no_other(corpus):
-    truth = corpus[1]
+def test_every_image_of_a_burst_carries_its_id_and_no_other(rendered):
+    truth = rendered[1]
     sizes = truth[truth["burst"] != ""].groupby("burst").size()
     assert len(sizes) and sizes.min() >= 2
     assert (truth.loc[truth["part"] != "normal", "burst"] == "").all()

@@ -104,7 +104,7 @@ def test_a_damaged_file_of_a_dataset_is_named_and_made_again_alone(small, capsys
 
 @pytest.mark.parametrize("spoil", [*SPOILT, lambda path: path.write_bytes(b"\xff\n" + path.read_bytes()[:-40])])
 def test_damaged_sums_cost_no_more_than_rendering_again(small, spoil):
-    """Half a line, as a kill may leave it, vouches for nothing."""
+    """Half a line, as a kill may leave it, is no checksum."""
     whole = contents(small)
     spoil(small / folder.SUMS)
     dataset.render_dataset(small, **SMALL, workers=1)

@@ -1,4 +1,4 @@
-"""The drawing of people: traits, poses, pictures."""
+"""The rendering of people: traits, poses, images."""
 
 from dataclasses import replace
 
@@ -58,7 +58,7 @@ def test_no_two_people_of_a_style_share_a_level_of_any_trait():
         assert np.diff(levels) == pytest.approx([trait.spread, trait.spread])  # -1, 0, 1 times the spread
 
 
-def test_a_picture_is_the_same_bits_again_and_another_with_another_seed():
+def test_an_image_is_the_same_bits_again_and_another_with_another_seed():
     person = invent(alikeness=0.5)[0]
     first = pixels(solo(person, seed=3))
     assert first.shape == (64, 64, 3) and first.dtype == np.uint8
@@ -72,14 +72,14 @@ def test_the_canvas_may_have_any_size():
 
 
 @pytest.mark.parametrize("name", photograph.ARTIFACTS)
-def test_an_artifact_changes_the_picture_of_the_same_person(name):
+def test_an_artifact_changes_the_image_of_the_same_person(name):
     shot = solo(invent(alikeness=0.5)[0], artifact=name)
     difference = np.abs(pixels(shot).astype(int) - pixels(replace(shot, prop=""))).max(axis=2)
     assert 0.01 < (difference > 40).mean() < 0.4
 
 
 @pytest.mark.parametrize("name", ["mask", "hat", "sunglasses"])
-def test_what_is_worn_changes_the_picture_of_the_same_person(name):
+def test_what_is_worn_changes_the_image_of_the_same_person(name):
     shot = solo(invent(alikeness=0.5)[3], hard=name)
     difference = np.abs(pixels(shot).astype(int) - pixels(replace(shot, prop=""))).max(axis=2)
     assert 0.01 < (difference > 40).mean() < 0.4

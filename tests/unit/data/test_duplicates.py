@@ -48,7 +48,7 @@ def test_groups_are_chains_within_an_identity() -> None:
 
 
 def test_copies_in_two_folders_are_one_group_and_only_they_are_across() -> None:
-    """A's burst of two, one of which is also B's; C's picture is as close to it as A's burst is, and is another one."""
+    """A's burst of two, one of which is also B's; C's image is as close to it as A's burst is, and is another one."""
     hashes = pd.Series([_hash_with(bits=list(range(30))), _hash_with(bits=[]), _hash_with(bits=[7]), ""])
     hashes[3] = _hash_with(bits=list(range(100, 130)))
     found = duplicates.near_duplicates(hashes, pd.Series(["A", "A", "B", "C"]))
@@ -65,7 +65,7 @@ def test_a_copy_that_was_resized_and_encoded_again_is_found_under_another_name()
     assert duplicates.near_duplicates(hashes, pd.Series(["A", "B"])).across.all()
 
 
-def test_ten_thousand_pictures_take_seconds_and_no_two_strangers_are_copies() -> None:
+def test_ten_thousand_images_take_seconds_and_no_two_strangers_are_copies() -> None:
     bits = np.random.default_rng(0).integers(0, 256, (10_000, 32), dtype=np.uint8)
     bits[9_999] = bits[0]
     hashes = pd.Series([row.tobytes().hex() for row in bits])
@@ -100,15 +100,15 @@ def test_hash_ignores_size_and_light_but_not_content() -> None:
 
 
 def test_avatars_of_different_people_are_no_copies_and_one_file_under_two_names_is(tmp_path: Path) -> None:
-    """Look-alikes against the same backgrounds; then one picture, encoded again, and a hard case, both in training."""
+    """Look-alikes against the same backgrounds; then one image, encoded again, and a hard case, both in training."""
     truth = dataset.render_dataset(
         tmp_path, **(SMALL | {"size": 96, "train_per_identity": 40, "alikeness": 0.8}), workers=1
     )
     table = identity_folders.scan(tmp_path)
-    drawn = duplicates.near_duplicates(_hashes(tmp_path, table), table["identity"])
-    assert len(table) == len(truth) and not drawn.across.any()
+    found = duplicates.near_duplicates(_hashes(tmp_path, table), table["identity"])
+    assert len(table) == len(truth) and not found.across.any()
     train = tmp_path / "normal_cases" / "train"
-    alone = table["path"][(drawn.groups == -1) & table["path"].str.startswith("normal_cases/train/0000/")].iloc[0]
+    alone = table["path"][(found.groups == -1) & table["path"].str.startswith("normal_cases/train/0000/")].iloc[0]
     Image.open(tmp_path / alone).resize((80, 80)).save(train / "0001" / "copy.jpg", quality=70)
     shutil.copy(tmp_path / "hard_cases" / "test" / "0002" / "0.jpg", train / "0002" / "twin.jpg")
     table = identity_folders.scan(tmp_path).assign(hand_label="", flag_unreadable=False, flag_no_face=False)

@@ -1,6 +1,6 @@
 """A data folder of files that nobody wants: each is read, or listed as left out with its reason; nothing else happens.
 
-Links lead to a folder beside the data folder, whose one picture must never be opened.
+Links lead to a folder beside the data folder, whose one image must never be opened.
 """
 
 import io
@@ -16,13 +16,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from icc_profiles import SPACES, matrix_profile
 from PIL import Image, features
 
+from kpop_rca.data import colour, identity_folders, images
+from kpop_rca.faces import audit_tables, detection, flags
 from kpop_rca.study import data_files as files
 from kpop_rca.study import fingerprint
-from kpop_rca.data import identity_folders, images
-from kpop_rca.faces import audit_tables, detection, flags
 
 SECONDS = 120  # far more than is needed; a reader that waits on a pipe waits for ever
 RIGHT_TO_LEFT = "\u202e\u0635\u0648\u0631\u0629.jpg"
@@ -56,7 +55,7 @@ def noise(width: int = 48, height: int = 40, mode: str = "RGB") -> Image.Image:
 
 
 def bomb_png(width: int, height: int) -> bytes:
-    """A few hundred bytes whose header claims a large picture, with a valid checksum."""
+    """A few hundred bytes whose header claims a large image, with a valid checksum."""
     content = bytearray(encoded("PNG"))
     content[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
     content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
@@ -109,7 +108,7 @@ FILES: dict[str, tuple[bytes, tuple[int, int] | str]] = {
     "animated.gif": (animated(), (48, 40)),
     "heic.jpg": (brand(b"heic"), NOT_DECODED),
     "avif.jpg": (brand(b"avif"), NOT_DECODED),
-    "text.png": (b"not a picture\n", UNKNOWN),
+    "text.png": (b"not an image\n", UNKNOWN),
     "postscript.jpg": (POSTSCRIPT, UNKNOWN),
     "bomb.png": (bomb_png(50_000, 50_000), "too large"),
     "long bomb.png": (bomb_png(2**31 - 1, 16), "too large"),
@@ -141,7 +140,7 @@ NOT_TRIED = {
 
 
 @pytest.fixture
-def corpus(tmp_path: Path) -> Path:
+def data_folder(tmp_path: Path) -> Path:
     """The identities A (all that is hostile), `a` (the same name but for case) and one with a line break."""
     root, folder, outside = tmp_path / "data", tmp_path / "data" / "A", tmp_path / "outside"
     for made in (folder, root / "a", root / "two\nlines", outside):
@@ -198,10 +197,10 @@ def outcome(path: Path) -> tuple[int, int] | str:
 
 
 @pytest.mark.filterwarnings("ignore:not read in")
-def test_every_file_is_read_or_listed_with_its_reason(corpus: Path, opened: list[str]) -> None:
-    table = identity_folders.scan(corpus)
+def test_every_file_is_read_or_listed_with_its_reason(data_folder: Path, opened: list[str]) -> None:
+    table = identity_folders.scan(data_folder)
     assert set(table["identity"]) == {"A", "a", "two\nlines"}
-    found = {path: outcome(corpus / path) for path in table["path"]}
+    found = {path: outcome(data_folder / path) for path in table["path"]}
     assert len(found) == len(table) == len(FILES) + 2
     for name, (_, expected) in FILES.items():
         got = found[f"A/{name}"]
@@ -211,22 +210,22 @@ def test_every_file_is_read_or_listed_with_its_reason(corpus: Path, opened: list
             assert isinstance(got, str) and got.startswith(expected), (name, got)
         else:
             assert got == expected, name
-    assert not any(str(corpus.parent) in reason for reason in found.values() if isinstance(reason, str))
-    listed = identity_folders.left_out(corpus)
+    assert not any(str(data_folder.parent) in reason for reason in found.values() if isinstance(reason, str))
+    listed = identity_folders.left_out(data_folder)
     assert dict(listed.itertuples(index=False)) == {f"A/{name}": reason for name, reason in NOT_TRIED.items()} | {
         "stray.jpg": identity_folders.NO_IDENTITY
     }
-    from_data = [path for path in opened if path.startswith(str(corpus))]
+    from_data = [path for path in opened if path.startswith(str(data_folder))]
     assert len(set(from_data)) >= len(table)
     assert not [path for path in opened if "outside" in path or path == "/dev/zero" or path.endswith("pipe.jpg")]
 
 
 @pytest.mark.filterwarnings("ignore:not read in")
-def test_the_audit_goes_on_and_its_table_names_all_that_was_left_out(corpus: Path, tmp_path: Path) -> None:
-    table = identity_folders.scan(corpus)
-    detections = detection.detect_faces(table, corpus, min_face_size=20, batch_size=4, max_side=96, device="cpu")
+def test_the_audit_goes_on_and_its_table_names_all_that_was_left_out(data_folder: Path, tmp_path: Path) -> None:
+    table = identity_folders.scan(data_folder)
+    detections = detection.detect_faces(table, data_folder, min_face_size=20, batch_size=4, max_side=96, device="cpu")
     flagged = flags.flag_images(detections, min_probability=0.95, min_face_width=20, max_mismatch_score=0.05, seed=0)
-    left_out = audit_tables.left_out(flagged, corpus)
+    left_out = audit_tables.left_out(flagged, data_folder)
     unread = {f"A/{name}" for name, (_, expected) in FILES.items() if isinstance(expected, str)}
     assert set(left_out["path"]) == unread | {f"A/{name}" for name in NOT_TRIED} | {"stray.jpg"}
     assert left_out["reason"].str.len().gt(0).all() and left_out["path"].is_unique
@@ -234,34 +233,34 @@ def test_the_audit_goes_on_and_its_table_names_all_that_was_left_out(corpus: Pat
     flagged.to_parquet(tmp_path / "flagged.parquet")
 
 
-def test_links_and_names_are_counted_in_the_warning(corpus: Path) -> None:
+def test_links_and_names_are_counted_in_the_warning(data_folder: Path) -> None:
     with pytest.warns(
         UserWarning, match=r"not followed \(5: .*; links that lead nowhere \(2: .*; names that are not UTF-8 \(1: "
     ):
-        identity_folders.scan(corpus)
+        identity_folders.scan(data_folder)
 
 
-def test_the_hash_of_the_folder_neither_hangs_nor_looks_outside(corpus: Path) -> None:
-    before = fingerprint.of_photographs(corpus)
-    (corpus.parent / "outside" / "secret.jpg").write_bytes(b"other")
-    (corpus.parent / "outside" / "more.jpg").write_bytes(b"more")
-    assert fingerprint.of_photographs(corpus) == before
-    (corpus / "A" / "link to nothing.jpg").unlink()
-    assert fingerprint.of_photographs(corpus) == before
-    (corpus / "A" / "plain.jpg").unlink()
-    assert fingerprint.of_photographs(corpus) != before
+def test_the_hash_of_the_folder_neither_hangs_nor_looks_outside(data_folder: Path) -> None:
+    before = fingerprint.of_photographs(data_folder)
+    (data_folder.parent / "outside" / "secret.jpg").write_bytes(b"other")
+    (data_folder.parent / "outside" / "more.jpg").write_bytes(b"more")
+    assert fingerprint.of_photographs(data_folder) == before
+    (data_folder / "A" / "link to nothing.jpg").unlink()
+    assert fingerprint.of_photographs(data_folder) == before
+    (data_folder / "A" / "plain.jpg").unlink()
+    assert fingerprint.of_photographs(data_folder) != before
 
 
 @pytest.mark.parametrize("name", ["pipe.jpg", "socket.jpg", "loop.jpg", "link to nothing.jpg", "folder loop"])
-def test_a_file_that_became_something_else_since_the_scan_is_a_reason_too(corpus: Path, name: str) -> None:
-    reason = outcome(corpus / "A" / name)
-    assert isinstance(reason, str) and str(corpus) not in reason
+def test_a_file_that_became_something_else_since_the_scan_is_a_reason_too(data_folder: Path, name: str) -> None:
+    reason = outcome(data_folder / "A" / name)
+    assert isinstance(reason, str) and str(data_folder) not in reason
 
 
-def test_a_link_within_the_folder_is_a_picture_like_any_other(corpus: Path) -> None:
-    (corpus / "a" / "again.jpg").symlink_to("plain.jpg")
+def test_a_link_within_the_folder_is_an_image_like_any_other(data_folder: Path) -> None:
+    (data_folder / "a" / "again.jpg").symlink_to("plain.jpg")
     with pytest.warns(UserWarning, match=r"not followed \(5: "):
-        assert "a/again.jpg" in set(identity_folders.scan(corpus)["path"])
+        assert "a/again.jpg" in set(identity_folders.scan(data_folder)["path"])
 
 
 @pytest.mark.parametrize(
@@ -269,7 +268,7 @@ def test_a_link_within_the_folder_is_a_picture_like_any_other(corpus: Path) -> N
 )
 def test_memory_is_bounded_by_a_few_bytes_a_pixel(tmp_path: Path, kind: str, bytes_a_pixel: int) -> None:
     """8 to 11 here; a conversion in one piece takes 22, 24 and 12, and one with a profile that is not in place 12."""
-    side = 5000  # 25 megapixels, a sixth of the largest picture that is read
+    side = 5000  # 25 megapixels, a sixth of the largest image that is read
     exif = Image.Exif()
     exif[0x0112] = 6
     made = {
@@ -278,7 +277,7 @@ def test_memory_is_bounded_by_a_few_bytes_a_pixel(tmp_path: Path, kind: str, byt
         "rotated": lambda: Image.new("RGB", (side, side), "red"),
         "coloured": lambda: Image.new("RGB", (side, side), "red"),
     }[kind]()
-    profile = matrix_profile(*SPACES["Display P3"]) if kind == "coloured" else None
+    profile = colour.matrix_profile(colour.DISPLAY_P3) if kind == "coloured" else None
     options = {"exif": exif if kind == "rotated" else None, "icc_profile": profile}
     made.save(tmp_path / "large.png", compress_level=1, **options)
     # Measured in a fork: a process that is started inherits the largest size of the one that started it.
@@ -306,7 +305,7 @@ def test_a_real_avif_named_jpg_is_read_where_pillow_can(tmp_path: Path) -> None:
     assert outcome(tmp_path / "a.jpg") == (48, 40)
 
 
-def test_a_drawn_corpus_does_not_list_its_own_records(tmp_path: Path) -> None:
+def test_an_avatar_dataset_does_not_list_its_own_records(tmp_path: Path) -> None:
     (tmp_path / "A").mkdir()
     (tmp_path / "notes.txt").write_text("mine")
     pd.DataFrame({"path": [], "yaw": []}).to_csv(tmp_path / "truth.csv", index=False)

@@ -133,7 +133,7 @@ def test_a_name_that_is_composed_otherwise_is_the_same_name(tmp_path: Path) -> N
 
 def test_all_unknown_names_are_refused_at_once(tmp_path: Path) -> None:
     _people(tmp_path, Jisoo=2, Jennie=2, Rose=2)
-    with pytest.raises(StudyError, match="no 'Jiso', 'Xx' in .*; correct or remove these names"):
+    with pytest.raises(StudyError, match=r"no 'Jiso', 'Xx' in .*; correct or remove these names"):
         identity_folders.scan(tmp_path, exclude_identities=["Jiso", "Rose", "Xx"])
 
 

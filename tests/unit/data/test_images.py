@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kpop_rca.plots import contact_sheets
 from kpop_rca.data import images
 from kpop_rca.faces import crops, flags, labelling
+from kpop_rca.plots import contact_sheets
+from kpop_rca.study import stage_run
 
 
 def _gradient(width: int = 40, height: int = 30) -> np.ndarray:
@@ -46,7 +47,7 @@ def test_exif_rotation_is_applied(tmp_path: Path, orientation: int, quarter_turn
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-def test_broken_exif_does_not_lose_the_picture(tmp_path: Path) -> None:
+def test_broken_exif_does_not_lose_the_image(tmp_path: Path) -> None:
     path = _saved(tmp_path / "a.jpg", Image.fromarray(_gradient()), exif=b"Exif\x00\x00MM\x00*\x00\x00\xff\xff\x01")
     assert images.read_rgb(path).size == (40, 30)
 
@@ -72,7 +73,7 @@ def test_float_grey_in_0_to_1_is_scaled(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_transparency_is_laid_on_white(tmp_path: Path, mode: str) -> None:
-    """A picture whose left half is black, and whose right half is dark but transparent."""
+    """An image whose left half is black, and whose right half is dark but transparent."""
     black, nothing = {"RGBA": ((0, 0, 0, 255), (9, 9, 9, 0)), "LA": ((0, 255), (9, 0)), "P": (0, 1)}[mode]
     image = Image.new(mode, (32, 32), nothing)
     image.paste(black, (0, 0, 16, 32))
@@ -103,7 +104,7 @@ def test_truncated_file_says_so(tmp_path: Path, ending: str) -> None:
 def test_reasons_of_files_that_are_no_images(tmp_path: Path) -> None:
     empty, text, tiny = tmp_path / "a.jpg", tmp_path / "b.png", tmp_path / "c.png"
     empty.touch()
-    text.write_text("not a picture")
+    text.write_text("not an image")
     Image.new("RGB", (1, 1)).save(tiny)
     assert _reason(empty) == "empty file"
     assert _reason(text) == "not an image that Pillow can read"
@@ -131,7 +132,7 @@ def test_crop_is_the_box_with_a_quarter_on_each_side() -> None:
     assert white.sum() == 50 * 50 and white[5:55, 5:55].all()
 
 
-def test_crop_beyond_the_picture_repeats_its_border() -> None:
+def test_crop_beyond_the_image_repeats_its_border() -> None:
     image = Image.new("RGB", (50, 50), (10, 200, 30))
     crop = np.asarray(images.crop_square(image, (-30, -20, 20, 90), margin=0.25, size=32))
     assert crop.shape == (32, 32, 3)
@@ -164,8 +165,8 @@ def _photograph_that_tells(path: Path) -> None:
 @pytest.mark.parametrize("ending", ["jpg", "png", "tif", "webp"])
 def test_nothing_but_pixels_is_handed_on(tmp_path: Path, ending: str) -> None:
     _photograph_that_tells(tmp_path / "a.jpg")
-    told = Image.open(tmp_path / "a.jpg")
-    told.save(tmp_path / f"b.{ending}", exif=told.getexif())
+    original = Image.open(tmp_path / "a.jpg")
+    original.save(tmp_path / f"b.{ending}", exif=original.getexif())
     read = images.read_rgb(tmp_path / f"b.{ending}")
     assert read.info == {} and dict(read.getexif()) == {} and read.getxmp() == {}
     assert read.size == (80, 120)  # upright
@@ -180,7 +181,8 @@ def test_no_file_made_from_a_photograph_tells_where_it_was_taken(output: Path) -
     parameters = {"study": "mine", "data_source": "folder", "publish_images": True}
     stage = stage_run.begin("01_data_audit", parameters)
     found = pd.DataFrame({"path": ["a.jpg"], "identity": "Ada", "boxes": [[[20.0, 30.0, 60.0, 70.0]]]})
-    crops.save_crops(stage.folder, crops.crop_faces(found, output, margin=0.25, sizes=[32]), found[["path", "identity"]])
+    cropped = crops.crop_faces(found, output, margin=0.25, sizes=[32])
+    crops.save_crops(stage.folder, cropped, found[["path", "identity"]])
     stage.save_figure(contact_sheets.photographs(images.read_all(output, found["path"]), found, title="all"), "01_all")
     flagged = found.assign(
         **{f"flag_{name}": False for name in flags.FLAGS}, mismatch_score=0.5, other_score=0.1, part="normal"
@@ -191,5 +193,5 @@ def test_no_file_made_from_a_photograph_tells_where_it_was_taken(output: Path) -
     assert {path.suffix for path in made} >= {".npy", ".parquet", ".png"}
     contents = [shown, *(path.read_bytes() for path in made)]
     assert not [secret for content in contents for secret in (*SECRETS, b"Exif", b"eXIf") if secret in content]
-    for picture in (io.BytesIO(shown), stage.report / "figures" / "01_all.png"):
-        assert dict(Image.open(picture).getexif()) == {}
+    for image in (io.BytesIO(shown), stage.report / "figures" / "01_all.png"):
+        assert dict(Image.open(image).getexif()) == {}

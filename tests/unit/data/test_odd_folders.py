@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from kpop_rca.study import data_files as files
-from kpop_rca.study import fingerprint
-from kpop_rca.study import paths
 from kpop_rca.data import identity_folders
 from kpop_rca.errors import StudyError
+from kpop_rca.study import data_files as files
+from kpop_rca.study import fingerprint, paths
 
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "Zoë 김") for form in ("NFC", "NFD"))
 BASE = ("ada/1.jpg", "bo/1.jpg")
@@ -183,7 +182,7 @@ def test_what_is_read_and_what_is_said_of_the_rest(tmp_path: Path, name: str) ->
         (["train/Ada/1.jpg", "train/bo/1.jpg", "test/ada/1.jpg"], "'test/ada' and 'train/Ada'"),
         (["train/a/1.jpg", "train/bo/1.jpg", "test/a /1.jpg", "test/bo./1.jpg"], "'test/a ' and .*, 'test/bo.' and "),
         (["Train/a/1.jpg", "val/a/1.jpg", "Test/a/1.jpg"], "has val/ for a split; .* rename these folders"),
-        (["training/a/1.jpg", "training/b/1.jpg", "testing/a/1.jpg"], "each folder in it is an identity, or train/ and test/"),
+        (["training/a/1.jpg", "training/b/1.jpg", "testing/a/1.jpg"], "each folder in it is an identity, or train/"),
         (["one\ntwo/a/1.jpg", "three/b/1.jpg"], r"one\\ntwo/, three/, as in one\\ntwo/a/"),
         (["one/a/1.jpg", "two/b/1.jpg"], "as in one/a/….*or move the images up"),
         (["images/Train/a/1.jpg", "images/Test/a/1.jpg"], "set data_root so that each folder in it"),
@@ -203,7 +202,10 @@ def test_what_cannot_be_told_is_refused_with_what_helps(tmp_path: Path, photogra
 def test_people_that_are_missing_for_being_links_are_named_where_there_are_too_few(tmp_path: Path) -> None:
     root = built(tmp_path / "data", ["ada/1.jpg"])
     (built(tmp_path / "elsewhere", ["1.jpg"]), (root / "bo").symlink_to(tmp_path / "elsewhere"))
-    with pytest.warns(UserWarning, match=r"\(1: 'bo'\): copy"), pytest.raises(StudyError, match="only the identity 'ada'"):
+    with (
+        pytest.warns(UserWarning, match=r"\(1: 'bo'\): copy"),
+        pytest.raises(StudyError, match="only the identity 'ada'"),
+    ):
         identity_folders.scan(root)
 
 

@@ -3,12 +3,10 @@ import pytest
 from PIL import Image
 
 from kpop_rca import avatars
-from kpop_rca.faces import crops
-from kpop_rca.study import params
-from kpop_rca.study import paths
 from kpop_rca.data import identity_folders, sources
 from kpop_rca.errors import StudyError
-from kpop_rca.faces import audit_tables
+from kpop_rca.faces import audit_files, audit_tables
+from kpop_rca.study import params, paths
 
 
 class Bar:
@@ -68,9 +66,9 @@ def test_a_relative_data_root_lies_in_the_project():
 
 
 def test_photographs_that_moved_are_named(tmp_path):
-    crops.save_audit(tmp_path, pd.DataFrame(), root=tmp_path / "gone", source="folder")
+    audit_files.save_audit(tmp_path, pd.DataFrame(), root=tmp_path / "gone", source="folder")
     with pytest.raises(StudyError, match="bring it back or run 01 again"):
-        crops.load_audit(tmp_path)
+        audit_files.load_audit(tmp_path)
 
 
 def test_flat_folders_are_counted_as_photographs(tmp_path):

@@ -39,27 +39,27 @@ def test_an_interrupted_generation_ends_with_the_same_images(unet, forward, plan
         generate(unet, forward, plan, tmp_path / "stopped", progress=stop_after_four)
     done = []
     generate(unet, forward, plan, tmp_path / "stopped", progress=lambda batches: done.extend(batches) or batches)
-    assert len(done) == 2  # of six; the four drawn before are not drawn again
+    assert len(done) == 2  # of six; the four generated before are not generated again
     whole, stopped = (generated_images.load(tmp_path / name)[0] for name in ("whole", "stopped"))
     assert np.array_equal(whole, stopped)
 
 
 def test_whether_to_compile_follows_from_the_whole_plan(unet, forward, plan, tmp_path, monkeypatch):
     """One process, two that share the batches, one that goes on with the last: a compiled network rounds otherwise."""
-    asked = []
-    monkeypatch.setattr(devices, "compile_where_it_pays", lambda network, device, *, calls: asked.append(calls))
+    calls_of_plan = []
+    monkeypatch.setattr(devices, "compile_where_it_pays", lambda network, device, *, calls: calls_of_plan.append(calls))
     generate(unet, forward, plan, tmp_path / "whole")
     batches = generation.missing_batches(tmp_path / "shared", plan, n_classes=2)
-    for share in (batches[::2], batches[1:-1:2]):
-        generation.generate_batches(unet, forward, plan, share, tmp_path / "shared", n_classes=2, progress=list)
+    for part in (batches[::2], batches[1:-1:2]):
+        generation.generate_batches(unet, forward, plan, part, tmp_path / "shared", n_classes=2, progress=list)
     assert len(generation.missing_batches(tmp_path / "shared", plan, n_classes=2)) == 1
     generate(unet, forward, plan, tmp_path / "shared")
-    assert asked == [2 * 6] * 4  # steps x batches
+    assert calls_of_plan == [2 * 6] * 4  # steps x batches
 
 
 def test_images_are_the_same_on_any_number_of_cores(unet, forward, plan, tmp_path, monkeypatch):
     for cores in (1, 3):
-        monkeypatch.setattr(generation.workers, "cores", lambda cores=cores: cores)
+        monkeypatch.setattr(generation.parallel, "cores", lambda cores=cores: cores)
         generate(unet, forward, plan, tmp_path / str(cores))
     one, three = (generated_images.load(tmp_path / name)[0] for name in ("1", "3"))
     assert np.array_equal(one, three)

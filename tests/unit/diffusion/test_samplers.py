@@ -132,8 +132,8 @@ def test_ancestral_images_are_those_of_the_process_with_a_generator_an_image(une
         for t in process.timesteps:
             eps = unet(x_t, t, class_labels=torch.tensor([0, 2, 1])).sample
             x_t = process.step(eps, t, x_t, generator=generators).prev_sample
-    drawn = sampled(unet, forward, [0, 2, 1], [0, 0, 0], sampler="ddpm", steps=5)
-    assert np.array_equal(drawn, tensors.to_images(x_t))
+    generated = sampled(unet, forward, [0, 2, 1], [0, 0, 0], sampler="ddpm", steps=5)
+    assert np.array_equal(generated, tensors.to_images(x_t))
 
 
 def test_every_call_of_the_network_gets_memory_laid_out_alike(unet, forward, monkeypatch):

@@ -95,7 +95,7 @@ def test_the_ramp_holds_the_half_life_to_a_share_of_the_images_seen():
     assert averaged(recipe, values)[-1] == pytest.approx(np.dot(weights, values))
 
 
-def test_the_half_life_asked_for_is_reached_within_the_default_study():
+def test_the_requested_half_life_is_reached_within_the_default_study():
     recipe = diffusion_trainer.DiffusionRecipe.of(params.defaults())
     last = recipe.steps - 1
     assert diffusion_trainer.half_life_at(last, recipe) == recipe.ema_half_life
@@ -184,7 +184,7 @@ def test_the_loss_is_the_mean_squared_error_of_the_noise():
 def test_labels_are_dropped_at_the_rate_asked_for():
     shown = task(x_0=torch.zeros(5000, 3, 1, 1), labels=torch.zeros(5000, dtype=torch.int64))
     dropped = (shown.class_labels == 7).float().mean().item()
-    assert dropped == pytest.approx(0.2, abs=0.02)  # three standard errors of a share of 5000
+    assert dropped == pytest.approx(0.2, abs=0.02)  # three standard errors of a fraction of 5000
     assert shown.t.min() < 10
     assert shown.t.max() > 989
 
@@ -192,18 +192,18 @@ def test_labels_are_dropped_at_the_rate_asked_for():
 def test_parts_of_a_batch_make_up_the_whole():
     """Two halves of a batch, as two processes or threads see them, average to the loss of the whole."""
     model, whole = TellsNoise(LINEAR), task(x_0=torch.rand(8, 3, 4, 4), labels=torch.arange(8))
-    halves = [objective.noise_loss(model, whole.part(share)).item() for share in (slice(0, 4), slice(4, 8))]
+    halves = [objective.noise_loss(model, whole.part(rows)).item() for rows in (slice(0, 4), slice(4, 8))]
     assert objective.noise_loss(model, whole).item() == pytest.approx(np.mean(halves), rel=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("size", "batch_size", "parted"), [(32, 16, True), (32, 17, False), (32, 14, False), (16, 64, True)]
+    ("size", "batch_size", "split"), [(32, 16, True), (32, 17, False), (32, 14, False), (16, 64, True)]
 )
-def test_a_batch_is_parted_where_its_halves_are_worth_it(tmp_path, fresh_accelerate, size, batch_size, parted):
+def test_a_batch_is_split_where_its_halves_are_worth_it(tmp_path, fresh_accelerate, size, batch_size, split):
     fresh_accelerate(reset_partial_state=True)
     unet = build_unet(image_size=size, channels=[8], layers_per_block=1, attention_size=0, n_classes=2)
     recipe = dataclasses.replace(RECIPE, batch_size=batch_size)
-    assert bool(diffusion_trainer.Trainer(unet, recipe=recipe, folder=tmp_path, device=CPU).pieces) is parted
+    assert bool(diffusion_trainer.Trainer(unet, recipe=recipe, folder=tmp_path, device=CPU).pieces) is split
 
 
 def test_the_pieces_side_by_side_give_the_gradient_of_the_whole_batch(

@@ -29,7 +29,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     first.resize((320, 320), Image.Resampling.LANCZOS).save(root / "large.png")
     first.resize((20, 20)).save(root / "small.png")
     Image.new("RGB", (160, 160), "grey").save(root / "flat.png")
-    (root / "broken.png").write_bytes(b"not a picture")
+    (root / "broken.png").write_bytes(b"not an image")
     beside = Image.new("RGB", (280, 160), "grey")  # the same face twice: smaller in the corner, larger in the middle
     beside.paste(first.resize((100, 100), Image.Resampling.LANCZOS), (0, 0))
     beside.paste(first, (100, 0))

@@ -111,7 +111,7 @@ def _flagged(*images: dict) -> pd.DataFrame:
     return face_flags.flag_images(table, min_probability=0.95, min_face_width=50, max_mismatch_score=0.05, seed=0)
 
 
-def test_flags_of_a_small_corpus() -> None:
+def test_flags_of_a_small_data_set() -> None:
     turned = _moved(FRONTAL, by=(20, 0), which=(2,))
     flagged = _flagged(
         {},
@@ -151,7 +151,7 @@ def test_every_flag_has_a_rule() -> None:
 
 
 def _two_people(*, wrong: tuple[int, ...], n: int = 60, strength: int = 60) -> pd.DataFrame:
-    """Two identities that differ in a corner of the face; some pictures carry the other's name."""
+    """Two identities that differ in a corner of the face; some images carry the other's name."""
     rng = np.random.default_rng(0)
     truth = ["AB"[number % 2] for number in range(n)]
     names = ["BA"["AB".index(name)] if number in wrong else name for number, name in enumerate(truth)]

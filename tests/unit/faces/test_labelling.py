@@ -87,7 +87,7 @@ def test_labels_of_other_images_are_kept(session: labelling.LabellingSession) ->
     assert session.csv_path.read_text() == "path,label\nc.png,hard_case\nelsewhere.png,fine\n"
 
 
-def test_picture_is_reduced_and_framed(session: labelling.LabellingSession) -> None:
+def test_image_is_reduced_and_framed(session: labelling.LabellingSession) -> None:
     shown = Image.open(io.BytesIO(session.png()))
     assert shown.size == (480, 300)
     assert shown.getpixel((50, 60)) == (255, 255, 0)  # the box's left side, halved
@@ -103,11 +103,11 @@ def test_nothing_to_label_is_refused(session: labelling.LabellingSession) -> Non
 
 def test_buttons_label_and_show_the_next_image(session: labelling.LabellingSession) -> None:
     page = labelling.LabellingPage(session.flagged, session.root, session.csv_path)
-    caption, picture, labels, steps = page.children
+    caption, image, labels, steps = page.children
     assert [b.description for b in labels.children] == [name.replace("_", " ") for name in hand_labels.HAND_LABELS]
-    before = picture.value
+    before = image.value
     labels.children[1].click()
     assert page.session.labels == {"c.png": "hard_case"}
-    assert caption.value.startswith("2 of 3 · a.png") and picture.value != before
+    assert caption.value.startswith("2 of 3 · a.png") and image.value != before
     steps.children[0].click()
     assert caption.value.endswith("hard_case")

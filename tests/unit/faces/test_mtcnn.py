@@ -29,7 +29,7 @@ def test_sums_may_overflow() -> None:
     assert (found == 255).all()
 
 
-def test_candidates_outside_their_picture_are_left_out() -> None:
+def test_candidates_outside_their_image_are_left_out() -> None:
     """facenet-pytorch fails on them."""
     sums = mtcnn._sums(torch.zeros((2, 50, 60, 3), dtype=torch.uint8))
     boxes = torch.tensor([[10, 10, 30, 30, 0.9], [-30, 5, -10, 25, 0.8], [70, 10, 90, 30, 0.7], [50, 40, 70, 60, 0.6]])

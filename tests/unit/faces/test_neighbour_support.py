@@ -7,7 +7,7 @@ import pytest
 from kpop_rca.faces import label_issues, neighbour_support
 
 SIDE, BLOCK = 32, 4  # pixels
-EACH = 12  # pictures of each kind, more than a face's neighbours
+EACH = 12  # images of each kind, more than a face's neighbours
 
 
 def test_the_mean_by_hand() -> None:

@@ -165,7 +165,7 @@ def test_of_an_odd_number_the_generator_has_the_odd_one():
     assert (counts["train"] == 12).all()
 
 
-def test_most_pictures_stay_on_their_side_when_others_come_and_go():
+def test_most_images_stay_on_their_side_when_others_come_and_go():
     """A tenth left out moves the border between two sides, and only what lies at the border."""
     rows = table(n=200, identities=("a", "b", "c"))
     before = split(rows, oracle_fraction=0.5)
@@ -173,8 +173,8 @@ def test_most_pictures_stay_on_their_side_when_others_come_and_go():
     after = split(left, oracle_fraction=0.5)
     stayed = (after == before[left.index]).mean()
     assert stayed > 0.9  # by chance it would be a third
-    learnt = before[left.index] == "oracle"
-    assert (after[learnt] == "train").mean() < 0.05  # by chance a third; an oracle would have learnt what is drawn
+    of_oracle = before[left.index] == "oracle"
+    assert (after[of_oracle] == "train").mean() < 0.05  # by chance a third; of what an oracle was trained on
 
 
 def test_the_split_follows_from_paths_and_seed_in_any_order_of_the_rows():

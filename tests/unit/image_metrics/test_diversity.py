@@ -69,7 +69,7 @@ def test_lpips_refuses_images_that_alexnet_cannot_take(colour_lpips):
 
 
 def test_lpips_diversity_by_class_beside_real_images(colour_lpips):
-    """Generated Ari is one picture over and over, Bo is noise; real ones the other way round. Classes never mix."""
+    """Generated Ari is one image over and over, Bo is noise; real ones the other way round. Classes never mix."""
     images, labels = np.concatenate([np.repeat(noise(1), 5, axis=0), noise(5, seed=1)]), np.repeat([0, 1], 5)
     order = rng().permutation(10)
     generated, real = (images[order], labels[order]), (images[order], 1 - labels[order])
@@ -136,12 +136,12 @@ def test_diversity_of_a_single_image_is_null_and_names_the_identity():
     found = feature_diversity(
         np.zeros((4, 2)), both, classes=["Ari", "Bo"], n_pairs=10, generator=rng(), real=(np.zeros((3, 2)), labels)
     )
-    assert found["real"] is None  # a single real Bo has no variety
+    assert found["real"] is None  # a single real Bo has no diversity
     assert [entry["real"] for entry in found["per_class"]] == [0, None]
 
 
 def test_real_images_change_nothing_about_generated_ones():
-    """Their pairs are drawn after those of the generated images."""
+    """Their pairs are sampled after those of the generated images."""
     features, labels = np.random.default_rng(1).normal(size=(60, 3)), np.arange(60) % 2
     how = {"classes": ["Ari", "Bo"], "n_pairs": 20}
     alone = feature_diversity(features, labels, generator=rng(), **how)
@@ -159,7 +159,7 @@ def test_variance_of_pairs_that_share_no_image_is_half_as_much_again_as_the_usua
 
 
 def test_a_pair_sampled_twice_is_one_pair():
-    """e = 1, 1, -1, -1: 2 for the pair drawn twice, and by image 2, 2, -1, -1, -1, -1."""
+    """e = 1, 1, -1, -1: 2 for the pair sampled twice, and by image 2, 2, -1, -1, -1, -1."""
     pairs = np.array([[0, 1], [1, 0], [2, 3], [4, 5]])  # the second time the other way round
     found = diversity.pairs_standard_error(pairs, np.array([2.0, 2.0, 0.0, 0.0]))
     assert found == pytest.approx((30 / 16 * 12 - (1 - 3 / 15) / 2 * 6) ** 0.5 / 4)
@@ -169,8 +169,8 @@ def test_a_pair_sampled_twice_is_one_pair():
 def test_interval_of_the_diversity_covers_it(n, n_pairs):
     """Of images x ~ N(0, 1) the mean distance is 2 / sqrt(pi). All pairs, and few random ones.
 
-    Over 400 draws chance moves the share by 2 sd = 0.022. An interval that takes the pairs as independent covers far
-    less.
+    Over 400 samples chance moves the fraction by 2 sd = 0.022. An interval that takes the pairs as independent covers
+    far less.
     """
     draw, hits, naive = np.random.default_rng(5), 0, 0
     for _ in range(400):

@@ -103,7 +103,7 @@ def test_frechet_distance_of_few_images_in_many_dimensions():
 def test_frechet_line_finds_its_way_to_the_true_distance():
     """Of N(0, 1) and N(1, 1) in ten dimensions the distance is 10; 300 images overstate it by about 0.1 to 0.3.
 
-    Over 20 draws the mean of the line's end is nearer to 10 than that of the distance on all images is.
+    Over 20 samples the mean of the line's end is nearer to 10 than that of the distance on all images is.
     """
     ends, whole = [], []
     for seed in range(20):

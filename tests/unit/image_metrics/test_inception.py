@@ -60,7 +60,7 @@ def three_sets():
 
 def test_measures_are_null_with_a_reason_without_weights(no_weights):
     sets, labels = three_sets()
-    how = {"device": CPU, "generator": rng(), "download": False, "labels": labels, "classes": ["Ari", "Bo"]}
+    how = {"device": CPU, "generator": rng(), "labels": labels, "classes": ["Ari", "Bo"]}
     found = inception_measures(*sets, **how) | network_measures("facenet", *sets, **how)
     names = {"fid", "is", "kid", "fid_infinity", "fid_class_mean", "inception_precision", "inception_coverage"}
     assert names | {"facenet_frechet", "facenet_kernel", "facenet_recall", "facenet_density"} < set(found)

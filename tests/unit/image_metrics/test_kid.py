@@ -30,7 +30,7 @@ def test_kernel_distance_by_the_definition(monkeypatch):
 
 
 def test_kernel_distance_is_unbiased_and_seeded_and_leaves_the_seed_alone():
-    """Of equal distributions its mean over many draws is 0, at few images as at many; that of Frechet is not."""
+    """Of equal distributions its mean over many samples is 0, at few images as at many; that of Frechet is not."""
     before = torch.random.get_rng_state()
     found = [kid.kernel_distance(*normals(12, 12, seed=seed), generator=rng())[0] for seed in range(150)]
     assert abs(np.mean(found)) < 3 * np.std(found) / 150**0.5

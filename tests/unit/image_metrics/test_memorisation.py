@@ -23,7 +23,7 @@ def copying(generated, train, held_out, *, seed=7, **others):
 
 
 def avatars(n, *, seed):
-    """uint8 (n, 12, 12, 3): random low-frequency pictures, no two alike, none symmetrical."""
+    """uint8 (n, 12, 12, 3): random low-frequency images, no two alike, none symmetrical."""
     coarse = np.random.default_rng(seed).integers(0, 256, (n, 4, 4, 3), dtype=np.uint8)
     return coarse.repeat(3, axis=1).repeat(3, axis=2)
 
@@ -105,7 +105,7 @@ def test_sets_without_a_class_in_common_are_an_error():
 
 @pytest.mark.parametrize("sizes", copiers.SIZES)
 def test_copies_are_found_however_few_are_held_out(monkeypatch, sizes):
-    """The rates over many draws are counted in `tests/soak/test_copying.py`."""
+    """The rates over many samples are counted in `tests/soak/test_copying.py`."""
     monkeypatch.setattr(memorisation, "RESAMPLES", 499)
     full, some, honest = (copiers.verdict(*sizes, copied=copied, seed=0) for copied in (1, 0.12, 0))
     assert (full["copies"], full["excess"]) == (True, 1)
@@ -117,7 +117,7 @@ def test_copies_are_found_however_few_are_held_out(monkeypatch, sizes):
 
 
 def test_the_level_holds_at_the_paper_s_sizes(monkeypatch):
-    """The p-value of an honest generator is below x in a share x of the draws, as often at 1 : 17 as at 1 : 1."""
+    """The p-value of an honest generator is below x in a fraction x of the samples, as often at 1 : 17 as at 1 : 1."""
     monkeypatch.setattr(memorisation, "RESAMPLES", 199)
     p = []
     for seed in range(120):
@@ -180,12 +180,12 @@ def test_one_image_everywhere_gives_finite_numbers(value):
 @pytest.mark.parametrize("how", ["exact", "noised", "mirrored", "mirrored and noised"])
 def test_copies_of_training_photographs_are_found(how):
     train, held_out = avatars(120, seed=0), avatars(60, seed=1)
-    drawn = train[rng().integers(120, size=200)].astype(float)
+    made = train[rng().integers(120, size=200)].astype(float)
     if "mirrored" in how:
-        drawn = drawn[:, :, ::-1]
+        made = made[:, :, ::-1]
     if "noised" in how:
-        drawn = drawn + rng().normal(0, 25, size=drawn.shape)
-    generated = memorisation.views(drawn.clip(0, 255).astype(np.uint8))
+        made = made + rng().normal(0, 25, size=made.shape)
+    generated = memorisation.views(made.clip(0, 255).astype(np.uint8))
     found = copying(generated, memorisation.views(train)[0], memorisation.views(held_out)[0])
     assert found["copies"] is True
     assert found["excess"] == 1
@@ -215,7 +215,7 @@ def test_a_generator_that_copies_a_third_of_the_time_is_found():
 
 
 def test_a_generator_that_repeats_two_photographs_is_found():
-    """The share says nothing of two; that they are far nearer than any real image is does."""
+    """The fraction says nothing of two; that they are far nearer than any real image is does."""
     train, held_out = rng(0).normal(size=(150, 6)), rng(1).normal(size=(150, 6))
     generated = train[rng().integers(2, size=400)] + rng(2).normal(0, 0.01, size=(400, 6))
     found = copying(generated, train, held_out)
@@ -284,10 +284,10 @@ def test_real_images_fed_as_generated_ones_are_seldom_flagged(monkeypatch):
     assert flagged <= 4  # 0.6 expected; 5 or more once in 2,000 times
 
 
-def with_bursts(draw, n_pictures, *, of_each, apart):
-    """Features of a class in bursts of so many pictures, which differ in this share of what pictures differ in."""
-    centres = draw.normal(size=(n_pictures, 1, 64)) * np.sqrt(1 - apart**2)
-    return (centres + apart * draw.normal(size=(n_pictures, of_each, 64))).reshape(-1, 64).astype(np.float32)
+def with_bursts(draw, n_images, *, of_each, apart):
+    """Features of a class in bursts of so many images, which differ in this fraction of what images differ in."""
+    centres = draw.normal(size=(n_images, 1, 64)) * np.sqrt(1 - apart**2)
+    return (centres + apart * draw.normal(size=(n_images, of_each, 64))).reshape(-1, 64).astype(np.float32)
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def with_bursts(draw, n_pictures, *, of_each, apart):
     ],
 )
 def test_bursts_accuse_nobody(monkeypatch, train, held_out):
-    """A picture that is there twice attracts no more images than one, and has its twin beside it."""
+    """An image that is there twice attracts no more images than one, and has its twin beside it."""
     monkeypatch.setattr(memorisation, "RESAMPLES", 499)
     flagged = 0
     for seed in range(10):

@@ -73,7 +73,7 @@ def test_precision_and_recall_by_hand_and_in_batches(monkeypatch):
 def test_density_and_coverage_of_equal_distributions_are_as_known(n, g):
     """Naeem et al. (2020), lemma 2 and its proof: 1, and 1 - (N-1)...(N-k) / ((N+G-1)...(N+G-k)).
 
-    The mean of 30 draws; its standard error, taken from the draws, allows for three of these.
+    The mean of 30 samples; its standard error, taken from the samples, allows for three of these.
     """
     found = [density_coverage(*normals(n, g, seed=seed)) for seed in range(30)]
     steps = np.arange(1, 6)
