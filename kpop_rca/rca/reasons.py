@@ -14,6 +14,6 @@ def with_reasons(table: pd.DataFrame, reasons: dict[str, str]) -> pd.DataFrame:
     >>> with_reasons(table, {"rca": "it recognises no real face"})["why"].tolist()
     ['', 'no rca: it recognises no real face']
     """
-    known = {name: why for name, why in reasons.items() if name in table}
-    lacking = table[list(known)].isna().to_dict("records")
-    return table.assign(why=["; ".join(f"no {name}: {known[name]}" for name in known if row[name]) for row in lacking])
+    held = {name: why for name, why in reasons.items() if name in table}
+    lacking = table[list(held)].isna().to_dict("records")
+    return table.assign(why=["; ".join(f"no {name}: {held[name]}" for name in held if row[name]) for row in lacking])

@@ -22,7 +22,7 @@ def assemble(
     predicted: agreement.HeadlineCounts,
     by_oracle: pd.DataFrame,  # from `agreement.rca_by_oracle`
     classes: list[str],
-    fidelity: dict[str, Any],  # from `rca.confusion_corrected_summary`
+    corrected: dict[str, Any],  # from `rca.confusion_corrected_summary`
     over_oracles: dict[str, Any],  # from `rca.over_oracles`
     collapse: dict[str, Any],  # from `rca.collapse_summary`
     visual: dict[str, Any],  # from `quality` and `feature_measures`, by name of the measure
@@ -48,7 +48,7 @@ def assemble(
         "oracles": _oracles(stage, by_oracle),
         "headline_oracle": predicted.name,
         **parts,
-        "confusion_corrected_accuracy": fidelity,
+        "confusion_corrected_accuracy": corrected,
         "over_oracles": over_oracles,
         **collapse,
         "cas": cas,
@@ -76,7 +76,7 @@ def seconds_at_work(runs: list[tuple[float, float]]) -> float:
 
 
 def _oracles(stage: stage_run.StageRun, by_oracle: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Every oracle: what it was trained on, its accuracy on real faces, and what it gives for the generated ones."""
+    """Every oracle: what it was trained on, its accuracy on real faces, and the estimators under it."""
     ratios = by_oracle.set_index("oracle")
     oracles = {}
     for name, about in trained(stage.input("oracle")).set_index("oracle").iterrows():

@@ -31,7 +31,7 @@ DRAWN = {
         pd.DataFrame({"class": NAMES, "rca": 0.5, "chance": 0.1} | VALUES), pd.DataFrame(), chance=0.1, overall=0.5
     ),
     "predicted_class_frequencies": lambda: charts.predicted_class_frequencies(
-        pd.DataFrame({"class": NAMES, "share": 0.5} | VALUES)
+        pd.DataFrame({"class": NAMES, "fraction": 0.5} | VALUES)
     ),
 }
 

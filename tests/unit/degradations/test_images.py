@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter1d
 from kpop_rca.degradations import blurred, compressed, noised, shifted
 
 
-def test_blur_keeps_flat_pictures_and_means_and_mixes_neither_images_nor_colours():
+def test_blur_keeps_flat_images_and_means_and_mixes_neither_images_nor_colours():
     flat = np.full((2, 8, 8, 3), [10, 200, 90], dtype=np.uint8)
     flat[1] = 7
     np.testing.assert_array_equal(blurred(flat, 1.5), flat)

@@ -1,4 +1,4 @@
-"""How far oracles agree, on answers written by hand."""
+"""How far oracles agree, on predictions written by hand."""
 
 import numpy as np
 import pandas as pd
@@ -65,11 +65,11 @@ def test_real_and_generated_are_not_exchangeable():
 
 
 def test_oracles_of_only_one_side_are_refused():
-    with pytest.raises(ValueError, match="other oracles saw the real faces"):
+    with pytest.raises(ValueError, match="the real faces were classified by other oracles"):
         agreement.rca_by_oracle(REAL, GENERATED[GENERATED["oracle"] != "b-0"], 3)
 
 
-def test_a_oracle_that_recognises_nobody_has_no_rca_and_leaves_the_others_theirs():
+def test_an_oracle_that_recognises_nobody_has_no_rca_and_leaves_the_others_theirs():
     """b-0 is right on no real face, a-0 says one name whatever it sees."""
     real = predictions({"a-0": np.zeros(30, int), "a-1": predicted(8, 8, 8), "b-0": predicted(0, 0, 0)})
     generated = predictions({"a-0": np.zeros(30, int), "a-1": predicted(4, 4, 4), "b-0": predicted(1, 1, 1)})
@@ -78,7 +78,8 @@ def test_a_oracle_that_recognises_nobody_has_no_rca_and_leaves_the_others_theirs
     assert table.loc["b-0", ["rca", "low", "high", "chance", "chance_corrected"]].isna().all()
     assert table.loc["b-0", "why"].startswith("no rca: it recognises no real face; no chance_corrected: ")
     assert table.loc["a-0", "why"] == (
-        "no chance_corrected: it is no better than chance on real faces; no fidelity: its confusion can't be inverted"
+        "no chance_corrected: it is no better than chance on real faces; no confusion_corrected_accuracy: its "
+        "confusion can't be inverted"
     )
     assert (table.loc["a-0", "rca"], table.loc["a-1", "why"]) == (1, "")
 
@@ -154,7 +155,7 @@ def test_means_by_what_pairs_differ_in():
 
 
 def counted(oracle, counts, *, trained_on, seed):
-    """A long table of one oracle's answers, in an image order that all oracles share."""
+    """A long table of one oracle's predictions, in one image order for all oracles."""
     labels, predicted = np.indices(counts.shape)
     columns = {
         "label": np.repeat(labels.ravel(), counts.ravel()),

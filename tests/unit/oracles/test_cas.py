@@ -111,7 +111,7 @@ def scores(faces, generated, oracle, folder):
 
 
 def test_a_generator_that_confuses_two_teaches_their_confusion(coloured_faces, oracle, tmp_path):
-    """Red and green swapped: whoever learns from these errs on up to two thirds of the real faces. Not the reverse.
+    """Red and green swapped: whoever is trained on these errs on up to two thirds of the real faces. Not the reverse.
 
     It stops at the epoch with the lowest loss on real faces, before it is sure of the wrong names, so it may err less.
     """
@@ -123,9 +123,9 @@ def test_a_generator_that_confuses_two_teaches_their_confusion(coloured_faces, o
     assert found["ratio"]["value"] == pytest.approx(found["train_generated_test_real"]["accuracy"])
     assert found["ratio"]["only_first_right"] == 0
     assert {found[f"train_{name}_test_real"]["n_train"] for name in ("generated", "real")} == {48}
-    assert found["oracle_test_generated"]["accuracy"] == pytest.approx(1 / 3)
-    assert found["oracle_test_generated"]["n_train"] == 77
-    other_way = found["train_real_test_generated"]  # by the classifier of the reference, which has learnt as many
+    assert found["headline_oracle_test_generated"]["accuracy"] == pytest.approx(1 / 3)
+    assert found["headline_oracle_test_generated"]["n_train"] == 77
+    other_way = found["train_real_test_generated"]  # by the classifier of the reference, which was trained on as many
     assert other_way["n_train"] == 48 and other_way["accuracy"] == pytest.approx(1 / 3, abs=0.05)
     json.dumps(found, allow_nan=False)
 

@@ -12,7 +12,7 @@ REAL = np.array([[56, 10, 4], [7, 60, 3], [14, 0, 56]])
 GENERATED = np.array([[20, 16, 4], [5, 34, 1], [10, 8, 22]])
 
 
-def test_for_a_oracle_that_never_errs_it_is_wilson_s():
+def test_for_an_oracle_that_never_errs_it_is_wilson_s():
     """Known from so many images that the few that are added to them do not matter."""
     right = np.array([0, 1, 20, 40])
     generated = np.diag(right) + np.diag(40 - right) @ np.roll(np.eye(4), 1, axis=1)

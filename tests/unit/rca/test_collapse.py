@@ -19,7 +19,7 @@ NAMES = ["Ari", "Bo", "Cy"]
 PAPER_GROUPS = [[0, 1, 2, 7, 8], [3, 4, 5, 6, 9]]
 
 
-def test_predicted_label_shares_by_hand():
+def test_predicted_class_frequencies_by_hand():
     table = rca.predicted_class_frequencies(GENERATED, classes=NAMES)
     np.testing.assert_array_equal(table["n_predicted"], [100, 170, 30])
     np.testing.assert_allclose(table["fraction"], [100 / 300, 170 / 300, 30 / 300])
@@ -93,7 +93,7 @@ def test_coverage_of_the_intervals_of_drift_and_of_excess():
     gc.freeze()
     for _ in range(draws):
         real, drawn = (
-            np.stack([rng.multinomial(n, row) for row in shares]) for n, shares in ((60, oracle), (80, model))
+            np.stack([rng.multinomial(n, row) for row in fractions]) for n, fractions in ((60, oracle), (80, model))
         )
         flows = rca.directed_flows(drawn, classes="abcd", real_counts=real)
         flow = flows[flows["source"].isin(["a", "b"]) & flows["target"].isin(["a", "b"])].iloc[0]
@@ -161,12 +161,12 @@ def test_group_excess_finds_confusion_within_groups_and_only_that():
 
 
 def test_group_excess_finds_look_alikes_where_the_oracles_own_errors_are_nearly_all_within_groups():
-    """Where the share of the errors has no room to rise: of the oracle's own 95 of 100 are within."""
+    """Where the fraction of the errors has no room to rise: of the oracle's own 95 of 100 are within."""
     oracle = np.kron(np.eye(2), np.full((5, 5), 0.0475)) + np.kron(1 - np.eye(2), np.full((5, 5), 0.002))
     oracle += np.diag(1 - oracle.sum(axis=1))
     drawn = 0.8 * oracle + 0.2 * (np.kron(np.eye(2), np.full((5, 5), 0.25)) - np.kron(np.eye(2), 0.25 * np.eye(5)))
     groups, rng = [list(range(5)), list(range(5, 10))], np.random.default_rng(0)
-    counted = [np.stack([rng.multinomial(n, row) for row in shares]) for n, shares in ((140, oracle), (80, drawn))]
+    counted = [np.stack([rng.multinomial(n, row) for row in rows]) for n, rows in ((140, oracle), (80, drawn))]
     found = rca.group_excess(*counted, groups, n_replicates=300, generator=rng)
     assert found["p"] == pytest.approx(1 / 126) and found["ci95"][0] > 0.09
 
@@ -178,17 +178,17 @@ def test_an_excess_of_nothing_over_nothing_has_a_width():
     assert found["ci95"] == pytest.approx([-0.077, 0.077], abs=0.01)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.01, 0.03])
-def test_coverage_of_an_excess_at_the_edge(share):
+@pytest.mark.parametrize("fraction", [0.0, 0.01, 0.03])
+def test_coverage_of_an_excess_at_the_edge(fraction):
     """Of an oracle that never errs, and a generator that seldom draws the look-alike; 200 draws know 0.95 to 0.015."""
     rng, held = np.random.default_rng(0), []
-    shown = np.kron(np.eye(2), [[1 - share, share], [share, 1 - share]])
+    shown = np.kron(np.eye(2), [[1 - fraction, fraction], [fraction, 1 - fraction]])
     for _ in range(200):
         drawn = rng.multinomial(12, shown)
         low, high = rca.group_excess(np.diag([12] * 4), drawn, [[0, 1], [2, 3]], n_replicates=200, generator=rng)[
             "ci95"
         ]
-        held.append(low <= share <= high)
+        held.append(low <= fraction <= high)
     assert np.mean(held) >= 0.93
 
 

@@ -35,7 +35,7 @@ def test_swapping_real_and_generated_or_rows_and_columns_fails():
     assert not np.allclose(rca.identity_mixtures(ORACLE.T, generated), MIXTURE, atol=0.05)
 
 
-def test_a_class_blind_generator_has_fidelity_one_over_k_whatever_the_oracle():
+def test_a_class_blind_generator_has_corrected_accuracy_one_over_k_whatever_the_oracle():
     blind = np.full((3, 3), 1 / 3) @ ORACLE
     assert rca.confusion_corrected_accuracy(ORACLE, blind).mean() == pytest.approx(1 / 3)
     assert rca.global_rca(ORACLE, blind) != pytest.approx(1 / 3, abs=0.05)  # RCA's zero depends on the oracle
@@ -51,10 +51,10 @@ def test_rows_sum_to_one_and_noise_may_leave_the_range():
 
 
 def test_simplex_solution_is_that_of_a_general_optimiser():
-    shares, q = row_fractions(ORACLE), np.array([0.95, 0.02, 0.03])
-    found = rca.simplex_mixtures(ORACLE, np.round(1000 * np.stack([q, shares[1], shares[2]])))[0]
+    fractions, q = row_fractions(ORACLE), np.array([0.95, 0.02, 0.03])
+    found = rca.simplex_mixtures(ORACLE, np.round(1000 * np.stack([q, fractions[1], fractions[2]])))[0]
     best = minimize(
-        lambda pi: ((shares.T @ pi - q) ** 2).sum(),
+        lambda pi: ((fractions.T @ pi - q) ** 2).sum(),
         np.full(3, 1 / 3),
         bounds=[(0, 1)] * 3,
         constraints={"type": "eq", "fun": lambda pi: pi.sum() - 1},
@@ -77,7 +77,7 @@ def test_condition_number():
         [[52, 48, 0], [48, 52, 0], [0, 0, 100]],  # hardly can
     ],
 )
-def test_a_oracle_too_poor_to_be_inverted_is_refused(real):
+def test_an_oracle_too_poor_to_be_inverted_is_refused(real):
     with pytest.raises(StudyError, match="too badly"):
         rca.confusion_corrected_accuracy(real, MIXTURE @ ORACLE)
 
@@ -128,7 +128,7 @@ def summary(real, generated, names=("Ari", "Bo"), n_replicates=300):
 
 
 def test_a_share_above_one_refutes_the_assumption_and_is_named():
-    """Of real Bo half is recognised, of generated Bo all: no share of Bo explains that."""
+    """Of real Bo half is recognised, of generated Bo all: no fraction of Bo explains that."""
     found = summary(np.array([[450, 50], [250, 250]]), np.array([[900, 100], [0, 1000]]))
     assert found["per_class"][1]["ci95"][0] > 1
     assert found["outside"] == ["Bo"]
@@ -136,8 +136,8 @@ def test_a_share_above_one_refutes_the_assumption_and_is_named():
     assert summary(np.array([[45, 5], [10, 40]]), np.array([[90, 10], [20, 80]]))["outside"] == []
 
 
-def test_a_fidelity_that_can_be_anything_is_refused():
-    """Its oracle can be inverted, but what it says of fifteen faces leaves a mean share between 0 and 1 open."""
+def test_a_corrected_accuracy_that_can_be_anything_is_refused():
+    """Its oracle can be inverted, but its predictions of fifteen faces leave a mean fraction between 0 and 1 open."""
     found = summary(np.array([[10, 5], [8, 7]]), np.array([[7, 5], [6, 6]]))
     assert found["condition_number"] < confusion_corrected.LARGEST_CONDITION
     assert found["mean"] is None and found["ci95"] is None and found["per_class"] == []

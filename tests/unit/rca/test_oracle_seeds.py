@@ -76,8 +76,8 @@ def test_means_over_oracles_have_both_intervals():
     assert found["oracles"] == ORACLES
     ratios = [rca.global_rca(*tables) for tables in zip(REAL, DRAWN, strict=True)]
     assert found["rca"]["value"] == pytest.approx(np.mean(ratios))
-    fidelities = [rca.confusion_corrected_accuracy(*tables).mean() for tables in zip(REAL, DRAWN, strict=True)]
-    assert found["confusion_corrected_accuracy"]["value"] == pytest.approx(np.mean(fidelities))
+    accuracies = [rca.confusion_corrected_accuracy(*tables).mean() for tables in zip(REAL, DRAWN, strict=True)]
+    assert found["confusion_corrected_accuracy"]["value"] == pytest.approx(np.mean(accuracies))
     assert found["macro_rca"]["value"] == pytest.approx(
         np.mean([rca.macro_rca(*t) for t in zip(REAL, DRAWN, strict=True)])
     )
@@ -108,7 +108,7 @@ def test_one_oracle_does_not_tell_how_oracles_vary():
     assert alone["rca"]["ci95_bootstrap"][0] < alone["rca"]["value"] < alone["rca"]["ci95_bootstrap"][1]
 
 
-def test_a_oracle_too_poor_to_be_inverted_leaves_no_mean_fidelity():
+def test_an_oracle_too_poor_to_be_inverted_leaves_no_mean_corrected_accuracy():
     poor = REAL.copy()
     poor[1] = [[26, 24], [24, 26]]
     found = over(poor)
@@ -121,7 +121,7 @@ def test_a_oracle_too_poor_to_be_inverted_leaves_no_mean_fidelity():
     assert found["rca"]["value"] > 0
 
 
-def test_a_oracle_no_better_than_chance_leaves_no_corrected_ratio():
+def test_an_oracle_no_better_than_chance_leaves_no_corrected_ratio():
     blind = REAL.copy()
     blind[2] = [[25, 25], [25, 25]]
     found = over(blind)
@@ -130,7 +130,7 @@ def test_a_oracle_no_better_than_chance_leaves_no_corrected_ratio():
 
 
 def test_where_every_oracle_is_right_on_every_image_the_interval_has_a_width():
-    """Of 48 images that are all right the share may be .93 (Clopper and Pearson: 1 - 0.025^(1/48) = 0.074)."""
+    """Of 48 images that are all right the fraction may be .93 (Clopper and Pearson: 1 - 0.025^(1/48) = 0.074)."""
     labels = np.repeat(np.arange(4), 12)
     sides = [(labels, np.stack([labels] * 3))] * 2
     drawn = rca.bootstrap(*sides, 4, n_replicates=2000, generator=np.random.default_rng(0))

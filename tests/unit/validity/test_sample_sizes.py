@@ -23,7 +23,7 @@ def test_widths_shrink_like_one_over_the_root_of_n():
     assert (found["class_rca"] > found["rca"]).all()
 
 
-def test_widths_take_the_real_shares_for_the_real_images():
+def test_widths_take_the_real_fractions_for_the_real_images():
     """An oracle that never errs on a thousand real images: half of the generated ones are right, by the binomial."""
     real, generated = 50 * np.eye(4, dtype=int), counts(0.5 * np.eye(4) + 0.5 * NEXT, 100)
     found = sample_sizes.interval_widths(
