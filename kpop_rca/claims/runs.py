@@ -62,7 +62,7 @@ def _measured(study: str, oracles_of: str, group_text: str, device: torch.device
     images, requested = generated_images.load(generated_folder)
     made = manifests.identity(files.read_json(generated_folder / manifests.MANIFEST))
     size, oracle_faces, oracles_folder = images.shape[1], _made(oracles_of, "faces"), _made(oracles_of, "oracle")
-    real = crops.load(oracle_faces, size=size, split="test")
+    real = crops.load_crops(oracle_faces, size=size, split="test")
     groups = params.parse_groups(group_text, int(requested.max()) + 1)
     rows = []
     for about in predictions.trained(oracles_folder).query("eligible").itertuples():
