@@ -35,8 +35,8 @@ def predicted_class_frequencies(counts: ArrayLike, *, classes: Sequence[Any] | N
 
     >>> predicted_class_frequencies([[30, 10], [40, 0]])[["class", "n_predicted", "fraction", "requested"]]
       class  n_predicted  fraction  requested
-    0     0        70     0.875        0.5
-    1     1        10     0.125        0.5
+    0     0           70     0.875        0.5
+    1     1           10     0.125        0.5
     """
     counts = checked(counts)
     total, n_predicted = counts.sum(), counts.sum(axis=0)
@@ -62,8 +62,8 @@ def strongest_confusions(
 
     >>> strongest_confusions([[7, 3, 0], [0, 9, 1], [4, 0, 6]], 2)
       condition predicted_as  count  fraction
-    0         2         0      4       0.4
-    1         0         1      3       0.3
+    0         2            0      4       0.4
+    1         0            1      3       0.3
     """
     counts = checked(counts)
     names = np.array(class_titles(counts, classes), dtype=object)

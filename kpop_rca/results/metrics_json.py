@@ -19,7 +19,7 @@ from kpop_rca.system import devices, files
 def assemble(
     stage: stage_run.StageRun,
     *,
-    predicted: agreement.HeadlineCounts,
+    headline: agreement.HeadlineCounts,
     by_oracle: pd.DataFrame,  # from `agreement.rca_by_oracle`
     classes: list[str],
     corrected: dict[str, Any],  # from `rca.confusion_corrected_summary`
@@ -35,7 +35,7 @@ def assemble(
     earlier = [s.folder for s in stages.before(stage.stage)]
     manifests = {name: files.read_json(folder / name / manifests.MANIFEST) for name in earlier}
     sampling = manifests["generated"]["parameters"]
-    parts = rca.summary(predicted.real_counts, predicted.generated_counts, classes, predicted.own_replicates)
+    parts = rca.summary(headline.real_counts, headline.generated_counts, classes, headline.own_replicates)
     names = {"sampler": "sampler", "steps": "sampling_steps", "guidance": "guidance"}
     parts["generated"] |= {name: sampling[parameter] for name, parameter in names.items()}
     runs = [(m["began"], m["seconds"]) for m in manifests.values()] + [(stage.began, stage.seconds)]
@@ -46,7 +46,7 @@ def assemble(
         "classes": classes,
         "data": crops.load_summary(folder / "faces"),
         "oracles": _oracles(stage, by_oracle),
-        "headline_oracle": predicted.name,
+        "headline_oracle": headline.name,
         **parts,
         "confusion_corrected_accuracy": corrected,
         "over_oracles": over_oracles,
