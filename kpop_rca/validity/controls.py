@@ -93,7 +93,7 @@ def copy_trial(
 
     Returns:
         One row per suspect: suspect, n; rca and confusion_corrected_accuracy, each with _low and _high; and on pixels
-        share_nearer_train, share_by_chance, excess, p_share, p_ratio and copies, see `memorisation.copying`.
+        fraction_nearer_train, fraction_by_chance, excess, p_fraction, p_ratio and copies, see `memorisation.copying`.
     """
     rows = []
     for name, (images, labels) in suspects.items():
@@ -105,7 +105,7 @@ def copy_trial(
             keys = (estimator, f"{estimator}_low", f"{estimator}_high")
             row |= dict(zip(keys, map(float, found[estimator]), strict=True))
         search = _searched(memorisation.views(images), train, held_out, generator=generator)
-        shown = ("share_nearer_train", "share_by_chance", "excess", "p_share", "p_ratio", "copies")
+        shown = ("fraction_nearer_train", "fraction_by_chance", "excess", "p_fraction", "p_ratio", "copies")
         rows.append(row | {key: search[key] for key in shown})
     return pd.DataFrame(rows)
 
@@ -136,8 +136,8 @@ def disguise_trial(
 
     Returns:
         One row for each number of held-out faces and generator: n_train, n_held_out, copies, copied (one of COPIED, or
-        0), n; excess, contrast, p_share, p_ratio and found, see `memorisation.copying`. With few held-out faces these
-        are SCARCE of the training faces of each identity, one at least.
+        0), n; excess, contrast, p_fraction, p_ratio and found, see `memorisation.copying`. With few held-out faces
+        these are SCARCE of the training faces of each identity, one at least.
     """
     few = np.maximum(1, np.rint(SCARCE * np.bincount(train[1]))).astype(int)
     honest = memorisation.views(new)
@@ -153,6 +153,6 @@ def disguise_trial(
         for (name, copied), views in suspects.items():
             search = _searched(views, train, known, generator=generator)
             about = {"n_train": search["n_train"], "n_held_out": search["n_held_out"], "copies": name, "copied": copied}
-            shown = {key: search[key] for key in ("excess", "contrast", "p_share", "p_ratio")}
+            shown = {key: search[key] for key in ("excess", "contrast", "p_fraction", "p_ratio")}
             rows.append(about | {"n": views.shape[1]} | shown | {"found": search["copies"]})
     return pd.DataFrame(rows)

@@ -65,10 +65,10 @@ def folder(output):
         "memorisation": [
             {
                 "copies": False,
-                "share_nearer_train": 0.53,
-                "share_by_chance": 0.44,
+                "fraction_nearer_train": 0.53,
+                "fraction_by_chance": 0.44,
                 "excess": 0.07,
-                "p_share": 0.04,
+                "p_fraction": 0.04,
                 "p_ratio": 0.001,
                 "real": None,
                 "real_why": "none",

@@ -331,7 +331,7 @@ def test_a_missing_small_study_is_not_predicted_by_the_oracles_of_its_base(outpu
     base = "claims-seed0"
     declare_made(base, "audit", "faces", "oracle")
     assert runs._made("claims.guidance=0-seed0", "oracle") == paths.artifacts_folder(base) / "oracle"
-    with pytest.raises(StudyError, match="is stale: .* was"):
+    with pytest.raises(StudyError, match=r"is stale: .* was"):
         runs._made(f"claims.{level}-seed0", "oracle")
 
 

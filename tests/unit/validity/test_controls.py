@@ -67,9 +67,10 @@ def test_copies_score_as_real_faces_and_only_the_search_tells_them_apart(monkeyp
     ).set_index("suspect")
     np.testing.assert_allclose(found[["rca", "confusion_corrected_accuracy"]], 1)
     assert found["copies"].tolist() == [True, True, False]
-    assert found.loc["copies", ["share_nearer_train", "excess"]].tolist() == [1, 1]
-    assert found.loc["no copies", "share_by_chance"] == pytest.approx(150 / 280, abs=0.01)
-    assert found.loc["no copies", "share_nearer_train"] == pytest.approx(150 / 280, abs=0.15)  # three standard errors
+    assert found.loc["copies", ["fraction_nearer_train", "excess"]].tolist() == [1, 1]
+    assert found.loc["no copies", "fraction_by_chance"] == pytest.approx(150 / 280, abs=0.01)
+    # Within three standard errors.
+    assert found.loc["no copies", "fraction_nearer_train"] == pytest.approx(150 / 280, abs=0.15)
 
 
 def test_copies_are_found_in_every_disguise_with_many_and_with_few_held_out_faces():
