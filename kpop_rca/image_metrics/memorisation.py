@@ -362,9 +362,9 @@ def copying(
         copies (None where the features saw the training images, or where `other_real` looks like copies, too, or may
         do so: `why` says which), rule, features, n_generated, n_train, n_held_out (images searched);
         fraction_nearer_train, and fraction_by_chance, its expected value by the numbers of real images; excess, and
-        contrast, the least of the images that it counts; median_ratio (distance to the nearest training over that to the nearest
-        held-out image) and median_ratio_real (of held-out images), each None with its `_why` where it has no
-        denominator; p_fraction and p_ratio; and real, the same figures of `other_real`, or None with real_why.
+        contrast, the least of the images that it counts; median_ratio (distance to the nearest training over that to
+        the nearest held-out image) and median_ratio_real (of held-out images), each None with its `_why` where it has
+        no denominator; p_fraction and p_ratio; and real, the same figures of `other_real`, or None with real_why.
 
     Raises:
         StudyError: no class with images on both sides, or a single held-out image.
