@@ -42,8 +42,8 @@ def folder(output):
     real, generated = np.array([[45, 5, 0], [5, 45, 0], [0, 1, 0]]), np.array([[70, 30, 0], [40, 60, 0], [0, 1, 0]])
     names = [HOSTILE, "Bo", "Cy"]
     rng = np.random.default_rng(0)
-    drawn = rca.bootstrap(predictions(real), predictions(generated), 3, n_replicates=50, generator=rng)
-    own = {name: values[:, 0] for name, values in drawn.items()}
+    replicates = rca.bootstrap(predictions(real), predictions(generated), 3, n_replicates=50, generator=rng)
+    own = {name: values[:, 0] for name, values in replicates.items()}
     parts = rca.summary(real, generated, names, own)
     accuracy = {"accuracy": 0.4, "ci95": [0.3, 0.5], "n_train": 9, "n_test": 101}
     parts["generated"] |= {"sampler": "ddim", "steps": 20, "guidance": 1.5}
@@ -59,7 +59,7 @@ def folder(output):
         "headline_oracle": "resnet10-0",
         "confusion_corrected_accuracy": rca.confusion_corrected_summary(real, generated, names, own),
         "over_oracles": rca.over_oracles(
-            ["resnet10-0"], real[None], generated[None], drawn, classes=names, generator=rng
+            ["resnet10-0"], real[None], generated[None], replicates, classes=names, generator=rng
         ),
         "cas": {"train_generated_test_real": accuracy, "ratio": {"value": 0.7, "ci95": [0.5, 0.9]}},
         "memorisation": [

@@ -112,11 +112,11 @@ def test_more_pixels_have_to_help_the_oracle_as_well():
     assert verdict_of(table, "more pixels keep identity better")["verdict"] == "inconclusive"
 
 
-def test_a_direction_is_taken_for_another_by_luck_in_one_case_of_forty_on_each_side():
+def test_a_direction_is_mistaken_by_chance_in_one_case_of_forty_on_each_side():
     """2,000 sweeps in which nothing changes; a fraction of 2,000 near 1/40 has a standard error of 0.35 points."""
     (claim,) = [claim for claim in verdicts.CLAIMS if claim.experiment == "jitter"]
-    drawn = np.random.default_rng(0).normal(0, 0.05, size=(2000, 3))
-    found = pd.Series([verdicts._verdict(claim, ("0", "0.15"), row, MARGIN)["verdict"] for row in drawn])
+    samples = np.random.default_rng(0).normal(0, 0.05, size=(2000, 3))
+    found = pd.Series([verdicts._verdict(claim, ("0", "0.15"), row, MARGIN)["verdict"] for row in samples])
     for verdict in ("supported", "contradicted"):
         assert (found == verdict).mean() == pytest.approx(1 / 40, abs=0.0105)
 
@@ -177,8 +177,8 @@ def test_coverage_of_the_interval_over_three_seeds():
 
     A fraction of 2,000 has a standard error of 0.5 points; three of them are the tolerance.
     """
-    drawn = np.random.default_rng(0).normal(0.2, 0.05, size=(2000, 3))
-    held = [low < 0.2 < high for low, high, _ in map(verdicts.student_interval, drawn)]
+    samples = np.random.default_rng(0).normal(0.2, 0.05, size=(2000, 3))
+    held = [low < 0.2 < high for low, high, _ in map(verdicts.student_interval, samples)]
     assert np.mean(held) == pytest.approx(0.95, abs=0.015)
 
 
@@ -356,7 +356,7 @@ def test_a_level_stays_text_on_disk(tmp_path):
     assert runs.read_runs(tmp_path / "runs.csv")["level"].tolist() == ["0", "0.5"]
 
 
-def test_seeds_that_all_say_the_same_tell_nothing_of_the_spread():
+def test_seeds_without_scatter_give_no_spread():
     """As where every image of every study is right: no interval of width zero, and neither sort of claim supported."""
     same = np.full(3, 0.1)
     assert np.isnan(verdicts.student_interval(same)).all() and np.isnan(verdicts.equivalence_p(same, 0.2))

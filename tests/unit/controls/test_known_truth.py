@@ -1,4 +1,4 @@
-"""Controls show what they say."""
+"""Controls show the identities that they claim to."""
 
 import numpy as np
 import pytest

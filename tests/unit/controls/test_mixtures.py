@@ -46,7 +46,7 @@ def test_mixture_size():
         mixture_size(np.repeat([0, 1], [9, 2]), most=8)
 
 
-def test_a_mixture_and_the_confusion_share_no_image_and_nothing_is_lost():
+def test_a_mixture_and_the_confusion_have_no_image_in_common_and_nothing_is_lost():
     labels, _ = faces_and_oracle(n=60)
     playing, requested, left = draw_mixture(labels, 0.5, NEXT, n_per_condition=20, generator=rng())
     np.testing.assert_array_equal(np.sort(np.concatenate([playing, left])), np.arange(len(labels)))

@@ -46,11 +46,12 @@ def test_an_oracle_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(StudyError, match="no oracle has been trained"):
         predictions.select(tmp_path, "best")
     write_oracles(tmp_path, {"resnet10-0": 0.8, "resnet18-0-seen": 0.8})
-    for wanted in ("resnet34", "resnet10-1", "resnet18"):  # the last was trained, but has only oracles that have seen
+    # The last was trained, but only on the generator's faces.
+    for requested in ("resnet34", "resnet10-1", "resnet18"):
         with pytest.raises(
-            StudyError, match=f"selected_oracle is '{wanted}', but the oracles are resnet10-0, resnet18-0"
+            StudyError, match=f"selected_oracle is '{requested}', but the oracles are resnet10-0, resnet18-0"
         ):
-            predictions.select(tmp_path, wanted)
+            predictions.select(tmp_path, requested)
 
 
 def test_oracles_come_in_the_order_of_their_numbers(tmp_path):

@@ -13,8 +13,8 @@ CPU = torch.device("cpu")
 
 
 def train(splits, folder, architecture="resnet10", recipe=RECIPE):
-    wanted = training.Training(architecture, splits, recipe, folder / architecture, {"seed": 4, "trained_on": "train"})
-    return training.train_or_load(wanted, device=CPU, bar=lambda epochs, desc: epochs)
+    planned = training.Training(architecture, splits, recipe, folder / architecture, {"seed": 4, "trained_on": "train"})
+    return training.train_or_load(planned, device=CPU, bar=lambda epochs, desc: epochs)
 
 
 @pytest.mark.parametrize(("architecture", "millions"), [("resnet18", 11.2), ("resnet34", 21.3), ("resnet50", 23.5)])
@@ -113,7 +113,7 @@ def test_faces_are_varied_without_waiting_for_the_gpu():
         torch.cuda.set_sync_debug_mode("default")
 
 
-def test_an_oracle_learns_and_says_what_it_started_from(splits, tmp_path):
+def test_an_oracle_is_trained_and_its_record_says_what_it_started_from(splits, tmp_path):
     about = train(splits, tmp_path)
     assert about["test"]["accuracy"] == 1.0
     assert about["starts_from"] == "random weights (not requested)"
@@ -248,7 +248,7 @@ def test_colours_vary_by_as_much_as_was_requested_and_each_image_by_itself():
     varied = augmentation.vary_colours(grey, spread=0.1, generator=generator)
     assert varied.dtype == torch.uint8 and varied.shape == grey.shape
     gain = (varied[:, 0, 0].float() / 80).log()  # of brightness and of the colour: two factors of 0.1 each
-    # 4,000 images know a standard deviation to 1.1 %; rounding to grey levels adds 0.004.
+    # 4,000 images estimate a standard deviation to 1.1 %; rounding to grey levels adds 0.004.
     assert gain.std(0).tolist() == pytest.approx([0.1 * 2**0.5] * 3, rel=0.05)
     between = (gain[:, 0] - gain[:, 1]).std().item()
     assert between == pytest.approx(0.1 * 2**0.5, rel=0.05)  # the brightness, which they have in common, cancels

@@ -82,7 +82,7 @@ PATTERNS = {"the next": np.roll(np.eye(10), 1, axis=1), "anyone": (1 - np.eye(10
 def test_it_holds_the_truth_of_single_classes(truth, pattern):
     """With the paper's oracle (right on 0.77), known from 70 images of each, and 40 generated ones of each.
 
-    10,000 intervals know a mean coverage to 0.002; 0.95 to 0.97 are found. Those of one class are known to 0.007; the
+    10,000 intervals estimate a mean coverage to 0.002; 0.95 to 0.97 are found. Those of one class have 0.007; the
     lowest found is 0.92. The bounds are two points from what is found, since the method is approximate. The percentile
     bootstrap has 0.70 in the mean for anyone at truth 0, and 0.54 for a class.
     """

@@ -72,7 +72,7 @@ def test_condition_number():
 @pytest.mark.parametrize(
     "real",
     [
-        np.ones((3, 3), dtype=int),  # says everything of everyone
+        np.ones((3, 3), dtype=int),  # predicts everyone for everyone
         [[50, 50, 0], [50, 50, 0], [0, 0, 100]],  # can't tell the first two apart
         [[52, 48, 0], [48, 52, 0], [0, 0, 100]],  # hardly can
     ],
@@ -100,20 +100,20 @@ def test_one_singular_table_in_a_stack_leaves_the_others_alone():
 def test_unbiased_and_covered_with_the_paper_s_oracle(truth):
     """98 real and 500 generated images of each of ten identities; all that is not the right one is one look-alike.
 
-    300 draws know a coverage of 0.95 to a standard error of 0.0126, and the bounds are two to four of these. They know
-    the mean to 0.001; the rest of its bound is the bias of the inverse, 0.005 at truth 1. RCA on
-    the same draws is off by more.
+    300 samples estimate a coverage of 0.95 to a standard error of 0.0126, and the bounds are two to four of these.
+    The mean is known to 0.001; the rest of its bound is the bias of the inverse, 0.005 at truth 1. RCA on
+    the same samples is off by more.
     """
     rng, n_classes, draws = np.random.default_rng(2), 10, 300
     oracle = row_fractions(paper.oracle_confusion())
     shown = truth * np.eye(n_classes) + (1 - truth) * np.roll(np.eye(n_classes), 1, axis=1)
     held, values, ratios = [], [], []
     for _ in range(draws):
-        real, drawn = rng.multinomial(98, oracle), rng.multinomial(500, shown @ oracle)
-        again = at_both_ends(*(rca.resampled(counts, 300, generator=rng) for counts in (real, drawn)))
+        real, generated = rng.multinomial(98, oracle), rng.multinomial(500, shown @ oracle)
+        again = at_both_ends(*(rca.resampled(counts, 300, generator=rng) for counts in (real, generated)))
         low, high = rca.intervals(again["confusion_corrected_accuracy"])
-        values.append(rca.confusion_corrected_accuracy(real, drawn).mean())
-        ratios.append(rca.global_rca(real, drawn))
+        values.append(rca.confusion_corrected_accuracy(real, generated).mean())
+        ratios.append(rca.global_rca(real, generated))
         held.append(low <= truth <= high)
     assert abs(np.mean(values) - truth) < 0.008
     assert 0.90 <= np.mean(held) <= 0.98
@@ -123,11 +123,11 @@ def test_unbiased_and_covered_with_the_paper_s_oracle(truth):
 
 def summary(real, generated, names=("Ari", "Bo"), n_replicates=300):
     rng = np.random.default_rng(0)
-    drawn = at_both_ends(*(rca.resampled(counts, n_replicates, generator=rng) for counts in (real, generated)))
-    return rca.confusion_corrected_summary(real, generated, list(names), drawn)
+    again = at_both_ends(*(rca.resampled(counts, n_replicates, generator=rng) for counts in (real, generated)))
+    return rca.confusion_corrected_summary(real, generated, list(names), again)
 
 
-def test_a_share_above_one_refutes_the_assumption_and_is_named():
+def test_a_fraction_above_one_refutes_the_assumption_and_is_named():
     """Of real Bo half is recognised, of generated Bo all: no fraction of Bo explains that."""
     found = summary(np.array([[450, 50], [250, 250]]), np.array([[900, 100], [0, 1000]]))
     assert found["per_class"][1]["ci95"][0] > 1

@@ -51,7 +51,7 @@ def coverage(setting):
 
 @pytest.mark.parametrize(("n_classes", "n_each"), SIZES)
 def test_coverage_at_the_edges_with_an_oracle_that_never_errs(n_classes, n_each):
-    """160 studies know 0.95 to 0.017; 0.96 and more are found, where a plain bootstrap has 0.19 to 0.9."""
+    """160 studies estimate 0.95 to 0.017; 0.96 and more are found, where a plain bootstrap has 0.19 to 0.9."""
     for truth in TRUTHS:
         for name, held in coverage((1.0, n_classes, n_each, n_each, truth)).items():
             assert held >= 0.93, (name, truth)

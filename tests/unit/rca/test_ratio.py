@@ -118,9 +118,9 @@ def test_a_perfect_copy_has_rca_one_and_a_class_blind_generator_chance():
 
 def test_the_chance_of_a_class_is_what_a_generator_that_ignores_the_class_gets():
     """It generates the same faces whatever is requested, twice as many of the first: the class RCA is that chance."""
-    said = np.array([0.5, 0.25, 0.25]) @ (REAL / REAL.sum(axis=1)[:, None])
+    frequencies = np.array([0.5, 0.25, 0.25]) @ (REAL / REAL.sum(axis=1)[:, None])
     for sizes in (np.array([100, 100, 100]), np.array([100, 400, 40])):
-        table = rca.class_rca(REAL, np.outer(sizes, said))
+        table = rca.class_rca(REAL, np.outer(sizes, frequencies))
         np.testing.assert_allclose(table["rca"], table["chance"])
     assert table["chance"].max() > 1.5 * table["chance"].min()
 
@@ -164,9 +164,9 @@ def test_two_classes_of_one_image_each():
 
 def test_an_oracle_that_is_never_right_gives_no_rca():
     wrong = [[0, 5], [5, 0]]
-    for ask in (lambda: rca.global_rca(wrong, [[1, 1], [1, 1]]), lambda: rca.chance_rca(wrong)):
+    for measure in (lambda: rca.global_rca(wrong, [[1, 1], [1, 1]]), lambda: rca.chance_rca(wrong)):
         with pytest.raises(StudyError, match="right on no real image"):
-            ask()
+            measure()
 
 
 def test_as_many_names_as_classes():
@@ -218,10 +218,10 @@ def test_intervals_without_a_value():
 
 
 def test_katz_interval_covers_the_true_ratio_of_the_paper():
-    """980 real and 5,000 generated images: 1000 draws know a coverage of 0.95 to 0.007, three of which are allowed."""
+    """980 real and 5,000 generated images: 1000 samples estimate a coverage of 0.95 to 0.007, and 3 of these pass."""
     rng = np.random.default_rng(3)
-    draws = zip(rng.binomial(5_000, 0.2077, 1000), rng.binomial(980, 0.768, 1000), strict=True)
-    ends = np.array([rca.ratio_interval(g, 5_000, r, 980, method="katz") for g, r in draws])
+    samples = zip(rng.binomial(5_000, 0.2077, 1000), rng.binomial(980, 0.768, 1000), strict=True)
+    ends = np.array([rca.ratio_interval(g, 5_000, r, 980, method="katz") for g, r in samples])
     held = ((ends[:, 0] <= 0.2077 / 0.768) & (ends[:, 1] >= 0.2077 / 0.768)).mean()
     assert abs(held - 0.95) < 0.021
 
@@ -230,13 +230,13 @@ def test_katz_interval_covers_the_true_ratio_of_the_paper():
 def test_score_interval_covers_the_true_ratio(p_generated, p_real):
     """95 % of intervals from 20 real and 60 generated images hold the true ratio.
 
-    Over 1000 draws chance alone moves the fraction by 2 sd = 0.014; the small counts add up to 0.02 of their own.
+    Over 1000 samples chance alone moves the fraction by 2 sd = 0.014; the small counts add up to 0.02 of their own.
     """
     rng = np.random.default_rng(1)
-    draws = zip(rng.binomial(60, p_generated, 1000), rng.binomial(20, p_real, 1000), strict=True)
+    samples = zip(rng.binomial(60, p_generated, 1000), rng.binomial(20, p_real, 1000), strict=True)
     seen = {}
     hits = 0
-    for counts in draws:
+    for counts in samples:
         if counts not in seen:
             seen[counts] = rca.ratio_interval(counts[0], 60, counts[1], 20)
         low, high = seen[counts]
@@ -287,7 +287,7 @@ def test_class_tests_keep_their_family_wise_error():
         for _ in range(400)
     ]
     gc.unfreeze()
-    # 400 studies know 0.05 to a standard error of 0.011; without Holm's correction it would be near 0.13.
+    # 400 studies estimate 0.05 to a standard error of 0.011; without Holm's correction it would be near 0.13.
     assert np.mean(found) < 0.05 + 3 * 0.011
 
 
@@ -309,7 +309,7 @@ def test_few_images_decide_nothing():
 BLIND_TO_ONE = np.array([[0.9, 0.1, 0.0], [0.1, 0.9, 0.0], [0.5, 0.5, 0.0]])
 
 
-def test_whom_the_oracle_does_not_know_is_not_measurable():
+def test_whom_the_oracle_does_not_recognise_is_not_measurable():
     """Not even for a perfect generator, which was once given no effect of the condition."""
     real, perfect = np.array([[18, 2, 0], [2, 18, 0], [6, 5, 0]]), (200 * BLIND_TO_ONE).astype(int)
     table = rca.class_tests(real, perfect)

@@ -27,7 +27,7 @@ def trial(truths, *, n_draws, patterns=None, n_replicates=200):
 
 def test_corrected_accuracy_is_unbiased_and_covers_where_rca_does_not():
     """200 draws at each truth. A mean of four classes with 40 images varies by 0.03 to 0.06, so that the mean of the
-    draws is known to 0.004; a coverage of 94 % is known to 1.7 %. The bounds are two and a half to three of these.
+    samples is known to 0.004; a coverage of 94 % is known to 1.7 %. The bounds are two and a half to three of these.
 
     At truth 0 the oracle predicts the next one as the requested one in 0.05, 0, 0.25 and 0 of the cases: 0.075 in the
     mean, over an accuracy of 0.8, so that RCA is 0.094 too high.
@@ -54,7 +54,7 @@ def test_an_estimator_that_swaps_real_and_generated_fails_the_trial():
         for name, pair in (("right", (real, generated)), ("swapped", (generated, real))):
             found = estimate(*pair, n_replicates=100, generator=rng(seed))
             errors[name].append(found["confusion_corrected_accuracy"][0] - 0.7)
-    assert abs(np.mean(errors["right"])) < 0.03  # 40 draws know it to 0.01
+    assert abs(np.mean(errors["right"])) < 0.03  # 40 samples estimate it to 0.01
     assert abs(np.mean(errors["swapped"])) > 0.2
 
 
@@ -87,7 +87,7 @@ def test_trial_summary_by_hand():
     assert np.isnan([b["width"], b["coverage"], b["coverage_low"], b["coverage_high"]]).all()
 
 
-def drawn(pattern, truth, held, *, estimator="class_confusion_corrected_accuracy", label=None, width=0.5, value=0.4):
+def trial_of(pattern, truth, held, *, estimator="class_confusion_corrected_accuracy", label=None, width=0.5, value=0.4):
     """One draw for each value of whether the interval covers the truth."""
     about = {"pattern": pattern, "truth": truth, "estimator": estimator, "class": label, "target": truth}
     ends = {"value": value, "low": 0.1, "high": 0.1 + width}
@@ -96,9 +96,9 @@ def drawn(pattern, truth, held, *, estimator="class_confusion_corrected_accuracy
 
 def test_the_worst_class_of_each_cell_and_not_their_mean():
     good, poor = [1] * 19 + [0], [1] * 12 + [0] * 8
-    rows = drawn("anyone", 0.0, good, label=0) + drawn("anyone", 0.0, poor, label=1)
-    rows += drawn("anyone", 1.0, poor[::-1], label=0) + drawn("anyone", 1.0, good, label=1)
-    rows += drawn("anyone", 0.0, [0] * 20, estimator="confusion_corrected_accuracy")  # the mean has no class
+    rows = trial_of("anyone", 0.0, good, label=0) + trial_of("anyone", 0.0, poor, label=1)
+    rows += trial_of("anyone", 1.0, poor[::-1], label=0) + trial_of("anyone", 1.0, good, label=1)
+    rows += trial_of("anyone", 0.0, [0] * 20, estimator="confusion_corrected_accuracy")  # the mean has no class
     found = mixtures.worst_classes(pd.DataFrame(rows).astype({"class": "Int64"}), ["Ari", "Bo"])
     assert found[["truth", "class", "n_draws", "coverage"]].to_numpy().tolist() == [
         [0.0, "Bo", 20, 0.6],
@@ -113,9 +113,13 @@ def test_the_lowest_by_luck_is_the_median_of_what_luck_makes():
 
 def test_the_findings_name_the_cells_that_the_pooled_coverage_hides():
     """At truth 0 the two cells are covered in 94 and 86 %: in 90 % together; single classes in 80 % at the least."""
-    cells = drawn("anyone", 0.0, [1] * 94 + [0] * 6) + drawn("someone unlike", 0.0, [1] * 86 + [0] * 14, width=0.013)
-    cells += drawn("anyone", 1.0, [1] * 99 + [0], width=0.25)
-    single = drawn("anyone", 0.0, [1] * 90 + [0] * 10, label=0) + drawn("anyone", 1.0, [1] * 80 + [0] * 20, label=1)
+    cells = trial_of("anyone", 0.0, [1] * 94 + [0] * 6) + trial_of(
+        "someone unlike", 0.0, [1] * 86 + [0] * 14, width=0.013
+    )
+    cells += trial_of("anyone", 1.0, [1] * 99 + [0], width=0.25)
+    single = trial_of("anyone", 0.0, [1] * 90 + [0] * 10, label=0) + trial_of(
+        "anyone", 1.0, [1] * 80 + [0] * 20, label=1
+    )
     table = pd.DataFrame([row | {"estimator": "confusion_corrected_accuracy"} for row in cells] + single).astype(
         {"class": "Int64"}
     )
@@ -136,9 +140,9 @@ def test_the_findings_name_the_cells_that_the_pooled_coverage_hides():
 
 
 def test_where_there_is_no_value_the_cell_is_off_target():
-    worst = mixtures.worst_classes(pd.DataFrame(drawn("anyone", 0.0, [1], label=0)), ["Ari"])
+    worst = mixtures.worst_classes(pd.DataFrame(trial_of("anyone", 0.0, [1], label=0)), ["Ari"])
     for held, width, odd in (([1] * 19 + [0], 0.1, 0), ([0] * 20, np.nan, 1)):
-        cells = pd.DataFrame(drawn("anyone", 0.0, held, estimator="confusion_corrected_accuracy", width=width))
+        cells = pd.DataFrame(trial_of("anyone", 0.0, held, estimator="confusion_corrected_accuracy", width=width))
         summary = mixtures.trial_summary(cells, by=["pattern", "truth", "estimator"])
         found = mixtures.coverage_findings(summary, worst, n_classes=1)
         assert (found["what"] == "the mean, cell off target").sum() == odd
