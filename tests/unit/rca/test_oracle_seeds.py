@@ -53,8 +53,8 @@ def test_coverage_of_another_seed_where_the_bootstrap_s_own_is_too_short():
     """Three oracles of random accuracy on real and generated images, and the RCA that the next ones would find.
 
     600 samples estimate a coverage of 0.95 to a standard error of 0.009; the bounds are three of these and a hundredth
-    for the spread of a ratio that is not normal. A hierarchical bootstrap over three oracles covers three quarters where
-    oracles are all that varies, and here not much more.
+    for the spread of a ratio that is not normal. A hierarchical bootstrap over three oracles covers three quarters
+    where oracles are all that varies, and here not much more.
     """
     rng, n_images, draws = np.random.default_rng(0), 4000, 600
     truth, held = 0.5 / 0.8, {"student": [], "bootstrap": []}
