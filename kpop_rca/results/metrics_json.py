@@ -33,12 +33,12 @@ def assemble(
     """The whole of `metrics.json`; `stage` is the analysis, which knows the study and the stages before it."""
     folder = paths.artifacts_folder(stage.study)
     earlier = [s.folder for s in stages.before(stage.stage)]
-    manifests = {name: files.read_json(folder / name / manifests.MANIFEST) for name in earlier}
-    sampling = manifests["generated"]["parameters"]
+    records = {name: files.read_json(folder / name / manifests.MANIFEST) for name in earlier}
+    sampling = records["generated"]["parameters"]
     parts = rca.summary(headline.real_counts, headline.generated_counts, classes, headline.own_replicates)
     names = {"sampler": "sampler", "steps": "sampling_steps", "guidance": "guidance"}
     parts["generated"] |= {name: sampling[parameter] for name, parameter in names.items()}
-    runs = [(m["began"], m["seconds"]) for m in manifests.values()] + [(stage.began, stage.seconds)]
+    runs = [(m["began"], m["seconds"]) for m in records.values()] + [(stage.began, stage.seconds)]
     return {
         "study": stage.study,
         "seed": stage.parameters["seed"],
@@ -55,7 +55,7 @@ def assemble(
         "memorisation": memorisation,
         "visual": visual,
         "paper": paper.paper_metrics(),
-        "seconds": {m["stage"]: m["seconds"] for m in manifests.values()} | {stage.stage.notebook: stage.seconds},
+        "seconds": {m["stage"]: m["seconds"] for m in records.values()} | {stage.stage.notebook: stage.seconds},
         "seconds_together": seconds_at_work(runs),
         "versions": manifests.versions(),
         "device": devices.describe(device),
