@@ -77,7 +77,6 @@ class Training:
     Attributes:
         architecture: a key of `resnet.LEVELS`.
         splits: "train", "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,).
-        recipe: how to train.
         folder: of this oracle.
         notes: further entries of its record, such as its number `seed` and what it was `trained_on`.
     """
@@ -187,9 +186,7 @@ def train_oracle(
         oracle: from `build_oracle`.
         train: uint8 (N, H, W, 3) and int64 (N,).
         validation: the same, for choosing the epoch.
-        recipe: how to train.
         frozen_first: whether there is a warm-up.
-        device: to train on.
         bar: wraps the epochs, `tqdm` for example.
 
     Returns:
@@ -270,7 +267,6 @@ def train_all(
         splits: "train", "oracle" (may be empty), "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,).
         recipe: its seed is the study's, from which each oracle's follows.
         folder: of all oracles.
-        device: to train on.
         bar: see `train_side_by_side`.
     """
     faces = training_faces(splits, seed=recipe.seed)

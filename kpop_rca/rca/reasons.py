@@ -7,7 +7,6 @@ def with_reasons(table: pd.DataFrame, reasons: dict[str, str]) -> pd.DataFrame:
     """A table with a last column `why`: for each value that a row lacks, the reason; empty where it lacks none.
 
     Args:
-        table: any.
         reasons: by column, why a value of it is missing; columns that the table does not have are passed over.
 
     >>> table = pd.DataFrame({"oracle": ["a", "b"], "rca": [0.5, float("nan")]})

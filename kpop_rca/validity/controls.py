@@ -32,7 +32,6 @@ def control_trial(
         predicted: int (N,), the oracle's predictions.
         parts: from `halves`.
         pair: the two classes to be swapped.
-        n_replicates: B.
 
     Returns:
         One row per control and estimator: control, and the columns of `trial_rows`.
@@ -89,7 +88,6 @@ def copy_trial(
         real_counts: (K, K) of the oracle on `held_out`.
         train: faces that the generator was trained on.
         held_out: real faces that it was not trained on, and none of the suspects.
-        n_replicates: B.
 
     Returns:
         One row per suspect: suspect, n; rca and confusion_corrected_accuracy, each with _low and _high; and on pixels

@@ -97,7 +97,6 @@ def degradation_trial(
         blur_sigmas: pixels.
         noise_sds: grey levels.
         retrained: from `retrained_on_blurred`, and its sigma.
-        n_replicates: B.
 
     Returns:
         One row per kind ("blur", "noise"), level, remedy and estimator, with the other columns of `trial_rows`.

@@ -57,7 +57,6 @@ def interval_widths(
     Args:
         real_counts, generated_counts: (K, K), of the study.
         n_real, n_generated: numbers of images of each identity to try.
-        n_replicates: B.
 
     Returns:
         One row per pair of numbers: n_real, n_generated (of each identity), and the widths of WIDEST: of the global
