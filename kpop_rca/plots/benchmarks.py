@@ -10,18 +10,18 @@ from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 from kpop_rca.benchmarks.timing import OURS
 from kpop_rca.plots.charts import GENERATED, INK, PAPER, REAL, WIDTH
 
-TARGET = "#edae49"
+ASKED = "#edae49"
 COLOURS = (REAL, GENERATED, "#59a14f", "#edae49")
-NEAR = 2.5  # times the longest bar; a limit further away is in the title alone
+NEAR = 2.5  # times the longest bar; a limit further away is only written
 LEAST_SPAN = 8.0
-SHOWN = 0.005  # of the time; smaller fractions are in the table
+SHOWN = 0.005  # of the time; smaller shares are in the table
 COSTS = {"seconds": "seconds", "peak_bytes": "peak memory in MB"}
 
 
 def bars(rates: pd.DataFrame, ratios: pd.DataFrame) -> Figure:
-    """Items per second of every baseline, one panel per task, with ours relative to theirs on each bar.
+    """Items a second of every contender, a panel a task, with what ours does for one of theirs on each bar.
 
-    The target for ours is a mark, and the machine's own limit a line where it is near enough.
+    The speed asked of ours is a mark, and the machine's own limit a line where it is near enough to be drawn.
 
     Args:
         rates: from `verdicts.rates`.
@@ -44,33 +44,33 @@ def bars(rates: pd.DataFrame, ratios: pd.DataFrame) -> Figure:
 
 
 def _panel(ax: Axes, part: pd.DataFrame, ratios: pd.DataFrame) -> None:
-    rate, target = part["rate"].fillna(0), _marked_targets(ax, ratios)
+    rate, asked = part["rate"].fillna(0), _asked_for(ax, ratios)
     for place, row in enumerate(part.itertuples()):
         ax.barh(place, rate.iloc[place], color=REAL if row.who == OURS else PAPER, height=0.72)
         ax.plot([row.low, row.high], [place, place], color=INK, lw=1.2)
-        end = max(row.high, target if row.who == OURS else 0) if np.isfinite(row.high) else 0
+        end = max(row.high, asked if row.who == OURS else 0) if np.isfinite(row.high) else 0
         look = {"va": "center", "fontsize": 8.5, "bbox": {"fc": "white", "ec": "none", "pad": 1}}
         ax.annotate(_label(row, ratios), (end, place), xytext=(6, 0), textcoords="offset points", **look)
     ceiling = part["ceiling"].iloc[0]
     note = f"; the machine's limit: {_number(ceiling)}" if np.isfinite(ceiling) else ""
-    longest = max(part["high"].max(), target)
+    longest = max(part["high"].max(), asked)
     if ceiling < NEAR * longest:
         ax.axvline(ceiling, color=GENERATED, lw=1.8)
         longest = max(longest, ceiling)
     ax.set_yticks(range(len(part)), labels=part["who"])
     ax.set(xlim=(0, 1.4 * longest), ylim=(len(part) - 0.4, -0.6))
-    ax.set_title(f"{part['task'].iloc[0]}: {part['unit'].iloc[0]} per second{note}", loc="left")
+    ax.set_title(f"{part['task'].iloc[0]}: {part['unit'].iloc[0]} a second{note}", loc="left")
     ax.grid(axis="y", visible=False)
 
 
-def _marked_targets(ax: Axes, ratios: pd.DataFrame) -> float:
-    """A mark on our bar for the target against each baseline; the largest of them."""
+def _asked_for(ax: Axes, ratios: pd.DataFrame) -> float:
+    """A mark on our bar for every peer that a bar was set against; the largest speed asked for."""
     speeds = [0.0]
     for row in ratios.reset_index().itertuples():
-        target = row.asked
-        if np.isfinite(target):
-            ax.plot([target, target], [-0.45, 0.45], color=TARGET, zorder=3, lw=3, solid_capstyle="butt")
-            speeds.append(target)
+        asked = row.asked
+        if np.isfinite(asked):
+            ax.plot([asked, asked], [-0.45, 0.45], color=ASKED, zorder=3, lw=3, solid_capstyle="butt")
+            speeds.append(asked)
     return max(speeds)
 
 
@@ -95,7 +95,7 @@ def _number(value: float) -> str:
 
 def _legend(figure: Figure) -> None:
     marks = [
-        plt.Line2D([], [], color=TARGET, lw=3, label="target"),
+        plt.Line2D([], [], color=ASKED, lw=3, label="asked of ours"),
         plt.Line2D([], [], color=GENERATED, lw=1.8, label="the machine's limit"),
         plt.Line2D([], [], color=INK, lw=1.2, label="quartiles of the repeats"),
     ]
@@ -148,7 +148,7 @@ def _widened(ax: Axes) -> None:
 
 
 def profile_bars(profile: pd.DataFrame) -> Figure:
-    """Fractions of a training step's and of a denoising step's time by kind of operation.
+    """Shares of a training step's and of a denoising step's time by kind of operation.
 
     Args:
         profile: rows of `profiles.shares` with `what`.
@@ -159,11 +159,11 @@ def profile_bars(profile: pd.DataFrame) -> Figure:
     height = 0.8 / wide.shape[1]
     for k, (what, colour) in enumerate(zip(wide, COLOURS, strict=False)):
         places = np.arange(len(wide)) + (k - (wide.shape[1] - 1) / 2) * height
-        bars_of = ax.barh(places, wide[what], height=height, color=colour, label=what)
-        ax.bar_label(bars_of, labels=[f"{fraction:.0%}" for fraction in wide[what]], padding=3, fontsize=8.5)
+        drawn = ax.barh(places, wide[what], height=height, color=colour, label=what)
+        ax.bar_label(drawn, labels=[f"{share:.0%}" for share in wide[what]], padding=3, fontsize=8.5)
     ax.set_yticks(range(len(wide)), labels=wide.index)
     ax.invert_yaxis()
-    ax.set(title="Where the time goes", xlabel="fraction of the wall time")
+    ax.set(title="Where the time goes", xlabel="share of the wall time")
     ax.xaxis.set_major_formatter(PercentFormatter(1))
     ax.margins(x=0.12)
     ax.grid(axis="y", visible=False)
