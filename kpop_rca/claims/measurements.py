@@ -1,4 +1,4 @@
-"""What one oracle says of the images of one small study, and what it and the generator were both trained on."""
+"""The measures of one small study under one oracle, and the faces that both it and the generator were trained on."""
 
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,13 @@ from kpop_rca.oracles import training
 from kpop_rca.oracles.candidates import Faces
 from kpop_rca.rca.estimators import values
 
-ONE_PICTURE = 1.0  # grey levels: mean difference of two crops of one picture, whose faces were found apart, at most
+SAME_IMAGE = 1.0  # grey levels: largest mean difference of two crops of one image, its face detected twice
 
 
 def measured_by_one(
     oracle: training.SmallImageResNet, real: Faces, generated: Faces, *, groups: list[list[int]]
 ) -> dict[str, Any]:
-    """One oracle's view of one generator.
+    """Every measure of one generator under one oracle.
 
     Args:
         oracle: in evaluation mode.
@@ -29,14 +29,14 @@ def measured_by_one(
         The entries of `from_counts`; frechet, precision and recall on the oracle's own features.
     """
     n_classes = int(real[1].max()) + 1
-    seen_real, seen_generated = (training.predict(oracle, images) for images, _ in (real, generated))
+    on_real, on_generated = (training.predict(oracle, images) for images, _ in (real, generated))
     counts = [
-        rca.confusion_counts(labels, seen[0].argmax(1), n_classes)
-        for (_, labels), seen in ((real, seen_real), (generated, seen_generated))
+        rca.confusion_counts(labels, probabilities.argmax(1), n_classes)
+        for (_, labels), (probabilities, _) in ((real, on_real), (generated, on_generated))
     ]
     return from_counts(*counts, groups=groups) | {
-        "frechet": image_metrics.frechet_distance(seen_real[1], seen_generated[1]),
-        **image_metrics.neighbourhood_measures(seen_real[1], seen_generated[1], measures=["precision"]),
+        "frechet": image_metrics.frechet_distance(on_real[1], on_generated[1]),
+        **image_metrics.neighbourhood_measures(on_real[1], on_generated[1], measures=["precision"]),
     }
 
 
@@ -88,7 +88,7 @@ def shared_training_faces(
 ) -> dict[str, int]:
     """Faces that a generator and an oracle, maybe of another study, were both trained on.
 
-    In one study that keeps faces for its oracles there is none. Two studies of one seed have pictures in common, and
+    In one study that keeps faces for its oracles there is none. Two studies of one seed have images in common, and
     though `faces.assign_splits` keeps nearly all of them on their side, where a study leaves some out others may change
     sides.
 
@@ -98,21 +98,21 @@ def shared_training_faces(
         oracle_trained_on: the split that the oracle was trained on, "oracle" or "train".
 
     Returns:
-        n_learnt, the generator's training faces; n_learnt_by_both, those with a picture of the same name among the
-        oracle's that shows the same (under one name there may be a portrait here and a statue there).
+        n_training_faces, the generator's; n_shared_faces, those with the same image name as one of the oracle's and the
+        same look (under one name there may be a portrait here and a statue there).
     """
-    own = _pictures(generator_faces, size=size, split="train")
-    others = _pictures(oracle_faces, size=size, split=oracle_trained_on)
+    own = _faces_by_path(generator_faces, size=size, split="train")
+    others = _faces_by_path(oracle_faces, size=size, split=oracle_trained_on)
     shared = [path for path in own.keys() & others.keys() if _is_same(own[path], others[path])]
-    return {"n_learnt": len(own), "n_learnt_by_both": len(shared)}
+    return {"n_training_faces": len(own), "n_shared_faces": len(shared)}
 
 
-def _pictures(folder: Path, *, size: int, split: str) -> dict[str, np.ndarray]:
-    """The faces of a split by the path of their photograph."""
+def _faces_by_path(folder: Path, *, size: int, split: str) -> dict[str, np.ndarray]:
+    """The faces of a split by the path of their image."""
     index = crops.load_index(folder)
     images, _ = crops.load_crops(folder, size=size, split=split)
     return dict(zip(index.loc[index["split"] == split, "path"], images, strict=True))
 
 
 def _is_same(one: np.ndarray, other: np.ndarray) -> bool:
-    return bool(np.abs(one.astype(np.float64) - other).mean() < ONE_PICTURE)
+    return bool(np.abs(one.astype(np.float64) - other).mean() < SAME_IMAGE)

@@ -1,4 +1,4 @@
-"""The runs behind the claims: every small study of a sweep as its oracles see it, or as it came with the project."""
+"""The runs behind the claims: every small study of a sweep under each of its oracles, or as committed."""
 
 from collections.abc import Callable
 from functools import cache
@@ -20,7 +20,7 @@ from kpop_rca.system import files
 
 
 def collect(resolved: dict[str, Any], *, device: torch.device, progress: Callable) -> pd.DataFrame:
-    """Oracle the images of every small study of a sweep.
+    """Measure every small study of a sweep under each of its oracles.
 
     Args:
         resolved: parameters of the sweep, all of them.
@@ -35,16 +35,16 @@ def collect(resolved: dict[str, Any], *, device: torch.device, progress: Callabl
     """
     members = sweeps.members(resolved)
     group_text = resolved["look_alike_groups"]
-    view = cache(lambda study, oracles: _view(study, oracles, group_text, device))
+    measured = cache(lambda study, oracles_of: _measured(study, oracles_of, group_text, device))
     rows = []
     for member in progress(members):
         about = {"experiment": member.experiment, "level": member.level, "seed": member.seed, "study": member.study}
-        rows += [about | row for row in view(member.study, _oracles_of(member, members))]
+        rows += [about | row for row in measured(member.study, _oracles_of(member, members))]
     return pd.DataFrame(rows)
 
 
 def _oracles_of(member: sweeps.Member, members: list[sweeps.Member]) -> str:
-    """The study whose oracles and real faces a small study is held against: its own, but for `sweeps.COMMON_ORACLE`."""
+    """The study whose oracles and real faces measure a small study: its own, but for `sweeps.COMMON_ORACLE`."""
     level = sweeps.oracles_of(member.experiment, member.level)
     of_seed = {
         other.level: other.study
@@ -52,22 +52,22 @@ def _oracles_of(member: sweeps.Member, members: list[sweeps.Member]) -> str:
         if other.seed == member.seed and other.experiment == member.experiment
     }
     if level not in of_seed:
-        raise StudyError(f"{member.study} is classified as {level!r} is, of which this seed has no run")
+        raise StudyError(f"{member.study} is classified by the oracles of {level!r}, of which this seed has no run")
     return of_seed[level]
 
 
-def _view(study: str, predicted_as: str, group_text: str, device: torch.device) -> list[dict[str, Any]]:
-    """What each oracle of `predicted_as` says of the images of `study` and of its own real test faces."""
+def _measured(study: str, oracles_of: str, group_text: str, device: torch.device) -> list[dict[str, Any]]:
+    """The measures of `study` under each oracle of the study `oracles_of`, on whose real test faces they are based."""
     generated_folder = _made(study, "generated")
-    images, asked = generated_images.load(generated_folder)
+    images, requested = generated_images.load(generated_folder)
     made = manifests.identity(files.read_json(generated_folder / manifests.MANIFEST))
-    size, oracle_faces, oracles_folder = images.shape[1], _made(predicted_as, "faces"), _made(predicted_as, "oracle")
+    size, oracle_faces, oracles_folder = images.shape[1], _made(oracles_of, "faces"), _made(oracles_of, "oracle")
     real = crops.load_crops(oracle_faces, size=size, split="test")
-    groups = params.parse_groups(group_text, int(asked.max()) + 1)
+    groups = params.parse_groups(group_text, int(requested.max()) + 1)
     rows = []
     for about in predictions.trained(oracles_folder).query("eligible").itertuples():
         oracle = training.load_oracle(oracles_folder / about.oracle, device)
-        found = measurements.measured_by_one(oracle, real, (images, asked), groups=groups)
+        found = measurements.measured_by_one(oracle, real, (images, requested), groups=groups)
         both = measurements.shared_training_faces(
             _made(study, "faces"), oracle_faces, size=size, oracle_trained_on=about.trained_on
         )
@@ -93,8 +93,8 @@ def committed_runs(study: str) -> pd.DataFrame:
     """
     path = paths.committed_report(study) / "tables" / f"{RUNS}.csv"
     if not path.is_file():
-        known = paths.study_file(study).is_file()
-        mending = f"run: {manifests.command_of_all(study, last=stages.CLAIMS)}" if known else "set runs_of to another"
+        defined = paths.study_file(study).is_file()
+        mending = f"run: {manifests.command_of_all(study, last=stages.CLAIMS)}" if defined else "set runs_of to another"
         raise StudyError(f"reports/{study}/tables/{path.name} is not there; {mending}")
     return read_runs(path)
 

@@ -2,7 +2,7 @@
 
 Every seed is an experiment of its own: other people, another split, other trainings. So levels are compared within a
 seed, and an effect has to hold over the seeds: intervals are Student's over the differences seed by seed, however many
-images are behind each. One row of `runs` is one oracle's view of one small study.
+images are behind each. One row of `runs` is one small study under one oracle.
 """
 
 from dataclasses import dataclass
@@ -43,29 +43,29 @@ class Claim:
     levels: tuple[str, str] | None = None
 
 
-# What a claim on identity is tried on, unless it names RCA: notebook 07 finds RCA too high where the wrong faces are
+# The response of a claim on identity, unless it names RCA: notebook 07 finds RCA too high where the wrong faces are
 # those of look-alikes.
 IDENTITY = "confusion_corrected_accuracy"
 CLAIMS = (
     Claim("more pixels keep identity better", "6.1", "size", IDENTITY, +1, ("16", "32")),
     Claim("more pixels keep identity better", "6.1", "size", IDENTITY, +1, ("16", "64")),
-    Claim("more pixels show the oracle more of a person", "6.1", "size", "accuracy_real", +1, ("16", "32")),
-    Claim("more pixels show the oracle more of a person", "6.1", "size", "accuracy_real", +1, ("16", "64")),
+    Claim("more pixels help the oracle on real faces", "6.1", "size", "accuracy_real", +1, ("16", "32")),
+    Claim("more pixels help the oracle on real faces", "6.1", "size", "accuracy_real", +1, ("16", "64")),
     Claim("likeness within a group costs identity", "6.2", "alikeness", IDENTITY, -1),
     Claim("likeness adds errors within the group", "6.2", "alikeness", "within_group_excess", +1),
-    Claim("wrong pictures in the folders cost identity", "5.2", "labels", IDENTITY, -1, ("clean", "as-found")),
-    Claim("the audit's exclusions give it back", "5.2", "labels", IDENTITY, +1, ("as-found", "excluded")),
-    Claim("a distinctive face draws other requests to it", "6.3", "dominance", "pull", +1, ("equal", "distinct-face")),
-    Claim("having more pictures draws other requests", "6.3", "dominance", "pull", +1, ("equal", "more-pictures")),
-    Claim("a distinctive face draws more of them", "6.3", "dominance", "pull", +1, ("more-pictures", "distinct-face")),
+    Claim("wrong images in the folders cost identity", "5.2", "labels", IDENTITY, -1, ("clean", "as-found")),
+    Claim("the audit's exclusions restore it", "5.2", "labels", IDENTITY, +1, ("as-found", "excluded")),
+    Claim("a distinctive face attracts other requests", "6.3", "dominance", "pull", +1, ("equal", "distinct-face")),
+    Claim("having more images attracts other requests", "6.3", "dominance", "pull", +1, ("equal", "more-pictures")),
+    Claim("a distinctive face attracts more", "6.3", "dominance", "pull", +1, ("more-pictures", "distinct-face")),
     Claim("guidance raises RCA", "", "guidance", "rca", +1),
-    Claim("guidance costs variety", "", "guidance", "recall", -1),
+    Claim("guidance costs diversity", "", "guidance", "recall", -1),
     Claim("the sampler does not matter to RCA", "", "sampler", "rca", 0),
     Claim("few steps do as well as fifty, without noise", "", "sampler", "rca", 0, ("ddim-50", "ddim-10")),
     Claim("few steps do as well as fifty, without noise", "", "sampler", "rca", 0, ("ddim-50", "dpmpp-8")),
     Claim("few steps do as well as fifty, without noise", "", "sampler", "rca", 0, ("ddim-50", "dpmpp-15")),
     Claim("few steps do as well as fifty, without noise", "", "sampler", "rca", 0, ("ddim-50", "dpmpp-20")),
-    Claim("oracles trained to ignore tints see more identity", "", "jitter", IDENTITY, +1),
+    Claim("oracles trained to ignore tints recognise more", "", "jitter", IDENTITY, +1),
 )
 
 
@@ -89,22 +89,22 @@ def _complete(groups: pd.api.typing.DataFrameGroupBy, columns: list[str]) -> pd.
 
 
 def shared_faces(table: pd.DataFrame) -> pd.DataFrame:
-    """Faces that oracles and generators were both trained on, where some levels are classified as another one is.
+    """Faces that oracles and generators were both trained on, where levels are classified by another level's oracles.
 
     Args:
         table: from `mean_over_oracles`.
 
     Returns:
-        One row for each level of the experiments in `sweeps.COMMON_ORACLE`: experiment, level, predicted_as (whose
-        oracles), n_seeds, n_learnt (the generators' training faces, over all seeds), n_learnt_by_both and their
-        fraction.
+        One row for each level of the experiments in `sweeps.COMMON_ORACLE`: experiment, level, oracles_of (the level
+        whose oracles classify it), n_seeds, n_training_faces (the generators', over all seeds), n_shared_faces and
+        their fraction.
     """
     part = table[table["experiment"].isin(sweeps.COMMON_ORACLE)]
-    predicted_by = [sweeps.oracles_of(row.experiment, row.level) for row in part.itertuples()]
-    groups = part.assign(predicted_as=predicted_by).groupby(["experiment", "level", "predicted_as"], sort=False)
-    counts = groups[["n_learnt", "n_learnt_by_both"]].sum().astype(int)
+    oracles_of = [sweeps.oracles_of(row.experiment, row.level) for row in part.itertuples()]
+    groups = part.assign(oracles_of=oracles_of).groupby(["experiment", "level", "oracles_of"], sort=False)
+    counts = groups[["n_training_faces", "n_shared_faces"]].sum().astype(int)
     counts.insert(0, "n_seeds", groups.size())
-    return counts.assign(fraction=counts["n_learnt_by_both"] / counts["n_learnt"]).reset_index()
+    return counts.assign(fraction=counts["n_shared_faces"] / counts["n_training_faces"]).reset_index()
 
 
 def _differences(table: pd.DataFrame, claim: Claim, levels: tuple[str, str]) -> np.ndarray:
@@ -114,10 +114,10 @@ def _differences(table: pd.DataFrame, claim: Claim, levels: tuple[str, str]) -> 
     return (wide[levels[1]] - wide[levels[0]]).dropna().to_numpy()
 
 
-def spread_is_known(differences: np.ndarray) -> bool:
-    """Whether seeds tell how seeds vary: two or more that are not all the same, as where every image is right.
+def has_spread(differences: np.ndarray) -> bool:
+    """Whether the spread over seeds can be estimated: two or more that differ.
 
-    >>> [spread_is_known(np.array(part)) for part in ([0.1], [0.0, 0.0, 0.0], [0.1, 0.2])]
+    >>> [has_spread(np.array(part)) for part in ([0.1], [0.0, 0.0, 0.0], [0.1, 0.2])]
     [False, False, True]
     """
     return len(differences) > 1 and bool(np.ptp(differences) > 1e-9)
@@ -126,14 +126,14 @@ def spread_is_known(differences: np.ndarray) -> bool:
 def student_interval(differences: np.ndarray) -> tuple[float, float, float]:
     """Interval (95 %) of a mean over seeds, float (S,), and the p of its being 0: low, high, p.
 
-    All NaN where the spread is not known.
+    All NaN where there is no spread.
 
     Source: Student (1908), as scipy's `ttest_1samp`.
 
     >>> [round(float(value), 3) for value in student_interval(np.array([0.1, 0.2, 0.3]))]
     [-0.048, 0.448, 0.074]
     """
-    if not spread_is_known(differences):
+    if not has_spread(differences):
         return np.nan, np.nan, np.nan
     test = stats.ttest_1samp(differences, 0.0)
     low, high = test.confidence_interval(rca.CONFIDENCE)
@@ -141,7 +141,7 @@ def student_interval(differences: np.ndarray) -> tuple[float, float, float]:
 
 
 def equivalence_p(differences: np.ndarray, margin: float) -> float:
-    """p of the mean difference lying outside (-margin, margin): two one-sided tests; NaN where the spread is not known.
+    """p of the mean difference lying outside (-margin, margin): two one-sided tests; NaN where there is no spread.
 
     Source: Schuirmann (1987), as statsmodels' `ttost_mean`.
 
@@ -149,7 +149,7 @@ def equivalence_p(differences: np.ndarray, margin: float) -> float:
     >>> equivalence_p(differences, 0.1) < 0.01 < equivalence_p(differences, 0.02)
     True
     """
-    if not spread_is_known(differences):
+    if not has_spread(differences):
         return np.nan
     return float(DescrStatsW(differences).ttost_mean(-margin, margin)[0])
 
@@ -165,7 +165,7 @@ def _compared(table: pd.DataFrame, claim: Claim) -> list[tuple[str, str]]:
 
 
 def verdict_table(table: pd.DataFrame, *, margin: float) -> pd.DataFrame:
-    """Every claim, and what the sweep says of it.
+    """Every claim with its effect in the sweep and its verdict.
 
     | claim of | supported | contradicted |
     |---|---|---|
@@ -196,7 +196,7 @@ def verdict_table(table: pd.DataFrame, *, margin: float) -> pd.DataFrame:
 
 
 def shared_images(runs: pd.DataFrame) -> pd.DataFrame:
-    """Levels of several experiments that have one set of images, so that the luck of one training enters all of them.
+    """Levels of several experiments that have one set of images, so that the chance of one training enters all of them.
 
     Returns:
         One row for each such set of the first seed: levels, each as "experiment level", and n, their number.

@@ -1,4 +1,4 @@
-"""Generators that hand out the faces that they were trained on, each a little altered."""
+"""Generators that copy the faces that they were trained on, each a little altered."""
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ AT_ONCE = 100  # faces that are diffused in one batch
 
 @torch.inference_mode()
 def diffused(faces: Faces, unet: UNet2DModel, forward: DDPMScheduler, *, generator: torch.Generator) -> np.ndarray:
-    """Faces with the noise of an early timestep, denoised again by the model: the same photographs, sampled anew.
+    """Faces with the noise of an early timestep, denoised again by the model: the same faces, sampled anew.
 
     Args:
         unet: in evaluation mode.
@@ -29,21 +29,21 @@ def diffused(faces: Faces, unet: UNet2DModel, forward: DDPMScheduler, *, generat
     process = sampling_process(forward, "ddim")
     set_timesteps(process, DENOISING_STEPS)
     timesteps = [t for t in process.timesteps if t <= DIFFUSED_TO]
-    drawn = []
+    denoised = []
     for images, labels in zip(*(np.array_split(part, -(-len(part) // AT_ONCE)) for part in faces), strict=True):
         x_0, class_labels = tensors.to_model(torch.from_numpy(images)), torch.from_numpy(labels).to(unet.device)
         x_t = forward.add_noise(x_0, torch.randn(x_0.shape, generator=generator), timesteps[0]).to(unet.device)
         for t in timesteps:
             eps = predict_noise(unet, x_t, t.to(unet.device), class_labels, guidance=0)
             x_t = deterministic_step(process, x_t, eps, t)
-        drawn.append(tensors.to_images(x_t))
-    return np.concatenate(drawn)
+        denoised.append(tensors.to_images(x_t))
+    return np.concatenate(denoised)
 
 
 def disguised(
     faces: Faces, unet: UNet2DModel, forward: DDPMScheduler, *, generator: torch.Generator
 ) -> dict[str, np.ndarray]:
-    """Training faces as copiers would hand them out, each a little altered; see `diffused` for the arguments."""
+    """Training faces as a copier would output them, each a little altered; see `diffused` for the arguments."""
     images, _ = faces
     return {
         "as they are": images,

@@ -1,4 +1,4 @@
-"""Generators with one known fault: right throughout, two identities swapped, one shown for all, class-blind."""
+"""Generators whose truth is known: always right, two identities swapped, one identity for all, class-blind."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ def most_confused(real_counts: np.ndarray) -> tuple[int, int]:
 def control_conditions(
     labels: np.ndarray, pair: tuple[int, int], *, generator: np.random.Generator
 ) -> dict[str, tuple[np.ndarray, np.ndarray, float]]:
-    """Generators whose answer is known: which of the real images each shows for which condition.
+    """Which of the real images each of these generators shows for which condition.
 
     Args:
         labels: int (N,), identities on the images that play the generator, equally many of each.
@@ -27,7 +27,7 @@ def control_conditions(
 
     Returns:
         By name: indices into the images (M,), requested identities (M,), and the mean probability of showing the
-        requested one. "one for all" has the same images for each class, so that intervals that take these for
+        requested one. "one for all" has the same images for each class, so that intervals that take these as
         independent are too wide.
     """
     everyone, n_classes = np.arange(len(labels)), int(labels.max()) + 1

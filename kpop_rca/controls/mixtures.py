@@ -10,7 +10,7 @@ from kpop_rca.faces.splits import FEWEST_TEST_FACES
 from kpop_rca.rca.counts import row_fractions
 
 LEAST_FOR_CONFUSION = 0.5  # fraction of a class's images that is left to estimate the oracle's confusion
-# A mixture asks for at most a third of the rarest class, so that a chance excess still fits.
+# A mixture takes at most a third of the rarest class, so that a chance excess still fits.
 ONE_IN = FEWEST_TEST_FACES
 ATTEMPTS = 1000
 FORBIDDEN = 1e6  # cost of a swap that must not be; all swaps together are worth less than FORBIDDEN / 1000
@@ -22,7 +22,7 @@ def swap_patterns(real_counts: np.ndarray, groups: Sequence[Sequence[int]]) -> d
 
     Args:
         real_counts: (K, K), every row with an image.
-        groups: look-alike groups, a partition of the classes; empty where none are known.
+        groups: look-alike groups, a partition of the classes; empty for none.
 
     Returns:
         By name, float (K, K), rows requested, columns shown, zero on the diagonal, rows that sum to 1: "anyone" evenly;
@@ -71,8 +71,8 @@ def draw_mixture(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Real images in the part of a generator that shows the requested identity with a known probability.
 
-    Whom each image shows is drawn first, image by image; then that many images of each identity are drawn without
-    replacement. All others estimate the oracle's confusion, so that the two never share an image.
+    The identity that each image shows is sampled first, then that many images of each identity, without replacement.
+    All others estimate the oracle's confusion, so that the two have no image in common.
 
     Args:
         labels: int (N,), the identity on each real image.
@@ -91,7 +91,7 @@ def draw_mixture(
     available = np.bincount(labels, minlength=n_classes)
     whom = truth * np.eye(n_classes) + (1 - truth) * swaps
     for _ in range(ATTEMPTS):
-        counts = generator.multinomial(n_per_condition, whom)  # (K, K), asked for and shown
+        counts = generator.multinomial(n_per_condition, whom)  # (K, K), requested and shown
         if (counts.sum(axis=0) <= (1 - LEAST_FOR_CONFUSION) * available).all():
             break
     else:
@@ -103,6 +103,6 @@ def draw_mixture(
     n_taken = counts.sum(axis=0)
     playing = np.concatenate([of_class[:n] for of_class, n in zip(shuffled, n_taken, strict=True)])
     left = np.concatenate([of_class[n:] for of_class, n in zip(shuffled, n_taken, strict=True)])
-    asked = np.concatenate([np.repeat(np.arange(n_classes), of_class) for of_class in counts.T])
-    order = np.argsort(asked, kind="stable")
-    return playing[order], asked[order], left
+    requested = np.concatenate([np.repeat(np.arange(n_classes), of_class) for of_class in counts.T])
+    order = np.argsort(requested, kind="stable")
+    return playing[order], requested[order], left

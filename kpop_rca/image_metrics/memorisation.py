@@ -39,7 +39,7 @@ LEAST_OF_BEST = 0.8  # how far a level of contrast stands out from chance, besid
 TWINS = 0.5  # of the median distance from a held-out image to the training images: nearer ones are one image twice
 LARGEST_RATIO = 0.5  # of that of held-out images, or of 1 if that is less: a copy is much nearer to its original
 RULE = (
-    f"copies if the excess is {SMALLEST_EXCESS:.0%} of the images or more, and p_share is below {SIGNIFICANCE}, or "
+    f"copies if the excess is {SMALLEST_EXCESS:.0%} of the images or more, and p_fraction is below {SIGNIFICANCE}, or "
     f"p_ratio is and median_ratio at most {LARGEST_RATIO:g} times median_ratio_real, or times 1 if that is less"
 )
 KNOWN_BY_HEART = "the network behind the features was trained on the training images and tells them apart by itself"
@@ -265,13 +265,13 @@ def _compare(
     counts = _nearest_counts(distances, indices, n_real=len(references.labels))
     excess = _excess_test(counts, references, generator=generator)
     found = {
-        "share_nearer_train": float(counts[references.is_train, 0].sum() / len(ratio)),
-        "share_by_chance": float(counts[:, 0] @ _train_fraction(references) / len(ratio)),
+        "fraction_nearer_train": float(counts[references.is_train, 0].sum() / len(ratio)),
+        "fraction_by_chance": float(counts[:, 0] @ _train_fraction(references) / len(ratio)),
         "excess": float(excess.fraction[excess.best]),
         "contrast": float(LEVELS[excess.best]),
     }
     found |= _median("median_ratio", ratio) | _median("median_ratio_real", real_ratio)
-    return found | {"p_share": excess.p, "p_ratio": ratio_test(ratio, real_ratio)}, excess
+    return found | {"p_fraction": excess.p, "p_ratio": ratio_test(ratio, real_ratio)}, excess
 
 
 def _train_fraction(references: References) -> np.ndarray:
@@ -317,7 +317,7 @@ def _references(train: np.ndarray, held_out: np.ndarray, labels: tuple[np.ndarra
 def _flagged(found: dict[str, Any]) -> bool:
     ratio, real = (math.inf if found[name] is None else found[name] for name in ("median_ratio", "median_ratio_real"))
     nearer = found["p_ratio"] < SIGNIFICANCE and ratio <= LARGEST_RATIO * min(real, 1.0)
-    return found["excess"] >= SMALLEST_EXCESS and (found["p_share"] < SIGNIFICANCE or nearer)
+    return found["excess"] >= SMALLEST_EXCESS and (found["p_fraction"] < SIGNIFICANCE or nearer)
 
 
 def _stands_out(excess: Excess, of_real: Excess) -> bool:
@@ -361,10 +361,10 @@ def copying(
     Returns:
         copies (None where the features saw the training images, or where `other_real` looks like copies, too, or may
         do so: `why` says which), rule, features, n_generated, n_train, n_held_out (images searched);
-        share_nearer_train, and share_by_chance, its expected value by the numbers of real images; excess, and contrast,
-        the least of the images that it counts; median_ratio (distance to the nearest training over that to the nearest
-        held-out image) and median_ratio_real (of held-out images), each None with its `_why` where it has no
-        denominator; p_share and p_ratio; and real, the same figures of `other_real`, or None with real_why.
+        fraction_nearer_train, and fraction_by_chance, its expected value by the numbers of real images; excess, and
+        contrast, the least of the images that it counts; median_ratio (distance to the nearest training over that to
+        the nearest held-out image) and median_ratio_real (of held-out images), each None with its `_why` where it has
+        no denominator; p_fraction and p_ratio; and real, the same figures of `other_real`, or None with real_why.
 
     Raises:
         StudyError: no class with images on both sides, or a single held-out image.

@@ -37,7 +37,7 @@ def _counts(predictions: pd.DataFrame, n_classes: int) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class HeadlineCounts:
-    """What the headline oracle says, and the S oracles that differ from it by their seed alone, itself among them."""
+    """Counts of the headline oracle, and of the S oracles that differ from it by their seed alone, itself included."""
 
     name: str
     real_counts: np.ndarray  # (K, K) on the test split, rows true
@@ -72,15 +72,17 @@ def headline_counts(
     stacks = [stacked_labels(predictions, **kind) for predictions in sides]
     labels = [predictions.loc[predictions["oracle"] == oracle, "label"].to_numpy() for predictions in sides]
     parts = list(zip(labels, stacks, strict=True))
-    real, drawn = (np.stack([rca.confusion_counts(of, says, n_classes) for says in stack]) for of, stack in parts)
+    real, generated = (
+        np.stack([rca.confusion_counts(of, predicted, n_classes) for predicted in stack]) for of, stack in parts
+    )
     replicates = rca.bootstrap(*parts, n_classes, n_replicates=n_replicates, generator=generator)
     own = oracles.index(oracle)
     return HeadlineCounts(
         name=oracle,
         real_counts=real[own],
-        generated_counts=drawn[own],
+        generated_counts=generated[own],
         oracles=oracles,
-        counts=(real, drawn),
+        counts=(real, generated),
         replicates=replicates,
         own_replicates={name: values[:, :, own] for name, values in replicates.items()},
     )
@@ -93,16 +95,16 @@ def rca_by_oracle(real_predictions: pd.DataFrame, generated_predictions: pd.Data
 
     Returns:
         One row per oracle: oracle, architecture, seed, trained_on, accuracy_real, accuracy_generated, rca, low and high
-        (score interval), chance (RCA of a generator that ignores the class), chance_corrected, fidelity, and why: the
-        reason where one of them is NaN, under an oracle too poor for it. The intervals are of one oracle each and over
-        images alone; how far the rows differ is what they leave out.
+        (score interval), chance (RCA of a generator that ignores the class), chance_corrected,
+        confusion_corrected_accuracy, and why: the reason where one of them is NaN, under an oracle too poor for it. The
+        intervals are over images, each of one fixed oracle; they leave out how far the rows differ.
 
     Raises:
         ValueError: the two tables are not of the same oracles.
     """
     real, generated = _counts(real_predictions, n_classes), _counts(generated_predictions, n_classes)
     if real.keys() != generated.keys():
-        raise ValueError(f"other oracles saw the real faces, {', '.join(real)}, than saw the generated ones")
+        raise ValueError(f"the real faces were classified by other oracles, {', '.join(real)}, than the generated ones")
     rows = []
     for row in real_predictions[ORACLE_COLUMNS].drop_duplicates().to_dict("records"):
         on_real, on_generated = real[row["oracle"]], generated[row["oracle"]]
@@ -118,7 +120,7 @@ def rca_by_oracle(real_predictions: pd.DataFrame, generated_predictions: pd.Data
 
 
 def effect_of_overlap(by_oracle: pd.DataFrame) -> pd.DataFrame:
-    """What an oracle that was trained on the generator's training faces does to RCA, seed by seed.
+    """How RCA changes with an oracle that was trained on the generator's training faces, seed by seed.
 
     difference = rca_seen - rca_apart, of two oracles with the same architecture, seed and number of faces
 
@@ -181,8 +183,8 @@ def pairwise(real_predictions: pd.DataFrame, generated_predictions: pd.DataFrame
 def by_difference(pairs: pd.DataFrame) -> pd.DataFrame:
     """Mean agreement, kappa and tau_class_rca of `pairwise`, and n_pairs, by what the oracles of a pair differ in.
 
-    Oracles that agree less across architectures than across seeds see different things; where they agree as little
-    across seeds, the training of one oracle is as uncertain as the choice of its architecture.
+    Less agreement across architectures than across seeds shows that the architecture matters. Where they agree as
+    little across seeds, the training of one oracle is as uncertain as the choice of its architecture.
     """
     groups = pairs.groupby("differ_in", sort=False)
     means = groups[["agreement", "kappa", "tau_class_rca"]].mean()

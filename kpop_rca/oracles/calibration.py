@@ -32,7 +32,7 @@ def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) ->
     >>> round(expected_calibration_error(np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1])), 6)  # half right
     0.4
     """
-    # Not above: it takes half a second to load, and most of the study asks for no confidence.
+    # Not above: it takes half a second to load, and most of the study needs no confidence.
     from torchmetrics.classification import MulticlassCalibrationError
 
     metric = MulticlassCalibrationError(num_classes=probabilities.shape[1], n_bins=N_BINS, norm="l1")

@@ -76,8 +76,8 @@ def capped(faces: Faces, most: np.ndarray, *, generator: np.random.Generator) ->
     return images[chosen], labels[chosen]
 
 
-def learning_faces(splits: dict[str, Faces], *, seed: int) -> dict[str, Faces]:
-    """What the oracles are trained on: "oracle" and "train" where the study keeps faces for them, else "train" alone.
+def training_faces(splits: dict[str, Faces], *, seed: int) -> dict[str, Faces]:
+    """The faces that oracles are trained on: "oracle" and "train" where the study keeps faces for them, else "train".
 
     The generator's faces are capped to the number of the oracles' own of each identity, so that oracles differ in
     *which* faces they are trained on and not in how many. An identity of which the generator has fewer keeps them all.

@@ -1,6 +1,6 @@
 """The Classification Accuracy Score: a classifier trained on generated faces and tested on real ones.
 
-RCA goes the other way and cannot see what is missing: one perfect face of each person scores high. A classifier that
+RCA goes the other way and misses a lack of diversity: one perfect face of each person scores high. A classifier that
 was trained on generated faces alone recognises real ones only if those are as diverse as real faces.
 
     CAS       = accuracy on real test faces after training on generated faces
@@ -101,17 +101,16 @@ def classification_accuracy_scores(
         real: real faces that the generator was not trained on, where there are such.
         validation: real faces that choose the epoch.
         test: real faces to test on, the same as for RCA.
-        predicted: int64 (G,), what the selected oracle predicts of `generated`.
+        predicted: int64 (G,), the selected oracle's predictions of `generated`.
         like: folder of the selected oracle.
         folder: for the two classifiers; those that an earlier, interrupted run finished are not trained again.
-        device: to train on.
-        bar: `tqdm` or one of its kind: a bar of the epochs of both.
+        bar: `tqdm` or one of its kind, over the epochs of both.
 
     Returns:
         train_generated_test_real (CAS), train_real_test_real (its reference) and train_real_test_generated (the other
-        direction, GAN-test, by the classifier of the reference), all of equally many images; and oracle_test_generated,
-        the same by the selected oracle: RCA's numerator. Each with accuracy, ci95 (Wilson), n_train, n_test; and ratio,
-        see `compare_on_same_faces`. Plain numbers, ready for JSON.
+        direction, GAN-test, by the classifier of the reference), all of equally many images; and
+        headline_oracle_test_generated, the same by the selected oracle: RCA's numerator. Each with accuracy, ci95
+        (Wilson), n_train, n_test; and ratio, see `compare_on_same_faces`. Plain numbers, ready for JSON.
 
     Source: Ravuri and Vinyals (2019); GAN-train and GAN-test, Shmelkov et al. (2018).
     """
@@ -135,9 +134,9 @@ def classification_accuracy_scores(
         right[name] = (predictions["label"] == predictions["predicted"]).to_numpy()
         found[f"train_{name}_test_real"] = _accuracy(right[name], n_train=len(training.splits["train"][1]))
     reference = load_oracle(trainings["real"].folder, device)
-    predicted = predict(reference, generated[0])[0].argmax(axis=1)
-    found["train_real_test_generated"] = _accuracy(predicted == generated[1], n_train=len(train_sets[1][1]))
-    found["oracle_test_generated"] = _accuracy(np.asarray(predicted) == generated[1], n_train=about["n_train"])
+    by_reference = predict(reference, generated[0])[0].argmax(axis=1)
+    found["train_real_test_generated"] = _accuracy(by_reference == generated[1], n_train=len(train_sets[1][1]))
+    found["headline_oracle_test_generated"] = _accuracy(predicted == generated[1], n_train=about["n_train"])
     return found | {"ratio": compare_on_same_faces(right["generated"], right["real"])}
 
 

@@ -1,4 +1,4 @@
-"""What the oracles predict of images, and which of them is the study's.
+"""The oracles' predictions of images, and which oracle is the study's.
 
 Predictions come as one long table, a row for every oracle and image, with the columns
 
@@ -17,7 +17,7 @@ import torch
 from kpop_rca.errors import StudyError
 from kpop_rca.oracles import training
 
-ORACLE_COLUMNS = ["oracle", "architecture", "seed", "trained_on"]  # those that tell the oracles apart
+ORACLE_COLUMNS = ["oracle", "architecture", "seed", "trained_on"]  # those that identify an oracle
 
 
 def trained(folder: Path) -> pd.DataFrame:
@@ -49,7 +49,7 @@ def trained(folder: Path) -> pd.DataFrame:
     return table.assign(eligible=apart if apart.any() else True)
 
 
-def select(folder: Path, wanted: str) -> str:
+def select(folder: Path, requested: str) -> str:
     """The name of the study's oracle.
 
     With "best": of the eligible oracles, the architecture of the highest mean validation accuracy over its seeds, and
@@ -58,20 +58,21 @@ def select(folder: Path, wanted: str) -> str:
 
     Args:
         folder: `artifacts/<study>/oracle`.
-        wanted: "best"; an architecture, for the best seed of it; or an oracle, which is taken as it is, even if it
+        requested: "best"; an architecture, for the best seed of it; or an oracle, which is taken as it is, even if it
             was trained on the generator's faces.
 
     Raises:
-        StudyError: the oracle wanted was not trained.
+        StudyError: the requested oracle was not trained.
     """
     oracles = trained(folder)
-    if wanted in oracles["oracle"].tolist():
-        return wanted
-    able = oracles[oracles["eligible"] & (oracles["architecture"] == wanted if wanted != "best" else True)]
+    if requested in oracles["oracle"].tolist():
+        return requested
+    of_kind = oracles["architecture"] == requested if requested != "best" else True
+    able = oracles[oracles["eligible"] & of_kind]
     if able.empty:
         names = ", ".join(oracles["oracle"])
         raise StudyError(
-            f"selected_oracle is {wanted!r}, but the oracles are {names}; see architectures and oracle_seeds of 04"
+            f"selected_oracle is {requested!r}, but the oracles are {names}; see architectures and oracle_seeds of 04"
         )
     means = able.groupby("architecture", sort=False)["validation_accuracy"].mean()
     seeds = able[able["architecture"] == means.idxmax()]
@@ -120,12 +121,12 @@ def stacked_labels(predictions: pd.DataFrame, *, architecture: str, trained_on: 
 
     Raises:
         StudyError: there is no such oracle.
-        ValueError: the oracles did not see the same images.
+        ValueError: the oracles did not classify the same images.
     """
     chosen = predictions[(predictions["architecture"] == architecture) & (predictions["trained_on"] == trained_on)]
     if chosen.empty:
         raise StudyError(f"no {architecture} was trained on the split {trained_on!r}; see architectures of 04")
     table = chosen.pivot(index="seed", columns="image", values="predicted")
     if table.isna().any(axis=None):
-        raise ValueError(f"the oracles {', '.join(chosen['oracle'].unique())} did not see the same images")
+        raise ValueError(f"the oracles {', '.join(chosen['oracle'].unique())} did not classify the same images")
     return table.to_numpy(dtype=np.int64)

@@ -50,7 +50,7 @@ def _on_test_faces(folder: Path) -> dict[str, float]:
 def over_seeds(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """Mean and range of some columns over the seeds, for each architecture and split that it was trained on.
 
-    The range of S oracles says little about another oracle: it only widens with S.
+    The range of S oracles is no interval for another oracle: it only widens with S.
 
     Returns:
         architecture, trained_on, n_oracles, and for every column its _mean, _lowest and _highest.

@@ -1,4 +1,4 @@
-"""Training the oracles: ResNets that tell the identities apart on real faces, and their use on images."""
+"""Training the oracles: ResNets that classify real faces by identity, and their predictions of images."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,7 @@ from kpop_rca.data import tensors
 from kpop_rca.errors import StudyError
 from kpop_rca.image_metrics.pretrained import URLS, WeightsMissing, load
 from kpop_rca.oracles import augmentation
-from kpop_rca.oracles.candidates import Candidate, Faces, learning_faces, oracle_seed
+from kpop_rca.oracles.candidates import Candidate, Faces, oracle_seed, training_faces
 from kpop_rca.oracles.resnet import FULL_WIDTH, SmallImageResNet
 from kpop_rca.study import checksums
 from kpop_rca.system import devices, files, finite, parallel, seeds
@@ -29,7 +29,8 @@ from kpop_rca.system import devices, files, finite, parallel, seeds
 Steps = tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]
 
 # What a training leaves in the folder of its oracle.
-WEIGHTS, HISTORY, TEST_PREDICTIONS, ABOUT = "oracle.safetensors", "history.csv", "test_answers.parquet", "about.json"
+WEIGHTS, HISTORY = "oracle.safetensors", "history.csv"
+TEST_PREDICTIONS, ABOUT = "test_predictions.parquet", "about.json"
 
 BUILDING = Lock()
 EVALUATION_BATCH = 250
@@ -76,7 +77,6 @@ class Training:
     Attributes:
         architecture: a key of `resnet.LEVELS`.
         splits: "train", "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,).
-        recipe: how to train.
         folder: of this oracle.
         notes: further entries of its record, such as its number `seed` and what it was `trained_on`.
     """
@@ -89,7 +89,7 @@ class Training:
 
 
 def build_oracle(architecture: str, *, n_classes: int, recipe: OracleRecipe) -> tuple[SmallImageResNet, str | None]:
-    """An oracle to be trained, with ImageNet weights where they are wanted, fit and can be had.
+    """An oracle to be trained, with ImageNet weights where they are requested, fit and can be had.
 
     The stem and the last layer are new in any case: ours have other shapes.
 
@@ -124,12 +124,12 @@ def predict(oracle: SmallImageResNet, images: np.ndarray) -> tuple[np.ndarray, n
     device = next(oracle.parameters()).device
 
     @torch.inference_mode()
-    def show(batch: Tensor) -> tuple[Tensor, Tensor]:
-        seen = oracle.features(tensors.to_model(batch.to(device)))
-        return oracle.fc(seen).softmax(1).cpu(), seen.cpu()
+    def classify(batch: Tensor) -> tuple[Tensor, Tensor]:
+        features = oracle.features(tensors.to_model(batch.to(device)))
+        return oracle.fc(features).softmax(1).cpu(), features.cpu()
 
     batches = torch.as_tensor(images).split(EVALUATION_BATCH)
-    probabilities, features = zip(*parallel.a_core_each(show, batches, device=device), strict=True)
+    probabilities, features = zip(*parallel.a_core_each(classify, batches, device=device), strict=True)
     found = torch.cat(probabilities), torch.cat(features)
     for what, values in zip(("probabilities", "features"), found, strict=True):
         finite.require(values, what=f"the oracle's {what} of image", remedy="train the oracles again (04)")
@@ -153,9 +153,9 @@ def _train_epoch(
     for chosen in order.split(recipe.batch_size):
         if len(chosen) == 1:
             continue  # batch normalisation needs two
-        seen = augmentation.augment(images[chosen], colour_jitter=recipe.colour_jitter, generator=generator)
+        varied = augmentation.augment(images[chosen], colour_jitter=recipe.colour_jitter, generator=generator)
         with devices.half_on_gpu(images.device):
-            loss = F.cross_entropy(oracle(tensors.to_model(seen)).float(), labels[chosen])
+            loss = F.cross_entropy(oracle(tensors.to_model(varied)).float(), labels[chosen])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -186,9 +186,7 @@ def train_oracle(
         oracle: from `build_oracle`.
         train: uint8 (N, H, W, 3) and int64 (N,).
         validation: the same, for choosing the epoch.
-        recipe: how to train.
         frozen_first: whether there is a warm-up.
-        device: to train on.
         bar: wraps the epochs, `tqdm` for example.
 
     Returns:
@@ -254,7 +252,7 @@ def _measured(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]
 
 
 def train_all(
-    wanted: Sequence[Candidate],
+    planned: Sequence[Candidate],
     splits: dict[str, Faces],
     *,
     recipe: OracleRecipe,
@@ -265,23 +263,22 @@ def train_all(
     """Train every oracle of a study that an earlier, interrupted run had not finished, each into a folder of its name.
 
     Args:
-        wanted: from `list_candidates`.
+        planned: from `list_candidates`.
         splits: "train", "oracle" (may be empty), "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,).
         recipe: its seed is the study's, from which each oracle's follows.
         folder: of all oracles.
-        device: to train on.
         bar: see `train_side_by_side`.
     """
-    learning = learning_faces(splits, seed=recipe.seed)
+    faces = training_faces(splits, seed=recipe.seed)
     trainings = [
         Training(
             candidate.architecture,
-            splits | {"train": learning[candidate.trained_on]},
+            splits | {"train": faces[candidate.trained_on]},
             recipe=replace(recipe, seed=oracle_seed(recipe.seed, candidate.seed)),
             folder=folder / candidate.name,
             notes={"seed": candidate.seed, "trained_on": candidate.trained_on},
         )
-        for candidate in wanted
+        for candidate in planned
     ]
     train_side_by_side(trainings, device=device, bar=bar)
 
@@ -290,7 +287,7 @@ def train_side_by_side(trainings: Sequence[Training], *, device: torch.device, b
     """`train_or_load` of several oracles, each by one thread: on a CPU as many at once as there are cores.
 
     One oracle alone has one thread, too: the result must not depend on the cores, and with several threads PyTorch 2's
-    backward pass of a batch of odd size has been seen to write where it must not, and end the process.
+    backward pass of a batch of odd size can write where it must not, and end the process.
 
     `bar` is `tqdm` or one of its kind: a bar of the epochs of all.
     """
@@ -306,7 +303,7 @@ def _counted(together: tqdm, ended: Event, epochs: range, *, desc: str) -> Itera
     """The epochs of one oracle, counted in the bar of all; a warm-up comes on top of the total.
 
     Raises:
-        StudyError: nobody waits for the oracle any more; half trained, it must not be taken for a whole one.
+        StudyError: nobody waits for the oracle any more; half trained, it must not pass for a whole one.
     """
     if desc == FROZEN:
         together.total += len(epochs)
@@ -375,7 +372,7 @@ def read_history(folder: Path) -> pd.DataFrame:
 
 
 def read_test_predictions(folder: Path) -> pd.DataFrame:
-    """What a trained oracle predicts of each real test face: label, predicted, p_0 to p_{K-1}."""
+    """A trained oracle's predictions of the real test faces: label, predicted, p_0 to p_{K-1}."""
     return pd.read_parquet(folder / TEST_PREDICTIONS)
 
 

@@ -1,6 +1,6 @@
 """The study's plots: tables and arrays in, figures out. One palette, identities in the same order everywhere.
 
-What shows faces is drawn in `pictures`.
+Figures of faces are in `contact_sheets`.
 """
 
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ def loss_curve(log: pd.DataFrame) -> Figure:
 
 
 def loss_by_timestep(table: pd.DataFrame) -> Figure:
-    """Noise loss by timestep of both kinds of faces: t, loss, faces ("training" or "held out")."""
+    """Noise loss by timestep, on both kinds of faces: t, loss, faces ("training" or "held out")."""
     figure, ax = plt.subplots(figsize=(WIDTH / 2, 3))
     palette = {"training": REAL, "held out": SPLIT_COLOURS["test"]}
     sns.lineplot(table, x="t", y="loss", hue="faces", marker="o", palette=palette, ax=ax)
@@ -124,12 +124,12 @@ def _class_ticks(ax: Axes, names: Sequence[str]) -> None:
     ax.grid(axis="x", visible=False)
 
 
-def identity(ratios: pd.DataFrame, fidelities: pd.DataFrame, *, chance: float, overall: float) -> Figure:
+def identity(ratios: pd.DataFrame, corrected: pd.DataFrame, *, chance: float, overall: float) -> Figure:
     """Class RCA and confusion-corrected accuracy with their intervals, beside the chance level.
 
     Args:
         ratios: class, rca, low, high, chance.
-        fidelities: fidelity, low, high, in the same order; empty where the oracle can't be inverted.
+        corrected: confusion_corrected_accuracy, low, high, in the same order; empty where the oracle can't be inverted.
         chance, overall: global RCA of a generator that ignores the condition, and of this one.
     """
     figure, ax = plt.subplots(figsize=(WIDTH, 4))
@@ -137,11 +137,9 @@ def identity(ratios: pd.DataFrame, fidelities: pd.DataFrame, *, chance: float, o
     ax.hlines(ratios["chance"], place - 0.35, place + 0.35, color=CHANCE, lw=2, label="chance of each class")
     ends = bar_lengths(ratios, "rca")
     ax.errorbar(place - 0.12, ratios["rca"], yerr=ends, marker="o", color=GENERATED, label="class RCA", **marks)
-    if len(fidelities):
-        values, ends = (
-            fidelities["confusion_corrected_accuracy"],
-            bar_lengths(fidelities, "confusion_corrected_accuracy"),
-        )
+    if len(corrected):
+        values = corrected["confusion_corrected_accuracy"]
+        ends = bar_lengths(corrected, "confusion_corrected_accuracy")
         label = "confusion-corrected\naccuracy"
         ax.errorbar(place + 0.12, values, yerr=ends, marker="D", color=INK, label=label, **marks)
     ax.axhline(1, color=REAL, ls=":", label="recognised as often\nas real faces")

@@ -31,7 +31,7 @@ def verdicts(table: pd.DataFrame, *, margin: float) -> Figure:
     """Every claim's effect with its interval, in the colour of its verdict.
 
     The margin of equivalence is a band for the claims of no difference. What is supported by two one-sided tests at 5 %
-    has the interval of 90 % in the band; that of 95 %, which is drawn, may stick out of it.
+    has the interval of 90 % in the band; that of 95 %, which is shown, may extend beyond it.
     """
     figure, ax = plt.subplots(figsize=(WIDTH, 1.2 + 0.42 * len(table)))
     for place, row in enumerate(table.itertuples()):
@@ -84,7 +84,7 @@ def _lines(ax: Axes, part: pd.DataFrame, means: pd.DataFrame, response: str) -> 
 
 
 def trade_off(part: pd.DataFrame, means: pd.DataFrame, *, costs: Sequence[str]) -> Figure:
-    """RCA against what guidance costs (columns, a panel each), with the weights; see `levels`."""
+    """RCA against the costs of guidance (columns, a panel each), with the weights; see `levels`."""
     figure, axes = plt.subplots(1, len(costs), figsize=(WIDTH, 4), squeeze=False, sharey=True, layout="constrained")
     for ax, cost in zip(axes[0], costs, strict=True):
         for _, of_seed in part.groupby("seed"):

@@ -1,6 +1,6 @@
-"""The study's images: photographs, faces, and what was generated from them. Each is a `Sheet` and says what it shows.
+"""The study's images: photographs, faces, and what was generated from them. Each is a `Sheet` with a caption.
 
-This is the one module that draws images. Names are of people, and come from folders: they are shown as they are.
+This is the one module that shows images. Names are of people, and come from folders: they are shown as they are.
 """
 
 from collections.abc import Sequence
@@ -62,8 +62,8 @@ def mistaken_faces(
         generated: uint8 (G, H, W, 3), the requested identities (G,) and those predicted (G,).
         real: uint8 (N, H, W, 3) and labels (N,).
     """
-    (images, conditions, says), (faces, labels), (requested, predicted) = generated, real, pair
-    mistaken = images[(conditions == requested) & (says == predicted)]
+    (images, conditions, predictions), (faces, labels), (requested, predicted) = generated, real, pair
+    mistaken = images[(conditions == requested) & (predictions == predicted)]
     rows = [faces[labels == requested], mistaken, faces[labels == predicted]]
     length = min(most, *map(len, rows))
     about = f"{title}: requested {names[requested]}, predicted {names[predicted]}"
@@ -94,7 +94,7 @@ def photographs(images: Sequence[ArrayLike], rows: pd.DataFrame, *, title: str, 
     """Photographs with the detected faces boxed: the most prominent one, which is cropped, in red.
 
     Args:
-        images: as `data.images.read_all` reads them. None at all gives a figure that says so.
+        images: as `data.images.read_all` reads them. None gives a figure with a title alone.
         rows: of the audit's table: identity, the caption, and boxes of each.
     """
     lines = max(1, -(-len(rows) // columns))

@@ -1,4 +1,4 @@
-"""The figures of `07_rca_validity`, in the style of `figures`: every estimator in one colour and marker throughout."""
+"""The figures of `07_rca_validity`, in the style of `charts`: every estimator in one colour and marker throughout."""
 
 import textwrap
 from collections.abc import Sequence
@@ -50,10 +50,10 @@ def _legend(figure: Figure, estimators: Sequence[str], *further: Line2D) -> None
     figure.legend(handles=[*handles, *further], loc="outside lower center", ncols=min(4, len(handles) + len(further)))
 
 
-def mixture_trials(summary: pd.DataFrame, *, wanted: tuple[float, float]) -> Figure:
+def mixture_trials(summary: pd.DataFrame, *, target: tuple[float, float]) -> Figure:
     """Bias (top) and coverage (bottom) against the truth, a column for each way of swapping.
 
-    The summary is that of `validity.trial_summary` by pattern, truth and estimator; the coverage `wanted` is shaded.
+    The summary is that of `validity.trial_summary` by pattern, truth and estimator; the `target` coverage is shaded.
     """
     patterns, estimators = summary["pattern"].unique(), _shown(summary)
     figure, axes = plt.subplots(
@@ -62,22 +62,22 @@ def mixture_trials(summary: pd.DataFrame, *, wanted: tuple[float, float]) -> Fig
     for (top, below), pattern in zip(axes.T, patterns, strict=True):
         for estimator in estimators:
             part = summary[(summary["pattern"] == pattern) & (summary["estimator"] == estimator)]
-            if estimator != "class_confusion_corrected_accuracy":  # its mean is that of "confusion_corrected_accuracy"
+            if estimator != "class_confusion_corrected_accuracy":  # its mean is that of the mean
                 _points(top, part, "truth", "bias", estimator)
             if part["coverage"].notna().any():
                 _points(below, part, "truth", "coverage", estimator)
         top.axhline(0, color=REAL, ls=":", lw=1.5)
-        below.axhspan(*wanted, color=REAL, alpha=0.2, lw=0)
+        below.axhspan(*target, color=REAL, alpha=0.2, lw=0)
         top.set(title=f"swapped for {pattern}")
         below.set(xlabel="truth: fraction of the\nrequested identity", ylim=(-0.03, 1.03))
     axes[0, 0].set(ylabel="bias")
     axes[1, 0].set(ylabel="coverage of 95 % intervals")
-    _legend(figure, estimators, Line2D([], [], color=REAL, lw=6, alpha=0.2, label="coverage wanted"))
+    _legend(figure, estimators, Line2D([], [], color=REAL, lw=6, alpha=0.2, label="target coverage"))
     return figure
 
 
 def control_generators(table: pd.DataFrame) -> Figure:
-    """What each estimator gives for generators of known truth (a tick), from `validity.control_trial`."""
+    """Every estimator's value for generators of known truth (a tick), from `validity.control_trial`."""
     names, estimators = table["control"].unique(), _shown(table)
     figure, ax = plt.subplots(figsize=(WIDTH, 0.8 * len(names) + 1.4), layout="constrained")
     for number, estimator in enumerate(estimators):
@@ -104,10 +104,10 @@ def _mark_missing(ax: Axes, table: pd.DataFrame, colour: str) -> None:
 
 
 def degradations(table: pd.DataFrame, *, remedies: dict[str, str], sigma: float) -> Figure:
-    """What each estimator gives for the right people, blurred (top) or noised (bottom), a column for each remedy.
+    """Every estimator's value for the right people, blurred (top) or noised (bottom), a column for each remedy.
 
     Args:
-        table: from `degradation.degradation_trial`.
+        table: from `validity.degradation_trial`.
         remedies: title of each.
         sigma: of the blur on which the oracle was trained again.
     """
@@ -139,7 +139,7 @@ def interval_widths(table: pd.DataFrame, *, studied: tuple[float, float]) -> Fig
     """Widths of the 95 % intervals against generated images of each identity, a line for each number of real ones.
 
     Args:
-        table: from `sample_sizes.interval_widths`.
+        table: from `validity.interval_widths`.
         studied: real and generated images of each identity that the study has.
     """
     figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 6), sharex=True, sharey="row", layout="constrained")

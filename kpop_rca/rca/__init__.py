@@ -2,14 +2,14 @@
 
 Every estimator starts from two (K, K) arrays of confusion counts of one oracle, columns as predicted: `real_counts`
 of held-out real images, whose rows are the true identities, and `generated_counts`, whose rows are the requested ones.
-StudyError says which class has no images, or that the oracle is too poor for what is asked.
+StudyError names a class without images, or an oracle too poor for the estimator.
 
     RCA   = accuracy_generated / accuracy_real            (paper, eq. 5)
     RCA_c = recall_generated,c / recall_real,c            (paper, Table 4)
 
 RCA's numerator, a classifier trained on real images and tested on generated ones, is "GAN-test" (Shmelkov et al.
 2018). A generator that ignores the class has an RCA of (1/K) / accuracy_real, not of 0, and RCA can exceed 1;
-`confusion_corrected` takes the oracle's errors out instead. Tables are pandas data frames, which statsmodels needs too.
+`confusion_corrected` takes the oracle's errors out instead. Tables are pandas data frames.
 """
 
 from kpop_rca.rca.bootstrap import bootstrap, intervals, resampled, resampled_counts

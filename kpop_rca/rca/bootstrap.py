@@ -1,9 +1,9 @@
 """Intervals by a bootstrap over real and generated images, under one oracle or several at once.
 
-Images are resampled within each class, since how many there are of each was fixed by design, and take along what every
-oracle predicts of them. They are not counted again but weighted, by a Dirichlet distribution, with one more image: a
+Images are resampled within each class, whose size was fixed by design, each with its predictions by every oracle.
+They are not counted again but weighted, by a Dirichlet distribution, with one more image: a
 wrong one for the low end of an interval, a right one for its high end. So images that are all right leave an interval
-of some width; of a single proportion these are the limits of Clopper and Pearson, and the weighted draws of both sides
+of some width; of a single proportion these are the limits of Clopper and Pearson, and the weighted counts of both sides
 are combined as in melded intervals. The weights of n images vary as fractions of n - 1 do: resampling n images would
 make intervals too short where n is 3.
 """
@@ -29,7 +29,7 @@ def _one_more(n_classes: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _weights(counts: np.ndarray, n_replicates: int, *, generator: np.random.Generator) -> np.ndarray:
-    """Random weights (B, ..., P) of P answers that sum to n - 1 images on average, n as counted in a row."""
+    """Random weights (B, ..., P) of P predictions that sum to n - 1 images on average, n as counted in a row."""
     found = counts.sum(axis=-1, keepdims=True)
     shrunk = counts * np.maximum(found - 1, 0.5) / found
     return generator.standard_gamma(shrunk, size=(n_replicates, *counts.shape))
@@ -54,7 +54,7 @@ def resampled(
     """Confusion counts of images weighted at random within each row, with one more at the low and at the high end.
 
     Args:
-        counts: float (..., K, P), how many images of a class got each of P answers; every row with an image.
+        counts: float (..., K, P), images of a class by prediction, one of P; every row with an image.
         n_replicates: B.
         added: images added to each class, in the mean: 1 / K for a mean over the classes (the default), so that it is
             one for all of them; 1 for an interval of each class.
@@ -67,9 +67,9 @@ def resampled(
     Source: Fay et al. (2015), section 3, for two proportions; Tiwari et al. (2006) for one image more in a weighted
     sum, of the mean weight; Rubin (1981) for the weights.
 
-    >>> drawn = resampled(np.diag([50, 50]), 4000, generator=np.random.default_rng(0))
-    >>> low = np.quantile(np.trace(drawn[0], axis1=1, axis2=2) / 100, 0.025)
-    >>> print(f"{low:.2f}, {np.trace(drawn[1], axis1=1, axis2=2).min():.0f}")  # Clopper and Pearson: 0.964 and 1
+    >>> tables = resampled(np.diag([50, 50]), 4000, generator=np.random.default_rng(0))
+    >>> low = np.quantile(np.trace(tables[0], axis1=1, axis2=2) / 100, 0.025)
+    >>> print(f"{low:.2f}, {np.trace(tables[1], axis1=1, axis2=2).min():.0f}")  # Clopper and Pearson: 0.964 and 1
     0.96, 100
     """
     counts = np.asarray(counts, dtype=float)
@@ -88,7 +88,7 @@ def resampled_counts(
     generator: np.random.Generator,
     added: float | None = None,
 ) -> np.ndarray:
-    """As `resampled`, of images that several oracles saw; of the one that is added they all say the same.
+    """As `resampled`, of images that several oracles classify; of the one that is added all predict the same.
 
     Args:
         labels: integers (N,) in [0, K): the identity shown, or the requested one.
@@ -98,8 +98,8 @@ def resampled_counts(
         float64 (2, B, S, K, K), of every oracle with the same weights; row sums are the class sizes.
 
     >>> rng = np.random.default_rng(0)
-    >>> drawn = resampled_counts(np.array([0, 0, 1]), np.array([[0, 0, 1]]), 2, n_replicates=1, generator=rng)
-    >>> drawn.shape, drawn.sum(axis=-1).round(9).tolist()
+    >>> tables = resampled_counts(np.array([0, 0, 1]), np.array([[0, 0, 1]]), 2, n_replicates=1, generator=rng)
+    >>> tables.shape, tables.sum(axis=-1).round(9).tolist()
     ((2, 1, 1, 2, 2), [[[[2.0, 1.0]]], [[[2.0, 1.0]]]])
     """
     ends, tables = _one_more(n_classes), []
@@ -107,12 +107,12 @@ def resampled_counts(
         of_label = predicted[:, labels == label]
         if not of_label.size:
             raise StudyError(f"class {label} has no image that was classified; add some, or leave the identity out")
-        # Weighting images at random is weighting the numbers of those that got the same answers.
-        answers, occurring = np.unique(of_label.T, axis=0, return_counts=True)
+        # Weighting images at random is weighting the numbers of those with the same predictions.
+        combinations, occurring = np.unique(of_label.T, axis=0, return_counts=True)
         weights = _weights(occurring.astype(float), n_replicates, generator=generator)
-        said = np.stack([weights @ np.eye(n_classes)[says] for says in answers.T], axis=1)  # (B, S, K)
+        counts = np.stack([weights @ np.eye(n_classes)[of] for of in combinations.T], axis=1)  # (B, S, K)
         more = generator.standard_gamma(1 / n_classes if added is None else added, size=(n_replicates, 1))
-        tables.append(_with_one_more(said, more, [end[label] for end in ends], of_label.shape[1]))
+        tables.append(_with_one_more(counts, more, [end[label] for end in ends], of_label.shape[1]))
     return np.stack(tables, axis=-2)
 
 
@@ -171,7 +171,7 @@ def bootstrap(
     n_replicates: int,
     generator: np.random.Generator,
 ) -> dict[str, np.ndarray]:
-    """Replicates of every estimator over real and generated images, under each of S oracles that see the same images.
+    """Replicates of every estimator over real and generated images, under each of S oracles of the same images.
 
     Args:
         real: labels (N,) and the predictions (S, N) of held-out real images.
@@ -190,8 +190,8 @@ def bootstrap(
 
     >>> rng, labels = np.random.default_rng(0), np.repeat([0, 1], 50)
     >>> real = labels ^ (np.arange(100) % 5 == 0)  # right on 80 %
-    >>> drawn = labels ^ (np.arange(100) % 2 == 0)  # as requested in half of the cases: class-blind
-    >>> again = bootstrap((labels, real[None]), (labels, drawn[None]), 2, n_replicates=2000, generator=rng)
+    >>> generated = labels ^ (np.arange(100) % 2 == 0)  # as requested in half of the cases: class-blind
+    >>> again = bootstrap((labels, real[None]), (labels, generated[None]), 2, n_replicates=2000, generator=rng)
     >>> low, high = intervals(again["confusion_corrected_accuracy"])
     >>> print(f"[{low[0]:.1f}, {high[0]:.1f}]")
     [0.3, 0.7]

@@ -12,8 +12,8 @@ from kpop_rca.rca.confusion_corrected import inverses, solve_mixtures
 from kpop_rca.rca.counts import row_fractions
 from kpop_rca.rca.ratio import CONFIDENCE
 
-# Images added to the real ones of each class, spread evenly over the answers: an error that the oracle made in none of
-# 70 images it can make all the same. As many as Agresti and Coull add to two answers; for the variance alone.
+# Images added to the real ones of each class, spread evenly over the predictions: an error that occurred in none of
+# 70 images can still occur. As many as Agresti and Coull add to two outcomes; for the variance alone.
 ADDED = 4
 
 
@@ -58,7 +58,7 @@ def class_confusion_corrected_intervals(
         var(p) = (p m_c + (1 - p) sum_j w_j m_j - p^2) / n_generated
                  + p^2 (m_c - 1) / n_real,c + (1 - p)^2 sum_j w_j^2 m_j / n_real,j,
 
-    from the generated images, and from those that C is known from. The interval is of all p with
+    from the generated images, and from those that C is estimated from. The interval is of all p with
     (f - p)^2 <= z^2 var(p); beyond 0 and 1, where f can be by noise, the variance is that at 0 and 1. For an oracle
     that never errs it is Wilson's.
 

@@ -1,4 +1,4 @@
-"""Whom the generated faces are taken for: drift towards some identities, and confusion within look-alike groups.
+"""As whom generated faces are predicted: drift towards some identities, and confusion within look-alike groups.
 
 Groups are a partition of the class numbers 0 to K-1; ValueError for a class that is in none or in two.
 """
@@ -18,7 +18,7 @@ from kpop_rca.rca.bootstrap import intervals, resampled
 from kpop_rca.rca.counts import checked, class_sizes, class_titles, row_fractions
 from kpop_rca.rca.ratio import CONFIDENCE, difference_interval, equal_proportions, holm
 
-MOST_SPLITS = 10_000  # of the permutation test; beyond that many they are drawn at random
+MOST_SPLITS = 10_000  # of the permutation test; beyond that many they are sampled
 
 Groups = Sequence[Sequence[int]]
 
@@ -35,8 +35,8 @@ def predicted_class_frequencies(counts: ArrayLike, *, classes: Sequence[Any] | N
 
     >>> predicted_class_frequencies([[30, 10], [40, 0]])[["class", "n_predicted", "fraction", "requested"]]
       class  n_predicted  fraction  requested
-    0     0        70     0.875        0.5
-    1     1        10     0.125        0.5
+    0     0           70     0.875        0.5
+    1     1           10     0.125        0.5
     """
     counts = checked(counts)
     total, n_predicted = counts.sum(), counts.sum(axis=0)
@@ -62,8 +62,8 @@ def strongest_confusions(
 
     >>> strongest_confusions([[7, 3, 0], [0, 9, 1], [4, 0, 6]], 2)
       condition predicted_as  count  fraction
-    0         2         0      4       0.4
-    1         0         1      3       0.3
+    0         2            0      4       0.4
+    1         0            1      3       0.3
     """
     counts = checked(counts)
     names = np.array(class_titles(counts, classes), dtype=object)
@@ -175,7 +175,7 @@ def directed_flows(
 
 
 def _equal_splits(sizes: Sequence[int], members: tuple[int, ...]) -> Iterator[list[tuple[int, ...]]]:
-    """Every way to split the members into groups of these sizes; groups of one size are not told apart."""
+    """Every way to split the members into groups of these sizes; groups of one size are interchangeable."""
     if not sizes:
         yield []
         return
@@ -258,9 +258,9 @@ def group_excess(
     Source: paper, section 6.2, whose claim lacks the comparison; Phipson and Smyth (2010) on counting the true split.
 
     >>> real = [[8, 1, 1, 0], [1, 8, 0, 1], [0, 1, 8, 1], [1, 0, 1, 8]]
-    >>> drawn = [[20, 70, 5, 5], [70, 20, 5, 5], [5, 5, 20, 70], [5, 5, 70, 20]]
+    >>> generated = [[20, 70, 5, 5], [70, 20, 5, 5], [5, 5, 20, 70], [5, 5, 70, 20]]
     >>> rng = np.random.default_rng(0)
-    >>> found = group_excess(real, drawn, [[0, 1], [2, 3]], n_replicates=1000, generator=rng)
+    >>> found = group_excess(real, generated, [[0, 1], [2, 3]], n_replicates=1000, generator=rng)
     >>> names = ("rate_within_real", "rate_within_generated", "excess", "p", "n_splits")
     >>> [round(found[name], 3) for name in names]  # the best of three splits
     [0.1, 0.7, 0.6, 0.333, 3]
@@ -284,7 +284,7 @@ def group_excess(
     if math.isnan(excess):
         return found
     ends = _seldom_and_often_within(look_alikes)
-    drawn = {name: resampled(c, n_replicates, generator=generator, ends=ends) for name, c in both.items()}
-    again = {name: _rate_within(row_fractions(tables), look_alikes) for name, tables in drawn.items()}
+    replicates = {name: resampled(c, n_replicates, generator=generator, ends=ends) for name, c in both.items()}
+    again = {name: _rate_within(row_fractions(tables), look_alikes) for name, tables in replicates.items()}
     limits = intervals(again["generated"] - again["real"][::-1])  # the fewest of the one less the most of the other
     return found | {"ci95": [float(end) for end in limits], "p": float((excesses >= excess - 1e-12).mean())}

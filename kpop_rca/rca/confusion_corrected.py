@@ -21,7 +21,7 @@ from kpop_rca.errors import StudyError
 from kpop_rca.rca.counts import checked, class_sizes, row_fractions
 
 # An error of one point in a predicted-class frequency can become as many points in a mixture. With 100 images a class
-# a frequency is known to about five points, so beyond this nothing would be left of a number between 0 and 1.
+# a frequency is estimated to about five points, so beyond this nothing would be left of a number between 0 and 1.
 LARGEST_CONDITION = 20.0
 # Condition number from which a table counts as singular. That of the Frobenius norm, at most K times that of the
 # 2-norm: there are millions of tables, and singular values would take most of the time.
@@ -32,7 +32,7 @@ SUM_WEIGHT = 1e3  # of "the mixture sums to 1" beside the other equations: large
 def condition_number(real_counts: ArrayLike) -> float:
     """How much solving for the mixtures can magnify errors: |C| |C^(-1)| in the 2-norm.
 
-    It is 1 for an oracle that never errs, and infinite where two identities are not told apart at all.
+    It is 1 for an oracle that never errs, and infinite where two identities are predicted alike.
 
     Source: Golub and Van Loan (2013), section 2.6.
 
@@ -77,8 +77,8 @@ def _well_conditioned(real_counts: ArrayLike, generated_counts: ArrayLike) -> tu
     condition = condition_number(real)
     if condition > LARGEST_CONDITION:
         raise StudyError(
-            "the oracle tells the identities apart too badly to take its errors out: its confusion has the condition "
-            f"number {condition:.3g}, of use is at most {LARGEST_CONDITION:g}; train it longer or on more faces in 04"
+            "the oracle tells the identities apart too badly to correct for its errors: its confusion has condition "
+            f"number {condition:.3g}, above the limit of {LARGEST_CONDITION:g}; train it longer or on more faces in 04"
         )
     return row_fractions(real), row_fractions(generated)
 
@@ -91,7 +91,7 @@ def identity_mixtures(real_counts: ArrayLike, generated_counts: ArrayLike) -> np
 
     Source: Lipton et al. (2018), eq. 2; Teo et al. (2023).
 
-    >>> identity_mixtures([[8, 2], [2, 8]], [[50, 50], [35, 65]]).round(2)  # half of those asked to be 0 are not
+    >>> identity_mixtures([[8, 2], [2, 8]], [[50, 50], [35, 65]]).round(2)  # half of the first row do not show 0
     array([[0.5 , 0.5 ],
            [0.25, 0.75]])
     """

@@ -123,8 +123,8 @@ def classwise_report(counts: ArrayLike, *, classes: Sequence[Any] | None = None,
 
     >>> classwise_report([[8, 2], [1, 3]]).round(2)
       class   n  n_predicted  precision  recall    f1
-    0     0  10         9       0.89    0.80  0.84
-    1     1   4         5       0.60    0.75  0.67
+    0     0  10            9       0.89    0.80  0.84
+    1     1   4            5       0.60    0.75  0.67
     """
     counts = checked(counts)
     right, n, n_predicted = np.diag(counts), class_sizes(counts, classes=classes, kind=kind), counts.sum(axis=0)

@@ -1,8 +1,8 @@
 """Estimators under oracles that differ by their random seed alone: their mean, and how far another seed may be off.
 
 A hierarchical bootstrap resamples oracles as it does images, but can't reach beyond the three or five that there are,
-and its interval is too short. Student's t knows what three say of a fourth. So the interval here takes the scatter of
-the oracles by Student's t and that of the images from the bootstrap; the hierarchical one is given beside it.
+and its interval is too short. Student's t allows for there being so few. So the interval here takes the scatter of the
+oracles by Student's t and that of the images from the bootstrap; the hierarchical one is given beside it.
 """
 
 import math
@@ -41,7 +41,7 @@ def seed_interval(values: np.ndarray, replicates: np.ndarray) -> tuple[float, fl
     Source: Satterthwaite (1946) for the degrees of freedom of a sum of two variances; Zou and Donner (2008) for
     variances that are recovered from the ends of an interval, one at each end.
 
-    >>> low, high = seed_interval(np.array([0.7, 0.8, 0.9]), np.full((2, 100, 3), 0.8))  # images that say the same
+    >>> low, high = seed_interval(np.array([0.7, 0.8, 0.9]), np.full((2, 100, 3), 0.8))  # without scatter over images
     >>> round(low, 3), round(high, 3)  # 0.8 -+ 4.303 * 0.1 / sqrt(3)
     (0.552, 1.048)
     """
@@ -58,10 +58,10 @@ def seed_interval(values: np.ndarray, replicates: np.ndarray) -> tuple[float, fl
 
 
 def _with_oracles_resampled(replicates: np.ndarray, *, generator: np.random.Generator) -> np.ndarray:
-    """(2, B) means over oracles drawn with replacement, from (2, B, S)."""
+    """(2, B) means over oracles resampled with replacement, from (2, B, S)."""
     _, n_replicates, n = replicates.shape
-    drawn = generator.integers(n, size=(1, n_replicates, n))
-    return np.take_along_axis(replicates, np.repeat(drawn, 2, axis=0), axis=2).mean(axis=2)
+    chosen = generator.integers(n, size=(1, n_replicates, n))
+    return np.take_along_axis(replicates, np.repeat(chosen, 2, axis=0), axis=2).mean(axis=2)
 
 
 def over_oracles(
@@ -80,21 +80,22 @@ def over_oracles(
         real_counts, generated_counts: integers (S, K, K), theirs.
         replicates: from `bootstrap` with these oracles.
         classes: K names.
-        generator: of the oracles that the hierarchical bootstrap draws.
+        generator: of the hierarchical bootstrap over oracles.
 
     Returns:
         oracles; ci95_method and ci95_bootstrap_method; each of OVER_ORACLES as {value, ci95, ci95_bootstrap}: the mean,
         its interval by `seed_interval` (None for a single oracle, with ci95_why) and by the hierarchical bootstrap; and
         per_class, a list of {class, rca, confusion_corrected_accuracy} with the same three each. Where an estimator
-        has no value under one of the oracles all three are None, and `why` says so.
+        has no value under one of the oracles all three are None, and `why` gives the reason.
 
     Source: see `seed_interval`; on bootstraps of crossed factors, Owen (2007).
 
-    >>> real, drawn = np.array([[[9, 1], [1, 9]]] * 3), np.array([[[6, 4], [4, 6]], [[7, 3], [3, 7]], [[8, 2], [2, 8]]])
+    >>> real = np.array([[[9, 1], [1, 9]]] * 3)
+    >>> generated = np.array([[[6, 4], [4, 6]], [[7, 3], [3, 7]], [[8, 2], [2, 8]]])
     >>> rng, kind = np.random.default_rng(0), "confusion_corrected_accuracy"
     >>> again = {name: np.full((2, 50, 3), 0.7 / 0.9) for name in OVER_ORACLES}
     >>> again |= {f"class_{name}": np.full((2, 50, 3, 2), 0.7) for name in ("rca", kind)}
-    >>> found = over_oracles(["a-0", "a-1", "a-2"], real, drawn, again, classes=["Ari", "Bo"], generator=rng)
+    >>> found = over_oracles(["a-0", "a-1", "a-2"], real, generated, again, classes=["Ari", "Bo"], generator=rng)
     >>> round(found["rca"]["value"], 3), [round(end, 3) for end in found["rca"]["ci95"]]  # 0.7 / 0.9 -+ 4.303 * 0.0642
     (0.778, [0.502, 1.054])
     """

@@ -17,14 +17,14 @@ from kpop_rca.rca.counts import accuracy, checked, class_recall, class_sizes, cl
 
 CONFIDENCE = 0.95
 NON_INFERIORITY_LIMIT = 0.8  # class RCA above which a person counts as kept
-NO_EFFECT_LIMIT = 0.2  # informedness, relative to that on real images, below which a request counts as without effect
+NO_EFFECT_LIMIT = 0.2  # informedness, relative to that on real images, below which there is no effect
 # The verdicts on a person.
 NO_EFFECT = "no effect of the condition"
 NON_INFERIOR = "non-inferior to real"
 INFERIOR = "inferior to real"
 SUPERIOR = "superior to real"
 INCONCLUSIVE = "inconclusive"
-NOT_MEASURABLE = "not measurable"  # the oracle does not know the person on real images
+NOT_MEASURABLE = "not measurable"  # the oracle does not recognise the person on real images
 
 Sample = tuple[float, float]  # successes and number
 
@@ -83,7 +83,7 @@ def ratio_interval(
 def _score_statistic(value: float, count_1: float, n_1: float, count_2: float, n_2: float) -> float:
     """Of the score test that the ratio is `value`, with the variance of Miettinen and Nurminen (1985).
 
-    As statsmodels' `test_proportions_2indep`, which takes 20 times as long for a p-value that is not wanted here.
+    As statsmodels' `test_proportions_2indep`, which takes 20 times as long for a p-value that is not needed here.
     """
     n, count = n_1 + n_2, count_1 + count_2
     # The second proportion that is most likely if the ratio is `value`, a root of a p^2 + b p + count = 0.
@@ -238,7 +238,7 @@ def chance_corrected(accuracy_generated: float, accuracy_real: float, n_classes:
     if accuracy_real <= chance:
         raise StudyError(
             f"the oracle is right on {accuracy_real:.2f} of the real images, no more than by chance ({chance:.2f}), so "
-            "that nothing can be said of the generator; train the oracle longer in 04"
+            "that the generator can't be measured; train the oracle longer in 04"
         )
     return (accuracy_generated - chance) / (accuracy_real - chance)
 
@@ -264,9 +264,9 @@ def holm(p_values: ArrayLike) -> np.ndarray:
     array([0.02,  nan, 0.03])
     """
     p_values = np.asarray(p_values, dtype=float)
-    adjusted, known = np.full(len(p_values), np.nan), ~np.isnan(p_values)
-    if known.any():
-        adjusted[known] = multipletests(p_values[known], alpha=1 - CONFIDENCE, method="holm")[1]
+    adjusted, given = np.full(len(p_values), np.nan), ~np.isnan(p_values)
+    if given.any():
+        adjusted[given] = multipletests(p_values[given], alpha=1 - CONFIDENCE, method="holm")[1]
     return adjusted
 
 
@@ -280,7 +280,7 @@ def equal_proportions(sample_1: Sample, sample_2: Sample) -> float:
     """
     (count_1, n_1), (count_2, n_2) = sample_1, sample_2
     if count_1 + count_2 in (0, n_1 + n_2):
-        return 1.0  # none of both, or all of both: nothing speaks against their being equal
+        return 1.0  # none of both, or all of both: no evidence against their being equal
     return float(proportion.proportions_ztest([count_1, count_2], [n_1, n_2])[1])
 
 
@@ -326,20 +326,20 @@ def most_of(generated: tuple[Sample, Sample], real: tuple[Sample, Sample], fract
     return raised - fraction * possible + math.hypot(most - raised, fraction * (possible - least))
 
 
-def _unknown(name: Sample, others: Sample) -> str:
-    """Why a person can't be measured: what the oracle predicts of real images; empty where it knows the person."""
-    if difference_interval(name, others)[0] > 0:
+def _why_not_measurable(own: Sample, others: Sample) -> str:
+    """Why a person can't be measured: the oracle's predictions of real images; empty where it recognises the person."""
+    if difference_interval(own, others)[0] > 0:
         return ""
-    said = f"the oracle recognises {name[0]} of {name[1]} real photographs"
-    if not name[0]:
-        return said
-    return f"{said} and takes {others[0]} of {others[1]} of other people for this person, no clear difference"
+    recognised = f"the oracle recognises {own[0]} of {own[1]} real images"
+    if not own[0]:
+        return recognised
+    return f"{recognised} and predicts this person for {others[0]} of {others[1]} of other people, no clear difference"
 
 
 def class_tests(
     real_counts: ArrayLike, generated_counts: ArrayLike, *, classes: Sequence[Any] | None = None
 ) -> pd.DataFrame:
-    """Two tests of every class that the oracle knows, each with Holm's correction for there being so many of it.
+    """Two tests of every class that the oracle recognises, each with Holm's correction for there being so many of it.
 
     p_no_effect: images conditioned on c are predicted as c as often as other images are (informedness of 0).
     p_equal_to_real: generated images of c are recognised as often as real ones (class RCA of 1).
@@ -367,7 +367,7 @@ def class_tests(
     0        0.047            0.397  non-inferior to real
     1        0.047            0.000      inferior to real
     >>> class_tests([[80, 20], [11, 0]], [[80, 20], [100, 0]])[["verdict", "why"]].iloc[1].tolist()
-    ['not measurable', 'the oracle recognises 0 of 11 real photographs']
+    ['not measurable', 'the oracle recognises 0 of 11 real images']
     """
     real, generated = checked(real_counts), checked(generated_counts)
     names = class_titles(real, classes)
@@ -376,7 +376,7 @@ def class_tests(
     rows = []
     for c in range(len(real)):
         on_real, on_generated = _requested_and_not(real, c), _requested_and_not(generated, c)
-        why = _unknown(*on_real)
+        why = _why_not_measurable(*on_real)
         p_values = (equal_proportions(*on_generated), equal_proportions(on_generated[0], on_real[0]))
         no_effect, as_real = (math.nan, math.nan) if why else p_values
         most = most_of(on_generated, on_real, NO_EFFECT_LIMIT)

@@ -38,7 +38,7 @@ from kpop_rca.rca.ratio import (
 MELDED = "melded bootstrap over images (Fay et al. 2015), the oracle fixed"
 SCORE = "score over images, the oracle fixed"
 FLOWS = 10  # largest directed flows, and confusions, that are kept
-# Width of an interval beyond which a mean fraction is refused: it can be anything between 0 and 1, and more.
+# Width of an interval beyond which a mean fraction is refused: it covers all of 0 to 1.
 WIDEST = 1.0
 
 
@@ -127,10 +127,10 @@ def confusion_corrected_summary(
     Returns:
         mean, ci95, ci95_method, chance (1/K), condition_number, and per_class, a list of {class, value, ci95} with
         intervals by `class_ci95_method`; outside, the classes whose interval, widened for there being K (Bonferroni),
-        lies wholly below 0 or above 1, so that the oracle seems to err on them otherwise than on real faces; and
+        lies wholly below 0 or above 1, so that the oracle seems to err on them in another way than on real faces; and
         mean_on_simplex, with every fraction held between 0 and 1, biased inwards, for comparison.
         Where the oracle is too poor to be inverted, or the interval as wide as all that is possible, the means and
-        ci95 are None, the lists are empty, and `why` says the reason.
+        ci95 are None, the lists are empty, and `why` gives the reason.
 
     >>> again = {"confusion_corrected_accuracy": np.full((2, 9), 0.6)}
     >>> part = confusion_corrected_summary([[80, 20], [20, 80]], [[50, 50], [35, 65]], ["Ari", "Bo"], again)
@@ -138,18 +138,18 @@ def confusion_corrected_summary(
     (0.625, [0.6, 0.6], [0.5, 0.75])
     """
     condition = condition_number(real_counts)
-    known = {"ci95_method": MELDED, "class_ci95_method": SCORE, "chance": 1 / len(classes)}
-    known["condition_number"] = condition if math.isfinite(condition) else None
+    always = {"ci95_method": MELDED, "class_ci95_method": SCORE, "chance": 1 / len(classes)}
+    always["condition_number"] = condition if math.isfinite(condition) else None
     nothing = {"mean": None, "mean_on_simplex": None, "ci95": None, "per_class": [], "outside": []}
     try:
         values = confusion_corrected_accuracy(real_counts, generated_counts)
     except StudyError as refusal:
-        return nothing | {"why": str(refusal)} | known
+        return nothing | {"why": str(refusal)} | always
     ends = _interval(replicates["confusion_corrected_accuracy"])
     if ends is None or ends[1] - ends[0] > WIDEST:
-        said = "has no interval" if ends is None else f"could be anything from {ends[0]:.2f} to {ends[1]:.2f}"
-        why = f"it {said}: there are too few real faces for the oracle's errors, or too many errors"
-        return nothing | {"why": why} | known
+        found = "has no interval" if ends is None else f"could be anything from {ends[0]:.2f} to {ends[1]:.2f}"
+        why = f"it {found}: there are too few real faces for the oracle's errors, or too many errors"
+        return nothing | {"why": why} | always
     tables = (real_counts, generated_counts)
     limits = np.stack(class_confusion_corrected_intervals(*tables), axis=1).tolist()
     per_class = [
@@ -160,7 +160,7 @@ def confusion_corrected_summary(
     outside = [row["class"] for row, low, high in zip(per_class, *wider, strict=True) if low > 1 or high < 0]
     on_simplex = float(np.diag(simplex_mixtures(*tables)).mean())
     means = {"mean": float(values.mean()), "mean_on_simplex": on_simplex, "ci95": ends}
-    return means | {"per_class": per_class, "outside": outside} | known
+    return means | {"per_class": per_class, "outside": outside} | always
 
 
 def confusion_corrected_table(part: dict[str, Any]) -> pd.DataFrame:
@@ -188,7 +188,7 @@ def collapse_summary(
 
     Args:
         classes: K names.
-        groups: look-alike groups; empty where none are known.
+        groups: look-alike groups; empty for none.
         n_replicates, generator: see `group_excess`.
 
     Returns:
@@ -223,5 +223,5 @@ def collapse_summary(
     excess = group_excess(real_counts, generated_counts, groups, n_replicates=n_replicates, generator=generator)
     for part in within.values():
         if part["fraction_within"] is None:
-            part["why"] = "no image is taken for anybody else"
+            part["why"] = "no image is predicted as another identity"
     return collapse | {"within_groups": within | {"excess": _without_nan(excess)}}

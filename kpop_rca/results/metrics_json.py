@@ -76,7 +76,7 @@ def seconds_at_work(runs: list[tuple[float, float]]) -> float:
 
 
 def _oracles(stage: stage_run.StageRun, by_oracle: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Every oracle: what it was trained on, its accuracy on real faces, and what it gives for the generated ones."""
+    """Every oracle: what it was trained on, its accuracy on real faces, and the estimators under it."""
     ratios = by_oracle.set_index("oracle")
     oracles = {}
     for name, about in trained(stage.input("oracle")).set_index("oracle").iterrows():

@@ -32,15 +32,15 @@ TITLES = {
     "06_rca_analysis": "6 RCA",
     "07_rca_validity": "7 Validity",
 }
-# Studies of which one notebook is the whole report, by the parameter that asks for it: the stage, the title of the
+# Studies of which one notebook is the whole report, by the parameter that makes them so: the stage, the title of the
 # page, and the table whose verdicts are the answer.
 ALONE = {
     "sweep_seeds": (stages.CLAIMS, "8 Claims", "08_verdicts"),
     "bench_repeats": (stages.BENCHMARKS, "90 Benchmarks", "90_ratios"),
 }
-METRICS, PARAMETERS = "metrics.json", "params.yaml"
+PARAMETERS = "params.yaml"
 NOT_THERE, DAMAGED = "is not there", "is damaged"
-# What a notebook was told about showing people: in its parameters cell, then in the one that the runner put in.
+# Whether a notebook may show people: in its parameters cell, then in the one that the runner put in.
 PUBLISHES = re.compile(r"^publish_images(?:: bool)? = (True|False)", re.M)
 COLAB_BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)\n*")
 # Of the measures of image quality, those on the first page; all of them are in metrics.json and notebook 06.
@@ -80,14 +80,14 @@ def _pages(study: str) -> dict[str, str]:
     return pages | {"index": index_page(study, found)}
 
 
-def _error(study: str, name: str, said: str, stage: stages.Stage) -> StudyError:
+def _error(study: str, name: str, flaw: str, stage: stages.Stage) -> StudyError:
     """What is wrong with a file of the report, and the command of the stage that writes it."""
-    rerun = manifests.command(stage, study) if said != NOT_THERE else manifests.command_of_all(study, last=stage)
-    return StudyError(f"reports/{study}/{name} {said}; run: {rerun}")
+    rerun = manifests.command(stage, study) if flaw != NOT_THERE else manifests.command_of_all(study, last=stage)
+    return StudyError(f"reports/{study}/{name} {flaw}; run: {rerun}")
 
 
 def alone_in(study: str) -> tuple[stages.Stage, str, str] | None:
-    """The entry of ALONE that a study's resolved parameters ask for; None of a study of one model."""
+    """The entry of ALONE that a study's resolved parameters set; None for a study of one model."""
     parameters = _parameters(study)
     return next((about for name, about in ALONE.items() if parameters.get(name)), None)
 
@@ -96,7 +96,7 @@ def sources(study: str) -> dict[str, Path]:
     """What the pages are written from, by name in the report folder; the figures change with the notebooks."""
     folder = paths.report_folder(study)
     notebooks = [paths.executed_notebook(study, stage.notebook) for stage in stages.EVERY]
-    found = [folder / METRICS, folder / PARAMETERS, *notebooks]
+    found = [folder / manifests.METRICS, folder / PARAMETERS, *notebooks]
     return {path.relative_to(folder).as_posix(): path for path in found if path.is_file()}
 
 
@@ -122,11 +122,11 @@ def command(study: str) -> str:
 
 
 def metrics(study: str) -> dict[str, Any]:
-    """`metrics.json` of a study of one model, or an error that says which command writes it."""
+    """`metrics.json` of a study of one model, or an error with the command that writes it."""
     stage = stages.by_folder("rca")
-    found = _content(study, METRICS, tables.read_metrics, stage)
+    found = _content(study, manifests.METRICS, tables.read_metrics, stage)
     if "rca" not in found:
-        raise _error(study, METRICS, NOT_THERE, stage)
+        raise _error(study, manifests.METRICS, NOT_THERE, stage)
     return found
 
 
@@ -147,7 +147,7 @@ def _content(study: str, name: str, read: Callable[[Path], Any], stage: stages.S
 
 
 def _shows_people(study: str) -> bool:
-    """Whether the pages may show images of people; a study that does not say of whom its faces are shows nobody."""
+    """Whether the pages may show images of people; a study without a data source shows nobody."""
     given = _parameters(study)
     return privacy.may_show(given.get("data_source"), publish_images=given.get("publish_images", False))
 
@@ -209,7 +209,7 @@ def notebook_page(study: str, notebook: str, *, pages: dict[str, str], here: str
         _drop_images_of_widgets(executed)
     for cell in executed.cells:
         if cell.cell_type == "markdown":
-            cell.source = COLAB_BADGE.sub("", cell.source)  # its picture lies on another server
+            cell.source = COLAB_BADGE.sub("", cell.source)  # its image lies on another server
     config = Config()
     config.HTMLExporter.update(mathjax_url="", require_js_url="", embed_images=True)
     config.HTMLExporter.preprocessors = ["nbconvert.preprocessors.TagRemovePreprocessor"]
@@ -227,18 +227,18 @@ def _executed(study: str, notebook: str) -> nbformat.NotebookNode:
             return nbformat.read(path, as_version=4)
         except Exception:  # nbformat has errors of many kinds for what is no notebook
             flaw = "damaged"
-    said = {"gone": NOT_THERE, "damaged": DAMAGED}.get(flaw, flaw)
-    raise _error(study, f"notebooks/{path.name}", said, stages.by_notebook(notebook))
+    flaw = {"gone": NOT_THERE, "damaged": DAMAGED}.get(flaw, flaw)
+    raise _error(study, f"notebooks/{path.name}", flaw, stages.by_notebook(notebook))
 
 
 def _check_nobody_is_shown(study: str, notebook: str, executed: nbformat.NotebookNode) -> None:
     """Refuse a notebook that was run when its images could be shown, in a study that leaves them out now."""
-    told = {"parameters", "injected-parameters"}
-    given = [cell.source for cell in executed.cells if told & set(cell.metadata.get("tags", []))]
-    said = PUBLISHES.findall("\n".join(given))
+    tags = {"parameters", "injected-parameters"}
+    given = [cell.source for cell in executed.cells if tags & set(cell.metadata.get("tags", []))]
+    published = PUBLISHES.findall("\n".join(given))
     outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
     images = any(kind.startswith("image/") for output in outputs for kind in output.get("data", {}))
-    if images and said[-1:] != ["False"] and "publish_images" in params.declared(notebook):
+    if images and published[-1:] != ["False"] and "publish_images" in params.declared(notebook):
         shows = "may show people, which publish_images: false leaves out"
         raise _error(study, f"notebooks/{notebook}.ipynb", shows, stages.by_notebook(notebook))
 

@@ -1,8 +1,8 @@
 """The paper's own numbers, as reference data and as a test of this package.
 
 Source: Lin and Vasistha, "Relative Classification Accuracy: A Calibrated Metric for Identity Consistency in
-Fine-Grained K-pop Face Generation", Tables 1 to 4 and sections 5.2 to 5.4. The files in `paper/` hold them as
-printed; what is derived from them here says so.
+Fine-Grained K-pop Face Generation", Tables 1 to 4 and sections 5.2 to 5.4. The files in `paper_tables/` hold them
+as printed; what is derived from them here is marked.
 """
 
 from importlib import resources
@@ -16,7 +16,7 @@ from kpop_rca import rca
 
 HEADLINE_ORACLE = "resnet34"  # the one that the paper selects
 PAIRS = 1_000  # pairs of images behind each LPIPS value of Table 3
-PER_CLASS = 5_000  # generated images an identity
+PER_CLASS = 5_000  # generated images of each identity
 GROUPS = [[0, 1, 2, 7, 8], [3, 4, 5, 6, 9]]  # the look-alikes of section 6.2
 UNSTATED = "the paper does not say"
 
@@ -94,7 +94,7 @@ def disagreements() -> pd.DataFrame:
 
 
 def oracles_test() -> tuple[float, float]:
-    """z and two-sided p of the paper's ResNet-34 against its ResNet-18, unpaired, since it gives no single answers.
+    """z and two-sided p of the paper's ResNet-34 against its ResNet-18, unpaired, since it gives no single predictions.
 
     >>> print("z = {:.2f}, p = {:.2f}".format(*oracles_test()))
     z = 1.24, p = 0.22

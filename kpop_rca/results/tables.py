@@ -19,7 +19,7 @@ UNDEFINED = {
 
 
 def read_metrics(path: Path | str) -> dict[str, Any]:
-    """A study's `metrics.json`; of an earlier version's file, with today's keys and verdicts, and a line that says so.
+    """A study's `metrics.json`; of an earlier version's file, with today's keys and verdicts, and a printed note.
 
     Raises:
         FileNotFoundError: there is none.
@@ -53,8 +53,8 @@ def beside_paper(metrics: dict[str, Any]) -> pd.DataFrame:
     table = pd.DataFrame({"quantity": list(rows)})
     for name, side in (("this study", metrics), ("paper", metrics["paper"])):
         low, high = side["rca"]["ci95"]
-        known = pd.json_normalize(side | {"low": low, "high": high}).iloc[0]
-        table[name] = [known.get(key) for key in rows.values()]
+        found = pd.json_normalize(side | {"low": low, "high": high}).iloc[0]
+        table[name] = [found.get(key) for key in rows.values()]
     return table.astype({"this study": float, "paper": float})
 
 
@@ -107,7 +107,7 @@ def visual_table(visual: dict[str, Any]) -> pd.DataFrame:
     Returns:
         measure; value on all n_generated images; value_at_same_n, on as many as there are other real faces, and
         real, the same measure of these (a Fréchet distance falls with the number of images, so these two compare);
-        n_reference; features; and why it is missing, where it is.
+        n_reference; features; and why a value is missing.
     """
     rows = [
         {

@@ -1,4 +1,4 @@
-"""Trials on controls: what the estimators say of generators whose fault is known, and of copiers."""
+"""Trials on controls: the estimators on generators whose truth is known, and on copiers."""
 
 import numpy as np
 import pandas as pd
@@ -29,10 +29,9 @@ def control_trial(
 
     Args:
         labels: int (N,), identities on the real test images.
-        predicted: int (N,), as whom the oracle predicts them.
+        predicted: int (N,), the oracle's predictions.
         parts: from `halves`.
         pair: the two classes to be swapped.
-        n_replicates: B.
 
     Returns:
         One row per control and estimator: control, and the columns of `trial_rows`.
@@ -48,25 +47,25 @@ def control_trial(
     return pd.DataFrame(rows)
 
 
-def class_blind_by_oracle(answers: pd.DataFrame, *, parts: Parts) -> pd.DataFrame:
-    """What each estimator says under every oracle of a generator that ignores the class, without its luck.
+def class_blind_by_oracle(predictions: pd.DataFrame, *, parts: Parts) -> pd.DataFrame:
+    """Every estimator of a generator that ignores the class, under each oracle and without sampling noise.
 
     Every image is shown for every condition, so all rows of the counts are the same: the estimator's own zero is left.
 
     Args:
-        answers: long table of the oracles on the real test images, from `load_answers`.
+        predictions: of the oracles on the real test images, from `oracles.load_predictions`.
         parts: from `halves`.
 
     Returns:
         One row per oracle: oracle, trained_on, accuracy_real, and ESTIMATORS; NaN where the oracle can't be inverted.
     """
     rows = []
-    for name, said in answers.groupby("oracle", sort=False):
-        labels, predicted = (said.sort_values("image")[column].to_numpy() for column in ("label", "predicted"))
+    for name, part in predictions.groupby("oracle", sort=False):
+        labels, predicted = (part.sort_values("image")[column].to_numpy() for column in ("label", "predicted"))
         n_classes = int(labels.max()) + 1
-        playing, left = (rca.confusion_counts(labels[part], predicted[part], n_classes) for part in parts)
+        playing, left = (rca.confusion_counts(labels[half], predicted[half], n_classes) for half in parts)
         found = values(left, np.tile(playing.sum(axis=0), (n_classes, 1)))
-        about = {"oracle": name, "trained_on": said["trained_on"].iloc[0], "accuracy_real": rca.accuracy(left)}
+        about = {"oracle": name, "trained_on": part["trained_on"].iloc[0], "accuracy_real": rca.accuracy(left)}
         rows.append(about | {estimator: float(found[estimator]) for estimator in ESTIMATORS})
     return pd.DataFrame(rows)
 
@@ -81,19 +80,18 @@ def copy_trial(
     n_replicates: int,
     generator: np.random.Generator,
 ) -> pd.DataFrame:
-    """Generators that hand out real faces: what the estimators say, and what the search for copies says.
+    """The estimators, and the search for copies, on generators that output real faces.
 
     Args:
         suspects: by name, images and the requested identities, all of which they show.
         oracle: in evaluation mode.
         real_counts: (K, K) of the oracle on `held_out`.
         train: faces that the generator was trained on.
-        held_out: real faces that it was not, and none of the suspects.
-        n_replicates: B.
+        held_out: real faces that it was not trained on, and none of the suspects.
 
     Returns:
         One row per suspect: suspect, n; rca and confusion_corrected_accuracy, each with _low and _high; and on pixels
-        share_nearer_train, share_by_chance, excess, p_share, p_ratio and copies, see `memorisation.copying`.
+        fraction_nearer_train, fraction_by_chance, excess, p_fraction, p_ratio and copies, see `memorisation.copying`.
     """
     rows = []
     for name, (images, labels) in suspects.items():
@@ -105,7 +103,7 @@ def copy_trial(
             keys = (estimator, f"{estimator}_low", f"{estimator}_high")
             row |= dict(zip(keys, map(float, found[estimator]), strict=True))
         search = _searched(memorisation.views(images), train, held_out, generator=generator)
-        shown = ("share_nearer_train", "share_by_chance", "excess", "p_share", "p_ratio", "copies")
+        shown = ("fraction_nearer_train", "fraction_by_chance", "excess", "p_fraction", "p_ratio", "copies")
         rows.append(row | {key: search[key] for key in shown})
     return pd.DataFrame(rows)
 
@@ -125,7 +123,7 @@ def _searched(views: np.ndarray, train: Faces, held_out: Faces, *, generator: np
 def disguise_trial(
     copies: dict[str, np.ndarray], new: np.ndarray, *, train: Faces, held_out: Faces, generator: np.random.Generator
 ) -> pd.DataFrame:
-    """What the search for copies says of copiers and of an honest generator, with many and with few held-out faces.
+    """The search for copies on copiers and on an honest generator, with many and with few held-out faces.
 
     Args:
         copies: from `controls.disguised`, in random order.
@@ -136,23 +134,23 @@ def disguise_trial(
 
     Returns:
         One row for each number of held-out faces and generator: n_train, n_held_out, copies, copied (one of COPIED, or
-        0), n; excess, contrast, p_share, p_ratio and found, see `memorisation.copying`. With few held-out faces these
-        are SCARCE of the training faces of each identity, one at least.
+        0), n; excess, contrast, p_fraction, p_ratio and found, see `memorisation.copying`. With few held-out faces
+        these are SCARCE of the training faces of each identity, one at least.
     """
     few = np.maximum(1, np.rint(SCARCE * np.bincount(train[1]))).astype(int)
     honest = memorisation.views(new)
     suspects = {("none", 0.0): honest}
     for name, images in copies.items():
-        handed_out = memorisation.views(images)
+        copied_views = memorisation.views(images)
         for copied in COPIED:
             n_new = min(len(new), round(len(images) * (1 - copied) / copied))
             n_copies = round(n_new * copied / (1 - copied)) if n_new else len(images)
-            suspects[name, copied] = np.concatenate([handed_out[:, :n_copies], honest[:, :n_new]], axis=1)
+            suspects[name, copied] = np.concatenate([copied_views[:, :n_copies], honest[:, :n_new]], axis=1)
     rows = []
     for known in (held_out, capped(held_out, few, generator=generator)):
         for (name, copied), views in suspects.items():
             search = _searched(views, train, known, generator=generator)
             about = {"n_train": search["n_train"], "n_held_out": search["n_held_out"], "copies": name, "copied": copied}
-            shown = {key: search[key] for key in ("excess", "contrast", "p_share", "p_ratio")}
+            shown = {key: search[key] for key in ("excess", "contrast", "p_fraction", "p_ratio")}
             rows.append(about | {"n": views.shape[1]} | shown | {"found": search["copies"]})
     return pd.DataFrame(rows)

@@ -1,6 +1,6 @@
 """Trials on degraded faces: the right people, but blurred or with noise.
 
-The estimators take the oracle to err on generated images as on real ones of the same person. Here it does not.
+The estimators assume that the oracle errs on generated images as on real ones of the same person. Here it does not.
 """
 
 from collections.abc import Callable, Sequence
@@ -52,7 +52,7 @@ def retrained_on_blurred(
         splits: "train", "oracle" (may be empty), "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,).
         sigma: of the blur, pixels.
         like: folder of the selected oracle.
-        seed: of the study, by which the selected oracle's faces were drawn.
+        seed: of the study, which chose the selected oracle's training faces.
         folder: for the new one.
         bar: `tqdm` or one of its kind.
 
@@ -60,7 +60,7 @@ def retrained_on_blurred(
         The oracle, in evaluation mode.
     """
     about = training.read_about(like)
-    own = {"train": candidates.learning_faces(splits, seed=seed)[about["trained_on"]]}
+    own = {"train": candidates.training_faces(splits, seed=seed)[about["trained_on"]]}
     own |= {name: splits[name] for name in ("validation", "test")}
     one = training.Training(
         about["architecture"],
@@ -97,7 +97,6 @@ def degradation_trial(
         blur_sigmas: pixels.
         noise_sds: grey levels.
         retrained: from `retrained_on_blurred`, and its sigma.
-        n_replicates: B.
 
     Returns:
         One row per kind ("blur", "noise"), level, remedy and estimator, with the other columns of `trial_rows`.
@@ -108,14 +107,14 @@ def degradation_trial(
     (playing, left), (again, sigma), rows = parts, retrained, []
     n_classes = int(labels.max()) + 1
     counts = partial(rca.confusion_counts, n_classes=n_classes)
-    said_of_plain = _predicted(oracle, images)
-    plain = counts(labels[left], said_of_plain[left])
+    predicted_plain = _predicted(oracle, images)
+    plain = counts(labels[left], predicted_plain[left])
     at_home = counts(labels[left], _predicted(again, blurred(images[left], sigma)))
     for kind, level in [*product(["blur"], blur_sigmas), *product(["noise"], noise_sds)]:
         degraded = blurred(images, level) if kind == "blur" else noised(images, level, generator=generator)
-        said = _predicted(oracle, degraded) if level else said_of_plain  # 0 leaves them as they are
-        drawn = counts(labels[playing], said[playing])
-        tables = {"none": (plain, drawn), "confusion": (counts(labels[left], said[left]), drawn)}
+        predicted = _predicted(oracle, degraded) if level else predicted_plain  # 0 leaves them as they are
+        generated = counts(labels[playing], predicted[playing])
+        tables = {"none": (plain, generated), "confusion": (counts(labels[left], predicted[left]), generated)}
         if kind == "blur":
             tables["oracle"] = (at_home, counts(labels[playing], _predicted(again, degraded[playing])))
         for remedy, pair in tables.items():
@@ -135,7 +134,7 @@ def missed_levels(table: pd.DataFrame) -> pd.DataFrame:
     """
     named = table.assign(at=table["kind"] + " " + table["level"].map("{:g}".format))
     none = named["low"].isna()
-    columns = {"missed": (named["held"] == 0) & ~none, "no_interval": none}
+    columns = {"missed": (named["covered"] == 0) & ~none, "no_interval": none}
     for column, where in columns.items():
         named[column] = named["at"].where(where)
     groups = named.groupby(["remedy", "estimator"], sort=False)[list(columns)]

@@ -1,7 +1,7 @@
-"""What the trials of the metric share: what an estimator should say, whether it did, and halves of the faces.
+"""What the trials have in common: targets of the estimators, rows of their tables, and halves of the faces.
 
 Real faces play a generator, so that what it shows is known. The images that do are never those that estimate the
-oracle's confusion: an image in both would agree with itself, and flatter every estimator.
+oracle's confusion: an image in both would bias every estimator upward.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ def halves(labels: np.ndarray, *, generator: np.random.Generator) -> Parts:
 
     Returns:
         Indices of either part, each sorted by identity. The first holds half of what the rarest identity has, of
-        every identity: a generator is asked for each equally often.
+        every identity: of a generator each is requested equally often.
 
     Raises:
         StudyError: an identity with a single image.
@@ -33,7 +33,7 @@ def halves(labels: np.ndarray, *, generator: np.random.Generator) -> Parts:
 
 
 def target(estimator: str, truth: float, n_classes: int) -> float:
-    """What an estimator should say: the truth, for the chance-corrected ratio on its scale, whose 0 is chance.
+    """The value an estimator should have: the truth, for the chance-corrected ratio on its scale, whose 0 is chance.
 
     >>> target("rca", 0.1, 10), target("chance_corrected", 0.1, 10), target("chance_corrected", 1.0, 10)
     (0.1, 0.0, 1.0)
@@ -49,11 +49,11 @@ def trial_rows(
 
     Args:
         truth: probability of showing the requested identity.
-        names: estimators wanted.
+        names: which estimators.
         **what: further columns, which come first.
 
     Returns:
-        One row per estimator: what, estimator, truth, target, value, low, high, and held, 1 where the interval covers
+        One row per estimator: what, estimator, truth, target, value, low, high, and covered: 1 where the interval holds
         the target, else 0. Of an estimator of single classes one row per class, with its number as `class`.
     """
     table = []
@@ -62,5 +62,6 @@ def trial_rows(
         about = what | {"estimator": name, "truth": truth, "target": aim}
         for number, (value, low, high) in enumerate(zip(*map(np.atleast_1d, found[name]), strict=True)):
             measured = {"value": float(value), "low": float(low), "high": float(high)}
-            table.append(about | ({"class": number} if single else {}) | measured | {"held": float(low <= aim <= high)})
+            measured["covered"] = float(low <= aim <= high)
+            table.append(about | ({"class": number} if single else {}) | measured)
     return table

@@ -17,7 +17,7 @@ from kpop_rca.system import parallel
 from kpop_rca.validity.estimators import trial_rows
 
 TRUTHS = (0.0, 0.1, 0.3, 0.7, 0.9, 1.0)
-COVERAGE_WANTED = (0.92, 0.98)  # of a 95 % interval; 300 draws know a coverage to 0.0126 (one standard error)
+COVERAGE_WANTED = (0.92, 0.98)  # of a 95 % interval; of 300 draws its standard error is 0.0126
 
 
 def mixture_trial(
@@ -36,7 +36,7 @@ def mixture_trial(
 
     Args:
         labels: int (N,), identities on the real test images.
-        predicted: int (N,), as whom the oracle predicts them.
+        predicted: int (N,), the oracle's predictions.
         patterns: from `controls.swap_patterns`.
         truths: probabilities of showing the requested identity.
         n_draws: of mixtures at each truth and pattern.
@@ -60,10 +60,10 @@ def mixture_trial(
             rows += [{"pattern": pattern, "draw": number} | row for row in found]
         return rows
 
-    # A random stream for each, so that the number of cores changes nothing; drawing lets go of Python's lock.
+    # A random stream for each, so that the number of cores changes nothing; sampling releases Python's lock.
     streams = zip(cells, generator.spawn(len(cells)), strict=True)
-    drawn = parallel.in_order(draw_all, list(streams), workers=parallel.cores(), threads=True)
-    table = pd.DataFrame([row for _, rows in zip(progress(cells), drawn, strict=True) for row in rows])
+    per_cell = parallel.in_order(draw_all, list(streams), workers=parallel.cores(), threads=True)
+    table = pd.DataFrame([row for _, rows in zip(progress(cells), per_cell, strict=True) for row in rows])
     return table.astype({"class": "Int64"})  # whole numbers, and missing for the other estimators
 
 
@@ -98,7 +98,7 @@ def trial_summary(trial: pd.DataFrame, by: Sequence[str] = ("truth", "estimator"
         One row per group: n_draws (of OF_A_CLASS K times that), n_undefined (without a value, left out of bias and sd),
         bias (mean of value - target), bias_low and bias_high (95 % of the mean over the draws), sd, width (mean over
         the intervals that there are), and coverage with coverage_low and coverage_high (Wilson 95 %); NaN for an
-        estimator without an interval. Both intervals take the classes of a draw for independent.
+        estimator without an interval. Both intervals take the classes of a draw as independent.
     """
     measured = trial.assign(error=trial["value"] - trial["target"], width=trial["high"] - trial["low"])
     groups = measured.groupby(list(by), sort=False)
@@ -107,9 +107,9 @@ def trial_summary(trial: pd.DataFrame, by: Sequence[str] = ("truth", "estimator"
     found = pd.DataFrame({"n_draws": groups.size(), "n_undefined": groups.size() - n, "bias": groups["error"].mean()})
     found["bias_low"], found["bias_high"] = found["bias"] - half, found["bias"] + half
     found["sd"], found["width"] = groups["error"].std(), groups["width"].mean()
-    found["coverage"] = groups["held"].mean()
-    held, tried = groups["held"].sum(), groups["held"].count()
-    low, high = proportion_confint(held, tried.clip(lower=1), method="wilson")
+    found["coverage"] = groups["covered"].mean()
+    covered, tried = groups["covered"].sum(), groups["covered"].count()
+    low, high = proportion_confint(covered, tried.clip(lower=1), method="wilson")
     found["coverage_low"], found["coverage_high"] = low.where(tried > 0), high.where(tried > 0)
     return found.reset_index()
 
@@ -126,7 +126,7 @@ def worst_classes(trial: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 
 
 def lowest_by_luck(n_draws: int, n_intervals: int) -> float:
-    """The median of the lowest coverage of so many 95 % intervals that are as good as they say, each known by n_draws.
+    """The median of the lowest coverage of so many 95 % intervals that are exact, each estimated from n_draws.
 
     >>> lowest_by_luck(300, 1), round(lowest_by_luck(300, 180), 3)
     (0.95, 0.913)
@@ -136,7 +136,7 @@ def lowest_by_luck(n_draws: int, n_intervals: int) -> float:
 
 
 def coverage_findings(summary: pd.DataFrame, worst: pd.DataFrame, *, n_classes: int) -> pd.DataFrame:
-    """How often the intervals of the confusion-corrected accuracy cover the truth, over all cells and in odd ones.
+    """How often intervals of the confusion-corrected accuracy cover the truth, over all cells and in those off target.
 
     Args:
         summary: from `trial_summary` by pattern, truth and estimator.
@@ -148,14 +148,14 @@ def coverage_findings(summary: pd.DataFrame, worst: pd.DataFrame, *, n_classes: 
         how low luck would make that one.
     """
     cells = summary[summary["estimator"] == "confusion_corrected_accuracy"]
-    outside = cells[~cells["coverage"].between(*COVERAGE_WANTED)].assign(what="the mean, odd cell")
+    outside = cells[~cells["coverage"].between(*COVERAGE_WANTED)].assign(what="the mean, cell off target")
     lowest = worst.loc[[worst["coverage"].idxmin()]].assign(what="single classes, lowest")
-    n, held = int(cells["n_draws"].sum()), int((cells["coverage"] * cells["n_draws"]).round().sum())
-    low, high = proportion_confint(held, n, method="wilson")
+    n, covered = int(cells["n_draws"].sum()), int((cells["coverage"] * cells["n_draws"]).round().sum())
+    low, high = proportion_confint(covered, n, method="wilson")
     whole = {
         "what": "the mean, all cells",
         "n_draws": n,
-        "coverage": held / n,
+        "coverage": covered / n,
         "coverage_low": low,
         "coverage_high": high,
     }

@@ -11,7 +11,7 @@ from kpop_rca.rca.bootstrap import at_both_ends
 from kpop_rca.rca.counts import row_fractions
 from kpop_rca.rca.estimators import OF_A_CLASS, usable
 
-# Widest interval that is worth having, by column of `interval_widths`: a global figure known to about 0.05.
+# Widest interval that is worth having, by column of `interval_widths`: a global figure to about 0.05 either way.
 WIDEST = {"rca": 0.1, "confusion_corrected_accuracy": 0.1, "class_rca": 0.2, OF_A_CLASS: 0.2}
 
 
@@ -57,7 +57,6 @@ def interval_widths(
     Args:
         real_counts, generated_counts: (K, K), of the study.
         n_real, n_generated: numbers of images of each identity to try.
-        n_replicates: B.
 
     Returns:
         One row per pair of numbers: n_real, n_generated (of each identity), and the widths of WIDEST: of the global
@@ -69,8 +68,8 @@ def interval_widths(
     rows = []
     for sizes in product(n_real, n_generated):
         expected = [n * of for n, of in zip(sizes, fractions, strict=True)]
-        drawn = [rca.resampled(counts, n_replicates, generator=generator) for counts in expected]
-        low, high = rca.intervals(at_both_ends(*drawn)["confusion_corrected_accuracy"])
+        tables = [rca.resampled(counts, n_replicates, generator=generator) for counts in expected]
+        low, high = rca.intervals(at_both_ends(*tables)["confusion_corrected_accuracy"])
         widths = _score_widths(*expected) | {"confusion_corrected_accuracy": float(high - low)} | absent
         row = dict(zip(("n_real", "n_generated"), sizes, strict=True))
         rows.append(row | {name: widths[name] for name in WIDEST})

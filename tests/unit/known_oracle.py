@@ -3,22 +3,22 @@
 import numpy as np
 
 ORACLE = np.array([[0.8, 0.15, 0.05, 0.0], [0.05, 0.85, 0.0, 0.1], [0.0, 0.0, 0.9, 0.1], [0.0, 0.1, 0.25, 0.65]])
-NEXT = np.roll(np.eye(4), 1, axis=1)  # whoever is asked for, the next one is shown
+NEXT = np.roll(np.eye(4), 1, axis=1)  # whoever is requested, the next one is shown
 
 
 def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-def faces_and_oracle(n=120, shares=ORACLE):
-    """Labels, n of each class, and answers in exactly these shares, shuffled within each class."""
-    labels = np.repeat(np.arange(len(shares)), n)
-    answers = [np.repeat(np.arange(len(shares)), np.round(n * row).astype(int)) for row in shares]
-    return labels, np.concatenate([rng(1).permutation(part) for part in answers])
+def faces_and_oracle(n=120, fractions=ORACLE):
+    """Labels, n of each class, and predictions in exactly these fractions, shuffled within each class."""
+    labels = np.repeat(np.arange(len(fractions)), n)
+    predictions = [np.repeat(np.arange(len(fractions)), np.round(n * row).astype(int)) for row in fractions]
+    return labels, np.concatenate([rng(1).permutation(part) for part in predictions])
 
 
-def counts(share, n):
-    return np.round(n * np.asarray(share)).astype(int)
+def counts(fraction, n):
+    return np.round(n * np.asarray(fraction)).astype(int)
 
 
 def avatars(n, *, seed=0):
@@ -30,7 +30,7 @@ def avatars(n, *, seed=0):
 
 
 def predict(oracle, images):
-    """In place of a network: one oracle knows crisp pictures, the other blurred ones; others mislead it in 40 %."""
+    """In place of a network: one oracle classifies crisp images, the other blurred ones; others mislead it in 40 %."""
     labels = images.mean(axis=(1, 2)).argmax(axis=1)
     unsure = np.arange(len(images)) % 5 < 2
     crisp = np.abs(np.diff(images.astype(float), axis=2)).max(axis=(1, 2, 3)) > 40

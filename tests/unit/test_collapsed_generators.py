@@ -20,20 +20,20 @@ def rng():
 
 
 def images_of(n, *, seed):
-    """Small pictures of four people, each with a colour of its own, and the labels: float (4 n, 48), int (4 n,)."""
+    """Small images of four people, each with a colour of its own, and the labels: float (4 n, 48), int (4 n,)."""
     labels = np.repeat(np.arange(len(CLASSES)), n)
     colours = np.random.default_rng(0).uniform(60, 200, (len(CLASSES), 48))
     return (colours[labels] + np.random.default_rng(seed).normal(0, 20, (len(labels), 48))).clip(0, 255), labels
 
 
 REAL, OTHERS, TRAINING = (images_of(n, seed=n) for n in (N, 6, N + 1))
-ASKED = np.repeat(np.arange(len(CLASSES)), N)
+REQUESTED = np.repeat(np.arange(len(CLASSES)), N)
 GENERATORS = {
-    "one image": (np.repeat(TRAINING[0][:1], len(ASKED), axis=0), ASKED),
-    "black images": (np.zeros((len(ASKED), 48)), ASKED),
-    "one image of each person": (np.repeat(TRAINING[0][:: N + 1], N, axis=0), ASKED),
+    "one image": (np.repeat(TRAINING[0][:1], len(REQUESTED), axis=0), REQUESTED),
+    "black images": (np.zeros((len(REQUESTED), 48)), REQUESTED),
+    "one image of each person": (np.repeat(TRAINING[0][:: N + 1], N, axis=0), REQUESTED),
     "copies of the reference": REAL,
-    "noise": (rng().uniform(0, 255, (len(ASKED), 48)), ASKED),
+    "noise": (rng().uniform(0, 255, (len(REQUESTED), 48)), REQUESTED),
     "two images of each person": (TRAINING[0][np.arange(len(TRAINING[0])) % (N + 1) < 2], np.repeat(np.arange(4), 2)),
     "an image of one person": (TRAINING[0][: 3 * N + 4], TRAINING[1][: 3 * N + 4]),  # the others have 13
 }
@@ -93,8 +93,8 @@ def test_inception_score_of_what_is_certain_beyond_rounding():
 
 
 @pytest.mark.parametrize("right", [0, 12])
-def test_a_oracle_of_a_single_confidence_is_calibrated_or_not_by_a_number(right):
-    """It says the first of two names, as sure each time; the faces are all of that person, or none is."""
+def test_an_oracle_of_a_single_confidence_is_calibrated_or_not_by_a_number(right):
+    """It predicts the first of two people, as sure each time; the faces are all of that person, or none is."""
     sure, labels = np.tile([0.75, 0.25], (12, 1)), np.repeat([0, 1], [right, 12 - right])
     table = calibration.reliability(sure, labels)
     assert calibration.expected_calibration_error(sure, labels) == pytest.approx(abs(right / 12 - 0.75))

@@ -16,7 +16,7 @@ from spoiling import SPOILT, empty, truncate
 
 from kpop_rca import report
 from kpop_rca.diffusion import generated_images, generation
-from kpop_rca.diffusion.unet import forward_process
+from kpop_rca.diffusion.samplers import forward_process
 from kpop_rca.errors import StudyError
 from kpop_rca.oracles import training
 from kpop_rca.results import pages
@@ -204,7 +204,7 @@ def test_a_damaged_oracle_of_a_stopped_run_is_named_and_trained_again(output, ca
     kept = output / "kept"
     shutil.copytree(oracle, kept)
     names = sorted(path.name for path in kept.iterdir())
-    assert names == ["about.json", checksums.RECORD, "history.csv", "oracle.safetensors", "test_answers.parquet"]
+    assert names == ["about.json", checksums.RECORD, "history.csv", "oracle.safetensors", "test_predictions.parquet"]
     for name in names:
         for spoil in SPOILT:
             shutil.copytree(kept, oracle, dirs_exist_ok=True)

@@ -19,7 +19,7 @@ VALUES = {"low": 0.1, "high": 0.9}
 
 
 PHOTOGRAPHS = pd.DataFrame({"identity": NAMES, "boxes": [[[1, 1, 9, 9]]] * K})
-DRAWN = {
+FIGURES = {
     "photographs": lambda: contact_sheets.photographs(FACES[:, 0], PHOTOGRAPHS, title=NAMES[0]),
     "face_rows": lambda: contact_sheets.face_rows(FACES, NAMES, title=NAMES[0]),
     "face_sizes": lambda: contact_sheets.face_sizes({16: FACES[:, :1]}, NAMES),
@@ -31,14 +31,14 @@ DRAWN = {
         pd.DataFrame({"class": NAMES, "rca": 0.5, "chance": 0.1} | VALUES), pd.DataFrame(), chance=0.1, overall=0.5
     ),
     "predicted_class_frequencies": lambda: charts.predicted_class_frequencies(
-        pd.DataFrame({"class": NAMES, "share": 0.5} | VALUES)
+        pd.DataFrame({"class": NAMES, "fraction": 0.5} | VALUES)
     ),
 }
 
 
-@pytest.mark.parametrize("kind", DRAWN)
+@pytest.mark.parametrize("kind", FIGURES)
 def test_a_name_is_shown_as_it_is(kind):
-    figure = DRAWN[kind]()
+    figure = FIGURES[kind]()
     written = io.BytesIO()
     with plt.rc_context({"svg.fonttype": "none"}):  # text as text, a name in one piece
         figure.savefig(written, format="svg")

@@ -19,8 +19,8 @@ from kpop_rca.system import files
 HOSTILE = "<script>alert(1)</script>"
 
 
-def answers(counts):
-    """Labels and one oracle's answers that give these counts."""
+def predictions(counts):
+    """Labels and one oracle's predictions that give these counts."""
     labels, predicted = np.indices(counts.shape)
     return np.repeat(labels.ravel(), counts.ravel()), np.repeat(predicted.ravel(), counts.ravel())[None]
 
@@ -42,8 +42,8 @@ def folder(output):
     real, generated = np.array([[45, 5, 0], [5, 45, 0], [0, 1, 0]]), np.array([[70, 30, 0], [40, 60, 0], [0, 1, 0]])
     names = [HOSTILE, "Bo", "Cy"]
     rng = np.random.default_rng(0)
-    drawn = rca.bootstrap(answers(real), answers(generated), 3, n_replicates=50, generator=rng)
-    own = {name: values[:, 0] for name, values in drawn.items()}
+    replicates = rca.bootstrap(predictions(real), predictions(generated), 3, n_replicates=50, generator=rng)
+    own = {name: values[:, 0] for name, values in replicates.items()}
     parts = rca.summary(real, generated, names, own)
     accuracy = {"accuracy": 0.4, "ci95": [0.3, 0.5], "n_train": 9, "n_test": 101}
     parts["generated"] |= {"sampler": "ddim", "steps": 20, "guidance": 1.5}
@@ -59,16 +59,16 @@ def folder(output):
         "headline_oracle": "resnet10-0",
         "confusion_corrected_accuracy": rca.confusion_corrected_summary(real, generated, names, own),
         "over_oracles": rca.over_oracles(
-            ["resnet10-0"], real[None], generated[None], drawn, classes=names, generator=rng
+            ["resnet10-0"], real[None], generated[None], replicates, classes=names, generator=rng
         ),
         "cas": {"train_generated_test_real": accuracy, "ratio": {"value": 0.7, "ci95": [0.5, 0.9]}},
         "memorisation": [
             {
                 "copies": False,
-                "share_nearer_train": 0.53,
-                "share_by_chance": 0.44,
+                "fraction_nearer_train": 0.53,
+                "fraction_by_chance": 0.44,
                 "excess": 0.07,
-                "p_share": 0.04,
+                "p_fraction": 0.04,
                 "p_ratio": 0.001,
                 "real": None,
                 "real_why": "none",
@@ -116,7 +116,7 @@ def test_the_first_page_opens_with_the_answer(folder):
     assert "The most frequent confusion: requested Cy, predicted Bo, in 100 % of these images" in page
 
 
-def test_the_first_page_tells_of_groups_and_of_broken_assumptions(folder):
+def test_the_first_page_tells_of_groups_and_of_failed_assumptions(folder):
     path = folder / "metrics.json"
     content = files.read_json(path)
     excess = {"excess": 0.1, "rate_within_real": 0.12, "rate_within_generated": 0.22, "p": 0.3}
@@ -172,7 +172,7 @@ def test_a_sweep_has_its_one_notebook_for_a_report(folder):
     (folder / "tables").mkdir(exist_ok=True)
     pd.DataFrame({"verdict": ["supported", "supported", "inconclusive"]}).to_csv(folder / "tables/08_verdicts.csv")
     assert "experiments" in pages.build("mine").read_text()
-    assert report.answer("mine").startswith("mine: of 3 comparisons 2 supported, 1 undecided; open ")
+    assert report.answer("mine").startswith("mine: of 3 comparisons 2 supported, 1 inconclusive; open ")
 
 
 def test_pages_load_nothing_from_elsewhere(folder):
@@ -215,35 +215,35 @@ def test_the_first_page_shows_real_people_where_the_study_asks_for_it(folder, gi
     assert pages.record_of("mine")[privacy.SHOWS_PEOPLE] == seen
 
 
-def told(value):
-    """What a notebook says of showing people: its default, and what the runner put in."""
+def publishing(value):
+    """What a notebook sets on showing people: its default, and what the runner put in."""
     cell = nbformat.v4.new_code_cell
     default = cell("publish_images: bool = False  # x", execution_count=1, metadata={"tags": ["parameters"]})
     handed = cell(f"publish_images = {value}", execution_count=2, metadata={"tags": ["injected-parameters"]})
     return [default, handed]
 
 
-def give_it_a_picture(cells):
+def give_it_an_image(cells):
     path = paths.executed_notebook("mine", "02_preprocessing")
-    picture = nbformat.v4.new_output("display_data", {"image/png": "iVBORw0KGgo="})
-    shown = nbformat.v4.new_code_cell("show", execution_count=9, outputs=[picture])
+    image = nbformat.v4.new_output("display_data", {"image/png": "iVBORw0KGgo="})
+    shown = nbformat.v4.new_code_cell("show", execution_count=9, outputs=[image])
     nbformat.write(nbformat.v4.new_notebook(cells=[*cells, shown]), path)
 
 
 def test_a_notebook_that_showed_real_people_is_not_made_a_page(folder):
     (folder / "params.yaml").write_text("data_source: folder\n")
-    for cells in ([], told(True)):
-        give_it_a_picture(cells)
+    for cells in ([], publishing(True)):
+        give_it_an_image(cells)
         with pytest.raises(StudyError, match=r"may show people.* run: notebook 02_preprocessing with"):
             pages.build("mine")
-    give_it_a_picture(told(False))  # a plot
+    give_it_an_image(publishing(False))  # a plot
     pages.build("mine")
-    give_it_a_picture(told(True))
+    give_it_an_image(publishing(True))
     (folder / "params.yaml").write_text("data_source: idols\n")
     pages.build("mine")
 
 
-def test_pictures_of_a_labelling_page_are_dropped(folder):
+def test_images_of_a_labelling_page_are_dropped(folder):
     path = paths.executed_notebook("mine", "01_data_audit")
     notebook = nbformat.read(path, as_version=4)
     kinds = {"1": "ImageModel", "2": "HTMLModel"}

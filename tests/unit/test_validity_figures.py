@@ -19,7 +19,7 @@ def trial():
 def test_figures_show_the_tables_and_survive_what_has_no_value():
     found = trial()
     summary = validity.trial_summary(found, by=["pattern", "truth", "estimator"])
-    figure = mixture_trials(summary, wanted=(0.92, 0.98))
+    figure = mixture_trials(summary, target=(0.92, 0.98))
     expected = summary[summary["estimator"] == "rca"]["bias"].tolist()
     assert expected in [list(line.get_ydata()) for line in figure.axes[0].lines]
     labels, predicted = faces_and_oracle()

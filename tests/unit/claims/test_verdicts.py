@@ -106,17 +106,17 @@ def test_one_seed_decides_nothing():
     assert row["effect"] == pytest.approx(0.8)
 
 
-def test_more_pixels_have_to_show_the_oracle_more_as_well():
+def test_more_pixels_have_to_help_the_oracle_as_well():
     table = table_of("size", {"16": [0.8, 0.81, 0.8], "32": [0.9, 0.91, 0.91]}, response="accuracy_real")
-    assert verdict_of(table, "more pixels show the oracle more of a person")["verdict"] == "supported"
+    assert verdict_of(table, "more pixels help the oracle on real faces")["verdict"] == "supported"
     assert verdict_of(table, "more pixels keep identity better")["verdict"] == "inconclusive"
 
 
-def test_a_direction_is_taken_for_another_by_luck_in_one_case_of_forty_on_each_side():
-    """2,000 sweeps in which nothing changes; a share of 2,000 near 1/40 has a standard error of 0.35 points."""
+def test_a_direction_is_mistaken_by_chance_in_one_case_of_forty_on_each_side():
+    """2,000 sweeps in which nothing changes; a fraction of 2,000 near 1/40 has a standard error of 0.35 points."""
     (claim,) = [claim for claim in verdicts.CLAIMS if claim.experiment == "jitter"]
-    drawn = np.random.default_rng(0).normal(0, 0.05, size=(2000, 3))
-    found = pd.Series([verdicts._verdict(claim, ("0", "0.15"), row, MARGIN)["verdict"] for row in drawn])
+    samples = np.random.default_rng(0).normal(0, 0.05, size=(2000, 3))
+    found = pd.Series([verdicts._verdict(claim, ("0", "0.15"), row, MARGIN)["verdict"] for row in samples])
     for verdict in ("supported", "contradicted"):
         assert (found == verdict).mean() == pytest.approx(1 / 40, abs=0.0105)
 
@@ -175,10 +175,10 @@ def test_levels_that_were_not_swept_give_no_verdict():
 def test_coverage_of_the_interval_over_three_seeds():
     """2,000 sweeps of three seeds with an effect of 0.2: 95 % of the intervals hold it.
 
-    A share of 2,000 has a standard error of 0.5 points; three of them are the tolerance.
+    A fraction of 2,000 has a standard error of 0.5 points; three of them are the tolerance.
     """
-    drawn = np.random.default_rng(0).normal(0.2, 0.05, size=(2000, 3))
-    held = [low < 0.2 < high for low, high, _ in map(verdicts.student_interval, drawn)]
+    samples = np.random.default_rng(0).normal(0.2, 0.05, size=(2000, 3))
+    held = [low < 0.2 < high for low, high, _ in map(verdicts.student_interval, samples)]
     assert np.mean(held) == pytest.approx(0.95, abs=0.015)
 
 
@@ -214,7 +214,13 @@ def test_what_one_oracle_cannot_give_is_not_the_mean_of_the_others():
 def test_shared_faces_are_counted_over_the_seeds_where_oracles_are_shared():
     levels = [("labels", "clean", 0), ("labels", "as-found", 30), ("dominance", "more-pictures", 5), ("jitter", "0", 0)]
     rows = [
-        {"experiment": experiment, "level": level, "seed": seed, "n_learnt": 100 * (seed + 1), "n_learnt_by_both": both}
+        {
+            "experiment": experiment,
+            "level": level,
+            "seed": seed,
+            "n_training_faces": 100 * (seed + 1),
+            "n_shared_faces": both,
+        }
         for experiment, level, both in levels
         for seed in range(2)
     ]
@@ -227,7 +233,7 @@ def test_shared_faces_are_counted_over_the_seeds_where_oracles_are_shared():
 
 
 def test_a_sweep_without_shared_oracles_has_no_shared_faces():
-    table = table_of("guidance", {"0": [0.1], "4": [0.2]}).assign(n_learnt=10, n_learnt_by_both=0)
+    table = table_of("guidance", {"0": [0.1], "4": [0.2]}).assign(n_training_faces=10, n_shared_faces=0)
     found = verdicts.shared_faces(table)
     assert found.empty and "fraction" in found
 
@@ -238,9 +244,9 @@ def shown(table, experiment, response):
 
 
 @pytest.mark.parametrize(("lowest", "bottom"), [(0.2, 0.0), (-0.4, None)])
-def test_what_falls_below_zero_is_in_the_picture(lowest, bottom):
+def test_what_falls_below_zero_is_in_the_figure(lowest, bottom):
     table = table_of("alikeness", {"0.1": [lowest, 0.3], "0.6": [0.5, 0.4]}, response="within_group_excess")
-    figure = claims.levels(table, "alikeness", ["within_group_excess"], title="", xlabel="")
+    figure = shown(table, "alikeness", "within_group_excess")
     found = figure.axes[0].get_ylim()[0]
     plt.close(figure)
     assert found == bottom if bottom is not None else found < lowest
@@ -248,7 +254,7 @@ def test_what_falls_below_zero_is_in_the_picture(lowest, bottom):
 
 def test_the_bold_line_is_the_table_beside_it():
     table = table_of("size", {"16": [0.2, np.nan], "32": [0.4, 0.6], "64": [0.5]})
-    figure = claims.levels(table, "size", ["rca"], title="", xlabel="")
+    figure = shown(table, "size", "rca")
     bold = max(figure.axes[0].lines, key=lambda line: line.get_linewidth()).get_ydata()
     plt.close(figure)
     assert bold.tolist() == pytest.approx([np.nan, 0.5, 0.5], nan_ok=True)
@@ -257,7 +263,7 @@ def test_the_bold_line_is_the_table_beside_it():
 @pytest.mark.parametrize("values", [{"16": [0.85, 0.86], "32": [0.84, 0.85]}, {"16": [0.2, 0.9], "32": [0.1, 0.8]}])
 def test_the_highest_point_is_not_cut_off_where_the_axis_begins_at_0(values):
     """Levels close to each other have a small margin of their own: the axis down to 0 has a larger one."""
-    (ax,) = claims.levels(table_of("size", values), "size", ["rca"], title="", xlabel="").axes
+    (ax,) = shown(table_of("size", values), "size", "rca").axes
     plt.close("all")
     bottom, top = ax.get_ylim()
     assert bottom == 0 and top > 1.04 * max(max(part) for part in values.values())
@@ -286,7 +292,7 @@ def declare_made(study, *folders):
 
 
 def save_study(study, splits):
-    """Faces of three people in these splits, {split: numbers of their pictures}, and as many generated ones."""
+    """Faces of three people in these splits, {split: numbers of their images}, and as many generated ones."""
     numbers = np.concatenate(list(splits.values()))
     names = np.repeat(list(splits), [len(part) for part in splits.values()])
     crops = np.random.default_rng(0).integers(0, 256, (100, 16, 16, 3), dtype=np.uint8)  # the same for every study
@@ -300,7 +306,7 @@ def save_study(study, splits):
 
 
 def save_oracle(study):
-    """An oracle that has learnt nothing of the split "oracle"."""
+    """An untrained oracle, whose record names the split "oracle"."""
     folder = paths.artifacts_folder(study) / "oracle" / "resnet10-0"
     torch.manual_seed(0)
     about = {"architecture": "resnet10", "width": 8, "n_classes": 3, "seed": 0, "trained_on": "oracle", "n_train": 9}
@@ -308,14 +314,14 @@ def save_oracle(study):
     save_file(SmallImageResNet("resnet10", n_classes=3, width=8).state_dict(), folder / "oracle.safetensors")
 
 
-def test_faces_that_a_borrowed_oracle_has_learnt_are_counted(output):
+def test_faces_that_a_borrowed_oracle_was_trained_on_are_counted(output):
     base, member = "claims-seed0", "claims.dominance=more-pictures-seed0"
     save_study(base, {"train": range(9), "oracle": range(9, 18), "test": range(60, 72)})
     save_study(member, {"train": range(4, 16), "oracle": range(4), "test": range(60, 75)})
     save_oracle(base)
-    view = [runs._view(study, base, "0,1|2", torch.device("cpu"))[0] for study in (base, member)]
-    assert [row["n_learnt"] for row in view] == [9, 12]
-    assert [row["n_learnt_by_both"] for row in view] == [0, 7]
+    view = [runs._measured(study, base, "0,1|2", torch.device("cpu"))[0] for study in (base, member)]
+    assert [row["n_training_faces"] for row in view] == [9, 12]
+    assert [row["n_shared_faces"] for row in view] == [0, 7]
     assert [row["n_real"] for row in view] == [12, 12]  # held against the faces of the base
 
 
@@ -325,7 +331,7 @@ def test_a_missing_small_study_is_not_predicted_by_the_oracles_of_its_base(outpu
     base = "claims-seed0"
     declare_made(base, "audit", "faces", "oracle")
     assert runs._made("claims.guidance=0-seed0", "oracle") == paths.artifacts_folder(base) / "oracle"
-    with pytest.raises(StudyError, match="were made with"):
+    with pytest.raises(StudyError, match=r"is stale: .* was"):
         runs._made(f"claims.{level}-seed0", "oracle")
 
 
@@ -350,7 +356,7 @@ def test_a_level_stays_text_on_disk(tmp_path):
     assert runs.read_runs(tmp_path / "runs.csv")["level"].tolist() == ["0", "0.5"]
 
 
-def test_seeds_that_all_say_the_same_tell_nothing_of_the_spread():
+def test_seeds_without_scatter_give_no_spread():
     """As where every image of every study is right: no interval of width zero, and neither sort of claim supported."""
     same = np.full(3, 0.1)
     assert np.isnan(verdicts.student_interval(same)).all() and np.isnan(verdicts.equivalence_p(same, 0.2))

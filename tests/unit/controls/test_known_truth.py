@@ -1,4 +1,4 @@
-"""Controls show what they say."""
+"""Controls show the identities that they claim to."""
 
 import numpy as np
 import pytest
@@ -16,10 +16,10 @@ def test_controls_show_what_they_say():
     labels = np.repeat([0, 1, 2, 3], 50)
     found = control_conditions(labels, (1, 3), generator=rng())
     assert [truth for _, _, truth in found.values()] == [1, 0.5, 0.25, 0.25]
-    for name, (shown, asked, truth) in found.items():
-        realised = (labels[shown] == asked).mean()
+    for name, (shown, requested, truth) in found.items():
+        realised = (labels[shown] == requested).mean()
         assert realised == pytest.approx(truth, abs=0.1 if name == "class-blind" else 1e-12)
-        assert (np.bincount(asked) == 50).all()
-    shown, asked, _ = found["swapped pair"]
-    assert set(zip(labels[shown].tolist(), asked.tolist(), strict=True)) == {(0, 0), (1, 3), (2, 2), (3, 1)}
+        assert (np.bincount(requested) == 50).all()
+    shown, requested, _ = found["swapped pair"]
+    assert set(zip(labels[shown].tolist(), requested.tolist(), strict=True)) == {(0, 0), (1, 3), (2, 2), (3, 1)}
     assert (labels[found["one for all"][0]] == 0).all()

@@ -46,11 +46,11 @@ def test_mixture_size():
         mixture_size(np.repeat([0, 1], [9, 2]), most=8)
 
 
-def test_a_mixture_and_the_confusion_share_no_image_and_nothing_is_lost():
+def test_a_mixture_and_the_confusion_have_no_image_in_common_and_nothing_is_lost():
     labels, _ = faces_and_oracle(n=60)
-    playing, asked, left = draw_mixture(labels, 0.5, NEXT, n_per_condition=20, generator=rng())
+    playing, requested, left = draw_mixture(labels, 0.5, NEXT, n_per_condition=20, generator=rng())
     np.testing.assert_array_equal(np.sort(np.concatenate([playing, left])), np.arange(len(labels)))
-    np.testing.assert_array_equal(asked, np.repeat(np.arange(4), 20))
+    np.testing.assert_array_equal(requested, np.repeat(np.arange(4), 20))
     other = draw_mixture(labels, 0.5, NEXT, n_per_condition=20, generator=rng(1))[0]
     assert not np.array_equal(np.sort(playing), np.sort(other))  # drawn anew
 
@@ -58,18 +58,18 @@ def test_a_mixture_and_the_confusion_share_no_image_and_nothing_is_lost():
 def test_at_the_ends_a_mixture_shows_whom_it_must():
     labels, _ = faces_and_oracle(n=60)
     for truth, shift in ((1.0, 0), (0.0, 1)):
-        playing, asked, _ = draw_mixture(labels, truth, NEXT, n_per_condition=20, generator=rng())
-        np.testing.assert_array_equal(labels[playing], (asked + shift) % 4)
+        playing, requested, _ = draw_mixture(labels, truth, NEXT, n_per_condition=20, generator=rng())
+        np.testing.assert_array_equal(labels[playing], (requested + shift) % 4)
 
 
 def test_the_truth_of_mixtures_in_the_mean():
-    """100 draws of 80 images know a share of 0.3 to 0.005, one of the 0.7 spread over three others to 0.01."""
+    """100 draws of 80 images estimate a fraction of 0.3 to 0.005, one of the 0.7 spread over three others to 0.01."""
     labels, _ = faces_and_oracle(n=90)
     evenly = (1 - np.eye(4)) / 3
     shown = np.zeros((4, 4))
     for seed in range(100):
-        playing, asked, _ = draw_mixture(labels, 0.3, evenly, n_per_condition=20, generator=rng(seed))
-        shown += rca.confusion_counts(asked, labels[playing], 4) / 2000
+        playing, requested, _ = draw_mixture(labels, 0.3, evenly, n_per_condition=20, generator=rng(seed))
+        shown += rca.confusion_counts(requested, labels[playing], 4) / 2000
     assert np.diag(shown).mean() == pytest.approx(0.3, abs=0.015)
     np.testing.assert_allclose(shown, 0.3 * np.eye(4) + 0.7 * evenly, atol=0.04)
 

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter1d
 from kpop_rca.degradations import blurred, compressed, noised, shifted
 
 
-def test_blur_keeps_flat_pictures_and_means_and_mixes_neither_images_nor_colours():
+def test_blur_keeps_flat_images_and_means_and_mixes_neither_images_nor_colours():
     flat = np.full((2, 8, 8, 3), [10, 200, 90], dtype=np.uint8)
     flat[1] = 7
     np.testing.assert_array_equal(blurred(flat, 1.5), flat)
@@ -25,7 +25,7 @@ def test_noise_has_its_size_and_is_drawn_again_from_its_generator():
     grey = np.full((20, 16, 16, 3), 128, dtype=np.uint8)
     noisy = noised(grey, 10, generator=rng())
     assert noisy.dtype == np.uint8
-    assert noisy.std() == pytest.approx(10, rel=0.03)  # 15,360 values know it to 0.6 %; rounding adds 0.04 %
+    assert noisy.std() == pytest.approx(10, rel=0.03)  # 15,360 values estimate it to 0.6 %; rounding adds 0.04 %
     np.testing.assert_array_equal(noisy, noised(grey, 10, generator=rng()))
     np.testing.assert_array_equal(noised(grey, 0, generator=rng()), grey)
     assert noised(np.zeros_like(grey), 50, generator=rng()).min() == 0  # clipped, not wrapped

@@ -86,9 +86,9 @@ def test_every_training_image_is_searched():
     """The excess counts each image once: at a training image 1, at a held-out one - T / H."""
     train, held_out = np.arange(40.0)[:, None] * 10, np.arange(4.0)[:, None] * 10 + 5
     everything = copying(train, train, held_out)
-    assert (everything["share_nearer_train"], everything["excess"]) == (1, 1)
+    assert (everything["fraction_nearer_train"], everything["excess"]) == (1, 1)
     assert (everything["n_train"], everything["n_held_out"]) == (40, 4)
-    assert everything["share_by_chance"] == pytest.approx(40 / 44)
+    assert everything["fraction_by_chance"] == pytest.approx(40 / 44)
     one_missed = copying(np.concatenate([train[:9], held_out[:1]]), train, held_out)
     assert one_missed["excess"] == pytest.approx((9 - 40 / 4) / 10)
 
@@ -112,8 +112,8 @@ def test_copies_are_found_however_few_are_held_out(monkeypatch, sizes):
     assert some["copies"] is True
     assert some["excess"] == pytest.approx(0.12, abs=0.02)
     assert honest["copies"] is False
-    assert honest["share_by_chance"] == pytest.approx(sizes[0] / sum(sizes), abs=0.01)
-    assert honest["share_nearer_train"] == pytest.approx(honest["share_by_chance"], abs=0.05)
+    assert honest["fraction_by_chance"] == pytest.approx(sizes[0] / sum(sizes), abs=0.01)
+    assert honest["fraction_nearer_train"] == pytest.approx(honest["fraction_by_chance"], abs=0.05)
 
 
 def test_the_level_holds_at_the_paper_s_sizes(monkeypatch):
@@ -123,7 +123,7 @@ def test_the_level_holds_at_the_paper_s_sizes(monkeypatch):
     for seed in range(120):
         draw = rng(seed)
         train, held_out, generated = (draw.normal(size=(n, 8)) for n in (170, 10, 100))
-        p.append(copying(generated, train, held_out, seed=seed)["p_share"])
+        p.append(copying(generated, train, held_out, seed=seed)["p_fraction"])
     p = np.array(p)
     for level in (0.05, 0.2, 0.5):
         assert (p <= level).sum() <= binom.ppf(0.999, 120, level)
@@ -160,7 +160,7 @@ def test_images_that_are_copies_of_held_out_ones_give_finite_numbers():
     found = copying(held_out, train, held_out)
     json.dumps(found, allow_nan=False)
     assert list(without_reason(found)) == []
-    assert (found["copies"], found["excess"], found["p_share"], found["median_ratio"]) == (False, -2, 1, None)
+    assert (found["copies"], found["excess"], found["p_fraction"], found["median_ratio"]) == (False, -2, 1, None)
     table = memorisation.nearest_pairs(held_out, train, held_out, top=5)
     assert table["ratio"].isna().all() and np.isfinite(table["distance_train"]).all()
 
@@ -189,7 +189,7 @@ def test_copies_of_training_photographs_are_found(how):
     found = copying(generated, memorisation.views(train)[0], memorisation.views(held_out)[0])
     assert found["copies"] is True
     assert found["excess"] == 1
-    assert found["p_share"] < 0.001
+    assert found["p_fraction"] < 0.001
     if "mirrored" in how:
         plain = copying(generated[0], memorisation.views(train)[0], memorisation.views(held_out)[0])
         assert plain["copies"] is False
@@ -200,8 +200,8 @@ def test_copies_of_held_out_photographs_are_none_of_training_ones():
     train, held_out = rng(0).normal(size=(60, 6)), rng(1).normal(size=(60, 6))
     generated = held_out[rng().integers(60, size=300)]
     found = copying(generated, train, held_out)
-    assert (found["copies"], found["share_nearer_train"], found["excess"]) == (False, 0, -1)
-    assert (found["p_share"], found["p_ratio"]) == (1, 1)
+    assert (found["copies"], found["fraction_nearer_train"], found["excess"]) == (False, 0, -1)
+    assert (found["p_fraction"], found["p_ratio"]) == (1, 1)
     swapped = copying(generated, held_out, train)
     assert (swapped["copies"], swapped["excess"], swapped["median_ratio"]) == (True, 1, 0)
 
@@ -220,7 +220,7 @@ def test_a_generator_that_repeats_two_photographs_is_found():
     generated = train[rng().integers(2, size=400)] + rng(2).normal(0, 0.01, size=(400, 6))
     found = copying(generated, train, held_out)
     assert found["copies"] is True
-    assert found["p_share"] > memorisation.SIGNIFICANCE > found["p_ratio"]
+    assert found["p_fraction"] > memorisation.SIGNIFICANCE > found["p_ratio"]
     assert found["median_ratio"] < 0.1 < 0.8 < found["median_ratio_real"]
 
 
@@ -229,7 +229,7 @@ def test_size_and_significance_are_both_needed():
     train, held_out = rng(0).normal(size=(400, 6)), rng(1).normal(size=(400, 6))
     generated = np.concatenate([rng(2).normal(size=(7600, 6)), train])
     found = copying(generated, train, held_out)
-    assert found["p_share"] < 0.05
+    assert found["p_fraction"] < 0.05
     assert 0.02 < found["excess"] < memorisation.SMALLEST_EXCESS
     assert found["copies"] is False
 
@@ -245,7 +245,7 @@ def alarms(generate, *, runs, n_reference=50, n_generated=400):
         train, held_out = draw.normal(size=(2, n_reference, 6))
         found = copying(generate(draw, n_generated), train, held_out, seed=seed)
         ours += found["copies"]
-        nearer = round(found["share_nearer_train"] * n_generated)
+        nearer = round(found["fraction_nearer_train"] * n_generated)
         tested = binomtest(nearer, n_generated, alternative="greater").pvalue
         binomial += tested < memorisation.SIGNIFICANCE and found["excess"] >= memorisation.SMALLEST_EXCESS
     return ours / runs, binomial / runs
@@ -340,13 +340,13 @@ def test_splits_that_differ_in_themselves_give_no_verdict():
     fair = copying(rng(2).normal(size=(200, 6)), train, rng(1).normal(size=(60, 6)), other_real=others)
     assert (fair["copies"], "why" in fair) == (False, False)
     assert set(fair["real"]) == {
-        "share_nearer_train",
-        "share_by_chance",
+        "fraction_nearer_train",
+        "fraction_by_chance",
         "excess",
         "contrast",
         "median_ratio",
         "median_ratio_real",
-        "p_share",
+        "p_fraction",
         "p_ratio",
     }
 
@@ -372,9 +372,9 @@ def test_an_image_in_both_sets_is_on_neither_side():
     train, held_out = rng(0).normal(size=(2, 60, 6))
     held_out[:30] = train[:30]
     found = copying(train[:30], train, held_out)
-    assert (found["share_nearer_train"], found["excess"], found["median_ratio"]) == (0.5, 0, 1)
+    assert (found["fraction_nearer_train"], found["excess"], found["median_ratio"]) == (0.5, 0, 1)
     assert found["copies"] is False
-    assert found["p_share"] > 0.4
+    assert found["p_fraction"] > 0.4
 
 
 def test_the_result_is_seeded():

@@ -1,4 +1,4 @@
-"""How far oracles agree, on answers written by hand."""
+"""How far oracles agree, on predictions written by hand."""
 
 import numpy as np
 import pandas as pd
@@ -17,13 +17,13 @@ def predicted(*right):
 
 
 def predictions(oracles):
-    """A long table from oracle names to what they say."""
+    """A long table from oracle names to their predictions."""
     parts = []
-    for name, said in oracles.items():
+    for name, labels in oracles.items():
         architecture, seed = name.split("-")[:2]
         which = {"oracle": name, "architecture": architecture, "seed": int(seed)}
         which["trained_on"] = "train" if name.endswith("seen") else "oracle"
-        parts.append(pd.DataFrame(which | {"image": range(len(said)), "label": LABELS, "predicted": said}))
+        parts.append(pd.DataFrame(which | {"image": range(len(labels)), "label": LABELS, "predicted": labels}))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -65,12 +65,12 @@ def test_real_and_generated_are_not_exchangeable():
 
 
 def test_oracles_of_only_one_side_are_refused():
-    with pytest.raises(ValueError, match="other oracles saw the real faces"):
+    with pytest.raises(ValueError, match="the real faces were classified by other oracles"):
         agreement.rca_by_oracle(REAL, GENERATED[GENERATED["oracle"] != "b-0"], 3)
 
 
-def test_a_oracle_that_recognises_nobody_has_no_rca_and_leaves_the_others_theirs():
-    """b-0 is right on no real face, a-0 says one name whatever it sees."""
+def test_an_oracle_that_recognises_nobody_has_no_rca_and_leaves_the_others_theirs():
+    """b-0 is right on no real face, a-0 predicts one name for all."""
     real = predictions({"a-0": np.zeros(30, int), "a-1": predicted(8, 8, 8), "b-0": predicted(0, 0, 0)})
     generated = predictions({"a-0": np.zeros(30, int), "a-1": predicted(4, 4, 4), "b-0": predicted(1, 1, 1)})
     table = agreement.rca_by_oracle(real, generated, 3).set_index("oracle")
@@ -78,7 +78,8 @@ def test_a_oracle_that_recognises_nobody_has_no_rca_and_leaves_the_others_theirs
     assert table.loc["b-0", ["rca", "low", "high", "chance", "chance_corrected"]].isna().all()
     assert table.loc["b-0", "why"].startswith("no rca: it recognises no real face; no chance_corrected: ")
     assert table.loc["a-0", "why"] == (
-        "no chance_corrected: it is no better than chance on real faces; no fidelity: its confusion can't be inverted"
+        "no chance_corrected: it is no better than chance on real faces; no confusion_corrected_accuracy: its "
+        "confusion can't be inverted"
     )
     assert (table.loc["a-0", "rca"], table.loc["a-1", "why"]) == (1, "")
 
@@ -154,7 +155,7 @@ def test_means_by_what_pairs_differ_in():
 
 
 def counted(oracle, counts, *, trained_on, seed):
-    """A long table of one oracle's answers, in an image order that all oracles share."""
+    """A long table of one oracle's predictions, in one image order for all oracles."""
     labels, predicted = np.indices(counts.shape)
     columns = {
         "label": np.repeat(labels.ravel(), counts.ravel()),
@@ -166,17 +167,17 @@ def counted(oracle, counts, *, trained_on, seed):
 
 def test_the_headline_counts_keep_oracles_of_one_kind_together():
     real, worse = np.array([[45, 5], [10, 40]]), np.array([[40, 10], [20, 30]])
-    drawn = np.array([[60, 40], [30, 70]])
+    generated = np.array([[60, 40], [30, 70]])
     kinds = [("resnet10-0", "oracle", 0), ("resnet10-1", "oracle", 1), ("resnet10-0-seen", "train", 0)]
     sides = [
         pd.concat([counted(name, c, trained_on=way, seed=s) for (name, way, s), c in zip(kinds, tables, strict=True)])
-        for tables in ((real, worse, real), (drawn, drawn, drawn))
+        for tables in ((real, worse, real), (generated, generated, generated))
     ]
     found = agreement.headline_counts("resnet10-0", *sides, 2, n_replicates=200, generator=np.random.default_rng(0))
     np.testing.assert_array_equal(found.real_counts, real)
-    np.testing.assert_array_equal(found.generated_counts, drawn)
+    np.testing.assert_array_equal(found.generated_counts, generated)
     assert found.oracles == ["resnet10-0", "resnet10-1"]
-    np.testing.assert_array_equal(found.counts, [[real, worse], [drawn, drawn]])
+    np.testing.assert_array_equal(found.counts, [[real, worse], [generated, generated]])
     np.testing.assert_array_equal(found.own_replicates["rca"], found.replicates["rca"][:, :, 0])
     assert (
         found.replicates["rca"][:, :, 1].mean() > found.own_replicates["rca"].mean()

@@ -36,8 +36,8 @@ def test_swapping_the_two_inverts_the_ratio_and_its_interval():
 @pytest.mark.parametrize("cells", [(400, 100, 300, 200), (150, 30, 60, 60)])
 def test_the_interval_agrees_with_a_bootstrap_over_images(cells):
     """Resampling images is resampling the four cells. At these counts both ends agree to a few percent of the width."""
-    drawn = np.random.default_rng(0).multinomial(sum(cells), np.array(cells) / sum(cells), size=20_000)
-    ratios = (drawn[:, 0] + drawn[:, 1]) / (drawn[:, 0] + drawn[:, 2])
+    samples = np.random.default_rng(0).multinomial(sum(cells), np.array(cells) / sum(cells), size=20_000)
+    ratios = (samples[:, 0] + samples[:, 1]) / (samples[:, 0] + samples[:, 2])
     low, high = np.percentile(ratios, [2.5, 97.5])
     assert cas.paired_ratio_interval(*cells[:3]) == pytest.approx((low, high), abs=0.06 * (high - low))
 
@@ -46,8 +46,8 @@ def test_the_interval_covers():
     """1,000 samples of 60 images: a coverage of 95 % is estimated to about 0.7 %; three of these is 2 %."""
     cells = np.array([0.3, 0.05, 0.4, 0.25])
     ratio = (cells[0] + cells[1]) / (cells[0] + cells[2])
-    drawn = np.random.default_rng(0).multinomial(60, cells, size=1000)
-    covered = [low <= ratio <= high for low, high in (cas.paired_ratio_interval(*row[:3]) for row in drawn.tolist())]
+    samples = np.random.default_rng(0).multinomial(60, cells, size=1000)
+    covered = [low <= ratio <= high for low, high in (cas.paired_ratio_interval(*row[:3]) for row in samples.tolist())]
     assert np.mean(covered) == pytest.approx(0.95, abs=0.02)
 
 
@@ -111,7 +111,7 @@ def scores(faces, generated, oracle, folder):
 
 
 def test_a_generator_that_confuses_two_teaches_their_confusion(coloured_faces, oracle, tmp_path):
-    """Red and green swapped: whoever learns from these errs on up to two thirds of the real faces. Not the reverse.
+    """Red and green swapped: whoever is trained on these errs on up to two thirds of the real faces. Not the reverse.
 
     It stops at the epoch with the lowest loss on real faces, before it is sure of the wrong names, so it may err less.
     """
@@ -123,9 +123,9 @@ def test_a_generator_that_confuses_two_teaches_their_confusion(coloured_faces, o
     assert found["ratio"]["value"] == pytest.approx(found["train_generated_test_real"]["accuracy"])
     assert found["ratio"]["only_first_right"] == 0
     assert {found[f"train_{name}_test_real"]["n_train"] for name in ("generated", "real")} == {48}
-    assert found["oracle_test_generated"]["accuracy"] == pytest.approx(1 / 3)
-    assert found["oracle_test_generated"]["n_train"] == 77
-    other_way = found["train_real_test_generated"]  # by the classifier of the reference, which has learnt as many
+    assert found["headline_oracle_test_generated"]["accuracy"] == pytest.approx(1 / 3)
+    assert found["headline_oracle_test_generated"]["n_train"] == 77
+    other_way = found["train_real_test_generated"]  # by the classifier of the reference, which was trained on as many
     assert other_way["n_train"] == 48 and other_way["accuracy"] == pytest.approx(1 / 3, abs=0.05)
     json.dumps(found, allow_nan=False)
 

@@ -36,21 +36,22 @@ def test_the_test_split_has_no_say(tmp_path):
     assert predictions.select(tmp_path, "best") == "resnet10-0"
 
 
-def test_where_all_have_seen_all_may_oracle(tmp_path):
+def test_where_all_have_seen_the_faces_all_are_eligible(tmp_path):
     write_oracle(tmp_path, "resnet10-0", [0], np.array([0]), trained_on="train")
     assert predictions.select(tmp_path, "best") == "resnet10-0"
     assert predictions.trained(tmp_path)["eligible"].all()
 
 
-def test_a_oracle_that_is_not_there_is_refused(tmp_path):
+def test_an_oracle_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(StudyError, match="no oracle has been trained"):
         predictions.select(tmp_path, "best")
     write_oracles(tmp_path, {"resnet10-0": 0.8, "resnet18-0-seen": 0.8})
-    for wanted in ("resnet34", "resnet10-1", "resnet18"):  # the last was trained, but has only oracles that have seen
+    # The last was trained, but only on the generator's faces.
+    for requested in ("resnet34", "resnet10-1", "resnet18"):
         with pytest.raises(
-            StudyError, match=f"selected_oracle is '{wanted}', but the oracles are resnet10-0, resnet18-0"
+            StudyError, match=f"selected_oracle is '{requested}', but the oracles are resnet10-0, resnet18-0"
         ):
-            predictions.select(tmp_path, wanted)
+            predictions.select(tmp_path, requested)
 
 
 def test_oracles_come_in_the_order_of_their_numbers(tmp_path):
@@ -63,28 +64,28 @@ def test_oracles_come_in_the_order_of_their_numbers(tmp_path):
     ]
 
 
-def test_answers_are_one_long_table(tmp_path):
+def test_predictions_are_one_long_table(tmp_path):
     labels = np.array([0, 1, 2])
     write_oracle(tmp_path, "resnet10-1", [0, 1, 1], labels)
     write_oracle(tmp_path, "resnet18-0", [2, 1, 0], labels, sure=0.9)
-    answers = predictions.load_predictions(tmp_path)
-    assert answers["oracle"].tolist() == ["resnet10-1"] * 3 + ["resnet18-0"] * 3
-    assert answers["image"].tolist() == [0, 1, 2] * 2
-    assert answers["label"].tolist() == [0, 1, 2] * 2
-    assert answers["predicted"].tolist() == [0, 1, 1, 2, 1, 0]
-    np.testing.assert_allclose(answers["confidence"], [0.8] * 3 + [0.9] * 3)
-    assert answers.columns.tolist() == [*predictions.ORACLE_COLUMNS, "image", "label", "predicted", "confidence"]
+    table = predictions.load_predictions(tmp_path)
+    assert table["oracle"].tolist() == ["resnet10-1"] * 3 + ["resnet18-0"] * 3
+    assert table["image"].tolist() == [0, 1, 2] * 2
+    assert table["label"].tolist() == [0, 1, 2] * 2
+    assert table["predicted"].tolist() == [0, 1, 1, 2, 1, 0]
+    np.testing.assert_allclose(table["confidence"], [0.8] * 3 + [0.9] * 3)
+    assert table.columns.tolist() == [*predictions.ORACLE_COLUMNS, "image", "label", "predicted", "confidence"]
 
 
 def test_stacked_labels_follow_seeds_and_images_whatever_the_order_of_rows():
     parts = [long("a-2", [0, 1, 2, 2], 0), long("a-0", [1, 1, 0, 2], 0), long("b-0", [2, 2, 2, 2], 0)]
     parts.append(long("a-0-seen", [0, 0, 0, 0], 0, trained_on="train"))
-    answers = pd.concat(parts).sample(frac=1, random_state=0)
-    stacked = predictions.stacked_labels(answers, architecture="a", trained_on="oracle")
+    table = pd.concat(parts).sample(frac=1, random_state=0)
+    stacked = predictions.stacked_labels(table, architecture="a", trained_on="oracle")
     assert stacked.dtype == np.int64
     np.testing.assert_array_equal(stacked, [[1, 1, 0, 2], [0, 1, 2, 2]])
     with pytest.raises(StudyError, match="no b was trained on the split 'train'"):
-        predictions.stacked_labels(answers, architecture="b", trained_on="train")
+        predictions.stacked_labels(table, architecture="b", trained_on="train")
     missing = pd.concat([parts[0], parts[1].iloc[1:]])
-    with pytest.raises(ValueError, match="did not see the same images"):
+    with pytest.raises(ValueError, match="did not classify the same images"):
         predictions.stacked_labels(missing, architecture="a", trained_on="oracle")

@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 
 def test_every_oracle_sees_every_image(coloured_faces, tmp_path):
-    """What `predict_all` says of the test faces is what training wrote down of them."""
+    """The predictions of `predict_all` for the test faces are those that training saved."""
     images, labels = coloured_faces
     splits = {"train": (images[:48], labels[:48]), "oracle": (images[:0], labels[:0])}
     splits |= {"validation": (images[48:96], labels[48:96]), "test": (images[96:], labels[96:])}
@@ -66,8 +66,8 @@ def test_reliability_of_every_oracle_and_its_diagram(tmp_path):
     assert table["n"].tolist() == [4, 4]
     figure = charts.reliability_diagrams(table.reset_index())
     assert [ax.get_title() for ax in figure.axes if ax.get_visible()] == [
-        "resnet10, learnt the split 'oracle'",
-        "resnet10, learnt the split 'train'",
+        "resnet10, trained on split 'oracle'",
+        "resnet10, trained on split 'train'",
     ]
 
 

@@ -13,8 +13,8 @@ CPU = torch.device("cpu")
 
 
 def train(splits, folder, architecture="resnet10", recipe=RECIPE):
-    wanted = training.Training(architecture, splits, recipe, folder / architecture, {"seed": 4, "trained_on": "train"})
-    return training.train_or_load(wanted, device=CPU, bar=lambda epochs, desc: epochs)
+    planned = training.Training(architecture, splits, recipe, folder / architecture, {"seed": 4, "trained_on": "train"})
+    return training.train_or_load(planned, device=CPU, bar=lambda epochs, desc: epochs)
 
 
 @pytest.mark.parametrize(("architecture", "millions"), [("resnet18", 11.2), ("resnet34", 21.3), ("resnet50", 23.5)])
@@ -91,7 +91,7 @@ class Waits(TorchDispatchMode):
 
 
 def test_an_epoch_is_waited_for_once(splits):
-    """The steps of a small network are shorter than a GPU takes to be asked and to answer."""
+    """The steps of a small network are shorter than a GPU takes for a round trip."""
     recipe = dataclasses.replace(RECIPE, colour_jitter=0.1)
     oracle, _ = training.build_oracle("resnet10", n_classes=3, recipe=recipe)
     images, labels = (torch.as_tensor(part) for part in splits["train"])
@@ -113,18 +113,18 @@ def test_faces_are_varied_without_waiting_for_the_gpu():
         torch.cuda.set_sync_debug_mode("default")
 
 
-def test_a_oracle_learns_and_says_what_it_started_from(splits, tmp_path):
+def test_an_oracle_is_trained_and_its_record_says_what_it_started_from(splits, tmp_path):
     about = train(splits, tmp_path)
     assert about["test"]["accuracy"] == 1.0
     assert about["starts_from"] == "random weights (not requested)"
     assert (about["seed"], about["trained_on"], about["n_train"]) == (4, "train", 72)
     assert training.OracleRecipe(**about["recipe"]) == RECIPE
-    answers = training.read_test_predictions(tmp_path / "resnet10")
-    assert answers.columns.tolist() == ["label", "predicted", "p_0", "p_1", "p_2"]
-    assert answers["label"].tolist() == splits["test"][1].tolist()
+    predictions = training.read_test_predictions(tmp_path / "resnet10")
+    assert predictions.columns.tolist() == ["label", "predicted", "p_0", "p_1", "p_2"]
+    assert predictions["label"].tolist() == splits["test"][1].tolist()
 
 
-def test_a_saved_oracle_says_the_same_whatever_the_batch(splits, tmp_path):
+def test_a_saved_oracle_predicts_the_same_whatever_the_batch(splits, tmp_path):
     train(splits, tmp_path)
     oracle = training.load_oracle(tmp_path / "resnet10", CPU)
     whole, features = training.predict(oracle, splits["test"][0])
@@ -210,10 +210,10 @@ def test_capping_keeps_what_there_is_and_the_pairs():
 def test_oracles_that_have_seen_learn_as_many_of_each(splits):
     images, labels = splits["train"]  # 24 of each of three
     own = (images[48:65], labels[48:65])  # 6, 6 and 5
-    learning = candidates.learning_faces(splits | {"train": (images[:48], labels[:48]), "oracle": own}, seed=0)
+    learning = candidates.training_faces(splits | {"train": (images[:48], labels[:48]), "oracle": own}, seed=0)
     assert learning["oracle"] is own
     assert np.bincount(learning["train"][1]).tolist() == np.bincount(own[1]).tolist() == [6, 6, 5]
-    assert candidates.learning_faces(splits, seed=0) == {"train": splits["train"]}
+    assert candidates.training_faces(splits, seed=0) == {"train": splits["train"]}
 
 
 def test_all_oracles_are_trained_each_on_its_own(splits, tmp_path):
@@ -238,20 +238,20 @@ def test_all_oracles_are_trained_each_on_its_own(splits, tmp_path):
     assert {entry["n_train"] for entry in about.values()} == {27}
     assert [entry["seed"] for entry in about.values()] == [0, 1, 0, 1]
     assert about["resnet10-0"]["recipe"]["seed"] == about["resnet10-0-seen"]["recipe"]["seed"]
-    answers = [training.read_test_predictions(tmp_path / name)["p_0"].to_numpy() for name in names]
-    assert not any(np.allclose(answers[i], answers[j]) for i, j in [(0, 1), (0, 2), (2, 3)])
+    predictions = [training.read_test_predictions(tmp_path / name)["p_0"].to_numpy() for name in names]
+    assert not any(np.allclose(predictions[i], predictions[j]) for i, j in [(0, 1), (0, 2), (2, 3)])
 
 
-def test_colours_vary_by_as_much_as_was_asked_and_each_image_by_itself():
+def test_colours_vary_by_as_much_as_was_requested_and_each_image_by_itself():
     generator = torch.Generator().manual_seed(0)
     grey = torch.full((4000, 2, 2, 3), 80, dtype=torch.uint8)
     varied = augmentation.vary_colours(grey, spread=0.1, generator=generator)
     assert varied.dtype == torch.uint8 and varied.shape == grey.shape
     gain = (varied[:, 0, 0].float() / 80).log()  # of brightness and of the colour: two factors of 0.1 each
-    # 4,000 images know a standard deviation to 1.1 %; rounding to grey levels adds 0.004.
+    # 4,000 images estimate a standard deviation to 1.1 %; rounding to grey levels adds 0.004.
     assert gain.std(0).tolist() == pytest.approx([0.1 * 2**0.5] * 3, rel=0.05)
     between = (gain[:, 0] - gain[:, 1]).std().item()
-    assert between == pytest.approx(0.1 * 2**0.5, rel=0.05)  # the brightness, which they share, cancels
+    assert between == pytest.approx(0.1 * 2**0.5, rel=0.05)  # the brightness, which they have in common, cancels
     assert (varied == varied[:, :1, :1]).all()  # no noise within an image
 
 

@@ -1,4 +1,4 @@
-"""The bootstrap against closed forms, the spread of shares and real repetitions."""
+"""The bootstrap against closed forms, the spread of fractions and real repetitions."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,8 @@ from kpop_rca.errors import StudyError
 from kpop_rca.rca.bootstrap import at_both_ends, statistics
 
 
-def answers(*, n, accuracy, n_oracles=1, seed=0, n_classes=4):
-    """Labels and the answers of oracles that are right with a probability each, on independent images."""
+def predictions(*, n, accuracy, n_oracles=1, seed=0, n_classes=4):
+    """Labels and the predictions of oracles that are right with a probability each, on independent images."""
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(n_classes), n // n_classes)
     wrong = (labels + rng.integers(1, n_classes, size=(n_oracles, len(labels)))) % n_classes
@@ -57,7 +57,7 @@ def test_tables_that_cannot_be_inverted_leave_the_others_alone():
 
 
 def test_rows_drawn_again_are_images_drawn_again():
-    """Of one oracle both ways are the same distribution: 20,000 replicates know a mean to 0.01 of an image and less."""
+    """Of one oracle both ways are the same distribution: 20,000 replicates estimate a mean to 0.01 of an image."""
     counts = np.array([[8, 0, 2], [1, 19, 0], [0, 0, 7]])
     true, predicted = (np.repeat(part.ravel(), counts.ravel()) for part in np.indices(counts.shape))
     how = {"n_replicates": 20_000, "generator": np.random.default_rng(4)}
@@ -70,30 +70,30 @@ def test_rows_drawn_again_are_images_drawn_again():
 
 
 def test_a_single_proportion_has_the_limits_of_clopper_and_pearson():
-    """Of a binary answer to one class; the scale by (n - 1) / n widens them, with 400 images by 0.1 %."""
+    """Of a binary prediction of one class; the scale by (n - 1) / n widens them, with 400 images by 0.1 %."""
     ends = np.array([[0.0, 1.0]]), np.array([[1.0, 0.0]])
     for right in (0, 1, 7, 200, 399, 400):
-        drawn = rca.resampled([[right, 400 - right]], 60_000, generator=np.random.default_rng(0), ends=ends)
-        found = rca.intervals(drawn[..., 0, 0] / 400)
+        tables = rca.resampled([[right, 400 - right]], 60_000, generator=np.random.default_rng(0), ends=ends)
+        found = rca.intervals(tables[..., 0, 0] / 400)
         # A quantile of 60,000 replicates is known to 0.7 % of its distance from the value.
         assert found == pytest.approx(proportion_confint(right, 400, method="beta"), abs=0.0012)
 
 
 @pytest.mark.parametrize("n_each", [3, 50])
-def test_shares_drawn_again_vary_as_shares_do(n_each):
+def test_resampled_fractions_vary_as_fractions_do(n_each):
     """By s^2 / n with s^2 = p (1 - p), where weights of n images would vary by a quarter less if n is 3."""
-    labels, predicted = answers(n=4 * n_each, accuracy=0.7)
+    labels, predicted = predictions(n=4 * n_each, accuracy=0.7)
     how = {"n_replicates": 20_000, "generator": np.random.default_rng(1), "added": 1e-9}
-    drawn = rca.resampled_counts(labels, predicted, 4, **how)[0, :, 0]
-    shares = rca.confusion_counts(labels, predicted[0], 4) / n_each
-    found = drawn / n_each
-    # A mean share has a standard error of sqrt(p (1 - p) / n / 20000), at most 0.0021; a variance, of 2 %.
-    np.testing.assert_allclose(found.mean(axis=0), shares, atol=4 * 0.0021)
-    np.testing.assert_allclose(found.var(axis=0), shares * (1 - shares) / n_each, rtol=0.08, atol=1e-4)
+    tables = rca.resampled_counts(labels, predicted, 4, **how)[0, :, 0]
+    fractions = rca.confusion_counts(labels, predicted[0], 4) / n_each
+    found = tables / n_each
+    # A mean fraction has a standard error of sqrt(p (1 - p) / n / 20000), at most 0.0021; a variance, of 2 %.
+    np.testing.assert_allclose(found.mean(axis=0), fractions, atol=4 * 0.0021)
+    np.testing.assert_allclose(found.var(axis=0), fractions * (1 - fractions) / n_each, rtol=0.08, atol=1e-4)
 
 
 def test_with_one_oracle_it_agrees_with_katz():
-    real, generated = answers(n=800, accuracy=0.8), answers(n=2000, accuracy=0.4, seed=1)
+    real, generated = predictions(n=800, accuracy=0.8), predictions(n=2000, accuracy=0.4, seed=1)
     replicates = rca.bootstrap(real, generated, 4, n_replicates=4000, generator=np.random.default_rng(0))
     right = [(predicted[0] == labels).sum() for labels, predicted in (real, generated)]
     katz = rca.ratio_interval(right[1], 2000, right[0], 800, method="katz")
@@ -103,47 +103,47 @@ def test_with_one_oracle_it_agrees_with_katz():
 
 @pytest.mark.parametrize("n_each", [25, 60])
 def test_coverage_away_from_the_edges(n_each):
-    """Of an oracle and a generator that are known: 300 studies know a coverage of 0.95 to a standard error of 0.0126.
+    """Of a known oracle and generator: 300 studies estimate a coverage of 0.95 to a standard error of 0.0126.
 
     Three of these are allowed.
     """
-    rng, draws = np.random.default_rng(0), 300
+    rng, n_studies = np.random.default_rng(0), 300
     oracle = np.array([[8, 1, 1], [1, 7, 2], [0, 2, 8]]) / 10
     model = np.array([[6, 3, 1], [1, 5, 4], [2, 2, 6]]) / 10
     truth = statistics(oracle, model)
     names = ("macro_rca", "chance_corrected", "confusion_corrected_accuracy")
     held = dict.fromkeys(names, 0)
-    for _ in range(draws):
-        tables = [np.stack([rng.multinomial(n_each, row) for row in shares]) for shares in (oracle, model)]
+    for _ in range(n_studies):
+        tables = [np.stack([rng.multinomial(n_each, row) for row in fractions]) for fractions in (oracle, model)]
         again = at_both_ends(*(rca.resampled(table, 400, generator=rng) for table in tables))
         for name in names:
             low, high = rca.intervals(again[name])
             held[name] += low <= truth[name] <= high
-    assert all(abs(n / draws - 0.95) < 3 * 0.0126 for n in held.values()), held
+    assert all(abs(n / n_studies - 0.95) < 3 * 0.0126 for n in held.values()), held
 
 
 def test_an_image_takes_along_what_every_oracle_says():
-    """Ten oracles that always agree know no more than one; ten that err apart do."""
-    labels, predicted = answers(n=400, accuracy=0.7)
-    generated = answers(n=40_000, accuracy=0.5, seed=1)
+    """Ten oracles that always agree give no more information than one; ten that err apart do."""
+    labels, predicted = predictions(n=400, accuracy=0.7)
+    generated = predictions(n=40_000, accuracy=0.5, seed=1)
 
     def width(real_predicted, seed):
-        drawn = np.repeat(generated[1], 10, axis=0)
+        repeated = np.repeat(generated[1], 10, axis=0)
         rng = np.random.default_rng(seed)
-        found = rca.bootstrap((labels, real_predicted), (generated[0], drawn), 4, n_replicates=3000, generator=rng)
+        found = rca.bootstrap((labels, real_predicted), (generated[0], repeated), 4, n_replicates=3000, generator=rng)
         return np.subtract(*rca.intervals(found["rca"].mean(axis=2))[::-1])
 
     one = rca.bootstrap((labels, predicted), generated, 4, n_replicates=3000, generator=np.random.default_rng(0))
     alone = np.subtract(*rca.intervals(one["rca"][:, :, 0])[::-1])
     assert width(np.repeat(predicted, 10, axis=0), 1) == pytest.approx(alone, rel=0.1)
-    independent = answers(n=400, accuracy=0.7, n_oracles=10, seed=3)[1]
+    independent = predictions(n=400, accuracy=0.7, n_oracles=10, seed=3)[1]
     assert width(independent, 2) < 0.75 * alone
 
 
 def test_every_oracle_has_replicates_of_its_own():
     """Around its own value, and the same as if it were alone with the same random numbers."""
-    real = answers(n=4000, accuracy=[0.6, 0.9], n_oracles=2)
-    generated = answers(n=4000, accuracy=[0.5, 0.5], n_oracles=2, seed=1)
+    real = predictions(n=4000, accuracy=[0.6, 0.9], n_oracles=2)
+    generated = predictions(n=4000, accuracy=[0.5, 0.5], n_oracles=2, seed=1)
     found = rca.bootstrap(real, generated, 4, n_replicates=500, generator=np.random.default_rng(0))
     assert found["rca"].shape == (2, 500, 2) and found["class_rca"].shape == (2, 500, 2, 4)
     # The mean of 500 ratios with a standard deviation of 0.015 is known to 0.001; the accuracies are those drawn.
@@ -153,7 +153,7 @@ def test_every_oracle_has_replicates_of_its_own():
 
 
 def test_same_generator_same_replicates():
-    part = answers(n=40, accuracy=0.7, n_oracles=2)
+    part = predictions(n=40, accuracy=0.7, n_oracles=2)
     one, two = (rca.bootstrap(part, part, 4, n_replicates=50, generator=np.random.default_rng(3)) for _ in range(2))
     for name, values in one.items():
         np.testing.assert_array_equal(values, two[name])
@@ -167,7 +167,7 @@ def test_intervals_of_a_quantity_that_often_has_no_value():
 
 
 def test_what_cannot_be_drawn_again():
-    labels, predicted = answers(n=40, accuracy=0.7)
+    labels, predicted = predictions(n=40, accuracy=0.7)
     rng = np.random.default_rng(0)
     with pytest.raises(StudyError, match="class 4 has no image"):
         rca.resampled_counts(labels, predicted, 5, n_replicates=2, generator=rng)
@@ -176,7 +176,7 @@ def test_what_cannot_be_drawn_again():
 
 
 def test_two_classes_and_one_image_each():
-    """An oracle that always says the first may have done so by luck, but can't be inverted."""
+    """An oracle that always predicts the first may have done so by chance, but can't be inverted."""
     labels, predicted = np.array([0, 1]), np.array([[0, 0]])
     found = rca.bootstrap(
         (labels, predicted), (labels, predicted), 2, n_replicates=200, generator=np.random.default_rng(0)

@@ -12,7 +12,7 @@ REAL = np.array([[56, 10, 4], [7, 60, 3], [14, 0, 56]])
 GENERATED = np.array([[20, 16, 4], [5, 34, 1], [10, 8, 22]])
 
 
-def test_for_a_oracle_that_never_errs_it_is_wilson_s():
+def test_for_an_oracle_that_never_errs_it_is_wilson_s():
     """Known from so many images that the few that are added to them do not matter."""
     right = np.array([0, 1, 20, 40])
     generated = np.diag(right) + np.diag(40 - right) @ np.roll(np.eye(4), 1, axis=1)
@@ -82,7 +82,7 @@ PATTERNS = {"the next": np.roll(np.eye(10), 1, axis=1), "anyone": (1 - np.eye(10
 def test_it_holds_the_truth_of_single_classes(truth, pattern):
     """With the paper's oracle (right on 0.77), known from 70 images of each, and 40 generated ones of each.
 
-    10,000 intervals know a mean coverage to 0.002; 0.95 to 0.97 are found. Those of one class are known to 0.007; the
+    10,000 intervals estimate a mean coverage to 0.002; 0.95 to 0.97 are found. Those of one class have 0.007; the
     lowest found is 0.92. The bounds are two points from what is found, since the method is approximate. The percentile
     bootstrap has 0.70 in the mean for anyone at truth 0, and 0.54 for a class.
     """

@@ -19,7 +19,7 @@ NAMES = ["Ari", "Bo", "Cy"]
 PAPER_GROUPS = [[0, 1, 2, 7, 8], [3, 4, 5, 6, 9]]
 
 
-def test_predicted_label_shares_by_hand():
+def test_predicted_class_frequencies_by_hand():
     table = rca.predicted_class_frequencies(GENERATED, classes=NAMES)
     np.testing.assert_array_equal(table["n_predicted"], [100, 170, 30])
     np.testing.assert_allclose(table["fraction"], [100 / 300, 170 / 300, 30 / 300])
@@ -67,50 +67,50 @@ def test_directed_flows_by_hand():
 
 
 def test_a_flow_that_real_faces_have_too_is_none_of_the_generators():
-    """A perfect generator draws what the oracle errs on: of all its flows none is one beyond the oracle's own."""
+    """A perfect generator generates what the oracle errs on: of all its flows none is one beyond the oracle's own."""
     gc.freeze()  # statsmodels collects garbage at every correction: it need not look through all of torch
     rng, oracle = np.random.default_rng(0), np.array([[70, 20, 10], [5, 90, 5], [30, 0, 70]]) / 100
     found = 0
     for _ in range(200):
-        real, drawn = (np.stack([rng.multinomial(n, row) for row in oracle]) for n in (140, 5000))
-        found += (rca.directed_flows(drawn, real_counts=real)["p"] < 0.05).any()
-        assert rca.directed_flows(drawn)["p"].min() < 1e-6  # that they are not 0 is sure, and another question
+        real, generated = (np.stack([rng.multinomial(n, row) for row in oracle]) for n in (140, 5000))
+        found += (rca.directed_flows(generated, real_counts=real)["p"] < 0.05).any()
+        assert rca.directed_flows(generated)["p"].min() < 1e-6  # that they are not 0 is sure, and another question
     gc.unfreeze()
     assert found / 200 < 0.05 + 3 * 0.0154  # standard errors of 200 studies
 
 
 def test_coverage_of_the_intervals_of_drift_and_of_excess():
-    """Of an oracle and a generator that are known: 300 studies know a coverage of 0.95 to a standard error of 0.0126.
+    """Of a known oracle and generator: 300 studies estimate a coverage of 0.95 to a standard error of 0.0126.
 
     The bounds are three of these below and above, the lower with a hundredth for the percentile interval's skewness.
     """
-    rng, draws = np.random.default_rng(0), 300
+    rng, n_studies = np.random.default_rng(0), 300
     oracle = np.array([[70, 20, 5, 5], [5, 85, 5, 5], [10, 0, 80, 10], [5, 5, 20, 70]]) / 100
     model = np.array([[50, 40, 5, 5], [10, 80, 5, 5], [10, 0, 70, 20], [5, 5, 30, 60]]) / 100
     groups = [[0, 1], [2, 3]]
     excess = (0.4 + 0.1 + 0.2 + 0.3) / 4 - (0.2 + 0.05 + 0.1 + 0.2) / 4
     held = {"drift": 0, "excess": 0}
     gc.freeze()
-    for _ in range(draws):
-        real, drawn = (
-            np.stack([rng.multinomial(n, row) for row in shares]) for n, shares in ((60, oracle), (80, model))
+    for _ in range(n_studies):
+        real, generated = (
+            np.stack([rng.multinomial(n, row) for row in fractions]) for n, fractions in ((60, oracle), (80, model))
         )
-        flows = rca.directed_flows(drawn, classes="abcd", real_counts=real)
+        flows = rca.directed_flows(generated, classes="abcd", real_counts=real)
         flow = flows[flows["source"].isin(["a", "b"]) & flows["target"].isin(["a", "b"])].iloc[0]
         truth = (0.4 - 0.1) - (0.2 - 0.05)
         ends = sorted(flow[["drift_low", "drift_high"]] * (1 if flow["source"] == "a" else -1))
         held["drift"] += ends[0] <= truth <= ends[1]
-        low, high = rca.group_excess(real, drawn, groups, n_replicates=300, generator=rng)["ci95"]
+        low, high = rca.group_excess(real, generated, groups, n_replicates=300, generator=rng)["ci95"]
         held["excess"] += low <= excess <= high
     gc.unfreeze()
     for n in held.values():
-        assert 0.90 <= n / draws <= 0.99
+        assert 0.90 <= n / n_studies <= 0.99
 
 
 def test_a_drift_of_the_generator_is_found():
     oracle = np.array([[80, 10, 10], [10, 80, 10], [10, 10, 80]])
-    drawn = np.array([[300, 150, 50], [50, 400, 50], [50, 50, 400]])
-    flows = rca.directed_flows(drawn, classes="abc", real_counts=oracle)
+    generated = np.array([[300, 150, 50], [50, 400, 50], [50, 50, 400]])
+    flows = rca.directed_flows(generated, classes="abc", real_counts=oracle)
     assert (flows.loc[0, "source"], flows.loc[0, "target"]) == ("a", "b") and flows.loc[0, "p"] < 0.05 < flows.loc[
         1, "p"
     ]
@@ -161,12 +161,12 @@ def test_group_excess_finds_confusion_within_groups_and_only_that():
 
 
 def test_group_excess_finds_look_alikes_where_the_oracles_own_errors_are_nearly_all_within_groups():
-    """Where the share of the errors has no room to rise: of the oracle's own 95 of 100 are within."""
+    """Where the fraction of the errors has no room to rise: of the oracle's own 95 of 100 are within."""
     oracle = np.kron(np.eye(2), np.full((5, 5), 0.0475)) + np.kron(1 - np.eye(2), np.full((5, 5), 0.002))
     oracle += np.diag(1 - oracle.sum(axis=1))
-    drawn = 0.8 * oracle + 0.2 * (np.kron(np.eye(2), np.full((5, 5), 0.25)) - np.kron(np.eye(2), 0.25 * np.eye(5)))
+    generated = 0.8 * oracle + 0.2 * (np.kron(np.eye(2), np.full((5, 5), 0.25)) - np.kron(np.eye(2), 0.25 * np.eye(5)))
     groups, rng = [list(range(5)), list(range(5, 10))], np.random.default_rng(0)
-    counted = [np.stack([rng.multinomial(n, row) for row in shares]) for n, shares in ((140, oracle), (80, drawn))]
+    counted = [np.stack([rng.multinomial(n, row) for row in rows]) for n, rows in ((140, oracle), (80, generated))]
     found = rca.group_excess(*counted, groups, n_replicates=300, generator=rng)
     assert found["p"] == pytest.approx(1 / 126) and found["ci95"][0] > 0.09
 
@@ -178,26 +178,26 @@ def test_an_excess_of_nothing_over_nothing_has_a_width():
     assert found["ci95"] == pytest.approx([-0.077, 0.077], abs=0.01)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.01, 0.03])
-def test_coverage_of_an_excess_at_the_edge(share):
-    """Of an oracle that never errs, and a generator that seldom draws the look-alike; 200 draws know 0.95 to 0.015."""
+@pytest.mark.parametrize("fraction", [0.0, 0.01, 0.03])
+def test_coverage_of_an_excess_at_the_edge(fraction):
+    """An oracle that never errs, a generator that seldom shows the look-alike; 200 samples estimate 0.95 to 0.015."""
     rng, held = np.random.default_rng(0), []
-    shown = np.kron(np.eye(2), [[1 - share, share], [share, 1 - share]])
+    shown = np.kron(np.eye(2), [[1 - fraction, fraction], [fraction, 1 - fraction]])
     for _ in range(200):
-        drawn = rng.multinomial(12, shown)
-        low, high = rca.group_excess(np.diag([12] * 4), drawn, [[0, 1], [2, 3]], n_replicates=200, generator=rng)[
+        generated = rng.multinomial(12, shown)
+        low, high = rca.group_excess(np.diag([12] * 4), generated, [[0, 1], [2, 3]], n_replicates=200, generator=rng)[
             "ci95"
         ]
-        held.append(low <= share <= high)
+        held.append(low <= fraction <= high)
     assert np.mean(held) >= 0.93
 
 
 def test_group_excess_draws_splits_where_there_are_too_many():
     real = np.ones((20, 20), dtype=int) + 20 * np.eye(20, dtype=int)
     groups = [list(range(10)), list(range(10, 20))]
-    drawn = real.copy()
-    drawn[:10, :10] += 5
-    found = rca.group_excess(real, drawn, groups, n_replicates=300, generator=np.random.default_rng(0))
+    generated = real.copy()
+    generated[:10, :10] += 5
+    found = rca.group_excess(real, generated, groups, n_replicates=300, generator=np.random.default_rng(0))
     assert not found["all_splits"] and found["n_splits"] == collapse.MOST_SPLITS
     # The true split counts, so p is never 0; of 92,378 splits a random one is the true one once in a while.
     assert 1 / collapse.MOST_SPLITS <= found["p"] <= 5 / collapse.MOST_SPLITS

@@ -35,7 +35,7 @@ def test_swapping_real_and_generated_or_rows_and_columns_fails():
     assert not np.allclose(rca.identity_mixtures(ORACLE.T, generated), MIXTURE, atol=0.05)
 
 
-def test_a_class_blind_generator_has_fidelity_one_over_k_whatever_the_oracle():
+def test_a_class_blind_generator_has_corrected_accuracy_one_over_k_whatever_the_oracle():
     blind = np.full((3, 3), 1 / 3) @ ORACLE
     assert rca.confusion_corrected_accuracy(ORACLE, blind).mean() == pytest.approx(1 / 3)
     assert rca.global_rca(ORACLE, blind) != pytest.approx(1 / 3, abs=0.05)  # RCA's zero depends on the oracle
@@ -51,10 +51,10 @@ def test_rows_sum_to_one_and_noise_may_leave_the_range():
 
 
 def test_simplex_solution_is_that_of_a_general_optimiser():
-    shares, q = row_fractions(ORACLE), np.array([0.95, 0.02, 0.03])
-    found = rca.simplex_mixtures(ORACLE, np.round(1000 * np.stack([q, shares[1], shares[2]])))[0]
+    fractions, q = row_fractions(ORACLE), np.array([0.95, 0.02, 0.03])
+    found = rca.simplex_mixtures(ORACLE, np.round(1000 * np.stack([q, fractions[1], fractions[2]])))[0]
     best = minimize(
-        lambda pi: ((shares.T @ pi - q) ** 2).sum(),
+        lambda pi: ((fractions.T @ pi - q) ** 2).sum(),
         np.full(3, 1 / 3),
         bounds=[(0, 1)] * 3,
         constraints={"type": "eq", "fun": lambda pi: pi.sum() - 1},
@@ -72,12 +72,12 @@ def test_condition_number():
 @pytest.mark.parametrize(
     "real",
     [
-        np.ones((3, 3), dtype=int),  # says everything of everyone
+        np.ones((3, 3), dtype=int),  # predicts everyone for everyone
         [[50, 50, 0], [50, 50, 0], [0, 0, 100]],  # can't tell the first two apart
         [[52, 48, 0], [48, 52, 0], [0, 0, 100]],  # hardly can
     ],
 )
-def test_a_oracle_too_poor_to_be_inverted_is_refused(real):
+def test_an_oracle_too_poor_to_be_inverted_is_refused(real):
     with pytest.raises(StudyError, match="too badly"):
         rca.confusion_corrected_accuracy(real, MIXTURE @ ORACLE)
 
@@ -100,20 +100,20 @@ def test_one_singular_table_in_a_stack_leaves_the_others_alone():
 def test_unbiased_and_covered_with_the_paper_s_oracle(truth):
     """98 real and 500 generated images of each of ten identities; all that is not the right one is one look-alike.
 
-    300 draws know a coverage of 0.95 to a standard error of 0.0126, and the bounds are two to four of these. They know
-    the mean to 0.001; the rest of its bound is the bias of the inverse, 0.005 at truth 1. RCA on
-    the same draws is off by more.
+    300 samples estimate a coverage of 0.95 to a standard error of 0.0126, and the bounds are two to four of these.
+    The mean is known to 0.001; the rest of its bound is the bias of the inverse, 0.005 at truth 1. RCA on
+    the same samples is off by more.
     """
     rng, n_classes, draws = np.random.default_rng(2), 10, 300
     oracle = row_fractions(paper.oracle_confusion())
     shown = truth * np.eye(n_classes) + (1 - truth) * np.roll(np.eye(n_classes), 1, axis=1)
     held, values, ratios = [], [], []
     for _ in range(draws):
-        real, drawn = rng.multinomial(98, oracle), rng.multinomial(500, shown @ oracle)
-        again = at_both_ends(*(rca.resampled(counts, 300, generator=rng) for counts in (real, drawn)))
+        real, generated = rng.multinomial(98, oracle), rng.multinomial(500, shown @ oracle)
+        again = at_both_ends(*(rca.resampled(counts, 300, generator=rng) for counts in (real, generated)))
         low, high = rca.intervals(again["confusion_corrected_accuracy"])
-        values.append(rca.confusion_corrected_accuracy(real, drawn).mean())
-        ratios.append(rca.global_rca(real, drawn))
+        values.append(rca.confusion_corrected_accuracy(real, generated).mean())
+        ratios.append(rca.global_rca(real, generated))
         held.append(low <= truth <= high)
     assert abs(np.mean(values) - truth) < 0.008
     assert 0.90 <= np.mean(held) <= 0.98
@@ -123,12 +123,12 @@ def test_unbiased_and_covered_with_the_paper_s_oracle(truth):
 
 def summary(real, generated, names=("Ari", "Bo"), n_replicates=300):
     rng = np.random.default_rng(0)
-    drawn = at_both_ends(*(rca.resampled(counts, n_replicates, generator=rng) for counts in (real, generated)))
-    return rca.confusion_corrected_summary(real, generated, list(names), drawn)
+    again = at_both_ends(*(rca.resampled(counts, n_replicates, generator=rng) for counts in (real, generated)))
+    return rca.confusion_corrected_summary(real, generated, list(names), again)
 
 
-def test_a_share_above_one_refutes_the_assumption_and_is_named():
-    """Of real Bo half is recognised, of generated Bo all: no share of Bo explains that."""
+def test_a_fraction_above_one_refutes_the_assumption_and_is_named():
+    """Of real Bo half is recognised, of generated Bo all: no fraction of Bo explains that."""
     found = summary(np.array([[450, 50], [250, 250]]), np.array([[900, 100], [0, 1000]]))
     assert found["per_class"][1]["ci95"][0] > 1
     assert found["outside"] == ["Bo"]
@@ -136,8 +136,8 @@ def test_a_share_above_one_refutes_the_assumption_and_is_named():
     assert summary(np.array([[45, 5], [10, 40]]), np.array([[90, 10], [20, 80]]))["outside"] == []
 
 
-def test_a_fidelity_that_can_be_anything_is_refused():
-    """Its oracle can be inverted, but what it says of fifteen faces leaves a mean share between 0 and 1 open."""
+def test_a_corrected_accuracy_that_can_be_anything_is_refused():
+    """Its oracle can be inverted, but its predictions of fifteen faces leave a mean fraction between 0 and 1 open."""
     found = summary(np.array([[10, 5], [8, 7]]), np.array([[7, 5], [6, 6]]))
     assert found["condition_number"] < confusion_corrected.LARGEST_CONDITION
     assert found["mean"] is None and found["ci95"] is None and found["per_class"] == []

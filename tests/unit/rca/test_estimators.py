@@ -50,7 +50,7 @@ def test_the_width_follows_the_side_with_few_images():
     assert min(widths[:2]) > 5 * widths[2]
 
 
-def test_no_fidelity_from_a_oracle_that_the_analysis_refuses():
+def test_no_corrected_accuracy_from_an_oracle_that_the_analysis_refuses():
     poor = counts([[0.52, 0.48], [0.48, 0.52]], 100)
     found = estimate(poor, poor, n_replicates=100, generator=rng())
     assert (

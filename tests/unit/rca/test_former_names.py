@@ -13,6 +13,8 @@ FORMER = {
     "judge": "resnet10-1",
     "over_judges": {"judges": ["resnet10-1"]},
     "visual": {"judge_frechet": {"value": 2.0}},
+    "cas": {"judge_test_generated": {"accuracy": 0.5}},
+    "memorisation": [{"share_nearer_train": 0.4, "p_share": 0.2}],
     "rca": {"per_class": [{"verdict": "in vain"}]},
 }
 PRESENT = {
@@ -20,6 +22,8 @@ PRESENT = {
     "headline_oracle": "resnet10-1",
     "over_oracles": {"oracles": ["resnet10-1"]},
     "visual": {"oracle_frechet": {"value": 2.0}},
+    "cas": {"headline_oracle_test_generated": {"accuracy": 0.5}},
+    "memorisation": [{"fraction_nearer_train": 0.4, "p_fraction": 0.2}],
     "rca": {"per_class": [{"verdict": "no effect of the condition"}]},
 }
 

@@ -32,8 +32,8 @@ def studies(recall, n_classes, n_real, n_generated, truth):
     oracle = oracle_like(recall, n_classes)
     shown = truth * np.eye(n_classes) + (1 - truth) * (1 - np.eye(n_classes)) / (n_classes - 1)
     tables = [
-        rng.multinomial(n, shares, size=(STUDIES, n_classes))
-        for n, shares in ((n_real, oracle), (n_generated, shown @ oracle))
+        rng.multinomial(n, fractions, size=(STUDIES, n_classes))
+        for n, fractions in ((n_real, oracle), (n_generated, shown @ oracle))
     ]
     limits = []
     for start in range(0, STUDIES, AT_ONCE):
@@ -50,8 +50,8 @@ def coverage(setting):
 
 
 @pytest.mark.parametrize(("n_classes", "n_each"), SIZES)
-def test_coverage_at_the_edges_with_a_oracle_that_never_errs(n_classes, n_each):
-    """160 studies know 0.95 to 0.017; 0.96 and more are found, where a plain bootstrap has 0.19 to 0.9."""
+def test_coverage_at_the_edges_with_an_oracle_that_never_errs(n_classes, n_each):
+    """160 studies estimate 0.95 to 0.017; 0.96 and more are found, where a plain bootstrap has 0.19 to 0.9."""
     for truth in TRUTHS:
         for name, held in coverage((1.0, n_classes, n_each, n_each, truth)).items():
             assert held >= 0.93, (name, truth)
@@ -59,7 +59,7 @@ def test_coverage_at_the_edges_with_a_oracle_that_never_errs(n_classes, n_each):
 
 @pytest.mark.parametrize("recall", [0.97, 0.77])
 @pytest.mark.parametrize(("n_classes", "n_each"), [(2, 48), (4, 12), (10, 48)])
-def test_coverage_at_the_edges_with_a_oracle_that_errs(n_classes, n_each, recall):
+def test_coverage_at_the_edges_with_an_oracle_that_errs(n_classes, n_each, recall):
     """The four truths together know it to 0.009; each alone is allowed three of its standard errors."""
     found = pd.DataFrame([coverage((recall, n_classes, n_each, n_each, truth)) for truth in (0.0, 0.5, 0.97, 1.0)])
     assert (found.mean() >= 0.93).all() and (found >= 0.95 - 3 * 0.017).all(axis=None), found
@@ -76,7 +76,7 @@ def test_coverage_with_very_many_generated_images(n_real):
 def test_no_wider_than_1_3_times_the_score_interval(n_classes, n_each):
     """Of the ratio of two proportions with as many images in all on either side, as RCA has it.
 
-    What a share can be is compared: an interval is cut at the values of a generator that is always and never right. On
+    Possible fractions are compared: an interval is cut at the values of a generator that is always and never right. On
     the scale of the chance-corrected ratio, that is -1 / (K - 1) to 1; the macro RCA is not cut above, since it can
     exceed 1.
     """

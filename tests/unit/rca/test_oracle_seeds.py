@@ -11,19 +11,20 @@ from kpop_rca.rca.bootstrap import at_both_ends, resampled, statistics
 from kpop_rca.rca.oracle_seeds import seed_interval
 
 REAL = np.array([[[45, 5], [10, 40]], [[40, 10], [10, 40]], [[48, 2], [5, 45]]])
-DRAWN = np.array([[[60, 40], [30, 70]], [[55, 45], [30, 70]], [[70, 30], [40, 60]]])
+GENERATED = np.array([[[60, 40], [30, 70]], [[55, 45], [30, 70]], [[70, 30], [40, 60]]])
 ORACLES = ["a-0", "a-1", "a-2"]
 
 
 def replicates(seed=0):
-    """Of the three oracles, drawn for each by itself."""
+    """Of the three oracles, resampled for each by itself."""
     rng = np.random.default_rng(seed)
-    return at_both_ends(*(resampled(counts, 400, generator=rng) for counts in (REAL, DRAWN)))
+    return at_both_ends(*(resampled(counts, 400, generator=rng) for counts in (REAL, GENERATED)))
 
 
-def over(real=REAL, drawn=DRAWN, oracles=ORACLES, found=None):
+def over(real=REAL, generated=GENERATED, oracles=ORACLES, found=None):
     found = found or replicates()
-    result = rca.over_oracles(oracles, real, drawn, found, classes=["Ari", "Bo"], generator=np.random.default_rng(1))
+    rng = np.random.default_rng(1)
+    result = rca.over_oracles(oracles, real, generated, found, classes=["Ari", "Bo"], generator=rng)
     return json.loads(json.dumps(result, allow_nan=False))
 
 
@@ -51,9 +52,9 @@ def test_both_scatters_add_with_satterthwaite_s_degrees_of_freedom():
 def test_coverage_of_another_seed_where_the_bootstrap_s_own_is_too_short():
     """Three oracles of random accuracy on real and generated images, and the RCA that the next ones would find.
 
-    600 draws know a coverage of 0.95 to a standard error of 0.009; the bounds are three of these and a hundredth for
-    the spread of a ratio that is not normal. A hierarchical bootstrap over three oracles covers three quarters where
-    oracles are all that varies, and here not much more.
+    600 samples estimate a coverage of 0.95 to a standard error of 0.009; the bounds are three of these and a hundredth
+    for the spread of a ratio that is not normal. A hierarchical bootstrap over three oracles covers three quarters
+    where oracles are all that varies, and here not much more.
     """
     rng, n_images, draws = np.random.default_rng(0), 4000, 600
     truth, held = 0.5 / 0.8, {"student": [], "bootstrap": []}
@@ -61,11 +62,11 @@ def test_coverage_of_another_seed_where_the_bootstrap_s_own_is_too_short():
         right = rng.normal([0.8, 0.5], 0.03, size=(3, 2))
         counts = rng.binomial(n_images, right) / n_images
         again = rng.binomial(n_images, counts, size=(200, 3, 2)) / n_images
-        values, drawn = counts[:, 1] / counts[:, 0], again[..., 1] / again[..., 0]
-        low, high = seed_interval(values, np.stack([drawn] * 2))
+        values, ratios = counts[:, 1] / counts[:, 0], again[..., 1] / again[..., 0]
+        low, high = seed_interval(values, np.stack([ratios] * 2))
         held["student"].append(low <= truth <= high)
         chosen = rng.integers(3, size=(200, 3))
-        low, high = rca.intervals(np.stack([np.take_along_axis(drawn, chosen, axis=1).mean(axis=1)] * 2))
+        low, high = rca.intervals(np.stack([np.take_along_axis(ratios, chosen, axis=1).mean(axis=1)] * 2))
         held["bootstrap"].append(low <= truth <= high)
     assert 0.915 <= np.mean(held["student"]) <= 0.99
     assert np.mean(held["bootstrap"]) < 0.85
@@ -74,14 +75,14 @@ def test_coverage_of_another_seed_where_the_bootstrap_s_own_is_too_short():
 def test_means_over_oracles_have_both_intervals():
     found = over()
     assert found["oracles"] == ORACLES
-    ratios = [rca.global_rca(*tables) for tables in zip(REAL, DRAWN, strict=True)]
+    ratios = [rca.global_rca(*tables) for tables in zip(REAL, GENERATED, strict=True)]
     assert found["rca"]["value"] == pytest.approx(np.mean(ratios))
-    fidelities = [rca.confusion_corrected_accuracy(*tables).mean() for tables in zip(REAL, DRAWN, strict=True)]
-    assert found["confusion_corrected_accuracy"]["value"] == pytest.approx(np.mean(fidelities))
+    accuracies = [rca.confusion_corrected_accuracy(*tables).mean() for tables in zip(REAL, GENERATED, strict=True)]
+    assert found["confusion_corrected_accuracy"]["value"] == pytest.approx(np.mean(accuracies))
     assert found["macro_rca"]["value"] == pytest.approx(
-        np.mean([rca.macro_rca(*t) for t in zip(REAL, DRAWN, strict=True)])
+        np.mean([rca.macro_rca(*t) for t in zip(REAL, GENERATED, strict=True)])
     )
-    bo = [rca.class_rca(*tables)["rca"][1] for tables in zip(REAL, DRAWN, strict=True)]
+    bo = [rca.class_rca(*tables)["rca"][1] for tables in zip(REAL, GENERATED, strict=True)]
     assert found["per_class"][1]["class"] == "Bo" and found["per_class"][1]["rca"]["value"] == pytest.approx(
         np.mean(bo)
     )
@@ -94,7 +95,7 @@ def test_means_over_oracles_have_both_intervals():
 
 
 def test_the_bootstrap_cannot_reach_beyond_the_oracles():
-    """Oracles far apart, on images that say the same each time: its ends are the lowest and the highest oracle."""
+    """Oracles far apart, on images without scatter: its ends are the lowest and the highest oracle."""
     values = np.array([0.4, 0.6, 0.95])
     found = {name: np.broadcast_to(values, (2, 1000, 3)) for name in rca.OVER_ORACLES}
     found |= {name: np.ones((2, 1000, 3, 2)) for name in ("class_rca", "class_confusion_corrected_accuracy")}
@@ -103,12 +104,12 @@ def test_the_bootstrap_cannot_reach_beyond_the_oracles():
 
 
 def test_one_oracle_does_not_tell_how_oracles_vary():
-    alone = over(REAL[:1], DRAWN[:1], ORACLES[:1], {name: part[:, :, :1] for name, part in replicates().items()})
+    alone = over(REAL[:1], GENERATED[:1], ORACLES[:1], {name: part[:, :, :1] for name, part in replicates().items()})
     assert alone["rca"]["ci95"] is None
     assert alone["rca"]["ci95_bootstrap"][0] < alone["rca"]["value"] < alone["rca"]["ci95_bootstrap"][1]
 
 
-def test_a_oracle_too_poor_to_be_inverted_leaves_no_mean_fidelity():
+def test_an_oracle_too_poor_to_be_inverted_leaves_no_mean_corrected_accuracy():
     poor = REAL.copy()
     poor[1] = [[26, 24], [24, 26]]
     found = over(poor)
@@ -121,7 +122,7 @@ def test_a_oracle_too_poor_to_be_inverted_leaves_no_mean_fidelity():
     assert found["rca"]["value"] > 0
 
 
-def test_a_oracle_no_better_than_chance_leaves_no_corrected_ratio():
+def test_an_oracle_no_better_than_chance_leaves_no_corrected_ratio():
     blind = REAL.copy()
     blind[2] = [[25, 25], [25, 25]]
     found = over(blind)
@@ -130,12 +131,12 @@ def test_a_oracle_no_better_than_chance_leaves_no_corrected_ratio():
 
 
 def test_where_every_oracle_is_right_on_every_image_the_interval_has_a_width():
-    """Of 48 images that are all right the share may be .93 (Clopper and Pearson: 1 - 0.025^(1/48) = 0.074)."""
+    """Of 48 images that are all right the fraction may be .93 (Clopper and Pearson: 1 - 0.025^(1/48) = 0.074)."""
     labels = np.repeat(np.arange(4), 12)
     sides = [(labels, np.stack([labels] * 3))] * 2
-    drawn = rca.bootstrap(*sides, 4, n_replicates=2000, generator=np.random.default_rng(0))
+    again = rca.bootstrap(*sides, 4, n_replicates=2000, generator=np.random.default_rng(0))
     perfect = np.stack([12 * np.eye(4, dtype=int)] * 3)
-    found = rca.over_oracles(ORACLES, perfect, perfect, drawn, classes="abcd", generator=np.random.default_rng(1))
+    found = rca.over_oracles(ORACLES, perfect, perfect, again, classes="abcd", generator=np.random.default_rng(1))
     for name in ("rca", "macro_rca", "confusion_corrected_accuracy"):
         for key in ("ci95", "ci95_bootstrap"):
             low, high = found[name][key]
@@ -147,21 +148,23 @@ def test_where_every_oracle_is_right_on_every_image_the_interval_has_a_width():
 
 @pytest.mark.parametrize("truth", [0.0, 0.9, 0.99])
 def test_it_covers_at_the_edges_with_oracles_that_see_the_same_images(truth):
-    """Three oracles right on 97 % of the images they see; 100 draws know 0.95 to a standard error of 0.022."""
+    """Three oracles right on 97 % of the images; 100 samples estimate 0.95 to a standard error of 0.022."""
     rng, n_classes, n_each, held = np.random.default_rng(3), 4, 12, []
     labels = np.repeat(np.arange(n_classes), n_each)
 
-    def said(shown):
+    def predicted(shown):
         errs = rng.random((3, len(shown))) < 0.03
         return np.where(errs, (shown + rng.integers(1, n_classes, errs.shape)) % n_classes, shown)
 
     for _ in range(100):
         others = (labels + rng.integers(1, n_classes, len(labels))) % n_classes
-        sides = [(labels, said(labels)), (labels, said(np.where(rng.random(len(labels)) < truth, labels, others)))]
-        drawn = rca.bootstrap(*sides, n_classes, n_replicates=200, generator=rng)
+        real = predicted(labels)
+        shown = np.where(rng.random(len(labels)) < truth, labels, others)
+        sides = [(labels, real), (labels, predicted(shown))]
+        again = rca.bootstrap(*sides, n_classes, n_replicates=200, generator=rng)
         tables = [np.stack([rca.confusion_counts(labels, of, n_classes) for of in part]) for _, part in sides]
         low, high = seed_interval(
-            statistics(*tables)["confusion_corrected_accuracy"], drawn["confusion_corrected_accuracy"]
+            statistics(*tables)["confusion_corrected_accuracy"], again["confusion_corrected_accuracy"]
         )
         held.append(low <= truth <= high)
     assert np.mean(held) >= 0.93

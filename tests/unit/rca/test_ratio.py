@@ -112,15 +112,15 @@ def test_micro_and_macro_differ_when_class_sizes_do():
 
 def test_a_perfect_copy_has_rca_one_and_a_class_blind_generator_chance():
     assert rca.global_rca(REAL, REAL * 10) == pytest.approx(1)
-    blind = np.tile([70, 20, 10], (3, 1))  # one and the same mixture, whatever was asked for
+    blind = np.tile([70, 20, 10], (3, 1))  # one and the same mixture, whatever was requested
     assert rca.global_rca(REAL, blind) == pytest.approx(rca.chance_rca(REAL))
 
 
 def test_the_chance_of_a_class_is_what_a_generator_that_ignores_the_class_gets():
-    """It draws the same faces whatever is asked for, twice as many of the first: the class RCA is that chance."""
-    said = np.array([0.5, 0.25, 0.25]) @ (REAL / REAL.sum(axis=1)[:, None])
+    """It generates the same faces whatever is requested, twice as many of the first: the class RCA is that chance."""
+    frequencies = np.array([0.5, 0.25, 0.25]) @ (REAL / REAL.sum(axis=1)[:, None])
     for sizes in (np.array([100, 100, 100]), np.array([100, 400, 40])):
-        table = rca.class_rca(REAL, np.outer(sizes, said))
+        table = rca.class_rca(REAL, np.outer(sizes, frequencies))
         np.testing.assert_allclose(table["rca"], table["chance"])
     assert table["chance"].max() > 1.5 * table["chance"].min()
 
@@ -162,11 +162,11 @@ def test_two_classes_of_one_image_each():
     assert (found["excess"], found["p"], found["ci95"]) == (0, 1, [0, 0])  # nobody has a look-alike
 
 
-def test_a_oracle_that_is_never_right_gives_no_rca():
+def test_an_oracle_that_is_never_right_gives_no_rca():
     wrong = [[0, 5], [5, 0]]
-    for ask in (lambda: rca.global_rca(wrong, [[1, 1], [1, 1]]), lambda: rca.chance_rca(wrong)):
+    for measure in (lambda: rca.global_rca(wrong, [[1, 1], [1, 1]]), lambda: rca.chance_rca(wrong)):
         with pytest.raises(StudyError, match="right on no real image"):
-            ask()
+            measure()
 
 
 def test_as_many_names_as_classes():
@@ -218,10 +218,10 @@ def test_intervals_without_a_value():
 
 
 def test_katz_interval_covers_the_true_ratio_of_the_paper():
-    """980 real and 5,000 generated images: 1000 draws know a coverage of 0.95 to 0.007, three of which are allowed."""
+    """980 real and 5,000 generated images: 1000 samples estimate a coverage of 0.95 to 0.007, and 3 of these pass."""
     rng = np.random.default_rng(3)
-    draws = zip(rng.binomial(5_000, 0.2077, 1000), rng.binomial(980, 0.768, 1000), strict=True)
-    ends = np.array([rca.ratio_interval(g, 5_000, r, 980, method="katz") for g, r in draws])
+    samples = zip(rng.binomial(5_000, 0.2077, 1000), rng.binomial(980, 0.768, 1000), strict=True)
+    ends = np.array([rca.ratio_interval(g, 5_000, r, 980, method="katz") for g, r in samples])
     held = ((ends[:, 0] <= 0.2077 / 0.768) & (ends[:, 1] >= 0.2077 / 0.768)).mean()
     assert abs(held - 0.95) < 0.021
 
@@ -230,13 +230,13 @@ def test_katz_interval_covers_the_true_ratio_of_the_paper():
 def test_score_interval_covers_the_true_ratio(p_generated, p_real):
     """95 % of intervals from 20 real and 60 generated images hold the true ratio.
 
-    Over 1000 draws chance alone moves the share by 2 sd = 0.014; the small counts add up to 0.02 of their own.
+    Over 1000 samples chance alone moves the fraction by 2 sd = 0.014; the small counts add up to 0.02 of their own.
     """
     rng = np.random.default_rng(1)
-    draws = zip(rng.binomial(60, p_generated, 1000), rng.binomial(20, p_real, 1000), strict=True)
+    samples = zip(rng.binomial(60, p_generated, 1000), rng.binomial(20, p_real, 1000), strict=True)
     seen = {}
     hits = 0
-    for counts in draws:
+    for counts in samples:
         if counts not in seen:
             seen[counts] = rca.ratio_interval(counts[0], 60, counts[1], 20)
         low, high = seen[counts]
@@ -258,7 +258,7 @@ def test_chance_corrected_ratio_of_the_paper_and_by_hand():
 
 
 def test_informedness_by_hand_and_by_balanced_accuracy():
-    # Ari: 0.4 of those asked to be Ari, 60 of the 200 asked to be someone else. Bo: 1.0 and 70 of 200. Cy: 0.2, 10.
+    # Ari: 0.4 of those conditioned on Ari, 60 of 200 conditioned on others. Bo: 1.0 and 70 of 200. Cy: 0.2, 10.
     np.testing.assert_allclose(rca.informedness(GENERATED), [0.4 - 0.3, 1.0 - 0.35, 0.2 - 0.05])
     true, predicted = labels_of(GENERATED)
     for c, found in enumerate(rca.informedness(GENERATED)):
@@ -267,7 +267,7 @@ def test_informedness_by_hand_and_by_balanced_accuracy():
 
 def test_informedness_is_zero_for_a_generator_that_ignores_the_class_and_favours_one():
     np.testing.assert_allclose(rca.informedness([[70, 20, 10]] * 3), 0, atol=1e-12)
-    np.testing.assert_allclose(rca.informedness(GENERATED.T)[2], 20 / 30 - 80 / 270)  # not 0.15: rows are asked for
+    np.testing.assert_allclose(rca.informedness(GENERATED.T)[2], 20 / 30 - 80 / 270)  # not 0.15: rows are requested
 
 
 def test_class_tests_are_chi_squared_under_holm():
@@ -287,7 +287,7 @@ def test_class_tests_keep_their_family_wise_error():
         for _ in range(400)
     ]
     gc.unfreeze()
-    # 400 studies know 0.05 to a standard error of 0.011; without Holm's correction it would be near 0.13.
+    # 400 studies estimate 0.05 to a standard error of 0.011; without Holm's correction it would be near 0.13.
     assert np.mean(found) < 0.05 + 3 * 0.011
 
 
@@ -309,27 +309,29 @@ def test_few_images_decide_nothing():
 BLIND_TO_ONE = np.array([[0.9, 0.1, 0.0], [0.1, 0.9, 0.0], [0.5, 0.5, 0.0]])
 
 
-def test_whom_the_oracle_does_not_know_is_not_measurable():
-    """Not even of a perfect generator, which was called one that is asked in vain."""
+def test_whom_the_oracle_does_not_recognise_is_not_measurable():
+    """Not even for a perfect generator, which was once given no effect of the condition."""
     real, perfect = np.array([[18, 2, 0], [2, 18, 0], [6, 5, 0]]), (200 * BLIND_TO_ONE).astype(int)
     table = rca.class_tests(real, perfect)
     assert table["verdict"].tolist()[2] == "not measurable" and "no effect of the condition" not in set(
         table["verdict"]
     )
-    assert table["why"].tolist() == ["", "", "the oracle recognises 0 of 11 real photographs"]
+    assert table["why"].tolist() == ["", "", "the oracle recognises 0 of 11 real images"]
     assert table[["p_no_effect", "p_equal_to_real"]].isna().all(axis=1).tolist() == [False, False, True]
     alone = rca.class_tests(real[:2, :2], perfect[:2, :2])  # the others are corrected for there being two
     assert table["p_equal_to_real"][0] == pytest.approx(alone["p_equal_to_real"][0])
 
 
-def test_a_oracle_that_says_one_name_of_everybody_does_not_know_this_person():
+def test_an_oracle_that_predicts_one_name_for_everybody_does_not_recognise_this_person():
     real = np.array([[20, 0, 0], [18, 2, 0], [17, 0, 3]])
     table = rca.class_tests(real, 10 * real)
     assert table["verdict"][0] == "not measurable"
-    assert table["why"][0].startswith("the oracle recognises 20 of 20 real photographs and takes 35 of 40 of other")
+    assert table["why"][0].startswith(
+        "the oracle recognises 20 of 20 real images and predicts this person for 35 of 40 of other"
+    )
 
 
-def test_a_class_blind_generator_is_still_asked_in_vain():
+def test_a_class_blind_generator_still_has_no_effect_of_the_condition():
     blind = np.full((3, 3), 100)
     assert set(rca.class_tests(np.full((3, 3), 1) + 47 * np.eye(3, dtype=int), blind)["verdict"]) == {
         "no effect of the condition"
@@ -356,8 +358,8 @@ def test_a_perfect_generator_is_seldom_called_in_vain(recall, n_real):
 
 def test_a_perfect_generator_of_people_tested_unevenly_is_not_said_to_have_lost():
     recall = np.array([0.98] + 9 * [0.6])
-    shares = np.diag(recall) + (1 - recall)[:, None] * (1 - np.eye(10)) / 9
-    real, generated = (np.array([500] + 9 * [20]))[:, None] * shares, 1000 * shares
+    fractions = np.diag(recall) + (1 - recall)[:, None] * (1 - np.eye(10)) / 9
+    real, generated = (np.array([500] + 9 * [20]))[:, None] * fractions, 1000 * fractions
     assert rca.global_rca(real, generated) == pytest.approx(rca.perfect_rca(real, generated))
     assert rca.perfect_rca(real, generated) < 0.75 and rca.perfect_rca(generated, generated) == pytest.approx(1)
 
@@ -395,7 +397,7 @@ def test_summary_has_the_layout_of_the_study():
     expected = {"class": "Bo", "n_real": 20, "n_generated": 100, "recall_real": 0.8, "recall_generated": 1.0}
     tests = {"informedness": pytest.approx(0.65), "informedness_real": pytest.approx(0.8 - 2 / 15)}
     tests["verdict"] = "superior to real"
-    # Of the images asked to be each, (0.5, 1, 0.2) are classified as Bo, of her real ones 0.8.
+    # Of the images conditioned on each, (0.5, 1, 0.2) are classified as Bo, of her real ones 0.8.
     assert bo == expected | tests | {"rca": pytest.approx(1.25), "chance": pytest.approx(1.7 / 3 / 0.8)}
 
 
@@ -405,7 +407,7 @@ def test_a_class_that_the_oracle_never_recognises_is_null_with_the_reason():
     result = json.loads(json.dumps(rca.summary(blind_to_cy, GENERATED, NAMES, nothing), allow_nan=False))["rca"]
     assert result["per_class"][2]["rca"] is None
     assert result["per_class"][2]["ci95"] is None
-    assert result["per_class"][2]["why"] == "the oracle recognises 0 of 5 real photographs"
+    assert result["per_class"][2]["why"] == "the oracle recognises 0 of 5 real images"
     assert result["per_class"][2]["verdict"] == "not measurable" and result["per_class"][2]["p_no_effect"] is None
     assert result["macro"] is None and result["macro_ci95"] is None
     assert "no value" in result["macro_why"]

@@ -1,4 +1,4 @@
-"""What the estimators say of controls, by hand, and what the search for copies says of copiers."""
+"""The estimators on controls, by hand, and the search for copies on copiers."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from small_training import small_unet
 
 from kpop_rca import degradations, rca, validity
 from kpop_rca.controls import disguised
-from kpop_rca.diffusion.unet import forward_process
+from kpop_rca.diffusion.samplers import forward_process
 from kpop_rca.oracles import training
 
 
@@ -22,31 +22,32 @@ def test_control_trial_by_hand():
     found = validity.control_trial(labels, predicted, parts=halved, pair=(2, 3), n_replicates=300, generator=rng())
     value = found.pivot(index="control", columns="estimator", values="value")
     assert value.loc["perfect"].tolist() == pytest.approx([1, 1, 1])
-    # 2 and 3 exchanged: classified as asked are 80 and 85 of 0 and 1, 10 and 25 of the two, of 320 that are right.
+    # 2 and 3 exchanged: classified as requested are 80 and 85 of 0 and 1, 10 and 25 of the two, of 320 that are right.
     assert value.loc["swapped pair", "rca"] == pytest.approx(200 / 320)
     assert value.loc["swapped pair", "confusion_corrected_accuracy"] == pytest.approx(0.5)
     assert value.loc["one for all"].tolist() == pytest.approx([0, 0.25, 0.25 / 0.8])
     assert value.loc["class-blind", "confusion_corrected_accuracy"] == pytest.approx(0.25, abs=0.1)
     pairs = found.set_index(["control", "estimator"])
     assert (
-        pairs.loc[("swapped pair", "confusion_corrected_accuracy"), "held"] == 1
-        and pairs.loc[("swapped pair", "rca"), "held"] == 0
+        pairs.loc[("swapped pair", "confusion_corrected_accuracy"), "covered"] == 1
+        and pairs.loc[("swapped pair", "rca"), "covered"] == 0
     )
     assert pairs.loc[("swapped pair", "chance_corrected"), "target"] == pytest.approx(1 / 3)
-    assert pairs.loc[("one for all", "chance_corrected"), "held"] == 1  # 0, and not the truth of 0.25
+    assert pairs.loc[("one for all", "chance_corrected"), "covered"] == 1  # 0, and not the truth of 0.25
 
 
-def test_the_zero_of_rca_depends_on_the_oracle_and_that_of_fidelity_does_not():
+def test_the_zero_of_rca_depends_on_the_oracle_and_that_of_the_corrected_accuracy_does_not():
     labels, good = faces_and_oracle()
-    _, worse = faces_and_oracle(shares=0.5 * ORACLE + 0.125)
+    _, worse = faces_and_oracle(fractions=0.5 * ORACLE + 0.125)
     hopeless = np.zeros_like(labels)
-    answers = pd.concat(
+    predictions = pd.concat(
         pd.DataFrame(
-            {"oracle": name, "trained_on": "oracle", "image": np.arange(480), "label": labels, "predicted": says}
+            {"oracle": name, "trained_on": "oracle", "image": np.arange(480), "label": labels, "predicted": predicted}
         ).sample(frac=1, random_state=0)
-        for name, says in {"good": good, "worse": worse, "hopeless": hopeless}.items()
+        for name, predicted in {"good": good, "worse": worse, "hopeless": hopeless}.items()
     )
-    found = validity.class_blind_by_oracle(answers, parts=validity.halves(labels, generator=rng())).set_index("oracle")
+    parts = validity.halves(labels, generator=rng())
+    found = validity.class_blind_by_oracle(predictions, parts=parts).set_index("oracle")
     np.testing.assert_allclose(found["rca"], 0.25 / found["accuracy_real"])
     assert found.loc["worse", "rca"] > 1.3 * found.loc["good", "rca"]
     np.testing.assert_allclose(found.loc[["good", "worse"], "confusion_corrected_accuracy"], 0.25)
@@ -66,9 +67,10 @@ def test_copies_score_as_real_faces_and_only_the_search_tells_them_apart(monkeyp
     ).set_index("suspect")
     np.testing.assert_allclose(found[["rca", "confusion_corrected_accuracy"]], 1)
     assert found["copies"].tolist() == [True, True, False]
-    assert found.loc["copies", ["share_nearer_train", "excess"]].tolist() == [1, 1]
-    assert found.loc["no copies", "share_by_chance"] == pytest.approx(150 / 280, abs=0.01)
-    assert found.loc["no copies", "share_nearer_train"] == pytest.approx(150 / 280, abs=0.15)  # three standard errors
+    assert found.loc["copies", ["fraction_nearer_train", "excess"]].tolist() == [1, 1]
+    assert found.loc["no copies", "fraction_by_chance"] == pytest.approx(150 / 280, abs=0.01)
+    # Within three standard errors.
+    assert found.loc["no copies", "fraction_nearer_train"] == pytest.approx(150 / 280, abs=0.15)
 
 
 def test_copies_are_found_in_every_disguise_with_many_and_with_few_held_out_faces():

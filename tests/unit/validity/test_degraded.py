@@ -55,7 +55,7 @@ def test_degraded_faces_mislead_and_both_remedies_help(monkeypatch):
         assert blur[estimator, 0.0, "oracle"] == pytest.approx(target(estimator, 0.6, 3), abs=0.06)
 
 
-def test_missed_levels_say_what_the_table_has():
+def test_missed_levels_are_those_of_the_table():
     rows = [
         ("none", "rca", "blur", 0.0, 0.9, 1.1),
         ("none", "rca", "blur", 2.0, 0.5, 0.75),
@@ -63,7 +63,7 @@ def test_missed_levels_say_what_the_table_has():
         ("confusion", "rca", "blur", 0.75, np.nan, np.nan),
     ]
     table = pd.DataFrame(rows, columns=["remedy", "estimator", "kind", "level", "low", "high"])
-    table["held"] = ((table["low"] <= 1) & (table["high"] >= 1)).astype(float)
+    table["covered"] = ((table["low"] <= 1) & (table["high"] >= 1)).astype(float)
     assert degraded.missed_levels(table).to_numpy().tolist() == [
         ["none", "rca", "blur 2, noise 10", ""],
         ["confusion", "rca", "", "blur 0.75"],
@@ -91,13 +91,13 @@ def selected_oracle(folder, *, trained_on):
 
 
 @pytest.mark.parametrize("trained_on", ["oracle", "train"])
-def test_a_oracle_is_trained_again_like_the_selected_one_on_blurred_faces(
+def test_an_oracle_is_trained_again_like_the_selected_one_on_blurred_faces(
     coloured_faces, tmp_path, monkeypatch, trained_on
 ):
-    asked = {}
+    given = {}
 
-    def train(architecture, splits, **how):
-        asked.update(faces=splits, threads=torch.get_num_threads(), **how)
+    def train(planned, **how):
+        given.update(training=planned, threads=torch.get_num_threads())
 
     monkeypatch.setattr(training, "train_or_load", train)
     monkeypatch.setattr(training, "load_oracle", lambda folder, device: (folder, device))
@@ -105,16 +105,16 @@ def test_a_oracle_is_trained_again_like_the_selected_one_on_blurred_faces(
     like = selected_oracle(tmp_path / "like", trained_on=trained_on)
     how = {"like": like, "seed": 3, "folder": tmp_path / "new", "device": CPU, "bar": tqdm}
     assert degraded.retrained_on_blurred(splits, 1.0, **how) == (tmp_path / "new", CPU)
-    assert asked["recipe"] == training.Recipe(4, 0, 1, 16, 3e-3, 0.05, 0.1, False, 7)
-    assert asked["notes"] == {"trained_on": trained_on, "blur": 1.0}
-    assert asked["threads"] == 1  # as the selected one
-    expected = candidates.learning_faces(splits, seed=3)[trained_on]
+    assert given["training"].recipe == training.OracleRecipe(4, 0, 1, 16, 3e-3, 0.05, 0.1, False, 7)
+    assert given["training"].notes == {"trained_on": trained_on, "blur": 1.0}
+    assert given["threads"] == 1  # as the selected one
+    expected = candidates.training_faces(splits, seed=3)[trained_on]
     for name, (images, labels) in {"train": expected, "test": splits["test"]}.items():
-        np.testing.assert_array_equal(asked["faces"][name][0], blurred(images, 1.0))
-        np.testing.assert_array_equal(asked["faces"][name][1], labels)
+        np.testing.assert_array_equal(given["training"].splits[name][0], blurred(images, 1.0))
+        np.testing.assert_array_equal(given["training"].splits[name][1], labels)
 
 
-def test_a_oracle_that_was_trained_again_is_not_trained_a_third_time(coloured_faces, tmp_path):
+def test_an_oracle_that_was_trained_again_is_not_trained_a_third_time(coloured_faces, tmp_path):
     how = {"like": selected_oracle(tmp_path / "like", trained_on="oracle"), "seed": 0, "folder": tmp_path / "new"}
     made = []
     for _ in range(2):

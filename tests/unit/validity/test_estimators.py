@@ -1,4 +1,4 @@
-"""What the trials share: targets of the estimators, rows of their tables, and halves of the faces."""
+"""What the trials have in common: targets of the estimators, rows of their tables, and halves of the faces."""
 
 import numpy as np
 import pytest
@@ -34,11 +34,11 @@ def test_single_classes_have_a_row_each():
         "value": 0.4,
         "low": 0.3,
         "high": 0.65,
-        "held": 1,
+        "covered": 1,
     }
     about |= {"estimator": "class_confusion_corrected_accuracy"}
-    assert first == about | {"class": 0, "value": 0.15, "low": 0.1, "high": 0.2, "held": 0}
-    assert second == about | {"class": 1, "value": 0.65, "low": 0.6, "high": 0.7, "held": 1}
+    assert first == about | {"class": 0, "value": 0.15, "low": 0.1, "high": 0.2, "covered": 0}
+    assert second == about | {"class": 1, "value": 0.65, "low": 0.6, "high": 0.7, "covered": 1}
 
 
 def test_the_chance_corrected_ratio_is_held_to_its_own_scale():

@@ -27,9 +27,9 @@ def trial(truths, *, n_draws, patterns=None, n_replicates=200):
 
 def test_corrected_accuracy_is_unbiased_and_covers_where_rca_does_not():
     """200 draws at each truth. A mean of four classes with 40 images varies by 0.03 to 0.06, so that the mean of the
-    draws is known to 0.004; a coverage of 94 % is known to 1.7 %. The bounds are two and a half to three of these.
+    samples is known to 0.004; a coverage of 94 % is known to 1.7 %. The bounds are two and a half to three of these.
 
-    At truth 0 the oracle takes the next one for the one asked for in 0.05, 0, 0.25 and 0 of the cases: 0.075 in the
+    At truth 0 the oracle predicts the next one as the requested one in 0.05, 0, 0.25 and 0 of the cases: 0.075 in the
     mean, over an accuracy of 0.8, so that RCA is 0.094 too high.
     """
     summary = mixtures.trial_summary(trial((0.0, 0.7, 1.0), n_draws=200)).set_index(["estimator", "truth"])
@@ -48,13 +48,13 @@ def test_an_estimator_that_swaps_real_and_generated_fails_the_trial():
     labels, predicted = faces_and_oracle()
     errors = {"right": [], "swapped": []}
     for seed in range(40):
-        playing, asked, left = draw_mixture(labels, 0.7, NEXT, n_per_condition=40, generator=rng(seed))
+        playing, requested, left = draw_mixture(labels, 0.7, NEXT, n_per_condition=40, generator=rng(seed))
         real = rca.confusion_counts(labels[left], predicted[left], 4)
-        generated = rca.confusion_counts(asked, predicted[playing], 4)
+        generated = rca.confusion_counts(requested, predicted[playing], 4)
         for name, pair in (("right", (real, generated)), ("swapped", (generated, real))):
             found = estimate(*pair, n_replicates=100, generator=rng(seed))
             errors[name].append(found["confusion_corrected_accuracy"][0] - 0.7)
-    assert abs(np.mean(errors["right"])) < 0.03  # 40 draws know it to 0.01
+    assert abs(np.mean(errors["right"])) < 0.03  # 40 samples estimate it to 0.01
     assert abs(np.mean(errors["swapped"])) > 0.2
 
 
@@ -69,13 +69,13 @@ def test_the_trial_is_paired_complete_and_repeatable():
     classes = found[found["estimator"] == "class_confusion_corrected_accuracy"].groupby(draws)["class"].apply(list)
     assert all(numbers == [0, 1, 2, 3] for numbers in classes)
     assert found[found["estimator"] != "class_confusion_corrected_accuracy"]["class"].isna().all()
-    assert found[found["estimator"] == "simplex"]["held"].isna().all()
+    assert found[found["estimator"] == "simplex"]["covered"].isna().all()
     pd.testing.assert_frame_equal(found, trial((0.0, 1.0), n_draws=3, patterns=patterns, n_replicates=100))
 
 
 def test_trial_summary_by_hand():
     rows = [("a", 0.5, 0.4, 1.0), ("a", 0.5, 0.8, 0.0), ("a", 0.5, np.nan, 0.0), ("b", 0.5, 0.6, np.nan)]
-    table = pd.DataFrame(rows, columns=["estimator", "truth", "value", "held"])
+    table = pd.DataFrame(rows, columns=["estimator", "truth", "value", "covered"])
     table = table.assign(target=0.5, low=[0.3, 0.6, np.nan, np.nan], high=[0.7, 0.8, np.nan, np.nan])
     a, b = mixtures.trial_summary(table).to_dict("records")
     assert (a["n_draws"], a["n_undefined"], a["bias"]) == (3, 1, pytest.approx(0.1))
@@ -87,18 +87,18 @@ def test_trial_summary_by_hand():
     assert np.isnan([b["width"], b["coverage"], b["coverage_low"], b["coverage_high"]]).all()
 
 
-def drawn(pattern, truth, held, *, estimator="class_confusion_corrected_accuracy", label=None, width=0.5, value=0.4):
-    """As many draws as there are answers to whether the interval held the truth."""
+def trial_of(pattern, truth, held, *, estimator="class_confusion_corrected_accuracy", label=None, width=0.5, value=0.4):
+    """One draw for each value of whether the interval covers the truth."""
     about = {"pattern": pattern, "truth": truth, "estimator": estimator, "class": label, "target": truth}
     ends = {"value": value, "low": 0.1, "high": 0.1 + width}
-    return [about | ends | {"draw": number, "held": float(is_held)} for number, is_held in enumerate(held)]
+    return [about | ends | {"draw": number, "covered": float(is_held)} for number, is_held in enumerate(held)]
 
 
 def test_the_worst_class_of_each_cell_and_not_their_mean():
     good, poor = [1] * 19 + [0], [1] * 12 + [0] * 8
-    rows = drawn("anyone", 0.0, good, label=0) + drawn("anyone", 0.0, poor, label=1)
-    rows += drawn("anyone", 1.0, poor[::-1], label=0) + drawn("anyone", 1.0, good, label=1)
-    rows += drawn("anyone", 0.0, [0] * 20, estimator="confusion_corrected_accuracy")  # the mean has no class
+    rows = trial_of("anyone", 0.0, good, label=0) + trial_of("anyone", 0.0, poor, label=1)
+    rows += trial_of("anyone", 1.0, poor[::-1], label=0) + trial_of("anyone", 1.0, good, label=1)
+    rows += trial_of("anyone", 0.0, [0] * 20, estimator="confusion_corrected_accuracy")  # the mean has no class
     found = mixtures.worst_classes(pd.DataFrame(rows).astype({"class": "Int64"}), ["Ari", "Bo"])
     assert found[["truth", "class", "n_draws", "coverage"]].to_numpy().tolist() == [
         [0.0, "Bo", 20, 0.6],
@@ -113,9 +113,13 @@ def test_the_lowest_by_luck_is_the_median_of_what_luck_makes():
 
 def test_the_findings_name_the_cells_that_the_pooled_coverage_hides():
     """At truth 0 the two cells are covered in 94 and 86 %: in 90 % together; single classes in 80 % at the least."""
-    cells = drawn("anyone", 0.0, [1] * 94 + [0] * 6) + drawn("someone unlike", 0.0, [1] * 86 + [0] * 14, width=0.013)
-    cells += drawn("anyone", 1.0, [1] * 99 + [0], width=0.25)
-    single = drawn("anyone", 0.0, [1] * 90 + [0] * 10, label=0) + drawn("anyone", 1.0, [1] * 80 + [0] * 20, label=1)
+    cells = trial_of("anyone", 0.0, [1] * 94 + [0] * 6) + trial_of(
+        "someone unlike", 0.0, [1] * 86 + [0] * 14, width=0.013
+    )
+    cells += trial_of("anyone", 1.0, [1] * 99 + [0], width=0.25)
+    single = trial_of("anyone", 0.0, [1] * 90 + [0] * 10, label=0) + trial_of(
+        "anyone", 1.0, [1] * 80 + [0] * 20, label=1
+    )
     table = pd.DataFrame([row | {"estimator": "confusion_corrected_accuracy"} for row in cells] + single).astype(
         {"class": "Int64"}
     )
@@ -124,7 +128,7 @@ def test_the_findings_name_the_cells_that_the_pooled_coverage_hides():
     found = mixtures.coverage_findings(summary, worst, n_classes=2).round(3)
     assert found["what"].tolist() == [
         "the mean, all cells",
-        *["the mean, odd cell"] * 2,
+        *["the mean, cell off target"] * 2,
         "single classes, lowest",
         "single classes, lowest by luck",
     ]
@@ -135,10 +139,10 @@ def test_the_findings_name_the_cells_that_the_pooled_coverage_hides():
     assert found.loc[1, ["pattern", "truth"]].tolist() == ["someone unlike", 0] and found.loc[3, "class"] == "Bo"
 
 
-def test_where_there_is_no_value_the_cell_is_odd():
-    worst = mixtures.worst_classes(pd.DataFrame(drawn("anyone", 0.0, [1], label=0)), ["Ari"])
+def test_where_there_is_no_value_the_cell_is_off_target():
+    worst = mixtures.worst_classes(pd.DataFrame(trial_of("anyone", 0.0, [1], label=0)), ["Ari"])
     for held, width, odd in (([1] * 19 + [0], 0.1, 0), ([0] * 20, np.nan, 1)):
-        cells = pd.DataFrame(drawn("anyone", 0.0, held, estimator="confusion_corrected_accuracy", width=width))
+        cells = pd.DataFrame(trial_of("anyone", 0.0, held, estimator="confusion_corrected_accuracy", width=width))
         summary = mixtures.trial_summary(cells, by=["pattern", "truth", "estimator"])
         found = mixtures.coverage_findings(summary, worst, n_classes=1)
-        assert (found["what"] == "the mean, odd cell").sum() == odd
+        assert (found["what"] == "the mean, cell off target").sum() == odd

@@ -1,4 +1,4 @@
-"""How many images are enough: widths against closed forms, and a recommendation that says what the table has."""
+"""How many images are enough: widths against closed forms, and a recommendation that follows from the table."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from kpop_rca.validity import sample_sizes
 
 
 def test_widths_shrink_like_one_over_the_root_of_n():
-    """Four times as many of both: half the width. 2,000 replicates know a width to some 3 %."""
+    """Four times as many of both: half the width. 2,000 replicates estimate a width to some 3 %."""
     real, generated = counts(ORACLE, 100), counts((0.6 * np.eye(4) + 0.4 * NEXT) @ ORACLE, 1000)
     found = sample_sizes.interval_widths(
         real, generated, n_real=[50, 200], n_generated=[100, 400], n_replicates=2000, generator=rng()
@@ -23,7 +23,7 @@ def test_widths_shrink_like_one_over_the_root_of_n():
     assert (found["class_rca"] > found["rca"]).all()
 
 
-def test_widths_take_the_real_shares_for_the_real_images():
+def test_widths_take_the_real_fractions_for_the_real_images():
     """An oracle that never errs on a thousand real images: half of the generated ones are right, by the binomial."""
     real, generated = 50 * np.eye(4, dtype=int), counts(0.5 * np.eye(4) + 0.5 * NEXT, 100)
     found = sample_sizes.interval_widths(
@@ -31,7 +31,7 @@ def test_widths_take_the_real_shares_for_the_real_images():
     ).set_index("n_real")
     for name in ("rca", "confusion_corrected_accuracy"):
         assert found[name][1000] == pytest.approx(2 * 1.96 * np.sqrt(0.25 / 400), rel=0.1)
-    assert found["rca"][10] > 1.03 * found["rca"][1000]  # that it erred in none of 40 says less
+    assert found["rca"][10] > 1.03 * found["rca"][1000]  # no error in 40 is weaker evidence
 
 
 def test_widths_at_the_numbers_of_the_study_are_those_of_the_study():
@@ -94,7 +94,7 @@ def recommended(rows):
     }
 
 
-def test_the_recommendation_says_what_the_table_has():
+def test_the_recommendation_follows_from_the_table():
     """Each estimator its own: RCA needs 1000 images, the corrected one more real ones, its classes cannot be had."""
     rows = [(10, 100, 0.22, 0.32, 0.2, 0.7), (10, 1000, 0.1, 0.21, 0.1, 0.6)]
     rows += [(20, 100, 0.2, 0.3, 0.1, 0.5), (20, 1000, 0.01, 0.09, 0.01, 0.4), (99, 100, 0.01, 0.01, 0.01, 0.3)]
