@@ -93,15 +93,13 @@ class Parameters(BaseModel):
     checkpoint_minutes: Annotated[float, Field(gt=0)] = None
     sample_grids: Annotated[int, Field(ge=1, le=20)] = None
 
-    oracles: Annotated[list[Architecture], Field(min_length=1)] = None
+    architectures: Annotated[list[Architecture], Field(min_length=1)] = None
     oracle_seeds: Annotated[int, Field(ge=1, le=10)] = None
     seen_oracles: list[Architecture] = None
     oracle_width: Annotated[int, Field(ge=4, le=64)] = None
     oracle_warmup_epochs: Count = None
     oracle_epochs: Positive = None
-    oracle_batch_size: Annotated[int, Field(ge=2, le=LARGEST)] = (
-        None  # batch normalisation has no variance of one image
-    )
+    oracle_batch_size: Annotated[int, Field(ge=2, le=LARGEST)] = None  # batch normalisation: one has no variance
     oracle_learning_rate: Annotated[float, Field(gt=0, le=1)] = None
     oracle_weight_decay: Rate = None
     oracle_colour_jitter: Annotated[float, Field(ge=0, le=0.5)] = None
