@@ -115,10 +115,14 @@ def _handed_on(package: str) -> dict[str, str]:
     """What a package re-exports, and the module that each is from."""
     if _module_file(package).name != "__init__.py":
         return {}
-    imports = [node for node in _parsed(_source_of(package)).body if isinstance(node, ast.ImportFrom)]
-    return {
-        alias.asname or alias.name: node.module.removeprefix(f"{PACKAGE}.") for node in imports for alias in node.names
-    }
+    found = {}
+    for node in ast.walk(_parsed(_source_of(package))):
+        if isinstance(node, ast.ImportFrom):
+            found |= {alias.asname or alias.name: node.module.removeprefix(f"{PACKAGE}.") for alias in node.names}
+        if isinstance(node, ast.keyword) and node.arg == "submod_attrs":  # of lazy_loader.attach
+            for module, names in ast.literal_eval(node.value).items():
+                found |= dict.fromkeys(names, f"{package}.{module}")
+    return {name: home for name, home in found.items() if _module_file(home)}
 
 
 def module_closure(modules: frozenset[str], *, without_bookkeeping: bool = False) -> tuple[str, ...]:
@@ -129,7 +133,7 @@ def module_closure(modules: frozenset[str], *, without_bookkeeping: bool = False
         if without_bookkeeping and keeps_books(name):
             continue
         known.add(name)
-        to_read |= imported_modules(_source_of(name)) - known
+        to_read |= (imported_modules(_source_of(name)) | {*_handed_on(name).values()}) - known
     return tuple(sorted(known))
 
 

@@ -90,7 +90,9 @@ def _misfits(values: dict[str, Any]) -> list[str]:
     if {"selected_oracle", "architectures"} <= given_names:
         architecture = values["selected_oracle"].partition("-")[0]
         if architecture not in ("best", *values["architectures"]):
-            found.append(f"selected_oracle is {values['selected_oracle']}, and {architecture} is not one of architectures")
+            found.append(
+                f"selected_oracle is {values['selected_oracle']}, and {architecture} is not one of architectures"
+            )
     return found
 
 

@@ -47,7 +47,14 @@ def late():
 with late():
     import kpop_rca.system.files
 """
-    assert fingerprint.imported_modules(source) == {"study", "faces", "data.images", "errors", "oracles", "system.files"}
+    assert fingerprint.imported_modules(source) == {
+        "study",
+        "faces",
+        "data.images",
+        "errors",
+        "oracles",
+        "system.files",
+    }
 
 
 def test_what_comes_through_a_package_counts_as_the_module_that_it_is_from():

@@ -160,7 +160,7 @@ def test_a_library_of_another_version_goes_on_and_both_are_recorded(output, monk
 BEGIN_EDITED = """
 import json, sys
 from pathlib import Path
-from kpop_rca import stage_run
+from kpop_rca.study import stage_run
 CELL = {"study": "mine", "seed": 0}
 for notebook in ("01_data_audit", "02_preprocessing"):
     stage_run.begin(notebook, CELL).finish()
