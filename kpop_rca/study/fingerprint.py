@@ -112,13 +112,14 @@ def _homes(name: str, used: set[str]) -> set[str]:
 
 
 def _handed_on(package: str) -> dict[str, str]:
-    """What a package re-exports, and the module that each is from."""
+    """What a package hands on, and the module that each is from: by import, or by `lazy_loader.attach`."""
     if _module_file(package).name != "__init__.py":
         return {}
     found = {}
     for node in ast.walk(_parsed(_source_of(package))):
         if isinstance(node, ast.ImportFrom):
-            found |= {alias.asname or alias.name: node.module.removeprefix(f"{PACKAGE}.") for alias in node.names}
+            home = node.module.removeprefix(f"{PACKAGE}.")
+            found |= {alias.asname or alias.name: home for alias in node.names}
         if isinstance(node, ast.keyword) and node.arg == "submod_attrs":  # of lazy_loader.attach
             for module, names in ast.literal_eval(node.value).items():
                 found |= dict.fromkeys(names, f"{package}.{module}")

@@ -234,10 +234,10 @@ SHOWS = {"IPython", "IPython.display", "ipywidgets", "base64"}
 IN_NOTEBOOKS = SHOWS | {"matplotlib", "matplotlib.pyplot", "seaborn", "PIL"}
 # Who may: sheets are drawn; figures saved, sheets shown; pages embed figures; the labelling page is in no report.
 WHERE = {
-    "pictures.py": {"imshow"},
-    "stage_run.py": {"savefig"},
-    "privacy.py": {"savefig", "IPython.display", "BboxImage", "AxesImage", "FigureImage"},
-    "report.py": {"base64"},
+    "plots/contact_sheets.py": {"imshow"},
+    "study/stage_run.py": {"savefig"},
+    "study/privacy.py": {"savefig", "IPython.display", "BboxImage", "AxesImage", "FigureImage"},
+    "results/pages.py": {"base64"},
     "faces/labelling.py": {"ipywidgets"},
 }
 
