@@ -19,8 +19,10 @@ from functools import cache
 
 from snakemake.exceptions import WorkflowError
 
-from kpop_rca import fingerprint, given, locks, manifests, params, paths, stages, staleness, studies, sweeps, workers
+from kpop_rca import studies
 from kpop_rca.errors import StudyError
+from kpop_rca.study import fingerprint, given, manifests, params, paths, stages, staleness, sweeps
+from kpop_rca.system import locks, parallel
 
 
 workdir: paths.output_root()
@@ -69,7 +71,7 @@ def cores_of(study):
     Snakemake tells the mathematical libraries the number of a job's threads. Where two notebooks share the cores, each
     is told half of them, also while it is alone, and both together take longer than one after the other.
     """
-    if study in SMALL and workers.on_cpu(resolved(study)["device"]):
+    if study in SMALL and parallel.on_cpu(resolved(study)["device"]):
         return 1
     return workflow.cores or 8  # a cluster gives none: each job has a machine of its own
 

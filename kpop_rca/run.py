@@ -34,7 +34,7 @@ from kpop_rca.system import console, files, locks
 
 KERNEL = (
     "--IPKernelApp.log_level=CRITICAL",  # a local kernel need not say that it is one, or that it was interrupted
-    "--IPKernelApp.capture_fd_output=False",  # the way of `watch.say` past the notebook
+    "--IPKernelApp.capture_fd_output=False",  # the way of `console.say` past the notebook
 )
 # Cells take from milliseconds to hours: no time that is left can be told from those that are done.
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} cells, {elapsed}"

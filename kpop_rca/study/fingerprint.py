@@ -120,10 +120,10 @@ def _handed_on(package: str) -> dict[str, str]:
         if isinstance(node, ast.ImportFrom):
             home = node.module.removeprefix(f"{PACKAGE}.")
             found |= {alias.asname or alias.name: home for alias in node.names}
-        if isinstance(node, ast.keyword) and node.arg == "submod_attrs":
+        if isinstance(node, ast.keyword) and node.arg == "submod_attrs":  # of lazy_loader.attach
             for module, names in ast.literal_eval(node.value).items():
                 found |= dict.fromkeys(names, f"{package}.{module}")
-    return found
+    return {name: home for name, home in found.items() if _module_file(home)}
 
 
 def module_closure(modules: frozenset[str], *, without_bookkeeping: bool = False) -> tuple[str, ...]:
@@ -134,7 +134,7 @@ def module_closure(modules: frozenset[str], *, without_bookkeeping: bool = False
         if without_bookkeeping and keeps_books(name):
             continue
         known.add(name)
-        to_read |= imported_modules(_source_of(name)) - known
+        to_read |= (imported_modules(_source_of(name)) | {*_handed_on(name).values()}) - known
     return tuple(sorted(known))
 
 

@@ -99,9 +99,7 @@ class Parameters(BaseModel):
     oracle_width: Annotated[int, Field(ge=4, le=64)] = None
     oracle_warmup_epochs: Count = None
     oracle_epochs: Positive = None
-    oracle_batch_size: Annotated[int, Field(ge=2, le=LARGEST)] = (
-        None  # batch normalisation has no variance of one image
-    )
+    oracle_batch_size: Annotated[int, Field(ge=2, le=LARGEST)] = None  # batch normalisation: one has no variance
     oracle_learning_rate: Annotated[float, Field(gt=0, le=1)] = None
     oracle_weight_decay: Rate = None
     oracle_colour_jitter: Annotated[float, Field(ge=0, le=0.5)] = None

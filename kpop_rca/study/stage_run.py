@@ -98,7 +98,7 @@ class StageRun:
 
     @contextmanager
     def _saving(self, kind: str, name: str) -> Iterator[Path]:
-        """`disk.atomic` for a part of the report, which is remembered as one of this run."""
+        """`files.atomic` for a part of the report, which is remembered as one of this run."""
         path = self.report / kind / name
         with files.atomic(path) as temporary:
             yield temporary

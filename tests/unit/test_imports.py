@@ -18,11 +18,13 @@ def loaded_by(line):
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("module", ["run", "manifests", "fingerprint, params, sweeps"])
+@pytest.mark.parametrize("module", ["run", "study.manifests", "study.fingerprint", "study.params", "study.sweeps"])
 def test_what_starts_notebooks_loads_nothing_that_results_are_made_with(module):
-    assert not loaded_by(f"from kpop_rca import {module}") & SLOW
+    assert not loaded_by(f"import kpop_rca.{module}") & SLOW
 
 
-@pytest.mark.parametrize("module", ["artifacts", "faces", "figures", "pictures", "data.idols"])
+@pytest.mark.parametrize(
+    "module", ["study.stage_run", "faces.crops", "plots.charts", "plots.contact_sheets", "avatars.dataset"]
+)
 def test_what_draws_and_crops_does_without_torch(module):
     assert not loaded_by(f"import kpop_rca.{module}") & {"torch", "diffusers", "nbformat"}

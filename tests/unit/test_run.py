@@ -22,11 +22,11 @@ from kpop_rca.system import console
 
 SPEAKS = """
 import time
-from kpop_rca import watch
+from kpop_rca.system import console
 watch.LINE_EVERY = 0.2
-for _ in watch.bar(range(4), desc="drawing", leave=False):
+for _ in console.bar(range(4), desc="drawing", leave=False):
     time.sleep(0.15)
-watch.say("hello")
+console.say("hello")
 print("shown")
 """
 SPOKEN_TO = 'import ipykernel\nprint(ipykernel.get_connection_info(unpack=True)["transport"])'

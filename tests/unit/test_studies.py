@@ -81,7 +81,7 @@ def test_a_wrong_study_is_one_line_and_nothing_was_said_above(study_file, output
 def test_a_study_at_work_is_not_run_twice(output, capsys):
     """By whom it is in use is said in one line, before Snakemake finds the lock taken."""
     lock = paths.artifacts_folder("smoke") / ".lock"
-    holds = "import sys, pathlib, time; from kpop_rca import locks; "
+    holds = "import sys, pathlib, time; from kpop_rca.system import locks; "
     holds += "locks.take(pathlib.Path(sys.argv[1]), what='', then=''); print('held', flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", holds, str(lock)], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"
@@ -104,7 +104,7 @@ def test_a_relative_output_folder_is_one_place_wherever_a_process_works(monkeypa
 def test_the_exit_status_is_snakemakes_and_its_environment_apart(output, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/of/other/work")
     monkeypatch.setenv("SNAKEMAKE_PROFILE", "mine")
-    checks = "import os, sys; from kpop_rca import paths; sys.exit(7 if os.getcwd() == sys.argv[1] and "
+    checks = "import os, sys; from kpop_rca.study import paths; sys.exit(7 if os.getcwd() == sys.argv[1] and "
     checks += "'SNAKEMAKE_PROFILE' not in os.environ and os.environ['PYTHONPATH'] == str(paths.project_root()) else 1)"
     assert studies.run([sys.executable, "-c", checks, str(output)]) == 7
     assert os.environ["PYTHONPATH"] == "/of/other/work"

@@ -117,13 +117,13 @@ def test_an_earlier_stage_that_was_made_again(study, capsys):
 
 # Modules, of which none is a stage's own, and the notebooks that import them, directly or not.
 IMPORTED_BY = {
-    "metrics.py": "06",
+    "results/metrics_json.py": "06",
     "validity/mixtures.py": "07",
-    "classifying.py": "04 06 07 08",
+    "oracles/training.py": "04 06 07 08",
     "faces/audit_tables.py": "01",
     "data/identity_folders.py": "01",
-    "denoising.py": "03 05 07",
-    "figures.py": "01 02 03 04 05 06 07 08",
+    "diffusion/samplers.py": "03 05 07",
+    "plots/charts.py": "01 02 03 04 05 06 07 08",
     "verify.py": "",
     "benchmarks/collection.py": "",
 }

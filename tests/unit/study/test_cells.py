@@ -28,5 +28,5 @@ def test_what_is_no_notebook_is_named(tmp_path, content):
 
 
 def test_a_kernel_and_snakemake_do_without_nbformat():
-    code = "import sys; from kpop_rca import stage_run, params, fingerprint; sys.exit('nbformat' in sys.modules)"
+    code = "import sys; from kpop_rca.study import stage_run, params, fingerprint; sys.exit('nbformat' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

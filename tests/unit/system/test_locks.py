@@ -19,7 +19,7 @@ from kpop_rca.system import locks
 AUDIT = {"study": "mine", "seed": 0, "min_face_size": 20, "device": "auto"}
 BEGIN = f"""
 import time
-from kpop_rca import stage_run
+from kpop_rca.study import stage_run
 stage = stage_run.begin("01_data_audit", {AUDIT})
 (stage.folder / "half.txt").write_text("half")
 print("begun", flush=True)
@@ -148,7 +148,9 @@ def test_a_notebook_in_use_is_not_run_and_its_executed_copy_stays(output, monkey
     monkeypatch.setattr(run.papermill, "execute_notebook", lambda *args, **kwargs: pytest.fail("was run"))
     for name in ("audit", "01_data_audit"):
         lock = manifests.lock_of("smoke", name)
-        holding = f"from pathlib import Path; from kpop_rca import locks; import time; locks.take(Path({str(lock)!r}),"
+        holding = (
+            f"from pathlib import Path; from kpop_rca.system import locks; import time; locks.take(Path({str(lock)!r}),"
+        )
         command = [sys.executable, "-c", f"{holding} what='', then=''); print(1, flush=True); time.sleep(3600)"]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
             process.stdout.readline()

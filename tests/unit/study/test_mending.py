@@ -22,7 +22,7 @@ from kpop_rca.system import files
 
 WORK = """
 import os
-from kpop_rca import params, stage_run
+from kpop_rca.study import params, stage_run
 assert os.environ.get("FAILS") != "before"
 stage = stage_run.begin("{notebook}", params.collect(globals()))
 (stage.folder / "made.txt").write_text("made")
@@ -250,7 +250,7 @@ def test_a_stage_that_is_at_work_is_left_alone(complete):
     stage = stages.by_folder("generated")
     (complete / "reports/smoke/notebooks/05_generation.ipynb").unlink()
     takes = "manifests.take_stage('smoke', stages.by_folder('generated')); print(1, flush=True); sys.stdin.read()"
-    command = [sys.executable, "-c", f"import sys; from kpop_rca import manifests, stages; {takes}"]
+    command = [sys.executable, "-c", f"import sys; from kpop_rca.study import manifests, stages; {takes}"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
         assert staleness.withdraw("smoke", stage) is None

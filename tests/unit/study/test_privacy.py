@@ -234,10 +234,10 @@ SHOWS = {"IPython", "IPython.display", "ipywidgets", "base64"}
 IN_NOTEBOOKS = SHOWS | {"matplotlib", "matplotlib.pyplot", "seaborn", "PIL"}
 # Who may: sheets are drawn; figures saved, sheets shown; pages embed figures; the labelling page is in no report.
 WHERE = {
-    "pictures.py": {"imshow"},
-    "stage_run.py": {"savefig"},
-    "privacy.py": {"savefig", "IPython.display", "BboxImage", "AxesImage", "FigureImage"},
-    "report.py": {"base64"},
+    "plots/contact_sheets.py": {"imshow"},
+    "study/stage_run.py": {"savefig"},
+    "study/privacy.py": {"savefig", "IPython.display", "BboxImage", "AxesImage", "FigureImage"},
+    "results/pages.py": {"base64"},
     "faces/labelling.py": {"ipywidgets"},
 }
 
@@ -261,7 +261,7 @@ def code_cells(notebook):
 
 
 def test_images_are_drawn_in_one_module_and_shown_by_one_function():
-    folder = Path(privacy.__file__).parent
+    folder = paths.project_root() / "kpop_rca"
     for path in sorted(folder.rglob("*.py")):
         found = ways_to_show(path.read_text(encoding="utf-8"))
         assert found <= WHERE.get(path.relative_to(folder).as_posix(), set()), path
@@ -273,7 +273,7 @@ def test_notebooks_show_pictures_through_save_figure_alone(notebook):
     cells = code_cells(notebook)
     assert ways_to_show("\n".join(cells), DRAWS_IMAGES | IN_NOTEBOOKS) == set()
     assert not any("labelling" in cell for cell in cells)
-    draws = "pictures" in fingerprint.imported_modules("\n".join(cells))
+    draws = "plots.contact_sheets" in fingerprint.imported_modules("\n".join(cells))
     assert draws == ("publish_images" in params.declared(notebook))
     assert params.declared(notebook).get("publish_images", False) is False
 

@@ -71,8 +71,8 @@ def test_a_bad_file_is_refused_in_a_line_that_names_file_and_key(study_file, tex
 
 
 def test_flags_and_labels_are_those_of_the_audit():
-    assert {*get_args(params.Flag), "unreadable"} == set(flags.FLAGS)
-    assert get_args(params.HandLabel) == hand_labels.HAND_LABELS
+    assert {*get_args(schema.Flag), "unreadable"} == set(flags.FLAGS)
+    assert get_args(schema.HandLabel) == hand_labels.HAND_LABELS
 
 
 def test_every_problem_of_a_file_is_named_at_once(study_file):
@@ -113,6 +113,15 @@ def test_a_former_name_is_read_with_a_note_once_a_file(study_file, former, capsy
     assert params.read_study_file(path) == params.read_study_file(path) == {"train_steps": 7, "guidance": 2.0}
     said = "note: params/mine.yaml: steps is now called train_steps; the old name is read until the next version\n"
     assert capsys.readouterr().err == said
+
+
+def test_a_file_of_the_version_before_is_read_with_one_note(study_file, monkeypatch, capsys):
+    monkeypatch.setenv(params.NOTED, "")
+    path = study_file("judges: [resnet10]\njudge_epochs: 3\n")
+    assert params.read_study_file(path) == {"architectures": ["resnet10"], "oracle_epochs": 3}
+    said = capsys.readouterr().err
+    assert said.count("note: ") == 1 and "judges is now called architectures" in said
+    assert "judge_epochs is now called oracle_epochs" in said
 
 
 def test_a_former_name_and_the_name_of_today_are_refused(study_file, former):

@@ -37,7 +37,8 @@ import pandas as pd
 import safetensors.torch
 import torch
 from matplotlib import pyplot as plt
-from kpop_rca import disk, stage_run
+from kpop_rca.study import stage_run
+from kpop_rca.system import files
 from kpop_rca.errors import StudyError
 large = np.random.default_rng(0).integers(0, 2**60, 200_000)
 folder = Path(sys.argv[1])
@@ -47,10 +48,10 @@ TRIAL = (
     + """
 for name, write in {writers}.items():
     path = folder / name
-    with disk.atomic(path) as t:
+    with files.atomic(path) as t:
         t.write_text("before")
     try:
-        with disk.atomic(path) as t:
+        with files.atomic(path) as t:
             exec(write)
     except StudyError as error:
         print(name, len(str(error).splitlines()), str(error).replace(chr(10), " "))
@@ -106,14 +107,15 @@ def test_a_limit_on_files_is_one_error_whichever_library_meets_it(tmp_path: Path
 STAGE = f"""
 import sys
 import numpy as np
-from kpop_rca import disk, stage_run
+from kpop_rca.study import stage_run
+from kpop_rca.system import files
 from kpop_rca.errors import StudyError
 stage = stage_run.begin("01_data_audit", {AUDIT})
 for number in range(10):
     if not (stage.folder / f"{{number}}.npy").is_file():
         print("made", number)
         numbers = np.full(25_000, number)
-        with disk.atomic(stage.folder / f"{{number}}.npy") as temporary:
+        with files.atomic(stage.folder / f"{{number}}.npy") as temporary:
             np.save(temporary, numbers)
 stage.finish()
 """
@@ -164,7 +166,8 @@ def test_a_corpus_goes_on_where_it_was_once_there_is_room(mounting: list[str], t
 
 def test_a_disk_that_is_read_only_is_named(mounting: list[str], tmp_path: Path) -> None:
     code = f"""
-from kpop_rca import disk, stage_run
+from kpop_rca.study import stage_run
+from kpop_rca.system import files
 try:
     stage_run.begin("01_data_audit", {AUDIT})
 except disk.StudyError as error:
@@ -182,12 +185,13 @@ def test_a_folder_without_leave_to_write_is_named(tmp_path: Path) -> None:
     code = """
 import os, sys
 from pathlib import Path
-from kpop_rca import disk, stage_run
+from kpop_rca.study import stage_run
+from kpop_rca.system import files
 if os.geteuid() == 0:
     os.setuid(65534)  # whom no leave is given by being root
 for path in (Path(sys.argv[1], "a.json"), Path(sys.argv[1], "deep", "a.json")):
     try:
-        disk.write_json(path, {})
+        files.write_json(path, {})
     except disk.StudyError as error:
         print(error)
 """

@@ -12,9 +12,9 @@ from kpop_rca.system import console
 
 SLOW_WORK = """
 import sys, time
-from kpop_rca import watch
+from kpop_rca.system import console
 watch.LINE_EVERY = 0.05
-for _ in watch.bar(range(4), desc="drawing", unit="batch"):
+for _ in console.bar(range(4), desc="drawing", unit="batch"):
     time.sleep(0.1)
 """
 
@@ -48,7 +48,7 @@ def test_a_bar_that_is_soon_done_says_nothing():
 
 
 def test_of_two_bars_the_inner_one_speaks_too():
-    nested = SLOW_WORK.replace("time.sleep(0.1)", "list(time.sleep(0.1) for _ in watch.bar(range(3), desc='inner'))")
+    nested = SLOW_WORK.replace("time.sleep(0.1)", "list(time.sleep(0.1) for _ in console.bar(range(3), desc='inner'))")
     assert any(line.startswith("inner:") and "/3 [" in line for line in said_by(nested))
 
 

@@ -36,7 +36,7 @@ def test_the_modules_behind_a_notebook_count(notebook):
 
 def test_imports_are_found_in_every_form():
     source = """
-from kpop_rca import params, faces as f
+from kpop_rca import study, faces as f
 import kpop_rca.data.images
 from kpop_rca.errors import StudyError
 import os
@@ -45,9 +45,16 @@ def late():
     from kpop_rca import oracles
 
 with late():
-    import kpop_rca.disk
+    import kpop_rca.system.files
 """
-    assert fingerprint.imported_modules(source) == {"params", "faces", "data.images", "errors", "oracles", "disk"}
+    assert fingerprint.imported_modules(source) == {
+        "study",
+        "faces",
+        "data.images",
+        "errors",
+        "oracles",
+        "system.files",
+    }
 
 
 def test_what_comes_through_a_package_counts_as_the_module_that_it_is_from():
@@ -60,8 +67,8 @@ def test_what_comes_through_a_package_counts_as_the_module_that_it_is_from():
 
 def test_the_closure_follows_imports():
     closure = fingerprint.module_closure(frozenset({"diffusion.generation"}))
-    assert {"diffusion.generation", "diffusion.unet", "disk", "errors"} <= set(closure)
-    assert "figures" not in closure
+    assert {"diffusion.generation", "diffusion.unet", "system.files", "errors"} <= set(closure)
+    assert not any(name.startswith("plots") for name in closure)
 
 
 def test_code_counts_and_prose_does_not(notebook):
@@ -108,10 +115,10 @@ def test_a_stages_own_module_counts(stage):
 def package(tmp_path, monkeypatch):
     """A package of two modules that compute and one that keeps the books."""
     (tmp_path / "training.py").write_text(
-        "from kpop_rca import locks, noise\nRATE = 0.1\ndef f(x):\n    raise ValueError(f'lower {x}')\n"
+        "from kpop_rca import errors, noise\nRATE = 0.1\ndef f(x):\n    raise ValueError(f'lower {x}')\n"
     )
     (tmp_path / "noise.py").write_text("SIGMA = 1\n")
-    (tmp_path / "locks.py").write_text("WORD = 'in use'\n")
+    (tmp_path / "errors.py").write_text("WORD = 'in use'\n")
     monkeypatch.setattr(fingerprint, "PACKAGE_FOLDER", tmp_path)
     return tmp_path
 
@@ -119,7 +126,7 @@ def package(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "old", "new", "same"),
     [
-        ("locks.py", "in use", "taken", True),
+        ("errors.py", "in use", "taken", True),
         ("training.py", "lower", "reduce", True),
         ("training.py", "RATE", "# why\nRATE", True),
         ("training.py", "0.1", "0.2", False),

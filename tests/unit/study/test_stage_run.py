@@ -160,7 +160,7 @@ def test_a_library_of_another_version_goes_on_and_both_are_recorded(output, monk
 BEGIN_EDITED = """
 import json, sys
 from pathlib import Path
-from kpop_rca import stage_run
+from kpop_rca.study import stage_run
 CELL = {"study": "mine", "seed": 0}
 for notebook in ("01_data_audit", "02_preprocessing"):
     stage_run.begin(notebook, CELL).finish()
@@ -183,15 +183,15 @@ for name, old, new in json.loads(sys.argv[1]):
 def test_a_training_outlives_what_does_not_compute_and_nothing_deletes_it(tmp_path):
     """Real edits of a copy of the package: a font's name, a word of a message, a comment; then numbers."""
     kept = [
-        ("letters.py", "NanumGothic", "Nanum Gothic"),
-        ("locks.py", "is in use by", "is held by"),
-        ("stage_run.py", "it is set aside", "it was set aside"),
-        ("training.py", "lower it (and the", "reduce it (and the"),
-        ("training.py", "# share of the steps", "# part of the steps"),
-        ("training.py", '"""Training the', '"""The training of the'),
-        ("faces.py", "import", "import gc\nimport"),  # which 03 reads the work of, and does not compute with
+        ("system/fonts.py", "NanumGothic", "Nanum Gothic"),
+        ("system/locks.py", "is in use by", "is held by"),
+        ("study/stage_run.py", "it is set aside", "it was set aside"),
+        ("diffusion/trainer.py", "lower it (and the", "reduce it (and the"),
+        ("diffusion/trainer.py", "# fraction of the steps", "# part of the steps"),
+        ("diffusion/trainer.py", '"""Training the', '"""The training of the'),
+        ("faces/crops.py", "import", "import gc\nimport"),  # which 03 reads the work of, and does not compute with
     ]
-    moved = [("training.py", "WARM_UP = 0.05", "WARM_UP = 0.06"), ("noise.py", "return ", "return 2 * ")]
+    moved = [("diffusion/trainer.py", "WARM_UP = 0.05", "WARM_UP = 0.06"), ("diffusion/noise.py", "return ", "return 2 * ")]
     project = write_project(tmp_path / "project")
     done = python(project, "-c", BEGIN_EDITED, json.dumps([*kept, *moved]), output=tmp_path / "output")
     found = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("found ")]
