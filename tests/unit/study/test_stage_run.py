@@ -191,7 +191,10 @@ def test_a_training_outlives_what_does_not_compute_and_nothing_deletes_it(tmp_pa
         ("diffusion/trainer.py", '"""Training the', '"""The training of the'),
         ("faces/crops.py", "import", "import gc\nimport"),  # which 03 reads the work of, and does not compute with
     ]
-    moved = [("diffusion/trainer.py", "WARM_UP = 0.05", "WARM_UP = 0.06"), ("diffusion/noise.py", "return ", "return 2 * ")]
+    moved = [
+        ("diffusion/trainer.py", "WARM_UP = 0.05", "WARM_UP = 0.06"),
+        ("diffusion/noise.py", "return ", "return 2 * "),
+    ]
     project = write_project(tmp_path / "project")
     done = python(project, "-c", BEGIN_EDITED, json.dumps([*kept, *moved]), output=tmp_path / "output")
     found = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("found ")]
