@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from kpop_rca.benchmarks import ceilings, peers_features, sizes, tasks
+from kpop_rca.benchmarks import ceilings, sizes, tasks
 from kpop_rca.benchmarks.setting import PAPER_IMAGES
 from kpop_rca.benchmarks.tasks import CLASSIFYING, DDIM, DDPM, DETECTION, MEASURES, TRAINING
 from kpop_rca.benchmarks.timing import OURS
@@ -39,18 +39,18 @@ AT_EQUAL_FLOPS = {tasks.DENOISING}
 
 
 def with_separate(times: pd.DataFrame) -> pd.DataFrame:
-    """The times, and those of the peers' fastest FID, KID and PRDC run one after another, summed within a repeat.
+    """The times, and those of the baselines' fastest FID, KID and PRDC run one after another, summed within a repeat.
 
     Args:
         times: of all tasks; see `tasks.times`.
 
     Returns:
-        With rows of `tasks.SEPARATE` added where each of the three measures has a peer that ran.
+        With rows of `tasks.SEPARATE` added where each of the three measures has a baseline that ran.
     """
     part = times[(times["task"] == MEASURES) & times["seconds"].notna()]
     medians = part.groupby("who")["seconds"].median()
     fastest = []
-    for measure in (peers_features.FID, peers_features.KID, peers_features.PRDC):
+    for measure in (tasks.FID, tasks.KID, tasks.PRDC):
         of_measure = medians[medians.index.str.startswith(f"{measure} by ")]
         if of_measure.empty:
             return times

@@ -14,8 +14,6 @@ from kpop_rca.benchmarks import (
     child,
     collection,
     ours,
-    peers_features,
-    peers_images,
     profiles,
     prose,
     scaling,
@@ -24,6 +22,8 @@ from kpop_rca.benchmarks import (
     timing,
     verdicts,
 )
+from kpop_rca.benchmarks.baselines import features as baseline_features
+from kpop_rca.benchmarks.baselines import images as baseline_images
 from kpop_rca.benchmarks.setting import Setting, quiet, random_features
 from kpop_rca.benchmarks.stepwise import Stepwise
 from kpop_rca.benchmarks.timing import OURS, Work
@@ -63,7 +63,7 @@ def missing():
     import no_such_library  # noqa: F401
 
 
-def test_a_peer_that_fails_is_a_row_without_numbers_and_stops_nobody():
+def test_a_baseline_that_fails_is_a_row_without_numbers_and_stops_nobody():
     order = []
     prepare = {OURS: work(order, OURS), "missing": missing, "breaks": broken(at_call=3)}
     table = timing.in_turns(prepare, repeats=3, warm_up=1, device=CPU).set_index("who")
@@ -156,7 +156,7 @@ def test_ratios_are_taken_within_a_repeat():
 
 
 def test_every_bar_has_a_contender_that_it_is_held_against(setting):
-    """A peer renamed in one place would lose its bar in silence."""
+    """A baseline renamed in one place would lose its bar in silence."""
     for (task_name, who), bar in verdicts.BARS.items():
         (task,) = (task for task in tasks.TASKS if task.name == task_name)
         assert who == tasks.SEPARATE or who in task.contenders(setting)
@@ -205,7 +205,7 @@ def test_one_after_another_is_the_sum_of_the_fastest_of_each_measure():
     assert verdicts.with_separate(without) is without
 
 
-def test_a_peer_without_numbers_has_a_ratio_without_numbers_and_its_reason():
+def test_a_baseline_without_numbers_has_a_ratio_without_numbers_and_its_reason():
     absent = times_of(tasks.TRAINING, "diffusers", [np.nan], items=np.nan, why="not there").assign(repeat=np.nan)
     times = pd.concat([times_of(tasks.TRAINING, OURS, [1, 1]), absent])
     (row,) = verdicts.ratios(times, device="cpu").itertuples()
@@ -318,28 +318,28 @@ def test_an_operation_that_nobody_thought_of_is_another_operation():
     assert [profiles.group_of(name) for name in names] == groups
 
 
-def test_peers_do_the_work_that_ours_does():
+def test_baselines_do_the_work_that_ours_does():
     """Their FID is ours, and their KID is within its spread of ours, so that the times are times of the same."""
     from kpop_rca.image_metrics import frechet, kid, prdc
 
     real, generated = random_features(200, 16, seed=0)
     our_fid = frechet.frechet_distance(real, generated)
     our_kid, sd = kid.kernel_distance(real, generated, generator=np.random.default_rng(0))
-    assert float(peers_features.torchmetrics_fid(real, generated)) == pytest.approx(our_fid, rel=1e-3)
-    theirs = peers_features.torch_fidelity_fid(real, generated)["frechet_inception_distance"]
+    assert float(baseline_features.torchmetrics_fid(real, generated)) == pytest.approx(our_fid, rel=1e-3)
+    theirs = baseline_features.torch_fidelity_fid(real, generated)["frechet_inception_distance"]
     assert theirs == pytest.approx(our_fid, rel=1e-6)
-    assert float(peers_features.torchmetrics_kid(real, generated)[0]) == pytest.approx(our_kid, abs=sd)
-    theirs = peers_features.torch_fidelity_kid(real, generated)["kernel_inception_distance_mean"]
+    assert float(baseline_features.torchmetrics_kid(real, generated)[0]) == pytest.approx(our_kid, abs=sd)
+    theirs = baseline_features.torch_fidelity_kid(real, generated)["kernel_inception_distance_mean"]
     assert theirs == pytest.approx(our_kid, abs=sd)
-    theirs = peers_features.torch_fidelity_pr(real, generated)
+    theirs = baseline_features.torch_fidelity_pr(real, generated)
     assert theirs["precision"] == pytest.approx(prdc.neighbourhood_measures(real, generated)["precision"])
 
 
 @pytest.mark.parametrize(
     ("library", "peer"),
-    [("pytorch_fid", peers_features.pytorch_fid_fid), ("cleanfid", peers_features.clean_fid_fid)],
+    [("pytorch_fid", baseline_features.pytorch_fid_fid), ("cleanfid", baseline_features.clean_fid_fid)],
 )
-def test_peers_outside_the_lock_do_too_where_they_are_installed(library, peer):
+def test_baselines_outside_the_lock_do_too_where_they_are_installed(library, peer):
     from kpop_rca.image_metrics import frechet
 
     pytest.importorskip(library)
@@ -503,7 +503,7 @@ def test_the_short_processes_of_a_size_compile_nothing(parameters, output, asked
 
 def test_a_measure_has_loaded_what_it_needs_before_it_is_timed(setting):
     rows = []
-    work = peers_features.peer(setting, call=lambda real, generated: rows.append((len(real), len(generated))))
+    work = baseline_features.baseline(setting, call=lambda real, generated: rows.append((len(real), len(generated))))
     assert rows == [(24, 24)]
     work.run()
     assert rows[1:] == [(48, 48)]
@@ -512,14 +512,14 @@ def test_a_measure_has_loaded_what_it_needs_before_it_is_timed(setting):
 def test_a_folder_with_more_photographs_than_are_wanted_is_read_all_the_same(output, parameters):
     """Twelve of ten people are drawn as two of each."""
     setting = Setting(parameters | {"bench_photographs": 12}, CPU, output)
-    work = peers_images.image_folder(setting, workers=0)
+    work = baseline_images.image_folder(setting, workers=0)
     assert sum(len(images) for images in work.run()) == work.items == 20
     assert ours.read(setting).items == 12
 
 
 def test_a_few_photographs_one_by_one_say_as_much_as_many(setting, monkeypatch):
-    monkeypatch.setattr(peers_images, "ONE_BY_ONE", 3)
-    work = peers_images.one_by_one(setting)
+    monkeypatch.setattr(baseline_images, "ONE_BY_ONE", 3)
+    work = baseline_images.one_by_one(setting)
     assert len(work.run()) == work.items == 3
 
 
