@@ -19,7 +19,7 @@ COSTS = {"seconds": "seconds", "peak_bytes": "peak memory in MB"}
 def bars(rates: pd.DataFrame, ratios: pd.DataFrame, *, ours: str) -> Figure:
     """Items a second of every contender, a panel a task, with what ours does for one of theirs on each bar.
 
-    The speed asked of ours is a mark, and the machine's own limit a line where it is near enough to be drawn.
+    The speed target of ours is a mark, and the machine's own limit a line where it is near enough to be drawn.
 
     Args:
         rates: from `verdicts.rates`.
@@ -43,7 +43,7 @@ def bars(rates: pd.DataFrame, ratios: pd.DataFrame, *, ours: str) -> Figure:
 
 
 def _panel(ax: Axes, part: pd.DataFrame, ratios: pd.DataFrame, *, ours: str) -> None:
-    rate, asked = part["rate"].fillna(0), _asked_for(ax, ratios)
+    rate, asked = part["rate"].fillna(0), _wanted(ax, ratios)
     for place, row in enumerate(part.itertuples()):
         ax.barh(place, rate.iloc[place], color=REAL if row.who == ours else PAPER, height=0.72)
         ax.plot([row.low, row.high], [place, place], color=INK, lw=1.2)
@@ -62,11 +62,11 @@ def _panel(ax: Axes, part: pd.DataFrame, ratios: pd.DataFrame, *, ours: str) -> 
     ax.grid(axis="y", visible=False)
 
 
-def _asked_for(ax: Axes, ratios: pd.DataFrame) -> float:
+def _wanted(ax: Axes, ratios: pd.DataFrame) -> float:
     """A mark on our bar for every peer that a bar was set against; the largest speed asked for."""
     speeds = [0.0]
     for row in ratios.reset_index().itertuples():
-        asked = row.asked
+        asked = row.wanted
         if np.isfinite(asked):
             ax.plot([asked, asked], [-0.45, 0.45], color=ASKED, zorder=3, lw=3, solid_capstyle="butt")
             speeds.append(asked)
@@ -94,7 +94,7 @@ def _number(value: float) -> str:
 
 def _legend(figure: Figure) -> None:
     marks = [
-        plt.Line2D([], [], color=ASKED, lw=3, label="asked of ours"),
+        plt.Line2D([], [], color=ASKED, lw=3, label="target of ours"),
         plt.Line2D([], [], color=GENERATED, lw=1.8, label="the machine's limit"),
         plt.Line2D([], [], color=INK, lw=1.2, label="quartiles of the repeats"),
     ]
