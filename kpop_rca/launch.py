@@ -30,7 +30,7 @@ def train(parameters: dict[str, Any]) -> None:
     """Train the DDPM of a study to its last step, by the parameters of 03."""
     study, folder = parameters["study"], manifests.folder_of(parameters["study"], "ddpm")
     cropped = manifests.folder_of(study, "faces")
-    images, labels = crops.load(cropped, size=parameters["image_size"], split="train")
+    images, labels = crops.load_crops(cropped, size=parameters["image_size"], split="train")
     shape = {name: parameters[name] for name in ("image_size", "channels", "layers_per_block", "attention_size")}
     torch.manual_seed(seeds.number(seeds.Purpose.NETWORK, parameters["seed"]))
     unet = build_unet(**shape, n_classes=len(crops.class_names(cropped)))

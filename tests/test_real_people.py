@@ -86,7 +86,7 @@ def test_nobody_is_seen(report, tmp_path):
     assert len([name for name in found if ".html" in name]) > 10
     assert not (report / "figures" / "02_earlier.png").exists()
     made = report.parents[1] / "artifacts" / STUDY / "faces"
-    sheet = crops.first_of_each(*crops.load(made, size=32, split="train"), count=3)
+    sheet = crops.first_of_each(*crops.load_crops(made, size=32, split="train"), count=3)
     contact_sheets.face_rows(sheet, crops.class_names(made), title="The smallest").savefig(tmp_path / "sheet.png")
     assert shows_faces((tmp_path / "sheet.png").read_bytes())  # so it would have been seen
 

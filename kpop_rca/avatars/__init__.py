@@ -4,6 +4,11 @@
 which `painter`, `scenery` and `creatures` paint on a `canvas`.
 """
 
-from kpop_rca.avatars.dataset import read_truth, render_dataset
+import lazy_loader
 
-__all__ = ["read_truth", "render_dataset"]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "dataset": ["read_truth", "render_dataset"],
+    },
+)

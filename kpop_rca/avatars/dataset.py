@@ -121,8 +121,7 @@ def render_dataset(
     record = arguments | {"code": _code_hash()}
     plans = list(_plans(arguments))
     if not (folder.is_from(root, record) and _is_whole(plans, folder.whole_files(root))):
-        room = round(len(plans) * (ROOM[0] + ROOM[1] * size**2))
-        with files.writing(root, size=room), folder.alone(root):
+        with files.writing(root), folder.alone(root):
             folder.begin(root, record)
             _render_missing(root, plans, arguments=arguments, workers=workers, progress=progress)
     return read_truth(root)

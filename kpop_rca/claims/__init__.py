@@ -1,16 +1,11 @@
 """The paper's claims as controlled experiments: runs of a sweep, what is measured on them, and verdicts."""
 
-from kpop_rca.claims.runs import collect, committed_runs
-from kpop_rca.claims.verdicts import mean_over_oracles, means_by_level, shared_faces, shared_images, verdict_table
-from kpop_rca.study.sweeps import RUNS
+import lazy_loader
 
-__all__ = [
-    "RUNS",
-    "collect",
-    "committed_runs",
-    "mean_over_oracles",
-    "means_by_level",
-    "shared_faces",
-    "shared_images",
-    "verdict_table",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "runs": ["collect", "committed_runs"],
+        "verdicts": ["mean_over_oracles", "means_by_level", "shared_faces", "shared_images", "verdict_table"],
+    },
+)

@@ -110,7 +110,7 @@ def shared_training_faces(
 def _pictures(folder: Path, *, size: int, split: str) -> dict[str, np.ndarray]:
     """The faces of a split by the path of their photograph."""
     index = crops.load_index(folder)
-    images, _ = crops.load(folder, size=size, split=split)
+    images, _ = crops.load_crops(folder, size=size, split=split)
     return dict(zip(index.loc[index["split"] == split, "path"], images, strict=True))
 
 

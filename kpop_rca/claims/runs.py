@@ -62,7 +62,7 @@ def _view(study: str, predicted_as: str, group_text: str, device: torch.device) 
     images, asked = generated_images.load(generated_folder)
     made = manifests.identity(files.read_json(generated_folder / manifests.MANIFEST))
     size, oracle_faces, oracles_folder = images.shape[1], _made(predicted_as, "faces"), _made(predicted_as, "oracle")
-    real = crops.load(oracle_faces, size=size, split="test")
+    real = crops.load_crops(oracle_faces, size=size, split="test")
     groups = params.parse_groups(group_text, int(asked.max()) + 1)
     rows = []
     for about in predictions.trained(oracles_folder).query("eligible").itertuples():

@@ -4,8 +4,13 @@
 follows its colour profile), `tensors` is what networks see of it.
 """
 
-from kpop_rca.data.identity_folders import identities_left_out, scan
-from kpop_rca.data.images import read_all, read_rgb
-from kpop_rca.data.sources import prepare
+import lazy_loader
 
-__all__ = ["identities_left_out", "prepare", "read_all", "read_rgb", "scan"]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        'identity_folders': ['identities_left_out', 'scan'],
+        'images': ['read_all', 'read_rgb'],
+        'sources': ['prepare'],
+    },
+)

@@ -27,7 +27,7 @@ def download(root: Path | str) -> Path:
         if files.sha256(archive) != SHA256:
             archive.unlink()  # nothing is unpacked but the published archive
     try:
-        with files.writing(root, size=SIZE):
+        with files.writing(root):
             # It also loads what it downloads; one person at a tenth of the size is the least that it loads.
             fetch_lfw_people(data_home=root, min_faces_per_person=500, resize=0.1, n_retries=1)
     except OSError as error:  # URLError and HTTPError too

@@ -1,5 +1,10 @@
 """Images made harder to recognise: arrays in, arrays of the same shape out."""
 
-from kpop_rca.degradations.images import NOISE_SDS, blurred, compressed, noised, shifted
+import lazy_loader
 
-__all__ = ["NOISE_SDS", "blurred", "compressed", "noised", "shifted"]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "images": ["NOISE_SDS", "blurred", "compressed", "noised", "shifted"],
+    },
+)

@@ -49,10 +49,10 @@ def _file(folder: Path, size: int | str) -> Path:
     return folder / f"faces_{size}.npy"
 
 
-def save(folder: Path, crops: dict[int, np.ndarray], index: pd.DataFrame) -> None:
+def save_crops(folder: Path, crops: dict[int, np.ndarray], index: pd.DataFrame) -> None:
     """Write the crops of each size, and their index from `splits.make_index`."""
     for size, array in crops.items():
-        with atomic(_file(folder, size), size=array.nbytes) as temporary:
+        with atomic(_file(folder, size)) as temporary:
             np.save(temporary, array, allow_pickle=False)
     with atomic(folder / INDEX) as temporary:
         index.to_parquet(temporary, index=False)
@@ -97,7 +97,7 @@ def class_names(folder: Path) -> list[str]:
     return index.drop_duplicates("label").sort_values("label")["identity"].tolist()
 
 
-def load(folder: Path, *, size: int, split: str) -> tuple[np.ndarray, np.ndarray]:
+def load_crops(folder: Path, *, size: int, split: str) -> tuple[np.ndarray, np.ndarray]:
     """Faces of one split.
 
     Args:

@@ -1,1 +1,30 @@
-"""Every figure: arrays and tables in, figures out."""
+"""Every figure: arrays and tables in, figures out.
+
+`charts` are curves, bars and matrices, `contact_sheets` show faces; `validity`, `claims` and `benchmarks` are the
+figures of one notebook each.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "charts": [
+            "SPLIT_COLOURS",
+            "confusion_matrices",
+            "frechet_lines",
+            "identity",
+            "loss_by_timestep",
+            "loss_curve",
+            "oracle_histories",
+            "predicted_class_frequencies",
+            "rca_by_oracle",
+            "reliability_diagrams",
+            "stacked_counts",
+            "use_style",
+        ],
+        "claims": ["levels", "trade_off", "verdicts"],
+        "contact_sheets": ["face_rows", "face_sizes", "mistaken_faces", "photographs", "real_beside_generated"],
+        "validity": ["control_generators", "degradations", "interval_widths", "mixture_trials"],
+    },
+)

@@ -189,10 +189,10 @@ def frechet_lines(lines: dict[str, pd.DataFrame]) -> Figure:
 
 
 def predicted_class_frequencies(table: pd.DataFrame) -> Figure:
-    """How often each class is predicted: class, share (0 to 1), low, high; fraction_real, of real faces, is marked."""
+    """How often each class is predicted: class, fraction, low, high; fraction_real, of real faces, is marked."""
     figure, ax = plt.subplots(figsize=(WIDTH, 3))
-    place, ends = np.arange(len(table)), bar_lengths(table, "share")
-    ax.bar(place, table["share"], yerr=ends, color=GENERATED, alpha=0.8, capsize=3, width=0.7)
+    place, ends = np.arange(len(table)), bar_lengths(table, "fraction")
+    ax.bar(place, table["fraction"], yerr=ends, color=GENERATED, alpha=0.8, capsize=3, width=0.7)
     ax.axhline(1 / len(table), color=CHANCE, ls="--", label="requested")
     if "fraction_real" in table:
         ax.plot(place, table["fraction_real"], marker="_", ms=22, mew=2.5, lw=0, color=REAL, label="of real test faces")

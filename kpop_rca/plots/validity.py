@@ -76,12 +76,12 @@ def mixture_trials(summary: pd.DataFrame, *, wanted: tuple[float, float]) -> Fig
     return figure
 
 
-def broken_generators(table: pd.DataFrame) -> Figure:
+def control_generators(table: pd.DataFrame) -> Figure:
     """What each estimator gives for generators of known truth (a tick), from `validity.control_trial`."""
-    names, estimators = table["broken"].unique(), _shown(table)
+    names, estimators = table["control"].unique(), _shown(table)
     figure, ax = plt.subplots(figsize=(WIDTH, 0.8 * len(names) + 1.4), layout="constrained")
     for number, estimator in enumerate(estimators):
-        part = table[table["estimator"] == estimator].set_index("broken").loc[names]
+        part = table[table["estimator"] == estimator].set_index("control").loc[names]
         place = np.arange(len(names)) + 0.2 * (number - (len(estimators) - 1) / 2)
         _, colour, marker = LOOKS[estimator]
         ax.errorbar(part["value"], place, xerr=bar_lengths(part, "value"), fmt=marker, ms=5, color=colour, capsize=2)

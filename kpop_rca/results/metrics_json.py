@@ -19,10 +19,10 @@ from kpop_rca.system import devices, files
 def assemble(
     stage: stage_run.StageRun,
     *,
-    predicted: agreement.HeadlineCounts,
+    headline: agreement.HeadlineCounts,
     by_oracle: pd.DataFrame,  # from `agreement.rca_by_oracle`
     classes: list[str],
-    fidelity: dict[str, Any],  # from `rca.confusion_corrected_summary`
+    corrected: dict[str, Any],  # from `rca.confusion_corrected_summary`
     over_oracles: dict[str, Any],  # from `rca.over_oracles`
     collapse: dict[str, Any],  # from `rca.collapse_summary`
     visual: dict[str, Any],  # from `quality` and `feature_measures`, by name of the measure
@@ -33,12 +33,12 @@ def assemble(
     """The whole of `metrics.json`; `stage` is the analysis, which knows the study and the stages before it."""
     folder = paths.artifacts_folder(stage.study)
     earlier = [s.folder for s in stages.before(stage.stage)]
-    manifests = {name: files.read_json(folder / name / manifests.MANIFEST) for name in earlier}
-    sampling = manifests["generated"]["parameters"]
-    parts = rca.summary(predicted.real_counts, predicted.generated_counts, classes, predicted.own_replicates)
+    records = {name: files.read_json(folder / name / manifests.MANIFEST) for name in earlier}
+    sampling = records["generated"]["parameters"]
+    parts = rca.summary(headline.real_counts, headline.generated_counts, classes, headline.own_replicates)
     names = {"sampler": "sampler", "steps": "sampling_steps", "guidance": "guidance"}
     parts["generated"] |= {name: sampling[parameter] for name, parameter in names.items()}
-    runs = [(m["began"], m["seconds"]) for m in manifests.values()] + [(stage.began, stage.seconds)]
+    runs = [(m["began"], m["seconds"]) for m in records.values()] + [(stage.began, stage.seconds)]
     return {
         "study": stage.study,
         "seed": stage.parameters["seed"],
@@ -46,16 +46,16 @@ def assemble(
         "classes": classes,
         "data": crops.load_summary(folder / "faces"),
         "oracles": _oracles(stage, by_oracle),
-        "headline_oracle": predicted.name,
+        "headline_oracle": headline.name,
         **parts,
-        "confusion_corrected_accuracy": fidelity,
+        "confusion_corrected_accuracy": corrected,
         "over_oracles": over_oracles,
         **collapse,
         "cas": cas,
         "memorisation": memorisation,
         "visual": visual,
         "paper": paper.paper_metrics(),
-        "seconds": {m["stage"]: m["seconds"] for m in manifests.values()} | {stage.stage.notebook: stage.seconds},
+        "seconds": {m["stage"]: m["seconds"] for m in records.values()} | {stage.stage.notebook: stage.seconds},
         "seconds_together": seconds_at_work(runs),
         "versions": manifests.versions(),
         "device": devices.describe(device),

@@ -60,14 +60,14 @@ def headline() -> dict[str, float]:
 
 
 def predicted_class_frequencies() -> pd.DataFrame:
-    """The fraction of the paper's generated images that its oracle predicts as each class: class, share.
+    """The fraction of the paper's generated images that its oracle predicts as each class: class, fraction.
 
-    share_k = recall_k * n / precision_k / (K n), since both count the images rightly predicted as k. Table 4 gives
+    fraction_k = recall_k * n / precision_k / (K n), since both count the images rightly predicted as k. Table 4 gives
     precision and recall to two decimals, so that small fractions are rough (class 2: 0.005 to 0.008).
     """
     table = table4()
-    share = table["generated_recall"] / table["generated_precision"] / len(table)
-    return pd.DataFrame({"class": table["class"], "share": share})
+    fraction = table["generated_recall"] / table["generated_precision"] / len(table)
+    return pd.DataFrame({"class": table["class"], "fraction": fraction})
 
 
 def collapse() -> dict[str, Any]:

@@ -40,9 +40,9 @@ def record(folder: Path) -> None:
 
 
 @contextmanager
-def recorded(path: Path, *, size: int | None = None) -> Iterator[Path]:
+def recorded(path: Path) -> Iterator[Path]:
     """`disk.atomic` for a single file, whose checksum is written before the file has its name."""
-    with files.atomic(path, size=size) as temporary:
+    with files.atomic(path) as temporary:
         yield temporary
         files.write_json(path.with_name(f".{path.name}.{RECORD}"), {path.name: files.sha256(temporary)})
 

@@ -112,13 +112,18 @@ def _homes(name: str, used: set[str]) -> set[str]:
 
 
 def _handed_on(package: str) -> dict[str, str]:
-    """What a package re-exports, and the module that each is from."""
+    """What a package hands on, and the module that each is from: by import, or by `lazy_loader.attach`."""
     if _module_file(package).name != "__init__.py":
         return {}
-    imports = [node for node in _parsed(_source_of(package)).body if isinstance(node, ast.ImportFrom)]
-    return {
-        alias.asname or alias.name: node.module.removeprefix(f"{PACKAGE}.") for node in imports for alias in node.names
-    }
+    found = {}
+    for node in ast.walk(_parsed(_source_of(package))):
+        if isinstance(node, ast.ImportFrom):
+            home = node.module.removeprefix(f"{PACKAGE}.")
+            found |= {alias.asname or alias.name: home for alias in node.names}
+        if isinstance(node, ast.keyword) and node.arg == "submod_attrs":
+            for module, names in ast.literal_eval(node.value).items():
+                found |= dict.fromkeys(names, f"{package}.{module}")
+    return found
 
 
 def module_closure(modules: frozenset[str], *, without_bookkeeping: bool = False) -> tuple[str, ...]:

@@ -75,9 +75,9 @@ def _problem(name: str, problem: dict[str, Any]) -> str:
 def _misfits(values: dict[str, Any]) -> list[str]:
     """What is wrong with values that are each in range and do not fit one another; of what is not given, nothing."""
     found, given_names = [], values.keys()
-    stray = set(values.get("seen_oracles", [])) - set(values.get("oracles", get_args(schema.Architecture)))
+    stray = set(values.get("seen_oracles", [])) - set(values.get("architectures", get_args(schema.Architecture)))
     if stray:
-        found.append(f"seen_oracles names {min(stray)}, which is not one of oracles ([] is for none)")
+        found.append(f"seen_oracles names {min(stray)}, which is not one of architectures ([] is for none)")
     if {"image_size", "channels", "attention_size"} <= given_names and values["attention_size"]:
         sides = [values["image_size"] // 2**level for level in range(len(values["channels"]))]
         if values["attention_size"] not in sides:
@@ -87,10 +87,12 @@ def _misfits(values: dict[str, Any]) -> list[str]:
             )
     if {"image_size", "face_sizes"} <= given_names and values["image_size"] not in values["face_sizes"]:
         found.append(f"image_size is {values['image_size']}, which is not one of face_sizes")
-    if {"selected_oracle", "oracles"} <= given_names:
+    if {"selected_oracle", "architectures"} <= given_names:
         architecture = values["selected_oracle"].partition("-")[0]
-        if architecture not in ("best", *values["oracles"]):
-            found.append(f"selected_oracle is {values['selected_oracle']}, and {architecture} is not one of oracles")
+        if architecture not in ("best", *values["architectures"]):
+            found.append(
+                f"selected_oracle is {values['selected_oracle']}, and {architecture} is not one of architectures"
+            )
     return found
 
 

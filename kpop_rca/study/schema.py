@@ -93,7 +93,7 @@ class Parameters(BaseModel):
     checkpoint_minutes: Annotated[float, Field(gt=0)] = None
     sample_grids: Annotated[int, Field(ge=1, le=20)] = None
 
-    oracles: Annotated[list[Architecture], Field(min_length=1)] = None
+    architectures: Annotated[list[Architecture], Field(min_length=1)] = None
     oracle_seeds: Annotated[int, Field(ge=1, le=10)] = None
     seen_oracles: list[Architecture] = None
     oracle_width: Annotated[int, Field(ge=4, le=64)] = None

@@ -17,12 +17,12 @@ class Stage(NamedTuple):
 
 
 STAGES = (
-    Stage("01_data_audit", "audit", (), "audit"),
-    Stage("02_preprocessing", "faces", ("audit",), "faces"),
-    Stage("03_ddpm_training", "ddpm", ("faces",), "training"),
-    Stage("04_oracle_benchmark", "oracle", ("faces",), "oracle"),
-    Stage("05_generation", "generated", ("faces", "ddpm"), "sampling"),
-    Stage("06_rca_analysis", "rca", ("faces", "oracle", "generated"), "cas"),
+    Stage("01_data_audit", "audit", (), "faces.flags"),
+    Stage("02_preprocessing", "faces", ("audit",), "faces.crops"),
+    Stage("03_ddpm_training", "ddpm", ("faces",), "diffusion.trainer"),
+    Stage("04_oracle_benchmark", "oracle", ("faces",), "oracles.training"),
+    Stage("05_generation", "generated", ("faces", "ddpm"), "diffusion.generation"),
+    Stage("06_rca_analysis", "rca", ("faces", "oracle", "generated"), "oracles.cas"),
     # not "rca": what it shares with the analysis is quickly found again, and so the two can run side by side
     Stage(
         notebook="07_rca_validity",

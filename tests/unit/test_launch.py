@@ -54,7 +54,7 @@ def cropped(output):
     labels = np.repeat(np.arange(4), 12)
     images = np.random.default_rng(0).integers(0, 256, (len(labels), 32, 32, 3), dtype=np.uint8)
     index = pd.DataFrame({"path": "", "identity": labels.astype(str), "label": labels, "split": "train"})
-    crops.save(stage.folder, {32: images}, index)
+    crops.save_crops(stage.folder, {32: images}, index)
     stage.finish()
     return images, labels
 

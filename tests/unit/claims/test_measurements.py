@@ -53,7 +53,7 @@ def test_a_oracle_that_cannot_be_inverted_gives_no_fidelity():
 def save(folder, crops, splits):
     """Faces by the number of their picture, {number: split}."""
     index = pd.DataFrame({"path": [f"{number}.jpg" for number in splits], "identity": "0000", "label": 0})
-    face_crops.save(folder, {8: crops[list(splits)]}, index.assign(split=list(splits.values())))
+    face_crops.save_crops(folder, {8: crops[list(splits)]}, index.assign(split=list(splits.values())))
     return folder
 
 

@@ -10,7 +10,7 @@ from scipy import stats
 
 from kpop_rca.claims import runs, verdicts
 from kpop_rca.errors import StudyError
-from kpop_rca.faces.crops import save
+from kpop_rca.faces.crops import save_crops
 from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.plots import claims
 from kpop_rca.study import given, manifests, params, paths, stages
@@ -291,7 +291,7 @@ def save_study(study, splits):
     names = np.repeat(list(splits), [len(part) for part in splits.values()])
     crops = np.random.default_rng(0).integers(0, 256, (100, 16, 16, 3), dtype=np.uint8)  # the same for every study
     index = pd.DataFrame({"path": [f"{n}.jpg" for n in numbers], "identity": "", "label": numbers % 3, "split": names})
-    save(paths.artifacts_folder(study) / "faces", {16: crops[numbers]}, index)
+    save_crops(paths.artifacts_folder(study) / "faces", {16: crops[numbers]}, index)
     generated = paths.artifacts_folder(study) / "generated"
     generated.mkdir()
     for label in range(3):

@@ -180,7 +180,7 @@ def test_no_file_made_from_a_photograph_tells_where_it_was_taken(output: Path) -
     parameters = {"study": "mine", "data_source": "folder", "publish_images": True}
     stage = stage_run.begin("01_data_audit", parameters)
     found = pd.DataFrame({"path": ["a.jpg"], "identity": "Ada", "boxes": [[[20.0, 30.0, 60.0, 70.0]]]})
-    crops.save(stage.folder, crops.crop_faces(found, output, margin=0.25, sizes=[32]), found[["path", "identity"]])
+    crops.save_crops(stage.folder, crops.crop_faces(found, output, margin=0.25, sizes=[32]), found[["path", "identity"]])
     stage.save_figure(contact_sheets.photographs(images.read_all(output, found["path"]), found, title="all"), "01_all")
     flagged = found.assign(
         **{f"flag_{name}": False for name in flags.FLAGS}, mismatch_score=0.5, other_score=0.1, part="normal"

@@ -44,11 +44,11 @@ def test_faces_are_saved_and_loaded_by_split(tmp_path):
     rows["split"] = ["train", "validation", "test", "train"] * 2
     rows["boxes"] = [[np.array([10, 10, 50, 50], dtype=np.float32)]] * 8
     crops = face_crops.crop_faces(rows, tmp_path, margin=0.25, sizes=[16, 32])
-    face_crops.save(tmp_path / "faces", crops, rows.drop(columns="boxes"))
-    loaded, labels = face_crops.load(tmp_path / "faces", size=32, split="train")
+    face_crops.save_crops(tmp_path / "faces", crops, rows.drop(columns="boxes"))
+    loaded, labels = face_crops.load_crops(tmp_path / "faces", size=32, split="train")
     assert loaded.shape == (4, 32, 32, 3)
     assert labels.tolist() == [0, 0, 1, 1]
     assert np.array_equal(loaded, crops[32][[0, 3, 4, 7]])
     assert face_crops.class_names(tmp_path / "faces") == ["a", "b"]
     with pytest.raises(StudyError, match="cropped at 16, 32 px, not at 64"):
-        face_crops.load(tmp_path / "faces", size=64, split="train")
+        face_crops.load_crops(tmp_path / "faces", size=64, split="train")
