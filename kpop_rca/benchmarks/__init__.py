@@ -4,7 +4,12 @@ A time alone means nothing on a shared machine: contenders at the same work take
 a large matrix product and a large copy; what is said of them are ratios within a repeat.
 """
 
-from kpop_rca.benchmarks.collection import MACHINE, SCALING, committed, measure, metrics, summary
-from kpop_rca.benchmarks.timing import OURS
+import lazy_loader
 
-__all__ = ["MACHINE", "OURS", "SCALING", "committed", "measure", "metrics", "summary"]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "collection": ["MACHINE", "SCALING", "committed", "measure", "metrics", "summary"],
+        "timing": ["OURS"],
+    },
+)

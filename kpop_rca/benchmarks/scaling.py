@@ -96,7 +96,7 @@ def _in_a_process(point: dict[str, Any], parameters: dict[str, Any], *, device: 
         task = {"what": what, "parameters": parameters, "device": kind, "scratch": scratch}
         task["n_classes"] = x if axis == CLASSES else N_CLASSES
         run = subprocess.run(
-            [sys.executable, *launcher, "-m", "kpop_rca.benchmarks", json.dumps(task)],
+            [sys.executable, *launcher, "-m", "kpop_rca.benchmarks.scaling", json.dumps(task)],
             env=os.environ | variables,
             capture_output=True,
             text=True,
@@ -214,3 +214,7 @@ def slope(x: pd.Series, y: pd.Series) -> tuple[float, float]:
     if len(x) < 3:
         return fit.slope, np.nan
     return fit.slope, 0.0 if np.ptp(y) == 0 else fit.stderr  # scipy has none where nothing grows, as on a GPU
+
+
+if __name__ == "__main__":
+    print_measured(sys.argv[1])

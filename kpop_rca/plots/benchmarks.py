@@ -16,15 +16,15 @@ LEAST_SPAN = 8.0
 COSTS = {"seconds": "seconds", "peak_bytes": "peak memory in MB"}
 
 
-def bars(rates: pd.DataFrame, ratios: pd.DataFrame, *, ours: str) -> Figure:
+def speeds(rates: pd.DataFrame, ratios: pd.DataFrame, *, ours: str) -> Figure:
     """Items a second of every contender, a panel a task, with what ours does for one of theirs on each bar.
 
     The speed target of ours is a mark, and the machine's own limit a line where it is near enough to be drawn.
 
     Args:
-        rates: from `verdicts.rates`.
-        ratios: from `verdicts.ratios`.
-        ours: how rates call the study's own code.
+        rates: who, rate, low, high, ceiling … of a task.
+        ratios: who, ratio, low, high, per, wanted … of a task.
+        ours: how both call the study's own code.
     """
     parts = [part for _, part in rates.groupby("task", sort=False)]
     heights = [len(part) + 1.2 for part in parts]
@@ -63,7 +63,7 @@ def _panel(ax: Axes, part: pd.DataFrame, ratios: pd.DataFrame, *, ours: str) -> 
 
 
 def _wanted(ax: Axes, ratios: pd.DataFrame) -> float:
-    """A mark on our bar for every peer that a bar was set against; the largest speed asked for."""
+    """A mark on our bar for every target; the largest speed that is wanted."""
     speeds = [0.0]
     for row in ratios.reset_index().itertuples():
         asked = row.wanted
@@ -101,13 +101,8 @@ def _legend(figure: Figure) -> None:
     figure.legend(handles=marks, loc="outside lower center", ncols=len(marks))
 
 
-def scaling_lines(table: pd.DataFrame, exponents: pd.DataFrame) -> Figure:
-    """Time above and peak memory below against every axis, on log-log, with the exponents of the fits.
-
-    Args:
-        table: from `scaling.measure`.
-        exponents: from `scaling.exponents`.
-    """
+def growth(table: pd.DataFrame, exponents: pd.DataFrame) -> Figure:
+    """Time above and peak memory below against every axis, on log-log, with the exponents of the fits."""
     axes_names = list(table["axis"].unique())
     size = (1.25 * WIDTH, 6.4)
     figure, axes = plt.subplots(len(COSTS), len(axes_names), figsize=size, squeeze=False, layout="constrained")

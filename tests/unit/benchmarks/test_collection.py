@@ -248,15 +248,15 @@ def test_baselines_do_the_work_that_ours_does():
 
 
 @pytest.mark.parametrize(
-    ("library", "peer"),
+    ("library", "baseline"),
     [("pytorch_fid", baseline_features.pytorch_fid_fid), ("cleanfid", baseline_features.clean_fid_fid)],
 )
-def test_baselines_outside_the_lock_do_too_where_they_are_installed(library, peer):
+def test_baselines_outside_the_lock_do_too_where_they_are_installed(library, baseline):
     from kpop_rca.image_metrics import frechet
 
     pytest.importorskip(library)
     real, generated = random_features(200, 16, seed=0)
-    assert float(peer(real, generated)) == pytest.approx(frechet.frechet_distance(real, generated), rel=1e-3)
+    assert float(baseline(real, generated)) == pytest.approx(frechet.frechet_distance(real, generated), rel=1e-3)
 
 
 @pytest.fixture
