@@ -78,7 +78,7 @@ def test_operations_are_counted_as_by_hand():
     assert ceilings.counted_flops(product.run) == product.flops
 
 
-def test_a_oracle_costs_what_is_known_of_resnet18_on_small_images():
+def test_an_oracle_costs_what_is_known_of_resnet18_on_small_images():
     """0.56 billion multiplications and additions an image of 32 pixels, and with the backward pass three times that."""
     forward = ceilings.oracle_flops("resnet18", 64, 32, training=False)
     assert forward == pytest.approx(2 * 0.556e9, rel=0.01)
