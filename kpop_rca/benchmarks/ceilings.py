@@ -43,12 +43,7 @@ def counted_flops(call: Callable[[], object]) -> float:
 def unet_flops(
     image_size: int, channels: tuple[int, ...], layers_per_block: int, attention_size: int, *, training: bool
 ) -> float:
-    """Floating-point operations an image of the study's UNet, its attention included.
-
-    Args:
-        image_size, channels, layers_per_block, attention_size: see `diffusion.build_unet`.
-        training: with the backward pass.
-    """
+    """Floating-point operations an image of the study's UNet; in training with the backward pass."""
     with torch.device("meta"):  # shapes are enough
         unet = build_unet(
             image_size=image_size,
@@ -65,13 +60,7 @@ def unet_flops(
 
 @cache
 def oracle_flops(architecture: str, width: int, image_size: int, *, training: bool) -> float:
-    """Floating-point operations an image of an oracle of ten classes.
-
-    Args:
-        architecture, width: see `resnet.SmallImageResNet`.
-        image_size: pixels.
-        training: with the backward pass.
-    """
+    """Floating-point operations an image of an oracle of ten classes; in training with the backward pass."""
     with torch.device("meta"):
         oracle = SmallImageResNet(architecture, n_classes=10, width=width).eval()
         image = torch.randn(1, 3, image_size, image_size)

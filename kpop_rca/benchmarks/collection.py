@@ -15,50 +15,47 @@ import numpy as np
 import pandas as pd
 import torch
 
-from kpop_rca.benchmarks import profiles, scaling, sizes, tasks, verdicts
+from kpop_rca.benchmarks import scaling, tasks, verdicts
 from kpop_rca.benchmarks.setting import Setting
 from kpop_rca.errors import StudyError
 from kpop_rca.study import checksums, manifests, paths
 from kpop_rca.system import devices, files
 
-TIMES, PROFILE, SCALING, MACHINE = "90_times", "90_profile", "90_scaling", "90_machine"
+TIMES, SCALING, MACHINE = "90_times", "90_scaling", "90_machine"
+TABLES = (TIMES, SCALING, MACHINE)
+# As committed tables may call them.
+FORMER_TASKS = {"training judges": tasks.ORACLES, "asking a judge": tasks.CLASSIFYING}
 Tables = dict[str, pd.DataFrame]
 
 
 def measure(parameters: dict[str, Any], *, device: torch.device, folder: Path, progress: Callable) -> Tables:
-    """Time everything that the parameters ask for.
-
-    Args:
-        parameters: of the notebook.
-        device: to compute on.
-        folder: the stage's own; the parts that are done lie there.
-        progress: makes progress bars, `tqdm` for example.
+    """Time everything that the parameters ask for, part by part; the parts that are done lie in the stage's folder.
 
     Returns:
-        TIMES (see `tasks.times`), PROFILE (what, and the columns of `profiles.shares`), SCALING (see
-        `scaling.measure`) and MACHINE (quantity, value).
+        TIMES (see `tasks.times`), SCALING (see `scaling.measure`) and MACHINE (quantity, value).
     """
     parts = _folder_of_parts(folder, parameters, device=device)
     with tempfile.TemporaryDirectory() as scratch:
         setting = Setting(parameters, device, Path(scratch))
-        found = {f"{MACHINE}_0": partial(_machine, parameters, device), f"{PROFILE}_0": partial(_profile, setting)}
-        found |= {f"{TIMES}_{k}": partial(_times, task, setting, progress) for k, task in enumerate(tasks.TASKS)}
+        found = {f"{MACHINE}_0": partial(_machine, parameters, device)}
+        for k, task in enumerate(tasks.TASKS):
+            found[f"{TIMES}_{k}"] = partial(tasks.times, task, setting, progress=partial(progress, desc=task.name))
         made = {name: _part(parts / f"{name}.csv", make) for name, make in found.items()}
-        points = sizes.points(parameters, device=device)
+        points = scaling.points(parameters, device=device)
         for k, point in enumerate(progress(points, desc="scaling")):  # minutes together: a part each
             make = partial(scaling.measure, point, parameters, device=device)
             made[f"{SCALING}_{k}"] = _part(parts / f"{SCALING}_{k}.csv", make)
     return {
         name: pd.concat([table for part, table in made.items() if part.startswith(name)], ignore_index=True)
-        for name in (TIMES, PROFILE, SCALING, MACHINE)
+        for name in TABLES
     }
 
 
 def _folder_of_parts(folder: Path, parameters: dict[str, Any], *, device: torch.device) -> Path:
     """Where the parts lie that are measured so, on such a machine, with these libraries; others are removed.
 
-    That the code and most parameters are the same is seen to where the stage begins. It does not ask for the same
-    device, batch of the detector or libraries, which change no result there; here they change all of them.
+    Where the stage begins, the same device, batch of the detector or libraries are not asked for: they change no result
+    there, and here all of them.
     """
     about = [parameters, _hardware(device), manifests.versions()]
     made_by = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
@@ -80,15 +77,6 @@ def _part(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
 def _read(path: Path) -> pd.DataFrame:
     table = pd.read_csv(path, dtype={"why": "str"})
     return table.assign(why=table["why"].fillna("")) if "why" in table else table
-
-
-def _times(task: tasks.Task, setting: Setting, progress: Callable) -> pd.DataFrame:
-    return tasks.times(task, setting, progress=partial(progress, desc=task.name))
-
-
-def _profile(setting: Setting) -> pd.DataFrame:
-    found = {profiles.TRAINING: profiles.training(setting), profiles.SAMPLING: profiles.sampling(setting)}
-    return pd.concat([table.assign(what=what) for what, table in found.items()], ignore_index=True)
 
 
 def _machine(parameters: dict[str, Any], device: torch.device) -> pd.DataFrame:
@@ -126,48 +114,33 @@ def committed(study: str) -> Tables:
         StudyError: there are none.
     """
     folder = paths.committed_report(study) / "tables"
-    missing = [name for name in (TIMES, PROFILE, SCALING, MACHINE) if not (folder / f"{name}.csv").is_file()]
+    missing = [name for name in TABLES if not (folder / f"{name}.csv").is_file()]
     if missing:
         raise StudyError(f"reports/{study}/tables/{missing[0]}.csv is not there; run: make bench BENCH={study}")
-    return {name: _read(folder / f"{name}.csv") for name in (TIMES, PROFILE, SCALING, MACHINE)}
-
-
-def of_machine(tables: Tables, quantity: str) -> str:
-    """One entry of MACHINE."""
-    return tables[MACHINE].set_index("quantity")["value"].loc[quantity]
+    tables = {name: _read(folder / f"{name}.csv") for name in TABLES}
+    return tables | {TIMES: tables[TIMES].replace({"task": FORMER_TASKS})}
 
 
 def summary(tables: Tables) -> dict[str, pd.DataFrame]:
-    """Everything that follows from the measured tables.
-
-    Returns:
-        rates, ratios, whole_runs, memory, exponents: see `verdicts` and `scaling`.
-    """
-    times = verdicts.with_separate(tables[TIMES])
-    rates, device = verdicts.rates(times), of_machine(tables, "device")
+    """What follows from the measured tables: rates, ratios, whole_runs, memory, exponents."""
+    times, machine = verdicts.with_separate(tables[TIMES]), _entries(tables)
+    rates, steps, seconds = verdicts.rates(times), machine["bench_ddpm_steps"], machine["study, seconds"]
     return {
         "rates": rates,
-        "ratios": verdicts.ratios(times, device=device),
+        "ratios": verdicts.ratios(times, device=machine["device"]),
         "whole_runs": verdicts.whole_runs(
-            rates,
-            steps_ddpm=int(of_machine(tables, "bench_ddpm_steps")),
-            study_seconds=float(of_machine(tables, "study, seconds")),
-            device=device,
+            rates, steps_ddpm=int(steps), study_seconds=float(seconds), device=machine["device"]
         ),
-        "memory": verdicts.memory(scaling.memory_growth(tables[SCALING])),
+        "memory": verdicts.memory(tables[SCALING]),
         "exponents": scaling.exponents(tables[SCALING]),
     }
 
 
 def metrics(study: str, tables: Tables, found: dict[str, pd.DataFrame]) -> dict[str, Any]:
-    """The result in a form for machines: what `summary` found, null where a number is missing, and the machine.
-
-    Args:
-        study: its name.
-        tables: as measured.
-        found: from `summary`.
-    """
-    machine = tables[MACHINE].set_index("quantity")["value"].to_dict()
+    """The result in a form for machines: what `summary` found, null where a number is missing, and the machine."""
     rows = {name: table.replace({np.nan: None}).to_dict("records") for name, table in found.items()}
-    profile = tables[PROFILE].replace({np.nan: None}).to_dict("records")
-    return {"study": study, "machine": machine} | rows | {"profile": profile}
+    return {"study": study, "machine": _entries(tables)} | rows
+
+
+def _entries(tables: Tables) -> dict[str, str]:
+    return tables[MACHINE].set_index("quantity")["value"].to_dict()

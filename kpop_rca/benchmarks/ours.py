@@ -1,11 +1,14 @@
 """Ours, through the functions that the notebooks call or that those go through: an adapter each."""
 
+import queue
 import shutil
 import tempfile
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +26,6 @@ from kpop_rca.benchmarks.setting import (
     quiet,
     warm_up_features,
 )
-from kpop_rca.benchmarks.stepwise import Stepwise
 from kpop_rca.benchmarks.timing import Work
 from kpop_rca.data.images import read_rgb
 from kpop_rca.diffusion.generation import GenerationPlan, generate
@@ -60,22 +62,63 @@ def recipe(setting: Setting, *, steps: int) -> DiffusionRecipe:
     )
 
 
-def fit(setting: Setting, bar: Callable, *, steps: int = FAR) -> None:
-    """Train until the bar leaves, before the last step: no checkpoint and no sample grid comes before that."""
-    folder, plan = Path(tempfile.mkdtemp(dir=setting.scratch)), recipe(setting, steps=steps)
-    trainer = Trainer(setting.new_unet(), recipe=plan, folder=folder, device=setting.device)
-    trainer.fit(*setting.faces, checkpoint_minutes=1e6, sample_grids=1, bar=bar)
+class _Enough(Exception):
+    """Thrown into a training to leave it."""
+
+
+class Stepwise:
+    """A training in a thread of its own that moves only while `advance` waits: set up once, it takes turns."""
+
+    def __init__(self, fit: Callable[[Callable], object]):
+        """Let the training run to its first step; `fit` takes the maker of a progress bar."""
+        self._asked, self._done = queue.SimpleQueue(), queue.SimpleQueue()
+        # How many cores torch may use is a setting of each thread.
+        self._thread = threading.Thread(target=self._run, args=(fit, torch.get_num_threads()), daemon=True)
+        self._thread.start()
+        self._wait()
+
+    def advance(self, steps: int) -> None:
+        """Take so many steps, and wait until the training asks for the next; raises what it raised."""
+        self._asked.put(steps)
+        self._wait()
+
+    def close(self) -> None:
+        """Leave the training where it stands."""
+        self._asked.put(0)
+        self._thread.join()
+
+    def _wait(self) -> None:
+        if error := self._done.get():
+            raise error
+
+    def _run(self, fit: Callable[[Callable], object], threads: int) -> None:
+        torch.set_num_threads(threads)
+        try:
+            fit(lambda steps, **_: tqdm(self._handed_out(steps), disable=True))
+            self._done.put(RuntimeError("the training ended too early"))
+        except _Enough:
+            pass
+        except Exception as error:
+            self._done.put(error)
+
+    def _handed_out(self, steps: Iterable) -> Iterator:
+        steps = iter(steps)
+        self._done.put(None)
+        while count := self._asked.get():
+            yield from islice(steps, count)
+            self._done.put(None)
+        raise _Enough
 
 
 def training_steps(setting: Setting, *, steps: int = FAR) -> Work:
-    """`bench_train_steps` steps of `training.Trainer.fit` a repeat.
+    """`bench_train_steps` steps of `Trainer.fit` a repeat, the first of `steps`, which say whether compiling pays.
 
-    Args:
-        setting: what to train on.
-        steps: of the training that they are the first of, more than are asked for; the network is compiled where
-            that pays for so many.
+    It is left before the last: no checkpoint and no sample grid comes before that.
     """
-    loop = Stepwise(partial(fit, setting, steps=steps))
+    folder = Path(tempfile.mkdtemp(dir=setting.scratch))
+    trainer = Trainer(setting.new_unet(), recipe=recipe(setting, steps=steps), folder=folder, device=setting.device)
+    fit = partial(trainer.fit, *setting.faces, checkpoint_minutes=1e6, sample_grids=1)
+    loop = Stepwise(lambda bar: fit(bar=bar))
     return Work(
         run=lambda: loop.advance(setting["bench_train_steps"]),
         items=setting["bench_train_steps"] * setting["batch_size"],
@@ -103,13 +146,13 @@ def paper_calls(setting: Setting, *, sampler: str) -> int:
 
 
 def generation(setting: Setting, *, sampler: str, calls: int | None = None, identities: int = 1) -> Work:
-    """`sampling.generate` of `bench_samples` images, written to files; guidance off.
+    """`generate` of `bench_samples` images, written to files; guidance off.
 
     Args:
         setting: what to draw with.
         sampler: "ddim" or "ddpm".
-        calls: of the network in the run that this one stands for, None for `paper_calls`. It is compiled, in the first
-            repeat, where that pays in such a run; for as few calls as are timed it never would.
+        calls: of the network in the run that this one stands for, None for `paper_calls`: it is compiled where that
+            pays in such a run.
         identities: among which the images are shared evenly.
     """
     unet = setting.new_unet().to(setting.device, memory_format=torch.channels_last).eval()

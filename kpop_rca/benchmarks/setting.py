@@ -37,14 +37,7 @@ DRAWN = {
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """The parameters of `90_benchmarks`, a device, and a folder for scratch; the data are made when asked for.
-
-    Attributes:
-        parameters: of the notebook.
-        device: to compute on.
-        scratch: a folder that is thrown away afterwards.
-        n_classes: of the UNet.
-    """
+    """The parameters of `90_benchmarks`, a device, and a folder for scratch; the data are made when asked for."""
 
     parameters: dict[str, Any]
     device: torch.device
@@ -77,7 +70,7 @@ class Setting:
 
     @cached_property
     def face_folder(self) -> Path:
-        """The same pictures as PNG files, a folder a class: what the peers read."""
+        """The same pictures as PNG files, a folder a class: what the baselines read."""
         root = self.scratch / "faces"
         for number, (image, label) in enumerate(zip(*self.faces, strict=True)):
             path = root / f"{label:04d}" / f"{number:06d}.png"
@@ -96,11 +89,9 @@ class Setting:
         return unet.build_unet(n_classes=self.n_classes, **self._architecture)
 
     def unet_flops(self, *, training: bool) -> float:
-        """See `ceilings.unet_flops`."""
         return ceilings.unet_flops(*self._architecture.values(), training=training)
 
     def oracle_flops(self, *, training: bool) -> float:
-        """See `ceilings.oracle_flops`; of the first of `oracles`."""
         sizes = (self["oracle_width"], self["image_size"])
         return ceilings.oracle_flops(self["architectures"][0], *sizes, training=training)
 

@@ -1,4 +1,4 @@
-"""Who competes in what."""
+"""Who competes in what; the baselines are imported where they are timed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,34 +7,19 @@ from functools import partial
 import pandas as pd
 import torch
 
-from kpop_rca.benchmarks import (
-    ceilings,
-    ours,
-    peers_denoising,
-    peers_diffusers,
-    peers_features,
-    peers_images,
-    peers_oracles,
-    timing,
-)
+from kpop_rca.benchmarks import ceilings, ours, timing
 from kpop_rca.benchmarks.setting import Setting
 from kpop_rca.benchmarks.timing import OURS, Work
 
 DIFFUSERS, DENOISING, TORCHVISION = "diffusers", "denoising-diffusion-pytorch", "torchvision"
-ONE_BY_ONE, SEPARATE = "facenet-pytorch, one by one", "peers' fastest, one after another"
+ONE_BY_ONE, SEPARATE = "facenet-pytorch, one by one", "baselines' fastest, one after another"
+FID, KID, PRDC, PR = "FID", "KID", "PRDC", "precision, recall"
 Contenders = dict[str, Callable[[Setting], Work]]
 
 
 @dataclass(frozen=True)
 class Task:
-    """One thing that is timed.
-
-    Attributes:
-        name: of the rows in the table of times.
-        unit: what is counted, in the plural.
-        contenders: who does it, from a setting: ours and the peers.
-        warm_up: repeats that are not timed.
-    """
+    """One thing that is timed: its unit is what is counted, in the plural; the warm-up is in repeats."""
 
     name: str
     unit: str
@@ -43,17 +28,16 @@ class Task:
 
 
 def _training(setting: Setting) -> Contenders:
-    workers = setting["bench_workers"]
-    return {
-        OURS: ours.training_steps,
-        DIFFUSERS: partial(peers_diffusers.training, workers=0),
-        f"{DIFFUSERS}, {workers} loading processes": partial(peers_diffusers.training, workers=workers),
-        DENOISING: peers_denoising.training,
-    }
+    from kpop_rca.benchmarks.baselines import denoising, diffusers
+
+    found = _with_loaders(setting, DIFFUSERS, ours.training_steps, diffusers.training)
+    return found | {DENOISING: denoising.training}
 
 
 def _ddim(setting: Setting) -> Contenders:
-    return _pipelines(setting, "ddim") | {DENOISING: peers_denoising.sampler}
+    from kpop_rca.benchmarks.baselines import denoising
+
+    return _pipelines(setting, "ddim") | {DENOISING: denoising.sampler}
 
 
 def _ddpm(setting: Setting) -> Contenders:
@@ -61,38 +45,60 @@ def _ddpm(setting: Setting) -> Contenders:
 
 
 def _pipelines(setting: Setting, sampler: str) -> Contenders:
-    theirs = partial(peers_diffusers.pipeline, sampler=sampler)
+    from kpop_rca.benchmarks.baselines import diffusers
+
+    theirs = partial(diffusers.pipeline, sampler=sampler)
     found = {OURS: partial(ours.generation, sampler=sampler), DIFFUSERS: theirs}
     if setting["mixed_precision"] != "no":
         found[f"{DIFFUSERS}, half precision"] = partial(theirs, dtype=torch.float16)
     return found
 
 
+def _with_loaders(setting: Setting, who: str, our: Callable, their: Callable) -> Contenders:
+    """Against a baseline without and with processes that load."""
+    workers = setting["bench_workers"]
+    loading = f"{who}, {workers} loading processes"
+    return {OURS: our, who: partial(their, workers=0), loading: partial(their, workers=workers)}
+
+
 def _detection(_: Setting) -> Contenders:
-    return {OURS: ours.detected, ONE_BY_ONE: peers_images.one_by_one}
+    from kpop_rca.benchmarks.baselines import images
+
+    return {OURS: ours.detected, ONE_BY_ONE: images.one_by_one}
+
+
+def _oracles(setting: Setting) -> Contenders:
+    from kpop_rca.benchmarks.baselines import oracles
+
+    return _with_loaders(setting, TORCHVISION, ours.oracles_trained, oracles.training)
+
+
+def _classifying(setting: Setting) -> Contenders:
+    from kpop_rca.benchmarks.baselines import oracles
+
+    return _with_loaders(setting, TORCHVISION, ours.predicted, oracles.classifying)
 
 
 def _features(_: Setting) -> Contenders:
+    from kpop_rca.benchmarks.baselines import features
+
     return {OURS: ours.measured} | {
-        f"{measure} by {name}": partial(peers_features.peer, call=call)
-        for measure, calls in peers_features.PEERS.items()
+        f"{measure} by {name}": partial(features.baseline, call=call)
+        for measure, calls in features.BASELINES.items()
         for name, call in calls.items()
     }
 
 
-def _beside_torchvision(our: Callable, their: Callable) -> Callable[[Setting], Contenders]:
-    """Against torchvision without and with processes that load."""
-
-    def contenders(setting: Setting) -> Contenders:
-        workers = setting["bench_workers"]
-        with_loaders = f"{TORCHVISION}, {workers} loading processes"
-        return {OURS: our, TORCHVISION: partial(their, workers=0), with_loaders: partial(their, workers=workers)}
-
-    return contenders
-
-
 def _pairs(_: Setting) -> Contenders:
-    return {OURS: ours.perceptual, "lpips in a loop": peers_images.lpips_loop}
+    from kpop_rca.benchmarks.baselines import images
+
+    return {OURS: ours.perceptual, "lpips in a loop": images.lpips_loop}
+
+
+def _reading(setting: Setting) -> Contenders:
+    from kpop_rca.benchmarks.baselines import images
+
+    return _with_loaders(setting, TORCHVISION, ours.read, images.image_folder)
 
 
 TRAINING, DDIM, DDPM, DETECTION = "training", "sampling, DDIM", "sampling, DDPM", "face detection"
@@ -103,20 +109,16 @@ TASKS = (
     Task(DDIM, "images", _ddim),
     Task(DDPM, "images", _ddpm),
     Task(DETECTION, "photographs", _detection),
-    Task(ORACLES, "images", _beside_torchvision(ours.oracles_trained, peers_oracles.training)),
-    Task(CLASSIFYING, "images", _beside_torchvision(ours.predicted, peers_oracles.classifying)),
+    Task(ORACLES, "images", _oracles),
+    Task(CLASSIFYING, "images", _classifying),
     Task(MEASURES, "sets", _features, warm_up=0),  # each has been called on a few features by then
     Task(LPIPS, "pairs", _pairs),
-    Task(READING, "photographs", _beside_torchvision(ours.read, peers_images.image_folder)),
+    Task(READING, "photographs", _reading),
 )
 
 
 def times(task: Task, setting: Setting, *, progress: Callable) -> pd.DataFrame:
-    """Time the contenders of a task and, in turns with them, the machine itself.
-
-    Returns:
-        Columns task, unit and those of `timing.in_turns`.
-    """
+    """Time the contenders of a task in turns with the machine itself: task, unit, and columns of `timing.in_turns`."""
     dtype = ceilings.DTYPES[setting["mixed_precision"]]
     machine = {
         ceilings.PRODUCT: partial(ceilings.matrix_product, device=setting.device, dtype=dtype),

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,6 @@ import torch
 
 OURS = "ours"
 COLUMNS = ["who", "repeat", "seconds", "items", "flops", "bytes", "why"]
-
-
-def _nothing() -> None:
-    """Closes a contender that holds nothing open."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Work:
     items: int
     flops: float = np.nan
     bytes: float = np.nan
-    close: Callable[[], object] = _nothing
+    close: Callable[[], object] = lambda: None
 
 
 def why_not(error: Exception) -> str:
@@ -42,16 +39,12 @@ def why_not(error: Exception) -> str:
 
 def timed(run: Callable[[], object], *, device: torch.device) -> float:
     """Seconds that a call takes, with all that it left for the device to do."""
-    begun = now(device)
+    wait = partial(torch.cuda.synchronize, device) if device.type == "cuda" else lambda: None
+    wait()
+    begun = time.perf_counter()
     run()
-    return now(device) - begun
-
-
-def now(device: torch.device) -> float:
-    """The clock in seconds, read when the device has done all that it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
+    wait()
+    return time.perf_counter() - begun
 
 
 def in_turns(
@@ -64,14 +57,8 @@ def in_turns(
 ) -> pd.DataFrame:
     """Time contenders, each once in every repeat; who goes first moves on from repeat to repeat.
 
-    A peer that is not installed or fails is left out with the reason; a failure of ours is an error.
-
-    Args:
-        prepare: makes each contender's work; what it takes is not timed. `OURS` is the name of ours.
-        repeats: timed.
-        warm_up: repeats before those, not timed.
-        device: whose queue is emptied before the clock is read.
-        progress: wraps the repeats, `tqdm` for example.
+    A baseline that is not installed or fails is left out with the reason; a failure of `OURS` is an error. What it
+    takes to prepare the work, and the repeats of warming up, are not timed.
 
     Returns:
         Columns `COLUMNS`, a row a contender and repeat; of one that failed a single row, with NaN and `why`.
@@ -96,7 +83,7 @@ def in_turns(
 def _unless_failing(who: str, call: Callable[[], object], failed: dict[str, str]) -> object:
     try:
         return call()
-    except Exception as error:  # whatever a peer throws; ours must work
+    except Exception as error:  # whatever a baseline throws; ours must work
         if who == OURS:
             raise
         failed[who] = why_not(error)

@@ -1,94 +1,72 @@
-"""What follows from the times: rates, ratios within a repeat, and whether they clear the bars that were set."""
-
-from dataclasses import dataclass
+"""What follows from the times: rates, ratios within a repeat, and whether they reach the targets that were set."""
 
 import numpy as np
 import pandas as pd
 
-from kpop_rca.benchmarks import ceilings, peers_features, sizes, tasks
+from kpop_rca.benchmarks import ceilings, scaling, tasks
 from kpop_rca.benchmarks.setting import PAPER_IMAGES
 from kpop_rca.benchmarks.tasks import CLASSIFYING, DDIM, DDPM, DETECTION, MEASURES, TRAINING
 from kpop_rca.benchmarks.timing import OURS
 from kpop_rca.diffusion.samplers import TIMESTEPS
 
-MET, MISSED, UNDECIDED = "met", "missed", "within the spread"
+MET, MISSED, UNDECIDED, UNMEASURED = "met", "missed", "within the spread", "not measured"
 PAPER_TRAINING = 200 * 10_000  # images shown: epochs times images
-STUDY = "the default study, 01 to 06"
-FLOOR = 0.25  # of the matrix product's rate, in training on a GPU
-DIGITS = 3  # of the growth of memory: on a GPU one copy more is one byte a byte within rounding
+# How many times as fast as a baseline ours should be.
+TARGETS = pd.DataFrame(
+    [
+        (TRAINING, tasks.DIFFUSERS, 1.3, 3.0),
+        (TRAINING, tasks.DENOISING, 1.0, 2.0),
+        (DDIM, tasks.DIFFUSERS, 1.3, 3.0),
+        (DETECTION, tasks.ONE_BY_ONE, 1.8, 8.0),
+        (MEASURES, tasks.SEPARATE, 2.0, 2.0),
+    ],
+    columns=["task", "who", "cpu", "cuda"],
+).set_index(["task", "who"])
+AT_EQUAL_FLOPS = {tasks.DENOISING}  # whose model is another one
+MACHINE = (ceilings.PRODUCT, ceilings.COPY)
+# Copies of its data that a kind of work is handed, and holds as long as it lasts; the others read or write files.
+HELD = {scaling.TRAINING: 1, scaling.GENERATION: 0, scaling.DETECTION: 0, scaling.MEASURES: 1}
 TOLD_MEGABYTES = 8.0  # of data between the smallest and the largest size, to tell its growth from noise
 
 
-@dataclass(frozen=True)
-class Bar:
-    """How many times as fast as a peer ours should be, on a CPU and on a GPU."""
-
-    cpu: float
-    cuda: float
-
-
-BARS = {
-    (TRAINING, tasks.DIFFUSERS): Bar(1.3, 3.0),
-    (TRAINING, tasks.DENOISING): Bar(1.0, 2.0),
-    (DDIM, tasks.DIFFUSERS): Bar(1.3, 3.0),
-    (DETECTION, tasks.ONE_BY_ONE): Bar(1.8, 8.0),
-    (MEASURES, tasks.SEPARATE): Bar(2.0, 2.0),
-}
-# Their model is another one: compared at equal floating-point operations.
-AT_EQUAL_FLOPS = {tasks.DENOISING}
-
-
 def with_separate(times: pd.DataFrame) -> pd.DataFrame:
-    """The times, and those of the peers' fastest FID, KID and PRDC run one after another, summed within a repeat.
+    """The times, and those of the fastest FID, KID and PRDC one after another, summed within a repeat.
 
-    Args:
-        times: of all tasks; see `tasks.times`.
-
-    Returns:
-        With rows of `tasks.SEPARATE` added where each of the three measures has a peer that ran.
+    `tasks.SEPARATE` is added where each of the three measures has a baseline that ran.
     """
     part = times[(times["task"] == MEASURES) & times["seconds"].notna()]
     medians = part.groupby("who")["seconds"].median()
-    fastest = []
-    for measure in (peers_features.FID, peers_features.KID, peers_features.PRDC):
-        of_measure = medians[medians.index.str.startswith(f"{measure} by ")]
-        if of_measure.empty:
-            return times
-        fastest.append(of_measure.idxmin())
-    rows = part[part["who"].isin(fastest)]
+    of_each = [medians[medians.index.str.startswith(f"{name} by ")] for name in (tasks.FID, tasks.KID, tasks.PRDC)]
+    if any(found.empty for found in of_each):
+        return times
+    rows = part[part["who"].isin([found.idxmin() for found in of_each])]
     added = rows.drop_duplicates("repeat").assign(who=tasks.SEPARATE)
     added["seconds"] = added["repeat"].map(rows.groupby("repeat")["seconds"].sum())
     return pd.concat([times, added], ignore_index=True)
 
 
 def rates(times: pd.DataFrame) -> pd.DataFrame:
-    """Items a second of every contender: median and quartiles over the repeats, beside the ceiling.
+    """Items a second of every contender, beside the ceiling: the rate of the matrix product over an item's operations.
 
-    The ceiling is what a machine as busy could do at most: the rate of the matrix product in the same repeats, over
-    the operations of an item; where bytes were counted and not operations, that of the copy over the bytes.
-
-    Args:
-        times: of all tasks.
+    Where bytes were counted and not operations, it is the rate of the copy over the bytes.
 
     Returns:
-        A row a task and contender: task, unit, who, rate, low, high (quartiles), n (repeats), gflops (an item),
-        ceiling (items a second; NaN where neither was counted), share (of it), why (of one without numbers).
+        task, unit, who, rate (median), low, high (quartiles), n (repeats), gflops (an item), ceiling (items a second;
+        NaN where neither was counted), share (of it), why (of one without numbers).
     """
     rows = []
-    for (task, who), part in times.groupby(["task", "who"], sort=False):
-        if who in (ceilings.PRODUCT, ceilings.COPY):
-            continue
-        per_second = part["items"] / part["seconds"]
-        low, rate, high = per_second.quantile([0.25, 0.5, 0.75])
-        ceiling = _ceiling(times[times["task"] == task], part.iloc[0])
-        row = {"task": task, "unit": part["unit"].iloc[0], "who": who, "rate": rate, "low": low, "high": high}
-        row |= {"n": int(part["seconds"].count()), "gflops": part["flops"].iloc[0] / 1e9}
-        rows.append(row | {"ceiling": ceiling, "share": rate / ceiling, "why": part["why"].iloc[0]})
+    for (task, who), part in times[~times["who"].isin(MACHINE)].groupby(["task", "who"], sort=False):
+        first, low_to_high = part.iloc[0], (part["items"] / part["seconds"]).quantile([0.25, 0.5, 0.75])
+        ceiling = _ceiling(times[times["task"] == task], first)
+        row = {"task": task, "unit": first["unit"], "who": who}
+        row |= dict(zip(("low", "rate", "high"), low_to_high, strict=True))
+        row |= {"n": int(part["seconds"].count()), "gflops": first["flops"] / 1e9, "ceiling": ceiling}
+        rows.append(row | {"share": row["rate"] / ceiling, "why": first["why"]})
     return pd.DataFrame(rows)
 
 
 def _ceiling(of_task: pd.DataFrame, row: pd.Series) -> float:
-    for machine, counted in ((ceilings.PRODUCT, "flops"), (ceilings.COPY, "bytes")):
+    for machine, counted in zip(MACHINE, ("flops", "bytes"), strict=True):
         reference = of_task[of_task["who"] == machine]
         if np.isfinite(row[counted]) and len(reference):
             return (reference[counted] / reference["seconds"]).median() / row[counted]
@@ -96,110 +74,109 @@ def _ceiling(of_task: pd.DataFrame, row: pd.Series) -> float:
 
 
 def ratios(times: pd.DataFrame, *, device: str) -> pd.DataFrame:
-    """How many times as fast ours is, beside the bar.
-
-    A ratio is taken within each repeat, where both met the same machine; its median is held against the bar. Met or
-    missed it is where every repeat says so.
+    """How many times as fast ours is, within each repeat, where both met the same machine; against the target.
 
     Args:
-        times: of all tasks, from `with_separate`.
-        device: "cpu" or "cuda": which bars.
+        times: from `with_separate`.
+        device: "cpu" or "cuda": which targets.
 
     Returns:
-        A row a task and peer (of FID, KID and PRDC, only for all three): task, who, ratio (median), low, high (smallest
-        and largest), n, per ("item", or "FLOP" where the peer's model is another), bar (NaN where none was set), asked
-        (items a second of ours that would be at the bar), verdict ("" without a bar), why.
+        task, who (of FID, KID and PRDC, only all three), ratio (median), low, high (smallest and largest), n, per
+        ("item" or "FLOP"), target (NaN where none was set), wanted (items a second of ours at the target), verdict
+        (met or missed where every repeat says so; "" without a target), why.
     """
     rows = []
-    for task, part in times.groupby("task", sort=False):
+    for task, part in times[~times["who"].isin(MACHINE)].groupby("task", sort=False):
         ours = part[part["who"] == OURS].set_index("repeat")
-        for who in part["who"].unique():
-            of_one_measure = task == MEASURES and who != tasks.SEPARATE
-            if who not in (OURS, ceilings.PRODUCT, ceilings.COPY) and not of_one_measure:
-                rows.append(_ratio(task, who, ours, part[part["who"] == who], device=device))
+        for who, theirs in part[part["who"] != OURS].groupby("who", sort=False):
+            if task != MEASURES or who == tasks.SEPARATE:
+                rows.append({"task": task, "who": who} | _ratio(ours, theirs, target=_target(task, who, device)))
     return pd.DataFrame(rows)
 
 
-def _ratio(task: str, who: str, ours: pd.DataFrame, theirs: pd.DataFrame, *, device: str) -> dict:
-    per = "flops" if who in AT_EQUAL_FLOPS else "items"
-    found = (_done(ours, per) / _done(theirs.set_index("repeat"), per)).dropna()
-    bar = BARS.get((task, who))
-    wanted = getattr(bar, device) if bar else np.nan
-    row = {"task": task, "who": who, "ratio": found.median(), "low": found.min(), "high": found.max()}
-    row |= {"n": len(found), "per": {"flops": "FLOP", "items": "item"}[per], "bar": wanted}
-    row["asked"] = wanted * _done(ours, "items").median() / row["ratio"]
-    return row | {"verdict": verdict(row["low"], row["high"], wanted), "why": theirs["why"].iloc[0]}
+def _target(task: str, who: str, device: str) -> float:
+    return TARGETS.loc[(task, who), device] if (task, who) in TARGETS.index else np.nan
 
 
-def _done(part: pd.DataFrame, per: str) -> pd.Series:
-    amount = part["items"] * part["flops"] if per == "flops" else part["items"]
-    return amount / part["seconds"]
+def _ratio(ours: pd.DataFrame, theirs: pd.DataFrame, *, target: float) -> dict:
+    per = "FLOP" if theirs["who"].iloc[0] in AT_EQUAL_FLOPS else "item"
+    found = (_speed(ours, per) / _speed(theirs.set_index("repeat"), per)).dropna()
+    row = {"ratio": found.median(), "low": found.min(), "high": found.max(), "n": len(found), "per": per}
+    row |= {"target": target, "wanted": target * _speed(ours, "item").median() / row["ratio"]}
+    return row | {"verdict": verdict(row["low"], row["high"], target), "why": theirs["why"].iloc[0]}
 
 
-def verdict(low: float, high: float, bar: float) -> str:
-    """Whether everything between low and high is at the bar or above, or below it.
+def _speed(part: pd.DataFrame, per: str) -> pd.Series:
+    return part["items"] * (part["flops"] if per == "FLOP" else 1) / part["seconds"]
+
+
+def verdict(low: float, high: float, target: float) -> str:
+    """Whether everything between low and high is at the target or above, or below it.
 
     >>> verdict(1.4, 1.6, 1.3), verdict(1.2, 1.4, 1.3), verdict(1.0, 1.2, 1.3), verdict(1.0, 1.2, float("nan"))
     ('met', 'within the spread', 'missed', '')
     """
-    if np.isnan(bar):
+    if np.isnan(target):
         return ""
     if np.isnan(low):
-        return "not measured"
-    return MET if low >= bar else MISSED if high < bar else UNDECIDED
+        return UNMEASURED
+    return MET if low >= target else MISSED if high < target else UNDECIDED
 
 
 def whole_runs(rates: pd.DataFrame, *, steps_ddpm: int, study_seconds: float, device: str) -> pd.DataFrame:
-    """What the paper's run would take at these rates, and what the default study took, beside their bars.
+    """What the paper's run would take at these rates, and what 01 to 06 of the default study took.
 
     Args:
-        rates: from `rates`.
+        rates: of this module.
         steps_ddpm: steps of the DDPM that was timed; 1,000 take as many times as long.
-        study_seconds: wall time of the first six notebooks of the default study; NaN if unknown.
-        device: "cpu" or "cuda"; a bar that was set for the other has no verdict.
+        study_seconds: wall time of 01 to 06; NaN if unknown.
+        device: "cpu" or "cuda"; a target that was set for the other has no verdict.
 
     Returns:
-        what, value, unit, bar (at most, of seconds; at least, of a share; NaN where none was set), set_for (the
-        device), verdict.
-        The study's time is of a part of what its bar was set for: that it is met is never said.
+        what, value, unit, target (at most, of seconds; at least, of a fraction; NaN where none was set), set_for (the
+        device), verdict. The default study's target is for more than 01 to 06: these can only miss it.
     """
     ours = rates[rates["who"] == OURS].set_index("task")
-    images, training = ours["rate"], ours["share"][TRAINING]
+    images, study = ours["rate"], "the default study, 01 to 06"
     ddpm = PAPER_IMAGES / images[DDPM] * TIMESTEPS / steps_ddpm
     rows = [
         ("50,000 images by DDIM", PAPER_IMAGES / images[DDIM], "seconds", 60.0, "cuda"),
         ("50,000 images by DDPM-1000", ddpm, "seconds", 1200.0, "cuda"),
         ("200 epochs of 10,000 images", PAPER_TRAINING / images[TRAINING], "seconds", 180.0, "cuda"),
         ("50,000 images shown to an oracle", PAPER_IMAGES / images[CLASSIFYING], "seconds", np.nan, "cuda"),
-        ("training, of the machine's limit", training, "share", FLOOR, "cuda"),
-        (STUDY, study_seconds, "seconds", 600.0, "cpu"),
+        ("training, of the machine's limit", ours["share"][TRAINING], "fraction", 0.25, "cuda"),
+        (study, study_seconds, "seconds", 600.0, "cpu"),
     ]
-    table = pd.DataFrame(rows, columns=["what", "value", "unit", "bar", "set_for"])
-    enough = np.where(table["unit"] == "share", table["value"] >= table["bar"], table["value"] <= table["bar"])
+    table = pd.DataFrame(rows, columns=["what", "value", "unit", "target", "set_for"])
+    at_least = table["unit"] == "fraction"
+    enough = np.where(at_least, table["value"] >= table["target"], table["value"] <= table["target"])
     table["verdict"] = np.where(enough, MET, MISSED)
-    table.loc[(table["set_for"] != device) | table[["value", "bar"]].isna().any(axis=1), "verdict"] = ""
-    # The bar is for all of `make study`, with 07, the report and the starting of kernels: a part can only miss it.
-    table.loc[(table["what"] == STUDY) & (table["verdict"] == MET), "verdict"] = ""
+    silent = (table["set_for"] != device) | table[["value", "target"]].isna().any(axis=1)
+    table.loc[silent | ((table["what"] == study) & enough), "verdict"] = ""
     return table
 
 
-def memory(growth: pd.DataFrame) -> pd.DataFrame:
+def memory(table: pd.DataFrame) -> pd.DataFrame:
     """Whether the peak grows by less than the data's own size, with two standard errors to either side.
 
-    Work that is handed its data in memory holds them once whatever it does: that copy grows by exactly their size, and
-    it is what comes on top of it that is held against the bar, a second copy for example. Work that reads files and
-    writes files has no such copy.
+    Work that is handed its data in memory holds that copy whatever it does: what comes on top is held to the target.
 
     Args:
-        growth: from `scaling.memory_growth`.
+        table: from `scaling.measure`.
 
     Returns:
-        With `held` (copies of the data that are handed over), `beyond` (growth without them) and `verdict`; data of a
-        few megabytes can't be told from what a process varies by, and have none.
+        what, growth (bytes of peak for a byte of data), standard_error, data_megabytes (the span of the sizes), held
+        (copies that are handed over), beyond (growth without them), verdict.
     """
-    held = growth["what"].map(sizes.HELD)
-    growth = growth.assign(held=held, beyond=growth["growth"] - held)
-    low, high = ((growth["beyond"] + k * growth["standard_error"]).round(DIGITS) for k in (-2, 2))
-    found = np.where(high < 1, MET, np.where(low >= 1, MISSED, UNDECIDED))
-    told = (growth["data_megabytes"] >= TOLD_MEGABYTES) & growth["standard_error"].notna()
-    return growth.assign(verdict=np.where(told, found, "too little data to tell"))
+    rows = []
+    for what, part in table[table["axis"] == scaling.IMAGES].groupby("what", sort=False):
+        there = part.dropna(subset=["peak_bytes", "data_bytes"])
+        growth, error = scaling.slope(there["data_bytes"], there["peak_bytes"])
+        megabytes, beyond = np.ptp(part["data_bytes"]) / 1e6, growth - HELD[what]
+        low, high = (round(beyond + k * error, 3) for k in (-2, 2))  # a GPU's peaks are exact but for rounding
+        found = MET if high < 1 else MISSED if low >= 1 else UNDECIDED
+        told = megabytes >= TOLD_MEGABYTES and np.isfinite(error)
+        row = {"what": what, "growth": growth, "standard_error": error, "data_megabytes": megabytes}
+        row |= {"held": HELD[what], "beyond": beyond}
+        rows.append(row | {"verdict": found if told else "too little data to tell"})
+    return pd.DataFrame(rows)

@@ -5,27 +5,26 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
-from kpop_rca.benchmarks.timing import OURS
 from kpop_rca.plots.charts import GENERATED, INK, PAPER, REAL, WIDTH
 
 ASKED = "#edae49"
 COLOURS = (REAL, GENERATED, "#59a14f", "#edae49")
 NEAR = 2.5  # times the longest bar; a limit further away is only written
 LEAST_SPAN = 8.0
-SHOWN = 0.005  # of the time; smaller shares are in the table
 COSTS = {"seconds": "seconds", "peak_bytes": "peak memory in MB"}
 
 
-def bars(rates: pd.DataFrame, ratios: pd.DataFrame) -> Figure:
+def speeds(rates: pd.DataFrame, ratios: pd.DataFrame, *, ours: str) -> Figure:
     """Items a second of every contender, a panel a task, with what ours does for one of theirs on each bar.
 
-    The speed asked of ours is a mark, and the machine's own limit a line where it is near enough to be drawn.
+    The speed target of ours is a mark, and the machine's own limit a line where it is near enough to be drawn.
 
     Args:
-        rates: from `verdicts.rates`.
-        ratios: from `verdicts.ratios`.
+        rates: who, rate, low, high, ceiling … of a task.
+        ratios: who, ratio, low, high, per, wanted … of a task.
+        ours: how both call the study's own code.
     """
     parts = [part for _, part in rates.groupby("task", sort=False)]
     heights = [len(part) + 1.2 for part in parts]
@@ -38,17 +37,17 @@ def bars(rates: pd.DataFrame, ratios: pd.DataFrame) -> Figure:
         layout="constrained",
     )
     for ax, part in zip(axes[:, 0], parts, strict=True):
-        _panel(ax, part, ratios[ratios["task"] == part["task"].iloc[0]].set_index("who"))
+        _panel(ax, part, ratios[ratios["task"] == part["task"].iloc[0]].set_index("who"), ours=ours)
     _legend(figure)
     return figure
 
 
-def _panel(ax: Axes, part: pd.DataFrame, ratios: pd.DataFrame) -> None:
-    rate, asked = part["rate"].fillna(0), _asked_for(ax, ratios)
+def _panel(ax: Axes, part: pd.DataFrame, ratios: pd.DataFrame, *, ours: str) -> None:
+    rate, asked = part["rate"].fillna(0), _wanted(ax, ratios)
     for place, row in enumerate(part.itertuples()):
-        ax.barh(place, rate.iloc[place], color=REAL if row.who == OURS else PAPER, height=0.72)
+        ax.barh(place, rate.iloc[place], color=REAL if row.who == ours else PAPER, height=0.72)
         ax.plot([row.low, row.high], [place, place], color=INK, lw=1.2)
-        end = max(row.high, asked if row.who == OURS else 0) if np.isfinite(row.high) else 0
+        end = max(row.high, asked if row.who == ours else 0) if np.isfinite(row.high) else 0
         look = {"va": "center", "fontsize": 8.5, "bbox": {"fc": "white", "ec": "none", "pad": 1}}
         ax.annotate(_label(row, ratios), (end, place), xytext=(6, 0), textcoords="offset points", **look)
     ceiling = part["ceiling"].iloc[0]
@@ -63,11 +62,11 @@ def _panel(ax: Axes, part: pd.DataFrame, ratios: pd.DataFrame) -> None:
     ax.grid(axis="y", visible=False)
 
 
-def _asked_for(ax: Axes, ratios: pd.DataFrame) -> float:
-    """A mark on our bar for every peer that a bar was set against; the largest speed asked for."""
+def _wanted(ax: Axes, ratios: pd.DataFrame) -> float:
+    """A mark on our bar for every target; the largest speed that is wanted."""
     speeds = [0.0]
     for row in ratios.reset_index().itertuples():
-        asked = row.asked
+        asked = row.wanted
         if np.isfinite(asked):
             ax.plot([asked, asked], [-0.45, 0.45], color=ASKED, zorder=3, lw=3, solid_capstyle="butt")
             speeds.append(asked)
@@ -95,20 +94,15 @@ def _number(value: float) -> str:
 
 def _legend(figure: Figure) -> None:
     marks = [
-        plt.Line2D([], [], color=ASKED, lw=3, label="asked of ours"),
+        plt.Line2D([], [], color=ASKED, lw=3, label="target of ours"),
         plt.Line2D([], [], color=GENERATED, lw=1.8, label="the machine's limit"),
         plt.Line2D([], [], color=INK, lw=1.2, label="quartiles of the repeats"),
     ]
     figure.legend(handles=marks, loc="outside lower center", ncols=len(marks))
 
 
-def scaling_lines(table: pd.DataFrame, exponents: pd.DataFrame) -> Figure:
-    """Time above and peak memory below against every axis, on log-log, with the exponents of the fits.
-
-    Args:
-        table: from `scaling.measure`.
-        exponents: from `scaling.exponents`.
-    """
+def growth(table: pd.DataFrame, exponents: pd.DataFrame) -> Figure:
+    """Time above and peak memory below against every axis, on log-log, with the exponents of the fits."""
     axes_names = list(table["axis"].unique())
     size = (1.25 * WIDTH, 6.4)
     figure, axes = plt.subplots(len(COSTS), len(axes_names), figsize=size, squeeze=False, layout="constrained")
@@ -145,27 +139,3 @@ def _widened(ax: Axes) -> None:
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if half < np.log(10) else (1,)))
     ax.yaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_minor_formatter(NullFormatter())
-
-
-def profile_bars(profile: pd.DataFrame) -> Figure:
-    """Shares of a training step's and of a denoising step's time by kind of operation.
-
-    Args:
-        profile: rows of `profiles.shares` with `what`.
-    """
-    wide = profile.pivot(index="group", columns="what", values="share").loc[profile["group"].unique()]
-    wide = wide[wide.max(axis=1) >= SHOWN][profile["what"].unique()]
-    figure, ax = plt.subplots(figsize=(WIDTH * 0.75, 0.6 + 0.55 * len(wide)))
-    height = 0.8 / wide.shape[1]
-    for k, (what, colour) in enumerate(zip(wide, COLOURS, strict=False)):
-        places = np.arange(len(wide)) + (k - (wide.shape[1] - 1) / 2) * height
-        drawn = ax.barh(places, wide[what], height=height, color=colour, label=what)
-        ax.bar_label(drawn, labels=[f"{share:.0%}" for share in wide[what]], padding=3, fontsize=8.5)
-    ax.set_yticks(range(len(wide)), labels=wide.index)
-    ax.invert_yaxis()
-    ax.set(title="Where the time goes", xlabel="share of the wall time")
-    ax.xaxis.set_major_formatter(PercentFormatter(1))
-    ax.margins(x=0.12)
-    ax.grid(axis="y", visible=False)
-    ax.legend(loc="lower right")
-    return figure

@@ -1,4 +1,4 @@
-"""Peers at FID, KID, precision and recall, density and coverage, each alone and on the same stored features.
+"""Baselines of FID, KID, precision and recall, density and coverage, each alone and on the same stored features.
 
 All of them are handed features in place of images, through their functions on features or, for torchmetrics, through a
 network that returns what it is given: the pretrained Inception is no part of what is timed.
@@ -20,15 +20,14 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
 from kpop_rca.benchmarks.setting import Setting, warm_up_features
+from kpop_rca.benchmarks.tasks import FID, KID, PR, PRDC
 from kpop_rca.benchmarks.timing import Work
 from kpop_rca.image_metrics.kid import KERNEL_SUBSET_SIZE, KERNEL_SUBSETS
 from kpop_rca.image_metrics.prdc import DENSITY_NEIGHBOUR, PRECISION_NEIGHBOUR
 
-FID, KID, PRDC, PR = "FID", "KID", "PRDC", "precision, recall"
 
-
-def peer(setting: Setting, *, call: Callable[[np.ndarray, np.ndarray], object]) -> Work:
-    """One measure of one peer on the setting's features, real ones first."""
+def baseline(setting: Setting, *, call: Callable[[np.ndarray, np.ndarray], object]) -> Work:
+    """One measure of one baseline on the setting's features, real ones first."""
     call(*warm_up_features())
     return Work(run=partial(call, *setting.features), items=1)
 
@@ -107,8 +106,8 @@ def prdc_prdc(real: np.ndarray, generated: np.ndarray) -> object:
         return compute_prdc(real_features=real, fake_features=generated, nearest_k=DENSITY_NEIGHBOUR)
 
 
-# By measure, then by peer. torch-fidelity has two of the four figures of PRDC.
-PEERS = {
+# By measure, then by library. torch-fidelity has two of the four figures of PRDC.
+BASELINES = {
     FID: {
         "pytorch-fid": pytorch_fid_fid,
         "clean-fid": clean_fid_fid,

@@ -11,7 +11,7 @@ from diffusers.training_utils import EMAModel
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-from kpop_rca.benchmarks.peers_images import folder_loader
+from kpop_rca.benchmarks.baselines.images import folder_loader
 from kpop_rca.benchmarks.setting import NOISE_SCHEDULE, Setting
 from kpop_rca.benchmarks.timing import Work
 from kpop_rca.diffusion.samplers import TIMESTEPS, forward_process

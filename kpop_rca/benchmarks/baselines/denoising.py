@@ -11,7 +11,7 @@ import torch
 from IPython.utils.capture import capture_output
 
 from kpop_rca.benchmarks import ceilings, ours
-from kpop_rca.benchmarks.peers_diffusers import batches
+from kpop_rca.benchmarks.baselines.diffusers import batches
 from kpop_rca.benchmarks.setting import Setting
 from kpop_rca.benchmarks.timing import Work
 

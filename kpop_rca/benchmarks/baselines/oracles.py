@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 
 from kpop_rca.benchmarks import ours
-from kpop_rca.benchmarks.peers_images import folder_loader
+from kpop_rca.benchmarks.baselines.images import folder_loader
 from kpop_rca.benchmarks.setting import Setting
 from kpop_rca.benchmarks.timing import Work
 from kpop_rca.oracles import augmentation

@@ -1,4 +1,4 @@
-"""Peers at reading photographs, finding faces in them, and comparing pictures."""
+"""Baselines of reading photographs, finding faces in them, and comparing pictures."""
 
 from collections.abc import Sequence
 from pathlib import Path
