@@ -20,7 +20,7 @@ from tqdm import tqdm
 from kpop_rca.diffusion import generation
 from kpop_rca.diffusion.trainer import DiffusionRecipe, Trainer, load_trained, trained_precision
 from kpop_rca.diffusion.unet import build_unet, no_class
-from kpop_rca.errors import StudyError
+from kpop_rca.errors import StudyError, said_in_a_line
 from kpop_rca.faces import crops
 from kpop_rca.study import given, manifests, params, stage_run, stages
 from kpop_rca.system import devices, seeds
@@ -78,6 +78,7 @@ def launch(notebook: str, study: str) -> None:
         print(f"done; for the figures run: {manifests.command(stage, study)}")
 
 
+@said_in_a_line
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="accelerate launch -m kpop_rca.launch", description=__doc__.split("\n")[0])
     parser.add_argument("notebook", help="03 or 05")
@@ -87,9 +88,6 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         given.give_options(asked)
         launch(asked.notebook, asked.study)
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         if PartialState().is_main_process:
             print("stopped; the same command goes on from what is saved", file=sys.stderr)

@@ -16,7 +16,7 @@ import pandas as pd
 from PIL import Image
 
 from kpop_rca.data import identity_folders
-from kpop_rca.errors import StudyError
+from kpop_rca.errors import StudyError, said_in_a_line
 from kpop_rca.study import flat_yaml, params, paths, schema, sweeps
 from kpop_rca.system import files
 
@@ -125,6 +125,7 @@ def write(study: str, data_root: str) -> str:
     return said
 
 
+@said_in_a_line
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m kpop_rca.new", description="Write a study file for a data folder.")
@@ -132,12 +133,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("data_root", help="folder with one folder per person")
     options = parser.parse_args(arguments)
     study = options.study
-    try:
-        with warnings.catch_warnings(record=True, action="always") as noted:
-            said = write(study, options.data_root)
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    with warnings.catch_warnings(record=True, action="always") as noted:
+        said = write(study, options.data_root)
     for note in noted:
         print(f"note: {note.message}", file=sys.stderr)
     print(f"params/{study}.yaml: {said} Look it over, then:\n  make audit STUDY={study}\n  make study STUDY={study}")

@@ -5,7 +5,7 @@ import sys
 
 import pandas as pd
 
-from kpop_rca.errors import StudyError
+from kpop_rca.errors import said_in_a_line
 from kpop_rca.results import pages
 from kpop_rca.study import paths, sweeps
 
@@ -26,6 +26,7 @@ def answer(study: str) -> str:
     )
 
 
+@said_in_a_line
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m kpop_rca.report", description="Write a study's report.")
@@ -33,14 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--where", action="append", default=[], help="print the result of these, comma-separated")
     parser.add_argument("--seeds", help="with --where: the seeds, comma-separated")
     options = parser.parse_args(arguments)
-    try:
-        for study in options.study:
-            pages.build(study)
-        for study in sweeps.named(",".join(options.where), options.seeds or "") if options.where else []:
-            print(answer(study))
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    for study in options.study:
+        pages.build(study)
+    for study in sweeps.named(",".join(options.where), options.seeds or "") if options.where else []:
+        print(answer(study))
     return 0
 
 

@@ -28,7 +28,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-from kpop_rca.errors import StudyError
+from kpop_rca.errors import StudyError, said_in_a_line
 from kpop_rca.study import account, flat_yaml, given, manifests, params, paths, stages, staleness
 from kpop_rca.system import console, files, locks
 
@@ -192,6 +192,7 @@ def adopt(study: str) -> None:
             shutil.copy(run_notebook(stage.notebook, study), paths.notebook_source(stage.notebook))
 
 
+@said_in_a_line
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m kpop_rca.run", description="Run one notebook of a study.")
@@ -208,9 +209,6 @@ def main(arguments: list[str] | None = None) -> int:
             adopt(options.study)
         else:
             run_notebook(options.notebook, options.study)
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         command = f"{paths.python()} -m kpop_rca.run {options.notebook} --study {shlex.quote(options.study)}"
         print(f"stopped; continue with: {command}{given.arguments()}", file=sys.stderr)

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from kpop_rca.errors import StudyError
+from kpop_rca.errors import StudyError, said_in_a_line
 from kpop_rca.study import account, given, params, paths, stages, sweeps
 from kpop_rca.system import files, locks
 
@@ -69,6 +69,7 @@ def run(command: Sequence[str]) -> int:
             return process.wait()
 
 
+@said_in_a_line
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m kpop_rca.studies", description="Run whole studies.")
@@ -77,17 +78,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only-data", action="store_true", help="only 01 and 02, the notebooks on the photographs")
     given.add_arguments(parser)
     options = parser.parse_args(arguments)
-    try:
-        given.give_options(options)
-        studies = list(resolved(options.study, options.seeds))
-        for study in studies:  # Snakemake, which takes the lock, would say it in its way
-            holder = locks.holder(paths.artifacts_folder(study) / ".lock")
-            if holder:
-                raise StudyError(f"the study {study} is in use by {holder}; wait for it, or stop it, then run it again")
-        status = run(command(studies, only_data=options.only_data))
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    given.give_options(options)
+    studies = list(resolved(options.study, options.seeds))
+    for study in studies:  # Snakemake, which takes the lock, would say it in its way
+        holder = locks.holder(paths.artifacts_folder(study) / ".lock")
+        if holder:
+            raise StudyError(f"the study {study} is in use by {holder}; wait for it, or stop it, then run it again")
+    status = run(command(studies, only_data=options.only_data))
     if status:
         print(
             "\nNot complete. The reason is above, in a line that begins with error: or stopped. "

@@ -11,7 +11,7 @@ import sys
 import pandas as pd
 
 from kpop_rca import report
-from kpop_rca.errors import StudyError
+from kpop_rca.errors import StudyError, said_in_a_line
 from kpop_rca.results import pages
 from kpop_rca.study import given, manifests, params, paths, stages, staleness, sweeps
 from kpop_rca.study.staleness import Kind, Reason
@@ -106,6 +106,7 @@ def pages_line(study: str) -> str:
     return f"{study} report: {COMPLETE}, {len(made['pages'])} pages"
 
 
+@said_in_a_line
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m kpop_rca.verify", description="Check a whole study again.")
@@ -113,12 +114,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", default="", help="the seeds of each, comma-separated")
     given.add_arguments(parser)
     options = parser.parse_args(arguments)
-    try:
-        given.give_options(options)
-        studies = sweeps.named(",".join(options.studies), options.seeds)
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    given.give_options(options)
+    studies = sweeps.named(",".join(options.studies), options.seeds)
     well = True
     for study in studies:
         try:

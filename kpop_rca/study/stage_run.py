@@ -27,27 +27,16 @@ from kpop_rca.system import console, files, fonts, locks
 
 @dataclass
 class StageRun:
-    """A stage at work: where it reads and where it writes.
-
-    Attributes:
-        stage: which.
-        parameters: as the notebook declares them, checked.
-        folder: its own folder, `artifacts/<study>/<folder>`.
-        started: the record of what it is made from.
-        began: when, in seconds since 1970: what ran side by side can be told from what followed.
-        began_monotonic: the same on a clock that nobody sets, for the time that it takes.
-        said_of_letters: whether a figure's letters without a font were spoken of; once is enough.
-        saved: figures and tables of the report, as saved so far.
-    """
+    """A stage at work: where it reads and where it writes."""
 
     stage: stages.Stage
     parameters: dict[str, Any]
     folder: Path
-    started: dict[str, Any]
-    began: float = field(default_factory=time.time)
-    began_monotonic: float = field(default_factory=time.monotonic)
+    started: dict[str, Any]  # the record of what it is made from
+    began: float = field(default_factory=time.time)  # by it, what ran side by side can be told from what followed
+    began_monotonic: float = field(default_factory=time.monotonic)  # a clock that nobody sets
     said_of_letters: bool = False
-    saved: set[Path] = field(default_factory=set)
+    saved: set[Path] = field(default_factory=set)  # figures and tables of the report
 
     @property
     def study(self) -> str:
@@ -173,7 +162,7 @@ def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:
         _take_up(folder, stage, parameters)
         if manifests.files_of(folder):
             before = staleness.record_of(folder)
-            started |= _begun_with(folder, before, now=started["versions"])
+            started["begun_with"] = before.get("begun_with", before.get("versions"))
             for name in staleness.strange_files(folder, before):  # else they would be recorded as made by this run
                 (folder / name).unlink()
         (folder / MANIFEST).unlink(missing_ok=True)
@@ -260,18 +249,6 @@ def _set_aside(folder: Path) -> Path | None:
 def _number(path: Path) -> int:
     found = re.search(r"\.earlier-(\d+)$", path.name)
     return int(found[1]) if found else 0
-
-
-def _begun_with(folder: Path, before: dict[str, Any], *, now: dict[str, str]) -> dict[str, Any]:
-    """The versions that the work in a folder was begun with, where they are others than those that go on with it."""
-    first = before.get("begun_with", before.get("versions", now))
-    if first == now:
-        return {}
-    if before.get("versions") != now:
-        differing = [f"{name} {first.get(name)} (now {new})" for name, new in now.items() if first.get(name) != new]
-        name = f"artifacts/{folder.parent.name}/{folder.name}"
-        _tell(f"note: {name} was begun with {', '.join(differing)}; it goes on, and its manifest names both")
-    return {"begun_with": first}
 
 
 def _tell(line: str) -> None:

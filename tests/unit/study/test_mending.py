@@ -90,7 +90,7 @@ def test_the_command_that_a_message_names_works_for_the_study(project, output):
     told = ["--data-root", FOLDER]
     done = run(project, output, "02", "--study", "mine", *told)
     command = said_command(done.stderr)
-    assert "artifacts/mine/audit is missing" in done.stderr and command.endswith(shlex.quote(FOLDER))
+    assert "artifacts/mine/audit is missing" in done.stderr and command.endswith(shlex.quote(f"data_root={FOLDER}"))
     done = shell(project, output, command)
     assert done.returncode == 0, done.stderr
     audit = output / "artifacts/mine/audit"

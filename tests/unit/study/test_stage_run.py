@@ -143,14 +143,12 @@ def test_altered_work_is_set_aside_and_not_taken_up_again(output, not_batch):
     assert (stage_run.set_aside(folder)[0] / "found.txt").read_text() == "b"
 
 
-def test_a_library_of_another_version_goes_on_and_both_are_recorded(output, monkeypatch, capsys, not_batch):
+def test_a_library_of_another_version_goes_on_and_both_are_recorded(output, monkeypatch):
     folder, now = begin_with_work(AUDIT, "half"), manifests.versions()
     monkeypatch.setattr(manifests, "versions", lambda: now | {"torch": "9.9"})
     for _ in range(2):
         stage = stage_run.begin("01_data_audit", AUDIT)
     assert (folder / "half.txt").is_file()
-    said = f"note: artifacts/mine/audit was begun with torch {now['torch']} (now 9.9); it goes on"
-    assert capsys.readouterr().out.count(said) == 1
     stage.finish()
     manifest = manifests.read_manifest(folder / "manifest.json")
     assert manifest["begun_with"] == now and manifest["versions"]["torch"] == "9.9"
@@ -191,10 +189,8 @@ def test_a_training_outlives_what_does_not_compute_and_nothing_deletes_it(tmp_pa
         ("diffusion/trainer.py", '"""Training the', '"""The training of the'),
         ("faces/crops.py", "import", "import gc\nimport"),  # which 03 reads the work of, and does not compute with
     ]
-    moved = [
-        ("diffusion/trainer.py", "WARM_UP = 0.05", "WARM_UP = 0.06"),
-        ("diffusion/noise.py", "return ", "return 2 * "),
-    ]
+    moved = [("diffusion/trainer.py", "WARM_UP = 0.05", "WARM_UP = 0.06")]
+    moved += [("diffusion/noise.py", "return ", "return 2 * ")]
     project = write_project(tmp_path / "project")
     done = python(project, "-c", BEGIN_EDITED, json.dumps([*kept, *moved]), output=tmp_path / "output")
     found = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("found ")]
