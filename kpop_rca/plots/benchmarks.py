@@ -9,15 +9,15 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from kpop_rca.plots.charts import GENERATED, INK, PAPER, REAL, WIDTH
 
-ASKED = "#edae49"
+TARGET = "#edae49"
 COLOURS = (REAL, GENERATED, "#59a14f", "#edae49")
-NEAR = 2.5  # times the longest bar; a limit further away is only written
+NEAR = 2.5  # times the longest bar; a limit further away is in the title alone
 LEAST_SPAN = 8.0
 COSTS = {"seconds": "seconds", "peak_bytes": "peak memory in MB"}
 
 
 def speeds(rates: pd.DataFrame, ratios: pd.DataFrame, *, ours: str) -> Figure:
-    """Items a second of every contender, a panel a task, with what ours does for one of theirs on each bar.
+    """Items per second of every baseline, one panel per task, with ours relative to theirs on each bar.
 
     The speed target of ours is a mark, and the machine's own limit a line where it is near enough to be drawn.
 
@@ -43,22 +43,22 @@ def speeds(rates: pd.DataFrame, ratios: pd.DataFrame, *, ours: str) -> Figure:
 
 
 def _panel(ax: Axes, part: pd.DataFrame, ratios: pd.DataFrame, *, ours: str) -> None:
-    rate, asked = part["rate"].fillna(0), _wanted(ax, ratios)
+    rate, target = part["rate"].fillna(0), _wanted(ax, ratios)
     for place, row in enumerate(part.itertuples()):
         ax.barh(place, rate.iloc[place], color=REAL if row.who == ours else PAPER, height=0.72)
         ax.plot([row.low, row.high], [place, place], color=INK, lw=1.2)
-        end = max(row.high, asked if row.who == ours else 0) if np.isfinite(row.high) else 0
+        end = max(row.high, target if row.who == ours else 0) if np.isfinite(row.high) else 0
         look = {"va": "center", "fontsize": 8.5, "bbox": {"fc": "white", "ec": "none", "pad": 1}}
         ax.annotate(_label(row, ratios), (end, place), xytext=(6, 0), textcoords="offset points", **look)
     ceiling = part["ceiling"].iloc[0]
     note = f"; the machine's limit: {_number(ceiling)}" if np.isfinite(ceiling) else ""
-    longest = max(part["high"].max(), asked)
+    longest = max(part["high"].max(), target)
     if ceiling < NEAR * longest:
         ax.axvline(ceiling, color=GENERATED, lw=1.8)
         longest = max(longest, ceiling)
     ax.set_yticks(range(len(part)), labels=part["who"])
     ax.set(xlim=(0, 1.4 * longest), ylim=(len(part) - 0.4, -0.6))
-    ax.set_title(f"{part['task'].iloc[0]}: {part['unit'].iloc[0]} a second{note}", loc="left")
+    ax.set_title(f"{part['task'].iloc[0]}: {part['unit'].iloc[0]} per second{note}", loc="left")
     ax.grid(axis="y", visible=False)
 
 
@@ -66,10 +66,10 @@ def _wanted(ax: Axes, ratios: pd.DataFrame) -> float:
     """A mark on our bar for every target; the largest speed that is wanted."""
     speeds = [0.0]
     for row in ratios.reset_index().itertuples():
-        asked = row.wanted
-        if np.isfinite(asked):
-            ax.plot([asked, asked], [-0.45, 0.45], color=ASKED, zorder=3, lw=3, solid_capstyle="butt")
-            speeds.append(asked)
+        target = row.wanted
+        if np.isfinite(target):
+            ax.plot([target, target], [-0.45, 0.45], color=TARGET, zorder=3, lw=3, solid_capstyle="butt")
+            speeds.append(target)
     return max(speeds)
 
 
@@ -94,7 +94,7 @@ def _number(value: float) -> str:
 
 def _legend(figure: Figure) -> None:
     marks = [
-        plt.Line2D([], [], color=ASKED, lw=3, label="target of ours"),
+        plt.Line2D([], [], color=TARGET, lw=3, label="target of ours"),
         plt.Line2D([], [], color=GENERATED, lw=1.8, label="the machine's limit"),
         plt.Line2D([], [], color=INK, lw=1.2, label="quartiles of the repeats"),
     ]
