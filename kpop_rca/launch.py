@@ -50,7 +50,7 @@ def generate(parameters: dict[str, Any], *, state: PartialState) -> None:
     """Draw this process's share of a study's images, by the parameters of 05: every n-th of the missing batches."""
     study, ddpm = parameters["study"], manifests.folder_of(parameters["study"], "ddpm")
     unet, forward = load_trained(ddpm, state.device)
-    plan = generation.Plan.of(parameters, mixed_precision=trained_precision(ddpm))
+    plan = generation.GenerationPlan.of(parameters, mixed_precision=trained_precision(ddpm))
     folder, n_classes = manifests.folder_of(study, "generated"), no_class(unet)
     missing = generation.missing_batches(folder, plan, n_classes=n_classes)
     state.wait_for_everyone()  # so that all have looked before the first writes

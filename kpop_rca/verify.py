@@ -10,7 +10,6 @@ import sys
 
 import pandas as pd
 
-from kpop_rca import report
 from kpop_rca.errors import StudyError, said_in_a_line
 from kpop_rca.results import pages
 from kpop_rca.study import given, manifests, params, paths, stages, staleness, sweeps
@@ -99,10 +98,10 @@ def pages_line(study: str) -> str:
     if made is None:
         return ""
     reasons = staleness.of_pages(study)
-    if made.get("code") != report.code():
+    if made.get("code") != pages.code():
         reasons.append(Reason(Kind.CODE, "its code changed since"))
     if reasons:
-        return f"{study} report: {staleness.in_words(reasons)}; run: {report.command(study)}"
+        return f"{study} report: {staleness.in_words(reasons)}; run: {pages.command(study)}"
     return f"{study} report: {COMPLETE}, {len(made['pages'])} pages"
 
 

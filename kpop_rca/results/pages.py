@@ -7,6 +7,7 @@ the whole report.
 import base64
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,12 @@ import jinja2
 import nbformat
 import numpy as np
 import pandas as pd
-import yaml
 from nbconvert import HTMLExporter
 from traitlets.config import Config
 
 from kpop_rca.errors import StudyError
 from kpop_rca.results import tables
-from kpop_rca.study import cells, fingerprint, manifests, params, paths, privacy, stages
+from kpop_rca.study import cells, fingerprint, flat_yaml, manifests, params, paths, privacy, stages
 from kpop_rca.system import files
 
 TITLES = {
@@ -131,15 +131,15 @@ def metrics(study: str) -> dict[str, Any]:
 
 
 def _parameters(study: str) -> dict[str, Any]:
-    return _content(study, PARAMETERS, lambda path: yaml.safe_load(path.read_text(encoding="utf-8")), stages.STAGES[0])
+    return _content(study, PARAMETERS, partial(flat_yaml.read, where=PARAMETERS), stages.STAGES[0])
 
 
 def _content(study: str, name: str, read: Callable[[Path], Any], stage: stages.Stage) -> dict[str, Any]:
     """What a file of the report holds, nothing where it is not there, or an error with the command of its stage."""
     path = paths.report_folder(study) / name
     try:
-        found = read(path) if path.is_file() else {}
-    except (StudyError, yaml.YAMLError, UnicodeDecodeError):
+        found = (read(path) or None) if path.is_file() else {}
+    except StudyError:
         found = None
     if not isinstance(found, dict):
         raise _error(study, name, DAMAGED, stage)

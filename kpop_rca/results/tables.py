@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kpop_rca.errors import StudyError
 from kpop_rca.rca.former_names import with_present_names
 from kpop_rca.system.files import read_json
 
@@ -26,6 +27,8 @@ def read_metrics(path: Path | str) -> dict[str, Any]:
         StudyError: it is damaged.
     """
     found = read_json(Path(path))
+    if not isinstance(found, dict):
+        raise StudyError(f"{path} is damaged; run notebook 06 again")
     current = with_present_names(found)
     if current != found:
         print(f"{path} was written by an earlier version: its former keys and verdicts are read under today's names")

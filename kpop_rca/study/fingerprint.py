@@ -38,7 +38,7 @@ def of_notebook(notebook: str) -> str:
     found = cells.of_notebook(path)
     code = [cell.source for cell in found if cell.kind == "code" and not {"parameters", "colab"} & cell.tags]
     try:
-        modules = set().union(*(imported_modules(source) for source in code))
+        modules = imported_modules("\n".join(code))  # together: what one cell imports, another uses
         return _digest([*map(_code, code), of_modules(*modules)])
     except SyntaxError as error:
         said = f"{error.msg}: {(error.text or '').strip()}"

@@ -23,7 +23,7 @@ from kpop_rca.system import console
 SPEAKS = """
 import time
 from kpop_rca.system import console
-watch.LINE_EVERY = 0.2
+console.LINE_EVERY = 0.2
 for _ in console.bar(range(4), desc="drawing", leave=False):
     time.sleep(0.15)
 console.say("hello")

@@ -160,10 +160,10 @@ def test_a_stage_is_stale_whose_notebook_imports_a_module_that_changed(both, pro
 
 def test_the_command_tells_code_from_prose(both, project):
     """In cells and modules; a comment makes nothing stale."""
-    cells_of_05, drawing = project / "notebooks/05_generation.ipynb", "sampling.generate(\\n"
+    cells_of_05, bar = project / "notebooks/05_generation.ipynb", 'unit=\\"batch\\")'
     edit(project / "kpop_rca/plots/charts.py", '"""', '"""Reworded. ')
     edit(project / "kpop_rca/rca/ratio.py", append="\n# A comment.\n")
-    edit(cells_of_05, drawing, drawing.replace("(", "(  # as planned"))
+    edit(cells_of_05, bar, f"{bar}  # as planned")
     done = python(project, "-m", "kpop_rca.verify", "smoke", output=both)
     assert done.returncode == 0, done.stdout
     edit(cells_of_05, 'unit=\\"batch\\"', 'unit=\\"group\\"')

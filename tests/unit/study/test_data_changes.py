@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from small_report import write_executed_copy
 
-from kpop_rca import report, verify
+from kpop_rca import verify
 from kpop_rca.errors import StudyError
 from kpop_rca.results import pages
 from kpop_rca.study import fingerprint, given, manifests, params, paths, stage_run, stages, staleness
@@ -192,5 +192,5 @@ def test_pages_of_the_report_are_checked_too(with_pages, capsys):
     record = json.loads(paths.report_record("smoke").read_text())
     files.write_json(paths.report_record("smoke"), record | {"code": "earlier"})
     assert lines(capsys)["report"] == f"smoke report: stale: its code changed since{mending}"
-    report.build("smoke")
+    pages.build("smoke")
     lines(capsys, status=0)

@@ -13,7 +13,7 @@ from kpop_rca.system import console
 SLOW_WORK = """
 import sys, time
 from kpop_rca.system import console
-watch.LINE_EVERY = 0.05
+console.LINE_EVERY = 0.05
 for _ in console.bar(range(4), desc="drawing", unit="batch"):
     time.sleep(0.1)
 """

@@ -37,6 +37,7 @@ import pandas as pd
 import safetensors.torch
 import torch
 from matplotlib import pyplot as plt
+from kpop_rca.errors import StudyError
 from kpop_rca.study import stage_run
 from kpop_rca.system import files
 from kpop_rca.errors import StudyError
@@ -107,6 +108,7 @@ def test_a_limit_on_files_is_one_error_whichever_library_meets_it(tmp_path: Path
 STAGE = f"""
 import sys
 import numpy as np
+from kpop_rca.errors import StudyError
 from kpop_rca.study import stage_run
 from kpop_rca.system import files
 from kpop_rca.errors import StudyError
@@ -166,11 +168,12 @@ def test_a_corpus_goes_on_where_it_was_once_there_is_room(mounting: list[str], t
 
 def test_a_disk_that_is_read_only_is_named(mounting: list[str], tmp_path: Path) -> None:
     code = f"""
+from kpop_rca.errors import StudyError
 from kpop_rca.study import stage_run
 from kpop_rca.system import files
 try:
     stage_run.begin("01_data_audit", {AUDIT})
-except disk.StudyError as error:
+except StudyError as error:
     print(error)
 """
     command = f'{MOUNT} "$0" && mount -o remount,ro "$0" && KPOP_RCA_OUTPUT="$0" exec "{sys.executable}" -c "$1"'
@@ -185,6 +188,7 @@ def test_a_folder_without_leave_to_write_is_named(tmp_path: Path) -> None:
     code = """
 import os, sys
 from pathlib import Path
+from kpop_rca.errors import StudyError
 from kpop_rca.study import stage_run
 from kpop_rca.system import files
 if os.geteuid() == 0:
@@ -192,7 +196,7 @@ if os.geteuid() == 0:
 for path in (Path(sys.argv[1], "a.json"), Path(sys.argv[1], "deep", "a.json")):
     try:
         files.write_json(path, {})
-    except disk.StudyError as error:
+    except StudyError as error:
         print(error)
 """
     said = python(code, folder)
