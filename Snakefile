@@ -103,8 +103,10 @@ def withdrawn():
     owned = [(params.owner(member.study, folder), folder) for members in MEMBERS.values() for member in members
              for needed in stages.OF_A_MEMBER for folder in (s.folder for s in stages.behind(needed))]
     owned += [(study, stage.folder) for study in STUDIES for stage in RUNS[study]]
-    found = [staleness.withdraw(study, stages.by_folder(folder)) for study, folder in dict.fromkeys(owned)]
-    return [line for line in (*found, *map(staleness.withdraw_report, STUDIES)) if line]
+    dry_run = bool({"-n", "--dry-run", "--dryrun"} & set(sys.argv))
+    found = [staleness.withdraw(study, stages.by_folder(folder), dry_run=dry_run) for study, folder in dict.fromkeys(owned)]
+    found += [staleness.withdraw_report(study, dry_run=dry_run) for study in STUDIES]
+    return [line for line in found if line]
 
 
 if workflow.is_main_process:  # not in the process of a job, beside which others are at work

@@ -19,9 +19,9 @@ from kpop_rca.system import files
 
 RULES = [f"notebook_{stage.notebook}" for stage in stages.STAGES] + ["report"]
 METRICS = {
-    "study", "seed", "image_size", "classes", "data", "oracle", "real", "generated", "rca", "visual", "paper",
-    "seconds", "versions", "device", "confusion_corrected_accuracy", "over_oracles", "collapse", "within_groups", "cas",
-    "memorisation", "answer", "seconds_together",
+    "study", "seed", "image_size", "classes", "data", "oracles", "headline_oracle", "real", "generated", "rca",
+    "visual", "paper", "seconds", "versions", "device", "confusion_corrected_accuracy", "over_oracles", "collapse",
+    "cas", "within_groups", "memorisation", "seconds_together",
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@
 refuses to read an earlier one for those of READ (`require`), and sets half-done work aside for those of CONTINUE.
 """
 
+import atexit
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -135,10 +136,10 @@ def strange_files(folder: Path, record: dict[str, Any]) -> list[str]:
     return sorted(found - record["files"].keys()) if "files" in record else []
 
 
-def withdraw(study: str, stage: stages.Stage) -> str | None:
+def withdraw(study: str, stage: stages.Stage, *, dry_run: bool = False) -> str | None:
     """Remove the manifest of a stage whose part of the report, or data, is not as it was, so that it is made again.
 
-    What it has done is kept, and the run that makes the report anew goes on from it.
+    What it has done is kept, and the run that makes the report anew goes on from it. A dry run puts it back at its end.
 
     Returns:
         What is wrong; None where nothing is, the stage is not complete anyway, or somebody is at work on it.
@@ -150,7 +151,7 @@ def withdraw(study: str, stage: stages.Stage) -> str | None:
     found = reasons(folder, stage, {}, kinds=(Kind.REPORT, Kind.DATA))
     if not found:
         return None
-    (folder / MANIFEST).unlink()
+    _take_back(folder / MANIFEST, dry_run=dry_run)
     return f"{study} {stage.notebook} is made again, {in_words(found)}"
 
 
@@ -168,13 +169,22 @@ def of_pages(study: str) -> list[Reason]:
     return found + [Reason(Kind.INPUTS, f"written before {name} changed") for name in sources]
 
 
-def withdraw_report(study: str) -> str | None:
+def withdraw_report(study: str, *, dry_run: bool = False) -> str | None:
     """Remove the first page of a report for a reason of `of_pages`; see `withdraw`."""
     found, index = of_pages(study), paths.report_folder(study) / "index.html"
     if not found or not index.is_file():
         return None
-    index.unlink()
+    _take_back(index, dry_run=dry_run)
     return f"the report of {study} is written again, {in_words(found)}"
+
+
+def _take_back(path: Path, *, dry_run: bool) -> None:
+    """Remove a file; in a dry run until this process ends, as the graph plans by what is missing."""
+    if dry_run:
+        aside = path.rename(path.with_name(f".{path.name}.dry-run"))
+        atexit.register(aside.rename, path)
+    else:
+        path.unlink()
 
 
 def _known_to(folder: Path, parameters: dict[str, Any]) -> dict[str, Any]:
