@@ -1,7 +1,7 @@
 # Everything runs in .venv, made from the hashed lock on first use. `make study` and `make test` need nothing before them.
 PYTHON ?= python3
 BIN := .venv/bin
-# Threads that wait by spinning slow each other down manifold as soon as anything else runs on the machine.
+# Threads that wait by spinning slow each other down many times as soon as anything else runs on the machine.
 export OMP_WAIT_POLICY ?= PASSIVE
 # How a user sets up Python for other work; the rest of the account is left out by kpop_rca/study/account.py.
 unexport PYTHONHOME PYTHONINSPECT PYTHONOPTIMIZE PYTHONPATH PYTHONSAFEPATH PYTHONSTARTUP PYTHONWARNINGS
@@ -76,7 +76,7 @@ notebooks: study  ## adopt the results of `quick` as the committed notebooks
 	$(BIN)/$(INSTALL) --no-build-isolation -e .
 	@touch $@
 
-# The peers that only the benchmarks need, in an environment that has everything else from .venv, which stays as it is.
+# The baselines that only the benchmarks need, in an environment that has everything else from .venv, which stays as it is.
 .venv-bench/.complete: requirements-bench.lock .venv/.complete
 	$(BIN)/python -m venv --clear .venv-bench
 	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \

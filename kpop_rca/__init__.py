@@ -1,4 +1,4 @@
-"""Relative Classification Accuracy: when a generator is told to draw person A, does it draw person A?
+"""Relative Classification Accuracy: when person A is requested, does the generated image show person A?
 
 The packages from the ground up; an import points down only (`tests/unit/test_floors.py` reads them):
 `errors`, `system`, `rca`, `study`, `plots`, `degradations`, `avatars`, `data`, `faces`, `diffusion`, `image_metrics`,

@@ -118,7 +118,7 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
     what, command = f"{study} {stage.notebook}", manifests.command(stage, study)
     output = paths.partial_notebook(study, stage.notebook)
     kept = f"\nWhat had run is kept in {output}"
-    # Threads that wait by spinning slow each other down manifold as soon as anything else runs on the machine.
+    # Threads that wait by spinning slow each other down many times as soon as anything else runs on the machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # that a kernel died is said below, with the reason
     try:

@@ -96,7 +96,7 @@ def render_dataset(
         group_per_identity: images in `Group_cases`, all of them group shots.
         size: side of the images, px, >= 48.
         alikeness: in [0, 1]; 1 makes the identities of one group identical.
-        artifact_rate, hard_rate: fraction of the portraits of `normal_cases` with an artifact, with a difficulty.
+        artifact_rate, hard_rate: fraction of the avatars in `normal_cases` with an artifact, a difficulty.
         group_rate, nonface_rate: fraction of the images of `normal_cases` that are group shots, that show no person.
         burst_rate: fraction of the images of `normal_cases` that repeat the one before, a moment later.
         first_times: how many times as many training images the first identity has, >= 1.

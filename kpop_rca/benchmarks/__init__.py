@@ -1,7 +1,7 @@
 """How fast the study is beside its baselines and beside what the machine can do, and how its cost grows (90).
 
-A time alone means nothing on a shared machine: contenders at the same work take turns, repeat by repeat, together with
-a large matrix product and a large copy; what is said of them are ratios within a repeat.
+A time alone means nothing on a shared machine. Ours and the baselines take turns at the same work, repeat by repeat,
+together with a large matrix product and a large copy; the results are ratios within a repeat.
 """
 
 import lazy_loader

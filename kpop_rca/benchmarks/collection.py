@@ -54,7 +54,7 @@ def measure(parameters: dict[str, Any], *, device: torch.device, folder: Path, p
 def _folder_of_parts(folder: Path, parameters: dict[str, Any], *, device: torch.device) -> Path:
     """Where the parts lie that are measured so, on such a machine, with these libraries; others are removed.
 
-    Where the stage begins, the same device, batch of the detector or libraries are not asked for: they change no result
+    Where the stage begins, the same device, batch of the detector or libraries are not required: they change no result
     there, and here all of them.
     """
     about = [parameters, _hardware(device), manifests.versions()]

@@ -1,4 +1,4 @@
-"""What the contenders work on: drawn photographs, faces made of them, features, one UNet; the same for all."""
+"""What ours and the baselines work on: avatars, faces made of them, features, one UNet; the same for all."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,7 +37,7 @@ DRAWN = {
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """The parameters of `90_benchmarks`, a device, and a folder for scratch; the data are made when asked for."""
+    """The parameters of `90_benchmarks`, a device, and a folder for scratch; the data are made on first use."""
 
     parameters: dict[str, Any]
     device: torch.device

@@ -14,7 +14,7 @@ from kpop_rca.benchmarks.timing import OURS, Work
 DIFFUSERS, DENOISING, TORCHVISION = "diffusers", "denoising-diffusion-pytorch", "torchvision"
 ONE_BY_ONE, SEPARATE = "facenet-pytorch, one by one", "baselines' fastest, one after another"
 FID, KID, PRDC, PR = "FID", "KID", "PRDC", "precision, recall"
-Contenders = dict[str, Callable[[Setting], Work]]
+Programs = dict[str, Callable[[Setting], Work]]
 
 
 @dataclass(frozen=True)
@@ -23,28 +23,28 @@ class Task:
 
     name: str
     unit: str
-    contenders: Callable[[Setting], Contenders]
+    programs: Callable[[Setting], Programs]
     warm_up: int = 1
 
 
-def _training(setting: Setting) -> Contenders:
+def _training(setting: Setting) -> Programs:
     from kpop_rca.benchmarks.baselines import denoising, diffusers
 
     found = _with_loaders(setting, DIFFUSERS, ours.training_steps, diffusers.training)
     return found | {DENOISING: denoising.training}
 
 
-def _ddim(setting: Setting) -> Contenders:
+def _ddim(setting: Setting) -> Programs:
     from kpop_rca.benchmarks.baselines import denoising
 
     return _pipelines(setting, "ddim") | {DENOISING: denoising.sampler}
 
 
-def _ddpm(setting: Setting) -> Contenders:
+def _ddpm(setting: Setting) -> Programs:
     return _pipelines(setting, "ddpm")
 
 
-def _pipelines(setting: Setting, sampler: str) -> Contenders:
+def _pipelines(setting: Setting, sampler: str) -> Programs:
     from kpop_rca.benchmarks.baselines import diffusers
 
     theirs = partial(diffusers.pipeline, sampler=sampler)
@@ -54,32 +54,32 @@ def _pipelines(setting: Setting, sampler: str) -> Contenders:
     return found
 
 
-def _with_loaders(setting: Setting, who: str, our: Callable, their: Callable) -> Contenders:
+def _with_loaders(setting: Setting, who: str, our: Callable, their: Callable) -> Programs:
     """Against a baseline without and with processes that load."""
     workers = setting["bench_workers"]
     loading = f"{who}, {workers} loading processes"
     return {OURS: our, who: partial(their, workers=0), loading: partial(their, workers=workers)}
 
 
-def _detection(_: Setting) -> Contenders:
+def _detection(_: Setting) -> Programs:
     from kpop_rca.benchmarks.baselines import images
 
     return {OURS: ours.detected, ONE_BY_ONE: images.one_by_one}
 
 
-def _oracles(setting: Setting) -> Contenders:
+def _oracles(setting: Setting) -> Programs:
     from kpop_rca.benchmarks.baselines import oracles
 
     return _with_loaders(setting, TORCHVISION, ours.oracles_trained, oracles.training)
 
 
-def _classifying(setting: Setting) -> Contenders:
+def _classifying(setting: Setting) -> Programs:
     from kpop_rca.benchmarks.baselines import oracles
 
     return _with_loaders(setting, TORCHVISION, ours.predicted, oracles.classifying)
 
 
-def _features(_: Setting) -> Contenders:
+def _features(_: Setting) -> Programs:
     from kpop_rca.benchmarks.baselines import features
 
     return {OURS: ours.measured} | {
@@ -89,13 +89,13 @@ def _features(_: Setting) -> Contenders:
     }
 
 
-def _pairs(_: Setting) -> Contenders:
+def _pairs(_: Setting) -> Programs:
     from kpop_rca.benchmarks.baselines import images
 
     return {OURS: ours.perceptual, "lpips in a loop": images.lpips_loop}
 
 
-def _reading(setting: Setting) -> Contenders:
+def _reading(setting: Setting) -> Programs:
     from kpop_rca.benchmarks.baselines import images
 
     return _with_loaders(setting, TORCHVISION, ours.read, images.image_folder)
@@ -118,15 +118,15 @@ TASKS = (
 
 
 def times(task: Task, setting: Setting, *, progress: Callable) -> pd.DataFrame:
-    """Time the contenders of a task in turns with the machine itself: task, unit, and columns of `timing.in_turns`."""
+    """Times of ours, of the baselines and of the machine itself, in turns: task, unit, columns of `timing.in_turns`."""
     dtype = ceilings.DTYPES[setting["mixed_precision"]]
     machine = {
         ceilings.PRODUCT: partial(ceilings.matrix_product, device=setting.device, dtype=dtype),
         ceilings.COPY: partial(ceilings.copy, device=setting.device),
     }
-    contenders = {who: partial(make, setting) for who, make in task.contenders(setting).items()}
+    programs = {who: partial(make, setting) for who, make in task.programs(setting).items()}
     found = timing.in_turns(
-        contenders | machine,
+        programs | machine,
         repeats=setting["bench_repeats"],
         warm_up=task.warm_up,
         device=setting.device,

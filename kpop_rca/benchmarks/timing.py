@@ -1,4 +1,4 @@
-"""Times of contenders at the same work, taken in turns: whatever else the machine does meets all of them alike."""
+"""Times of programs at the same work, taken in turns: whatever else the machine does meets all of them alike."""
 
 import time
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def in_turns(
     device: torch.device,
     progress: Callable = iter,
 ) -> pd.DataFrame:
-    """Time contenders, each once in every repeat; who goes first moves on from repeat to repeat.
+    """Time programs, each once in every repeat; who goes first moves on from repeat to repeat.
 
     A baseline that is not installed or fails is left out with the reason; a failure of `OURS` is an error. What it
     takes to prepare the work, and the repeats of warming up, are not timed.

@@ -100,7 +100,7 @@ def _decode(file: BinaryIO) -> tuple[Image.Image, str]:
 
 
 def _to_srgb(image: Image.Image, file: BinaryIO) -> tuple[Callable[[Image.Image], Image.Image] | None, str]:
-    """What makes sRGB of the image, None where it is, and a note where its colours had to be taken for sRGB."""
+    """What makes sRGB of the image, None where it is, and a note where its colours had to be read as sRGB."""
     try:
         profile = colour.stated_profile(image, file)
         return colour.converter(profile, image.mode) if profile else None, ""

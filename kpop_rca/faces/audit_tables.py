@@ -135,10 +135,10 @@ def _with_truth(flagged: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
 
 
 def detection_rate(flagged: pd.DataFrame, root: Path) -> pd.DataFrame:
-    """In how many of the avatars' portraits, which all show the labelled identity, MTCNN finds a face.
+    """In how many of the avatars that show one person, the labelled one, MTCNN finds a face.
 
     Returns:
-        One row: n (portraits), found, rate = found / n. Empty for photographs.
+        One row: n (avatars), found, rate = found / n. Empty for photographs.
     """
     truth = _truth_of(root)
     if truth is None:

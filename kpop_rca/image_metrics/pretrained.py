@@ -38,7 +38,7 @@ SHA256 = {  # publishers who give one put its first eight digits into the file's
     "facenet": "281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b",
 }
 pooch.get_logger().setLevel("ERROR")  # it would name this machine's folders in published notebooks
-_unreachable: set[str] = set()  # hosts: a process waits in vain for each only once
+_unreachable: set[str] = set()  # hosts: a process waits for each only once
 
 
 class WeightsMissing(Exception):

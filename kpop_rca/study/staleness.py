@@ -182,7 +182,7 @@ def _take_back(path: Path, *, dry_run: bool) -> None:
     """Remove a file; in a dry run until this process ends, as the graph plans by what is missing."""
     if dry_run:
         aside = path.rename(path.with_name(f".{path.name}.dry-run"))
-        atexit.register(aside.rename, path)
+        atexit.register(lambda: path.exists() or aside.rename(path))  # unless a run has made it anew by then
     else:
         path.unlink()
 
@@ -292,10 +292,8 @@ def _display(work: _Work) -> Iterator[str]:
 
 def _inputs(work: _Work) -> Iterator[str]:
     for need, was in work.record["inputs"].items():
-        if manifests.identity_of(work.parameters["study"], need) not in (
-            was,
-            None,
-        ):  # what is not there has its own line
+        now = manifests.identity_of(work.parameters["study"], need)
+        if now not in (was, None):  # what is not there has its own line
             yield f"made from an earlier {need}"
 
 

@@ -159,7 +159,7 @@ def members(resolved: dict[str, Any]) -> list[Member]:
         resolved: the parameters of the study that asks for the sweep; `sweep_seeds` of 0 is for none.
 
     Raises:
-        StudyError: levels that cannot be compared, or a sweep asked for with a seed in its name.
+        StudyError: levels that cannot be compared, or a sweep with a seed in its name.
     """
     name, seed = split_seed(resolved["study"])
     if not resolved["sweep_seeds"]:

@@ -32,7 +32,7 @@ def work(order, who, items=4):
     return lambda: Work(run=lambda: order.append(who), items=items)
 
 
-def test_contenders_take_turns_and_each_goes_first_in_its_turn():
+def test_programs_take_turns_and_each_goes_first_in_its_turn():
     order = []
     prepare = {who: work(order, who) for who in (OURS, "b", "c")}
     table = timing.in_turns(prepare, repeats=3, warm_up=1, device=CPU)
@@ -113,7 +113,7 @@ def test_every_target_has_a_contender_that_it_is_held_against(setting):
     """A baseline renamed in one place would lose its target in silence."""
     for (task_name, who), target in verdicts.TARGETS.iterrows():
         (task,) = (task for task in tasks.TASKS if task.name == task_name)
-        assert who == tasks.SEPARATE or who in task.contenders(setting)
+        assert who == tasks.SEPARATE or who in task.programs(setting)
         times = pd.concat([times_of(task_name, OURS, [1, 1], flops=1.0), times_of(task_name, who, [9, 9], flops=1.0)])
         (row,) = verdicts.ratios(times, device="cpu").itertuples()
         assert (row.who, row.ratio, row.target) == (who, 9, target["cpu"])

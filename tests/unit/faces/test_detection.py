@@ -16,7 +16,7 @@ SETTINGS = {"min_face_size": 32, "max_side": 640, "device": "cpu"}
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six portraits of 160 px and variants of the first one, of other sizes and kinds."""
+    """Six avatars of 160 px and variants of the first one, of other sizes and kinds."""
     avatars, root = tmp_path_factory.mktemp("rendered") / "avatars", tmp_path_factory.mktemp("images")
     counts = {"n_identities": 2, "train_per_identity": 2, "test_per_identity": 1}
     none = ("hard_per_identity", "group_per_identity")

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import small_oracle
 import torch
 from tqdm import tqdm
 
@@ -13,17 +14,7 @@ from kpop_rca.oracles import cas, training
 from kpop_rca.system import files
 
 CPU = torch.device("cpu")
-RECIPE = training.OracleRecipe(
-    width=8,
-    warmup_epochs=0,
-    epochs=8,
-    batch_size=16,
-    learning_rate=3e-3,
-    weight_decay=0.05,
-    colour_jitter=0.0,
-    pretrained=False,
-    seed=3,
-)
+RECIPE = dataclasses.replace(small_oracle.RECIPE, warmup_epochs=0, epochs=8, seed=3)
 
 
 def test_swapping_the_two_inverts_the_ratio_and_its_interval():

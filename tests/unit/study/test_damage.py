@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import small_oracle
 import small_training
 import torch
 from safetensors.torch import save_file
@@ -179,17 +180,7 @@ def train_oracle(folder):
     """An oracle of next to no training; whether it had to be trained."""
     images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
     faces, epochs = (images, np.arange(8) % 2), []
-    recipe = training.OracleRecipe(
-        width=8,
-        warmup_epochs=0,
-        epochs=1,
-        batch_size=8,
-        learning_rate=1e-3,
-        weight_decay=0.05,
-        colour_jitter=0,
-        pretrained=False,
-        seed=0,
-    )
+    recipe = replace(small_oracle.RECIPE, warmup_epochs=0, epochs=1, batch_size=8)
     splits = dict.fromkeys(("train", "validation", "test"), faces)
     wanted = training.Training("resnet10", splits, recipe, folder, notes={})
     training.train_or_load(wanted, device=small_training.CPU, bar=lambda found, desc: epochs.append(desc) or found)
@@ -197,7 +188,7 @@ def train_oracle(folder):
 
 
 def test_a_damaged_oracle_of_a_stopped_run_is_named_and_trained_again(output, capsys):
-    """Every file of it; also one that was not damaged but never sealed, as after a kill."""
+    """Every file of it; also one that was not damaged but never recorded, as after a kill."""
     oracle = stage_run.begin("01_data_audit", AUDIT).folder / "resnet10-0"
     assert train_oracle(oracle)
     assert not train_oracle(oracle)
