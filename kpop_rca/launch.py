@@ -63,7 +63,7 @@ def launch(notebook: str, study: str) -> None:
     """Do the long work of 03 or 05, in as many processes as were launched."""
     stage = stages.by_notebook(notebook)
     if stage.folder not in ("ddpm", "generated"):
-        raise StudyError(f"{stage.notebook} is done by one process; run: {manifests.command(stage, study)}")
+        raise StudyError(f"{stage.notebook} is done by one process; run: {manifests.command(study, stage)}")
     parameters = params.of_notebook(stage.notebook, params.resolve(study))
     state = PartialState(cpu=devices.choose(parameters["device"]).type == "cpu")
     if state.is_main_process:
@@ -75,7 +75,7 @@ def launch(notebook: str, study: str) -> None:
         generate(parameters, state=state)
     state.wait_for_everyone()
     if state.is_main_process:
-        print(f"done; for the figures run: {manifests.command(stage, study)}")
+        print(f"done; for the figures run: {manifests.command(study, stage)}")
 
 
 @said_in_a_line
@@ -86,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
     given.add_arguments(parser)
     asked = parser.parse_args(arguments)
     try:
-        given.give_options(asked)
+        given.give(asked.set)
         launch(asked.notebook, asked.study)
     except KeyboardInterrupt:
         if PartialState().is_main_process:

@@ -29,7 +29,7 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
 from kpop_rca.errors import StudyError, said_in_a_line
-from kpop_rca.study import account, flat_yaml, given, manifests, params, paths, stages, staleness
+from kpop_rca.study import account, flat_yaml, given, manifests, params, paths, stage_run, stages, staleness
 from kpop_rca.system import console, files, locks
 
 KERNEL = (
@@ -97,7 +97,7 @@ def run_notebook(notebook: str, study: str) -> Path:
         params.parse_groups(resolved["look_alike_groups"], found["n_identities"])
     # Before the kernel takes the stage: a second papermill would write over the first one's executed notebook.
     lock = manifests.lock_of(study, stage.notebook)
-    locks.take(lock, what=f"{stage.notebook} of {study}", then=f"then run: {manifests.command(stage, study)}")
+    locks.take(lock, what=f"{stage.notebook} of {study}", then=f"then run: {manifests.command(study, stage)}")
     try:
         if manifests.take_stage(study, stage):  # to see that no JupyterLab kernel has it; papermill's is to have it
             locks.release(manifests.lock_of(study, stage.folder))
@@ -115,7 +115,7 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
     the notebook that a reader would get in JupyterLab. What has run of one that fails is in `paths.partial_notebook`.
     """
     study, declared = resolved["study"], params.declared(stage.notebook)
-    what, command = f"{study} {stage.notebook}", manifests.command(stage, study)
+    what, command = f"{study} {stage.notebook}", manifests.command(study, stage)
     output = paths.partial_notebook(study, stage.notebook)
     kept = f"\nWhat had run is kept in {output}"
     # Threads that wait by spinning slow each other down many times as soon as anything else runs on the machine.
@@ -158,7 +158,7 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
         with suppress(StudyError, OSError, ValueError):  # cut short where there was no room; the first error says so
             _without_machine_traces(output)
     executed = output.replace(paths.executed_notebook(study, stage.notebook))
-    manifests.record_executed(study, stage)
+    stage_run.record_executed(study, stage)
     return executed
 
 
@@ -204,7 +204,7 @@ def main(arguments: list[str] | None = None) -> int:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _stop)
     try:
-        given.give_options(options)
+        given.give(options.set)
         if options.notebook == "adopt":
             adopt(options.study)
         else:

@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only-data", action="store_true", help="only 01 and 02, the notebooks on the photographs")
     given.add_arguments(parser)
     options = parser.parse_args(arguments)
-    given.give_options(options)
+    given.give(options.set)
     studies = list(resolved(options.study, options.seeds))
     for study in studies:  # Snakemake, which takes the lock, would say it in its way
         holder = locks.holder(paths.artifacts_folder(study) / ".lock")
@@ -95,7 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
         for study in studies:
             for folder in OF_THE_DATA:
                 print(paths.executed_notebook(study, stages.by_folder(folder).notebook))
-        print(f"to go on: make study STUDY={','.join(studies)}{given.for_make()}")
+        print(f"to go on: {paths.python()} -m kpop_rca.studies --study {','.join(studies)}{given.arguments()}")
     return status
 
 

@@ -1,6 +1,7 @@
 """YAML 1.2 as study files use it: `name: value` on each line, where `no` is a word and 010 is ten."""
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ def read(path: Path, *, where: str) -> dict[str, Any]:
     return values
 
 
+@cache  # a sweep resolves its one file hundreds of times
 def loads(content: bytes, *, where: str) -> Any:
     """What a YAML text says.
 

@@ -19,11 +19,6 @@ from kpop_rca.errors import StudyError
 from kpop_rca.study import cells, flat_yaml, given, paths, schema, stages, sweeps
 
 KNOWN = schema.Parameters.model_fields
-PROBLEMS_SHOWN = 6  # of a study file; the others are seen when these are mended
-SUCCESSORS = {  # of parameters that were
-    "ema_decay": "set ema_half_life, in images: batch_size * ln 0.5 / ln(ema_decay), which 03 reaches after "
-    "ema_half_life / ema_ramp_up images",
-}
 # Names of parameters in the version before, which are read in this one.
 FORMER_NAMES = {"judges": "architectures"} | {
     name.replace("oracle", "judge"): name for name in KNOWN if "oracle" in name
@@ -50,8 +45,6 @@ def check(values: dict[str, Any], *, where: str) -> dict[str, Any]:
     else:
         values = {name: getattr(checked, name) for name in values}
         problems = _misfits(values)
-    if len(problems) > PROBLEMS_SHOWN:
-        problems[PROBLEMS_SHOWN - 1 :] = ["and more"]
     if problems:
         raise StudyError("\n".join(f"{where}: {problem}" for problem in problems))
     return values
@@ -59,8 +52,6 @@ def check(values: dict[str, Any], *, where: str) -> dict[str, Any]:
 
 def _problem(name: str, problem: dict[str, Any]) -> str:
     """A problem that pydantic found with a parameter, in a line."""
-    if name in SUCCESSORS:
-        return f"there is no {name} any more; {SUCCESSORS[name]}"
     if name not in KNOWN:
         close = difflib.get_close_matches(name, KNOWN, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
@@ -122,12 +113,7 @@ def declared(notebook: str) -> dict[str, Any]:
 
 def defaults() -> dict[str, Any]:
     """Every parameter that some notebook declares, with its default: the `quick` study."""
-    merged: dict[str, Any] = {}
-    for stage in stages.EVERY:
-        for name, value in declared(stage.notebook).items():
-            if merged.setdefault(name, value) != value:
-                raise StudyError(f"{stage.notebook}: {name} = {value!r}, but an earlier notebook has {merged[name]!r}")
-    return merged
+    return {name: value for stage in stages.EVERY for name, value in declared(stage.notebook).items()}
 
 
 def of_notebook(notebook: str, resolved: dict[str, Any]) -> dict[str, Any]:
@@ -187,14 +173,6 @@ def resolve(study: str) -> dict[str, Any]:
     return checked
 
 
-def data_root_of_file(study: str) -> str | None:
-    """The data folder that a study's file names, whatever the command was told; None where there is no such file."""
-    try:
-        return (defaults() | read_study_file(sweeps.file_of(study)))["data_root"]
-    except StudyError:
-        return None
-
-
 def parse_groups(text: str, n_classes: int) -> list[list[int]]:
     """Look-alike groups from their parameter: "0,1|2,3" are two groups of two; "" is none.
 
@@ -236,3 +214,28 @@ def owner(study: str, folder: str) -> str:
     read = set().union(*(declared(stage.notebook) for stage in stages.behind(folder))) - {"study"}
     own, of_base = resolve(study), resolve(base)
     return study if any(own[name] != of_base[name] for name in read) else base
+
+
+def works(study: str) -> list[tuple[str, stages.Stage]]:
+    """The stages that a study runs, each with the study in whose folder it lies, in the order of running.
+
+    Of a sweep also those of its small studies, which share what their levels do not change.
+    """
+    resolved = resolve(study)
+    if not resolved["sweep_seeds"]:
+        return [(owner(study, stage.folder), stage) for stage in stages.of_study(resolved)]
+    if sweeps.split_seed(study)[1] is not None:  # a small study itself
+        return [(owner(study, stage.folder), stage) for stage in stages.OF_SMALL_STUDY]
+    small = [work for member in sweeps.members(resolved) for work in works(member.study)]
+    return [*dict.fromkeys(small), (study, stages.CLAIMS)]
+
+
+def inputs(stage: stages.Stage, study: str) -> dict[str, tuple[str, str]]:
+    """What a stage is made from: name to study and folder; of a sweep's notebook, the stages of its small studies."""
+    if stage is not stages.CLAIMS:
+        return {need: (study, need) for need in stage.needs}
+    try:
+        small = [(of, earlier.folder) for of, earlier in works(study) if of != study]
+        return {"/".join(place): place for place in small}
+    except StudyError:  # a study that lives in the notebook's cell alone
+        return {}

@@ -30,6 +30,14 @@ def say(line: str) -> None:
             os.write(TERMINAL, f"{before}{what}  {line}\n".encode())
 
 
+def tell(line: str) -> None:
+    """Tell who runs a notebook what is no result of it: in the terminal of a batch run, else below the cell."""
+    if os.environ.get(BATCH):
+        say(line)
+    else:
+        print(line)
+
+
 class bar(tqdm):
     """tqdm's bar, in JupyterLab as a widget, which in a batch run also says every half minute where it stands."""
 

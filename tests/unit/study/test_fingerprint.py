@@ -127,7 +127,6 @@ def package(tmp_path, monkeypatch):
     ("name", "old", "new", "same"),
     [
         ("errors.py", "in use", "taken", True),
-        ("training.py", "lower", "reduce", True),
         ("training.py", "RATE", "# why\nRATE", True),
         ("training.py", "0.1", "0.2", False),
         ("training.py", "ValueError", "TypeError", False),

@@ -102,7 +102,7 @@ def test_the_lock_is_no_part_of_the_stage_and_outlives_its_emptying(output):
     stage_run.begin("01_data_audit", AUDIT | {"seed": 1})
     assert locks.holder(manifests.lock_of("mine", "audit"))
     stage.finish()
-    assert manifests.read_manifest(stage.folder / "manifest.json")["files"] == {}
+    assert manifests.read(stage.folder)["files"] == {}
     assert sorted(p.name for p in stage.folder.iterdir()) == ["manifest.json", "started.json"]
 
 
