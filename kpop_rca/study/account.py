@@ -27,7 +27,7 @@ OF_A_SESSION = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER
 
 
 def environment(scratch: Path) -> dict[str, str]:
-    """The environment of a study's processes; in the folder `scratch`, Jupyter and IPython keep what is of a session."""
+    """The environment of a study's processes; in the folder `scratch`, Jupyter and IPython keep their sessions."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(UNWANTED)}
     cache = _cache()
     return kept | {name: str(scratch / name.lower()) for name in OF_A_SESSION} | {

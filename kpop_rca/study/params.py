@@ -65,26 +65,20 @@ def _problem(name: str, problem: dict[str, Any]) -> str:
 
 def _misfits(values: dict[str, Any]) -> list[str]:
     """What is wrong with values that are each in range and do not fit one another; of what is not given, nothing."""
-    found, given_names = [], values.keys()
-    stray = set(values.get("seen_oracles", [])) - set(values.get("architectures", get_args(schema.Architecture)))
-    if stray:
-        found.append(f"seen_oracles names {min(stray)}, which is not one of architectures ([] is for none)")
-    if {"image_size", "channels", "attention_size"} <= given_names and values["attention_size"]:
-        sides = [values["image_size"] // 2**level for level in range(len(values["channels"]))]
-        if values["attention_size"] not in sides:
-            found.append(
-                f"attention_size is {values['attention_size']}, the side of no level of the network; "
-                f"they are {', '.join(map(str, sides))}, and 0 is for none"
-            )
-    if {"image_size", "face_sizes"} <= given_names and values["image_size"] not in values["face_sizes"]:
-        found.append(f"image_size is {values['image_size']}, which is not one of face_sizes")
-    if {"selected_oracle", "architectures"} <= given_names:
-        architecture = values["selected_oracle"].partition("-")[0]
-        if architecture not in ("best", *values["architectures"]):
-            found.append(
-                f"selected_oracle is {values['selected_oracle']}, and {architecture} is not one of architectures"
-            )
-    return found
+    size, sides, attention = (values.get(name) for name in ("image_size", "face_sizes", "attention_size"))
+    oracles, seen = values.get("architectures", get_args(schema.Architecture)), values.get("seen_oracles", [])
+    levels = [size // 2**level for level in range(len(values.get("channels", [])))] if size else []
+    stray, selected = set(seen) - set(oracles), values.get("selected_oracle", "best").partition("-")[0]
+    found = {
+        f"seen_oracles names {min(stray, default='')}, which is not one of architectures ([] is for none)": stray,
+        f"attention_size is {attention}, the side of no level of the network; they are "
+        f"{', '.join(map(str, levels))}, and 0 is for none": levels and attention and attention not in levels,
+        f"image_size is {size}, which is not one of face_sizes": size and sides and size not in sides,
+        f"selected_oracle is {values.get('selected_oracle')}, and {selected} is not one of architectures": (
+            selected not in ("best", *oracles)
+        ),
+    }
+    return [problem for problem, is_so in found.items() if is_so]
 
 
 def collect(namespace: dict[str, Any]) -> dict[str, Any]:
@@ -101,13 +95,11 @@ def declared(notebook: str) -> dict[str, Any]:
     """
     path = paths.notebook_source(notebook)
     tagged = [cell for cell in cells.of_notebook(path) if "parameters" in cell.tags]
-    if len(tagged) != 1:
-        raise StudyError(f"{path.name}: {len(tagged)} cells are tagged `parameters`; exactly one is needed")
-    defaults = {}
-    for node in ast.parse(tagged[0].source).body:
-        if not isinstance(node, ast.AnnAssign) or node.value is None:
-            raise StudyError(f"{path.name}: line {node.lineno} of the parameters cell is not `name: type = value`")
-        defaults[node.target.id] = ast.literal_eval(node.value)
+    try:
+        (cell,) = tagged
+        defaults = {node.target.id: ast.literal_eval(node.value) for node in ast.parse(cell.source).body}
+    except (ValueError, AttributeError, SyntaxError, TypeError):
+        raise StudyError(f"{path.name} needs one cell tagged `parameters`, with `name: type = value` lines") from None
     return check(defaults, where=path.name)
 
 
@@ -160,13 +152,8 @@ def resolve(study: str) -> dict[str, Any]:
         )
     told = _told(given.values(), where=given.WHERE, named="--study")
     of_base = defaults() | read_study_file(sweeps.file_of(study)) | told
-    changed = sweeps.overrides(study, of_base)
-    values = of_base | changed | {"study": study}
-    if "image_size" in changed and changed["image_size"] not in values["face_sizes"]:
-        values["face_sizes"] = [*values["face_sizes"], changed["image_size"]]  # which the base has no use for
-    seed = sweeps.split_seed(study)[1]
-    if seed is not None:
-        values["seed"] = seed
+    values, seed = of_base | sweeps.overrides(study, of_base) | {"study": study}, sweeps.Name.of(study).seed
+    values |= {} if seed is None else {"seed": seed}
     checked = check(values, where=f"params/{sweeps.file_of(study).name}{given.arguments()}")
     if checked["n_identities"]:  # of all that there are the number is not known yet
         parse_groups(checked["look_alike_groups"], checked["n_identities"])
@@ -224,7 +211,7 @@ def works(study: str) -> list[tuple[str, stages.Stage]]:
     resolved = resolve(study)
     if not resolved["sweep_seeds"]:
         return [(owner(study, stage.folder), stage) for stage in stages.of_study(resolved)]
-    if sweeps.split_seed(study)[1] is not None:  # a small study itself
+    if sweeps.Name.of(study).seed is not None:  # a small study itself
         return [(owner(study, stage.folder), stage) for stage in stages.OF_SMALL_STUDY]
     small = [work for member in sweeps.members(resolved) for work in works(member.study)]
     return [*dict.fromkeys(small), (study, stages.CLAIMS)]
