@@ -105,7 +105,7 @@ def withdrawn():
         staleness.withdraw(study, stage, params.of_notebook(stage.notebook, resolved(study)), dry_run=dry_run)
         for study, stage in works
     ]
-    found += [staleness.withdraw_report(study, dry_run=dry_run) for study in STUDIES]
+    found += [staleness.withdraw(study, None, {}, dry_run=dry_run) for study in STUDIES]
     return [line for line in found if line]
 
 

@@ -74,12 +74,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def run_notebook(notebook: str, study: str) -> None:
-    """Execute one notebook, `03_ddpm_training` or `03`, for a study.
-
-    Raises:
-        StudyError: wrong parameters, an earlier stage missing or made otherwise, the same notebook at work in another
-            process, a cell that failed, or nothing can be written.
-    """
+    """Execute one notebook, `03_ddpm_training` or `03`, for a study; whatever keeps it from its end is a StudyError."""
     stage, resolved = stages.by_notebook(notebook), params.resolve(study)
     # A notebook sees its own parameters alone; here a changed parameter of an earlier one is found too.
     for need in stage.needs:

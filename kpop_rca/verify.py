@@ -17,11 +17,7 @@ Found = dict[tuple[str, str], list[Difference]]  # by the study in whose folder 
 
 
 def verify(study: str) -> Found:
-    """What is wrong with every stage of a study, in the order of running; an empty list where nothing is.
-
-    Raises:
-        StudyError: there is no such study, or its file is wrong.
-    """
+    """What is wrong with every stage of a study, in the order of running; an empty list where nothing is."""
     found: Found = {}
     for owner, stage in params.works(study):
         parameters = params.of_notebook(stage.notebook, params.resolve(owner))
@@ -51,7 +47,7 @@ def lines(study: str) -> dict[str, bool]:
             made = manifests.read(paths.artifacts_folder(owner) / folder)["files"]
             said[f"{about}complete, {len(made)} files"] = True
     if paths.report_record(study).is_file():
-        differences = staleness.of_report(study, code=pages.code())
+        differences = staleness.of_report(study, code={"pages": pages.code()})
         words = f"{staleness.in_words(differences)}; run: {pages.command(study)}" if differences else "complete"
         said[f"{study} report: {words}"] = not differences
     return said

@@ -32,7 +32,7 @@ def assemble(
 ) -> dict[str, Any]:
     """The whole of `metrics.json`; `stage` is the analysis, which knows the study and the stages before it."""
     folder = paths.artifacts_folder(stage.study)
-    earlier = [s.folder for s in stages.before(stage.stage)]
+    earlier = [s.folder for s in stages.STAGES[: stages.STAGES.index(stage.stage)]]
     records = {name: manifests.read(folder / name) for name in earlier}
     sampling = records["generated"]["parameters"]
     parts = rca.summary(headline.real_counts, headline.generated_counts, classes, headline.own_replicates)

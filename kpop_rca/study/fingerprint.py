@@ -26,9 +26,6 @@ def of_notebook(notebook: str) -> str:
     """Hash of a notebook's code cells and of the package modules behind them.
 
     Outputs, prose and the defaults in the parameters cell are left out; parameters count by their resolved values.
-
-    Raises:
-        StudyError: the file is no notebook, or a cell of it is no Python.
     """
     path = paths.notebook_source(notebook)
     found = cells.of_notebook(path)
@@ -60,31 +57,24 @@ def imported_modules(source: str) -> frozenset[str]:
 
     What comes through a package, by import or as its attribute, counts as the module that it is from.
     """
-    nodes, found = list(ast.walk(_parsed(source))), set()
-    attributes = [node for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)]
+    nodes, names = list(ast.walk(_parsed(source))), set()
+    attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     for node in nodes:
         if isinstance(node, ast.Import):
-            names = {alias.name: alias.asname or alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            names = {f"{node.module}.{alias.name}": alias.asname or alias.name for alias in node.names}
-        else:
-            continue
-        for name, known_as in names.items():
-            if name.startswith(f"{PACKAGE}."):
-                used = {attribute.attr for attribute in attributes if attribute.value.id == known_as}
-                found |= _homes(name.removeprefix(f"{PACKAGE}."), used)
-    return frozenset(found)
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    within = [name.removeprefix(f"{PACKAGE}.") for name in names if name.startswith(f"{PACKAGE}.")]
+    return frozenset().union(*(_homes(name, attributes) for name in within))
 
 
-def _homes(name: str, used: set[str]) -> set[str]:
-    """The modules behind an imported name: of a package, those of its attributes that are used, else all of it."""
+def _homes(name: str, attributes: set[str]) -> set[str]:
+    """The modules behind an imported name: of a package, those whose names are used as attributes, else all of it."""
     path = _module_file(name)
     if path is None:  # a function, a class or a constant, of a module or through a package
         package, _, attribute = name.rpartition(".")
         return {_handed_on(package).get(attribute, package)} if _module_file(package) else set()
-    if path.name != "__init__.py" or not used:
-        return {name}
-    return set().union(*(_homes(f"{name}.{attribute}", set()) for attribute in used))
+    return {home for attribute, home in _handed_on(name).items() if attribute in attributes} or {name}
 
 
 def _handed_on(package: str) -> dict[str, str]:
@@ -92,12 +82,13 @@ def _handed_on(package: str) -> dict[str, str]:
     found = {}
     for node in ast.walk(_parsed(_source_of(package))) if _module_file(package).name == "__init__.py" else ():
         if isinstance(node, ast.ImportFrom):
-            home = node.module.removeprefix(f"{PACKAGE}.")
-            found |= {alias.asname or alias.name: home for alias in node.names}
+            found |= {alias.name: node.module.removeprefix(f"{PACKAGE}.") for alias in node.names}
         if isinstance(node, ast.keyword) and node.arg == "submod_attrs":
             for module, names in ast.literal_eval(node.value).items():
                 found |= dict.fromkeys(names, f"{package}.{module}")
-    return {name: home for name, home in found.items() if _module_file(home)}
+        if isinstance(node, ast.keyword) and node.arg == "submodules":
+            found |= {module: f"{package}.{module}" for module in ast.literal_eval(node.value)}
+    return found
 
 
 def module_closure(modules: frozenset[str], *, without_bookkeeping: bool = False) -> tuple[str, ...]:

@@ -29,11 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def give(settings: Sequence[str] = ()) -> None:
-    """Let this process, and what it starts, work with these values; what it inherited is forgotten.
-
-    Raises:
-        StudyError: one of the settings is not `name=value`, or a name is given twice.
-    """
+    """Let this process, and what it starts, work with these values; what it inherited is forgotten."""
     os.environ[VARIABLE] = json.dumps(list(settings))
     values()
 
@@ -65,15 +61,12 @@ def data_root() -> str:
 
 
 def arguments(*, before: str = "") -> str:
-    """The options by which a command is told the same, with a space before each.
+    """The options by which a command is told the same; where no data folder is given now, the one given `before`.
 
     >>> give(["data_root=my faces", "guidance=1.0"])
     >>> arguments()
     " --set 'data_root=my faces' --set guidance=1.0"
     >>> give()
-
-    Args:
-        before: a data folder that was given to an earlier command, told where none is given now.
     """
     told = [f"data_root={before}"] if before and not data_root() else []
     return "".join(f" --set {shlex.quote(setting)}" for setting in [*told, *settings()])

@@ -32,11 +32,7 @@ HINTS = {  # by pydantic's type of a problem
 
 
 def check(values: dict[str, Any], *, where: str) -> dict[str, Any]:
-    """The values, each of its declared type and within its range.
-
-    Raises:
-        StudyError: names `where`, each key, what was expected and what was found, a line each.
-    """
+    """The values, each of its declared type and within its range; else an error with a line for each that is not."""
     try:
         checked = schema.Parameters.model_validate(values)
     except ValidationError as error:
@@ -88,11 +84,7 @@ def collect(namespace: dict[str, Any]) -> dict[str, Any]:
 
 @cache
 def declared(notebook: str) -> dict[str, Any]:
-    """The parameters that a notebook declares with their defaults, read from its tagged cell without running it.
-
-    Raises:
-        StudyError: not exactly one cell is tagged `parameters`, or a line of it is not `name: type = literal`.
-    """
+    """The parameters that a notebook declares with their defaults, read from its tagged cell without running it."""
     path = paths.notebook_source(notebook)
     tagged = [cell for cell in cells.of_notebook(path) if "parameters" in cell.tags]
     try:
@@ -140,12 +132,7 @@ def _told(values: dict[str, Any], *, where: str, named: str) -> dict[str, Any]:
 
 def resolve(study: str) -> dict[str, Any]:
     """Every parameter of a study: the notebooks' defaults, the study file, what the command was told in its place
-    (`kpop_rca.study.given`), the level of a sweep, and the seed.
-
-    Args:
-        study: name of a file in `params/`, with `.<experiment>=<level>` behind it for a member of a sweep and
-            `-seed<N>` for another seed.
-    """
+    (`kpop_rca.study.given`), the level of a sweep and the seed that its name has (`sweeps.Name`)."""
     if not re.fullmatch(schema.STUDY_NAME, study):
         raise StudyError(
             f"there is no study {flat_yaml.shown(study)}; its name is that of a file in params/: a to z, 0 to 9, _.=-"
@@ -161,11 +148,7 @@ def resolve(study: str) -> dict[str, Any]:
 
 
 def parse_groups(text: str, n_classes: int) -> list[list[int]]:
-    """Look-alike groups from their parameter: "0,1|2,3" are two groups of two; "" is none.
-
-    Raises:
-        StudyError: not of that form, only one group, or not each of the classes exactly once.
-    """
+    """Look-alike groups from their parameter: "0,1|2,3" are two groups of two; "" is none."""
     if not text:
         return []
     try:

@@ -18,13 +18,9 @@ DRAWN = "idols"  # the data source that is nobody's face
 
 
 class Sheet(Figure):
-    """A figure with pictures of people.
+    """A figure with pictures of people."""
 
-    Attributes:
-        shows: which pictures and how many, such as "Fig. 1: 18 photographs of 3 identities".
-    """
-
-    shows: str = "pictures"
+    shows: str = "pictures"  # which and how many, such as "Fig. 1: 18 photographs of 3 identities"
 
     def _ipython_display_(self) -> None:
         """In place of the picture, where a cell ends with a sheet: whether it may be shown `save_figure` knows."""
@@ -32,12 +28,7 @@ class Sheet(Figure):
 
 
 def may_show(source: str | None, *, publish_images: bool) -> bool:
-    """Whether pictures of a study's people may be shown: drawn people always, others where the study asks for it.
-
-    Args:
-        source: the parameter `data_source`; None where it is not known, which counts as real people.
-        publish_images: the parameter.
-    """
+    """Whether people of a `data_source` may be shown: drawn ones always, others (None: not known) where it is asked."""
     return source == DRAWN or publish_images
 
 

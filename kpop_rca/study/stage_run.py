@@ -32,8 +32,6 @@ class StageRun:
     folder: Path
     record: dict[str, Any]  # of what it is made from
     began: float = field(default_factory=time.time)  # by it, what ran side by side can be told from what followed
-    began_monotonic: float = field(default_factory=time.monotonic)  # a clock that nobody sets
-    said_of_letters: bool = False
     saved: set[Path] = field(default_factory=set)  # figures and tables of the report
 
     @property
@@ -72,10 +70,8 @@ class StageRun:
             figure.savefig(temporary, dpi=110, bbox_inches="tight", metadata={"Software": None})
         if isinstance(figure, privacy.Sheet):
             privacy.show(figure)
-        note = fonts.note(figure)
-        if note and not self.said_of_letters:
-            self.said_of_letters = True
-            print(note)
+        if note := fonts.note(figure):
+            console.print_once(note)
 
     def save_table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
         """Save a table as `reports/<study>/tables/<name>.csv` and hand it back to be shown."""
@@ -99,7 +95,7 @@ class StageRun:
     @property
     def seconds(self) -> float:
         """Wall time since the stage began."""
-        return round(time.monotonic() - self.began_monotonic, 1)
+        return round(time.time() - self.began, 1)
 
     def finish(self) -> None:
         """Declare the stage complete: write the manifest with the checksum of every file in the folder.
@@ -130,10 +126,6 @@ def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:
 
     The stage is this process' own until `StageRun.finish`, or until the process ends. It may be begun again before.
 
-    Args:
-        notebook: name in `stages.EVERY`.
-        parameters: from `params.collect(globals())`.
-
     Raises:
         StudyError: an earlier stage was not run, its artifacts were made with other parameters or inputs, or altered
             since; or another process is at work on the stage.
@@ -163,10 +155,11 @@ def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:
 
 def record_executed(study: str, stage: stages.Stage) -> None:
     """Add the checksum of a stage's executed notebook to its manifest, which is written before the notebook ends."""
-    folder, report = manifests.folder_of(study, stage.folder), paths.report_folder(study)
-    record = manifests.read(folder)
-    executed = checksums.of_files([paths.executed_notebook(study, stage.notebook)], folder=report)
-    files.write_json(folder / MANIFEST, record | {"report": record["report"] | executed})
+    manifest = paths.artifacts_folder(study) / stage.folder / MANIFEST
+    if manifest.is_file():
+        record, executed = manifests.read(manifest.parent), paths.executed_notebook(study, stage.notebook)
+        record["report"] |= checksums.of_files([executed], folder=paths.report_folder(study))
+        files.write_json(manifest, record)
 
 
 def _take_up(folder: Path, stage: stages.Stage, record: dict[str, Any]) -> None:

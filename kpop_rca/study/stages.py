@@ -56,11 +56,6 @@ def by_folder(folder: str) -> Stage:
     return next(stage for stage in EVERY if stage.folder == folder)
 
 
-def before(stage: Stage) -> tuple[Stage, ...]:
-    """The stages that come before one in reading order."""
-    return STAGES[: STAGES.index(stage)]
-
-
 def behind(folder: str) -> set[Stage]:
     """The stage that owns a folder and all that it reads, directly or not."""
     stage = by_folder(folder)

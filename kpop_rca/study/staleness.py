@@ -75,12 +75,9 @@ def in_words(found: list[Difference]) -> str:
 def differences(
     folder: Path, stage: stages.Stage, parameters: dict[str, Any], *, parts: Collection[str] = EVERY
 ) -> list[Difference]:
-    """In what a run of a stage would differ from what lies in a folder; empty where it would take it over.
+    """In what a run with these parameters would differ from what lies in a folder; empty where it would take it over.
 
-    Args:
-        folder: `artifacts/<study>/<folder>`, or one that was set aside.
-        parameters: that the stage would be run with, the study among them.
-        parts: of the record, those to compare; a record that cannot be read is always a difference.
+    A record that cannot be read is a difference, whichever parts are compared.
     """
     complete = (folder / MANIFEST).is_file()
     if "missing" in parts and not complete:
@@ -131,21 +128,17 @@ def _photographs(folder: Path, record: dict[str, Any], parameters: dict[str, Any
     source = checksums.of_names([manifests.SOURCE], folder=folder)
     if manifests.PHOTOGRAPHS not in record["data"] or not source.items() <= record.get("files", {}).items():
         return {}
-    named = parameters["data_source"] == "folder" and (given.data_root() or not record["told"])
+    named = parameters.get("data_source") == "folder" and (given.data_root() or not record["told"])
     return manifests.photographs(folder, paths.resolve_data_root(parameters["data_root"]) if named else None)
 
 
 def require(study: str, folder: str, parameters: dict[str, Any], *, parts: Collection[str] = MADE) -> None:
-    """Check that an earlier stage, and those before it, fit the present run.
+    """Refuse an earlier stage that does not fit the parameters of the present run, or that was made from such a one.
 
-    Args:
-        study: name of the study.
-        folder: the earlier stage's folder.
-        parameters: of the present run; those that the earlier stage used too must be equal.
-        parts: of its record that are compared; READ for one whose files are about to be read.
+    With READ as the parts of its record, also one whose files or data are not as they were.
 
     Raises:
-        StudyError: it does not fit. Says which command mends it.
+        StudyError: says which command mends it.
     """
     stage, lies_in = stages.by_folder(folder), manifests.folder_of(study, folder)
     for need in stage.needs if (lies_in / MANIFEST).is_file() else ():
@@ -166,17 +159,12 @@ def require(study: str, folder: str, parameters: dict[str, Any], *, parts: Colle
     raise StudyError(f"artifacts/{owner}/{folder} is {in_words(found)}; {mending}")
 
 
-def of_report(study: str, *, code: str | None = None) -> list[Difference]:
-    """In what the pages of a study's report differ from those that would be written now; empty also without any.
-
-    Args:
-        code: hash of what writes them, where that is to be compared as well.
-    """
+def of_report(study: str, **code: dict[str, str]) -> list[Difference]:
+    """In what the pages of a study's report, and what writes them, differ from their record; empty without any."""
     path, folder = paths.report_record(study), paths.report_folder(study)
     try:
         made = files.read_json(path)
-        now = {part: checksums.of_names(made[part], folder=folder) for part in ("files", "inputs")}
-        now |= {"code": {"pages": code}} if code else {}
+        now = {part: checksums.of_names(made[part], folder=folder) for part in ("files", "inputs")} | code
         return [found for part in now for found in differing(part, made[part], now[part])]
     except FileNotFoundError:
         return []
@@ -184,33 +172,26 @@ def of_report(study: str, *, code: str | None = None) -> list[Difference]:
         return [Difference("damaged", path.name)]
 
 
-def withdraw(study: str, stage: stages.Stage, parameters: dict[str, Any], *, dry_run: bool = False) -> str | None:
-    """Remove the manifest of a stage whose part of the report, or data, is not as it was, so that it is made again.
+def withdraw(
+    study: str, stage: stages.Stage | None, parameters: dict[str, Any], *, dry_run: bool = False
+) -> str | None:
+    """Remove the manifest of a stage whose part of the report, or data, is not as it was, so that it is made again; or,
+    without a stage, the first page of the report. What is wrong, or None.
 
-    What it has done is kept, and the run that makes the report anew goes on from it. A dry run puts it back at its end.
-
-    Returns:
-        What is wrong; None where nothing is, the stage is not complete anyway, or somebody is at work on it.
+    What the stage has done is kept, and its next run goes on from it. A dry run puts the file back at its end.
     """
-    folder = paths.artifacts_folder(study) / stage.folder
-    at_work = any(locks.holder(manifests.lock_of(study, name)) for name in (stage.folder, stage.notebook))
-    found = [] if at_work else differences(folder, stage, parameters, parts=WITHDRAW)
-    return _taken_back(folder / MANIFEST, found, f"{study} {stage.notebook}", dry_run=dry_run)
-
-
-def withdraw_report(study: str, *, dry_run: bool = False) -> str | None:
-    """Remove the first page of a report that is not as it was written; see `withdraw`."""
-    index = paths.report_folder(study) / "index.html"
-    return _taken_back(index, of_report(study), f"the report of {study}", dry_run=dry_run)
-
-
-def _taken_back(path: Path, found: list[Difference], what: str, *, dry_run: bool) -> str | None:
-    """Remove a file for a reason; in a dry run until this process ends, as the graph plans by what is missing."""
+    if stage is None:
+        what, path, found = "the report", paths.report_folder(study) / "index.html", of_report(study)
+    else:
+        what, path = stage.notebook, paths.artifacts_folder(study) / stage.folder / MANIFEST
+        found = differences(path.parent, stage, parameters, parts=WITHDRAW)
+        if any(locks.holder(manifests.lock_of(study, name)) for name in (stage.folder, stage.notebook)):
+            return None
     if not found or not path.is_file():
         return None
-    if dry_run:
+    if dry_run:  # until this process ends: the graph plans by what is missing
         aside = path.rename(path.with_name(f".{path.name}.dry-run"))
         atexit.register(lambda: path.exists() or aside.rename(path))  # unless a run has made it anew by then
     else:
         path.unlink()
-    return f"{what} is made again, {in_words(found)}"
+    return f"{study} {what} is made again, {in_words(found)}"

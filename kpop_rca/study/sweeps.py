@@ -132,14 +132,7 @@ def oracles_of(experiment: str, level: str) -> str:
 
 
 def members(resolved: dict[str, Any]) -> list[Member]:
-    """Every small study of a sweep, experiment by experiment, levels in the order given, then seeds.
-
-    Args:
-        resolved: the parameters of the study that asks for the sweep; `sweep_seeds` of 0 is for none.
-
-    Raises:
-        StudyError: levels that cannot be compared, or a sweep with a seed in its name.
-    """
+    """Every small study of a sweep, experiment by experiment, levels in the order given, then seeds."""
     if not resolved["sweep_seeds"]:
         return []
     name, where = resolved["study"], f"params/{resolved['study']}.yaml"
