@@ -1,6 +1,6 @@
 """The work of 03 and 05 as one of several processes does it.
 
-They share each batch of the training, and take turns at the batches of images; an image is the same whoever generates it.
+They share each batch of the training, and take turns at the batches of images. An image is the same whoever makes it.
 """
 
 from functools import partial
