@@ -21,7 +21,7 @@ from snakemake.exceptions import WorkflowError
 
 from kpop_rca import studies
 from kpop_rca.errors import StudyError
-from kpop_rca.study import fingerprint, given, manifests, params, paths, stages, staleness, sweeps
+from kpop_rca.study import fingerprint, given, manifests, params, paths, stages, sweeps
 from kpop_rca.system import locks, parallel
 
 
@@ -102,10 +102,10 @@ def withdrawn():
     dry_run = bool({"-n", "--dry-run", "--dryrun"} & set(sys.argv))
     works = dict.fromkeys(work for works in RUNS.values() for work in works)
     found = [
-        staleness.withdraw(study, stage, params.of_notebook(stage.notebook, resolved(study)), dry_run=dry_run)
+        manifests.withdraw(study, stage, params.of_notebook(stage.notebook, resolved(study)), dry_run=dry_run)
         for study, stage in works
     ]
-    found += [staleness.withdraw(study, None, {}, dry_run=dry_run) for study in STUDIES]
+    found += [manifests.withdraw(study, None, {}, dry_run=dry_run) for study in STUDIES]
     return [line for line in found if line]
 
 

@@ -28,7 +28,7 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
 from kpop_rca.errors import StudyError, said_in_a_line
-from kpop_rca.study import account, flat_yaml, given, manifests, params, paths, stage_run, stages, staleness
+from kpop_rca.study import account, flat_yaml, given, manifests, params, paths, stage_run, stages
 from kpop_rca.system import console, files, locks
 
 KERNEL = (
@@ -78,7 +78,7 @@ def run_notebook(notebook: str, study: str) -> None:
     stage, resolved = stages.by_notebook(notebook), params.resolve(study)
     # A notebook sees its own parameters alone; here a changed parameter of an earlier one is found too.
     for need in stage.needs:
-        staleness.require(study, need, resolved)
+        manifests.require(study, need, resolved)
     if "faces" in stage.needs:  # before hours of training, not after them
         found = files.read_json(manifests.folder_of(study, "faces") / "data.json")
         params.parse_groups(resolved["look_alike_groups"], found["n_identities"])

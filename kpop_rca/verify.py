@@ -10,8 +10,8 @@ import sys
 
 from kpop_rca.errors import StudyError, said_in_a_line
 from kpop_rca.results import pages
-from kpop_rca.study import given, manifests, params, paths, stages, staleness, sweeps
-from kpop_rca.study.staleness import Difference
+from kpop_rca.study import given, manifests, params, paths, stages, sweeps
+from kpop_rca.study.manifests import Difference
 
 Found = dict[tuple[str, str], list[Difference]]  # by the study in whose folder a stage lies, and the stage's folder
 
@@ -21,7 +21,7 @@ def verify(study: str) -> Found:
     found: Found = {}
     for owner, stage in params.works(study):
         parameters = params.of_notebook(stage.notebook, params.resolve(owner))
-        differences = staleness.differences(paths.artifacts_folder(owner) / stage.folder, stage, parameters)
+        differences = manifests.differences(paths.artifacts_folder(owner) / stage.folder, stage, parameters)
         places = {name: (params.owner(of, need), need) for name, (of, need) in params.inputs(stage, owner).items()}
         needs = {name: _states(found[place]) for name, place in places.items()}
         if not any(difference.part in ("missing", "damaged") for difference in differences):
@@ -42,13 +42,13 @@ def lines(study: str) -> dict[str, bool]:
         stage = stages.by_folder(folder)
         about = f"{owner} {stage.notebook}: "
         if differences:
-            said[f"{about}{staleness.in_words(differences)}; run: {manifests.command(owner, stage)}"] = False
+            said[f"{about}{manifests.in_words(differences)}; run: {manifests.command(owner, stage)}"] = False
         else:
             made = manifests.read(paths.artifacts_folder(owner) / folder)["files"]
             said[f"{about}complete, {len(made)} files"] = True
     if paths.report_record(study).is_file():
-        differences = staleness.of_report(study, code={"pages": pages.code()})
-        words = f"{staleness.in_words(differences)}; run: {pages.command(study)}" if differences else "complete"
+        differences = manifests.of_report(study, code={"pages": pages.code()})
+        words = f"{manifests.in_words(differences)}; run: {pages.command(study)}" if differences else "complete"
         said[f"{study} report: {words}"] = not differences
     return said
 

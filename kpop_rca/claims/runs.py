@@ -14,7 +14,7 @@ from kpop_rca.errors import StudyError
 from kpop_rca.faces import crops
 from kpop_rca.oracles import predictions, training
 from kpop_rca.rca.former_names import FORMER_KEYS
-from kpop_rca.study import given, manifests, params, paths, staleness, sweeps
+from kpop_rca.study import given, manifests, params, paths, sweeps
 from kpop_rca.study.sweeps import RUNS
 
 
@@ -78,9 +78,9 @@ def _made(study: str, folder: str) -> Path:
     """Where artifacts of a small study lie, its own or borrowed, that were made with all of its parameters.
 
     Raises:
-        StudyError: they are missing, and those of the base differ in what the level sets; see `staleness.require`.
+        StudyError: they are missing, and those of the base differ in what the level sets; see `manifests.require`.
     """
-    staleness.require(study, folder, params.resolve(study))
+    manifests.require(study, folder, params.resolve(study))
     return manifests.folder_of(study, folder)
 
 

@@ -6,9 +6,7 @@ A study file, `params/<study>.yaml`, names only what differs from those. `kpop_r
 
 import ast
 import difflib
-import os
 import re
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
@@ -16,14 +14,14 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from kpop_rca.errors import StudyError
-from kpop_rca.study import cells, flat_yaml, given, paths, schema, stages, sweeps
+from kpop_rca.study import fingerprint, flat_yaml, given, paths, schema, stages, sweeps
+from kpop_rca.system import console
 
 KNOWN = schema.Parameters.model_fields
 # Names of parameters in the version before, which are read in this one.
 FORMER_NAMES = {"judges": "architectures"} | {
     name.replace("oracle", "judge"): name for name in KNOWN if "oracle" in name
 }
-NOTED = "KPOP_RCA_NOTED"  # environment: what was said of them already, by this process or the one that started it
 HINTS = {  # by pydantic's type of a problem
     "list_type": "; a list of one is written [value]",
     "bool_type": "; YAML has true and false",
@@ -86,7 +84,7 @@ def collect(namespace: dict[str, Any]) -> dict[str, Any]:
 def declared(notebook: str) -> dict[str, Any]:
     """The parameters that a notebook declares with their defaults, read from its tagged cell without running it."""
     path = paths.notebook_source(notebook)
-    tagged = [cell for cell in cells.of_notebook(path) if "parameters" in cell.tags]
+    tagged = [cell for cell in fingerprint.cells_of(path) if "parameters" in cell.tags]
     try:
         (cell,) = tagged
         defaults = {node.target.id: ast.literal_eval(node.value) for node in ast.parse(cell.source).body}
@@ -122,11 +120,9 @@ def _told(values: dict[str, Any], *, where: str, named: str) -> dict[str, Any]:
     for old, new in former.items():
         if new in values:
             raise StudyError(f"{where}: {old} is now called {new}, and both are given; remove {old}")
-    note = ", ".join(f"{old} is now called {new}" for old, new in former.items())
-    note = f"note: {where}: {note}; the old name is read until the next version\n"
-    if former and note not in os.environ.get(NOTED, ""):
-        os.environ[NOTED] = os.environ.get(NOTED, "") + note
-        sys.stderr.write(note)
+    if former:
+        changed = ", ".join(f"{old} is now called {new}" for old, new in former.items())
+        console.print_once(f"note: {where}: {changed}; the old name is read until the next version")
     return check({former.get(name, name): value for name, value in values.items()}, where=where)
 
 

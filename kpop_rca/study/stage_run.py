@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kpop_rca.study import checksums, manifests, paths, privacy, stages, staleness
+from kpop_rca.study import checksums, manifests, paths, privacy, stages
 from kpop_rca.study.manifests import MANIFEST, STARTED
 from kpop_rca.system import console, files, fonts, locks
 
@@ -132,7 +132,7 @@ def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:
     """
     stage, study = stages.by_notebook(notebook), parameters["study"]
     for need in stage.needs:
-        staleness.require(study, need, parameters, parts=staleness.READ)
+        manifests.require(study, need, parameters, parts=manifests.READ)
     manifests.take_stage(study, stage)
     record, folder = manifests.begun(stage, parameters), paths.artifacts_folder(study) / stage.folder
     with files.writing(folder):
@@ -168,8 +168,8 @@ def _take_up(folder: Path, stage: stages.Stage, record: dict[str, Any]) -> None:
     Work that does not fit is moved aside, and a line says where.
     """
 
-    def found_in(place: Path) -> list[staleness.Difference]:
-        return staleness.differences(place, stage, record["parameters"], parts=staleness.CONTINUE)
+    def found_in(place: Path) -> list[manifests.Difference]:
+        return manifests.differences(place, stage, record["parameters"], parts=manifests.CONTINUE)
 
     found = found_in(folder)
     strange = [folder / d.name for d in found if d.part == "files" and d.was is None]
@@ -178,14 +178,16 @@ def _take_up(folder: Path, stage: stages.Stage, record: dict[str, Any]) -> None:
             path.unlink()
         return
     name = f"artifacts/{folder.parent.name}/{folder.name}"
-    fitting = aside(folder, record)
+    fitting = _aside(folder, record)
     if manifests.files_of(folder):
         damaged = {d.part for d in found} & {"files", "damaged"}
-        moved = folder.with_name(f"{folder.name}.earlier-altered") if damaged else aside(folder, manifests.read(folder))
+        moved = (
+            folder.with_name(f"{folder.name}.earlier-altered") if damaged else _aside(folder, manifests.read(folder))
+        )
         shutil.rmtree(moved, ignore_errors=True)
         folder.rename(moved)
         console.tell(
-            f"note: {name} is {staleness.in_words(found)}; it is set aside as {moved.name}, where a run of the same "
+            f"note: {name} is {manifests.in_words(found)}; it is set aside as {moved.name}, where a run of the same "
             f"parameters, inputs and code finds it again; to free its room: rm -r {shlex.quote(str(moved))}"
         )
     elif folder.is_dir():
@@ -195,6 +197,6 @@ def _take_up(folder: Path, stage: stages.Stage, record: dict[str, Any]) -> None:
         console.tell(f"note: {name} goes on with what was set aside as {fitting.name}")
 
 
-def aside(folder: Path, record: dict[str, Any]) -> Path:
-    """Where work of a stage is moved to that was made from what a record says."""
-    return folder.with_name(f"{folder.name}.earlier-{manifests.made_from(record)}")
+def _aside(folder: Path, record: dict[str, Any]) -> Path:
+    """Where work of a stage is moved to that was made from what a record says: what continues it finds it there."""
+    return folder.with_name(f"{folder.name}.earlier-{manifests.digest(record, 'inputs', 'computing')}")

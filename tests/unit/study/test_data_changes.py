@@ -15,7 +15,7 @@ from kpop_rca import verify
 from kpop_rca.data import data_files
 from kpop_rca.errors import StudyError
 from kpop_rca.results import pages
-from kpop_rca.study import given, manifests, params, paths, stage_run, stages, staleness
+from kpop_rca.study import given, manifests, params, paths, stage_run, stages
 from kpop_rca.system import files
 
 OF_02 = params.of_notebook("02_preprocessing", params.resolve("smoke"))
@@ -101,7 +101,7 @@ def test_an_audit_of_exchanged_photographs_is_another_even_where_it_finds_the_sa
     stage_run.begin("01_data_audit", parameters).finish()
     assert manifests.identity_of("smoke", "audit") != before
     with pytest.raises(StudyError, match="faces is stale: made from an earlier audit"):
-        staleness.require("smoke", "faces", params.resolve("smoke"))
+        manifests.require("smoke", "faces", params.resolve("smoke"))
 
 
 def test_labels_given_by_hand_after_01_make_the_audit_stale(study, capsys):
@@ -155,7 +155,7 @@ def test_another_data_folder_is_stale_where_its_photographs_are_others(study, ph
     def changed(data_root):
         given.give([f"data_root={data_root}"] if data_root else [])
         wanted = values | {"data_root": data_root}
-        return bool(staleness.differences(made.folder, made.stage, wanted, parts=["data", "parameters"]))
+        return bool(manifests.differences(made.folder, made.stage, wanted, parts=["data", "parameters"]))
 
     found = {root: changed(root) for root in ("", str(photographs), f"{photographs}/../copy/", f"{photographs}/ada")}
     assert list(found.values()) == [False, False, False, True]

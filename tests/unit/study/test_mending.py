@@ -15,7 +15,7 @@ from project_copy import environment, python, write_project
 from small_report import write_executed_copy
 
 from kpop_rca.errors import StudyError
-from kpop_rca.study import given, manifests, params, paths, stage_run, stages, staleness
+from kpop_rca.study import given, manifests, params, paths, stage_run, stages
 from kpop_rca.system import files
 
 WORK = """
@@ -134,7 +134,7 @@ def test_a_command_is_told_the_data_folder_of_the_audit(output):
 
 
 def withdrawn(stage):
-    return staleness.withdraw("smoke", stage, params.of_notebook(stage.notebook, params.resolve("smoke")))
+    return manifests.withdraw("smoke", stage, params.of_notebook(stage.notebook, params.resolve("smoke")))
 
 
 @pytest.fixture
@@ -208,11 +208,11 @@ def test_a_stage_that_is_at_work_is_left_alone(complete):
 def test_a_page_that_is_not_as_it_was_written_takes_the_report_back(complete):
     folder = complete / "reports/smoke"
     (folder / "index.html").write_text("page")
-    assert staleness.withdraw("smoke", None, {}) is None  # nothing says what it should be
+    assert manifests.withdraw("smoke", None, {}) is None  # nothing says what it should be
     hashes = {"index.html": "another"}
     files.write_json(paths.report_record("smoke"), {"inputs": {}, "files": hashes, "code": {}})
     said = "smoke the report is made again, altered: index.html (other contents)"
-    assert staleness.withdraw("smoke", None, {}) == said
+    assert manifests.withdraw("smoke", None, {}) == said
     assert not (folder / "index.html").exists()
 
 

@@ -7,7 +7,7 @@ import pytest
 from project_copy import python, write_project
 
 from kpop_rca.errors import StudyError
-from kpop_rca.study import manifests, paths, stage_run, stages, staleness
+from kpop_rca.study import manifests, paths, stage_run, stages
 from kpop_rca.system import console, files
 
 AUDIT = {"study": "mine", "seed": 0, "min_face_size": 20, "device": "auto"}
@@ -64,23 +64,23 @@ def test_artifacts_of_other_parameters_are_refused_and_named(output):
 
 def test_the_device_may_differ(output):
     run_audit()
-    staleness.require("mine", "audit", AUDIT | {"device": "cuda"})
+    manifests.require("mine", "audit", AUDIT | {"device": "cuda"})
 
 
 def test_an_earlier_stage_made_anew_makes_later_ones_stale(output):
     run_audit()
     run_faces()
-    staleness.require("mine", "faces", FACES)
+    manifests.require("mine", "faces", FACES)
     run_audit(content="b")
     with pytest.raises(StudyError, match=r"made from an earlier audit; run: notebook 02_preprocessing with"):
-        staleness.require("mine", "faces", FACES)
+        manifests.require("mine", "faces", FACES)
 
 
 def test_an_earlier_stage_run_again_to_the_same_result_makes_nothing_stale(output):
     run_audit()
     run_faces()
     run_audit()
-    staleness.require("mine", "faces", FACES)
+    manifests.require("mine", "faces", FACES)
 
 
 def test_half_done_work_is_kept_when_the_same_is_begun_again(output):
@@ -197,7 +197,7 @@ def test_a_stage_that_was_begun_again_is_not_complete(output):
     run_audit()
     stage_run.begin("01_data_audit", AUDIT)
     with pytest.raises(StudyError, match="audit is missing"):
-        staleness.require("mine", "audit", AUDIT)
+        manifests.require("mine", "audit", AUDIT)
 
 
 def test_the_manifest_holds_a_hash_of_every_file(output):
@@ -210,7 +210,7 @@ def test_a_damaged_manifest_is_named(output):
     folder = run_audit().folder
     (folder / "manifest.json").write_text("{")
     with pytest.raises(StudyError, match="is damaged"):
-        staleness.require("mine", "audit", AUDIT)
+        manifests.require("mine", "audit", AUDIT)
 
 
 def test_only_declared_inputs_can_be_read(output):
@@ -276,7 +276,7 @@ def test_hidden_files_are_no_results(output):
     (folder / ".parts").mkdir()
     (folder / ".parts" / "half").write_text("x")
     stage_run.begin("02_preprocessing", FACES)
-    assert staleness.differences(folder, stages.by_folder("audit"), AUDIT, parts=["files"]) == []
+    assert manifests.differences(folder, stages.by_folder("audit"), AUDIT, parts=["files"]) == []
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "null", '{"stage": "01_data_audit"}', "\udcff"])
@@ -286,7 +286,7 @@ def test_what_is_no_manifest_is_named_and_made_anew(output, content):
     with pytest.raises(
         StudyError, match=r'audit is damaged: manifest\.json; run: notebook 01_data_audit with study = "mine"'
     ):
-        staleness.require("mine", "audit", AUDIT)
+        manifests.require("mine", "audit", AUDIT)
     (folder / "started.json").write_text(content, encoding="utf-8", errors="surrogateescape")
     assert not (stage_run.begin("01_data_audit", AUDIT).folder / "found.txt").exists()
 
@@ -297,4 +297,4 @@ def test_a_manifest_of_an_earlier_version_is_named_before_a_notebook_reads_it(ou
     del manifest["began"]
     files.write_json(path, manifest)
     with pytest.raises(StudyError, match=r"is damaged: manifest\.json; run: notebook 01_data_audit"):
-        staleness.require("mine", "audit", AUDIT)
+        manifests.require("mine", "audit", AUDIT)
