@@ -180,10 +180,8 @@ def _take_up(folder: Path, stage: stages.Stage, record: dict[str, Any]) -> None:
     name = f"artifacts/{folder.parent.name}/{folder.name}"
     fitting = _aside(folder, record)
     if manifests.files_of(folder):
-        damaged = {d.part for d in found} & {"files", "damaged"}
-        moved = (
-            folder.with_name(f"{folder.name}.earlier-altered") if damaged else _aside(folder, manifests.read(folder))
-        )
+        whole = not any(d.part == "damaged" or (d.part == "files" and d.was is not None) for d in found)
+        moved = _aside(folder, manifests.read(folder)) if whole else folder.with_name(f"{folder.name}.earlier-altered")
         shutil.rmtree(moved, ignore_errors=True)
         folder.rename(moved)
         console.tell(
