@@ -15,12 +15,6 @@ from kpop_rca.system import files
 ENDING = ".checksums.json"
 
 
-def files_of(folder: Path) -> list[Path]:
-    """The files below a folder that are not hidden."""
-    found = [path for path in folder.rglob("*") if path.is_file()]
-    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
-
-
 def of_files(paths: Iterable[Path], *, folder: Path) -> dict[str, str]:
     """Checksum of each file that is there, by its name within a folder."""
     return {path.relative_to(folder).as_posix(): files.sha256(path) for path in sorted(paths) if path.is_file()}

@@ -23,9 +23,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     about = "a parameter in place of the study file's; the value is YAML; as often as need be"
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=about)
     also = {"dest": "set", "default": []}
-    parser.add_argument("--settings", **also, action="extend", type=shlex.split, help="several of --set in one word")
+    about = "several of --set in one word"
+    parser.add_argument("--settings", **also, action="extend", type=shlex.split, metavar="WORDS", help=about)
     about = "folder with one folder per identity, in place of the study file's"
-    parser.add_argument("--data-root", **also, action="append", type="data_root={}".format, help=about)
+    parser.add_argument("--data-root", **also, action="append", type="data_root={}".format, metavar="DIR", help=about)
 
 
 def give(settings: Sequence[str] = ()) -> None:

@@ -136,7 +136,8 @@ def photographs(folder: Path, root: Path | None = None) -> dict[str, str]:
 
 def files_of(folder: Path) -> list[Path]:
     """What a stage made: every file but the two records, and hidden ones, which are nobody's results."""
-    return [path for path in checksums.files_of(folder) if path not in (folder / MANIFEST, folder / STARTED)]
+    found = [path for path in folder.rglob("*") if path.is_file() and path not in (folder / MANIFEST, folder / STARTED)]
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
 def folder_of(study: str, folder: str) -> Path:
