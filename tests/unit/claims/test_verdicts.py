@@ -288,6 +288,7 @@ def declare_made(study, *folders):
             "data": {},
             "report": {},
             "told": "",
+            "versions": {},
             "began": 0.0,
             "seconds": 1.0,
         }

@@ -19,6 +19,7 @@ from kpop_rca.study import given, manifests, params, paths, stage_run, stages
 from kpop_rca.system import files
 
 WORK = """
+import os
 from kpop_rca.study import params, stage_run
 assert os.environ.get("FAILS") != "before"
 stage = stage_run.begin("{notebook}", params.collect(globals()))
