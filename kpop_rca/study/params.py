@@ -62,17 +62,21 @@ def _misfits(values: dict[str, Any]) -> list[str]:
     size, sides, attention = (values.get(name) for name in ("image_size", "face_sizes", "attention_size"))
     oracles, seen = values.get("architectures", get_args(schema.Architecture)), values.get("seen_oracles", [])
     levels = [size // 2**level for level in range(len(values.get("channels", [])))] if size else []
-    stray, selected = set(seen) - set(oracles), values.get("selected_oracle", "best").partition("-")[0]
-    found = {
-        f"seen_oracles names {min(stray, default='')}, which is not one of architectures ([] is for none)": stray,
-        f"attention_size is {attention}, the side of no level of the network; they are "
-        f"{', '.join(map(str, levels))}, and 0 is for none": levels and attention and attention not in levels,
-        f"image_size is {size}, which is not one of face_sizes": size and sides and size not in sides,
-        f"selected_oracle is {values.get('selected_oracle')}, and {selected} is not one of architectures": (
-            selected not in ("best", *oracles)
+    stray, selected = set(seen) - set(oracles), values.get("selected_oracle", "best")
+    architecture, sizes = selected.partition("-")[0], f"{', '.join(map(str, levels))}, and 0 is for none"
+    problems = [
+        (stray, f"seen_oracles names {min(stray, default='')}, which is not one of architectures ([] is for none)"),
+        (
+            levels and attention and attention not in levels,
+            f"attention_size is {attention}, the side of no level of the network; they are {sizes}",
         ),
-    }
-    return [problem for problem, is_so in found.items() if is_so]
+        (size and sides and size not in sides, f"image_size is {size}, which is not one of face_sizes"),
+        (
+            architecture not in ("best", *oracles),
+            f"selected_oracle is {selected}, and {architecture} is not one of architectures",
+        ),
+    ]
+    return [said for is_one, said in problems if is_one]
 
 
 def collect(namespace: dict[str, Any]) -> dict[str, Any]:
