@@ -26,13 +26,13 @@ def read(path: Path, *, where: str) -> dict[str, Any]:
 @cache  # a sweep resolves its one file hundreds of times
 def loads(content: bytes, *, where: str) -> Any:
     """What a YAML text says; anchors, by which a few lines can stand for billions of values, are refused."""
-    yaml = YAML(typ="safe", pure=True)  # the compiled reader knows YAML 1.1 alone
+    reader = YAML(typ="safe", pure=True)  # the compiled reader knows YAML 1.1 alone
     try:
         text = content.decode("utf-8-sig")
-        for event in yaml.parse(text):
+        for event in reader.parse(text):
             if getattr(event, "anchor", None):
                 raise YAMLError(f"line {event.start_mark.line + 1}: anchors (&) and references (*) are not read")
-        return yaml.load(text)
+        return reader.load(text)
     except RecursionError:
         said = "too many brackets within brackets"
     except (YAMLError, ValueError, TypeError) as error:  # of dates, numbers, keys and bytes that are none, too
