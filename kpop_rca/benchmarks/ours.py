@@ -1,15 +1,14 @@
 """Ours, through the functions that the notebooks call or that those go through: an adapter each."""
 
 import queue
-import shutil
-import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
 
 import numpy as np
 import torch
@@ -17,15 +16,7 @@ from lpips import LPIPS
 from tqdm import tqdm
 
 from kpop_rca.benchmarks import ceilings
-from kpop_rca.benchmarks.setting import (
-    N_CLASSES,
-    NOISE_SCHEDULE,
-    PAPER_IMAGES,
-    PHOTOGRAPH,
-    Setting,
-    quiet,
-    warm_up_features,
-)
+from kpop_rca.benchmarks.setting import AVATAR_SIZE, N_CLASSES, NOISE_SCHEDULE, PAPER_IMAGES, Setting, random_features
 from kpop_rca.benchmarks.timing import Work
 from kpop_rca.data.images import read_rgb
 from kpop_rca.diffusion.generation import GenerationPlan, generate
@@ -34,19 +25,57 @@ from kpop_rca.diffusion.trainer import DiffusionRecipe, Trainer
 from kpop_rca.faces import crops, detection
 from kpop_rca.image_metrics import feature_extractors, frechet, kid, prdc
 from kpop_rca.oracles import training
-from kpop_rca.oracles.candidates import Faces
 from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.system import devices
 
+NO_BAR = partial(tqdm, disable=True)
 FAR = 10_000_000  # steps: the end of a training that is left before
-DETECTED_FOR_FLOPS = 8  # photographs whose operations are counted
+DETECTED_FOR_FLOPS = 8  # images whose operations are counted
 N_ORACLES = 2  # trained in a repeat; on a CPU side by side
+FEW_FEATURES = (24, 16)  # on which a measure loads what it needs before it is timed: whole repeats take minutes
 
 
-def recipe(setting: Setting, *, steps: int) -> DiffusionRecipe:
-    """As the study trains; the rate is constant, so that the number of steps changes none of them."""
-    return DiffusionRecipe(
-        steps=steps,
+def in_steps(fit: Callable[[Callable], object]) -> Callable[[int], None]:
+    """A training that is set up once and takes turns: it lives in a thread that moves only while it is waited for.
+
+    `fit` takes the maker of a progress bar. What comes back takes so many steps, and raises what the training raised;
+    after the last call the thread waits until the process ends.
+    """
+    asked, done, cores = queue.SimpleQueue(), queue.SimpleQueue(), torch.get_num_threads()
+
+    def handed_out(steps: Iterable) -> Iterator:
+        steps = iter(steps)
+        while True:
+            done.put(None)
+            yield from islice(steps, asked.get())
+
+    def run() -> None:
+        torch.set_num_threads(cores)  # a setting of each thread
+        try:
+            fit(lambda steps, **_: NO_BAR(handed_out(steps)))
+        except Exception as error:
+            done.put(error)
+
+    def wait() -> None:
+        if error := done.get():
+            raise error
+
+    def advance(steps: int) -> None:
+        asked.put(steps)
+        wait()
+
+    threading.Thread(target=run, daemon=True).start()
+    wait()
+    return advance
+
+
+def train(setting: Setting) -> Work:
+    """`bench_train_steps` steps of `Trainer.fit` per repeat, which is left before any checkpoint or sample grid.
+
+    As the study trains, but for a constant rate.
+    """
+    recipe = DiffusionRecipe(
+        steps=FAR,
         batch_size=setting["batch_size"],
         learning_rate=1e-4,
         learning_rate_schedule="constant",
@@ -60,71 +89,21 @@ def recipe(setting: Setting, *, steps: int) -> DiffusionRecipe:
         mixed_precision=setting["mixed_precision"],
         seed=setting["seed"],
     )
-
-
-class _Enough(Exception):
-    """Thrown into a training to leave it."""
-
-
-class Stepwise:
-    """A training in a thread of its own that moves only while `advance` waits: set up once, it takes turns."""
-
-    def __init__(self, fit: Callable[[Callable], object]):
-        """Let the training run to its first step; `fit` takes the maker of a progress bar."""
-        self._asked, self._done = queue.SimpleQueue(), queue.SimpleQueue()
-        # How many cores torch may use is a setting of each thread.
-        self._thread = threading.Thread(target=self._run, args=(fit, torch.get_num_threads()), daemon=True)
-        self._thread.start()
-        self._wait()
-
-    def advance(self, steps: int) -> None:
-        """Take so many steps, and wait until the training asks for the next; raises what it raised."""
-        self._asked.put(steps)
-        self._wait()
-
-    def close(self) -> None:
-        """Leave the training where it stands."""
-        self._asked.put(0)
-        self._thread.join()
-
-    def _wait(self) -> None:
-        if error := self._done.get():
-            raise error
-
-    def _run(self, fit: Callable[[Callable], object], threads: int) -> None:
-        torch.set_num_threads(threads)
-        try:
-            fit(lambda steps, **_: tqdm(self._handed_out(steps), disable=True))
-            self._done.put(RuntimeError("the training ended too early"))
-        except _Enough:
-            pass
-        except Exception as error:
-            self._done.put(error)
-
-    def _handed_out(self, steps: Iterable) -> Iterator:
-        steps = iter(steps)
-        self._done.put(None)
-        while count := self._asked.get():
-            yield from islice(steps, count)
-            self._done.put(None)
-        raise _Enough
-
-
-def training_steps(setting: Setting, *, steps: int = FAR) -> Work:
-    """`bench_train_steps` steps of `Trainer.fit` a repeat, the first of `steps`, which say whether compiling pays.
-
-    It is left before the last: no checkpoint and no sample grid comes before that.
-    """
-    folder = Path(tempfile.mkdtemp(dir=setting.scratch))
-    trainer = Trainer(setting.new_unet(), recipe=recipe(setting, steps=steps), folder=folder, device=setting.device)
+    folder = Path(mkdtemp(dir=setting.scratch))
+    trainer = Trainer(setting.new_unet(), recipe=recipe, folder=folder, device=setting.device)
     fit = partial(trainer.fit, *setting.faces, checkpoint_minutes=1e6, sample_grids=1)
-    loop = Stepwise(lambda bar: fit(bar=bar))
+    advance = in_steps(lambda bar: fit(bar=bar))
     return Work(
-        run=lambda: loop.advance(setting["bench_train_steps"]),
+        run=lambda: advance(setting["bench_train_steps"]),
         items=setting["bench_train_steps"] * setting["batch_size"],
-        flops=setting.unet_flops(training=True),
-        close=loop.close,
+        flops=unet_flops(setting, training=True),
+        data_bytes=sum(part.nbytes for part in setting.faces),
     )
+
+
+def unet_flops(setting: Setting, *, training: bool) -> float:
+    """Floating-point operations of the study's UNet per image."""
+    return ceilings.network_flops(setting.new_unet, image_size=setting["image_size"], beside=2, training=training)
 
 
 def paper_plan(setting: Setting, *, sampler: str) -> GenerationPlan:
@@ -140,46 +119,33 @@ def paper_plan(setting: Setting, *, sampler: str) -> GenerationPlan:
     )
 
 
-def paper_calls(setting: Setting, *, sampler: str) -> int:
-    """Calls of the network in `paper_plan`."""
-    return paper_plan(setting, sampler=sampler).network_calls(n_classes=N_CLASSES)
+def sample(setting: Setting, *, sampler: str) -> Work:
+    """`generate` of `bench_samples` images by "ddim" or "ddpm", to files; guidance off.
 
-
-def generation(setting: Setting, *, sampler: str, calls: int | None = None, identities: int = 1) -> Work:
-    """`generate` of `bench_samples` images, written to files; guidance off.
-
-    Args:
-        setting: what to draw with.
-        sampler: "ddim" or "ddpm".
-        calls: of the network in the run that this one stands for, None for `paper_calls`: it is compiled where that
-            pays in such a run.
-        identities: among which the images are shared evenly.
+    The network is compiled where that pays in the run that this one stands for.
     """
     unet = setting.new_unet().to(setting.device, memory_format=torch.channels_last).eval()
-    calls = paper_calls(setting, sampler=sampler) if calls is None else calls
-    devices.compile_where_it_pays(unet, setting.device, calls=calls)
-    plan = replace(
-        paper_plan(setting, sampler=sampler),
-        steps=setting[f"bench_{sampler}_steps"],
-        images_per_identity=setting["bench_samples"] // identities,
-    )
+    whole, identities = paper_plan(setting, sampler=sampler), setting["identities"]
+    devices.compile_where_it_pays(unet, setting.device, calls=whole.network_calls(n_classes=N_CLASSES))
+    steps, each = setting[f"bench_{sampler}_steps"], setting["bench_samples"] // identities
+    plan, forward = replace(whole, steps=steps, images_per_identity=each), forward_process(NOISE_SCHEDULE)
+
+    def run() -> None:
+        with TemporaryDirectory(dir=setting.scratch) as folder:
+            generate(unet, forward, plan, n_classes=identities, folder=Path(folder), progress=NO_BAR)
+
+    n_images = each * identities
     return Work(
-        run=partial(_generate, unet, plan, setting.scratch, identities),
-        items=plan.images_per_identity * identities,
-        flops=plan.steps * setting.unet_flops(training=False),
+        run=run,
+        items=n_images,
+        flops=steps * unet_flops(setting, training=False),
+        data_bytes=n_images * 3 * setting["image_size"] ** 2,
     )
 
 
-def _generate(unet: torch.nn.Module, plan: GenerationPlan, scratch: Path, identities: int) -> None:
-    folder = Path(tempfile.mkdtemp(dir=scratch))
-    forward = forward_process(NOISE_SCHEDULE)
-    generate(unet, forward, plan, n_classes=identities, folder=folder, progress=quiet)
-    shutil.rmtree(folder)
-
-
-def detected(setting: Setting) -> Work:
+def detect(setting: Setting) -> Work:
     """`detection.detect_faces`: decoding, perceptual hash, MTCNN, and the second look at the largest face."""
-    table, root = setting.photographs
+    table, root = setting.avatars
     find = partial(
         detection.detect_faces,
         table,
@@ -189,25 +155,23 @@ def detected(setting: Setting) -> Work:
         max_side=setting["max_side"],
         device=setting.device,
     )
-    return Work(run=find, items=len(table), flops=detection_flops(setting))
+    return Work(run=find, items=len(table), flops=detection_flops(setting), data_bytes=len(table) * 3 * AVATAR_SIZE**2)
 
 
-@cache
 def detection_flops(setting: Setting) -> float:
-    """Floating-point operations that MTCNN spends on a photograph, the mean over a few."""
-    table, root = setting.photographs
+    """Floating-point operations that MTCNN spends on an avatar, the mean over a few."""
+    table, root = setting.avatars
     detector = detection.build_detector(min_face_size=setting["min_face_size"], device=setting.device)
-    paths = table["path"][:DETECTED_FOR_FLOPS]
+    images = [read_rgb(root / path) for path in table["path"][:DETECTED_FOR_FLOPS]]
     with torch.inference_mode():
-        images = [read_rgb(root / path) for path in paths]
         counted = ceilings.counted_flops(lambda: [detector.detect(image, landmarks=True) for image in images])
     return counted / len(images)
 
 
-def measured(setting: Setting) -> Work:
-    """Fréchet and kernel distance, precision, recall, density and coverage on the same features."""
-    all_measures(*warm_up_features())
-    return Work(run=partial(all_measures, *setting.features), items=1)
+def on_features(setting: Setting, *, measure: Callable[[np.ndarray, np.ndarray], object]) -> Work:
+    """A measure of the setting's features, real ones first."""
+    measure(*random_features(*FEW_FEATURES, seed=0))
+    return Work(run=partial(measure, *setting.features), items=1, data_bytes=setting.features.nbytes)
 
 
 def all_measures(real: np.ndarray, generated: np.ndarray) -> None:
@@ -215,13 +179,6 @@ def all_measures(real: np.ndarray, generated: np.ndarray) -> None:
     frechet.frechet_distance(real, generated)
     kid.kernel_distance(real, generated, generator=np.random.default_rng(0))
     prdc.neighbourhood_measures(real, generated)
-
-
-def oracle(setting: Setting, *, seed: int = 0) -> SmallImageResNet:
-    """The first of `architectures`, with random weights, on the CPU."""
-    return training.build_oracle(
-        setting["architectures"][0], n_classes=N_CLASSES, recipe=oracle_recipe(setting, seed=seed)
-    )[0]
 
 
 def oracle_recipe(setting: Setting, *, seed: int) -> training.OracleRecipe:
@@ -239,65 +196,68 @@ def oracle_recipe(setting: Setting, *, seed: int) -> training.OracleRecipe:
     )
 
 
-def oracles_trained(setting: Setting) -> Work:
-    """`oracle.train_side_by_side` of two oracles for an epoch, with their validation, their test and their files."""
+def oracle(setting: Setting, *, seed: int = 0) -> SmallImageResNet:
+    """The first of `architectures`, with random weights, on the CPU."""
+    recipe = oracle_recipe(setting, seed=seed)
+    return training.build_oracle(setting["architectures"][0], n_classes=N_CLASSES, recipe=recipe)[0]
+
+
+def oracle_flops(setting: Setting, *, training: bool) -> float:
+    """Floating-point operations of that oracle per image."""
+    build, image_size = partial(oracle, setting), setting["image_size"]
+    return ceilings.network_flops(build, image_size=image_size, beside=0, training=training)
+
+
+def train_oracles(setting: Setting) -> Work:
+    """`train_side_by_side` of two oracles for an epoch, with their validation, their test and their files."""
     images, labels = setting.faces
     few = images[: training.EVALUATION_BATCH], labels[: training.EVALUATION_BATCH]
     splits = {"train": (images, labels), "validation": few, "test": few}
-    return Work(
-        run=partial(_train_oracles, setting, splits),
-        items=N_ORACLES * len(images),
-        flops=setting.oracle_flops(training=True),
-    )
+
+    def run() -> None:
+        with TemporaryDirectory(dir=setting.scratch) as folder:
+            planned = [
+                training.Training(
+                    setting["architectures"][0],
+                    splits,
+                    recipe=oracle_recipe(setting, seed=k),
+                    folder=Path(folder) / str(k),
+                    notes={},
+                )
+                for k in range(N_ORACLES)
+            ]
+            training.train_side_by_side(planned, device=setting.device, bar=NO_BAR)
+
+    return Work(run=run, items=N_ORACLES * len(images), flops=oracle_flops(setting, training=True))
 
 
-def _train_oracles(setting: Setting, splits: dict[str, Faces]) -> None:
-    folder = Path(tempfile.mkdtemp(dir=setting.scratch))
-    trainings = [
-        training.Training(
-            setting["architectures"][0], splits, recipe=oracle_recipe(setting, seed=k), folder=folder / str(k), notes={}
-        )
-        for k in range(N_ORACLES)
-    ]
-    training.train_side_by_side(trainings, device=setting.device, bar=partial(tqdm, disable=True))
-    shutil.rmtree(folder)
-
-
-def predicted(setting: Setting) -> Work:
-    """`oracle.predict` of all faces by one oracle."""
+def classify(setting: Setting) -> Work:
+    """`training.predict` of all faces by one oracle."""
     images, _ = setting.faces
     network = oracle(setting).to(setting.device, memory_format=torch.channels_last).eval()
-    return Work(
-        run=lambda: training.predict(network, images),
-        items=len(images),
-        flops=setting.oracle_flops(training=False),
-    )
+    run = partial(training.predict, network, images)
+    return Work(run=run, items=len(images), flops=oracle_flops(setting, training=False))
 
 
-def perceptual(setting: Setting) -> Work:
-    """`networks.lpips_distances` of random pairs."""
-    images, pairs = pairs_of_faces(setting)
-    distance = untrained_lpips(setting)
+def lpips_of_pairs(setting: Setting) -> Work:
+    """`feature_extractors.lpips_distances` of random pairs."""
+    distance, images, pairs = pairs_of_faces(setting)
     return Work(run=lambda: feature_extractors.lpips_distances(distance, images, pairs), items=len(pairs))
 
 
-def pairs_of_faces(setting: Setting) -> tuple[np.ndarray, np.ndarray]:
-    """The pictures, and `bench_pairs` pairs of indices."""
-    images, _ = setting.faces
-    return images, np.random.default_rng(setting["seed"]).integers(len(images), size=(setting["bench_pairs"], 2))
-
-
-def untrained_lpips(setting: Setting) -> LPIPS:
-    """LPIPS on a random AlexNet: as fast as on the pretrained one, whose weights must be fetched."""
+def pairs_of_faces(setting: Setting) -> tuple[LPIPS, np.ndarray, np.ndarray]:
+    """An LPIPS on a random AlexNet (as fast as the pretrained one), the faces, and `bench_pairs` pairs of indices."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # lpips asks torchvision in an outdated way
-        distance = LPIPS(net="alex", pnet_rand=True, verbose=False)
-    return distance.to(setting.device).eval()
+        distance = LPIPS(net="alex", pnet_rand=True, verbose=False).to(setting.device).eval()
+    images, _ = setting.faces
+    pairs = np.random.default_rng(setting["seed"]).integers(len(images), size=(setting["bench_pairs"], 2))
+    return distance, images, pairs
 
 
 def read(setting: Setting) -> Work:
-    """`faces.crop_faces` with the whole photograph as the box."""
-    table, root = setting.photographs
-    whole = table.assign(boxes=[[(0.0, 0.0, PHOTOGRAPH, PHOTOGRAPH)]] * len(table))
+    """`crops.crop_faces` with the whole avatar as the box."""
+    table, root = setting.avatars
+    whole = table.assign(boxes=[[(0.0, 0.0, AVATAR_SIZE, AVATAR_SIZE)]] * len(table))
     run = partial(crops.crop_faces, whole, root, margin=0.0, sizes=[setting["image_size"]])
-    return Work(run=run, items=len(table), bytes=3.0 * PHOTOGRAPH**2)
+    return Work(run=run, items=len(table), bytes=3.0 * AVATAR_SIZE**2)

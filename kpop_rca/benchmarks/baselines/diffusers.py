@@ -11,13 +11,14 @@ from diffusers.training_utils import EMAModel
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
+from kpop_rca.benchmarks import ours
 from kpop_rca.benchmarks.baselines.images import folder_loader
 from kpop_rca.benchmarks.setting import NOISE_SCHEDULE, Setting
 from kpop_rca.benchmarks.timing import Work
 from kpop_rca.diffusion.samplers import TIMESTEPS, forward_process
 
 
-def training(setting: Setting, *, workers: int) -> Work:
+def training(setting: Setting, *, workers: int = 0) -> Work:
     """diffusers' training script for UNet2DModel: DataLoader, accelerate, AdamW, EMA, the loss read at every step.
 
     Ours are the labels, which the script leaves out, and nothing else.
@@ -29,8 +30,7 @@ def training(setting: Setting, *, workers: int) -> Work:
     return Work(
         run=lambda: [next(steps) for _ in range(count)],
         items=count * setting["batch_size"],
-        flops=setting.unet_flops(training=True),
-        close=steps.close,
+        flops=ours.unet_flops(setting, training=True),
     )
 
 
@@ -91,7 +91,7 @@ def pipeline(setting: Setting, *, sampler: str, dtype: torch.dtype = torch.float
     return Work(
         run=lambda: [drawing(batch_size=n, num_inference_steps=steps).images for n in batches(setting)],
         items=setting["bench_samples"],
-        flops=steps * setting.unet_flops(training=False),
+        flops=steps * ours.unet_flops(setting, training=False),
     )
 
 

@@ -5,8 +5,6 @@ network that returns what it is given: the pretrained Inception is no part of wh
 """
 
 import warnings
-from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import torch
@@ -19,17 +17,10 @@ from torchmetrics import Metric
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from kpop_rca.benchmarks.setting import Setting, warm_up_features
-from kpop_rca.benchmarks.tasks import FID, KID, PR, PRDC
-from kpop_rca.benchmarks.timing import Work
 from kpop_rca.image_metrics.kid import KERNEL_SUBSET_SIZE, KERNEL_SUBSETS
 from kpop_rca.image_metrics.prdc import DENSITY_NEIGHBOUR, PRECISION_NEIGHBOUR
 
-
-def baseline(setting: Setting, *, call: Callable[[np.ndarray, np.ndarray], object]) -> Work:
-    """One measure of one baseline on the setting's features, real ones first."""
-    call(*warm_up_features())
-    return Work(run=partial(call, *setting.features), items=1)
+FID, KID, PRDC = "FID", "KID", "PRDC"
 
 
 def _subset_size(real: np.ndarray, generated: np.ndarray) -> int:
@@ -37,29 +28,24 @@ def _subset_size(real: np.ndarray, generated: np.ndarray) -> int:
     return min(KERNEL_SUBSET_SIZE, len(real) // 2, len(generated) // 2)
 
 
-def _as_features(features: np.ndarray) -> nn.Module:
-    """A network that returns the features which it is given."""
-    network = nn.Identity()
-    network.num_features = features.shape[1]
-    return network
-
-
-def _updated(metric: Metric, real: np.ndarray, generated: np.ndarray) -> object:
-    for features, of_real in ((real, True), (generated, False)):
-        metric.update(torch.as_tensor(features), real=of_real)
-    return metric.compute()
+def _of_torchmetrics(metric: type[Metric], real: np.ndarray, generated: np.ndarray, **arguments: int) -> object:
+    network = nn.Identity()  # returns the features which it is given
+    network.num_features = real.shape[1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that of KID keeps all features
+        measure = metric(feature=network, **arguments)
+    measure.update(torch.as_tensor(real), real=True)
+    measure.update(torch.as_tensor(generated), real=False)
+    return measure.compute()
 
 
 def torchmetrics_fid(real: np.ndarray, generated: np.ndarray) -> object:
-    return _updated(FrechetInceptionDistance(feature=_as_features(real)), real, generated)
+    return _of_torchmetrics(FrechetInceptionDistance, real, generated)
 
 
 def torchmetrics_kid(real: np.ndarray, generated: np.ndarray) -> object:
     size = _subset_size(real, generated)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # it keeps all features
-        metric = KernelInceptionDistance(_as_features(real), subsets=KERNEL_SUBSETS, subset_size=size)
-    return _updated(metric, real, generated)
+    return _of_torchmetrics(KernelInceptionDistance, real, generated, subsets=KERNEL_SUBSETS, subset_size=size)
 
 
 def torch_fidelity_fid(real: np.ndarray, generated: np.ndarray) -> object:
@@ -106,15 +92,15 @@ def prdc_prdc(real: np.ndarray, generated: np.ndarray) -> object:
         return compute_prdc(real_features=real, fake_features=generated, nearest_k=DENSITY_NEIGHBOUR)
 
 
-# By measure, then by library. torch-fidelity has two of the four figures of PRDC.
+# torch-fidelity has two of the four figures of PRDC.
 BASELINES = {
-    FID: {
-        "pytorch-fid": pytorch_fid_fid,
-        "clean-fid": clean_fid_fid,
-        "torch-fidelity": torch_fidelity_fid,
-        "torchmetrics": torchmetrics_fid,
-    },
-    KID: {"clean-fid": clean_fid_kid, "torch-fidelity": torch_fidelity_kid, "torchmetrics": torchmetrics_kid},
-    PRDC: {"prdc": prdc_prdc},
-    PR: {"torch-fidelity": torch_fidelity_pr},
+    f"{FID} by pytorch-fid": pytorch_fid_fid,
+    f"{FID} by clean-fid": clean_fid_fid,
+    f"{FID} by torch-fidelity": torch_fidelity_fid,
+    f"{FID} by torchmetrics": torchmetrics_fid,
+    f"{KID} by clean-fid": clean_fid_kid,
+    f"{KID} by torch-fidelity": torch_fidelity_kid,
+    f"{KID} by torchmetrics": torchmetrics_kid,
+    f"{PRDC} by prdc": prdc_prdc,
+    "precision, recall by torch-fidelity": torch_fidelity_pr,
 }

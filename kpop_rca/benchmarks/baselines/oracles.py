@@ -1,4 +1,4 @@
-"""Training and asking a classifier as torchvision's reference scripts do: a DataLoader, transforms image by image."""
+"""Training an oracle and classifying as torchvision's reference scripts do: a DataLoader, transforms image by image."""
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,7 @@ from kpop_rca.oracles import augmentation
 from kpop_rca.oracles.training import EVALUATION_BATCH
 
 
-def training(setting: Setting, *, workers: int) -> Work:
+def training(setting: Setting, *, workers: int = 0) -> Work:
     """An epoch of each of as many oracles as ours trains, one after another, with a pass over their validation faces.
 
     The same network, optimiser, schedule and number of validation faces as ours, and torchvision's transforms of the
@@ -34,7 +34,7 @@ def training(setting: Setting, *, workers: int) -> Work:
     return Work(
         run=lambda: [_epoch(setting, seed, faces, few) for seed in range(ours.N_ORACLES)],
         items=ours.N_ORACLES * len(faces.dataset),
-        flops=setting.oracle_flops(training=True),
+        flops=ours.oracle_flops(setting, training=True),
     )
 
 
@@ -60,12 +60,12 @@ def _accuracy(oracle: nn.Module, faces: DataLoader | list, device: torch.device)
     return sum(right) / sum(len(labels) for _, labels in faces)
 
 
-def classifying(setting: Setting, *, workers: int) -> Work:
+def classifying(setting: Setting, *, workers: int = 0) -> Work:
     """The accuracy of one oracle on all faces, read from their files."""
     faces = folder_loader(setting.face_folder, [], batch_size=EVALUATION_BATCH, num_workers=workers)
     oracle = ours.oracle(setting).to(setting.device)
     return Work(
         run=lambda: _accuracy(oracle, faces, setting.device),
         items=len(faces.dataset),
-        flops=setting.oracle_flops(training=False),
+        flops=ours.oracle_flops(setting, training=False),
     )
