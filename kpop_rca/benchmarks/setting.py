@@ -15,24 +15,16 @@ from PIL import Image
 from kpop_rca import avatars
 from kpop_rca.data import identity_folders
 from kpop_rca.diffusion import unet
-from kpop_rca.study import paths
+from kpop_rca.study import params, paths
 
 N_CLASSES = 10
 PAPER_IMAGES = 50_000  # generated
 AVATAR_SIZE = 250  # pixels a side, as in Labeled Faces in the Wild
 NOISE_SCHEDULE = "linear"  # diffusers' default
 # Of the avatars: as the default study has them, but for group shots and images of nobody.
-RENDERED = {
-    "test_per_identity": 1,
-    "hard_per_identity": 0,
-    "group_per_identity": 0,
-    "alikeness": 0.5,
-    "artifact_rate": 0.15,
-    "hard_rate": 0.1,
-    "group_rate": 0.0,
-    "nonface_rate": 0.0,
-    "burst_rate": 0.0,
-}
+RENDERED = {"test_per_identity": 1, "alikeness": 0.5, "artifact_rate": 0.15, "hard_rate": 0.1} | dict.fromkeys(
+    ("hard_per_identity", "group_per_identity", "group_rate", "nonface_rate", "burst_rate"), 0
+)
 # What no study sets, and a size may: classes of the UNet and identities that are generated, processes that train
 # together, and images in which faces are looked for (0 for `bench_photographs`, else these again and again).
 UNLESS_SIZED = {"n_classes": N_CLASSES, "identities": 1, "processes": 1, "detected": 0}
@@ -42,8 +34,8 @@ UNLESS_SIZED = {"n_classes": N_CLASSES, "identities": 1, "processes": 1, "detect
 class Setting:
     """The parameters of `90_benchmarks`, with those of UNLESS_SIZED, a device, and a folder for scratch.
 
-    The data are made on first use. Faces and features are kept in the folder, for the process that is measured: making
-    them is no part of its memory.
+    Faces and features are made on first use and kept in the folder: where another process is measured, its memory has
+    no part in the making.
     """
 
     parameters: dict[str, Any]
@@ -53,48 +45,43 @@ class Setting:
     def __getitem__(self, name: str) -> Any:
         return (UNLESS_SIZED | self.parameters)[name]
 
-    def make_data(self) -> None:
-        """Make all of it now."""
-        _ = self.faces, self.features
+    def as_study(self, **changed: Any) -> dict[str, Any]:
+        """The parameters of all notebooks: those of the default study where this one, or `changed`, has no others."""
+        return params.defaults() | self.parameters | changed
 
     @cached_property
     def avatars(self) -> tuple[pd.DataFrame, Path]:
         """`bench_photographs` avatars: one row per image, as `identity_folders.scan` has them, and their root."""
-        root = paths.data_folder("idols-benchmarks")
-        each = -(-self["bench_photographs"] // N_CLASSES)
-        avatars.render_dataset(
-            root, seed=self["seed"], n_identities=N_CLASSES, train_per_identity=each, size=AVATAR_SIZE, **RENDERED
-        )
+        root, n = paths.data_folder("idols-benchmarks"), self["bench_photographs"]
+        each = {"n_identities": N_CLASSES, "train_per_identity": -(-n // N_CLASSES), "size": AVATAR_SIZE}
+        avatars.render_dataset(root, seed=self["seed"], **each, **RENDERED)
         table = identity_folders.scan(root)
-        rendered = table[table["split"] == "train"].iloc[: self["bench_photographs"]]
-        repeated = np.arange(self["detected"] or len(rendered)) % len(rendered)
-        return rendered.iloc[repeated].reset_index(drop=True), root
+        repeated = np.arange(self["detected"] or n) % n
+        return table[table["split"] == "train"].iloc[repeated].reset_index(drop=True), root
 
     @cached_property
     def faces(self) -> tuple[np.ndarray, np.ndarray]:
         """`bench_faces` images: uint8 (N, H, W, 3), the avatars reduced and repeated, and labels, int64 (N,)."""
-        images = self._kept(f"{self._face_files}.npy", self._reduced_avatars)
-        return images, np.arange(len(images)) % self["n_classes"]
+        n, size = self["bench_faces"], (self["image_size"],) * 2
 
-    def _reduced_avatars(self) -> np.ndarray:
-        table, root = self.avatars
-        size = (self["image_size"],) * 2
-        reduced = [np.asarray(Image.open(root / path).resize(size)) for path in table["path"].unique()]
-        return np.stack(reduced)[np.arange(self["bench_faces"]) % len(reduced)]
+        def make() -> np.ndarray:
+            table, root = self.avatars
+            reduced = [np.asarray(Image.open(root / path).resize(size)) for path in table["path"].unique()]
+            return np.stack(reduced)[np.arange(n) % len(reduced)]
+
+        return self._kept(f"faces_{n}_of_{size[0]}.npy", make), np.arange(n) % self["n_classes"]
 
     @cached_property
     def face_folder(self) -> Path:
         """The same images as PNG files, one folder per class: what the baselines read."""
-        root = self.scratch / self._face_files
-        for number, (image, label) in [] if root.exists() else enumerate(zip(*self.faces, strict=True)):
+        root = self.scratch / f"faces_{self['bench_faces']}_of_{self['image_size']}"
+        if root.exists():
+            return root
+        for number, (image, label) in enumerate(zip(*self.faces, strict=True)):
             path = root / f"{label:04d}" / f"{number:06d}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image).save(path)
         return root
-
-    @property
-    def _face_files(self) -> str:
-        return f"faces_{self['bench_faces']}_of_{self['image_size']}"
 
     @cached_property
     def features(self) -> np.ndarray:

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from kpop_rca.benchmarks import ours
-from kpop_rca.benchmarks.baselines import denoising, diffusers, features, images, oracles
+from kpop_rca.benchmarks.baselines import denoising, diffusers, features, images, torchvision
 from kpop_rca.benchmarks.setting import N_CLASSES, Setting
-from kpop_rca.benchmarks.timing import OURS, Work
+from kpop_rca.benchmarks.timing import Work
 from kpop_rca.faces import detection
 from kpop_rca.system import parallel
 
@@ -19,46 +19,48 @@ ORACLES, CLASSIFYING = "training oracles", "asking an oracle"
 MEASURES, LPIPS, READING = "FID, KID and PRDC", "LPIPS", "reading a folder"
 DIFFUSERS, DENOISING, TORCHVISION = "diffusers", "denoising-diffusion-pytorch", "torchvision"
 ONE_BY_ONE = "facenet-pytorch, one by one"
-Contenders = dict[str, Callable[[Setting], Work]]
+Program = Callable[[Setting], Work]
 
 
 @dataclass(frozen=True)
 class Task:
-    """One thing that is timed, by OURS and by the baselines; the unit is what is counted, in the plural."""
+    """One thing that is timed; the unit is what is counted, in the plural."""
 
     name: str
     unit: str
-    contenders: Contenders
+    ours: Program
+    baselines: dict[str, Program]
     warm_up: int = 1  # repeats that are not timed
 
 
 def tasks(parameters: dict[str, Any]) -> dict[str, Task]:
     """Every task by its name; the parameters tell how many processes load images, and the precision."""
-    workers = parameters["bench_workers"]
+    workers, half = parameters["bench_workers"], parameters["mixed_precision"] != "no"
 
-    def loading(who: str, baseline: Callable) -> Contenders:
+    def loading(who: str, baseline: Callable) -> dict[str, Program]:
         """Without and with processes that load."""
         return {who: baseline, f"{who}, {workers} loading processes": partial(baseline, workers=workers)}
 
-    def pipelines(sampler: str) -> Contenders:
-        found = {OURS: partial(ours.sample, sampler=sampler), DIFFUSERS: partial(diffusers.pipeline, sampler=sampler)}
-        if parameters["mixed_precision"] != "no":
-            found[f"{DIFFUSERS}, half precision"] = partial(found[DIFFUSERS], dtype=torch.float16)
-        return found
+    def pipelines(sampler: str) -> dict[str, Program]:
+        whole = partial(diffusers.pipeline, sampler=sampler)
+        return {DIFFUSERS: whole} | (
+            {f"{DIFFUSERS}, half precision": partial(whole, dtype=torch.float16)} if half else {}
+        )
 
-    measures = {OURS: ours.all_measures} | features.BASELINES
-    on_features = {who: partial(ours.on_features, measure=measure) for who, measure in measures.items()}
-    training = loading(DIFFUSERS, diffusers.training) | {DENOISING: denoising.training}
+    train = loading(DIFFUSERS, diffusers.training) | {DENOISING: denoising.training}
+    ddim = pipelines("ddim") | {DENOISING: denoising.sampler}
+    all_measures = partial(ours.on_features, measure=ours.all_measures)
+    measures = {who: partial(ours.on_features, measure=measure) for who, measure in features.BASELINES.items()}
     table = (
-        Task(TRAINING, "images", {OURS: ours.train} | training),
-        Task(DDIM, "images", pipelines("ddim") | {DENOISING: denoising.sampler}),
-        Task(DDPM, "images", pipelines("ddpm")),
-        Task(DETECTION, "avatars", {OURS: ours.detect, ONE_BY_ONE: images.one_by_one}),
-        Task(ORACLES, "images", {OURS: ours.train_oracles} | loading(TORCHVISION, oracles.training)),
-        Task(CLASSIFYING, "images", {OURS: ours.classify} | loading(TORCHVISION, oracles.classifying)),
-        Task(MEASURES, "sets", on_features, warm_up=0),  # each has been called on a few features by then
-        Task(LPIPS, "pairs", {OURS: ours.lpips_of_pairs, "lpips in a loop": images.lpips_loop}),
-        Task(READING, "avatars", {OURS: ours.read} | loading(TORCHVISION, images.image_folder)),
+        Task(TRAINING, "images", ours.train, train),
+        Task(DDIM, "images", partial(ours.sample, sampler="ddim"), ddim),
+        Task(DDPM, "images", partial(ours.sample, sampler="ddpm"), pipelines("ddpm")),
+        Task(DETECTION, "avatars", ours.detect, {ONE_BY_ONE: images.one_by_one}),
+        Task(ORACLES, "images", ours.train_oracles, loading(TORCHVISION, torchvision.training)),
+        Task(CLASSIFYING, "images", ours.classify, loading(TORCHVISION, torchvision.classifying)),
+        Task(MEASURES, "sets", all_measures, measures, warm_up=0),  # each has been called on a few features by then
+        Task(LPIPS, "pairs", ours.lpips_of_pairs, {"lpips in a loop": images.lpips_loop}),
+        Task(READING, "avatars", ours.read, loading(TORCHVISION, torchvision.image_folder)),
     )
     return {task.name: task for task in table}
 
@@ -85,7 +87,8 @@ DETECTED_AT_ONCE = 8  # images at most: many small portions keep the workers bus
 
 def parts(parameters: dict[str, Any], *, device: torch.device) -> list[Part]:
     """Everything that is measured: the tasks, then the sizes."""
-    n_faces, side, attention = (parameters[name] for name in ("bench_faces", "image_size", "attention_size"))
+    n_faces, sides = parameters["bench_faces"], parameters["bench_sides"]
+    side, attention = parameters["image_size"], parameters["attention_size"]
     each, batch = max(1, n_faces // (4 * N_CLASSES)), max(1, parameters["batch_size"] // 4)
     narrow = NARROW | {"bench_sampling_batch_size": each, "identities": N_CLASSES}
     at_once = min(DETECTED_AT_ONCE, parameters["detector_batch_size"])
@@ -105,13 +108,7 @@ def parts(parameters: dict[str, Any], *, device: torch.device) -> list[Part]:
         (DETECTION, DETECTION, IMAGES, scaled(n_detected), lambda n: {"detected": n, "detector_batch_size": at_once}),
         (MEASURES, MEASURES, IMAGES, scaled(parameters["bench_features"]), lambda n: SHORT | {"bench_features": n}),
         (TRAINING, STEP, CLASSES, parameters["bench_classes"], lambda n: {"n_classes": n}),
-        (
-            TRAINING,
-            STEP,
-            SIDE,
-            parameters["bench_sides"],
-            lambda n: {"image_size": n, "attention_size": attention * n // side},
-        ),
+        (TRAINING, STEP, SIDE, sides, lambda n: {"image_size": n, "attention_size": attention * n // side}),
         (TRAINING, STEP, BATCH, scaled(batch), lambda n: {"batch_size": n}),
         (TRAINING, STEP, PROCESSES, parameters["bench_processes"], lambda n: {"processes": n}),
     )

@@ -3,9 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -13,26 +11,18 @@ OURS = "ours"
 
 
 class Curve(list):
-    """The course of a run, where that is wanted and not its end alone: `{"seconds": …, "value": …}` of each point."""
+    """The course of a run, where its end is not all: `{"seconds": …, "value": …}` of each point."""
 
 
-@dataclass(frozen=True)
 class Work:
-    """What a contender does in one repeat.
+    """What a contender does in one repeat: `run`, where a `Curve` that it returns stands in the place of its seconds.
 
-    Attributes:
-        run: does it; a `Curve` that it returns stands in the place of its seconds.
-        items: images, pairs or the like that one call of `run` handles.
-        flops: floating-point operations per item, multiplications and additions counted apart; NaN if not counted.
-        bytes: read and written per item, at least; NaN if not counted.
-        data_bytes: of all the data that it is handed or writes; NaN if not counted.
+    Counted are items that one call handles; flops (multiplications and additions counted apart) and bytes (read and
+    written, at least) per item; data_bytes, of all the data that it is handed or writes.
     """
 
-    run: Callable[[], object]
-    items: int
-    flops: float = np.nan
-    bytes: float = np.nan
-    data_bytes: float = np.nan
+    def __init__(self, run: Callable[[], object], **counts: float):
+        self.run, self.counts = run, counts
 
 
 def why_not(error: Exception) -> str:
@@ -55,12 +45,12 @@ def in_turns(
 ) -> pd.DataFrame:
     """Time contenders, each once in every repeat; who goes first moves on from repeat to repeat.
 
-    A baseline that is not installed or fails is left out with the reason; a failure of `OURS` is an error. What it
-    takes to prepare the work, and the repeats of warming up, are not timed.
+    Preparing the work and the repeats of warming up are not timed. What is not counted of a contender is as for `OURS`,
+    whose failure is an error.
 
     Returns:
-        who, repeat, seconds, items, flops, bytes, data_bytes, why: one row per contender and repeat (of a curve, per
-        point, with its value); of one that failed a single row, with NaN and `why`.
+        who, repeat, seconds, the counts, why: one row per contender and repeat (of a curve, per point, with its value);
+        of a baseline that is not installed or fails a single row, with NaN and `why`.
     """
     works, failed, rows = {}, {}, []
     for who, prepare in contenders.items():
@@ -71,9 +61,9 @@ def in_turns(
         first = repeat % len(racing)
         for who in racing[first:] + racing[:first]:
             with _unless_it_fails(who, failed):
-                points, work = timed(works[who].run, device=device), works[who]
-                counted = {name: getattr(work, name) for name in ("items", "flops", "bytes", "data_bytes")}
-                rows += [{"who": who, "repeat": repeat} | point | counted | {"why": ""} for point in points]
+                points = timed(works[who].run, device=device)
+                counts = works[OURS].counts | works[who].counts
+                rows += [{"who": who, "repeat": repeat} | point | counts | {"why": ""} for point in points]
     rows = [row for row in rows if row["repeat"] >= 0 and row["who"] not in failed]
     return pd.DataFrame(rows + [{"who": who, "why": why} for who, why in failed.items()])
 

@@ -6,7 +6,7 @@ from scipy.stats import linregress
 
 from kpop_rca.benchmarks import tasks
 from kpop_rca.benchmarks.baselines.features import FID, KID, PRDC
-from kpop_rca.benchmarks.ceilings import COPY, PRODUCT
+from kpop_rca.benchmarks.ceilings import CEILINGS, COPY, PRODUCT
 from kpop_rca.benchmarks.setting import PAPER_IMAGES
 from kpop_rca.benchmarks.tasks import CLASSIFYING, DDIM, DDPM, DETECTION, MEASURES, TRAINING
 from kpop_rca.benchmarks.timing import OURS
@@ -80,46 +80,33 @@ def with_separate(times: pd.DataFrame) -> pd.DataFrame:
 
 
 def rates(times: pd.DataFrame) -> pd.DataFrame:
-    """Items per second of every contender, beside the machine's ceiling in the same task.
+    """Items per second of every contender (quartiles, n repeats), and their share of the machine's ceiling in the task.
 
-    Returns:
-        task, unit, who, low, rate, high (quartiles), n (repeats), gflops (per item), ceiling (items per second: the
-        matrix product's operations over an item's, else the copy's bytes; NaN where neither was counted), share (of
-        it), why (of one without numbers).
+    The ceiling is the matrix product's operations per second over an item's, else the copy's bytes; NaN where neither
+    was counted.
     """
-    contenders, limits = _without_the_machine(times), []
-    for machine, counted in ((PRODUCT, "flops"), (COPY, "bytes")):
-        of_machine = times[times["who"] == machine]
-        limits.append((of_machine[counted] / of_machine["seconds"]).groupby(of_machine["task"]).median())
-    of_each = contenders.assign(speed=contenders["items"] / contenders["seconds"])
+    of_each = times[~times["who"].isin(CEILINGS)].assign(speed=lambda part: part["items"] / part["seconds"])
     of_each = of_each.groupby(["task", "who"], sort=False)
     found = of_each.agg({"unit": "first", "seconds": "count", "flops": "first", "bytes": "first", "why": "first"})
     found[["low", "rate", "high"]] = of_each["speed"].quantile([0.25, 0.5, 0.75]).unstack()
     found = found.reset_index().rename(columns={"seconds": "n"})
-    per_operation, per_byte = (found["task"].map(limit) for limit in limits)
-    found["ceiling"] = (per_operation / found["flops"]).fillna(per_byte / found["bytes"])
-    found = found.assign(gflops=found["flops"] / 1e9, share=found["rate"] / found["ceiling"])
+    found["gflops"], found["ceiling"] = found["flops"] / 1e9, np.nan
+    for machine, counted in ((PRODUCT, "flops"), (COPY, "bytes")):
+        part = times[times["who"] == machine]
+        per_second = (part[counted] / part["seconds"]).groupby(part["task"]).median()
+        found["ceiling"] = found["ceiling"].fillna(found["task"].map(per_second) / found[counted])
+    found["share"] = found["rate"] / found["ceiling"]
     return found[["task", "unit", "who", "low", "rate", "high", "n", "gflops", "ceiling", "share", "why"]]
-
-
-def _without_the_machine(times: pd.DataFrame) -> pd.DataFrame:
-    return times[~times["who"].isin([PRODUCT, COPY])]
 
 
 def ratios(times: pd.DataFrame, *, device: str) -> pd.DataFrame:
     """How many times as fast ours is, within each repeat, where both met the same machine; against the target.
 
-    Args:
-        times: from `with_separate`.
-        device: "cpu" or "cuda": which targets.
-
-    Returns:
-        task, who (of FID, KID and PRDC, only all three), ratio (median), low, high (smallest and largest), n, per
-        ("item" or "FLOP"), target (NaN where none was set), wanted (items per second of ours at the target), verdict
-        (met or missed where every repeat says so; "" without a target), why.
+    The ratio is the median, low and high the smallest and the largest of n repeats; wanted are items per second of ours
+    at the target. The times are from `with_separate`: of FID, KID and PRDC, only all three have a ratio.
     """
     rows = []
-    for task, part in _without_the_machine(times).groupby("task", sort=False):
+    for task, part in times[~times["who"].isin(CEILINGS)].groupby("task", sort=False):
         ours = part[part["who"] == OURS].set_index("repeat")
         for who, theirs in part[part["who"] != OURS].groupby("who", sort=False):
             if task == MEASURES and who != SEPARATE:
@@ -141,14 +128,8 @@ def _speed(part: pd.DataFrame, per: str) -> pd.Series:
 def whole_runs(rates: pd.DataFrame, *, steps_ddpm: int, study_seconds: float, device: str) -> pd.DataFrame:
     """What the paper's run would take at these rates, and what 01 to 06 of the default study took.
 
-    Args:
-        rates: of this module.
-        steps_ddpm: steps of the DDPM that was timed; 1,000 take as many times as long.
-        study_seconds: wall time of 01 to 06; NaN if unknown. The target is for more: these can only miss it.
-        device: "cpu" or "cuda"; a target that was set for the other has no verdict.
-
-    Returns:
-        what, value, unit, target (NaN where none was set), set_for (the device), verdict.
+    A target that was set for another device has no verdict; that of the default study is for more than 01 to 06, which
+    can only miss it. The DDPM was timed with `steps_ddpm` steps: 1,000 take as many times as long.
     """
     ours = rates[rates["who"] == OURS].set_index("task")
     images = ours["rate"]
@@ -160,27 +141,20 @@ def whole_runs(rates: pd.DataFrame, *, steps_ddpm: int, study_seconds: float, de
         OF_LIMIT: ours["share"][TRAINING],
         STUDY: study_seconds,
     }
-    table = pd.DataFrame({"what": values.keys(), "value": values.values()})
-    table["unit"] = np.where(table["what"] == OF_LIMIT, "fraction", "seconds")
-    set_for = np.where(table["what"] == STUDY, "cpu", "cuda")
-    table["target"] = [target_of(what, device=of) for what, of in zip(table["what"], set_for, strict=True)]
-    found = [verdict(value, value, what, device=device) for what, value in values.items()]
-    silent = np.isin(found, UNMEASURED) | ((table["what"] == STUDY) & np.isin(found, MET))
-    return table.assign(set_for=set_for, verdict=np.where(silent, "", found))
+    rows = []
+    for what, value in values.items():
+        set_for, unit = "cpu" if what == STUDY else "cuda", "fraction" if what == OF_LIMIT else "seconds"
+        found = verdict(value, value, what, device=device)
+        silent = found == UNMEASURED or (what, found) == (STUDY, MET)
+        rows.append((what, value, unit, target_of(what, device=set_for), set_for, "" if silent else found))
+    return pd.DataFrame(rows, columns=["what", "value", "unit", "target", "set_for", "verdict"])
 
 
 def memory(table: pd.DataFrame, *, device: str) -> pd.DataFrame:
     """Whether the peak grows by less than the data's own size, with two standard errors to either side.
 
-    Work that is handed its data in memory holds that copy whatever it does: what comes on top is held to the target.
-
-    Args:
-        table: SCALING of `collection.measure`.
-        device: "cpu" or "cuda".
-
-    Returns:
-        what, growth (bytes of peak per byte of data), standard_error, data_megabytes (the span of the sizes), held
-        (copies that are handed over), beyond (growth without them), verdict.
+    Growth is in bytes of peak per byte of data. Work that is handed its data in memory holds that copy whatever it
+    does: what comes `beyond` is held to the target. The span of the sizes is in megabytes of data.
     """
     rows = []
     for what, part in table[table["axis"] == tasks.IMAGES].groupby("what", sort=False):
@@ -196,12 +170,7 @@ def memory(table: pd.DataFrame, *, device: str) -> pd.DataFrame:
 
 
 def exponents(table: pd.DataFrame) -> pd.DataFrame:
-    """How each cost grows along each axis: cost = constant * x ** exponent, by least squares on log-log.
-
-    Returns:
-        what, axis, cost ("seconds" or "peak_bytes"), exponent, standard_error (NaN for fewer than three sizes), n_sizes
-        (of those that have numbers).
-    """
+    """How seconds and peak_bytes grow along each axis: cost = constant * x ** exponent, by least squares on log-log."""
     rows = []
     for (what, axis), part in table.groupby(["what", "axis"], sort=False):
         for cost in ("seconds", "peak_bytes"):
@@ -213,7 +182,7 @@ def exponents(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def slope(x: pd.Series, y: pd.Series) -> tuple[float, float]:
-    """Of the line by least squares, and its standard error; NaN where there are too few points for one."""
+    """Of the line by least squares, and its standard error: NaN below two and three points."""
     if x.nunique() < 2:
         return np.nan, np.nan
     fit = linregress(x, y)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from threading import Event, Lock
@@ -52,6 +52,13 @@ class OracleRecipe:
     colour_jitter: float
     pretrained: bool
     seed: int
+
+    @classmethod
+    def of(cls, parameters: dict[str, Any]) -> "OracleRecipe":
+        """From the parameters of the notebook, most of which begin with `oracle_`."""
+        own = {name.removeprefix("oracle_"): v for name, v in parameters.items() if name.startswith("oracle_")}
+        named = parameters | own
+        return cls(**{field.name: named[field.name] for field in fields(cls)})
 
     def table(self) -> pd.DataFrame:
         """What the study sets, and what no study changes: columns setting and value (text)."""

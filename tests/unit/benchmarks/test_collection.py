@@ -19,8 +19,8 @@ from kpop_rca.benchmarks import (
     verdicts,
 )
 from kpop_rca.benchmarks.baselines import features as baseline_features
-from kpop_rca.benchmarks.baselines import images as baseline_images
-from kpop_rca.benchmarks.setting import N_CLASSES, Setting, random_features
+from kpop_rca.benchmarks.baselines import torchvision as baseline_torchvision
+from kpop_rca.benchmarks.setting import Setting, random_features
 from kpop_rca.benchmarks.timing import OURS, Curve, Work
 from kpop_rca.errors import StudyError
 from kpop_rca.study import fingerprint, params, stage_run
@@ -91,7 +91,7 @@ def test_operations_are_counted_as_by_hand(setting):
     convolution, x = nn.Conv2d(3, 8, 3, padding=1), torch.zeros(2, 3, 16, 16)
     assert ceilings.counted_flops(lambda: convolution(x)) == 2 * (2 * 8 * 16 * 16) * (3 * 3 * 3)
     product = ceilings.matrix_product(setting)
-    assert ceilings.counted_flops(product.run) == product.flops
+    assert ceilings.counted_flops(product.run) == product.counts["flops"]
 
 
 def test_an_oracle_costs_what_is_known_of_resnet18_on_small_images(parameters, tmp_path):
@@ -131,7 +131,7 @@ def test_every_target_of_speed_has_a_contender_that_it_is_held_against(parameter
     of_speed = verdicts.TARGETS[verdicts.TARGETS.index.get_level_values("beside") != ""]
     assert len(of_speed) == 5
     for (task_name, who), target in of_speed.iterrows():
-        assert who == verdicts.SEPARATE or who in tasks.tasks(parameters)[task_name].contenders
+        assert who == verdicts.SEPARATE or who in tasks.tasks(parameters)[task_name].baselines
         times = pd.concat([times_of(task_name, OURS, [1, 1], flops=1.0), times_of(task_name, who, [9, 9], flops=1.0)])
         (row,) = verdicts.ratios(times, device="cpu").itertuples()
         assert (row.who, row.ratio, row.target) == (who, 9, target["cpu"])
@@ -255,7 +255,9 @@ def test_baselines_do_the_work_that_ours_does():
     real, generated = random_features(200, 16, seed=0)
     our_fid = frechet.frechet_distance(real, generated)
     our_kid, sd = kid.kernel_distance(real, generated, generator=np.random.default_rng(0))
-    assert float(baseline_features.torchmetrics_fid(real, generated)) == pytest.approx(our_fid, rel=1e-3)
+    assert float(baseline_features.BASELINES["FID by torchmetrics"](real, generated)) == pytest.approx(
+        our_fid, rel=1e-3
+    )
     theirs = baseline_features.torch_fidelity_fid(real, generated)["frechet_inception_distance"]
     assert theirs == pytest.approx(our_fid, rel=1e-6)
     assert float(baseline_features.torchmetrics_kid(real, generated)[0]) == pytest.approx(our_kid, abs=sd)
@@ -315,7 +317,7 @@ def test_all_read_the_same_faces(setting):
 def test_every_contender_runs(setting, name, monkeypatch):
     monkeypatch.setitem(ceilings.SIDE, "cpu", 8)
     monkeypatch.setitem(ceilings.COPIED, "cpu", 64)
-    table = process.contenders_timed(tasks.Part(name, setting.parameters), setting)
+    table = process.timed(tasks.Part(name, setting.parameters), setting)
     absent = table[table["seconds"].isna()]
     only_for_benchmarks = "No module named '(denoising_diffusion_pytorch|pytorch_fid|cleanfid|prdc)"
     assert absent["why"].str.match(f"ModuleNotFoundError: {only_for_benchmarks}").all(), absent["why"].tolist()
@@ -342,13 +344,14 @@ def test_a_part_is_measured_in_a_process_of_its_own_and_a_size_that_fails_has_a_
     """A task at which ours fails is an error."""
     part = next(part for part in tasks.parts(parameters, device=CPU) if part.what == tasks.MEASURES)
     too_few = replace(part, parameters=part.parameters | {"bench_features": 3})
-    good, bad = (process.measure(each, device=CPU, scratch=output) for each in (part, too_few))
+    where = {"device": CPU, "folder": output / "parts", "scratch": output}
+    good, bad = (process.measured(each, **where) for each in (part, too_few))
     assert good["data_bytes"].tolist() == [2 * 4 * part.x * 512] * parameters["bench_repeats"]
     assert good[["seconds", "peak_bytes"]].gt(0).all(axis=None)
     assert "seconds" not in bad
     assert "need 4 or more rows" in bad["why"].item()
     with pytest.raises(StudyError, match=r"FID, KID and PRDC: .*need 4 or more rows"):
-        process.measure(replace(too_few, axis=""), device=CPU, scratch=output)
+        process.measured(replace(too_few, axis=""), **where)
 
 
 def test_sizes_are_what_the_parameters_ask_for(parameters):
@@ -372,9 +375,9 @@ def test_sizes_are_what_the_parameters_ask_for(parameters):
 def test_a_folder_with_more_avatars_than_are_wanted_is_read_all_the_same(output, parameters):
     """Twelve of ten identities are rendered as two of each."""
     setting = Setting(parameters | {"bench_photographs": 12}, CPU, output)
-    work = baseline_images.image_folder(setting, workers=0)
-    assert sum(len(images) for images in work.run()) == work.items == 20
-    assert ours.read(setting).items == 12
+    work = baseline_torchvision.image_folder(setting, workers=0)
+    assert sum(len(images) for images in work.run()) == work.counts["items"] == 20
+    assert ours.read(setting).counts["items"] == 12
 
 
 @pytest.fixture
@@ -390,13 +393,12 @@ def asked(monkeypatch):
     """The parts that were measured, in turn; the time stands for the result."""
     found = []
 
-    def measure(part, **_):
+    def measure(part, _, result):
         found.append(part)
-        row = {"task": part.task, "unit": "sets", "what": part.what, "axis": part.axis, "x": part.x}
-        numbers = {"seconds": time.perf_counter(), "items": 1, "flops": np.nan, "bytes": np.nan, "peak_bytes": 1}
-        return pd.DataFrame([row | {"who": OURS, "repeat": 0, "why": "", "data_bytes": 1} | numbers])
+        row = {"who": OURS, "repeat": 0, "seconds": time.perf_counter(), "peak_bytes": 1, "data_bytes": 1, "why": ""}
+        pd.DataFrame([row]).to_csv(result, index=False)
 
-    monkeypatch.setattr(process, "measure", measure)
+    monkeypatch.setattr(process, "_measure", measure)
     return found
 
 
@@ -411,19 +413,19 @@ def contents(parts):
 
 @pytest.mark.filterwarnings("error:.*fill value")  # where no part has a reason why it failed
 def test_a_run_that_was_stopped_goes_on_with_the_parts_that_the_same_code_has_ended(output, brief, asked, monkeypatch):
-    parts, measure = output / "artifacts" / "brief" / "benchmarks" / "parts", process.measure
+    parts, measure = output / "artifacts" / "brief" / "benchmarks" / "parts", process._measure
 
-    def stopped_at_the_third(part, **about):
+    def stopped_at_the_third(*about):
         if len(asked) == 2:
             raise KeyboardInterrupt
-        return measure(part, **about)
+        measure(*about)
 
-    monkeypatch.setattr(process, "measure", stopped_at_the_third)
+    monkeypatch.setattr(process, "_measure", stopped_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         measured(brief)
     before = contents(parts)
     assert len(before) == 2
-    monkeypatch.setattr(process, "measure", measure)
+    monkeypatch.setattr(process, "_measure", measure)
     tables = measured(brief)
     assert before.items() <= contents(parts).items()
     assert [(part.task, part.x) for part in asked] == [(tasks.LPIPS, 0), (tasks.MEASURES, 48), (tasks.MEASURES, 96)]
@@ -439,7 +441,7 @@ def test_parts_are_of_one_machine_and_of_parameters_that_only_change_the_speed(t
     """A stage takes up what was begun on another device, since results do not depend on it; times do."""
     for changed, device in (({}, CPU), ({}, CPU), ({"detector_batch_size": 5}, CPU), ({}, torch.device("mps"))):
         part = tasks.Part(tasks.LPIPS, parameters | changed)
-        collection.measured_once(part, device=device, folder=tmp_path, scratch=tmp_path)
+        process.measured(part, device=device, folder=tmp_path, scratch=tmp_path)
     assert len(asked) == 3
 
 
@@ -474,7 +476,6 @@ def test_what_is_measured_apart_is_code_of_the_stage_too():
 
 def test_sampling_is_compiled_where_the_papers_run_would_be(output):
     on_gpu = Setting(params.resolve("benchmarks-gpu"), GPU, output)
-    plans = [ours.paper_plan(on_gpu, sampler=sampler) for sampler in ("ddim", "ddpm")]
-    calls = [plan.network_calls(n_classes=N_CLASSES) for plan in plans]
+    calls = [ours.paper_calls(on_gpu, sampler=sampler) for sampler in ("ddim", "ddpm")]
     assert calls == [2500, 50_000]
     assert min(calls) >= devices.WORTH_COMPILING
