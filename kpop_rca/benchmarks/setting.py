@@ -56,8 +56,7 @@ class Setting:
         each = {"n_identities": N_CLASSES, "train_per_identity": -(-n // N_CLASSES), "size": AVATAR_SIZE}
         avatars.render_dataset(root, seed=self["seed"], **each, **RENDERED)
         table = identity_folders.scan(root)
-        repeated = np.arange(self["detected"] or n) % n
-        return table[table["split"] == "train"].iloc[repeated].reset_index(drop=True), root
+        return table[table["split"] == "train"].iloc[np.arange(self["detected"] or n) % n].reset_index(drop=True), root
 
     @cached_property
     def faces(self) -> tuple[np.ndarray, np.ndarray]:
