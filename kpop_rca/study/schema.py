@@ -111,7 +111,7 @@ class Parameters(BaseModel):
     images_per_identity: Annotated[int, Field(ge=2, le=LARGEST)] = None  # a pair, of which the diversity is measured
     sampling_batch_size: Positive = None
 
-    selected_oracle: Annotated[
+    headline_oracle: Annotated[
         str, Field(pattern=ORACLE_NAME, description="best, an architecture (resnet18) or an oracle (resnet18-0)")
     ] = None
     look_alike_groups: str = None
