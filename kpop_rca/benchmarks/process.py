@@ -50,7 +50,7 @@ def measured(part: tasks.Part, *, device: torch.device, folder: Path, scratch: P
                 if not part.axis:
                     raise StudyError(f"{part.task}: {error}") from None
                 pd.DataFrame([{"who": OURS, "why": why_not(error)}]).to_csv(result, index=False)
-    rows, unit = read(path), tasks.tasks(part.parameters)[part.task].unit
+    rows, unit = read(path), tasks.by_name(part.parameters)[part.task].unit
     return rows.assign(task=part.task, unit=unit, what=part.what, axis=part.axis, x=part.x)
 
 
@@ -76,7 +76,7 @@ def _measure(part: tasks.Part, setting: Setting, result: Path) -> None:
 
 def timed(part: tasks.Part, setting: Setting) -> pd.DataFrame:
     """Time a part in this process: ours alone at a size, else in turns with baselines and the machine's ceilings."""
-    task = tasks.tasks(part.parameters)[part.task]
+    task = tasks.by_name(part.parameters)[part.task]
     programs = {OURS: task.ours} | ({} if part.axis else task.baselines | CEILINGS)
     contenders = {who: partial(program, setting) for who, program in programs.items()}
     return in_turns(contenders, repeats=setting["bench_repeats"], warm_up=task.warm_up, device=setting.device)

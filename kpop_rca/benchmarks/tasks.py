@@ -33,7 +33,7 @@ class Task:
     warm_up: int = 1  # repeats that are not timed
 
 
-def tasks(parameters: dict[str, Any]) -> dict[str, Task]:
+def by_name(parameters: dict[str, Any]) -> dict[str, Task]:
     """Every task by its name; the parameters tell how many processes load images, and the precision."""
     workers, half = parameters["bench_workers"], parameters["mixed_precision"] != "no"
 
@@ -112,7 +112,7 @@ def parts(parameters: dict[str, Any], *, device: torch.device) -> list[Part]:
         (TRAINING, STEP, BATCH, scaled(batch), lambda n: {"batch_size": n}),
         (TRAINING, STEP, PROCESSES, parameters["bench_processes"], lambda n: {"processes": n}),
     )
-    return [Part(name, parameters) for name in tasks(parameters)] + [
+    return [Part(name, parameters) for name in by_name(parameters)] + [
         Part(task, parameters | STEPS | changed(x), what, axis, x)
         for task, what, axis, sizes, changed in axes
         for x in sizes

@@ -131,7 +131,7 @@ def test_every_target_of_speed_has_a_contender_that_it_is_held_against(parameter
     of_speed = verdicts.TARGETS[verdicts.TARGETS.index.get_level_values("beside") != ""]
     assert len(of_speed) == 5
     for (task_name, who), target in of_speed.iterrows():
-        assert who == verdicts.SEPARATE or who in tasks.tasks(parameters)[task_name].baselines
+        assert who == verdicts.SEPARATE or who in tasks.by_name(parameters)[task_name].baselines
         times = pd.concat([times_of(task_name, OURS, [1, 1], flops=1.0), times_of(task_name, who, [9, 9], flops=1.0)])
         (row,) = verdicts.ratios(times, device="cpu").itertuples()
         assert (row.who, row.ratio, row.target) == (who, 9, target["cpu"])
@@ -358,7 +358,7 @@ def test_sizes_are_what_the_parameters_ask_for(parameters):
     found = {}
     for part in tasks.parts(parameters, device=CPU):
         found.setdefault((part.what, part.axis), []).append(part.x)
-    assert found.pop(("", "")) == [0] * len(tasks.tasks(parameters))
+    assert found.pop(("", "")) == [0] * len(tasks.by_name(parameters))
     detected = found.pop((tasks.DETECTION, tasks.IMAGES))
     assert detected == [detected[0], 2 * detected[0]]
     assert found == {
