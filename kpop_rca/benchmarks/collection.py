@@ -19,6 +19,7 @@ TIMES, SCALING, MACHINE = TABLES = "90_times", "90_scaling", "90_machine"
 FORMER_NAMES = {
     "task": {"training judges": tasks.ORACLES, "asking a judge": tasks.CLASSIFYING},
     "unit": {"photographs": "avatars"},
+    "quantity": {"bench_photographs": "bench_avatars"},
 }
 OF_TIMES = ["task", "unit", "who", "repeat", "seconds", "items", "flops", "bytes", "why"]
 Tables = dict[str, pd.DataFrame]
@@ -50,8 +51,7 @@ def committed(study: str) -> Tables:
     missing = [name for name in TABLES if not (folder / f"{name}.csv").is_file()]
     if missing:
         raise StudyError(f"reports/{study}/tables/{missing[0]}.csv is not there; run: make bench BENCH={study}")
-    tables = {name: process.read(folder / f"{name}.csv") for name in TABLES}
-    return tables | {TIMES: tables[TIMES].replace(FORMER_NAMES)}
+    return {name: process.read(folder / f"{name}.csv").replace(FORMER_NAMES) for name in TABLES}
 
 
 def summary(tables: Tables) -> Tables:

@@ -26,7 +26,7 @@ RENDERED = {"test_per_identity": 1, "alikeness": 0.5, "artifact_rate": 0.15, "ha
     ("hard_per_identity", "group_per_identity", "group_rate", "nonface_rate", "burst_rate"), 0
 )
 # What no study sets, and a size may: classes of the UNet and identities that are generated, processes that train
-# together, and images in which faces are looked for (0 for `bench_photographs`, else these again and again).
+# together, and images in which faces are looked for (0 for `bench_avatars`, else these again and again).
 UNLESS_SIZED = {"n_classes": N_CLASSES, "identities": 1, "processes": 1, "detected": 0}
 
 
@@ -51,8 +51,8 @@ class Setting:
 
     @cached_property
     def avatars(self) -> tuple[pd.DataFrame, Path]:
-        """`bench_photographs` avatars: one row per image, as `identity_folders.scan` has them, and their root."""
-        root, n = paths.data_folder("idols-benchmarks"), self["bench_photographs"]
+        """`bench_avatars` avatars: one row per image, as `identity_folders.scan` has them, and their root."""
+        root, n = paths.data_folder("idols-benchmarks"), self["bench_avatars"]
         each = {"n_identities": N_CLASSES, "train_per_identity": -(-n // N_CLASSES), "size": AVATAR_SIZE}
         avatars.render_dataset(root, seed=self["seed"], **each, **RENDERED)
         table = identity_folders.scan(root)

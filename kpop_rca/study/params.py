@@ -26,6 +26,7 @@ SUCCESSORS = {  # of parameters that were
 }
 # Names of parameters in the version before, which are read in this one.
 FORMER_NAMES = {name.replace("oracle", "judge"): name for name in KNOWN if "oracle" in name} | {
+    "bench_photographs": "bench_avatars",
     "judges": "architectures",
     "selected_judge": "headline_oracle",
     "selected_oracle": "headline_oracle",

@@ -139,7 +139,7 @@ class Parameters(BaseModel):
     bench_repeats: Annotated[int, Field(ge=0, le=100)] = None
     bench_train_steps: Positive = None
     bench_faces: Annotated[int, Field(ge=100)] = None
-    bench_photographs: Annotated[int, Field(ge=10)] = None
+    bench_avatars: Annotated[int, Field(ge=10)] = None
     bench_samples: Positive = None
     bench_sampling_batch_size: Positive = None
     bench_ddim_steps: Annotated[int, Field(ge=1, le=1000)] = None

@@ -374,7 +374,7 @@ def test_sizes_are_what_the_parameters_ask_for(parameters):
 
 def test_a_folder_with_more_avatars_than_are_wanted_is_read_all_the_same(output, parameters):
     """Twelve of ten identities are rendered as two of each."""
-    setting = Setting(parameters | {"bench_photographs": 12}, CPU, output)
+    setting = Setting(parameters | {"bench_avatars": 12}, CPU, output)
     work = baseline_torchvision.image_folder(setting, workers=0)
     assert sum(len(images) for images in work.run()) == work.counts["items"] == 20
     assert ours.read(setting).counts["items"] == 12
