@@ -80,7 +80,7 @@ def with_separate(times: pd.DataFrame) -> pd.DataFrame:
 
 
 def rates(times: pd.DataFrame) -> pd.DataFrame:
-    """Items per second of every contender (quartiles, n repeats), and their share of the machine's ceiling in the task.
+    """Items per second of every contender (quartiles, n repeats), and the fraction of the machine's ceiling in its task.
 
     The ceiling is the matrix product's operations per second over an item's, else the copy's bytes; NaN where neither
     was counted.
@@ -95,8 +95,8 @@ def rates(times: pd.DataFrame) -> pd.DataFrame:
         part = times[times["who"] == machine]
         per_second = (part[counted] / part["seconds"]).groupby(part["task"]).median()
         found["ceiling"] = found["ceiling"].fillna(found["task"].map(per_second) / found[counted])
-    found["share"] = found["rate"] / found["ceiling"]
-    return found[["task", "unit", "who", "low", "rate", "high", "n", "gflops", "ceiling", "share", "why"]]
+    found["fraction"] = found["rate"] / found["ceiling"]
+    return found[["task", "unit", "who", "low", "rate", "high", "n", "gflops", "ceiling", "fraction", "why"]]
 
 
 def ratios(times: pd.DataFrame, *, device: str) -> pd.DataFrame:
@@ -138,7 +138,7 @@ def whole_runs(rates: pd.DataFrame, *, steps_ddpm: int, study_seconds: float, de
         BY_DDPM: PAPER_IMAGES / images[DDPM] * TIMESTEPS / steps_ddpm,
         EPOCHS: PAPER_TRAINING / images[TRAINING],
         SHOWN: PAPER_IMAGES / images[CLASSIFYING],
-        OF_LIMIT: ours["share"][TRAINING],
+        OF_LIMIT: ours["fraction"][TRAINING],
         STUDY: study_seconds,
     }
     rows = []

@@ -150,7 +150,7 @@ def test_the_ceiling_is_the_product_of_the_same_task():
     other = times_of(tasks.TRAINING, ceilings.PRODUCT, [0.1, 0.1], items=1, flops=100.0)
     times = pd.concat([times_of(tasks.DDIM, OURS, [5, 5], flops=5.0), product, other])
     (row,) = verdicts.rates(times[times["task"] == tasks.DDIM]).itertuples()
-    assert (row.rate, row.ceiling, row.share) == (2.0, 10.0, 0.2)
+    assert (row.rate, row.ceiling, row.fraction) == (2.0, 10.0, 0.2)
     assert verdicts.rates(times).query("task == @tasks.DDIM")["ceiling"].tolist() == [10.0]
 
 
@@ -239,7 +239,7 @@ def test_peaks_without_any_noise_as_a_gpu_has_them_are_predicted_too(what, slope
 
 def test_the_papers_run_is_counted_from_the_rates():
     names = [tasks.TRAINING, tasks.DDIM, tasks.DDPM, tasks.CLASSIFYING]
-    rates = pd.DataFrame({"task": names, "rate": [20_000.0, 1000.0, 500.0, 10_000.0], "who": OURS, "share": 0.2})
+    rates = pd.DataFrame({"task": names, "rate": [20_000.0, 1000.0, 500.0, 10_000.0], "who": OURS, "fraction": 0.2})
     found = verdicts.whole_runs(rates, steps_ddpm=50, study_seconds=700.0, device="cuda")
     assert found["value"].tolist() == [50.0, 2000.0, 100.0, 5.0, 0.2, 700.0]
     assert found["verdict"].tolist() == [verdicts.MET, verdicts.MISSED, verdicts.MET, "", verdicts.MISSED, ""]
@@ -443,6 +443,18 @@ def test_parts_are_of_one_machine_and_of_parameters_that_only_change_the_speed(t
         part = tasks.Part(tasks.LPIPS, parameters | changed)
         process.measured(part, device=device, folder=tmp_path, scratch=tmp_path)
     assert len(asked) == 3
+
+
+def test_the_committed_tables_are_read_under_todays_names(parameters):
+    tables = collection.committed("benchmarks-cpu")
+    times = tables[collection.TIMES]
+    assert times.groupby("task")["unit"].first().to_dict() == {
+        name: task.unit for name, task in tasks.by_name(parameters).items()
+    }
+    assert "bench_avatars" in tables[collection.MACHINE]["quantity"].tolist()
+    found = collection.summary(tables)
+    assert found["ratios"]["verdict"].value_counts().to_dict() == {"": 10, verdicts.MET: 5}
+    assert found["memory"]["verdict"].tolist() == [verdicts.MET] * 4
 
 
 def test_tables_that_are_not_there_say_how_to_come_by_them():
