@@ -72,6 +72,8 @@ def _measure(part: tasks.Part, setting: Setting, result: Path) -> None:
     run = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, timeout=LONGEST)
     if run.returncode:
         raise StudyError((run.stderr.strip() or "it ended without a word").splitlines()[-1])
+    for slower in re.findall(r"UserWarning: ((?:not compiled|this GPU).*)", run.stderr):  # see `system.devices`
+        print(slower)
 
 
 def timed(part: tasks.Part, setting: Setting) -> pd.DataFrame:

@@ -43,9 +43,8 @@ def by_name(parameters: dict[str, Any]) -> dict[str, Task]:
 
     def pipelines(sampler: str) -> dict[str, Program]:
         whole = partial(diffusers.pipeline, sampler=sampler)
-        return {DIFFUSERS: whole} | (
-            {f"{DIFFUSERS}, half precision": partial(whole, dtype=torch.float16)} if half else {}
-        )
+        in_half = {f"{DIFFUSERS}, half precision": partial(whole, dtype=torch.float16)} if half else {}
+        return {DIFFUSERS: whole} | in_half
 
     train = loading(DIFFUSERS, diffusers.training) | {DENOISING: denoising.training}
     ddim = pipelines("ddim") | {DENOISING: denoising.sampler}
@@ -78,7 +77,6 @@ class Part:
 
 IMAGES, CLASSES, SIDE, BATCH, PROCESSES = "images", "classes", "side in pixels", "batch", "processes"
 STEP, GENERATION = "training step", "generation"
-STEPS = {"bench_train_steps": 3}
 # Generating costs the network's calls, and what grows besides is what lies around them: this shows it in many images.
 NARROW = {"channels": [4, 4, 8], "layers_per_block": 1, "attention_size": 0, "bench_ddim_steps": 1}
 SHORT = {"bench_feature_length": 512}  # below the number of images, as in a study: until then covariances grow with it
@@ -113,7 +111,7 @@ def parts(parameters: dict[str, Any], *, device: torch.device) -> list[Part]:
         (TRAINING, STEP, PROCESSES, parameters["bench_processes"], lambda n: {"processes": n}),
     )
     return [Part(name, parameters) for name in by_name(parameters)] + [
-        Part(task, parameters | STEPS | changed(x), what, axis, x)
+        Part(task, parameters | {"bench_train_steps": 3} | changed(x), what, axis, x)
         for task, what, axis, sizes, changed in axes
         for x in sizes
     ]
