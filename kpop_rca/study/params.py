@@ -19,8 +19,11 @@ from kpop_rca.system import console
 
 KNOWN = schema.Parameters.model_fields
 # Names of parameters in the version before, which are read in this one.
-FORMER_NAMES = {"judges": "architectures"} | {
-    name.replace("oracle", "judge"): name for name in KNOWN if "oracle" in name
+FORMER_NAMES = {name.replace("oracle", "judge"): name for name in KNOWN if "oracle" in name} | {
+    "bench_photographs": "bench_avatars",
+    "judges": "architectures",
+    "selected_judge": "headline_oracle",
+    "selected_oracle": "headline_oracle",
 }
 HINTS = {  # by pydantic's type of a problem
     "list_type": "; a list of one is written [value]",
@@ -62,7 +65,7 @@ def _misfits(values: dict[str, Any]) -> list[str]:
     size, sides, attention = (values.get(name) for name in ("image_size", "face_sizes", "attention_size"))
     oracles, seen = values.get("architectures", get_args(schema.Architecture)), values.get("seen_oracles", [])
     levels = [size // 2**level for level in range(len(values.get("channels", [])))] if size else []
-    stray, selected = set(seen) - set(oracles), values.get("selected_oracle", "best")
+    stray, selected = set(seen) - set(oracles), values.get("headline_oracle", "best")
     architecture, sizes = selected.partition("-")[0], f"{', '.join(map(str, levels))}, and 0 is for none"
     problems = [
         (stray, f"seen_oracles names {min(stray, default='')}, which is not one of architectures ([] is for none)"),
@@ -73,7 +76,7 @@ def _misfits(values: dict[str, Any]) -> list[str]:
         (size and sides and size not in sides, f"image_size is {size}, which is not one of face_sizes"),
         (
             architecture not in ("best", *oracles),
-            f"selected_oracle is {selected}, and {architecture} is not one of architectures",
+            f"headline_oracle is {selected}, and {architecture} is not one of architectures",
         ),
     ]
     return [said for is_one, said in problems if is_one]
