@@ -21,7 +21,7 @@ from snakemake.exceptions import WorkflowError
 
 from kpop_rca import studies
 from kpop_rca.errors import StudyError
-from kpop_rca.study import fingerprint, given, manifests, params, paths, stages, staleness, sweeps
+from kpop_rca.study import fingerprint, given, manifests, params, paths, stages, sweeps
 from kpop_rca.system import locks, parallel
 
 
@@ -32,14 +32,14 @@ DATA_ROOT, SET = config.get("data_root") or "", config.get("set") or []
 if not isinstance(DATA_ROOT, str):
     raise WorkflowError(f"data_root was read as {DATA_ROOT!r}; put ./ before it, or name it in the study file")
 try:
-    given.give(SET if isinstance(SET, list) else shlex.split(str(SET)), data_root=DATA_ROOT)
+    settings = SET if isinstance(SET, list) else shlex.split(str(SET))
+    given.give([f"data_root={DATA_ROOT}", *settings] if DATA_ROOT else settings)
     ASKED = studies.resolved(config.get("studies", "quick"), config.get("seeds", ""))
 except (StudyError, ValueError) as error:  # ValueError: a quotation mark in SET is not closed
     raise WorkflowError(str(error)) from None
 
 STUDIES = list(ASKED)
-MEMBERS = {study: sweeps.members(values) for study, values in ASKED.items()}
-RUNS = {study: stages.of_study(values) for study, values in ASKED.items()}
+RUNS = {study: params.works(study) for study in ASKED}  # with those of the small studies of a sweep
 # In a command by name, not as `params`: neither another interpreter nor another way of giving the same value changes a
 # result. Whatever stands there, braces among it, is text.
 PYTHON = sys.executable
@@ -51,18 +51,17 @@ def resolved(name):
     return params.resolve(name)
 
 
+@cache
 def manifest(study, folder):
     return f"artifacts/{params.owner(study, folder)}/{folder}/manifest.json"
 
 
 def what_it_reads(stage, study):
     """The manifests of the stages before it; for the notebook of a sweep, those of its small studies."""
-    if stage is stages.CLAIMS:
-        return sorted({manifest(m.study, folder) for m in MEMBERS[study] for folder in stages.OF_A_MEMBER})
-    return [manifest(study, folder) for folder in stage.needs]
+    return [manifest(*place) for place in params.inputs(stage, study).values()]
 
 
-SMALL = {study for members in MEMBERS.values() for m in members for study in (m.study, sweeps.base_of(m.study))}
+SMALL = {owner for study, works in RUNS.items() for owner, _ in works if owner != study}
 
 
 def cores_of(study):
@@ -81,7 +80,7 @@ def what_it_depends_on(stage, study):
     parameters = params.of_notebook(stage.notebook, resolved(study))
     return json.dumps(
         {
-            "parameters": manifests.run_again_for(parameters),
+            "parameters": manifests.compared(parameters, also=manifests.SHOWN),
             "code": fingerprint.of_notebook(stage.notebook),
         },
         sort_keys=True,
@@ -100,12 +99,13 @@ onstart:
 
 def withdrawn():
     """What was complete and is not as it was left, such as a table that is gone; taken back, so that it is made again."""
-    owned = [(params.owner(member.study, folder), folder) for members in MEMBERS.values() for member in members
-             for needed in stages.OF_A_MEMBER for folder in (s.folder for s in stages.behind(needed))]
-    owned += [(study, stage.folder) for study in STUDIES for stage in RUNS[study]]
     dry_run = bool({"-n", "--dry-run", "--dryrun"} & set(sys.argv))
-    found = [staleness.withdraw(study, stages.by_folder(folder), dry_run=dry_run) for study, folder in dict.fromkeys(owned)]
-    found += [staleness.withdraw_report(study, dry_run=dry_run) for study in STUDIES]
+    works = dict.fromkeys(work for works in RUNS.values() for work in works)
+    found = [
+        manifests.withdraw(study, stage, params.of_notebook(stage.notebook, resolved(study)), dry_run=dry_run)
+        for study, stage in works
+    ]
+    found += [manifests.withdraw(study, None, {}, dry_run=dry_run) for study in STUDIES]
     return [line for line in found if line]
 
 
@@ -122,7 +122,7 @@ wildcard_constraints:
 # the artifacts behind it, and a report that is already there would be all that is wanted.
 rule all:
     input:
-        [manifest(study, stage.folder) for study in STUDIES for stage in RUNS[study]],
+        [manifest(owner, stage.folder) for works in RUNS.values() for owner, stage in works],
         [f"reports/{study}/index.html" for study in STUDIES],
 
 
@@ -148,7 +148,7 @@ for stage in stages.EVERY:
 
 rule report:
     input:
-        lambda wildcards: [manifest(wildcards.study, stage.folder) for stage in RUNS[wildcards.study]],
+        lambda wildcards: [manifest(owner, stage.folder) for owner, stage in RUNS[wildcards.study]],
     output:
         "reports/{study}/index.html",
     params:

@@ -104,7 +104,7 @@ def write(study: str, data_root: str) -> str:
     Raises:
         StudyError: the name is none for a study, or taken; the folder is none; or the file cannot be written.
     """
-    if not re.fullmatch(schema.STUDY_NAME, study) or "=" in study or sweeps.split_seed(study)[1] is not None:
+    if not re.fullmatch(schema.STUDY_NAME, study) or "=" in study or sweeps.Name.of(study).seed is not None:
         raise StudyError(f"STUDY is {study!r}; write STUDY=mine, for example: a to z, 0 to 9, _.- and no -seed<N>")
     if not data_root:
         raise StudyError("DATA_ROOT is missing; write DATA_ROOT=../faces, with one folder per person in it")

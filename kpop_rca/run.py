@@ -10,7 +10,6 @@ import argparse
 import logging
 import os
 import shlex
-import shutil
 import signal
 import sys
 import tempfile
@@ -19,17 +18,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from unittest.mock import patch
 
 import nbformat
 import papermill
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
-from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
 from kpop_rca.errors import StudyError, said_in_a_line
-from kpop_rca.study import account, flat_yaml, given, manifests, params, paths, stages, staleness
+from kpop_rca.study import account, flat_yaml, given, manifests, params, paths, stage_run, stages
 from kpop_rca.system import console, files, locks
 
 KERNEL = (
@@ -39,13 +38,6 @@ KERNEL = (
 # Cells take from milliseconds to hours: no time that is left can be told from those that are done.
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} cells, {elapsed}"
 LONGEST_SOCKET = 103  # bytes of a path, on macOS; Linux allows four more
-# What takes the most memory in a notebook, and what to lower.
-HUNGRY = {
-    "01_data_audit": "detector_batch_size",
-    "03_ddpm_training": "batch_size",
-    "04_oracle_benchmark": "oracle_batch_size",
-    "05_generation": "sampling_batch_size",
-}
 
 
 class _Kernel(AsyncKernelManager):
@@ -70,7 +62,7 @@ def _apart() -> Iterator[Config]:
     with tempfile.TemporaryDirectory(prefix="kpop_rca-", ignore_cleanup_errors=True) as folder:
         path = f"{folder}/kernel"
         short = len(os.fsencode(f"{path}-5")) <= LONGEST_SOCKET  # the last of the five
-        with account.left_out(Path(folder)):
+        with patch.dict(os.environ, account.environment(Path(folder)), clear=True):
             yield Config(KernelManager={"transport": "ipc", "ip": path} if short else {})
 
 
@@ -81,42 +73,36 @@ def _stop(number: int, frame: FrameType | None) -> None:
     signal.default_int_handler(number, frame)
 
 
-def run_notebook(notebook: str, study: str) -> Path:
-    """Execute one notebook, `03_ddpm_training` or `03`, for a study, and return the path of the executed copy.
-
-    Raises:
-        StudyError: wrong parameters, an earlier stage missing or made otherwise, the same notebook at work in another
-            process, a cell that failed, or nothing can be written.
-    """
+def run_notebook(notebook: str, study: str) -> None:
+    """Execute one notebook, `03_ddpm_training` or `03`, for a study; whatever keeps it from its end is a StudyError."""
     stage, resolved = stages.by_notebook(notebook), params.resolve(study)
     # A notebook sees its own parameters alone; here a changed parameter of an earlier one is found too.
     for need in stage.needs:
-        staleness.require(study, need, resolved)
+        manifests.require(study, need, resolved)
     if "faces" in stage.needs:  # before hours of training, not after them
         found = files.read_json(manifests.folder_of(study, "faces") / "data.json")
         params.parse_groups(resolved["look_alike_groups"], found["n_identities"])
     # Before the kernel takes the stage: a second papermill would write over the first one's executed notebook.
     lock = manifests.lock_of(study, stage.notebook)
-    locks.take(lock, what=f"{stage.notebook} of {study}", then=f"then run: {manifests.command(stage, study)}")
+    locks.take(lock, what=f"{stage.notebook} of {study}", then=f"then run: {manifests.command(study, stage)}")
     try:
         if manifests.take_stage(study, stage):  # to see that no JupyterLab kernel has it; papermill's is to have it
             locks.release(manifests.lock_of(study, stage.folder))
         with files.atomic(paths.report_folder(study) / "params.yaml") as temporary:  # every parameter, as used
             temporary.write_text(flat_yaml.dumps(resolved), encoding="utf-8")
-        return _execute(stage, resolved)
+        _execute(stage, resolved)
     finally:
         locks.release(lock)
 
 
-def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
-    """The executed copy of a notebook, which takes the place of the last one when it has run to its end.
+def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> None:
+    """Let the executed copy of a notebook take the place of the last one, when it has run to its end.
 
     It is handed the parameters whose value is not the default written in it, so that a run of `quick` leaves exactly
     the notebook that a reader would get in JupyterLab. What has run of one that fails is in `paths.partial_notebook`.
     """
     study, declared = resolved["study"], params.declared(stage.notebook)
-    what, command = f"{study} {stage.notebook}", manifests.command(stage, study)
-    output = paths.partial_notebook(study, stage.notebook)
+    what, output = f"{study} {stage.notebook}", paths.partial_notebook(study, stage.notebook)
     kept = f"\nWhat had run is kept in {output}"
     # Threads that wait by spinning slow each other down many times as soon as anything else runs on the machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -126,8 +112,8 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
         with _apart() as settings:
             os.environ[console.BATCH] = what  # until this block ends: a kernel inherits it
             papermill.execute_notebook(
-                _as_it_is(paths.notebook_source(stage.notebook)),
-                _as_it_is(output),
+                nbformat.read(paths.notebook_source(stage.notebook), as_version=4),
+                str(output).replace("{", "{{").replace("}", "}}"),  # else papermill looks for parameters in it
                 parameters={name: resolved[name] for name in declared if resolved[name] != declared[name]},
                 kernel_name="python3",
                 cwd=paths.project_root() / "notebooks",
@@ -142,29 +128,19 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> Path:
         cell = f"{output.name}, In [{error.exec_count}] ({error.source.strip().splitlines()[0]})"
         said = error.evalue if error.ename == "StudyError" else f"{error.ename}: {error.evalue}"
         raise StudyError(f"{cell} failed: {said}{kept}") from None
-    except DeadKernelError:
-        hungry = HUNGRY.get(stage.notebook)
-        lower = f"lower {hungry} (now {resolved[hungry]}) or " if hungry else ""
-        raise StudyError(
-            f"the kernel of {stage.notebook} was ended from outside, most likely because the memory ran out: {lower}"
-            f"free some; if a library crashed, set OMP_NUM_THREADS=1. Then run: {command}{kept}"
-        ) from None
     except OSError:
         with files.writing(output):
             raise
-    except RuntimeError as error:  # jupyter_client's: the kernel died, or said nothing for a minute, before any cell
-        raise StudyError(f"the kernel of {stage.notebook} did not start ({error}); try again: {command}") from None
+    except RuntimeError as error:  # of nbclient and jupyter_client
+        raise StudyError(
+            f"the kernel of {stage.notebook} did not start, or was ended from outside ({error}), most likely because "
+            f"the memory ran out: lower its batch size or free some. Then run: {manifests.command(study, stage)}{kept}"
+        ) from None
     finally:
         with suppress(StudyError, OSError, ValueError):  # cut short where there was no room; the first error says so
             _without_machine_traces(output)
-    executed = output.replace(paths.executed_notebook(study, stage.notebook))
-    manifests.record_executed(study, stage)
-    return executed
-
-
-def _as_it_is(path: Path) -> str:
-    """A path in which papermill takes no braces for the place of a parameter."""
-    return str(path).replace("{", "{{").replace("}", "}}")
+    output.replace(paths.executed_notebook(study, stage.notebook))
+    stage_run.record_executed(study, stage)
 
 
 def _without_machine_traces(output: Path) -> None:
@@ -176,27 +152,11 @@ def _without_machine_traces(output: Path) -> None:
         nbformat.write(notebook, temporary)
 
 
-def adopt(study: str) -> None:
-    """Make the executed notebooks of `quick`, whose values are the defaults, the committed ones.
-
-    Those of the sweep and of the benchmarks are run for it, elsewhere: they show the runs that came with the project.
-    """
-    if params.resolve(study) != params.defaults() | {"study": study} or params.defaults()["study"] != study:
-        raise StudyError(f"{study} is not the study whose values the notebooks declare; run this for quick")
-    for stage in stages.STAGES:
-        staleness.require(study, stage.folder, params.resolve(study))
-        shutil.copy(paths.executed_notebook(study, stage.notebook), paths.notebook_source(stage.notebook))
-    with tempfile.TemporaryDirectory(prefix="kpop_rca-") as elsewhere:
-        os.environ[paths.OUTPUT_VARIABLE] = elsewhere  # the last thing that this process does
-        for stage in (stages.CLAIMS, stages.BENCHMARKS):
-            shutil.copy(run_notebook(stage.notebook, study), paths.notebook_source(stage.notebook))
-
-
 @said_in_a_line
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m kpop_rca.run", description="Run one notebook of a study.")
-    parser.add_argument("notebook", help="03_ddpm_training, or 03; `adopt` copies quick's results into notebooks/")
+    parser.add_argument("notebook", help="03_ddpm_training, or 03")
     parser.add_argument("--study", default="quick", help="a file in params/, with -seed<N> behind it for a seed")
     given.add_arguments(parser)
     options = parser.parse_args(arguments)
@@ -204,11 +164,8 @@ def main(arguments: list[str] | None = None) -> int:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _stop)
     try:
-        given.give_options(options)
-        if options.notebook == "adopt":
-            adopt(options.study)
-        else:
-            run_notebook(options.notebook, options.study)
+        given.give(options.set)
+        run_notebook(options.notebook, options.study)
     except KeyboardInterrupt:
         command = f"{paths.python()} -m kpop_rca.run {options.notebook} --study {shlex.quote(options.study)}"
         print(f"stopped; continue with: {command}{given.arguments()}", file=sys.stderr)

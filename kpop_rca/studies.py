@@ -25,7 +25,7 @@ from kpop_rca.system import files, locks
 # profile is for other workflows.
 FLAGS = ("--cores", "all", "--nolock", "--rerun-incomplete", "--profile", "none")
 QUIET = ("--quiet", "rules", "host", "progress", "reason")
-OF_THE_DATA = ("audit", "faces")  # folders of the stages that look at the photographs
+OF_THE_DATA = stages.STAGES[:2]  # which look at the photographs
 
 
 def resolved(studies: str | list[str], seeds: str | list[str] = "") -> dict[str, dict[str, Any]]:
@@ -47,17 +47,16 @@ def command(studies: Sequence[str], *, only_data: bool = False) -> list[str]:
     """
     config = {"studies": list(studies), "set": given.settings()}
     told = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in config.items()]
-    of_the_data = [f"artifacts/{study}/{folder}/manifest.json" for study in studies for folder in OF_THE_DATA]
-    targets = of_the_data if only_data else ["all"]
+    of_the_data = [f"artifacts/{study}/{stage.folder}/manifest.json" for study in studies for stage in OF_THE_DATA]
     graph = ["--snakefile", str(paths.project_root() / "Snakefile")]
-    return [sys.executable, "-m", "snakemake", *targets, *graph, *FLAGS, *QUIET, "--config", *told]
+    return [
+        *(sys.executable, "-m", "snakemake", *(of_the_data if only_data else ["all"])),
+        *(*graph, *FLAGS, *QUIET, "--config", *told),
+    ]
 
 
 def run(command: Sequence[str]) -> int:
-    """Run Snakemake apart from the user's account; returns its exit status.
-
-    Ctrl-C reaches it by itself, and it ends when its notebooks have saved what they have; SIGTERM is passed on.
-    """
+    """Run Snakemake and return its exit status. It decides what Ctrl-C means, as its jobs do; SIGTERM is passed on."""
     with tempfile.TemporaryDirectory(prefix="kpop_rca-", ignore_cleanup_errors=True) as scratch:
         environment, at = account.environment(Path(scratch)), paths.output_root()
         with files.writing(at):
@@ -78,24 +77,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only-data", action="store_true", help="only 01 and 02, the notebooks on the photographs")
     given.add_arguments(parser)
     options = parser.parse_args(arguments)
-    given.give_options(options)
+    given.give(options.set)
     studies = list(resolved(options.study, options.seeds))
     for study in studies:  # Snakemake, which takes the lock, would say it in its way
-        holder = locks.holder(paths.artifacts_folder(study) / ".lock")
-        if holder:
+        if holder := locks.holder(paths.artifacts_folder(study) / ".lock"):
             raise StudyError(f"the study {study} is in use by {holder}; wait for it, or stop it, then run it again")
     status = run(command(studies, only_data=options.only_data))
     if status:
-        print(
-            "\nNot complete. The reason is above, in a line that begins with error: or stopped. "
-            "Once that is settled, the same command continues from there.",
-            file=sys.stderr,
+        said = (
+            "The reason is above, in a line that begins with error: or stopped. Once that is settled, the same command"
         )
+        print(f"\nNot complete. {said} continues from there.", file=sys.stderr)
     elif options.only_data:
         for study in studies:
-            for folder in OF_THE_DATA:
-                print(paths.executed_notebook(study, stages.by_folder(folder).notebook))
-        print(f"to go on: make study STUDY={','.join(studies)}{given.for_make()}")
+            print(*(paths.executed_notebook(study, stage.notebook) for stage in OF_THE_DATA), sep="\n")
+        print(f"to go on: {paths.python()} -m kpop_rca.studies --study {','.join(studies)}{given.arguments()}")
     return status
 
 

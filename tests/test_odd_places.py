@@ -130,7 +130,11 @@ def test_it_says_where_the_notebooks_are(places, audited):
     executed = [Path(line) for line in audited[2].stdout.splitlines() if line.endswith(".ipynb")]
     assert [path.name for path in executed] == ["01_data_audit.ipynb", "02_preprocessing.ipynb"]
     assert all(path.is_relative_to(places[1]) and path.is_file() for path in executed)
-    assert audited[2].stdout.splitlines()[-1] == f"to go on: make study STUDY=mine SET={shlex.quote(shlex.join(SMALL))}"
+    assert audited[2].stdout.splitlines()[
+        -1
+    ] == f"to go on: {paths.python()} -m kpop_rca.studies --study mine" + "".join(
+        f" --set {shlex.quote(s)}" for s in SMALL
+    )
 
 
 def test_the_account_is_not_seen_in_the_notebooks(places, audited):

@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 from kpop_rca.avatars import canvas, creatures, folder, head, painter, photograph, portrait, scenery
+from kpop_rca.avatars.folder import TRUTH
 from kpop_rca.errors import StudyError
-from kpop_rca.study.data_files import TRUTH
 from kpop_rca.system import files, seeds
 from kpop_rca.system.parallel import cores, in_order
 

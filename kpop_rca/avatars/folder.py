@@ -16,9 +16,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from kpop_rca.errors import StudyError
-from kpop_rca.study.data_files import ARGUMENTS
 from kpop_rca.system import files
 
+TRUTH, ARGUMENTS = RECORDS = ("truth.csv", "idols.json")  # beside the images
 SUMS = ".sha256"  # hidden, as it shows nobody; as `sha256sum` writes and checks it
 SUM = re.compile(r"([0-9a-f]{64})  (\S+)")
 HASHING_THREADS = 4

@@ -14,9 +14,8 @@ from kpop_rca.errors import StudyError
 from kpop_rca.faces import crops
 from kpop_rca.oracles import predictions, training
 from kpop_rca.rca.former_names import FORMER_KEYS
-from kpop_rca.study import manifests, params, paths, stages, staleness, sweeps
+from kpop_rca.study import given, manifests, params, paths, sweeps
 from kpop_rca.study.sweeps import RUNS
-from kpop_rca.system import files
 
 
 def collect(resolved: dict[str, Any], *, device: torch.device, progress: Callable) -> pd.DataFrame:
@@ -60,7 +59,7 @@ def _measured(study: str, oracles_of: str, group_text: str, device: torch.device
     """The measures of `study` under each oracle of the study `oracles_of`, on whose real test faces they are based."""
     generated_folder = _made(study, "generated")
     images, requested = generated_images.load(generated_folder)
-    made = manifests.identity(files.read_json(generated_folder / manifests.MANIFEST))
+    made = manifests.identity(manifests.read(generated_folder))
     size, oracle_faces, oracles_folder = images.shape[1], _made(oracles_of, "faces"), _made(oracles_of, "oracle")
     real = crops.load_crops(oracle_faces, size=size, split="test")
     groups = params.parse_groups(group_text, int(requested.max()) + 1)
@@ -79,9 +78,9 @@ def _made(study: str, folder: str) -> Path:
     """Where artifacts of a small study lie, its own or borrowed, that were made with all of its parameters.
 
     Raises:
-        StudyError: they are missing, and those of the base differ in what the level sets; see `staleness.require`.
+        StudyError: they are missing, and those of the base differ in what the level sets; see `manifests.require`.
     """
-    staleness.require(study, folder, params.resolve(study))
+    manifests.require(study, folder, params.resolve(study))
     return manifests.folder_of(study, folder)
 
 
@@ -94,7 +93,11 @@ def committed_runs(study: str) -> pd.DataFrame:
     path = paths.committed_report(study) / "tables" / f"{RUNS}.csv"
     if not path.is_file():
         defined = paths.study_file(study).is_file()
-        mending = f"run: {manifests.command_of_all(study, last=stages.CLAIMS)}" if defined else "set runs_of to another"
+        mending = (
+            f"run: {paths.python()} -m kpop_rca.studies --study {study}{given.arguments()}"
+            if defined
+            else "set runs_of to another"
+        )
         raise StudyError(f"reports/{study}/tables/{path.name} is not there; {mending}")
     return read_runs(path)
 

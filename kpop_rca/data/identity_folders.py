@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from kpop_rca.data import data_files
 from kpop_rca.errors import StudyError
-from kpop_rca.study import data_files
 
 COLUMNS = ["path", "identity", "split", "part"]
 PARTS = {"normal_cases": "normal", "hard_cases": "hard", "group_cases": "group"}

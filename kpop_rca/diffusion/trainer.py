@@ -386,11 +386,11 @@ class Trainer:
             self.accelerator.save_state(str(unfinished))
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
-            checksums.record(unfinished)
             earlier = self._checkpoints()
+            checksums.record(final, contents=unfinished)
             unfinished.rename(final)
             for folder in earlier:
-                shutil.rmtree(folder)
+                checksums.remove(folder)
 
     def _save_result(self) -> pd.DataFrame:
         """Write the averaged weights, the forward process and the log."""
@@ -420,4 +420,4 @@ def load_grids(folder: Path) -> dict[int, np.ndarray]:
 
 def trained_precision(folder: Path) -> str:
     """The mixed precision in which the network of a finished stage was trained, and in which it generates."""
-    return manifests.read_manifest(folder / manifests.MANIFEST)["parameters"]["mixed_precision"]
+    return manifests.read(folder)["parameters"]["mixed_precision"]

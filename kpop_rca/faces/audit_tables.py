@@ -10,9 +10,9 @@ import pandas as pd
 
 from kpop_rca import avatars
 from kpop_rca.avatars import photograph
+from kpop_rca.avatars.folder import RECORDS, TRUTH
 from kpop_rca.data import identity_folders
 from kpop_rca.errors import StudyError
-from kpop_rca.study.data_files import RECORDS, TRUTH
 
 
 def photographs_of_each(photographs: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from kpop_rca.oracles.predictions import trained
 from kpop_rca.oracles.training import read_about
 from kpop_rca.results import paper
 from kpop_rca.study import manifests, paths, stage_run, stages
-from kpop_rca.system import devices, files
+from kpop_rca.system import devices
 
 
 def assemble(
@@ -32,8 +32,8 @@ def assemble(
 ) -> dict[str, Any]:
     """The whole of `metrics.json`; `stage` is the analysis, which knows the study and the stages before it."""
     folder = paths.artifacts_folder(stage.study)
-    earlier = [s.folder for s in stages.before(stage.stage)]
-    records = {name: files.read_json(folder / name / manifests.MANIFEST) for name in earlier}
+    earlier = [s.folder for s in stages.STAGES[: stages.STAGES.index(stage.stage)]]
+    records = {name: manifests.read(folder / name) for name in earlier}
     sampling = records["generated"]["parameters"]
     parts = rca.summary(headline.real_counts, headline.generated_counts, classes, headline.own_replicates)
     names = {"sampler": "sampler", "steps": "sampling_steps", "guidance": "guidance"}

@@ -20,7 +20,7 @@ from traitlets.config import Config
 
 from kpop_rca.errors import StudyError
 from kpop_rca.results import tables
-from kpop_rca.study import cells, fingerprint, flat_yaml, manifests, params, paths, privacy, stages
+from kpop_rca.study import fingerprint, flat_yaml, manifests, params, paths, privacy, stages
 from kpop_rca.system import files
 
 TITLES = {
@@ -63,8 +63,7 @@ def build(study: str) -> Path:
         with files.atomic(folder / f"{name}.html") as temporary:
             temporary.write_text(text, encoding="utf-8")
         hashes[f"{name}.html"] = files.sha256(folder / f"{name}.html")
-    record = {"sources": read_from, "pages": hashes, "code": code(), privacy.SHOWS_PEOPLE: _shows_people(study)}
-    files.write_json(paths.report_record(study), record)
+    files.write_json(paths.report_record(study), {"files": hashes, "inputs": read_from, "code": {"pages": code()}})
     return folder / "index.html"
 
 
@@ -82,8 +81,7 @@ def _pages(study: str) -> dict[str, str]:
 
 def _error(study: str, name: str, flaw: str, stage: stages.Stage) -> StudyError:
     """What is wrong with a file of the report, and the command of the stage that writes it."""
-    rerun = manifests.command(stage, study) if flaw != NOT_THERE else manifests.command_of_all(study, last=stage)
-    return StudyError(f"reports/{study}/{name} {flaw}; run: {rerun}")
+    return StudyError(f"reports/{study}/{name} {flaw}; run: {manifests.command(study, stage)}")
 
 
 def alone_in(study: str) -> tuple[stages.Stage, str, str] | None:
@@ -103,17 +101,6 @@ def sources(study: str) -> dict[str, Path]:
 def code() -> str:
     """Hash of what writes the pages: this module, what it imports, and the templates."""
     return fingerprint.of_modules("results.pages")
-
-
-def record_of(study: str) -> dict[str, Any] | None:
-    """What `build` noted of a study's pages: hashes of `sources`, `pages` and `code`; None where it wrote none."""
-    path = paths.report_record(study)
-    if not path.is_file():
-        return None
-    found = files.read_json(path)
-    if not isinstance(found, dict) or not all(isinstance(found.get(key), dict) for key in ("sources", "pages")):
-        raise StudyError(f"{path} is damaged; run: {command(study)}")
-    return found
 
 
 def command(study: str) -> str:
@@ -220,15 +207,18 @@ def notebook_page(study: str, notebook: str, *, pages: dict[str, str], here: str
 
 
 def _executed(study: str, notebook: str) -> nbformat.NotebookNode:
-    path = paths.executed_notebook(study, notebook)
-    flaw = cells.flaw(path)
-    if flaw in (None, cells.FAILED):  # of a cell that failed, the page tells
+    """An executed notebook that ran to its end; of a cell that failed, the page tells."""
+    path, flaw = paths.executed_notebook(study, notebook), NOT_THERE
+    if path.is_file():
         try:
-            return nbformat.read(path, as_version=4)
+            found = nbformat.read(path, as_version=4)
+            code = [cell for cell in found.cells if cell.cell_type == "code" and cell.source.strip()]
+            flaw = None if all(cell.execution_count is not None for cell in code) else "was not run to its end"
         except Exception:  # nbformat has errors of many kinds for what is no notebook
-            flaw = "damaged"
-    flaw = {"gone": NOT_THERE, "damaged": DAMAGED}.get(flaw, flaw)
-    raise _error(study, f"notebooks/{path.name}", flaw, stages.by_notebook(notebook))
+            flaw = DAMAGED
+    if flaw:
+        raise _error(study, f"notebooks/{path.name}", flaw, stages.by_notebook(notebook))
+    return found
 
 
 def _check_nobody_is_shown(study: str, notebook: str, executed: nbformat.NotebookNode) -> None:

@@ -1,8 +1,8 @@
 """What a study is and what a stage leaves of it; it keeps the books and computes nothing.
 
 `params` (checked by `schema`, read by `flat_yaml`) and `given` say what is asked, `stages` and `sweeps` what runs,
-`paths` where it lies. `stage_run` is a stage at work, `manifests` and `checksums` are its record, `fingerprint` hashes
-code and photographs, `staleness` says why a stage is made again, `privacy` who is shown. Notebooks call it `studies`,
+`paths` where it lies. `stage_run` is a stage at work, `manifests` its record and all comparison of records, in which
+`checksums` say what it made and `fingerprint` by which code; `privacy` says who is shown. Notebooks call it `studies`,
 since `study` is a parameter of theirs.
 """
 

@@ -11,8 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 
 from kpop_rca.study import paths
@@ -24,21 +23,14 @@ UNWANTED = (
     "ACCELERATE_", "OMPI_", "PMI_", "PMIX_", "MV2_COMM_", "LOCAL_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE",
     "MASTER_ADDR", "MASTER_PORT",
 )  # fmt: skip
-HARMLESS = (
-    "PYTHONDONTWRITEBYTECODE", "PYTHONFAULTHANDLER", "PYTHONHASHSEED", "PYTHONPYCACHEPREFIX", "PYTHONUNBUFFERED",
-)  # fmt: skip
+OF_A_SESSION = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
 
 
 def environment(scratch: Path) -> dict[str, str]:
-    """The environment of a study's processes.
-
-    Args:
-        scratch: folder that is there for as long as they run, for what Jupyter and IPython keep of a session.
-    """
-    kept = {name: value for name, value in os.environ.items() if name in HARMLESS or not name.startswith(UNWANTED)}
-    places = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+    """The environment of a study's processes; in the folder `scratch`, Jupyter and IPython keep their sessions."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(UNWANTED)}
     cache = _cache()
-    return kept | {name: str(scratch / name.lower()) for name in places} | {
+    return kept | {name: str(scratch / name.lower()) for name in OF_A_SESSION} | {
         "PYTHONPATH": str(paths.project_root()),  # so that a kernel imports the package that started it
         "PYTHONUTF8": "1",  # whatever the locale: names are data
         "MPLCONFIGDIR": str(cache / "kpop_rca" / "matplotlib"),
@@ -48,26 +40,10 @@ def environment(scratch: Path) -> dict[str, str]:
 
 def _cache() -> Path:
     """The account's folder for caches, or another where nothing can be written there."""
-    try:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()).absolute()
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute()
+    with suppress(OSError):
         home.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=home):
-            return home
-    except (OSError, RuntimeError):  # RuntimeError: an account without a home folder
-        return paths.output_root() / ".cache"
-
-
-@contextmanager
-def left_out(scratch: Path) -> Iterator[None]:
-    """Let this process, and what it starts, have `environment` for as long as the block runs."""
-    before, own = dict(os.environ), environment(scratch)
-    try:
-        os.environ.clear()
-        os.environ.update(own)
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    return home if os.access(home, os.W_OK) else paths.output_root() / ".cache"
 
 
 def main(command: list[str]) -> int:

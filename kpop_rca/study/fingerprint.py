@@ -1,23 +1,21 @@
-"""What makes a result stale: hashes of a notebook's code, of the modules it imports, and of photographs.
+"""Hashes of a notebook's code and of the modules that it imports: would it come to the same today?
 
 Code counts by what it does: a comment, a docstring, a line break changes no hash.
 """
 
 import ast
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
+import json
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from kpop_rca.errors import StudyError
-from kpop_rca.study import cells, data_files, paths
+from kpop_rca.study import paths
 from kpop_rca.system import files
 
 PACKAGE = "kpop_rca"
 PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
-HASHING_THREADS = 4
-NOT_READ = "not to be read"
 # Packages and modules that keep the books of a study: where files lie, who has a stage, what was said to whom. They
 # compute nothing, and import nothing of the package that does (a test holds them to it), so half-done work outlives a
 # change of theirs.
@@ -26,16 +24,32 @@ BOOKKEEPING = frozenset({"errors", "study", "system.console", "system.files", "s
 PACKAGE_DATA = {"results.paper": "results/paper_tables", "results.pages": "results/templates"}
 
 
+class Cell(NamedTuple):
+    """One cell: "code" or "markdown", its text and its tags."""
+
+    kind: str
+    source: str
+    tags: frozenset[str]
+
+
+def cells_of(path: Path) -> list[Cell]:
+    """The cells of a notebook of format 4, read as the JSON that it is: nbformat takes 1.2 s to load."""
+    try:
+        return [
+            Cell(cell["cell_type"], "".join(cell["source"]), frozenset(cell["metadata"].get("tags", [])))
+            for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
+        ]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise StudyError(f"{path} is no notebook any more; put the one of the project back") from None
+
+
 def of_notebook(notebook: str) -> str:
-    """Hash of a notebook's code cells and of the package modules behind them: would it show the same today?
+    """Hash of a notebook's code cells and of the package modules behind them.
 
     Outputs, prose and the defaults in the parameters cell are left out; parameters count by their resolved values.
-
-    Raises:
-        StudyError: the file is no notebook, or a cell of it is no Python.
     """
     path = paths.notebook_source(notebook)
-    found = cells.of_notebook(path)
+    found = cells_of(path)
     code = [cell.source for cell in found if cell.kind == "code" and not {"parameters", "colab"} & cell.tags]
     try:
         modules = imported_modules("\n".join(code))  # together: what one cell imports, another uses
@@ -45,33 +59,17 @@ def of_notebook(notebook: str) -> str:
         raise StudyError(f"a file that {path} needs is no Python any more ({said}); mend it") from None
 
 
-def of_modules(*modules: str) -> str:
+def of_modules(*modules: str, without_bookkeeping: bool = False) -> str:
     """Hash of the code of modules and of everything in the package that they import."""
-    closure = module_closure(frozenset(modules))
-    return _digest([*(f"{name} {_code(_source_of(name))}" for name in closure), *_package_data(closure)])
+    closure = module_closure(frozenset(modules), without_bookkeeping=without_bookkeeping)
+    folders = [PACKAGE_FOLDER / PACKAGE_DATA[module] for module in closure if module in PACKAGE_DATA]
+    data = [f"{path.name} {files.sha256(path)}" for folder in folders for path in sorted(folder.iterdir())]
+    return _digest([*(f"{name} {_code(_source_of(name))}" for name in closure), *data])
 
 
 def of_computing(module: str) -> str:
-    """Hash of the code of a module and its imports that computes: would half-done work go on to the same numbers?
-
-    BOOKKEEPING does not count, nor do the words of messages.
-    """
-    closure = module_closure(frozenset({module}), without_bookkeeping=True)
-    code = (f"{name} {_code(_source_of(name), messages=False)}" for name in closure)
-    return _digest([*code, *_package_data(closure)])
-
-
-def of_photographs(folder: Path) -> dict[str, Any]:
-    """Number of the photographs below a data folder (`files`), and a hash of their names and contents (`contents`).
-
-    What no stage reads does not count: hidden files and folders, links out of the folder, files that are no images.
-    """
-    drawn = [(name,) for name in data_files.RECORDS if (folder / name).is_file() and not (folder / name).is_symlink()]
-    found = sorted([*data_files.found_in(folder).photographs, *drawn])
-    with ThreadPoolExecutor(max_workers=HASHING_THREADS) as pool:  # hashing and reading release the interpreter's lock
-        hashes = pool.map(_contents, [folder.joinpath(*parts) for parts in found])
-    contents = _digest([f"{'/'.join(parts)} {checksum}" for parts, checksum in zip(found, hashes, strict=True)])
-    return {"files": len(found), "contents": contents}
+    """Hash of the code of a module and its imports that computes: would half-done work go on to the same numbers?"""
+    return of_modules(module, without_bookkeeping=True)
 
 
 @cache
@@ -80,50 +78,38 @@ def imported_modules(source: str) -> frozenset[str]:
 
     What comes through a package, by import or as its attribute, counts as the module that it is from.
     """
-    nodes, found = list(ast.walk(_parsed(source))), set()
-    attributes = {(node.value.id, node.attr) for node in nodes if _is_attribute_of_name(node)}
+    nodes, names = list(ast.walk(_parsed(source))), set()
+    attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     for node in nodes:
         if isinstance(node, ast.Import):
-            names = {alias.name: alias.asname or alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = {f"{node.module}.{alias.name}": alias.asname or alias.name for alias in node.names}
-        else:
-            continue
-        for name, known_as in names.items():
-            if name.startswith(f"{PACKAGE}."):
-                used = {attribute for of, attribute in attributes if of == known_as}
-                found |= _homes(name.removeprefix(f"{PACKAGE}."), used)
-    return frozenset(found)
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    within = [name.removeprefix(f"{PACKAGE}.") for name in names if name.startswith(f"{PACKAGE}.")]
+    return frozenset().union(*(_homes(name, attributes) for name in within))
 
 
-def _is_attribute_of_name(node: ast.AST) -> bool:
-    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
-
-
-def _homes(name: str, used: set[str]) -> set[str]:
-    """The modules behind an imported name: of a package, those of its attributes that are used, else all of it."""
+def _homes(name: str, attributes: set[str]) -> set[str]:
+    """The modules behind an imported name: of a package, those whose names are used as attributes, else all of it."""
     path = _module_file(name)
     if path is None:  # a function, a class or a constant, of a module or through a package
         package, _, attribute = name.rpartition(".")
         return {_handed_on(package).get(attribute, package)} if _module_file(package) else set()
-    if path.name != "__init__.py" or not used:
-        return {name}
-    return set().union(*(_homes(f"{name}.{attribute}", set()) for attribute in used))
+    return {home for attribute, home in _handed_on(name).items() if attribute in attributes} or {name}
 
 
 def _handed_on(package: str) -> dict[str, str]:
     """What a package hands on, and the module that each is from: by import, or by `lazy_loader.attach`."""
-    if _module_file(package).name != "__init__.py":
-        return {}
     found = {}
-    for node in ast.walk(_parsed(_source_of(package))):
+    for node in ast.walk(_parsed(_source_of(package))) if _module_file(package).name == "__init__.py" else ():
         if isinstance(node, ast.ImportFrom):
-            home = node.module.removeprefix(f"{PACKAGE}.")
-            found |= {alias.asname or alias.name: home for alias in node.names}
-        if isinstance(node, ast.keyword) and node.arg == "submod_attrs":  # of lazy_loader.attach
+            found |= {alias.name: node.module.removeprefix(f"{PACKAGE}.") for alias in node.names}
+        if isinstance(node, ast.keyword) and node.arg == "submod_attrs":
             for module, names in ast.literal_eval(node.value).items():
                 found |= dict.fromkeys(names, f"{package}.{module}")
-    return {name: home for name, home in found.items() if _module_file(home)}
+        if isinstance(node, ast.keyword) and node.arg == "submodules":
+            found |= {module: f"{package}.{module}" for module in ast.literal_eval(node.value)}
+    return found
 
 
 def module_closure(modules: frozenset[str], *, without_bookkeeping: bool = False) -> tuple[str, ...]:
@@ -140,7 +126,7 @@ def module_closure(modules: frozenset[str], *, without_bookkeeping: bool = False
 
 def keeps_books(module: str) -> bool:
     """Whether a module, or a package that it lies in, is one of BOOKKEEPING."""
-    return any(module == name or module.startswith(f"{name}.") for name in BOOKKEEPING)
+    return any(f"{module}.".startswith(f"{name}.") for name in BOOKKEEPING)
 
 
 def _module_file(name: str) -> Path | None:
@@ -164,39 +150,14 @@ def _parsed(source: str) -> ast.Module:
 
 
 @cache
-def _code(source: str, *, messages: bool = True) -> str:
-    """A piece of Python as Python itself would write it, without comments and docstrings.
-
-    Args:
-        source: of a module or a cell.
-        messages: keep the words of errors, warnings and prints as well.
-    """
+def _code(source: str) -> str:
+    """A piece of Python as Python itself would write it, without comments and docstrings."""
     tree = _parsed(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = node.body[ast.get_docstring(node, clean=False) is not None :] or [ast.Pass()]
-        if messages:
-            continue
-        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
-            node.exc.args = node.exc.keywords = []
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "warnings.warn"):
-            node.args = node.keywords = []
     return ast.unparse(tree)
 
 
-def _package_data(modules: tuple[str, ...]) -> list[str]:
-    folders = [PACKAGE_FOLDER / PACKAGE_DATA[module] for module in modules if module in PACKAGE_DATA]
-    return [f"{path.name} {files.sha256(path)}" for folder in folders for path in sorted(folder.iterdir())]
-
-
-def _contents(path: Path) -> str:
-    """Hash of a file's bytes; of a file that may not be read, that it may not."""
-    try:
-        return files.sha256(path)
-    except OSError:
-        return NOT_READ
-
-
 def _digest(parts: list[str]) -> str:
-    # A file's name may be bytes that are no text.
-    return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:16]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

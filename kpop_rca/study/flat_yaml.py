@@ -1,6 +1,7 @@
 """YAML 1.2 as study files use it: `name: value` on each line, where `no` is a word and 010 is ten."""
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,7 @@ LONGEST = 200  # characters of a value, or of a library's message, that an error
 
 
 def read(path: Path, *, where: str) -> dict[str, Any]:
-    """Name to value of a file, which errors call `where`; empty for an empty file.
-
-    Raises:
-        StudyError: it can't be read, is no YAML, or no flat mapping.
-    """
+    """Name to value of a file, which errors call `where`; empty for an empty file."""
     try:
         values = loads(path.read_bytes(), where=where) or {}
     except OSError as error:
@@ -26,25 +23,21 @@ def read(path: Path, *, where: str) -> dict[str, Any]:
     return values
 
 
+@cache  # a sweep resolves its one file hundreds of times
 def loads(content: bytes, *, where: str) -> Any:
-    """What a YAML text says.
-
-    Raises:
-        StudyError: it is no YAML, or has anchors, by which a few lines can stand for billions of values.
-    """
+    """What a YAML text says; anchors, by which a few lines can stand for billions of values, are refused."""
+    reader = YAML(typ="safe", pure=True)  # the compiled reader knows YAML 1.1 alone
     try:
         text = content.decode("utf-8-sig")
-        for event in _yaml().parse(text):
+        for event in reader.parse(text):
             if getattr(event, "anchor", None):
                 raise YAMLError(f"line {event.start_mark.line + 1}: anchors (&) and references (*) are not read")
-        return _yaml().load(text)
+        return reader.load(text)
     except RecursionError:
         said = "too many brackets within brackets"
-    except YAMLError as error:
+    except (YAMLError, ValueError, TypeError) as error:  # of dates, numbers, keys and bytes that are none, too
         mark = getattr(error, "problem_mark", None)
         said = f"line {mark.line + 1}: {error.problem}" if mark else str(error)
-    except (ValueError, TypeError) as error:  # of dates, numbers, keys and bytes that are none
-        said = str(error)
     raise StudyError(f"{where}: not readable as YAML: {' '.join(said.split())[:LONGEST]}")
 
 
@@ -60,7 +53,3 @@ def shown(value: Any) -> str:
     except ValueError:  # Python writes no number of thousands of digits
         return "a number of thousands of digits"
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."
-
-
-def _yaml() -> YAML:
-    return YAML(typ="safe", pure=True)  # the compiled reader knows YAML 1.1 alone

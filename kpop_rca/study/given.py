@@ -7,7 +7,7 @@ in their environment, and a message that names a command can name the whole of i
 import json
 import os
 import shlex
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,29 +19,19 @@ WHERE = "--set"  # as errors name it
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Declare the options of a command."""
-    parser.add_argument("--data-root", help="folder with one folder per identity, in place of the study file's")
+    """Declare the options of a command, whose `set` is what `give` takes."""
     about = "a parameter in place of the study file's; the value is YAML; as often as need be"
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=about)
-    parser.add_argument("--settings", default="", help="several of --set in one word, with spaces between")
+    also = {"dest": "set", "default": []}
+    about = "several of --set in one word"
+    parser.add_argument("--settings", **also, action="extend", type=shlex.split, metavar="WORDS", help=about)
+    about = "folder with one folder per identity, in place of the study file's"
+    parser.add_argument("--data-root", **also, action="append", type="data_root={}".format, metavar="DIR", help=about)
 
 
-def give_options(options: Namespace) -> None:
-    """`give` what was read by `add_arguments`."""
-    try:
-        options.set += shlex.split(options.settings)
-    except ValueError as error:
-        raise StudyError(f"SET is {options.settings!r}: {error}; write name=value, with spaces between") from None
-    give(options.set, data_root=options.data_root)
-
-
-def give(settings: Sequence[str] = (), *, data_root: str | None = None) -> None:
-    """Let this process, and what it starts, work with these values; what it inherited is forgotten.
-
-    Raises:
-        StudyError: one of the settings is not `name=value`, or a name is given twice.
-    """
-    os.environ[VARIABLE] = json.dumps(_with(settings, data_root))
+def give(settings: Sequence[str] = ()) -> None:
+    """Let this process, and what it starts, work with these values; what it inherited is forgotten."""
+    os.environ[VARIABLE] = json.dumps(list(settings))
     values()
 
 
@@ -71,29 +61,13 @@ def data_root() -> str:
     return values().get("data_root", "")
 
 
-def arguments(*, data_root: str = "") -> str:
-    """The options by which a command is told the same, and a data folder as well, with a space before each.
+def arguments(*, before: str = "") -> str:
+    """The options by which a command is told the same; where no data folder is given now, the one given `before`.
 
-    >>> give(["guidance=1.0"], data_root="my faces")
+    >>> give(["data_root=my faces", "guidance=1.0"])
     >>> arguments()
     " --set 'data_root=my faces' --set guidance=1.0"
     >>> give()
     """
-    return "".join(f" --set {shlex.quote(setting)}" for setting in _with(settings(), data_root))
-
-
-def for_make(*, data_root: str = "") -> str:
-    """What `make` is told to the effect of `arguments`.
-
-    >>> give(["guidance=1.0", "hand_labels=my labels.csv"], data_root="$faces")
-    >>> print(for_make())
-     DATA_ROOT='$$faces' SET='guidance=1.0 '"'"'hand_labels=my labels.csv'"'"''
-    >>> give()
-    """
-    others = [setting for setting in settings() if not setting.startswith("data_root=")]
-    told = {"DATA_ROOT": values().get("data_root", data_root), "SET": shlex.join(others)}
-    return "".join(f" {name}={shlex.quote(value.replace('$', '$$'))}" for name, value in told.items() if value)
-
-
-def _with(settings: Sequence[str], data_root: str | None) -> list[str]:
-    return [f"data_root={data_root}", *settings] if data_root else list(settings)
+    told = [f"data_root={before}"] if before and not data_root() else []
+    return "".join(f" --set {shlex.quote(setting)}" for setting in [*told, *settings()])

@@ -1,48 +1,62 @@
-"""The record of a stage's making, where it lies, and the command that makes it; loads no library that computes.
+"""The record of a stage, and in what it differs from the one that a run today would leave: one answer for all who ask.
 
-A stage's folder `artifacts/<study>/<folder>/` holds what the stage made, and two records:
-- `started.json`: what its contents are being made from (parameters, inputs, code, versions of libraries).
-- `manifest.json`: written last, so that its presence means that the stage is complete. It adds the checksums of the
-  stage's files, of its part of the report, and of the photographs that the audit read.
+A stage's folder `artifacts/<study>/<folder>/` holds what the stage made, and its record twice: `started.json`, of what
+its contents are being made from, and `manifest.json`, written last, so that its presence means that the stage is
+complete. That adds the checksums of the stage's files, of its part of the report, and of its photographs.
+
+`verify` prints every difference. The graph has a stage made again for those that it cannot see itself (`withdraw`). A
+stage refuses to read an earlier one for those in READ (`require`), and sets half-done work aside for those in CONTINUE.
 """
 
+import atexit
 import hashlib
 import json
 import platform
-import shutil
 import sys
+from collections.abc import Collection
 from contextlib import suppress
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kpop_rca.errors import StudyError
-from kpop_rca.study import cells, fingerprint, given, params, paths, stages, sweeps
+from kpop_rca.study import checksums, fingerprint, given, params, paths, stages, sweeps
 from kpop_rca.system import files, locks
 
-MANIFEST = "manifest.json"
-STARTED = "started.json"
+MANIFEST, STARTED = "manifest.json", "started.json"
 SOURCE = "source.json"  # of the audit: where the photographs are
 METRICS = "metrics.json"
-EXECUTED = "executed"  # key of a manifest: hash of what the notebook that was run in a batch shows
+PHOTOGRAPHS, LABELS = "photographs", "labels given by hand"
 # Where results go, and who is shown, does not change them: these parameters may differ between a stage and the stages
 # behind it, and between a stage and what it left half done.
 NOT_COMPARED = {"study", "device", "data_root", "detector_batch_size", "checkpoint_minutes", "publish_images"}
-# Of these, what the audit's record and an executed notebook show: where photographs are, and whether they are shown.
-SHOWN = {"data_root", "publish_images"}
-# What the record of a stage's making must hold, and of which type, and what its manifest adds once it is made.
-RECORD = {"stage": str, "parameters": dict, "inputs": dict, "code": str}
-MADE = {"files": dict, "began": float, "seconds": float}
+SHOWN = ("publish_images",)  # of these, what an executed notebook shows
+BEGUN = {"stage", "parameters", "inputs", "computing", "code", "data", "told", "versions"}  # keys of a record
+COMPLETE = BEGUN | {"files", "report", "began", "seconds"}
 VERSIONED = (
-    "torch",
-    "torchvision",
-    "diffusers",
-    "accelerate",
-    "facenet-pytorch",
-    "torchmetrics",
-    "numpy",
-    "scikit-learn",
-)
+    "torch", "torchvision", "diffusers", "accelerate", "facenet-pytorch", "torchmetrics", "numpy", "scikit-learn",
+)  # fmt: skip
+LISTED = 3  # differences that a line names; the others are counted
+# The parts of a record, the state that a stage is in where one of them differs, and how that is said.
+PARTS = {
+    "missing": ("missing", "{name}"),
+    "damaged": ("damaged", "{name}"),
+    "files": ("altered", "{name} ({how})"),
+    "report": ("altered in the report", "{name} ({how})"),
+    "data": ("stale", "the {name} have changed (before: {was}; now: {now})"),
+    "parameters": ("stale", "{name} was {was!r} and is {now!r}"),
+    "shown": ("stale", "{name} was {was!r} and is {now!r}"),
+    "inputs": ("stale", "made from an earlier {name}"),
+    "needs": ("stale", "{name} is {now}"),
+    "computing": ("stale", "the code that computes has changed"),
+    "code": ("stale", "the code has changed since"),
+}
+MADE = ("missing", "parameters", "inputs")
+READ = ("missing", "files", "data", "parameters", "inputs")
+CONTINUE = ("parameters", "inputs", "computing", "files")
+WITHDRAW = ("report", "data")
+EVERY = ("missing", "files", "report", "data", "parameters", "shown", "inputs", "code")  # "computing" is part of "code"
 
 
 def versions() -> dict[str, str]:
@@ -50,94 +64,85 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in VERSIONED}
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
-    """Read a stage's manifest.
+def begun(stage: stages.Stage, parameters: dict[str, Any]) -> dict[str, Any]:
+    """The record of a stage that begins now."""
+    study = parameters["study"]
+    now = {name: identity_of(*place) for name, place in params.inputs(stage, study).items()}
+    return {
+        "stage": stage.notebook,
+        "parameters": parameters,
+        "inputs": {name: made for name, made in now.items() if made},
+        "computing": {stage.module: fingerprint.of_computing(stage.module)},
+        "code": {stage.notebook: fingerprint.of_notebook(stage.notebook)},
+        "data": hand_labels(parameters),  # what is labelled from here on may come too late to be read
+        "told": given.data_root(),
+        "versions": versions(),
+    }
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The record in a stage's folder: its manifest, else what it was begun with.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        StudyError: the file is damaged, or of an earlier version.
+        FileNotFoundError: there is none.
+        StudyError: it is damaged, or of an earlier version.
     """
-    return _read(path, RECORD | MADE)
+    complete = (folder / MANIFEST).is_file()
+    record = files.read_json(folder / (MANIFEST if complete else STARTED))
+    if not isinstance(record, dict) or not record.keys() >= (COMPLETE if complete else BEGUN):
+        raise StudyError(f"the record in {folder} is damaged or of an earlier version")
+    return record
 
 
-def read_started(path: Path) -> dict[str, Any]:
-    """Read the record of what a stage is made from; see `read_manifest`."""
-    return _read(path, RECORD)
-
-
-def _read(path: Path, kinds: dict[str, type]) -> dict[str, Any]:
-    content = files.read_json(path)
-    if not isinstance(content, dict) or any(not isinstance(content.get(key), kind) for key, kind in kinds.items()):
-        raise StudyError(f"{path} is damaged or of an earlier version")
-    return content
-
-
-def identity(manifest: dict[str, Any]) -> str:
+def identity(record: dict[str, Any]) -> str:
     """Short hash that names what a stage made: its parameters, inputs and files, not when or how fast."""
-    named = {key: manifest[key] for key in ("stage", "parameters", "inputs", "files", "photographs") if key in manifest}
-    named["parameters"] = compared(manifest["parameters"])
+    return digest(record, "inputs", "files", "data")
+
+
+def digest(record: dict[str, Any], *parts: str) -> str:
+    """Short hash of the parameters that change results, and of parts of a record."""
+    named = [record["stage"], compared(record["parameters"]), *(record[part] for part in parts)]
     return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def identity_of(study: str, folder: str) -> str | None:
     """`identity` of what a study has in a stage's folder; None where that is not complete."""
-    try:
-        return identity(read_manifest(folder_of(study, folder) / MANIFEST))
-    except (StudyError, FileNotFoundError):
-        return None
+    found = folder_of(study, folder)
+    with suppress(StudyError, FileNotFoundError):
+        return identity(read(found)) if (found / MANIFEST).is_file() else None
 
 
-def compared(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Those of the parameters that change results."""
-    return {name: value for name, value in parameters.items() if name not in NOT_COMPARED}
+def compared(parameters: dict[str, Any], *, also: Collection[str] = ()) -> dict[str, Any]:
+    """Those of the parameters that change results, and others."""
+    return {name: value for name, value in parameters.items() if name not in NOT_COMPARED or name in also}
 
 
-def run_again_for(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Those of a notebook's parameters for a change of which it is run again, a data folder in one spelling."""
-    found = {name: value for name, value in parameters.items() if name not in NOT_COMPARED - SHOWN}
-    return found | ({"data_root": paths.one_spelling(found["data_root"])} if "data_root" in found else {})
-
-
-def hand_labels(parameters: dict[str, Any]) -> dict[str, str | None]:
-    """`hand_labels` to the checksum of the labels given by hand, None where there are none yet; of a stage that reads
-    some."""
+def hand_labels(parameters: dict[str, Any]) -> dict[str, str]:
+    """LABELS to the checksum of the file, of a stage that reads it; "none" where there is none yet."""
     if "hand_labels" not in parameters:
         return {}
     path = params.hand_labels_file(parameters)
-    return {"hand_labels": files.sha256(path) if path.is_file() else None}
+    return {LABELS: files.sha256(path)[:16] if path.is_file() else "none"}
 
 
-def photographs(folder: Path) -> dict[str, Any]:
-    """`photographs` to how many the audit in a folder reads and their contents; empty for the other stages."""
-    source = folder / SOURCE
-    root = Path(files.read_json(source)["root"]) if source.is_file() else None
-    return {"photographs": fingerprint.of_photographs(root)} if root and root.is_dir() else {}
+def photographs(folder: Path, root: Path | None = None) -> dict[str, str]:
+    """PHOTOGRAPHS to what lies in the data folder of an audit, or in `root`; empty for the other stages."""
+    if not (folder / SOURCE).is_file():
+        return {}
+    root = root or Path(files.read_json(folder / SOURCE)["root"])
+    found = import_module(stages.DATA_FILES).fingerprint  # of a floor above; the graph of the stages names it
+    return {PHOTOGRAPHS: found(root)} if root.is_dir() else {}
 
 
 def files_of(folder: Path) -> list[Path]:
     """What a stage made: every file but the two records, and hidden ones, which are nobody's results."""
-    found = [path for path in folder.rglob("*") if path.is_file()]
-    shown = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
-    return [path for path in shown if path not in (folder / MANIFEST, folder / STARTED)]
-
-
-def figures_and_tables(study: str, stage: stages.Stage) -> list[Path]:
-    """The figures and tables of a study's report that carry the number of a stage."""
-    report = paths.report_folder(study)
-    return [path for kind in ("figures", "tables") for path in (report / kind).glob(f"{stage.notebook[:2]}_*")]
-
-
-def record_executed(study: str, stage: stages.Stage) -> None:
-    """Add to a stage's manifest what its executed notebook shows; one that is run in JupyterLab is not written here."""
-    path = paths.artifacts_folder(study) / stage.folder / MANIFEST
-    if path.is_file():
-        shown = cells.results(paths.executed_notebook(study, stage.notebook))
-        files.write_json(path, read_manifest(path) | {EXECUTED: shown})
+    found = [path for path in folder.rglob("*") if path.is_file() and path not in (folder / MANIFEST, folder / STARTED)]
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
 def folder_of(study: str, folder: str) -> Path:
     """Where the artifacts of a stage lie: in the study's own folder, or, for what a member of a sweep did not make,
-    in its base's. Whether they fit is for `staleness.require` to say."""
+    in its base's. Whether they fit is for `require` to say."""
     own = paths.artifacts_folder(study) / folder
     base = sweeps.base_of(study)
     return own if base is None or own.is_dir() else paths.artifacts_folder(base) / folder
@@ -150,47 +155,179 @@ def lock_of(study: str, name: str) -> Path:
 
 def take_stage(study: str, stage: stages.Stage) -> bool:
     """Make a stage of a study this process' own; see `locks.take`."""
-    what, then = f"artifacts/{study}/{stage.folder}", f"then run: {command(stage, study)}"
+    what, then = f"artifacts/{study}/{stage.folder}", f"then run: {command(study, stage)}"
     return locks.take(lock_of(study, stage.folder), what=what, then=then)
 
 
-def command(stage: stages.Stage, study: str) -> str:
-    """The command that runs a stage of a study; where none can, the notebook to run, and what its cell is to say.
+def command(study: str, stage: stages.Stage) -> str:
+    """The command that runs a stage of a study; where none can, the notebook to run.
 
     A study that lives in the parameters cells of its notebooks alone has no file that a command could read, and Colab
     has no papermill.
     """
-    if not _has_commands(study):
+    if "google.colab" in sys.modules or not sweeps.file_of(study).is_file():
         return f'notebook {stage.notebook} with study = "{study}" in its parameters cell'
-    told = given.arguments(data_root=_data_root_of_audit(study))
-    return f"{paths.python()} -m kpop_rca.run {stage.notebook} --study {study}{told}"
+    told = ""
+    with suppress(StudyError, FileNotFoundError):  # no audit
+        told = read(folder_of(study, "audit"))["told"]
+    return f"{paths.python()} -m kpop_rca.run {stage.notebook} --study {study}{given.arguments(before=told)}"
 
 
-def command_of_all(study: str, *, last: stages.Stage) -> str:
-    """The command that runs whatever is missing of a study, up to its last stage; see `command`."""
-    if not _has_commands(study) or not (paths.project_root() / "Makefile").is_file() or not shutil.which("make"):
-        return command(last, study)
-    return f"make study STUDY={study}{given.for_make(data_root=_data_root_of_audit(study))}"
+class Difference(NamedTuple):
+    """What was recorded under a name in a part of a record, and what is there now; None for nothing."""
+
+    part: str
+    name: str
+    was: Any = None
+    now: Any = None
+
+    @property
+    def state(self) -> str:
+        return PARTS[self.part][0]
+
+    def __str__(self) -> str:
+        how = "not in the manifest" if self.was is None else "gone" if self.now is None else "other contents"
+        return PARTS[self.part][1].format(name=self.name, was=self.was, now=self.now, how=how)
 
 
-def _has_commands(study: str) -> bool:
-    """Whether a shell command can run a study."""
-    file = paths.study_file(sweeps.split_level(sweeps.split_seed(study)[0])[0])
-    return file.is_file() and "google.colab" not in sys.modules
+def differing(part: str, was: dict[str, Any], now: dict[str, Any]) -> list[Difference]:
+    """The differences of one part of a record."""
+    names = sorted(was.keys() | now.keys())
+    return [Difference(part, name, was.get(name), now.get(name)) for name in names if was.get(name) != now.get(name)]
 
 
-def _data_root_of_audit(study: str) -> str:
-    """The data folder that a study's audit was told in place of the file's, by a command of long ago; "" else."""
-    if given.data_root():
-        return ""
-    with suppress(StudyError, OSError, KeyError):  # no audit, or a wrong study file, which is said elsewhere
-        before = read_started(folder_of(study, "audit") / STARTED)
-        if was_told_data_root(before):
-            found = before["parameters"]["data_root"]
-            return "" if found == params.resolve(study)["data_root"] else found
-    return ""
+def in_words(found: list[Difference]) -> str:
+    """Differences in a line: "altered: made.txt (gone); stale: seed was 0 and is 1"."""
+    by_state: dict[str, list[str]] = {}
+    for difference in found:
+        by_state.setdefault(difference.state, []).append(str(difference))
+    said = []
+    for state, texts in by_state.items():
+        more = f" and {len(texts) - LISTED} more" if len(texts) > LISTED else ""
+        said.append(f"{state}: {', '.join(texts[:LISTED])}{more}" if any(texts) else state)
+    return "; ".join(said)
 
 
-def was_told_data_root(record: dict[str, Any]) -> bool:
-    """Whether an audit had another data folder than its study's file named at that time."""
-    return record["parameters"]["data_root"] != record.get("data_root_of_file")
+def differences(
+    folder: Path, stage: stages.Stage, parameters: dict[str, Any], *, parts: Collection[str] = EVERY
+) -> list[Difference]:
+    """In what a run with these parameters would differ from what lies in a folder; empty where it would take it over.
+
+    A record that cannot be read is a difference, whichever parts are compared.
+    """
+    complete = (folder / MANIFEST).is_file()
+    if "missing" in parts and not complete:
+        maker = locks.holder(lock_of(folder.parent.name, stage.folder))
+        begun = "begun, not finished" if (folder / STARTED).is_file() else ""
+        return [Difference("missing", f"{maker} is making it" if maker else begun)]
+    try:
+        record = read(folder)
+    except (StudyError, FileNotFoundError):
+        return [Difference("damaged", MANIFEST if complete else STARTED)]
+    if record["stage"] != stage.notebook:
+        return [Difference("damaged", f"{MANIFEST} is that of {record['stage']}")]
+    work = folder, stage, record, parameters
+    return [found for part in parts if part != "missing" for found in differing(part, *_both(part, *work))]
+
+
+def _both(
+    part: str, folder: Path, stage: stages.Stage, record: dict[str, Any], parameters: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Name to value of a part of a record, as it was recorded and as a run today would have it."""
+    was, made_with = record.get(part, {}), record["parameters"]
+    if part == "parameters":
+        return compared(made_with), compared(parameters)
+    if part == "shown":
+        was, now = ({name: known.get(name) for name in SHOWN} for known in (made_with, parameters))
+        return was, now
+    if part == "files":  # of half-done work they are not known
+        return was, checksums.of_files(files_of(folder), folder=folder) if part in record else {}
+    if part == "report":
+        return was, checksums.of_names(was, folder=paths.report_folder(folder.parent.name))
+    if part == "data":
+        return was, was | _photographs(folder, record, parameters) | hand_labels(parameters)
+    if part == "inputs":  # of what is not there, its own line tells
+        return was, {name: identity_of(*_place(name, parameters["study"])) or was[name] for name in was}
+    if part == "computing":
+        return was, {stage.module: fingerprint.of_computing(stage.module)}
+    return was, {stage.notebook: fingerprint.of_notebook(stage.notebook)}
+
+
+def _place(name: str, study: str) -> tuple[str, str]:
+    """The study and the folder of an input: "audit" is of the same study, "claims-seed0/audit" of another."""
+    other, _, folder = name.rpartition("/")
+    return other or study, folder
+
+
+def _photographs(folder: Path, record: dict[str, Any], parameters: dict[str, Any]) -> dict[str, str]:
+    """The photographs that a run would read; a data folder that a command named need not be told again."""
+    source = checksums.of_names([SOURCE], folder=folder)
+    if PHOTOGRAPHS not in record["data"] or not source.items() <= record.get("files", {}).items():
+        return {}
+    named = parameters.get("data_source") == "folder" and (given.data_root() or not record["told"])
+    return photographs(folder, paths.resolve_data_root(parameters["data_root"]) if named else None)
+
+
+def require(study: str, folder: str, parameters: dict[str, Any], *, parts: Collection[str] = MADE) -> None:
+    """Refuse an earlier stage that does not fit the parameters of the present run, or that was made from such a one.
+
+    With READ as the parts of its record, also one whose files or data are not as they were.
+
+    Raises:
+        StudyError: says which command mends it.
+    """
+    stage, lies_in = stages.by_folder(folder), folder_of(study, folder)
+    for need in stage.needs if (lies_in / MANIFEST).is_file() else ():
+        require(study, need, parameters)
+    with suppress(StudyError, FileNotFoundError):  # which is found again below
+        made_with = read(lies_in)["parameters"]
+        parameters = {name: parameters.get(name, value) for name, value in made_with.items()}
+    found = differences(lies_in, stage, parameters, parts=parts)
+    if not found:
+        return
+    first, owner = found[0], lies_in.parent.name
+    # A member of a sweep may lack what its level changes; what the base made, and is not as it was, the base makes.
+    mending = f"run: {command(study if first.part in MADE else owner, stage)}"
+    if first.part == "missing" and locks.holder(lock_of(owner, folder)):
+        mending = "wait for it to end"
+    if first.part == "parameters":
+        mending = f"set {first.name} to {first.was!r} here, or {mending}"
+    raise StudyError(f"artifacts/{owner}/{folder} is {in_words(found)}; {mending}")
+
+
+def of_report(study: str, **code: dict[str, str]) -> list[Difference]:
+    """In what the pages of a study's report, and what writes them, differ from their record; empty without any."""
+    path, folder = paths.report_record(study), paths.report_folder(study)
+    try:
+        made = files.read_json(path)
+        now = {part: checksums.of_names(made[part], folder=folder) for part in ("files", "inputs")} | code
+        return [found for part in now for found in differing(part, made[part], now[part])]
+    except FileNotFoundError:
+        return []
+    except (StudyError, KeyError, TypeError, AttributeError):
+        return [Difference("damaged", path.name)]
+
+
+def withdraw(
+    study: str, stage: stages.Stage | None, parameters: dict[str, Any], *, dry_run: bool = False
+) -> str | None:
+    """Remove the manifest of a stage whose part of the report, or data, is not as it was, so that it is made again; or,
+    without a stage, the first page of the report. What is wrong, or None.
+
+    What the stage has done is kept, and its next run goes on from it. A dry run puts the file back at its end.
+    """
+    if stage is None:
+        what, path, found = "the report", paths.report_folder(study) / "index.html", of_report(study)
+    else:
+        what, path = stage.notebook, paths.artifacts_folder(study) / stage.folder / MANIFEST
+        found = differences(path.parent, stage, parameters, parts=WITHDRAW)
+        if any(locks.holder(lock_of(study, name)) for name in (stage.folder, stage.notebook)):
+            return None
+    if not found or not path.is_file():
+        return None
+    if dry_run:  # until this process ends: the graph plans by what is missing
+        aside = path.rename(path.with_name(f".{path.name}.dry-run"))
+        atexit.register(lambda: path.exists() or aside.rename(path))  # unless a run has made it anew by then
+    else:
+        path.unlink()
+    return f"{study} {what} is made again, {in_words(found)}"

@@ -6,9 +6,7 @@ A study file, `params/<study>.yaml`, names only what differs from those. `kpop_r
 
 import ast
 import difflib
-import os
 import re
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
@@ -16,14 +14,10 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from kpop_rca.errors import StudyError
-from kpop_rca.study import cells, flat_yaml, given, paths, schema, stages, sweeps
+from kpop_rca.study import fingerprint, flat_yaml, given, paths, schema, stages, sweeps
+from kpop_rca.system import console
 
 KNOWN = schema.Parameters.model_fields
-PROBLEMS_SHOWN = 6  # of a study file; the others are seen when these are mended
-SUCCESSORS = {  # of parameters that were
-    "ema_decay": "set ema_half_life, in images: batch_size * ln 0.5 / ln(ema_decay), which 03 reaches after "
-    "ema_half_life / ema_ramp_up images",
-}
 # Names of parameters in the version before, which are read in this one.
 FORMER_NAMES = {name.replace("oracle", "judge"): name for name in KNOWN if "oracle" in name} | {
     "bench_photographs": "bench_avatars",
@@ -31,7 +25,6 @@ FORMER_NAMES = {name.replace("oracle", "judge"): name for name in KNOWN if "orac
     "selected_judge": "headline_oracle",
     "selected_oracle": "headline_oracle",
 }
-NOTED = "KPOP_RCA_NOTED"  # environment: what was said of them already, by this process or the one that started it
 HINTS = {  # by pydantic's type of a problem
     "list_type": "; a list of one is written [value]",
     "bool_type": "; YAML has true and false",
@@ -40,11 +33,7 @@ HINTS = {  # by pydantic's type of a problem
 
 
 def check(values: dict[str, Any], *, where: str) -> dict[str, Any]:
-    """The values, each of its declared type and within its range.
-
-    Raises:
-        StudyError: names `where`, each key, what was expected and what was found, a line each.
-    """
+    """The values, each of its declared type and within its range; else an error with a line for each that is not."""
     try:
         checked = schema.Parameters.model_validate(values)
     except ValidationError as error:
@@ -53,8 +42,6 @@ def check(values: dict[str, Any], *, where: str) -> dict[str, Any]:
     else:
         values = {name: getattr(checked, name) for name in values}
         problems = _misfits(values)
-    if len(problems) > PROBLEMS_SHOWN:
-        problems[PROBLEMS_SHOWN - 1 :] = ["and more"]
     if problems:
         raise StudyError("\n".join(f"{where}: {problem}" for problem in problems))
     return values
@@ -62,8 +49,6 @@ def check(values: dict[str, Any], *, where: str) -> dict[str, Any]:
 
 def _problem(name: str, problem: dict[str, Any]) -> str:
     """A problem that pydantic found with a parameter, in a line."""
-    if name in SUCCESSORS:
-        return f"there is no {name} any more; {SUCCESSORS[name]}"
     if name not in KNOWN:
         close = difflib.get_close_matches(name, KNOWN, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
@@ -77,26 +62,24 @@ def _problem(name: str, problem: dict[str, Any]) -> str:
 
 def _misfits(values: dict[str, Any]) -> list[str]:
     """What is wrong with values that are each in range and do not fit one another; of what is not given, nothing."""
-    found, given_names = [], values.keys()
-    stray = set(values.get("seen_oracles", [])) - set(values.get("architectures", get_args(schema.Architecture)))
-    if stray:
-        found.append(f"seen_oracles names {min(stray)}, which is not one of architectures ([] is for none)")
-    if {"image_size", "channels", "attention_size"} <= given_names and values["attention_size"]:
-        sides = [values["image_size"] // 2**level for level in range(len(values["channels"]))]
-        if values["attention_size"] not in sides:
-            found.append(
-                f"attention_size is {values['attention_size']}, the side of no level of the network; "
-                f"they are {', '.join(map(str, sides))}, and 0 is for none"
-            )
-    if {"image_size", "face_sizes"} <= given_names and values["image_size"] not in values["face_sizes"]:
-        found.append(f"image_size is {values['image_size']}, which is not one of face_sizes")
-    if {"headline_oracle", "architectures"} <= given_names:
-        architecture = values["headline_oracle"].partition("-")[0]
-        if architecture not in ("best", *values["architectures"]):
-            found.append(
-                f"headline_oracle is {values['headline_oracle']}, and {architecture} is not one of architectures"
-            )
-    return found
+    size, sides, attention = (values.get(name) for name in ("image_size", "face_sizes", "attention_size"))
+    oracles, seen = values.get("architectures", get_args(schema.Architecture)), values.get("seen_oracles", [])
+    levels = [size // 2**level for level in range(len(values.get("channels", [])))] if size else []
+    stray, selected = set(seen) - set(oracles), values.get("headline_oracle", "best")
+    architecture, sizes = selected.partition("-")[0], f"{', '.join(map(str, levels))}, and 0 is for none"
+    problems = [
+        (stray, f"seen_oracles names {min(stray, default='')}, which is not one of architectures ([] is for none)"),
+        (
+            levels and attention and attention not in levels,
+            f"attention_size is {attention}, the side of no level of the network; they are {sizes}",
+        ),
+        (size and sides and size not in sides, f"image_size is {size}, which is not one of face_sizes"),
+        (
+            architecture not in ("best", *oracles),
+            f"headline_oracle is {selected}, and {architecture} is not one of architectures",
+        ),
+    ]
+    return [said for is_one, said in problems if is_one]
 
 
 def collect(namespace: dict[str, Any]) -> dict[str, Any]:
@@ -106,31 +89,20 @@ def collect(namespace: dict[str, Any]) -> dict[str, Any]:
 
 @cache
 def declared(notebook: str) -> dict[str, Any]:
-    """The parameters that a notebook declares with their defaults, read from its tagged cell without running it.
-
-    Raises:
-        StudyError: not exactly one cell is tagged `parameters`, or a line of it is not `name: type = literal`.
-    """
+    """The parameters that a notebook declares with their defaults, read from its tagged cell without running it."""
     path = paths.notebook_source(notebook)
-    tagged = [cell for cell in cells.of_notebook(path) if "parameters" in cell.tags]
-    if len(tagged) != 1:
-        raise StudyError(f"{path.name}: {len(tagged)} cells are tagged `parameters`; exactly one is needed")
-    defaults = {}
-    for node in ast.parse(tagged[0].source).body:
-        if not isinstance(node, ast.AnnAssign) or node.value is None:
-            raise StudyError(f"{path.name}: line {node.lineno} of the parameters cell is not `name: type = value`")
-        defaults[node.target.id] = ast.literal_eval(node.value)
+    tagged = [cell for cell in fingerprint.cells_of(path) if "parameters" in cell.tags]
+    try:
+        (cell,) = tagged
+        defaults = {node.target.id: ast.literal_eval(node.value) for node in ast.parse(cell.source).body}
+    except (ValueError, AttributeError, SyntaxError, TypeError):
+        raise StudyError(f"{path.name} needs one cell tagged `parameters`, with `name: type = value` lines") from None
     return check(defaults, where=path.name)
 
 
 def defaults() -> dict[str, Any]:
     """Every parameter that some notebook declares, with its default: the `quick` study."""
-    merged: dict[str, Any] = {}
-    for stage in stages.EVERY:
-        for name, value in declared(stage.notebook).items():
-            if merged.setdefault(name, value) != value:
-                raise StudyError(f"{stage.notebook}: {name} = {value!r}, but an earlier notebook has {merged[name]!r}")
-    return merged
+    return {name: value for stage in stages.EVERY for name, value in declared(stage.notebook).items()}
 
 
 def of_notebook(notebook: str, resolved: dict[str, Any]) -> dict[str, Any]:
@@ -155,55 +127,31 @@ def _told(values: dict[str, Any], *, where: str, named: str) -> dict[str, Any]:
     for old, new in former.items():
         if new in values:
             raise StudyError(f"{where}: {old} is now called {new}, and both are given; remove {old}")
-    note = ", ".join(f"{old} is now called {new}" for old, new in former.items())
-    note = f"note: {where}: {note}; the old name is read until the next version\n"
-    if former and note not in os.environ.get(NOTED, ""):
-        os.environ[NOTED] = os.environ.get(NOTED, "") + note
-        sys.stderr.write(note)
+    if former:
+        changed = ", ".join(f"{old} is now called {new}" for old, new in former.items())
+        console.print_once(f"note: {where}: {changed}; the old name is read until the next version")
     return check({former.get(name, name): value for name, value in values.items()}, where=where)
 
 
 def resolve(study: str) -> dict[str, Any]:
     """Every parameter of a study: the notebooks' defaults, the study file, what the command was told in its place
-    (`kpop_rca.study.given`), the level of a sweep, and the seed.
-
-    Args:
-        study: name of a file in `params/`, with `.<experiment>=<level>` behind it for a member of a sweep and
-            `-seed<N>` for another seed.
-    """
+    (`kpop_rca.study.given`), the level of a sweep and the seed that its name has (`sweeps.Name`)."""
     if not re.fullmatch(schema.STUDY_NAME, study):
         raise StudyError(
             f"there is no study {flat_yaml.shown(study)}; its name is that of a file in params/: a to z, 0 to 9, _.=-"
         )
     told = _told(given.values(), where=given.WHERE, named="--study")
     of_base = defaults() | read_study_file(sweeps.file_of(study)) | told
-    changed = sweeps.overrides(study, of_base)
-    values = of_base | changed | {"study": study}
-    if "image_size" in changed and changed["image_size"] not in values["face_sizes"]:
-        values["face_sizes"] = [*values["face_sizes"], changed["image_size"]]  # which the base has no use for
-    seed = sweeps.split_seed(study)[1]
-    if seed is not None:
-        values["seed"] = seed
+    values, seed = of_base | sweeps.overrides(study, of_base) | {"study": study}, sweeps.Name.of(study).seed
+    values |= {} if seed is None else {"seed": seed}
     checked = check(values, where=f"params/{sweeps.file_of(study).name}{given.arguments()}")
     if checked["n_identities"]:  # of all that there are the number is not known yet
         parse_groups(checked["look_alike_groups"], checked["n_identities"])
     return checked
 
 
-def data_root_of_file(study: str) -> str | None:
-    """The data folder that a study's file names, whatever the command was told; None where there is no such file."""
-    try:
-        return (defaults() | read_study_file(sweeps.file_of(study)))["data_root"]
-    except StudyError:
-        return None
-
-
 def parse_groups(text: str, n_classes: int) -> list[list[int]]:
-    """Look-alike groups from their parameter: "0,1|2,3" are two groups of two; "" is none.
-
-    Raises:
-        StudyError: not of that form, only one group, or not each of the classes exactly once.
-    """
+    """Look-alike groups from their parameter: "0,1|2,3" are two groups of two; "" is none."""
     if not text:
         return []
     try:
@@ -239,3 +187,28 @@ def owner(study: str, folder: str) -> str:
     read = set().union(*(declared(stage.notebook) for stage in stages.behind(folder))) - {"study"}
     own, of_base = resolve(study), resolve(base)
     return study if any(own[name] != of_base[name] for name in read) else base
+
+
+def works(study: str) -> list[tuple[str, stages.Stage]]:
+    """The stages that a study runs, each with the study in whose folder it lies, in the order of running.
+
+    Of a sweep also those of its small studies, which share what their levels do not change.
+    """
+    resolved = resolve(study)
+    if not resolved["sweep_seeds"]:
+        return [(owner(study, stage.folder), stage) for stage in stages.of_study(resolved)]
+    if sweeps.Name.of(study).seed is not None:  # a small study itself
+        return [(owner(study, stage.folder), stage) for stage in stages.OF_SMALL_STUDY]
+    small = [work for member in sweeps.members(resolved) for work in works(member.study)]
+    return [*dict.fromkeys(small), (study, stages.CLAIMS)]
+
+
+def inputs(stage: stages.Stage, study: str) -> dict[str, tuple[str, str]]:
+    """What a stage is made from: name to study and folder; of a sweep's notebook, the stages of its small studies."""
+    if stage is not stages.CLAIMS:
+        return {need: (study, need) for need in stage.needs}
+    try:
+        small = [(of, earlier.folder) for of, earlier in works(study) if of != study]
+        return {"/".join(place): place for place in small}
+    except StudyError:  # a study that lives in the notebook's cell alone
+        return {}

@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import shutil
 import sys
 from pathlib import Path
 
@@ -17,12 +16,10 @@ def project_root() -> Path:
 
 
 def python() -> str:
-    """This Python as a shell in the project calls it: `.venv/bin/python`, `python`, or where it lies."""
+    """This Python as a shell in the project calls it: `.venv/bin/python`, or where it lies."""
     executable = Path(sys.executable)  # a link in .venv, which must not be followed
-    if executable.is_relative_to(project_root()):
-        return shlex.quote(str(executable.relative_to(project_root())))
-    found = shutil.which("python")
-    return "python" if found and Path(found).parent == executable.parent else shlex.quote(str(executable))
+    within = executable.is_relative_to(project_root())
+    return shlex.quote(str(executable.relative_to(project_root()) if within else executable))
 
 
 def output_root() -> Path:
@@ -75,14 +72,6 @@ def study_file(study: str) -> Path:
 def resolve_data_root(data_root: str) -> Path:
     """The data folder that a parameter names: absolute, from the home folder, or within the project."""
     return project_root() / os.path.expanduser(data_root)  # noqa: PTH111 - "~nobody" stays, and is then no folder
-
-
-def one_spelling(data_root: str) -> str:
-    """A data folder's name, the same however it was given: within the project, else absolute; "" for none."""
-    place = Path(os.path.normpath(resolve_data_root(data_root)))
-    if data_root and place.is_relative_to(project_root()):
-        return place.relative_to(project_root()).as_posix()
-    return str(place) if data_root else ""
 
 
 def photographs(data_root: str) -> Path:

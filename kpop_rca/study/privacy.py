@@ -12,22 +12,15 @@ from IPython.display import Image, display
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage, BboxImage, FigureImage
 
-from kpop_rca.errors import StudyError
 from kpop_rca.study import paths
-from kpop_rca.system import files
 
 DRAWN = "idols"  # the data source that is nobody's face
-SHOWS_PEOPLE = "shows_people"  # in the record of a study's report: whether its pages may
 
 
 class Sheet(Figure):
-    """A figure with pictures of people.
+    """A figure with pictures of people."""
 
-    Attributes:
-        shows: which pictures and how many, such as "Fig. 1: 18 photographs of 3 identities".
-    """
-
-    shows: str = "pictures"
+    shows: str = "pictures"  # which and how many, such as "Fig. 1: 18 photographs of 3 identities"
 
     def _ipython_display_(self) -> None:
         """In place of the picture, where a cell ends with a sheet: whether it may be shown `save_figure` knows."""
@@ -35,12 +28,7 @@ class Sheet(Figure):
 
 
 def may_show(source: str | None, *, publish_images: bool) -> bool:
-    """Whether pictures of a study's people may be shown: drawn people always, others where the study asks for it.
-
-    Args:
-        source: the parameter `data_source`; None where it is not known, which counts as real people.
-        publish_images: the parameter.
-    """
+    """Whether people of a `data_source` may be shown: drawn ones always, others (None: not known) where it is asked."""
     return source == DRAWN or publish_images
 
 
@@ -63,22 +51,10 @@ def show(sheet: Sheet) -> None:
 
 
 def remove_pictures(study: str, notebook: str) -> None:
-    """Remove what an earlier run that showed people left in the report: a notebook's figures, and all pages.
+    """Remove what an earlier run that showed people may have left in the report: a notebook's figures, and all pages.
 
-    Its figures are drawn again by the run that begins, but for those of people. Pages stay where the report that wrote
-    them showed nobody.
+    The run that begins saves its figures again, but for those of people; the pages are written again after it.
     """
     report = paths.report_folder(study)
-    for path in (report / "figures").glob(f"{notebook[:2]}_*"):
+    for path in (*(report / "figures").glob(f"{notebook[:2]}_*"), *report.glob("*.html")):
         path.unlink()
-    if _pages_show_people(study):
-        for page in report.glob("*.html"):
-            page.unlink()
-
-
-def _pages_show_people(study: str) -> bool:
-    """What the record of the report says; without one, or with one that says nothing of it, they may."""
-    try:
-        return files.read_json(paths.report_record(study)).get(SHOWS_PEOPLE, True)
-    except (FileNotFoundError, StudyError, AttributeError):
-        return True

@@ -24,20 +24,15 @@ STAGES = (
     Stage("05_generation", "generated", ("faces", "ddpm"), "diffusion.generation"),
     Stage("06_rca_analysis", "rca", ("faces", "oracle", "generated"), "oracles.cas"),
     # not "rca": what it shares with the analysis is quickly found again, and so the two can run side by side
-    Stage(
-        notebook="07_rca_validity",
-        folder="validity",
-        needs=("faces", "ddpm", "oracle", "generated"),
-        module="validity.degraded",
-    ),
+    Stage("07_rca_validity", "validity", ("faces", "ddpm", "oracle", "generated"), "validity.degraded"),
 )
+OF_SMALL_STUDY = STAGES[:5]  # what a sweep wants of each of its small studies
 # A sweep's notebook reads the artifacts of its small studies, not of stages before it in its own study.
-CLAIMS = Stage(notebook="08_claims", folder="claims", needs=(), module="claims.runs")
+CLAIMS = Stage("08_claims", "claims", (), "claims.runs")
 # How fast all of it is; it makes its own data, and reads nothing of the study.
 BENCHMARKS = Stage("90_benchmarks", "benchmarks", (), "benchmarks.collection")
-# What a sweep wants of each of its small studies.
-OF_A_MEMBER = ("faces", "oracle", "generated")
 EVERY = (*STAGES, CLAIMS, BENCHMARKS)
+DATA_FILES = "kpop_rca.data.data_files"  # says what the photographs of a data folder are
 
 
 def of_study(resolved: dict[str, Any]) -> tuple[Stage, ...]:
@@ -61,13 +56,7 @@ def by_folder(folder: str) -> Stage:
     return next(stage for stage in EVERY if stage.folder == folder)
 
 
-def before(stage: Stage) -> tuple[Stage, ...]:
-    """The stages that come before one in reading order."""
-    return STAGES[: STAGES.index(stage)]
-
-
-def behind(folder: str) -> tuple[Stage, ...]:
-    """The stage that owns a folder and all that it reads, directly or not, in reading order."""
+def behind(folder: str) -> set[Stage]:
+    """The stage that owns a folder and all that it reads, directly or not."""
     stage = by_folder(folder)
-    wanted = {stage}.union(*map(behind, stage.needs))
-    return tuple(stage for stage in EVERY if stage in wanted)
+    return {stage}.union(*map(behind, stage.needs))

@@ -27,7 +27,8 @@ class Member(NamedTuple):
 def _size(level: str, base: dict[str, Any]) -> dict[str, Any]:
     """The same network at another size: self-attention stays at its level, whose side grows with the image's."""
     size = int(level)
-    return {"image_size": size, "attention_size": base["attention_size"] * size // base["image_size"]}
+    sizes = {"face_sizes": [*base["face_sizes"], size]} if size not in base["face_sizes"] else {}
+    return sizes | {"image_size": size, "attention_size": base["attention_size"] * size // base["image_size"]}
 
 
 def _sampler(level: str, base: dict[str, Any]) -> dict[str, Any]:
@@ -36,14 +37,10 @@ def _sampler(level: str, base: dict[str, Any]) -> dict[str, Any]:
     return {"sampler": name, "sampling_steps": int(steps), "guidance": 0.0}
 
 
-# Pictures of somebody else, or of nobody, in a person's folder.
+# Images of somebody else, or of nobody, in a person's folder.
 CLEAN = {"idols_group_rate": 0.0, "idols_nonface_rate": 0.0, "exclude_flags": []}
 LABELS = {"clean": CLEAN, "as-found": {"exclude_flags": []}, "excluded": {}}
-DOMINANCE = {
-    "equal": {},
-    "more-pictures": {"idols_first_times": 3},
-    "distinct-face": {"idols_first_stands_out": 1.0},
-}
+DOMINANCE = {"equal": {}, "more-pictures": {"idols_first_times": 3}, "distinct-face": {"idols_first_stands_out": 1.0}}
 # Oracles of the level itself would change along with what is studied: labels that spoil the model's training spoil
 # the oracle's too, and the real faces that it is tried on. These have the oracles of the level named here. The price
 # is that such an oracle may have been trained on faces of the level's generator, too: see `claims.shared_faces`.
@@ -60,28 +57,29 @@ EXPERIMENTS = {
 }
 
 
-def split_seed(study: str) -> tuple[str, int | None]:
-    """`quick-seed3` is the study `quick` with seed 3; any other name has its own seed."""
-    match = re.fullmatch(r"(.+)-seed(\d+)", study)
-    return (match.group(1), int(match.group(2))) if match else (study, None)
+class Name(NamedTuple):
+    """The parts of a study's name: its file, the experiment and level of a member of a sweep, and another seed.
 
-
-def split_level(study: str) -> tuple[str, str, str]:
-    """The study file, the experiment and the level in the name of a study, whatever its seed.
-
-    >>> split_level("claims.sampler=ddim-10-seed1")
-    ('claims', 'sampler', 'ddim-10')
-    >>> split_level("claims")
-    ('claims', '', '')
+    >>> Name.of("claims.sampler=ddim-10-seed1")
+    Name(file='claims', experiment='sampler', level='ddim-10', seed=1)
+    >>> Name.of("claims")
+    Name(file='claims', experiment=None, level=None, seed=None)
     """
-    name, _ = split_seed(study)
-    match = re.fullmatch(r"([^=]+)\.([a-z]+)=(.+)", name)
-    return match.groups() if match else (name, "", "")
+
+    file: str
+    experiment: str | None
+    level: str | None
+    seed: int | None
+
+    @classmethod
+    def of(cls, study: str) -> "Name":
+        file, experiment, level, seed = re.fullmatch(r"(.+?)(?:\.([a-z]+)=(.+?))?(?:-seed(\d+))?", study).groups()
+        return cls(file, experiment, level, None if seed is None else int(seed))
 
 
 def file_of(study: str) -> Path:
     """The file in `params/` that a study shares with its seeds and the members of its sweep."""
-    return paths.study_file(split_level(study)[0])
+    return paths.study_file(Name.of(study).file)
 
 
 def base_of(study: str) -> str | None:
@@ -90,8 +88,8 @@ def base_of(study: str) -> str | None:
     >>> base_of("claims.guidance=2.5-seed1")
     'claims-seed1'
     """
-    file, experiment, _ = split_level(study)
-    return f"{file}-seed{split_seed(study)[1]}" if experiment else None
+    name = Name.of(study)
+    return f"{name.file}-seed{name.seed}" if name.experiment else None
 
 
 def named(studies: str | list[str], seeds: str | list[str] = "") -> list[str]:
@@ -103,9 +101,9 @@ def named(studies: str | list[str], seeds: str | list[str] = "") -> list[str]:
     names, numbers = map(_listed, (studies, seeds))
     if not names:
         raise StudyError("no study is named; write STUDY=quick, for example")
-    stray = [number for number in numbers if not number.isdecimal()]
-    if stray:
-        raise StudyError(f"seeds are whole numbers with commas between them, such as 0,1; {stray[0]!r} is none")
+    for number in numbers:
+        if not number.isdecimal():
+            raise StudyError(f"seeds are whole numbers with commas between them, such as 0,1; {number!r} is none")
     return [f"{name}-seed{number}" for name in names for number in numbers] if numbers else names
 
 
@@ -117,14 +115,13 @@ def _listed(value: Any) -> list[str]:
 
 def overrides(study: str, base: dict[str, Any]) -> dict[str, Any]:
     """What the level in a study's name sets in the parameters of its base; nothing for any other study."""
-    _, experiment, level = split_level(study)
+    _, experiment, level, _ = Name.of(study)
     if not experiment:
         return {}
     if experiment not in EXPERIMENTS:
         raise StudyError(f"{study}: there is no experiment {experiment!r}; there are {', '.join(EXPERIMENTS)}")
     try:
-        _, overridden = EXPERIMENTS[experiment]
-        return overridden(level, base)
+        return EXPERIMENTS[experiment][1](level, base)
     except (KeyError, ValueError):
         raise StudyError(f"{study}: {level!r} is no level of the experiment {experiment}") from None
 
@@ -134,46 +131,29 @@ def oracles_of(experiment: str, level: str) -> str:
     return COMMON_ORACLE.get(experiment, {}).get(level, level)
 
 
-def _levels(resolved: dict[str, Any], experiment: str) -> list[str]:
-    """The levels of an experiment as they stand in a name: 2.5, 32, ddim-10.
-
-    Raises:
-        StudyError: they could not be compared.
-    """
-    name, _ = EXPERIMENTS[experiment]
-    asked, where = resolved[name], f"params/{resolved['study']}.yaml: {name}"
-    levels = [f"{level:g}" if isinstance(level, int | float) else level for level in asked]
-    if len(levels) == 1 or len(set(levels)) < len(levels):
-        raise StudyError(f"{where} is {asked}; expected [] or two levels or more, each once")
-    for level in levels:
-        of_oracles = oracles_of(experiment, level)
-        if of_oracles not in levels:
-            raise StudyError(f"{where} has {level} without {of_oracles}, whose oracles it is held against; add that")
-    return levels
-
-
 def members(resolved: dict[str, Any]) -> list[Member]:
-    """Every small study of a sweep, experiment by experiment, levels in the order given, then seeds.
-
-    Args:
-        resolved: the parameters of the study that asks for the sweep; `sweep_seeds` of 0 is for none.
-
-    Raises:
-        StudyError: levels that cannot be compared, or a sweep with a seed in its name.
-    """
-    name, seed = split_seed(resolved["study"])
+    """Every small study of a sweep, experiment by experiment, levels in the order given, then seeds."""
     if not resolved["sweep_seeds"]:
         return []
-    if seed is not None:
-        raise StudyError(f"{name} is a sweep and has seeds of its own; set sweep_seeds, and leave {seed} out")
-    found, dear = [], set(resolved["sweep_one_seed"])
-    pairs = [(experiment, level) for experiment in EXPERIMENTS for level in _levels(resolved, experiment)]
-    for experiment, level in pairs:
-        study = f"{name}.{experiment}={level}"
-        prefix = name if overrides(study, resolved).items() <= resolved.items() else study
-        seeds = range(1 if f"{experiment}={level}" in dear else resolved["sweep_seeds"])
-        found += [Member(experiment, level, n, f"{prefix}-seed{n}") for n in seeds]
-    stray = dear - {f"{experiment}={level}" for experiment, level in pairs}
-    if stray:
-        raise StudyError(f"params/{name}.yaml: sweep_one_seed names {min(stray)!r}, which is no level of the sweep")
+    name, where = resolved["study"], f"params/{resolved['study']}.yaml"
+    if Name.of(name).seed is not None:
+        raise StudyError(f"{name} is of a sweep, which has seeds of its own; set sweep_seeds, and leave the seed out")
+    found, dear, known = [], resolved["sweep_one_seed"], []
+    for experiment, (parameter, _) in EXPERIMENTS.items():
+        levels = [f"{level:g}" if isinstance(level, int | float) else level for level in resolved[parameter]]
+        if len(levels) == 1 or len(set(levels)) < len(levels):
+            asked = resolved[parameter]
+            raise StudyError(f"{where}: {parameter} is {asked}; expected [] or two levels or more, each once")
+        for level in levels:
+            of_oracles = oracles_of(experiment, level)
+            if of_oracles not in levels:
+                reason = f"has {level} without {of_oracles}, whose oracles it is held against; add that"
+                raise StudyError(f"{where}: {parameter} {reason}")
+            known.append(f"{experiment}={level}")
+            study = f"{name}.{known[-1]}"
+            prefix = name if overrides(study, resolved).items() <= resolved.items() else study
+            seeds = range(1 if known[-1] in dear else resolved["sweep_seeds"])
+            found += [Member(experiment, level, seed, f"{prefix}-seed{seed}") for seed in seeds]
+    for stray in sorted(set(dear) - set(known)):
+        raise StudyError(f"{where}: sweep_one_seed names {stray!r}, which is no level of the sweep")
     return found

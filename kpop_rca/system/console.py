@@ -7,7 +7,7 @@ import textwrap
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from types import FrameType
 from typing import Any
 
@@ -28,6 +28,20 @@ def say(line: str) -> None:
         before = CLEAR if os.isatty(TERMINAL) else ""
         with suppress(OSError):  # whoever listened has gone
             os.write(TERMINAL, f"{before}{what}  {line}\n".encode())
+
+
+@cache
+def print_once(line: str) -> None:
+    """Print what is not worth saying a second time in this process."""
+    print(line)
+
+
+def tell(line: str) -> None:
+    """Tell who runs a notebook what is no result of it: in the terminal of a batch run, else below the cell."""
+    if os.environ.get(BATCH):
+        say(line)
+    else:
+        print(line)
 
 
 class bar(tqdm):

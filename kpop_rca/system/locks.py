@@ -1,11 +1,11 @@
 """One process at a time: locks that the operating system frees when their holder ends, however it ends.
 
-Beside a lock, `<lock>.json` says who took it. It decides nothing: the lock of a killed process is free all the same.
+Beside a lock, `<lock>.holder` says who took it. It decides nothing: the lock of a killed process is free all the same.
 """
 
-import json
 import os
 import socket
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -30,18 +30,15 @@ def take(path: Path, *, what: str, then: str) -> bool:
     key = (os.getpid(), path)
     if key in _held:
         return False
-    lock = FileLock(path, thread_local=False)
-    since = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+    lock, since = FileLock(path, thread_local=False), datetime.now().astimezone().isoformat(" ", "seconds")
     try:
         with files.writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=PATIENCE)
-            record = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
-            path.with_name(f"{path.name}.json").write_text(json.dumps(record))
+            _said(path).write_text(f"process {os.getpid()} on {socket.gethostname()} since {since}")
     except Timeout:
-        raise StudyError(
-            f"{what} is in use by {_words(path)}; wait for it, or stop it (in JupyterLab, shut its kernel down), {then}"
-        ) from None
+        how = "wait for it, or stop it (in JupyterLab, shut its kernel down)"
+        raise StudyError(f"{what} is in use by {_words(path)}; {how}, {then}") from None
     _held[key] = lock
     return True
 
@@ -55,20 +52,21 @@ def release(path: Path) -> None:
 
 def holder(path: Path) -> str | None:
     """Who holds a lock, in words; None where nobody does."""
-    if not path.is_file():
-        return None
-    try:
-        with FileLock(path, thread_local=False).acquire(blocking=False):
-            return None
-    except Timeout:
-        return _words(path)
-    except OSError:  # a folder that may only be read: nobody works in it
-        return None
+    with suppress(OSError):  # a folder that may only be read: nobody works in it
+        try:
+            if path.is_file():
+                with FileLock(path, thread_local=False).acquire(blocking=False):
+                    return None
+        except Timeout:
+            return _words(path)
+    return None
+
+
+def _said(path: Path) -> Path:
+    return path.with_name(f"{path.name}.holder")
 
 
 def _words(path: Path) -> str:
-    try:
-        found = json.loads(path.with_name(f"{path.name}.json").read_text())
-        return f"process {found['pid']} on {found['host']} since {found['since']}"
-    except (OSError, ValueError, KeyError, TypeError):  # just being written
-        return "another process"
+    with suppress(OSError):  # just being written
+        return _said(path).read_text() or "another process"
+    return "another process"

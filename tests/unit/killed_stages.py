@@ -83,7 +83,7 @@ def forked(work: Callable[[], None], *, kill_after: float | None = None) -> tupl
 
 def hashes(folder: Path, work: Callable[[], None]) -> dict[str, str]:
     """File to hash of what a stage made, its times left out."""
-    files = manifests.read_manifest(folder / "artifacts/mine" / work.__name__ / "manifest.json")["files"]
+    files = manifests.read(folder / "artifacts/mine" / work.__name__)["files"]
     return {name: hashed for name, hashed in files.items() if name.startswith(COMPARED)}
 
 

@@ -4,11 +4,11 @@ import json
 
 import nbformat
 
-from kpop_rca.study import paths, stages
+from kpop_rca.study import manifests, paths, stage_run, stages
 
 
 def write_executed_copy(study, notebook):
-    """A notebook as its run would leave it: the committed one, each cell of it run."""
+    """A notebook as its run would leave it: the committed one, each cell of it run, and noted in the manifest."""
     path = paths.executed_notebook(study, notebook)
     path.parent.mkdir(parents=True, exist_ok=True)
     executed = json.loads(paths.notebook_source(notebook).read_text(encoding="utf-8"))
@@ -16,6 +16,9 @@ def write_executed_copy(study, notebook):
         if cell["cell_type"] == "code":
             cell["execution_count"] = 1
     path.write_text(json.dumps(executed), encoding="utf-8")
+    stage = stages.by_notebook(notebook)
+    if (paths.artifacts_folder(study) / stage.folder / manifests.MANIFEST).is_file():
+        stage_run.record_executed(study, stage)
     return path
 
 

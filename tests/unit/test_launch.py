@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from kpop_rca import launch
-from kpop_rca.diffusion import generated_images, generation, trainer
+from kpop_rca.diffusion import distributed, generated_images, generation, trainer
 from kpop_rca.faces import crops
 from kpop_rca.study import manifests, params, paths, stage_run, stages
 from kpop_rca.system import locks
@@ -62,7 +62,7 @@ def cropped(output):
 def train_here(stage, reset):
     reset(reset_partial_state=True)
     parameters = stage.parameters | {"device": "cpu"}
-    launch.train(parameters)
+    distributed.train(parameters)
     return trainer.load_trained(stage.folder, torch.device("cpu"))
 
 

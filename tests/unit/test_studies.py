@@ -22,7 +22,7 @@ def nothing_given():
 def test_snakemake_reads_what_was_given(folder):
     """Snakemake takes a bare value for a number, a truth value or YAML where it looks like one, and strips quotes."""
     settings = ["look_alike_groups=0,1|2,3", "guidance=1.0", "oracles=[resnet10, resnet18]", "hand_labels='it''s'"]
-    given.give(settings, data_root=folder)
+    given.give([f"data_root={folder}", *settings])
     command = studies.command(["1", "smoke-seed0"])
     read = parse_config(command[command.index("--config") + 1 :])
     assert read == {"studies": ["1", "smoke-seed0"], "set": [f"data_root={folder}", *settings]}

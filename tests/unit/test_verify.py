@@ -105,7 +105,7 @@ def test_a_parameter_that_is_new_is_named(study, capsys):
     manifest = json.loads(path.read_text())
     del manifest["parameters"]["min_face_size"]
     path.write_text(json.dumps(manifest))
-    assert "stale: min_face_size was not known and is " in verdicts(capsys, "smoke")["01_data_audit"]
+    assert "stale: min_face_size was None and is " in verdicts(capsys, "smoke")["01_data_audit"]
 
 
 def test_an_earlier_stage_that_was_made_again(study, capsys):
@@ -201,11 +201,11 @@ def both(study, sweep):
 
 @pytest.fixture
 def sweep(output):
-    for owner, stage in verify.stages_of(SWEEP)[:-1]:
+    for owner, stage in params.works(SWEEP)[:-1]:
         run(owner, stage)
     predicted = {m.study for m in sweeps.members(params.resolve(SWEEP))}
     folders = {name: paths.artifacts_folder(params.owner(name, "generated")) / "generated" for name in predicted}
-    made = {name: manifests.read_manifest(folder / "manifest.json") for name, folder in folders.items()}
+    made = {name: manifests.read(folder) for name, folder in folders.items()}
     table = pd.DataFrame({"study": list(made), "images": [manifests.identity(m) for m in made.values()]})
     run(SWEEP, stages.CLAIMS, runs=table)
     return output
@@ -219,7 +219,7 @@ def lines_of(capsys, study, status):
 
 def test_of_a_sweep_every_small_study_is_checked_once(sweep, capsys):
     lines = lines_of(capsys, SWEEP, 0)
-    assert len(lines) == len({line.partition(":")[0] for line in lines}) == len(verify.stages_of(SWEEP))
+    assert len(lines) == len({line.partition(":")[0] for line in lines}) == len(params.works(SWEEP))
     assert sum(" 05_generation: complete" in line for line in lines) == 3
     assert sum(" 03_ddpm_training: complete" in line for line in lines) == 1
     assert lines[-1] == f"{SWEEP} 08_claims: complete, 1 files"
@@ -235,11 +235,13 @@ def test_a_sweep_is_stale_when_a_small_study_is_or_was_made_again(sweep, capsys)
     small = f"{SWEEP}.guidance=2-seed0"
     run(small, stages.by_folder("generated"), content="b")
     last = lines_of(capsys, SWEEP, 1)[-1]
-    assert f"stale: compared before these made their images again: {small}; run:" in last
+    assert f"stale: made from an earlier {small}/generated; run:" in last
     (sweep / f"artifacts/{small}/generated/made.txt").write_text("c")
-    assert f"stale: not in order: {small} generated, compared" in lines_of(capsys, SWEEP, 1)[-1]
+    assert (
+        f"stale: made from an earlier {small}/generated, {small}/generated is altered" in lines_of(capsys, SWEEP, 1)[-1]
+    )
     (sweep / f"reports/{SWEEP}/tables/08_runs.csv").write_text("nothing\n")
-    assert "its table of the compared images is gone or damaged" in lines_of(capsys, SWEEP, 1)[-1]
+    assert "altered in the report: tables/08_runs.csv (other contents)" in lines_of(capsys, SWEEP, 1)[-1]
 
 
 @pytest.mark.parametrize("name", ["nothing", "quick.guidence=1-seed0", "../quick", "claims.size=32"])

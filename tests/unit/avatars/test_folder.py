@@ -12,7 +12,6 @@ from small_avatars import MANY, N_MANY, SMALL
 from spoiling import SPOILT
 
 from kpop_rca.avatars import dataset, folder
-from kpop_rca.study.data_files import ARGUMENTS, TRUTH
 
 RENDER = f"""
 import sys
@@ -86,7 +85,7 @@ def small(tmp_path):
 
 
 @pytest.mark.parametrize("spoil", [*SPOILT, lambda path: path.unlink()])
-@pytest.mark.parametrize("name", ["normal_cases/train/0001/3.jpg", TRUTH])
+@pytest.mark.parametrize("name", ["normal_cases/train/0001/3.jpg", folder.TRUTH])
 def test_a_damaged_file_of_a_dataset_is_named_and_made_again_alone(small, capsys, name, spoil):
     whole, before = contents(small), written(small)
     spoil(small / name)
@@ -108,8 +107,8 @@ def test_damaged_sums_cost_no_more_than_rendering_again(small, spoil):
     whole = contents(small)
     spoil(small / folder.SUMS)
     dataset.render_dataset(small, **SMALL, workers=1)
-    assert set(folder.whole_files(small)) == set(whole) - {folder.SUMS, ARGUMENTS}
-    assert contents(small)[TRUTH] == whole[TRUTH]
+    assert set(folder.whole_files(small)) == set(whole) - {folder.SUMS, folder.ARGUMENTS}
+    assert contents(small)[folder.TRUTH] == whole[folder.TRUTH]
 
 
 def test_a_whole_dataset_needs_no_permission_to_write(small):

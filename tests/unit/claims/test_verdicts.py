@@ -278,13 +278,17 @@ def declare_made(study, *folders):
     """Manifests as stages leave them, of folders in the order of the stages."""
     for folder in folders:
         stage = stages.by_folder(folder)
-        earlier = {need: manifests.folder_of(study, need) / manifests.MANIFEST for need in stage.needs}
         manifest = {
             "stage": stage.notebook,
             "parameters": params.of_notebook(stage.notebook, params.resolve(study)),
-            "code": "",
-            "inputs": {need: manifests.identity(files.read_json(path)) for need, path in earlier.items()},
+            "code": {},
+            "computing": {},
+            "inputs": {need: manifests.identity_of(study, need) for need in stage.needs},
             "files": {},
+            "data": {},
+            "report": {},
+            "told": "",
+            "versions": {},
             "began": 0.0,
             "seconds": 1.0,
         }
@@ -342,9 +346,9 @@ def test_committed_runs_that_are_not_there_name_the_command():
 
 def test_committed_runs_of_a_study_with_a_data_folder_name_it_in_the_command(output, monkeypatch):
     monkeypatch.setattr(paths, "committed_report", lambda study: output / study)
-    given.give(data_root="my faces")
+    given.give(["data_root=my faces"])
     try:
-        with pytest.raises(StudyError, match="run: make study STUDY=claims DATA_ROOT='my faces'"):
+        with pytest.raises(StudyError, match=r"run: .* -m kpop_rca.studies --study claims --set 'data_root=my faces'"):
             runs.committed_runs("claims")
     finally:
         given.give()

@@ -20,8 +20,7 @@ from PIL import Image, features
 
 from kpop_rca.data import colour, identity_folders, images
 from kpop_rca.faces import audit_tables, detection, flags
-from kpop_rca.study import data_files as files
-from kpop_rca.study import fingerprint
+from kpop_rca.data import data_files as files
 
 SECONDS = 120  # far more than is needed; a reader that waits on a pipe waits for ever
 RIGHT_TO_LEFT = "\u202e\u0635\u0648\u0631\u0629.jpg"
@@ -241,14 +240,14 @@ def test_links_and_names_are_counted_in_the_warning(data_folder: Path) -> None:
 
 
 def test_the_hash_of_the_folder_neither_hangs_nor_looks_outside(data_folder: Path) -> None:
-    before = fingerprint.of_photographs(data_folder)
+    before = files.fingerprint(data_folder)
     (data_folder.parent / "outside" / "secret.jpg").write_bytes(b"other")
     (data_folder.parent / "outside" / "more.jpg").write_bytes(b"more")
-    assert fingerprint.of_photographs(data_folder) == before
+    assert files.fingerprint(data_folder) == before
     (data_folder / "A" / "link to nothing.jpg").unlink()
-    assert fingerprint.of_photographs(data_folder) == before
+    assert files.fingerprint(data_folder) == before
     (data_folder / "A" / "plain.jpg").unlink()
-    assert fingerprint.of_photographs(data_folder) != before
+    assert files.fingerprint(data_folder) != before
 
 
 @pytest.mark.parametrize("name", ["pipe.jpg", "socket.jpg", "loop.jpg", "link to nothing.jpg", "folder loop"])

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from kpop_rca.avatars import dataset
+from kpop_rca.avatars.folder import TRUTH
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import audit_tables
-from kpop_rca.study.data_files import TRUTH
 
 
 @pytest.fixture

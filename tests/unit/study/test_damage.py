@@ -95,12 +95,12 @@ def test_a_damaged_checkpoint_is_named_removed_and_the_training_done_again(outpu
     for name in names:
         for spoil in SPOILT:
             shutil.copytree(kept, checkpoint, dirs_exist_ok=True)
+            checksums.record(checkpoint)
             spoil(checkpoint / name)
             capsys.readouterr()
             stage_run.begin("01_data_audit", AUDIT)
             said = capsys.readouterr().out
-            assert said.startswith(f"{checkpoint.name} is damaged ("), (name, spoil)
-            assert name in said or name == checksums.RECORD
+            assert said == f"{checkpoint.name} is damaged; it is removed, and its work done again\n", (name, spoil)
             assert not checkpoint.exists()
     assert train(stage.folder, fresh_accelerate) == 0
 
@@ -163,7 +163,7 @@ def test_damaged_images_of_a_stopped_run_are_named_and_drawn_again(output, capsy
     for found, expected in zip(*map(generated_images.load, (stage.folder, output / "reference")), strict=True):
         np.testing.assert_array_equal(found, expected)
     stage.finish()
-    made = manifests.read_manifest(stage.folder / "manifest.json")["files"]
+    made = manifests.read(stage.folder)["files"]
     assert sorted(made) == ["identity_0000.npy", "identity_0001.npy"]
 
 
@@ -195,18 +195,18 @@ def test_a_damaged_oracle_of_a_stopped_run_is_named_and_trained_again(output, ca
     kept = output / "kept"
     shutil.copytree(oracle, kept)
     names = sorted(path.name for path in kept.iterdir())
-    assert names == ["about.json", checksums.RECORD, "history.csv", "oracle.safetensors", "test_predictions.parquet"]
+    assert names == ["about.json", "history.csv", "oracle.safetensors", "test_predictions.parquet"]
     for name in names:
         for spoil in SPOILT:
             shutil.copytree(kept, oracle, dirs_exist_ok=True)
+            checksums.record(oracle)
             spoil(oracle / name)
             assert not checksums.is_whole(oracle)
             capsys.readouterr()
             stage_run.begin("01_data_audit", AUDIT)
-            assert capsys.readouterr().out.startswith("resnet10-0 is damaged (")
+            assert capsys.readouterr().out.startswith("resnet10-0 is damaged;")
             assert not oracle.exists()
-    shutil.copytree(kept, oracle)
-    (oracle / checksums.RECORD).unlink()
+    shutil.copytree(kept, oracle)  # without its record
     stage_run.begin("01_data_audit", AUDIT)
     assert train_oracle(oracle)
     assert all((oracle / name).read_bytes() == (kept / name).read_bytes() for name in names)

@@ -1,4 +1,6 @@
 import ast
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -127,7 +129,6 @@ def package(tmp_path, monkeypatch):
     ("name", "old", "new", "same"),
     [
         ("errors.py", "in use", "taken", True),
-        ("training.py", "lower", "reduce", True),
         ("training.py", "RATE", "# why\nRATE", True),
         ("training.py", "0.1", "0.2", False),
         ("training.py", "ValueError", "TypeError", False),
@@ -138,3 +139,25 @@ def test_half_done_work_depends_on_what_computes_alone(package, name, old, new, 
     before = fingerprint.of_computing("training")
     edit(package / name, old, new)
     assert (fingerprint.of_computing("training") == before) is same
+
+
+@pytest.mark.parametrize("stage", stages.EVERY, ids=lambda stage: stage.notebook)
+def test_every_notebook_reads_as_by_nbformat(stage):
+    path = paths.notebook_source(stage.notebook)
+    expected = nbformat.read(path, as_version=4).cells
+    assert fingerprint.cells_of(path) == [
+        fingerprint.Cell(cell.cell_type, cell.source, frozenset(cell.metadata.get("tags", []))) for cell in expected
+    ]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"cells": 1}', '{"cells": [{}]}', '{"cells": [null]}', "\x00"])
+def test_what_is_no_notebook_is_named(tmp_path, content):
+    path = tmp_path / "03_ddpm_training.ipynb"
+    path.write_text(content)
+    with pytest.raises(StudyError, match=r"03_ddpm_training\.ipynb is no notebook"):
+        fingerprint.cells_of(path)
+
+
+def test_a_kernel_and_snakemake_do_without_nbformat():
+    code = "import sys; from kpop_rca.study import stage_run, params, fingerprint; sys.exit('nbformat' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -19,13 +19,13 @@ def nothing_given():
 def test_a_given_value_takes_the_place_of_the_files():
     before = params.resolve("smoke")
     given.give(
-        ["train_steps=7", "guidance=2", "architectures=[resnet18, resnet34]", "look_alike_groups="], data_root="x y"
+        ["data_root=x y", "train_steps=7", "guidance=2", "architectures=[resnet18, resnet34]", "look_alike_groups="]
     )
     changed = {"train_steps": 7, "guidance": 2.0, "architectures": ["resnet18", "resnet34"], "look_alike_groups": ""}
     given_too = {"data_root": "x y"}
     with pytest.raises(StudyError, match="seen_oracles names resnet10"):
         params.resolve("smoke")
-    given.give([*given_settings(changed), "seen_oracles=[]"], data_root="x y")
+    given.give([*given_settings(changed | given_too), "seen_oracles=[]"])
     assert params.resolve("smoke") == before | changed | given_too | {"seen_oracles": []}
 
 
@@ -79,8 +79,6 @@ def test_a_wrong_setting_is_refused_by_name(setting, expected):
 def test_a_name_is_given_once():
     with pytest.raises(StudyError, match="names seed twice"):
         given.give(["seed=1", "seed=2"])
-    with pytest.raises(StudyError, match="names data_root twice"):
-        given.give(["data_root=a"], data_root="b")
 
 
 def test_the_error_of_values_that_do_not_fit_each_other_names_what_was_given():
@@ -92,21 +90,23 @@ def test_the_error_of_values_that_do_not_fit_each_other_names_what_was_given():
 def test_what_is_said_to_run_says_it_all():
     """A command in a message, told to a shell, gives the same values."""
     settings, root = ["look_alike_groups=0,1|2,3", "hand_labels=it's {mine}.csv"], "my $faces"
-    given.give(settings, data_root=root)
-    words = shlex.split(manifests.command(stages.by_notebook("03"), "smoke"))
+    given.give([f"data_root={root}", *settings])
+    words = shlex.split(manifests.command("smoke", stages.by_notebook("03")))
     parser = argparse.ArgumentParser()
     given.add_arguments(parser)
     told = parser.parse_args(words[words.index("--study") + 2 :])
     assert told.set == [f"data_root={root}", *settings]
 
 
-def test_settings_in_one_word():
+def test_settings_in_one_word(capsys):
     parser = argparse.ArgumentParser()
     given.add_arguments(parser)
-    given.give_options(parser.parse_args(["--settings", "a=1 b='x y'  c=[1,2]"]))
-    assert given.values() == {"a": 1, "b": "x y", "c": [1, 2]}
-    with pytest.raises(StudyError, match=r"SET is .*No closing quotation"):
-        given.give_options(parser.parse_args(["--settings", "a='1"]))
+    words = ["--set", "d=1", "--settings", "a=1 b='x y'  c=[1,2]", "--data-root", "a folder"]
+    given.give(parser.parse_args(words).set)
+    assert given.values() == {"a": 1, "b": "x y", "c": [1, 2], "d": 1, "data_root": "a folder"}
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--settings", "a='1"])
+    assert 'argument --settings: invalid split value: "a=\'1"' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("main", [run.main, launch.main])

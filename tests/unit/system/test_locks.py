@@ -102,7 +102,7 @@ def test_the_lock_is_no_part_of_the_stage_and_outlives_its_emptying(output):
     stage_run.begin("01_data_audit", AUDIT | {"seed": 1})
     assert locks.holder(manifests.lock_of("mine", "audit"))
     stage.finish()
-    assert manifests.read_manifest(stage.folder / "manifest.json")["files"] == {}
+    assert manifests.read(stage.folder)["files"] == {}
     assert sorted(p.name for p in stage.folder.iterdir()) == ["manifest.json", "started.json"]
 
 
@@ -123,12 +123,11 @@ def test_a_forked_worker_does_not_keep_the_lock_of_its_dead_parent(output, tmp_p
 
 
 def test_a_holder_that_nothing_is_known_of_holds_all_the_same(other):
-    record = manifests.lock_of("mine", "audit").with_name(".audit.lock.json")
+    record = manifests.lock_of("mine", "audit").with_name(".audit.lock.holder")
     known = record.read_text()
-    for content in ("", "[]", "{}"):
-        record.write_text(content)
-        with pytest.raises(StudyError, match="in use by another process;"):
-            stage_run.begin("01_data_audit", AUDIT)
+    record.write_text("")
+    with pytest.raises(StudyError, match="in use by another process;"):
+        stage_run.begin("01_data_audit", AUDIT)
     record.write_text(known)
 
 

@@ -11,7 +11,7 @@ import torch
 import kpop_rca
 from kpop_rca.diffusion import samplers, trainer
 from kpop_rca.oracles import candidates
-from kpop_rca.study import cells, paths, stages
+from kpop_rca.study import fingerprint, paths, stages
 from kpop_rca.system import seeds
 from kpop_rca.system.seeds import Purpose
 
@@ -111,7 +111,7 @@ def test_every_stream_of_a_study_comes_from_its_purpose():
     modules = [path for path in PACKAGE.rglob("*.py") if "benchmarks" not in path.parts and path.name != "seeds.py"]
     sources = {str(path.relative_to(PACKAGE)): path.read_text() for path in modules}
     for name in [stage.notebook for stage in stages.EVERY]:
-        code = [cell.source for cell in cells.of_notebook(paths.notebook_source(name)) if cell.kind == "code"]
+        code = [cell.source for cell in fingerprint.cells_of(paths.notebook_source(name)) if cell.kind == "code"]
         sources[name] = "\n".join(line for text in code for line in text.splitlines() if line.lstrip()[:1] not in "!%")
     assert len(sources) > 60
     assert not {name: lines for name, text in sources.items() if (lines := list(own_streams(text)))}

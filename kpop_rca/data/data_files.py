@@ -1,15 +1,18 @@
-"""What in a data folder is a photograph to read: one answer for the scan and for the fingerprints.
+"""What in a data folder is a photograph to read, and what all of them are: one answer for the scan and the manifests.
 
-It lies beneath the fingerprints, which run before every build, and loads nothing.
+It is asked before every build, and loads nothing.
 """
 
 import errno
+import hashlib
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-TRUTH, ARGUMENTS = RECORDS = ("truth.csv", "idols.json")  # that rendered avatars have beside them
+from kpop_rca.avatars.folder import RECORDS
+from kpop_rca.system import files
 
 # Pillow reads AVIF and HEIC on some machines only: there they are listed as unreadable, not overlooked.
 _KINDS = "jpg jpeg jpe jfif mpo jp2 png webp bmp gif tif tiff ppm pgm avif heic heif"
@@ -51,6 +54,7 @@ REMEDIES = {
     "photographs of a kind that is not read": ((UNKNOWN_KIND,), "save them as JPEG or PNG"),
     "photographs that are not on this disk": ((IN_THE_CLOUD,), "download them"),
 }
+HASHING_THREADS = 4
 SHOWN = 5  # names of each kind; the others are counted
 
 
@@ -131,3 +135,26 @@ def missed(others: list[tuple[str, str]]) -> str:
             more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
             parts.append(f"{kind} ({len(names)}: {', '.join(map(repr, names[:SHOWN]))}{more}): {remedy}")
     return "; ".join(parts)
+
+
+def fingerprint(root: Path) -> str:
+    """How many photographs lie below a data folder, and a hash of their names and contents: "12 files, 0123…".
+
+    What no stage reads does not count: hidden files and folders, links out of the folder, files that are no images.
+    """
+    drawn = [(name,) for name in RECORDS if (root / name).is_file() and not (root / name).is_symlink()]
+    found = sorted([*found_in(root).photographs, *drawn])
+    with ThreadPoolExecutor(max_workers=HASHING_THREADS) as pool:  # hashing and reading release the interpreter's lock
+        hashes = pool.map(_contents, [root.joinpath(*parts) for parts in found])
+    said = [f"{'/'.join(parts)} {checksum}" for parts, checksum in zip(found, hashes, strict=True)]
+    # A file's name may be bytes that are no text.
+    contents = hashlib.sha256("\0".join(said).encode(errors="surrogateescape")).hexdigest()[:16]
+    return f"{len(found)} files, {contents}"
+
+
+def _contents(path: Path) -> str:
+    """Hash of a file's bytes; of a file that may not be read, that it may not."""
+    try:
+        return files.sha256(path)
+    except OSError:
+        return "not to be read"
