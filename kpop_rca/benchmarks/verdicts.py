@@ -7,7 +7,7 @@ from kpop_rca.benchmarks import ceilings, scaling, tasks
 from kpop_rca.benchmarks.setting import PAPER_IMAGES
 from kpop_rca.benchmarks.tasks import CLASSIFYING, DDIM, DDPM, DETECTION, MEASURES, TRAINING
 from kpop_rca.benchmarks.timing import OURS
-from kpop_rca.diffusion.samplers import TIMESTEPS
+from kpop_rca.diffusion.objective import TIMESTEPS
 
 MET, MISSED, UNDECIDED, UNMEASURED = "met", "missed", "within the spread", "not measured"
 PAPER_TRAINING = 200 * 10_000  # images shown: epochs times images
