@@ -53,7 +53,8 @@ class Muon(torch.optim.AdamW):
         hidden = self.param_groups[0]
         for weight in hidden["params"]:
             if not self.state[weight]:
-                self.state[weight]["momentum"] = torch.zeros_like(weight)
+                # The step is there for AdamW, which looks for it in every state that it loads.
+                self.state[weight].update(step=torch.zeros(()), momentum=torch.zeros_like(weight))
             momentum = self.state[weight]["momentum"]
             momentum.lerp_(weight.grad, 1 - MOMENTUM)
             direction = orthogonalised(weight.grad.lerp(momentum, MOMENTUM).flatten(1))

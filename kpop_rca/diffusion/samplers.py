@@ -77,7 +77,7 @@ def set_timesteps(process: SchedulerMixin, steps: int) -> None:
     Source: Lin et al. (2024), "Common Diffusion Noise Schedules and Sample Steps are Flawed", table 2.
     """
     last = TIMESTEPS
-    if isinstance(process, DenoisedSolver):
+    if isinstance(process, DPMSolverMultistepScheduler):
         last = int((process.lambda_t >= LEAST_LOG_SNR_HALF).sum())
     timesteps = np.linspace(last, 0, min(steps, last), endpoint=False).round().astype(np.int64) - 1
     if isinstance(process, DDIMScheduler):

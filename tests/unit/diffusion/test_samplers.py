@@ -152,22 +152,29 @@ def test_every_call_of_the_network_gets_memory_laid_out_alike(unet, forward, mon
 
 
 class OfOneGaussian(torch.nn.Module):
-    """The best possible noise predictor where all pixels of x_0 are independent and N(0.2, 0.3^2)."""
+    """The best possible prediction where all pixels of x_0 are independent and N(0.2, 0.3^2)."""
 
     config = SimpleNamespace(in_channels=3, sample_size=8, num_class_embeds=2)
     device = torch.device("cpu")
 
     def __init__(self, forward):
         super().__init__()
-        self.kept = forward.alphas_cumprod
+        self.kept, self.prediction = forward.alphas_cumprod, forward.config.prediction_type
 
-    def forward(self, x_t, t, class_labels, return_dict):
-        kept = self.kept[t]
-        return ((1 - kept).sqrt() * (x_t - kept.sqrt() * 0.2) / (kept * 0.3**2 + 1 - kept),)
+    def forward(self, image, time, class_labels, return_dict):
+        if self.prediction == "flow_prediction":
+            a, b = 1 - time / 1000, time / 1000
+        else:
+            a, b = self.kept[time].sqrt(), (1 - self.kept[time]).sqrt()
+        surprise = (image - a * 0.2) / (a**2 * 0.3**2 + b**2)
+        x_0, eps = 0.2 + a * 0.3**2 * surprise, b * surprise  # as they are to be expected
+        return ({"epsilon": eps, "v_prediction": a * eps - b * x_0, "flow_prediction": eps - x_0}[self.prediction],)
 
 
+@pytest.mark.parametrize("prediction", ["eps", "v", "flow"])
 @pytest.mark.parametrize(("sampler", "steps"), [("ddim", 100), ("ddpm", 1000), ("dpmpp", 15)])
-def test_every_sampler_gives_the_distribution_of_its_network(forward, sampler, steps):
+def test_every_sampler_gives_the_distribution_of_its_network(prediction, sampler, steps):
+    forward = objective.forward_process("squaredcos_cap_v2", prediction)
     images = sampled(OfOneGaussian(forward), forward, [0] * 40, range(40), sampler=sampler, steps=steps)
     x_0 = images / 127.5 - 1.0
     assert x_0.mean() == pytest.approx(0.2, abs=0.02)  # seven standard errors of 7,680 pixels

@@ -249,6 +249,25 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(coloured_faces, tmp_pa
     assert len(list((tmp_path / "stopped").glob("checkpoint_*"))) == 1
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize("prediction", ["eps", "v", "flow"])
+def test_every_objective_and_optimiser_goes_on_as_if_it_had_not_been_killed(
+    coloured_faces, tmp_path, fresh_accelerate, prediction, optimizer
+):
+    changed = {"prediction": prediction, "optimizer": optimizer, "timestep_sampling": "logit_normal"}
+    recipe = dataclasses.replace(RECIPE, **changed)
+    whole = fit(new_trainer(tmp_path / "whole", fresh_accelerate, recipe), coloured_faces)
+    with pytest.raises(RuntimeError, match="killed"):
+        stopped, stops = new_trainer(tmp_path / "stopped", fresh_accelerate, recipe), at_step(11, killed)
+        fit(stopped, coloured_faces, bar=stops, checkpoint_minutes=1e-9)
+    trainer = new_trainer(tmp_path / "stopped", fresh_accelerate, recipe)
+    assert trainer.progress.step == 10
+    assert fit(trainer, coloured_faces)["loss"].tolist() == whole["loss"].tolist()
+    same_weights(tmp_path / "whole", tmp_path / "stopped")
+    _, forward = diffusion_trainer.load_trained(tmp_path / "whole", CPU)
+    assert forward.config.prediction_type == objective.PREDICTIONS[prediction]
+
+
 def same_weights(one, other):
     for name in ("diffusion_pytorch_model.safetensors", "config.json"):
         assert (one / "unet" / name).read_bytes() == (other / "unet" / name).read_bytes()
