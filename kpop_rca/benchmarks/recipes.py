@@ -9,6 +9,7 @@ guidance is added to `recipes.csv` in the folder of reports, and a sheet of imag
 import argparse
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ def compare(resolved: dict[str, Any], recipe: str, *, steps: int | None, guidanc
     return pd.DataFrame(rows)
 
 
-def _train(parameters: dict[str, Any], folder: Any, device: torch.device) -> float:
+def _train(parameters: dict[str, Any], folder: Path, device: torch.device) -> float:
     """The seconds of CPU that it took."""
     faces = manifests.folder_of(parameters["study"], "faces")
     images, labels = crops.load_crops(faces, size=parameters["image_size"], split="train")
@@ -100,7 +101,7 @@ def _scored(study: str, images: np.ndarray, labels: np.ndarray, device: torch.de
     return {"n": len(images), "rca": np.mean(rca).round(4), "frechet": np.mean(frechet).round(3)}
 
 
-def _save_sheet(rows: np.ndarray, path: Any) -> None:
+def _save_sheet(rows: np.ndarray, path: Path) -> None:
     """One row per identity, from uint8 (K, n, H, W, 3)."""
     with atomic(path) as temporary:
         Image.fromarray(np.concatenate([np.concatenate(list(row), axis=1) for row in rows])).save(temporary, "PNG")
