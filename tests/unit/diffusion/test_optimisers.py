@@ -57,3 +57,22 @@ def test_muon_has_the_hidden_weights_and_adamw_all_others():
     assert "time_embedding.linear_1.weight" in hidden and "mid_block.resnets.0.conv1.weight" in hidden
     assert {"conv_in.weight", "conv_out.weight", "class_embedding.weight", "conv_norm_out.weight"} <= rest
     assert [group["relative_rate"] for group in optimizer.param_groups] == [10.0, 1.0]
+
+
+def test_the_scale_of_half_precision_is_undone_before_a_step():
+    """A step by a gradient of another scale would spoil the momentum; one that is not finite is left out."""
+    moved = []
+    for scale in (1.0, 1024.0):
+        weight = torch.nn.Parameter(torch.eye(3))
+        optimizer = optimisers.Muon([{"params": [weight]}, {"params": []}], lr=0.1, weight_decay=0.0, fused=True)
+        scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+        for number in range(3):
+            gradient = torch.randn((3, 3), generator=torch.Generator().manual_seed(number))
+            gradient[0, 0] = float("inf") if number == 1 else 1.0
+            optimizer.zero_grad()
+            weight.grad = scaler.scale(gradient)
+            scaler.step(optimizer)
+            scaler.update()
+        moved.append(weight.detach())
+    torch.testing.assert_close(*moved)
+    assert torch.isfinite(moved[0]).all()
