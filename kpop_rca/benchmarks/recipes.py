@@ -3,7 +3,8 @@
     python -m kpop_rca.benchmarks.recipes --study quick-seed101 --recipe eps --recipe flow-muon
 
 The study's faces and oracles (01, 02, 04) must be there; its seed is that of the training. One row per recipe and
-guidance is added to `recipes.csv` in the folder of reports, and a sheet of images is left beside the weights.
+guidance is added to `reports/recipes/recipes.csv`, and a sheet is left beside the images. The seconds count for what a
+machine does that has nothing else to do.
 """
 
 import argparse
@@ -119,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
     given.add_arguments(parser)
     asked = parser.parse_args(arguments)
     given.give_options(asked)
-    resolved, path = params.resolve(asked.study), paths.output_root() / "reports" / TABLE
+    resolved, path = params.resolve(asked.study), paths.report_folder("recipes") / TABLE
     for recipe in asked.recipe or RECIPES:
         found = compare(resolved, recipe, steps=asked.steps, guidances=asked.guidance or [0.5, 1.0, 2.5])
         print(found.to_string(index=False))
