@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from kpop_rca.image_metrics.frechet import LINE_IMAGES, NO_SLOPE, Normal, frechet_line
-from kpop_rca.image_metrics.kid import KERNEL_SUBSET_SIZE, KERNEL_SUBSETS, kernel_distance
+from kpop_rca.image_metrics.kid import KERNEL_SUBSETS, kernel_distance, subset_size
 from kpop_rca.image_metrics.prdc import DENSITY_NEIGHBOUR, PRECISION_NEIGHBOUR, Neighbourhoods, neighbourhood_measures
 
 NEIGHBOURHOOD_LIMIT = 10_000  # images; beyond these, all pairs of distances take long and change little
@@ -188,8 +188,7 @@ def _kernel(real: np.ndarray, *others: np.ndarray, features: str, generator: np.
         return dict(zip(("kernel", "sd"), kernel_distance(real, part, generator=generator), strict=True))
 
     found = _beside_real(measure, len(real), *others, features=features, generator=generator)
-    size = min(KERNEL_SUBSET_SIZE, len(real) // 2, len(others[1]) // 2)
-    subsets = {"subsets": KERNEL_SUBSETS, "subset_size": size}
+    subsets = {"subsets": KERNEL_SUBSETS, "subset_size": subset_size(real, others[1])}
     return found["kernel"] | _uncertainty("sd", found["sd"]) | subsets
 
 

@@ -7,10 +7,15 @@ import torch
 from torch import Tensor
 
 KERNEL_SUBSETS = 100
-KERNEL_SUBSET_SIZE = 1000  # images, or half of those that there are
+KERNEL_SUBSET_SIZE = 1000  # images at most
 # And as many columns, of kernel values held at once. More leave holes in the heap that the allocator keeps, up to
 # a hundred megabytes of them.
 KERNEL_ROWS = 250
+
+
+def subset_size(features_a: np.ndarray, features_b: np.ndarray) -> int:
+    """Images in a subset of each: KERNEL_SUBSET_SIZE, or half of the smaller set."""
+    return min(KERNEL_SUBSET_SIZE, len(features_a) // 2, len(features_b) // 2)
 
 
 def kernel_distance(
@@ -42,7 +47,7 @@ def kernel_distance(
     >>> kernel_distance(a, b, generator=np.random.default_rng(0))
     (16.0, 0.0)
     """
-    size = min(KERNEL_SUBSET_SIZE, len(features_a) // 2, len(features_b) // 2)
+    size = subset_size(features_a, features_b)
     if size < 2:
         raise ValueError(f"need 4 or more rows, got {features_a.shape} and {features_b.shape}")
     sets = [torch.as_tensor(part) for part in (features_a, features_b)]

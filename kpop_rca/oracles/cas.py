@@ -91,7 +91,7 @@ def classification_accuracy_scores(
 ) -> dict[str, Any]:
     """CAS, its reference on real faces, their ratio, and the other direction beside them.
 
-    Both classifiers have the architecture, recipe and seed of the selected oracle, and equally many training images of
+    Both classifiers have the architecture, recipe and seed of the headline oracle, and equally many training images of
     each class. Both choose their epoch on the real validation faces, so that they differ only in their training images.
     That is lenient to a bad generator: its classifier may stop before it has fitted what is wrong with the images. One
     training each: the intervals hold these two classifiers fixed.
@@ -101,15 +101,15 @@ def classification_accuracy_scores(
         real: real faces that the generator was not trained on, where there are such.
         validation: real faces that choose the epoch.
         test: real faces to test on, the same as for RCA.
-        predicted: int64 (G,), the selected oracle's predictions of `generated`.
-        like: folder of the selected oracle.
+        predicted: int64 (G,), the headline oracle's predictions of `generated`.
+        like: folder of the headline oracle.
         folder: for the two classifiers; those that an earlier, interrupted run finished are not trained again.
         bar: `tqdm` or one of its kind, over the epochs of both.
 
     Returns:
         train_generated_test_real (CAS), train_real_test_real (its reference) and train_real_test_generated (the other
         direction, GAN-test, by the classifier of the reference), all of equally many images; and
-        headline_oracle_test_generated, the same by the selected oracle: RCA's numerator. Each with accuracy, ci95
+        headline_oracle_test_generated, the same by the headline oracle: RCA's numerator. Each with accuracy, ci95
         (Wilson), n_train, n_test; and ratio, see `compare_on_same_faces`. Plain numbers, ready for JSON.
 
     Source: Ravuri and Vinyals (2019); GAN-train and GAN-test, Shmelkov et al. (2018).

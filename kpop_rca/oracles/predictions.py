@@ -72,7 +72,7 @@ def select(folder: Path, requested: str) -> str:
     if able.empty:
         names = ", ".join(oracles["oracle"])
         raise StudyError(
-            f"selected_oracle is {requested!r}, but the oracles are {names}; see architectures and oracle_seeds of 04"
+            f"headline_oracle is {requested!r}, but the oracles are {names}; see architectures and oracle_seeds of 04"
         )
     means = able.groupby("architecture", sort=False)["validation_accuracy"].mean()
     seeds = able[able["architecture"] == means.idxmax()]

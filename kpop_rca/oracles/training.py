@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from threading import Event, Lock
@@ -53,6 +53,13 @@ class OracleRecipe:
     pretrained: bool
     seed: int
 
+    @classmethod
+    def of(cls, parameters: dict[str, Any]) -> "OracleRecipe":
+        """From the parameters of the notebook, most of which begin with `oracle_`."""
+        own = {name.removeprefix("oracle_"): v for name, v in parameters.items() if name.startswith("oracle_")}
+        named = parameters | own
+        return cls(**{field.name: named[field.name] for field in fields(cls)})
+
     def table(self) -> pd.DataFrame:
         """What the study sets, and what no study changes: columns setting and value (text)."""
         low, high = ONE_CYCLE["base_momentum"], ONE_CYCLE["max_momentum"]
@@ -72,20 +79,13 @@ class OracleRecipe:
 
 @dataclass(frozen=True)
 class Training:
-    """One oracle to train.
+    """One oracle to train."""
 
-    Attributes:
-        architecture: a key of `resnet.LEVELS`.
-        splits: "train", "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,).
-        folder: of this oracle.
-        notes: further entries of its record, such as its number `seed` and what it was `trained_on`.
-    """
-
-    architecture: str
-    splits: dict[str, Faces]
+    architecture: str  # a key of `resnet.LEVELS`
+    splits: dict[str, Faces]  # "train", "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,)
     recipe: OracleRecipe
     folder: Path
-    notes: dict[str, Any]
+    notes: dict[str, Any]  # further entries of its record, such as its number `seed` and what it was `trained_on`
 
 
 def build_oracle(architecture: str, *, n_classes: int, recipe: OracleRecipe) -> tuple[SmallImageResNet, str | None]:
@@ -182,13 +182,6 @@ def train_oracle(
     All that a step needs is on the device from the start, and its random numbers come from there. The network is not
     compiled: an oracle takes a few thousand steps, and a study trains a dozen of them.
 
-    Args:
-        oracle: from `build_oracle`.
-        train: uint8 (N, H, W, 3) and int64 (N,).
-        validation: the same, for choosing the epoch.
-        frozen_first: whether there is a warm-up.
-        bar: wraps the epochs, `tqdm` for example.
-
     Returns:
         One row per epoch: epoch, phase, train_loss, validation_loss, validation_accuracy.
 
@@ -262,12 +255,8 @@ def train_all(
 ) -> None:
     """Train every oracle of a study that an earlier, interrupted run had not finished, each into a folder of its name.
 
-    Args:
-        planned: from `list_candidates`.
-        splits: "train", "oracle" (may be empty), "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,).
-        recipe: its seed is the study's, from which each oracle's follows.
-        folder: of all oracles.
-        bar: see `train_side_by_side`.
+    The splits are "train", "oracle" (may be empty), "validation" and "test". The recipe's seed is the study's, from
+    which each oracle's follows.
     """
     faces = training_faces(splits, seed=recipe.seed)
     trainings = [
@@ -336,17 +325,20 @@ def train_or_load(training: Training, *, device: torch.device, bar: Callable) ->
         raise StudyError(f"oracle {folder.name}: {error}") from None
     test_faces, test_labels = splits["test"]
     probabilities, _ = predict(oracle, test_faces)
-    about = {"architecture": training.architecture} | training.notes
-    about |= {
-        "n_train": len(splits["train"][1]),
-        "width": recipe.width,
-        "n_classes": n_classes,
-        "n_weights": sum(p.numel() for p in oracle.parameters()),
-        "starts_from": f"random weights ({scratch})" if scratch else "ImageNet weights",
-        "recipe": asdict(recipe),
-        "validation": evaluate(oracle, *splits["validation"]),
-        "test": _measured(probabilities, test_labels),
-    }
+    about = (
+        {"architecture": training.architecture}
+        | training.notes
+        | {
+            "n_train": len(splits["train"][1]),
+            "width": recipe.width,
+            "n_classes": n_classes,
+            "n_weights": sum(p.numel() for p in oracle.parameters()),
+            "starts_from": f"random weights ({scratch})" if scratch else "ImageNet weights",
+            "recipe": asdict(recipe),
+            "validation": evaluate(oracle, *splits["validation"]),
+            "test": _measured(probabilities, test_labels),
+        }
+    )
     predictions = pd.DataFrame(probabilities, columns=[f"p_{k}" for k in range(n_classes)])
     predictions.insert(0, "label", test_labels)
     predictions.insert(1, "predicted", probabilities.argmax(1))

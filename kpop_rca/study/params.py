@@ -25,8 +25,11 @@ SUCCESSORS = {  # of parameters that were
     "ema_half_life / ema_ramp_up images",
 }
 # Names of parameters in the version before, which are read in this one.
-FORMER_NAMES = {"judges": "architectures"} | {
-    name.replace("oracle", "judge"): name for name in KNOWN if "oracle" in name
+FORMER_NAMES = {name.replace("oracle", "judge"): name for name in KNOWN if "oracle" in name} | {
+    "bench_photographs": "bench_avatars",
+    "judges": "architectures",
+    "selected_judge": "headline_oracle",
+    "selected_oracle": "headline_oracle",
 }
 NOTED = "KPOP_RCA_NOTED"  # environment: what was said of them already, by this process or the one that started it
 HINTS = {  # by pydantic's type of a problem
@@ -87,11 +90,11 @@ def _misfits(values: dict[str, Any]) -> list[str]:
             )
     if {"image_size", "face_sizes"} <= given_names and values["image_size"] not in values["face_sizes"]:
         found.append(f"image_size is {values['image_size']}, which is not one of face_sizes")
-    if {"selected_oracle", "architectures"} <= given_names:
-        architecture = values["selected_oracle"].partition("-")[0]
+    if {"headline_oracle", "architectures"} <= given_names:
+        architecture = values["headline_oracle"].partition("-")[0]
         if architecture not in ("best", *values["architectures"]):
             found.append(
-                f"selected_oracle is {values['selected_oracle']}, and {architecture} is not one of architectures"
+                f"headline_oracle is {values['headline_oracle']}, and {architecture} is not one of architectures"
             )
     return found
 

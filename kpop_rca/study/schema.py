@@ -116,7 +116,7 @@ class Parameters(BaseModel):
     images_per_identity: Annotated[int, Field(ge=2, le=LARGEST)] = None  # a pair, of which the diversity is measured
     sampling_batch_size: Positive = None
 
-    selected_oracle: Annotated[
+    headline_oracle: Annotated[
         str, Field(pattern=ORACLE_NAME, description="best, an architecture (resnet18) or an oracle (resnet18-0)")
     ] = None
     look_alike_groups: str = None
@@ -144,7 +144,7 @@ class Parameters(BaseModel):
     bench_repeats: Annotated[int, Field(ge=0, le=100)] = None
     bench_train_steps: Positive = None
     bench_faces: Annotated[int, Field(ge=100)] = None
-    bench_photographs: Annotated[int, Field(ge=10)] = None
+    bench_avatars: Annotated[int, Field(ge=10)] = None
     bench_samples: Positive = None
     bench_sampling_batch_size: Positive = None
     bench_ddim_steps: Annotated[int, Field(ge=1, le=1000)] = None

@@ -51,8 +51,8 @@ def retrained_on_blurred(
     Args:
         splits: "train", "oracle" (may be empty), "validation" and "test", each uint8 (N, H, W, 3) and int64 (N,).
         sigma: of the blur, pixels.
-        like: folder of the selected oracle.
-        seed: of the study, which chose the selected oracle's training faces.
+        like: folder of the headline oracle.
+        seed: of the study, which chose the headline oracle's training faces.
         folder: for the new one.
         bar: `tqdm` or one of its kind.
 

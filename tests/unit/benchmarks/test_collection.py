@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,15 +13,15 @@ from kpop_rca.benchmarks import (
     ceilings,
     collection,
     ours,
-    scaling,
+    process,
     tasks,
     timing,
     verdicts,
 )
 from kpop_rca.benchmarks.baselines import features as baseline_features
-from kpop_rca.benchmarks.baselines import images as baseline_images
-from kpop_rca.benchmarks.setting import Setting, quiet, random_features
-from kpop_rca.benchmarks.timing import OURS, Work
+from kpop_rca.benchmarks.baselines import torchvision as baseline_torchvision
+from kpop_rca.benchmarks.setting import Setting, random_features
+from kpop_rca.benchmarks.timing import OURS, Curve, Work
 from kpop_rca.errors import StudyError
 from kpop_rca.study import fingerprint, params, stage_run
 from kpop_rca.system import devices
@@ -71,24 +72,40 @@ def test_a_failure_of_ours_is_an_error():
         timing.in_turns({OURS: broken(at_call=1)}, repeats=1, warm_up=0, device=CPU)
 
 
-def test_operations_are_counted_as_by_hand():
+def test_a_task_may_return_a_curve():
+    """Time to a target: each repeat is a row per point, and other contenders have rows of the same table."""
+    course = Curve([{"seconds": 1.0, "value": 0.2}, {"seconds": 2.0, "value": 0.5}])
+    prepare = {OURS: lambda: Work(run=lambda: course, items=1), "b": work([], "b")}
+    table = timing.in_turns(prepare, repeats=2, warm_up=0, device=CPU)
+    of_ours = table[table["who"] == OURS]
+    assert of_ours[["repeat", "seconds", "value"]].to_numpy().tolist() == [
+        [0, 1, 0.2],
+        [0, 2, 0.5],
+        [1, 1, 0.2],
+        [1, 2, 0.5],
+    ]
+    assert table[table["who"] == "b"]["value"].isna().all()
+
+
+def test_operations_are_counted_as_by_hand(setting):
     convolution, x = nn.Conv2d(3, 8, 3, padding=1), torch.zeros(2, 3, 16, 16)
     assert ceilings.counted_flops(lambda: convolution(x)) == 2 * (2 * 8 * 16 * 16) * (3 * 3 * 3)
-    product = ceilings.matrix_product(device=CPU, dtype=torch.float32)
-    assert ceilings.counted_flops(product.run) == product.flops
+    product = ceilings.matrix_product(setting)
+    assert ceilings.counted_flops(product.run) == product.counts["flops"]
 
 
-def test_an_oracle_costs_what_is_known_of_resnet18_on_small_images():
+def test_an_oracle_costs_what_is_known_of_resnet18_on_small_images(parameters, tmp_path):
     """0.56 billion multiplications and additions an image of 32 pixels, and with the backward pass three times that."""
-    forward = ceilings.oracle_flops("resnet18", 64, 32, training=False)
+    setting = Setting(parameters | {"architectures": ["resnet18"], "oracle_width": 64}, CPU, tmp_path)
+    forward = ours.oracle_flops(setting, training=False)
     assert forward == pytest.approx(2 * 0.556e9, rel=0.01)
-    assert ceilings.oracle_flops("resnet18", 64, 32, training=True) == pytest.approx(3 * forward, rel=0.01)
+    assert ours.oracle_flops(setting, training=True) == pytest.approx(3 * forward, rel=0.01)
 
 
-def test_the_papers_unet_costs_what_the_target_counts_with():
+def test_the_papers_unet_costs_what_the_target_counts_with(tmp_path):
     """12.8 GFLOP an image for training at 32 px in convolutions and linear layers; with attention 4 % more."""
-    asked = (32, (64, 128, 256), 2, 16)
-    training, forward = (ceilings.unet_flops(*asked, training=flag) for flag in (True, False))
+    setting = Setting(params.resolve("benchmarks-gpu"), GPU, tmp_path)
+    training, forward = (ours.unet_flops(setting, training=flag) for flag in (True, False))
     assert 12.8e9 < training < 1.06 * 12.8e9
     assert training == pytest.approx(3 * forward, rel=0.01)
 
@@ -109,11 +126,12 @@ def test_ratios_are_taken_within_a_repeat():
     assert verdicts.ratios(times, device="cuda")["verdict"].tolist() == [verdicts.MISSED]
 
 
-def test_every_target_has_a_contender_that_it_is_held_against(setting):
+def test_every_target_of_speed_has_a_contender_that_it_is_held_against(parameters):
     """A baseline renamed in one place would lose its target in silence."""
-    for (task_name, who), target in verdicts.TARGETS.iterrows():
-        (task,) = (task for task in tasks.TASKS if task.name == task_name)
-        assert who == tasks.SEPARATE or who in task.programs(setting)
+    of_speed = verdicts.TARGETS[verdicts.TARGETS.index.get_level_values("beside") != ""]
+    assert len(of_speed) == 5
+    for (task_name, who), target in of_speed.iterrows():
+        assert who == verdicts.SEPARATE or who in tasks.by_name(parameters)[task_name].baselines
         times = pd.concat([times_of(task_name, OURS, [1, 1], flops=1.0), times_of(task_name, who, [9, 9], flops=1.0)])
         (row,) = verdicts.ratios(times, device="cpu").itertuples()
         assert (row.who, row.ratio, row.target) == (who, 9, target["cpu"])
@@ -132,7 +150,7 @@ def test_the_ceiling_is_the_product_of_the_same_task():
     other = times_of(tasks.TRAINING, ceilings.PRODUCT, [0.1, 0.1], items=1, flops=100.0)
     times = pd.concat([times_of(tasks.DDIM, OURS, [5, 5], flops=5.0), product, other])
     (row,) = verdicts.rates(times[times["task"] == tasks.DDIM]).itertuples()
-    assert (row.rate, row.ceiling, row.share) == (2.0, 10.0, 0.2)
+    assert (row.rate, row.ceiling, row.fraction) == (2.0, 10.0, 0.2)
     assert verdicts.rates(times).query("task == @tasks.DDIM")["ceiling"].tolist() == [10.0]
 
 
@@ -147,8 +165,8 @@ def test_one_after_another_is_the_sum_of_the_fastest_of_each_measure():
     }
     times = pd.concat([times_of(tasks.MEASURES, who, s) for who, s in seconds.items()])
     added = verdicts.with_separate(times)
-    assert added[added["who"] == tasks.SEPARATE]["seconds"].tolist() == [7, 9]
-    assert verdicts.ratios(added, device="cpu")["who"].tolist() == [tasks.SEPARATE]
+    assert added[added["who"] == verdicts.SEPARATE]["seconds"].tolist() == [7, 9]
+    assert verdicts.ratios(added, device="cpu")["who"].tolist() == [verdicts.SEPARATE]
     without = times[~times["who"].str.startswith("PRDC")]
     assert verdicts.with_separate(without) is without
 
@@ -167,25 +185,25 @@ def test_an_exponent_is_the_power_that_the_cost_was_made_with():
     table = pd.DataFrame(
         {
             "what": "a",
-            "axis": scaling.IMAGES,
+            "axis": tasks.IMAGES,
             "x": x,
             "seconds": 3 * x**2.0 * noise,
             "peak_bytes": 5 + x * 0.0,
         }
     )
-    found = scaling.exponents(table).set_index("cost")
+    found = verdicts.exponents(table).set_index("cost")
     assert found.loc["seconds", "exponent"] == pytest.approx(2, abs=4 * found.loc["seconds", "standard_error"])
     assert 0 < found.loc["seconds", "standard_error"] < 0.03
     assert found.loc["peak_bytes", "exponent"] == pytest.approx(0)
-    two = scaling.exponents(table.iloc[:2]).set_index("cost")
+    two = verdicts.exponents(table.iloc[:2]).set_index("cost")
     assert np.isnan(two.loc["seconds", "standard_error"])
 
 
 def growing(what, slope, *, megabytes, noise):
     data = np.linspace(1, megabytes + 1, 4) * 1e6
     peak = 3e8 + slope * data + noise * np.array([1, -1, -1, 1]) * megabytes * 1e6
-    table = {"what": what, "axis": scaling.IMAGES, "x": data, "data_bytes": data, "peak_bytes": peak}
-    return verdicts.memory(pd.DataFrame(table))
+    table = {"what": what, "axis": tasks.IMAGES, "x": data, "data_bytes": data, "peak_bytes": peak}
+    return verdicts.memory(pd.DataFrame(table), device="cpu")
 
 
 @pytest.mark.parametrize(
@@ -197,7 +215,7 @@ def growing(what, slope, *, megabytes, noise):
         (0.5, 1, "too little data to tell"),
     ],
 )
-@pytest.mark.parametrize(("what", "held"), [(scaling.DETECTION, 0), (scaling.TRAINING, 1)])
+@pytest.mark.parametrize(("what", "held"), [(tasks.DETECTION, 0), (tasks.STEP, 1)])
 def test_memory_is_held_against_the_datas_own_size_beyond_what_was_handed_over(slope, megabytes, expected, what, held):
     found = growing(what, held + slope, megabytes=megabytes, noise=0.002)
     assert found["growth"].tolist() == pytest.approx([held + slope], abs=0.01)
@@ -208,10 +226,10 @@ def test_memory_is_held_against_the_datas_own_size_beyond_what_was_handed_over(s
 @pytest.mark.parametrize(
     ("what", "slope", "expected"),
     [
-        (scaling.TRAINING, 1.0, verdicts.MET),
-        (scaling.TRAINING, 2.0, verdicts.MISSED),
-        (scaling.GENERATION, 0.0, verdicts.MET),
-        (scaling.GENERATION, 1.0, verdicts.MISSED),
+        (tasks.STEP, 1.0, verdicts.MET),
+        (tasks.STEP, 2.0, verdicts.MISSED),
+        (tasks.GENERATION, 0.0, verdicts.MET),
+        (tasks.GENERATION, 1.0, verdicts.MISSED),
     ],
 )
 def test_peaks_without_any_noise_as_a_gpu_has_them_are_predicted_too(what, slope, expected):
@@ -221,7 +239,7 @@ def test_peaks_without_any_noise_as_a_gpu_has_them_are_predicted_too(what, slope
 
 def test_the_papers_run_is_counted_from_the_rates():
     names = [tasks.TRAINING, tasks.DDIM, tasks.DDPM, tasks.CLASSIFYING]
-    rates = pd.DataFrame({"task": names, "rate": [20_000.0, 1000.0, 500.0, 10_000.0], "who": OURS, "share": 0.2})
+    rates = pd.DataFrame({"task": names, "rate": [20_000.0, 1000.0, 500.0, 10_000.0], "who": OURS, "fraction": 0.2})
     found = verdicts.whole_runs(rates, steps_ddpm=50, study_seconds=700.0, device="cuda")
     assert found["value"].tolist() == [50.0, 2000.0, 100.0, 5.0, 0.2, 700.0]
     assert found["verdict"].tolist() == [verdicts.MET, verdicts.MISSED, verdicts.MET, "", verdicts.MISSED, ""]
@@ -237,7 +255,9 @@ def test_baselines_do_the_work_that_ours_does():
     real, generated = random_features(200, 16, seed=0)
     our_fid = frechet.frechet_distance(real, generated)
     our_kid, sd = kid.kernel_distance(real, generated, generator=np.random.default_rng(0))
-    assert float(baseline_features.torchmetrics_fid(real, generated)) == pytest.approx(our_fid, rel=1e-3)
+    assert float(baseline_features.BASELINES["FID by torchmetrics"](real, generated)) == pytest.approx(
+        our_fid, rel=1e-3
+    )
     theirs = baseline_features.torch_fidelity_fid(real, generated)["frechet_inception_distance"]
     assert theirs == pytest.approx(our_fid, rel=1e-6)
     assert float(baseline_features.torchmetrics_kid(real, generated)[0]) == pytest.approx(our_kid, abs=sd)
@@ -281,12 +301,23 @@ def test_all_read_the_same_faces(setting):
 
 
 @pytest.mark.usefixtures("fresh_accelerate")
-@pytest.mark.parametrize("name", [task.name for task in tasks.TASKS if task.name != tasks.DDPM])
+@pytest.mark.parametrize(
+    "name",
+    [
+        tasks.TRAINING,
+        tasks.DDIM,
+        tasks.DETECTION,
+        tasks.ORACLES,
+        tasks.CLASSIFYING,
+        tasks.MEASURES,
+        tasks.LPIPS,
+        tasks.READING,
+    ],
+)
 def test_every_contender_runs(setting, name, monkeypatch):
     monkeypatch.setitem(ceilings.SIDE, "cpu", 8)
     monkeypatch.setitem(ceilings.COPIED, "cpu", 64)
-    (task,) = (task for task in tasks.TASKS if task.name == name)
-    table = tasks.times(task, setting, progress=iter)
+    table = process.timed(tasks.Part(name, setting.parameters), setting)
     absent = table[table["seconds"].isna()]
     only_for_benchmarks = "No module named '(denoising_diffusion_pytorch|pytorch_fid|cleanfid|prdc)"
     assert absent["why"].str.match(f"ModuleNotFoundError: {only_for_benchmarks}").all(), absent["why"].tolist()
@@ -301,60 +332,79 @@ def test_every_contender_runs(setting, name, monkeypatch):
 
 def test_the_peak_is_that_of_the_whole_life_of_a_process():
     code = (
-        "import numpy, torch; from kpop_rca.benchmarks import scaling; d = torch.device('cpu');"
-        "before = scaling.peak_bytes(d); a = numpy.ones(10**8, numpy.uint8); del a;"
-        "print(scaling.peak_bytes(d) - before)"
+        "import numpy, torch; from kpop_rca.benchmarks import process; d = torch.device('cpu');"
+        "before = process.peak_bytes(d); a = numpy.ones(10**8, numpy.uint8); del a;"
+        "print(process.peak_bytes(d) - before)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 0.95e8 < int(run.stdout) < 1.2e8
 
 
-def test_a_size_is_measured_in_a_process_of_its_own_and_one_that_fails_has_a_reason(parameters):
-    point = next(p for p in scaling.points(parameters, device=CPU) if p["what"] == scaling.MEASURES)
-    too_few = point | {"parameters": point["parameters"] | {"bench_features": 3}}
-    (good,) = scaling.measure(point, parameters, device=CPU).itertuples()
-    (bad,) = scaling.measure(too_few, parameters, device=CPU).itertuples()
-    assert (good.why, good.data_bytes) == ("", 2 * 4 * point["x"] * scaling.FEATURE_LENGTH)
-    assert good.seconds > 0 < good.peak_bytes
-    assert np.isnan(bad.seconds)
-    assert "need 4 or more rows" in bad.why
+def test_a_part_is_measured_in_a_process_of_its_own_and_a_size_that_fails_has_a_reason(output, parameters):
+    """A task at which ours fails is an error."""
+    part = next(part for part in tasks.parts(parameters, device=CPU) if part.what == tasks.MEASURES)
+    too_few = replace(part, parameters=part.parameters | {"bench_features": 3})
+    where = {"device": CPU, "folder": output / "parts", "scratch": output}
+    good, bad = (process.measured(each, **where) for each in (part, too_few))
+    assert good["data_bytes"].tolist() == [2 * 4 * part.x * 512] * parameters["bench_repeats"]
+    assert good[["seconds", "peak_bytes"]].gt(0).all(axis=None)
+    assert "seconds" not in bad
+    assert "need 4 or more rows" in bad["why"].item()
+    with pytest.raises(StudyError, match=r"FID, KID and PRDC: .*need 4 or more rows"):
+        process.measured(replace(too_few, axis=""), **where)
 
 
-def test_a_folder_with_more_photographs_than_are_wanted_is_read_all_the_same(output, parameters):
-    """Twelve of ten people are drawn as two of each."""
-    setting = Setting(parameters | {"bench_photographs": 12}, CPU, output)
-    work = baseline_images.image_folder(setting, workers=0)
-    assert sum(len(images) for images in work.run()) == work.items == 20
-    assert ours.read(setting).items == 12
+def test_sizes_are_what_the_parameters_ask_for(parameters):
+    found = {}
+    for part in tasks.parts(parameters, device=CPU):
+        found.setdefault((part.what, part.axis), []).append(part.x)
+    assert found.pop(("", "")) == [0] * len(tasks.by_name(parameters))
+    detected = found.pop((tasks.DETECTION, tasks.IMAGES))
+    assert detected == [detected[0], 2 * detected[0]]
+    assert found == {
+        (tasks.STEP, tasks.IMAGES): [128, 256],
+        (tasks.GENERATION, tasks.IMAGES): [120, 240],
+        (tasks.MEASURES, tasks.IMAGES): [48, 96],
+        (tasks.STEP, tasks.CLASSES): [4],
+        (tasks.STEP, tasks.SIDE): [16],
+        (tasks.STEP, tasks.BATCH): [4, 8],
+        (tasks.STEP, tasks.PROCESSES): [2],
+    }
 
 
-def test_a_part_that_is_done_is_not_done_again(tmp_path):
-    made = []
-
-    def make():
-        made.append(1)
-        return pd.DataFrame({"why": ["", "no"], "x": [1.5, np.nan]})
-
-    first, second = (collection._part(tmp_path / "parts" / "a.csv", make) for _ in range(2))
-    assert made == [1]
-    pd.testing.assert_frame_equal(first, second)
-    assert first["why"].tolist() == ["", "no"]
+def test_a_folder_with_more_avatars_than_are_wanted_is_read_all_the_same(output, parameters):
+    """Twelve of ten identities are rendered as two of each."""
+    setting = Setting(parameters | {"bench_avatars": 12}, CPU, output)
+    work = baseline_torchvision.image_folder(setting, workers=0)
+    assert sum(len(images) for images in work.run()) == work.counts["items"] == 20
+    assert ours.read(setting).counts["items"] == 12
 
 
 @pytest.fixture
 def brief(parameters, monkeypatch):
-    """A run of one task and two scaling."""
-    monkeypatch.setitem(ceilings.SIDE, "cpu", 8)
-    monkeypatch.setitem(ceilings.COPIED, "cpu", 64)
-    monkeypatch.setattr(tasks, "TASKS", [task for task in tasks.TASKS if task.name == tasks.LPIPS])
-    found = [point for point in scaling.points(parameters, device=CPU) if point["what"] == scaling.MEASURES]
-    monkeypatch.setattr(scaling, "points", lambda *_, **__: found)
+    """A run of one task and two sizes."""
+    found = [part for part in tasks.parts(parameters, device=CPU) if part.what == tasks.MEASURES]
+    monkeypatch.setattr(tasks, "parts", lambda *_, **__: [tasks.Part(tasks.LPIPS, parameters), *found])
     return parameters | {"study": "brief"}
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The parts that were measured, in turn; the time stands for the result."""
+    found = []
+
+    def measure(part, _, result):
+        found.append(part)
+        row = {"who": OURS, "repeat": 0, "seconds": time.perf_counter(), "peak_bytes": 1, "data_bytes": 1, "why": ""}
+        pd.DataFrame([row]).to_csv(result, index=False)
+
+    monkeypatch.setattr(process, "_measure", measure)
+    return found
 
 
 def measured(parameters):
     stage = stage_run.begin("90_benchmarks", parameters)
-    return collection.measure(stage.parameters, device=CPU, folder=stage.folder, progress=quiet)
+    return collection.measure(stage.parameters, device=CPU, folder=stage.folder, progress=ours.NO_BAR)
 
 
 def contents(parts):
@@ -362,40 +412,49 @@ def contents(parts):
 
 
 @pytest.mark.filterwarnings("error:.*fill value")  # where no part has a reason why it failed
-@pytest.mark.usefixtures("fresh_accelerate")
-def test_a_run_that_was_stopped_goes_on_with_the_parts_that_the_same_code_has_ended(output, brief, monkeypatch):
-    parts, sizes_measured = output / "artifacts" / "brief" / "benchmarks" / "parts", []
+def test_a_run_that_was_stopped_goes_on_with_the_parts_that_the_same_code_has_ended(output, brief, asked, monkeypatch):
+    parts, measure = output / "artifacts" / "brief" / "benchmarks" / "parts", process._measure
 
-    def stopped_at_the_second(point, *_, **__):
-        sizes_measured.append(point["x"])
-        if len(sizes_measured) == 2:
+    def stopped_at_the_third(*about):
+        if len(asked) == 2:
             raise KeyboardInterrupt
-        return pd.DataFrame([{"what": point["what"], "x": point["x"], "seconds": time.perf_counter(), "why": ""}])
+        measure(*about)
 
-    monkeypatch.setattr(scaling, "measure", stopped_at_the_second)
+    monkeypatch.setattr(process, "_measure", stopped_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         measured(brief)
     before = contents(parts)
-    assert before.keys() == {"90_machine_0.csv", "90_times_0.csv", "90_scaling_0.csv"}
+    assert len(before) == 2
+    monkeypatch.setattr(process, "_measure", measure)
     tables = measured(brief)
-    assert contents(parts) == before | {"90_scaling_1.csv": contents(parts)["90_scaling_1.csv"]}
-    assert sizes_measured == [48, 96, 96]
+    assert before.items() <= contents(parts).items()
+    assert [(part.task, part.x) for part in asked] == [(tasks.LPIPS, 0), (tasks.MEASURES, 48), (tasks.MEASURES, 96)]
     assert tables[collection.SCALING]["x"].tolist() == [48, 96]
+    assert tables[collection.TIMES]["task"].tolist() == [tasks.LPIPS]
+    assert list(tables[collection.TIMES]) == collection.OF_TIMES
     monkeypatch.setattr(fingerprint, "of_computing", lambda _: "other code")
     stage_run.begin("90_benchmarks", brief)
     assert not contents(parts)
 
 
-def test_parts_are_of_one_machine_and_of_parameters_that_only_change_the_speed(tmp_path, parameters):
+def test_parts_are_of_one_machine_and_of_parameters_that_only_change_the_speed(tmp_path, parameters, asked):
     """A stage takes up what was begun on another device, since results do not depend on it; times do."""
-    one = collection._folder_of_parts(tmp_path, parameters, device=CPU)
-    collection._part(one / "a.csv", lambda: pd.DataFrame({"x": [1]}))
-    assert collection._folder_of_parts(tmp_path, parameters, device=CPU) == one
-    assert contents(one)
-    other = collection._folder_of_parts(tmp_path, parameters | {"detector_batch_size": 5}, device=CPU)
-    assert other != one
-    assert not contents(tmp_path)
-    assert collection._folder_of_parts(tmp_path, parameters, device=torch.device("mps")) != one
+    for changed, device in (({}, CPU), ({}, CPU), ({"detector_batch_size": 5}, CPU), ({}, torch.device("mps"))):
+        part = tasks.Part(tasks.LPIPS, parameters | changed)
+        process.measured(part, device=device, folder=tmp_path, scratch=tmp_path)
+    assert len(asked) == 3
+
+
+def test_the_committed_tables_are_read_under_todays_names(parameters):
+    tables = collection.committed("benchmarks-cpu")
+    times = tables[collection.TIMES]
+    assert times.groupby("task")["unit"].first().to_dict() == {
+        name: task.unit for name, task in tasks.by_name(parameters).items()
+    }
+    assert "bench_avatars" in tables[collection.MACHINE]["quantity"].tolist()
+    found = collection.summary(tables)
+    assert found["ratios"]["verdict"].value_counts().to_dict() == {"": 10, verdicts.MET: 5}
+    assert found["memory"]["verdict"].tolist() == [verdicts.MET] * 4
 
 
 def test_tables_that_are_not_there_say_how_to_come_by_them():
@@ -412,20 +471,19 @@ def test_a_training_goes_as_far_as_it_is_let_and_no_further():
             if step == 7:
                 raise ValueError("a loss of nan")
 
-    loop = ours.Stepwise(fit)
+    advance = ours.in_steps(fit)
     assert seen == []
-    loop.advance(3)
-    loop.advance(2)
+    advance(3)
+    advance(2)
     assert seen == [0, 1, 2, 3, 4]
     with pytest.raises(ValueError, match="nan"):
-        loop.advance(4)
-    left = ours.Stepwise(fit)
-    left.close()
+        advance(4)
     assert seen == [0, 1, 2, 3, 4, 5, 6, 7]
 
 
 def test_what_is_measured_apart_is_code_of_the_stage_too():
-    assert "benchmarks.scaling" in fingerprint.module_closure(frozenset({"benchmarks.collection"}))
+    closure = fingerprint.module_closure(frozenset({"benchmarks.collection"}))
+    assert {"benchmarks.process", "benchmarks.baselines.denoising"} <= {*closure}
 
 
 def test_sampling_is_compiled_where_the_papers_run_would_be(output):

@@ -49,7 +49,7 @@ def test_an_oracle_that_is_not_there_is_refused(tmp_path):
     # The last was trained, but only on the generator's faces.
     for requested in ("resnet34", "resnet10-1", "resnet18"):
         with pytest.raises(
-            StudyError, match=f"selected_oracle is '{requested}', but the oracles are resnet10-0, resnet18-0"
+            StudyError, match=f"headline_oracle is '{requested}', but the oracles are resnet10-0, resnet18-0"
         ):
             predictions.select(tmp_path, requested)
 

@@ -8,6 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
 from kpop_rca.oracles import augmentation, candidates, resnet, training
+from kpop_rca.study import params
 
 CPU = torch.device("cpu")
 
@@ -111,6 +112,12 @@ def test_faces_are_varied_without_waiting_for_the_gpu():
         assert augmentation.augment(images, colour_jitter=0.1, generator=generator).device.type == "cuda"
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+def test_a_recipe_takes_its_own_parameters_before_those_of_the_generator():
+    recipe = training.OracleRecipe.of(params.defaults())
+    assert (recipe.batch_size, recipe.learning_rate, recipe.weight_decay) == (64, 0.003, 0.05)
+    assert (recipe.width, recipe.pretrained, recipe.seed) == (16, True, 0)
 
 
 def test_an_oracle_is_trained_and_its_record_says_what_it_started_from(splits, tmp_path):

@@ -59,8 +59,8 @@ def test_a_good_file_gives_what_it_sets(study_file):
             "architectures: [resnet18]\nseen_oracles: [resnet10]",
             ["seen_oracles names resnet10", "not one of architectures"],
         ),
-        ("selected_oracle: vgg", ["selected_oracle", "'vgg'", "an oracle (resnet18-0)"]),
-        ("selected_oracle: resnet18-seen", ["selected_oracle", "'resnet18-seen'"]),
+        ("headline_oracle: vgg", ["headline_oracle", "'vgg'", "an oracle (resnet18-0)"]),
+        ("headline_oracle: resnet18-seen", ["headline_oracle", "'resnet18-seen'"]),
         ("seed: 1\nseed: 2", ["line 2", 'duplicate key "seed"']),
         ("- seed", ["name: value"]),
         ("seed: [1", ["not readable as YAML"]),
@@ -88,10 +88,10 @@ def test_every_problem_of_a_file_is_named_at_once(study_file):
 
 
 def test_every_value_that_does_not_fit_another_is_named_at_once(study_file):
-    text = "architectures: [resnet18]\nseen_oracles: [resnet10]\nselected_oracle: resnet34\n"
+    text = "architectures: [resnet18]\nseen_oracles: [resnet10]\nheadline_oracle: resnet34\n"
     text += "image_size: 64\nface_sizes: [16]\n"
     assert [line.split()[1] for line in refused(study_file(text)).splitlines()] == [
-        "seen_oracles", "image_size", "selected_oracle",
+        "seen_oracles", "image_size", "headline_oracle",
     ]  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def test_of_very_many_problems_the_first_are_named(study_file):
 
 @pytest.mark.parametrize("wanted", ["best", "resnet18", "resnet18-0", "resnet34-2-seen"])
 def test_a_oracle_is_named_in_each_of_the_ways(study_file, wanted):
-    assert params.read_study_file(study_file(f"selected_oracle: {wanted}")) == {"selected_oracle": wanted}
+    assert params.read_study_file(study_file(f"headline_oracle: {wanted}")) == {"headline_oracle": wanted}
 
 
 @pytest.fixture
