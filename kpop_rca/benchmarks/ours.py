@@ -18,7 +18,7 @@ from kpop_rca.benchmarks.setting import AVATAR_SIZE, N_CLASSES, NOISE_SCHEDULE, 
 from kpop_rca.benchmarks.timing import Work
 from kpop_rca.data.images import read_rgb
 from kpop_rca.diffusion.generation import GenerationPlan, generate
-from kpop_rca.diffusion.samplers import TIMESTEPS, forward_process
+from kpop_rca.diffusion.objective import TIMESTEPS, forward_process
 from kpop_rca.diffusion.trainer import DiffusionRecipe, Trainer
 from kpop_rca.faces import crops, detection
 from kpop_rca.image_metrics import feature_extractors, frechet, kid, prdc

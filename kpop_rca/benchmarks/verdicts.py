@@ -10,7 +10,7 @@ from kpop_rca.benchmarks.ceilings import CEILINGS, COPY, PRODUCT
 from kpop_rca.benchmarks.setting import PAPER_IMAGES
 from kpop_rca.benchmarks.tasks import CLASSIFYING, DDIM, DDPM, DETECTION, MEASURES, TRAINING
 from kpop_rca.benchmarks.timing import OURS
-from kpop_rca.diffusion.samplers import TIMESTEPS
+from kpop_rca.diffusion.objective import TIMESTEPS
 
 MET, MISSED, UNDECIDED, UNMEASURED = "met", "missed", "within the spread", "not measured"
 SEPARATE = "baselines' fastest, one after another"

@@ -6,7 +6,7 @@ from diffusers import DDPMScheduler, UNet2DModel
 
 from kpop_rca.data import tensors
 from kpop_rca.degradations import compressed, shifted
-from kpop_rca.diffusion.samplers import deterministic_step, predict_noise, sampling_process, set_timesteps
+from kpop_rca.diffusion.samplers import denoise, deterministic_step, sampling_process, set_timesteps
 from kpop_rca.oracles.candidates import Faces
 
 JPEG_QUALITY = 50
@@ -34,8 +34,8 @@ def diffused(faces: Faces, unet: UNet2DModel, forward: DDPMScheduler, *, generat
         x_0, class_labels = tensors.to_model(torch.from_numpy(images)), torch.from_numpy(labels).to(unet.device)
         x_t = forward.add_noise(x_0, torch.randn(x_0.shape, generator=generator), timesteps[0]).to(unet.device)
         for t in timesteps:
-            eps = predict_noise(unet, x_t, t.to(unet.device), class_labels, guidance=0)
-            x_t = deterministic_step(process, x_t, eps, t)
+            estimate = denoise(unet, process, x_t, t, class_labels, guidance=0).clamp(-1, 1)
+            x_t = deterministic_step(process, x_t, estimate, t)
         denoised.append(tensors.to_images(x_t))
     return np.concatenate(denoised)
 

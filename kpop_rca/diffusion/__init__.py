@@ -7,8 +7,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules={"generated_images"},
     submod_attrs={
         "generation": ["GenerationPlan", "generate"],
-        "objective": ["compare_losses"],
-        "samplers": ["forward_process", "forward_states", "image_generator", "sample", "sampling_process"],
+        "objective": ["compare_losses", "forward_process"],
+        "samplers": ["forward_states", "image_generator", "sample", "sampling_process"],
         "trainer": ["DiffusionRecipe", "Trainer", "load_grids", "load_trained", "trained_precision"],
         "unet": ["build_unet"],
     },

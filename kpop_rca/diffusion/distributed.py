@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from kpop_rca.diffusion import generation
 from kpop_rca.diffusion.trainer import DiffusionRecipe, Trainer, load_trained, trained_precision
-from kpop_rca.diffusion.unet import build_unet, no_class
+from kpop_rca.diffusion.unet import NETWORK, build_unet, no_class
 from kpop_rca.faces import crops
 from kpop_rca.study import manifests
 from kpop_rca.system import devices, seeds
@@ -23,9 +23,8 @@ def train(parameters: dict[str, Any]) -> None:
     study, folder = parameters["study"], manifests.folder_of(parameters["study"], "ddpm")
     cropped = manifests.folder_of(study, "faces")
     images, labels = crops.load_crops(cropped, size=parameters["image_size"], split="train")
-    shape = {name: parameters[name] for name in ("image_size", "channels", "layers_per_block", "attention_size")}
     torch.manual_seed(seeds.number(seeds.Purpose.NETWORK, parameters["seed"]))
-    unet = build_unet(**shape, n_classes=len(crops.class_names(cropped)))
+    unet = build_unet(**{name: parameters[name] for name in NETWORK}, n_classes=len(crops.class_names(cropped)))
     recipe, device = DiffusionRecipe.of(parameters), devices.choose(parameters["device"])
     trainer = Trainer(unet, recipe=recipe, folder=folder, device=device)
     trainer.fit(

@@ -1,4 +1,7 @@
-"""What the DDPM is trained on: finding the noise in an image; and how well it does at single noise levels."""
+"""What the network predicts, how that becomes the denoised image, and the training task that teaches it.
+
+A noisy image is x_t = a x_0 + b eps; whatever is predicted, it is p x_0 + q eps. Samplers know x_0 alone.
+"""
 
 from dataclasses import dataclass
 
@@ -6,35 +9,106 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from diffusers import DDPMScheduler, UNet2DModel
+from diffusers import DDPMScheduler, DPMSolverMultistepScheduler, SchedulerMixin, UNet2DModel
 from torch import Tensor, nn
 
 from kpop_rca.data import tensors
-from kpop_rca.diffusion.samplers import TIMESTEPS
 from kpop_rca.errors import StudyError
 from kpop_rca.system import finite, seeds
 
+TIMESTEPS = 1000  # T of the paper, section 4.2.3
+PREDICTIONS = {"eps": "epsilon", "v": "v_prediction", "flow": "flow_prediction"}  # as diffusers' processes call them
 COMPARED_TIMESTEPS = (10, 50, 100, 200, 350, 500, 700, 900)
+
+
+def forward_process(noise_schedule: str, prediction: str = "eps") -> DDPMScheduler:
+    """The fixed Markov chain q(x_t | x_{t-1}) with T = 1000 (paper eqs. 1 and 2), and what is predicted of it.
+
+    Args:
+        noise_schedule: "linear" or "squaredcos_cap_v2".
+        prediction: "eps", the noise (Ho et al. 2020); "v", the velocity a eps - b x_0 (Salimans and Ho 2022, appendix
+            D); or "flow", eps - x_0 (Lipman et al. 2023), where the chain serves the samplers alone.
+    """
+    return DDPMScheduler(
+        num_train_timesteps=TIMESTEPS, beta_schedule=noise_schedule, prediction_type=PREDICTIONS[prediction]
+    )
+
+
+def levels(process: SchedulerMixin, t: Tensor) -> tuple[Tensor, Tensor]:
+    """a and b of x_t = a x_0 + b eps at timesteps of a forward or reverse process, in the shape of t."""
+    if isinstance(process, DPMSolverMultistepScheduler):  # whose own numbers are rounded otherwise
+        sigma = process.sigmas[process.timesteps.tolist().index(int(t))]
+        a = 1 / (sigma**2 + 1) ** 0.5
+        return a, sigma * a
+    abar = process.alphas_cumprod.to(t.device)[t]
+    return abar**0.5, (1 - abar) ** 0.5
+
+
+def _weights(prediction: str, a: Tensor, b: Tensor) -> tuple[Tensor | int, Tensor | int]:
+    """p and q of what is predicted, p x_0 + q eps."""
+    return {"epsilon": (0, 1), "v_prediction": (-b, a), "flow_prediction": (-1, 1)}[prediction]
+
+
+def shown(prediction: str, x_t: Tensor, t: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """The image and the time that the network is shown for x_t.
+
+    Those of flow lie on its own straight path, (1 - tau) x_0 + tau eps with tau = b / (a + b), of which every x_t is a
+    multiple; its time is 1000 tau.
+    """
+    if prediction != "flow_prediction":
+        return x_t, t
+    return x_t / (a + b), TIMESTEPS * b / (a + b)
+
+
+def denoised_image(prediction: str, predicted: Tensor, x_t: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """The x_0 that solves x_t = a x_0 + b eps and predicted = p x_0 + q eps."""
+    p, q = _weights(prediction, a, b)
+    return (q * x_t - b * predicted) / (a * q - b * p)
 
 
 @dataclass(frozen=True)
 class NoisedBatch:
-    """A batch as the network is shown it, and the noise that it should find.
+    """A batch as the network is shown it, and what it should predict.
 
     Attributes:
-        x_t: (B, 3, H, W).
-        t: int64 (B,), timesteps.
+        image: (B, 3, H, W).
+        time: (B,).
         class_labels: int64 (B,).
-        eps: (B, 3, H, W).
+        target: (B, 3, H, W).
     """
 
-    x_t: Tensor
-    t: Tensor
+    image: Tensor
+    time: Tensor
     class_labels: Tensor
-    eps: Tensor
+    target: Tensor
 
     def part(self, rows: slice) -> "NoisedBatch":
-        return NoisedBatch(self.x_t[rows], self.t[rows], self.class_labels[rows], self.eps[rows])
+        return NoisedBatch(self.image[rows], self.time[rows], self.class_labels[rows], self.target[rows])
+
+
+def noised(
+    prediction: str, x_0: Tensor, eps: Tensor, class_labels: Tensor, *, t: Tensor, a: Tensor, b: Tensor
+) -> NoisedBatch:
+    """Images with the noise eps at times t, where a and b are the levels, all (B,)."""
+    a, b = a.view(-1, 1, 1, 1), b.view(-1, 1, 1, 1)
+    image, time = shown(prediction, a * x_0 + b * eps, t, a, b)
+    p, q = _weights(prediction, a, b)
+    return NoisedBatch(image, time.flatten(), class_labels, p * x_0 + q * eps)
+
+
+def training_times(n: int, sampling: str, *, generator: torch.Generator, device: torch.device) -> Tensor:
+    """The times of a batch, (n,) in 0 to T.
+
+    Args:
+        n: size of the batch.
+        sampling: "uniform", whole timesteps (paper eq. 4); or "logit_normal", T sigmoid(z) with z ~ N(0, 1), which is
+            stratified: one of each n-th of the distribution (Esser et al. 2024, section 3.1).
+        generator: on the device.
+    """
+    if sampling == "uniform":
+        return torch.randint(TIMESTEPS, (n,), generator=generator, device=device)
+    ranks = (torch.arange(n, device=device) + torch.rand(n, generator=generator, device=device)) / n
+    return TIMESTEPS * torch.special.ndtri(ranks).sigmoid()
 
 
 def training_task(
@@ -45,6 +119,7 @@ def training_task(
     no_class: int,
     label_dropout: float,
     flip: bool,
+    timestep_sampling: str,
     generator: torch.Generator,
 ) -> NoisedBatch:
     """A batch at random timesteps, with random flips and without some of its labels.
@@ -55,37 +130,41 @@ def training_task(
     Args:
         x_0: (B, 3, H, W) in [-1, 1].
         class_labels: int64 (B,).
-        forward: the forward process.
+        forward: the forward process, on the device of x_0.
         no_class: the label that means "no class".
         label_dropout: fraction of the labels that become `no_class`.
         flip: whether to mirror half of the images.
+        timestep_sampling: see `training_times`.
         generator: on the device of x_0.
 
     Source: paper eq. 2; label dropout after Ho and Salimans (2022).
     """
     batch, device = len(x_0), x_0.device
-    t = torch.randint(TIMESTEPS, (batch,), generator=generator, device=device)
+    t = training_times(batch, timestep_sampling, generator=generator, device=device)
     eps = torch.randn(x_0.shape, generator=generator, device=device)
     dropped = torch.rand(batch, generator=generator, device=device) < label_dropout
     flipped = torch.rand(batch, generator=generator, device=device) < 0.5 * flip
     x_0 = torch.where(flipped[:, None, None, None], x_0.flip(-1), x_0)
-    return NoisedBatch(forward.add_noise(x_0, eps, t), t, torch.where(dropped, no_class, class_labels), eps)
+    prediction = forward.config.prediction_type
+    if prediction == "flow_prediction":
+        a, b = 1 - t / TIMESTEPS, t / TIMESTEPS
+    else:
+        t = t.long().clamp(max=TIMESTEPS - 1)
+        a, b = levels(forward, t)
+    return noised(prediction, x_0, eps, torch.where(dropped, no_class, class_labels), t=t, a=a, b=b)
 
 
-def noise_loss(unet: nn.Module, task: NoisedBatch) -> Tensor:
-    """L_simple = E || eps - eps_theta(x_t, t, c) ||^2 with x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps, a scalar.
-
-    Source: paper eq. 4.
-    """
-    (predicted,) = unet(task.x_t, task.t, class_labels=task.class_labels, return_dict=False)
-    return F.mse_loss(predicted.float(), task.eps)
+def prediction_loss(unet: nn.Module, task: NoisedBatch) -> Tensor:
+    """E || p x_0 + q eps - net(x_t, t, c) ||^2, a scalar; of the noise it is L_simple, paper eq. 4."""
+    (predicted,) = unet(task.image, task.time, class_labels=task.class_labels, return_dict=False)
+    return F.mse_loss(predicted.float(), task.target)
 
 
 @torch.inference_mode()
 def loss_by_timestep(
     unet: UNet2DModel, images: np.ndarray, labels: np.ndarray, *, forward: DDPMScheduler, seed: int
 ) -> pd.DataFrame:
-    """The noise loss (paper eq. 4) at `COMPARED_TIMESTEPS`: columns t and loss.
+    """The loss of the training at `COMPARED_TIMESTEPS`: columns t and loss.
 
     The images, uint8 (N, H, W, 3), are one batch; the same seed and N give the same noise.
 
@@ -93,13 +172,14 @@ def loss_by_timestep(
         StudyError: a loss is not finite.
     """
     generator = torch.Generator().manual_seed(seeds.number(seeds.Purpose.COMPARED_NOISE, seed))
-    x_0, class_labels = tensors.to_model(torch.as_tensor(images)), torch.as_tensor(labels).to(unet.device)
+    x_0 = tensors.to_model(torch.as_tensor(images, device=unet.device))
+    class_labels = torch.as_tensor(labels, device=unet.device)
     rows = []
-    for t in COMPARED_TIMESTEPS:
-        eps = torch.randn(x_0.shape, generator=generator)
-        x_t = forward.add_noise(x_0, eps, torch.full((len(x_0),), t)).to(unet.device)
-        predicted = unet(x_t, t, class_labels=class_labels).sample
-        rows.append({"t": t, "loss": F.mse_loss(predicted, eps.to(unet.device)).item()})
+    for timestep in COMPARED_TIMESTEPS:
+        t = torch.full((len(x_0),), timestep, device=unet.device)
+        eps, (a, b) = torch.randn(x_0.shape, generator=generator).to(unet.device), levels(forward, t)
+        task = noised(forward.config.prediction_type, x_0, eps, class_labels, t=t, a=a, b=b)
+        rows.append({"t": timestep, "loss": prediction_loss(unet, task).item()})
     bad = finite.first_bad(torch.tensor([row["loss"] for row in rows]))
     if bad is not None:
         raise StudyError(f"the loss at t = {rows[bad]['t']} is not finite; train again with a lower learning_rate")

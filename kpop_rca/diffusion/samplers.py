@@ -1,7 +1,8 @@
-"""The forward process, and the samplers that reverse it: DDPM, DDIM and DPM-Solver++."""
+"""The samplers that reverse the forward process: DDPM, DDIM and DPM-Solver++, each by estimates of x_0."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,21 +10,23 @@ from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler,
 from torch import Tensor
 
 from kpop_rca.data.tensors import to_images, to_model
-from kpop_rca.diffusion import noise
+from kpop_rca.diffusion import noise, objective
+from kpop_rca.diffusion.objective import TIMESTEPS
 from kpop_rca.diffusion.unet import no_class
 from kpop_rca.errors import StudyError
 from kpop_rca.system import devices, finite, seeds
 
-TIMESTEPS = 1000  # T of the paper, section 4.2.3
 PRECISIONS = {"fp16": torch.float16, "bf16": torch.bfloat16}
 LEAST_VARIANCE = 1e-20  # of an ancestral step, as diffusers has it
 CHECK_EVERY = 25  # steps between two checks for numbers that are not finite, each of which waits for the device
 LEAST_LOG_SNR_HALF = -5.1  # of DPM-Solver: beyond it lie a cosine schedule's last timesteps, where it overflows
 
 
-def forward_process(noise_schedule: str) -> DDPMScheduler:
-    """The fixed Markov chain q(x_t | x_{t-1}) with T = 1000 (paper eqs. 1 and 2)."""
-    return DDPMScheduler(num_train_timesteps=TIMESTEPS, beta_schedule=noise_schedule)
+class DenoisedSolver(DPMSolverMultistepScheduler):
+    """DPM-Solver++ that is given x_0, whatever the network predicts."""
+
+    def convert_model_output(self, x_0: Tensor, *_: Any, **__: Any) -> Tensor:
+        return x_0
 
 
 def forward_states(
@@ -51,18 +54,14 @@ def sampling_process(forward: DDPMScheduler, sampler: str) -> SchedulerMixin:
     Args:
         forward: the forward process that the network was trained on.
         sampler: "ddpm" (ancestral, paper eq. 3), "ddim" (eta = 0; Song et al. 2021; with eps from the clipped x_0, see
-            `deterministic_step`), or "dpmpp" (DPM-Solver++ of second order with thresholding; Lu et al. 2022).
+            `deterministic_step`), or "dpmpp" (DPM-Solver++ of second order; Lu et al. 2022).
     """
     if sampler == "ddpm":
         return DDPMScheduler.from_config(forward.config, timestep_spacing="trailing")
     if sampler == "ddim":
         return DDIMScheduler.from_config(forward.config, timestep_spacing="trailing")
-    return DPMSolverMultistepScheduler.from_config(
-        forward.config,
-        timestep_spacing="trailing",
-        lambda_min_clipped=LEAST_LOG_SNR_HALF,
-        thresholding=True,
-        sample_max_value=1.0,
+    return DenoisedSolver.from_config(
+        forward.config, timestep_spacing="trailing", lambda_min_clipped=LEAST_LOG_SNR_HALF
     )
 
 
@@ -92,21 +91,40 @@ def image_generator(*, seed: int, label: int, index: int) -> torch.Generator:
     return torch.Generator().manual_seed(seeds.number(seeds.Purpose.IMAGE, seed, label, index))
 
 
-def predict_noise(unet: UNet2DModel, x_t: Tensor, t: Tensor, class_labels: Tensor, *, guidance: float) -> Tensor:
-    """The noise estimate (B, 3, H, W), steered towards the class by classifier-free guidance.
+def guided(unet: UNet2DModel, image: Tensor, time: Tensor, class_labels: Tensor, *, guidance: float) -> Tensor:
+    """The network's prediction (B, 3, H, W), steered towards the class by classifier-free guidance.
 
-        eps = eps_theta(x_t, t, c) + w * (eps_theta(x_t, t, c) - eps_theta(x_t, t, no class))
+        net(x_t, t, c) + w * (net(x_t, t, c) - net(x_t, t, no class))
 
-    A guidance w of 0 is the conditional model itself, with one forward pass in place of a doubled batch. There is one
-    timestep t for all of x_t, (B, 3, H, W).
+    A guidance w of 0 is the conditional model itself, with one forward pass in place of a doubled batch. x_0 is linear
+    in any prediction, so that to guide one is to guide the others.
 
     Source: Ho and Salimans (2022), eq. 6.
     """
     if guidance == 0:
-        return unet(x_t, t, class_labels=class_labels, return_dict=False)[0]
+        return unet(image, time, class_labels=class_labels, return_dict=False)[0]
     both = torch.cat([class_labels, torch.full_like(class_labels, no_class(unet))])
-    eps_class, eps_none = unet(torch.cat([x_t, x_t]), t, class_labels=both, return_dict=False)[0].chunk(2)
-    return eps_class + guidance * (eps_class - eps_none)
+    of_class, of_none = unet(torch.cat([image, image]), time, class_labels=both, return_dict=False)[0].chunk(2)
+    return of_class + guidance * (of_class - of_none)
+
+
+def denoise(
+    unet: UNet2DModel,
+    process: SchedulerMixin,
+    x_t: Tensor,
+    t: Tensor,
+    class_labels: Tensor,
+    *,
+    guidance: float,
+    precision: str = "no",
+) -> Tensor:
+    """The estimate of x_0, float32 (B, 3, H, W), by a network of any prediction; one timestep, on the CPU, for all."""
+    prediction, (a, b) = process.config.prediction_type, objective.levels(process, t)
+    image, time = objective.shown(prediction, x_t, t, a, b)
+    time = devices.sent(time, x_t.device)
+    with torch.autocast(x_t.device.type, PRECISIONS.get(precision), enabled=precision != "no"):
+        predicted = guided(unet, image, time, class_labels, guidance=guidance)
+    return objective.denoised_image(prediction, predicted.float(), x_t, a, b)
 
 
 @torch.inference_mode()
@@ -129,7 +147,7 @@ def sample(
         class_labels: int64 (B,) on the model's device.
         generators: one per image, on the CPU, so that an image does not depend on its neighbours in the batch.
         steps: number of denoising steps, 1 to T.
-        guidance: see `predict_noise`.
+        guidance: see `guided`.
         mixed_precision: "no", "fp16" or "bf16", of the network alone; x_t stays in float32.
         keep_every: also return x_T and the x_t after every so many steps, for showing the process.
 
@@ -142,8 +160,6 @@ def sample(
     shape, device = (unet.config.in_channels, *2 * [unet.config.sample_size]), unet.device
     precision = devices.usable_precision(mixed_precision, device)
     set_timesteps(process, steps)
-    # The process looks its coefficients up on the CPU; a timestep on the device would make it wait there every step.
-    timesteps = zip(process.timesteps, process.timesteps.to(device), strict=True)
     # For x_T, and in ancestral sampling for each step but that to x_0.
     n_noises = len(process.timesteps) if isinstance(process, DDPMScheduler) else 1
     noises = noise.of_steps(generators, shape, steps=n_noises, device=device)
@@ -151,12 +167,11 @@ def sample(
         # Of a block of many steps it is a view, which a compiled network takes for another shape.
         x_t = next(noises).contiguous()
         kept, sums = [to_images(x_t)] if keep_every else [], []
-        for number, (t, t_there) in enumerate(timesteps, 1):
-            with torch.autocast(device.type, PRECISIONS.get(precision), enabled=precision != "no"):
-                eps = predict_noise(unet, x_t, t_there, class_labels, guidance=guidance)
-            x_t = _step(process, x_t, eps.float(), t, noises)
+        for number, t in enumerate(process.timesteps, 1):
+            x_0 = denoise(unet, process, x_t, t, class_labels, guidance=guidance, precision=precision)
+            x_t = step(process, x_t, x_0, t, noises)
             # An infinite estimate must be found itself: clipped, it makes an image like any other.
-            sums += [eps.float().sum(dim=(1, 2, 3)) + x_t.sum(dim=(1, 2, 3))]
+            sums += [x_0.sum(dim=(1, 2, 3)) + x_t.sum(dim=(1, 2, 3))]
             if number % CHECK_EVERY == 0 or number == len(process.timesteps):
                 _refuse_non_finite(torch.stack(sums), class_labels, process=process, precision=precision)
             if keep_every and number % keep_every == 0:
@@ -177,13 +192,15 @@ def _refuse_non_finite(sums: Tensor, class_labels: Tensor, *, process: Scheduler
     )
 
 
-def _step(process: SchedulerMixin, x_t: Tensor, eps: Tensor, t: Tensor, noises: Iterator[Tensor]) -> Tensor:
+def step(process: SchedulerMixin, x_t: Tensor, x_0: Tensor, t: Tensor, noises: Iterator[Tensor]) -> Tensor:
+    """x_s of the timestep s after t, from the estimate of x_0, clipped to [-1, 1]; DDPM alone takes noise."""
+    x_0 = x_0.clamp(-1, 1)
     if isinstance(process, DDPMScheduler):
         fresh_noise = next(noises) if _next_timestep(process, t) >= 0 else None
-        return ancestral_step(process, x_t, eps, t, fresh_noise=fresh_noise)
+        return ancestral_step(process, x_t, x_0, t, fresh_noise=fresh_noise)
     if isinstance(process, DDIMScheduler):
-        return deterministic_step(process, x_t, eps, t)
-    return process.step(eps, t, x_t).prev_sample
+        return deterministic_step(process, x_t, x_0, t)
+    return process.step(x_0, t, x_t).prev_sample
 
 
 def _next_timestep(process: SchedulerMixin, t: Tensor) -> int:
@@ -192,44 +209,42 @@ def _next_timestep(process: SchedulerMixin, t: Tensor) -> int:
     return int(process.timesteps[index + 1]) if index + 1 < len(process.timesteps) else -1
 
 
-def deterministic_step(process: DDIMScheduler, x_t: Tensor, eps: Tensor, t: Tensor) -> Tensor:
-    """x_s of DDIM with eta = 0, from the x_0 that eps implies, clipped to [-1, 1].
+def deterministic_step(process: DDIMScheduler, x_t: Tensor, x_0: Tensor, t: Tensor) -> Tensor:
+    """x_s of DDIM with eta = 0.
 
         x_s = sqrt(abar_s) x_0 + sqrt(1 - abar_s) eps',   eps' = (x_t - sqrt(abar_t) x_0) / sqrt(1 - abar_t)
 
     with s the timestep after t. Where x_0 is clipped, the network's eps no longer belongs to it. With that eps,
     diffusers' default, each step loses contrast, and many steps leave a grey face; Dhariwal and Nichol (2021) take
     eps from the clipped x_0 in their code. `DDIMScheduler.step` takes t - T // steps for s, which is another timestep
-    unless the number of steps divides T; where it does, this is the same to the bit. x_t and eps are (B, 3, H, W),
-    t is on the CPU.
+    unless the number of steps divides T; where it does, this is the same to the bit. Unclipped, it is a step of Euler
+    along the path of flow. x_t and x_0 are (B, 3, H, W), t is on the CPU.
 
     Source: Song et al. (2021), eq. 12 with sigma = 0.
     """
     s = _next_timestep(process, t)
     abar, abar_s = process.alphas_cumprod[t], process.alphas_cumprod[s] if s >= 0 else process.final_alpha_cumprod
-    x_0 = ((x_t - (1 - abar) ** 0.5 * eps) / abar**0.5).clamp(-1, 1)
     eps_of_it = (x_t - abar**0.5 * x_0) / (1 - abar) ** 0.5
     return abar_s**0.5 * x_0 + (1 - abar_s) ** 0.5 * eps_of_it
 
 
 def ancestral_step(
-    process: DDPMScheduler, x_t: Tensor, eps: Tensor, t: Tensor, *, fresh_noise: Tensor | None
+    process: DDPMScheduler, x_t: Tensor, x_0: Tensor, t: Tensor, *, fresh_noise: Tensor | None
 ) -> Tensor:
-    """x_s ~ N(mu(x_t, x_0), sigma_t^2) with the x_0 that eps implies, clipped to [-1, 1].
+    """x_s ~ N(mu(x_t, x_0), sigma_t^2).
 
         mu = (sqrt(abar_s) beta x_0 + sqrt(alpha) (1 - abar_s) x_t) / (1 - abar_t)
         sigma_t^2 = beta (1 - abar_s) / (1 - abar_t)
 
     with s the timestep after t, alpha = abar_t / abar_s and beta = 1 - alpha. To the bit what `DDPMScheduler.step`
     computes with the smaller of the paper's variances; that one samples its noise itself, image by image, while a GPU
-    waits. x_t, eps and fresh_noise (None for the mean) are (B, 3, H, W), t is on the CPU.
+    waits. x_t, x_0 and fresh_noise (None for the mean) are (B, 3, H, W), t is on the CPU.
 
     Source: Ho et al. (2020), eqs. 6 and 7; paper eq. 3.
     """
     s = _next_timestep(process, t)
     abar, abar_s = process.alphas_cumprod[t], process.alphas_cumprod[s] if s >= 0 else process.one
     alpha, rest, rest_s = abar / abar_s, 1 - abar, 1 - abar_s
-    x_0 = ((x_t - rest**0.5 * eps) / abar**0.5).clamp(-1, 1)
     mean = (abar_s**0.5 * (1 - alpha)) / rest * x_0 + alpha**0.5 * rest_s / rest * x_t
     if fresh_noise is None:
         return mean

@@ -1,4 +1,4 @@
-"""Training the class-conditional DDPM: the noise mean squared error of paper eq. 4, resumable at any step."""
+"""Training the class-conditional diffusion model, by default on paper eq. 4; resumable at any step."""
 
 import math
 import shutil
@@ -20,9 +20,11 @@ from torch import Tensor
 
 from kpop_rca.data import tensors
 from kpop_rca.diffusion import objective
-from kpop_rca.diffusion.samplers import TIMESTEPS, forward_process, image_generator, sample, sampling_process
+from kpop_rca.diffusion.objective import TIMESTEPS, forward_process
+from kpop_rca.diffusion.optimisers import BETAS, EPSILON, MOMENTUM, build_optimizer
+from kpop_rca.diffusion.samplers import image_generator, sample, sampling_process
 from kpop_rca.diffusion.tensorboard import Curves
-from kpop_rca.diffusion.unet import no_class
+from kpop_rca.diffusion.unet import load_unet, no_class
 from kpop_rca.errors import StudyError
 from kpop_rca.study import checksums, manifests
 from kpop_rca.system import console, devices, finite, parallel, seeds
@@ -33,8 +35,16 @@ WARM_UP = 0.05  # fraction of the steps over which the cosine schedule's learnin
 GRID_STEPS = 20  # DDIM steps of the sample grids
 PIECES = 2  # of a batch on a CPU; not the number of cores, so that any machine adds up the same numbers
 PIXELS_OF_A_PIECE = 8 * 32 * 32  # with fewer, starting its operations takes longer than dividing the batch saves
-BETAS, EPSILON = (0.9, 0.999), 1e-8  # of AdamW
 LOG_EVERY = 10  # steps between two readings of the loss, each of which waits for the device
+
+# A recipe in words.
+ADAMW = f"AdamW, betas {BETAS[0]:g} and {BETAS[1]:g}, epsilon {EPSILON:g}"
+OPTIMISERS = {
+    "adamw": ADAMW,
+    "muon": f"Muon, momentum {MOMENTUM:g}, for the hidden weights; for the others {ADAMW}",
+}
+TARGETS = {"eps": "the noise", "v": "the velocity", "flow": "the noise less the image"}
+SAMPLED = {"uniform": f"t uniform in 0 to {TIMESTEPS - 1}", "logit_normal": "logit t normal, stratified"}
 
 # What a training leaves in its folder.
 UNET, FORWARD, LOG = "unet", "scheduler", "loss_log.csv"
@@ -59,6 +69,10 @@ class DiffusionRecipe:
     noise_schedule: str
     mixed_precision: str
     seed: int
+    prediction: str = "eps"
+    timestep_sampling: str = "uniform"
+    optimizer: str = "adamw"
+    muon_learning_rate: float = 0.02
 
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> "DiffusionRecipe":
@@ -71,11 +85,11 @@ class DiffusionRecipe:
         last, rise = self.steps - 1, max(1, round(WARM_UP * self.steps))
         rows = asdict(self) | {
             "epochs": f"{self.steps * self.batch_size / n_images:.1f}",
-            "optimiser": f"AdamW, betas {BETAS[0]:g} and {BETAS[1]:g}, epsilon {EPSILON:g}",
+            "optimiser": OPTIMISERS[self.optimizer],
             "rise of the learning rate": f"{rise} steps" if self.learning_rate_schedule == "cosine" else "none",
             "EMA half-life at the last step": f"{half_life_at(last, self):.0f} images",
             "EMA decay of the last step": f"{ema_decay_at(last, self):.5f}",
-            "loss": f"mean squared error of the noise, t uniform in 0 to {TIMESTEPS - 1}",
+            "loss": f"mean squared error of {TARGETS[self.prediction]}, {SAMPLED[self.timestep_sampling]}",
         }
         return pd.DataFrame({"setting": rows.keys(), "value": map(str, rows.values())})
 
@@ -170,22 +184,22 @@ class Trainer:
         if recipe.batch_size % processes:
             raise StudyError(f"batch_size {recipe.batch_size} can't be divided among {processes} processes")
         self.no_class = no_class(unet)
-        self.forward = forward_process(recipe.noise_schedule)
+        self.forward = forward_process(recipe.noise_schedule, recipe.prediction)
         unet.to(memory_format=torch.channels_last)  # convolutions are faster so
         devices.compile_where_it_pays(unet, device, calls=recipe.steps)
-        optimizer = torch.optim.AdamW(
-            unet.parameters(),
-            lr=recipe.learning_rate,
-            betas=BETAS,
-            eps=EPSILON,
+        optimizer = build_optimizer(
+            unet,
+            recipe.optimizer,
+            learning_rate=recipe.learning_rate,
+            muon_learning_rate=recipe.muon_learning_rate,
             weight_decay=recipe.weight_decay,
-            fused=True,
         )
         self.unet, self.optimizer = self.accelerator.prepare(unet, optimizer)
         self.bare_unet = self.accelerator.unwrap_model(self.unet)
         self.weights = list(self.bare_unet.parameters())
         self.ema = Averaged(self.weights, recipe)
         self.ema.to(self.accelerator.device)
+        self.forward.alphas_cumprod = self.forward.alphas_cumprod.to(self.accelerator.device)
         size, rest = divmod(recipe.batch_size, PIECES)
         large = size * unet.config.sample_size**2 >= PIXELS_OF_A_PIECE
         in_pieces = device.type == "cpu" and processes == 1 and large and not rest
@@ -267,7 +281,8 @@ class Trainer:
             curves.add(step, loss=loss, learning_rate=learning_rate, images_per_second=rate)
 
     def _step(self, step: int, images: Tensor, labels: Tensor) -> Tensor:
-        self.optimizer.param_groups[0]["lr"] = learning_rate_at(step, self.recipe)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate_at(step, self.recipe) * group["relative_rate"]
         try:
             loss = self._backward(self._task(step, images, labels))
         except RuntimeError as error:
@@ -298,6 +313,7 @@ class Trainer:
             no_class=self.no_class,
             label_dropout=recipe.label_dropout,
             flip=recipe.flip,
+            timestep_sampling=recipe.timestep_sampling,
             generator=generator,
         )
 
@@ -308,7 +324,7 @@ class Trainer:
         size = self.recipe.batch_size // self.accelerator.num_processes
         first = self.accelerator.process_index * size
         with self.accelerator.autocast():
-            loss = objective.noise_loss(self.unet, task.part(slice(first, first + size)))
+            loss = objective.prediction_loss(self.unet, task.part(slice(first, first + size)))
         self.accelerator.backward(loss)
         return loss.detach()
 
@@ -318,7 +334,7 @@ class Trainer:
 
         def of_piece(piece: int) -> tuple[Tensor, tuple[Tensor, ...]]:
             with self.accelerator.autocast():
-                loss = objective.noise_loss(self.unet, task.part(slice(piece * size, (piece + 1) * size))) / PIECES
+                loss = objective.prediction_loss(self.unet, task.part(slice(piece * size, (piece + 1) * size))) / PIECES
             return loss.detach(), torch.autograd.grad(loss, self.weights)
 
         losses, gradients = zip(*self.pieces.map(of_piece, range(PIECES)), strict=True)
@@ -407,8 +423,8 @@ class Trainer:
 
 
 def load_trained(folder: Path, device: torch.device) -> tuple[UNet2DModel, DDPMScheduler]:
-    """The averaged noise predictor in evaluation mode, and the forward process that it was trained on."""
-    unet = UNet2DModel.from_pretrained(folder / UNET).to(device, memory_format=torch.channels_last)
+    """The averaged network in evaluation mode, and the forward process that it was trained on."""
+    unet = load_unet(folder / UNET).to(device, memory_format=torch.channels_last)
     return unet.eval(), DDPMScheduler.from_pretrained(folder / FORWARD)
 
 

@@ -1,15 +1,44 @@
-"""The noise predictor eps_theta(x_t, t, c) of the class-conditional DDPM."""
+"""The network of the class-conditional diffusion model, net(x_t, t, c)."""
 
 import math
 from collections.abc import Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any
 
 from diffusers import UNet2DModel
+from torch import nn
+
+# The parameters of a study that `build_unet` takes.
+NETWORK = ("image_size", "channels", "layers_per_block", "attention_size", "stem", "prediction")
+BLOCK = 2  # pixels, the side of the blocks of the stem space_to_depth
+
+
+class SpaceToDepthUNet(UNet2DModel):
+    """A UNet2DModel that works at half the side: blocks of 2x2 pixels enter and leave it as channels."""
+
+    @wraps(UNet2DModel.__init__)  # its arguments are those of the configuration that is saved
+    def __init__(self, **config: Any) -> None:
+        super().__init__(**config)
+        channels, first = self.config.in_channels * BLOCK**2, self.config.block_out_channels[0]
+        self.conv_in = nn.Sequential(nn.PixelUnshuffle(BLOCK), nn.Conv2d(channels, first, 3, padding=1))
+        self.conv_out = nn.Sequential(nn.Conv2d(first, channels, 3, padding=1), nn.PixelShuffle(BLOCK))
+
+
+STEMS = {"pixels": UNet2DModel, "space_to_depth": SpaceToDepthUNet}
 
 
 def build_unet(
-    *, image_size: int, channels: Sequence[int], layers_per_block: int, attention_size: int, n_classes: int
+    *,
+    image_size: int,
+    channels: Sequence[int],
+    layers_per_block: int,
+    attention_size: int,
+    n_classes: int,
+    stem: str = "pixels",
+    prediction: str = "eps",
 ) -> UNet2DModel:
-    """The paper's noise predictor: a UNet2DModel with an embedding of the class added to that of t.
+    """The paper's network: a UNet2DModel with an embedding of the class added to that of t.
 
     The embedding has one entry more than there are classes: label `n_classes` means "no class", which
     classifier-free guidance needs (Ho and Salimans 2022).
@@ -20,11 +49,14 @@ def build_unet(
         layers_per_block: residual blocks of each level.
         attention_size: side in pixels of the levels with self-attention; 0 for none but the middle's.
         n_classes: K.
+        stem: "pixels", or "space_to_depth" for a first level at half the side.
+        prediction: see `forward_process`; a network of flow begins with an output of 0.
 
     Source: paper section 4.2.3.
     """
-    attends = [image_size // 2**level == attention_size for level in range(len(channels))]
-    return UNet2DModel(
+    side = image_size // BLOCK if stem == "space_to_depth" else image_size
+    attends = [side // 2**level == attention_size for level in range(len(channels))]
+    unet = STEMS[stem](
         sample_size=image_size,
         block_out_channels=tuple(channels),
         layers_per_block=layers_per_block,
@@ -33,6 +65,16 @@ def build_unet(
         norm_num_groups=math.gcd(32, *channels),
         num_class_embeds=n_classes + 1,
     )
+    if prediction == "flow":
+        for weight in unet.conv_out.parameters():
+            nn.init.zeros_(weight)
+    return unet
+
+
+def load_unet(folder: Path) -> UNet2DModel:
+    """A network with either stem, as it was saved."""
+    stem = next(kind for kind in STEMS.values() if kind.__name__ == UNet2DModel.load_config(folder)["_class_name"])
+    return stem.from_pretrained(folder)
 
 
 def no_class(unet: UNet2DModel) -> int:

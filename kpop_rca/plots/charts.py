@@ -58,7 +58,7 @@ def loss_curve(log: pd.DataFrame) -> Figure:
     smooth = log["loss"].ewm(span=max(2, len(log) // 20)).mean()
     top.plot(log["step"], log["loss"], color=REAL, alpha=0.25, label="mean of 10 steps")
     top.plot(log["step"], smooth, color=REAL, label="moving average")
-    top.set(title="Training loss", ylabel="noise MSE (eq. 4)", yscale="log")
+    top.set(title="Training loss", ylabel="MSE of the prediction", yscale="log")
     top.legend()
     below.plot(log["step"], log["learning_rate"], color=CHANCE)
     below.set(xlabel="step", ylabel="learning rate", ylim=(0, None))
@@ -70,7 +70,7 @@ def loss_by_timestep(table: pd.DataFrame) -> Figure:
     figure, ax = plt.subplots(figsize=(WIDTH / 2, 3))
     palette = {"training": REAL, "held out": SPLIT_COLOURS["test"]}
     sns.lineplot(table, x="t", y="loss", hue="faces", marker="o", palette=palette, ax=ax)
-    ax.set(title="Loss by timestep", ylabel="noise MSE", yscale="log")
+    ax.set(title="Loss by timestep", ylabel="MSE of the prediction", yscale="log")
     ax.legend(title=None)
     return figure
 

@@ -78,7 +78,12 @@ class Parameters(BaseModel):
     channels: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=2, max_length=5)] = None
     layers_per_block: Annotated[int, Field(ge=1, le=4)] = None
     attention_size: Literal[0, 4, 8, 16, 32] = None
+    stem: Literal["pixels", "space_to_depth"] = None
     noise_schedule: Literal["linear", "squaredcos_cap_v2"] = None
+    prediction: Literal["eps", "v", "flow"] = None
+    timestep_sampling: Literal["uniform", "logit_normal"] = None
+    optimizer: Literal["adamw", "muon"] = None
+    muon_learning_rate: Annotated[float, Field(gt=0, le=1)] = None
     train_steps: Positive = None
     batch_size: Positive = None
     learning_rate: Annotated[float, Field(gt=0, le=1)] = None

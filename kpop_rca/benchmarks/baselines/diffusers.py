@@ -14,7 +14,7 @@ from torchvision import transforms
 from kpop_rca.benchmarks.baselines.torchvision import folder_loader
 from kpop_rca.benchmarks.setting import NOISE_SCHEDULE, Setting
 from kpop_rca.benchmarks.timing import Work
-from kpop_rca.diffusion.samplers import TIMESTEPS, forward_process
+from kpop_rca.diffusion.objective import TIMESTEPS, forward_process
 
 
 def training(setting: Setting, *, workers: int = 0) -> Work:

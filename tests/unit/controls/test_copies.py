@@ -6,7 +6,7 @@ from known_oracle import avatars
 from small_training import small_unet
 
 from kpop_rca.controls.copies import diffused
-from kpop_rca.diffusion.samplers import forward_process
+from kpop_rca.diffusion.objective import forward_process
 
 
 def test_what_is_diffused_lightly_is_the_same_photograph_drawn_anew():

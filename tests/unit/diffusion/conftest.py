@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from kpop_rca.diffusion.samplers import forward_process
+from kpop_rca.diffusion.objective import forward_process
 from kpop_rca.diffusion.unet import build_unet
 
 

@@ -7,7 +7,7 @@ import torch
 from small_training import sampled
 
 from kpop_rca.data import tensors
-from kpop_rca.diffusion import noise, samplers
+from kpop_rca.diffusion import noise, objective, samplers
 
 
 def test_pixels_survive_the_way_to_the_model_and_back():
@@ -32,8 +32,9 @@ def test_guidance_is_linear_in_its_weight(unet):
     x, t, labels = torch.randn(2, 3, 16, 16), torch.tensor(500), torch.tensor([0, 2])
     with torch.inference_mode():
         none = unet(x, t, class_labels=torch.tensor([3, 3])).sample
-        of_class = samplers.predict_noise(unet, x, t, labels, guidance=0.0)
-        guided = samplers.predict_noise(unet, x, t, labels, guidance=2.0)
+        of_class = samplers.guided(unet, x, t, labels, guidance=0.0)
+        guided = samplers.guided(unet, x, t, labels, guidance=2.0)
+        assert torch.equal(of_class, unet(x, t, class_labels=labels).sample)
     assert not torch.allclose(none, of_class, atol=1e-4)
     torch.testing.assert_close(guided, of_class + 2 * (of_class - none), atol=1e-5, rtol=1e-4)
 
@@ -68,7 +69,7 @@ def test_states_run_from_noise_to_the_image(unet, forward):
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm", "dpmpp"])
 @pytest.mark.parametrize("steps", [1, 8, 20, 50, 61, 333, 600, 1000])  # 61: diffusers' own spacing has 62 steps
 def test_sampling_begins_at_noise_and_ends_at_the_image(schedule, sampler, steps):
-    process = samplers.sampling_process(samplers.forward_process(schedule), sampler)
+    process = samplers.sampling_process(objective.forward_process(schedule), sampler)
     samplers.set_timesteps(process, steps)
     first, timesteps = 999, process.timesteps.tolist()
     if (sampler, schedule) == ("dpmpp", "squaredcos_cap_v2"):
@@ -98,28 +99,32 @@ def test_all_the_steps_of_the_paper_are_those_of_any_spacing(forward):
     assert process.timesteps.tolist() == list(range(999, -1, -1))
 
 
+def clipped_image(process, x_t, eps, t):
+    return objective.denoised_image("epsilon", eps, x_t, *objective.levels(process, t)).clamp(-1, 1)
+
+
 @pytest.mark.parametrize("schedule", ["linear", "squaredcos_cap_v2"])
 @pytest.mark.parametrize("steps", [3, 51, 1000])
 def test_the_ancestral_step_is_that_of_diffusers_to_the_bit(schedule, steps):
-    process = samplers.sampling_process(samplers.forward_process(schedule), "ddpm")
+    process = samplers.sampling_process(objective.forward_process(schedule), "ddpm")
     samplers.set_timesteps(process, steps)
     x_t, eps = torch.randn(2, 5, 3, 8, 8, generator=torch.Generator().manual_seed(0)).unbind()
     for t in process.timesteps[:: steps // 50 or 1]:
         theirs = process.step(eps, t, x_t, generator=torch.Generator().manual_seed(1)).prev_sample
         fresh = torch.randn(x_t.shape, generator=torch.Generator().manual_seed(1)) if t > 0 else None
-        ours = samplers.ancestral_step(process, x_t, eps, t, fresh_noise=fresh)
+        ours = samplers.ancestral_step(process, x_t, clipped_image(process, x_t, eps, t), t, fresh_noise=fresh)
         assert torch.equal(ours, theirs), t
 
 
 @pytest.mark.parametrize("schedule", ["linear", "squaredcos_cap_v2"])
 @pytest.mark.parametrize("steps", [4, 50, 1000])
 def test_the_deterministic_step_is_that_of_diffusers_to_the_bit_where_the_steps_divide_t(schedule, steps):
-    process = samplers.sampling_process(samplers.forward_process(schedule), "ddim")
+    process = samplers.sampling_process(objective.forward_process(schedule), "ddim")
     process.set_timesteps(steps)
     x_t, eps = torch.randn(2, 5, 3, 8, 8, generator=torch.Generator().manual_seed(0)).unbind()
     for t in process.timesteps[:: steps // 50 or 1]:
         theirs = process.step(eps, t, x_t, use_clipped_model_output=True).prev_sample
-        assert torch.equal(samplers.deterministic_step(process, x_t, eps, t), theirs), t
+        assert torch.equal(samplers.deterministic_step(process, x_t, clipped_image(process, x_t, eps, t), t), theirs), t
 
 
 def test_ancestral_images_are_those_of_the_process_with_a_generator_an_image(unet, forward):
@@ -147,22 +152,29 @@ def test_every_call_of_the_network_gets_memory_laid_out_alike(unet, forward, mon
 
 
 class OfOneGaussian(torch.nn.Module):
-    """The best possible noise predictor where all pixels of x_0 are independent and N(0.2, 0.3^2)."""
+    """The best possible prediction where all pixels of x_0 are independent and N(0.2, 0.3^2)."""
 
     config = SimpleNamespace(in_channels=3, sample_size=8, num_class_embeds=2)
     device = torch.device("cpu")
 
     def __init__(self, forward):
         super().__init__()
-        self.kept = forward.alphas_cumprod
+        self.kept, self.prediction = forward.alphas_cumprod, forward.config.prediction_type
 
-    def forward(self, x_t, t, class_labels, return_dict):
-        kept = self.kept[t]
-        return ((1 - kept).sqrt() * (x_t - kept.sqrt() * 0.2) / (kept * 0.3**2 + 1 - kept),)
+    def forward(self, image, time, class_labels, return_dict):
+        if self.prediction == "flow_prediction":
+            a, b = 1 - time / 1000, time / 1000
+        else:
+            a, b = self.kept[time].sqrt(), (1 - self.kept[time]).sqrt()
+        surprise = (image - a * 0.2) / (a**2 * 0.3**2 + b**2)
+        x_0, eps = 0.2 + a * 0.3**2 * surprise, b * surprise  # as they are to be expected
+        return ({"epsilon": eps, "v_prediction": a * eps - b * x_0, "flow_prediction": eps - x_0}[self.prediction],)
 
 
+@pytest.mark.parametrize("prediction", ["eps", "v", "flow"])
 @pytest.mark.parametrize(("sampler", "steps"), [("ddim", 100), ("ddpm", 1000), ("dpmpp", 15)])
-def test_every_sampler_gives_the_distribution_of_its_network(forward, sampler, steps):
+def test_every_sampler_gives_the_distribution_of_its_network(prediction, sampler, steps):
+    forward = objective.forward_process("squaredcos_cap_v2", prediction)
     images = sampled(OfOneGaussian(forward), forward, [0] * 40, range(40), sampler=sampler, steps=steps)
     x_0 = images / 127.5 - 1.0
     assert x_0.mean() == pytest.approx(0.2, abs=0.02)  # seven standard errors of 7,680 pixels
@@ -212,7 +224,8 @@ def test_a_step_of_ddim_takes_its_noise_from_the_clipped_image(forward):
     x_0 = x_0.clamp(-1, 1)
     eps_of_it = (x_t - kept.sqrt() * x_0) / (1 - kept).sqrt()
     expected = kept_s.sqrt() * x_0 + (1 - kept_s).sqrt() * eps_of_it
-    torch.testing.assert_close(samplers._step(process, x_t, eps, t, iter(())), expected, atol=1e-5, rtol=1e-5)
+    estimate = objective.denoised_image("epsilon", eps, x_t, *objective.levels(process, t))
+    torch.testing.assert_close(samplers.step(process, x_t, estimate, t, iter(())), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_few_steps_of_the_fast_solver_end_where_many_of_ddim_do(forward):

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from kpop_rca.diffusion import objective
 from kpop_rca.diffusion import trainer as diffusion_trainer
-from kpop_rca.diffusion.samplers import forward_process
+from kpop_rca.diffusion.objective import forward_process
 from kpop_rca.diffusion.unet import build_unet
 from kpop_rca.errors import StudyError
 from kpop_rca.study import params
@@ -170,6 +170,7 @@ def task(*, x_0, labels, label_dropout=0.2):
         no_class=7,
         label_dropout=label_dropout,
         flip=True,
+        timestep_sampling="uniform",
         generator=torch.Generator().manual_seed(0),
     )
 
@@ -177,23 +178,23 @@ def task(*, x_0, labels, label_dropout=0.2):
 def test_the_loss_is_the_mean_squared_error_of_the_noise():
     model = TellsNoise(LINEAR)
     zeros, labels = torch.zeros(64, 3, 4, 4), torch.zeros(64, dtype=torch.int64)
-    assert objective.noise_loss(model, task(x_0=zeros, labels=labels)).item() == pytest.approx(0, abs=1e-9)
-    assert objective.noise_loss(model, task(x_0=zeros + 0.5, labels=labels)).item() > 0.01
+    assert objective.prediction_loss(model, task(x_0=zeros, labels=labels)).item() == pytest.approx(0, abs=1e-9)
+    assert objective.prediction_loss(model, task(x_0=zeros + 0.5, labels=labels)).item() > 0.01
 
 
 def test_labels_are_dropped_at_the_rate_asked_for():
     shown = task(x_0=torch.zeros(5000, 3, 1, 1), labels=torch.zeros(5000, dtype=torch.int64))
     dropped = (shown.class_labels == 7).float().mean().item()
     assert dropped == pytest.approx(0.2, abs=0.02)  # three standard errors of a fraction of 5000
-    assert shown.t.min() < 10
-    assert shown.t.max() > 989
+    assert shown.time.min() < 10
+    assert shown.time.max() > 989
 
 
 def test_parts_of_a_batch_make_up_the_whole():
     """Two halves of a batch, as two processes or threads see them, average to the loss of the whole."""
     model, whole = TellsNoise(LINEAR), task(x_0=torch.rand(8, 3, 4, 4), labels=torch.arange(8))
-    halves = [objective.noise_loss(model, whole.part(rows)).item() for rows in (slice(0, 4), slice(4, 8))]
-    assert objective.noise_loss(model, whole).item() == pytest.approx(np.mean(halves), rel=1e-5)
+    halves = [objective.prediction_loss(model, whole.part(rows)).item() for rows in (slice(0, 4), slice(4, 8))]
+    assert objective.prediction_loss(model, whole).item() == pytest.approx(np.mean(halves), rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -246,6 +247,25 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(coloured_faces, tmp_pa
     assert resumed["loss"].tolist() == log["loss"].tolist()
     same_weights(tmp_path / "whole", tmp_path / "stopped")
     assert len(list((tmp_path / "stopped").glob("checkpoint_*"))) == 1
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize("prediction", ["eps", "v", "flow"])
+def test_every_objective_and_optimiser_goes_on_as_if_it_had_not_been_killed(
+    coloured_faces, tmp_path, fresh_accelerate, prediction, optimizer
+):
+    changed = {"prediction": prediction, "optimizer": optimizer, "timestep_sampling": "logit_normal"}
+    recipe = dataclasses.replace(RECIPE, **changed)
+    whole = fit(new_trainer(tmp_path / "whole", fresh_accelerate, recipe), coloured_faces)
+    with pytest.raises(RuntimeError, match="killed"):
+        stopped, stops = new_trainer(tmp_path / "stopped", fresh_accelerate, recipe), at_step(11, killed)
+        fit(stopped, coloured_faces, bar=stops, checkpoint_minutes=1e-9)
+    trainer = new_trainer(tmp_path / "stopped", fresh_accelerate, recipe)
+    assert trainer.progress.step == 10
+    assert fit(trainer, coloured_faces)["loss"].tolist() == whole["loss"].tolist()
+    same_weights(tmp_path / "whole", tmp_path / "stopped")
+    _, forward = diffusion_trainer.load_trained(tmp_path / "whole", CPU)
+    assert forward.config.prediction_type == objective.PREDICTIONS[prediction]
 
 
 def same_weights(one, other):

@@ -17,7 +17,7 @@ from spoiling import SPOILT, empty, truncate
 
 from kpop_rca import report
 from kpop_rca.diffusion import generated_images, generation
-from kpop_rca.diffusion.samplers import forward_process
+from kpop_rca.diffusion.objective import forward_process
 from kpop_rca.errors import StudyError
 from kpop_rca.oracles import training
 from kpop_rca.results import pages

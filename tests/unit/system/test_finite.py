@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from kpop_rca.data import tensors
 from kpop_rca.diffusion import generation, objective
-from kpop_rca.diffusion.samplers import CHECK_EVERY, forward_process, image_generator, sample, sampling_process
+from kpop_rca.diffusion.objective import forward_process
+from kpop_rca.diffusion.samplers import CHECK_EVERY, image_generator, sample, sampling_process
 from kpop_rca.errors import StudyError
 from kpop_rca.image_metrics import feature_extractors
 from kpop_rca.oracles import training

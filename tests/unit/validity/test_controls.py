@@ -9,7 +9,7 @@ from small_training import small_unet
 
 from kpop_rca import degradations, rca, validity
 from kpop_rca.controls import disguised
-from kpop_rca.diffusion.samplers import forward_process
+from kpop_rca.diffusion.objective import forward_process
 from kpop_rca.oracles import training
 
 
