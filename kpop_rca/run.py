@@ -28,7 +28,7 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
 from kpop_rca.errors import StudyError, said_in_a_line
-from kpop_rca.study import account, flat_yaml, given, manifests, params, paths, stage_run, stages
+from kpop_rca.study import account, flat_yaml, given, manifests, params, paths, stages
 from kpop_rca.system import console, files, locks
 
 KERNEL = (
@@ -140,7 +140,7 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> None:
         with suppress(StudyError, OSError, ValueError):  # cut short where there was no room; the first error says so
             _without_machine_traces(output)
     output.replace(paths.executed_notebook(study, stage.notebook))
-    stage_run.record_executed(study, stage)
+    manifests.record_executed(study, stage)
 
 
 def _without_machine_traces(output: Path) -> None:

@@ -331,3 +331,12 @@ def withdraw(
     else:
         path.unlink()
     return f"{study} {what} is made again, {in_words(found)}"
+
+
+def record_executed(study: str, stage: stages.Stage) -> None:
+    """Add the checksum of a stage's executed notebook to its manifest, which is written before the notebook ends."""
+    manifest = paths.artifacts_folder(study) / stage.folder / MANIFEST
+    if manifest.is_file():
+        record, executed = read(manifest.parent), paths.executed_notebook(study, stage.notebook)
+        record["report"] |= checksums.of_files([executed], folder=paths.report_folder(study))
+        files.write_json(manifest, record)

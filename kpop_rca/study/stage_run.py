@@ -153,15 +153,6 @@ def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:
     return run
 
 
-def record_executed(study: str, stage: stages.Stage) -> None:
-    """Add the checksum of a stage's executed notebook to its manifest, which is written before the notebook ends."""
-    manifest = paths.artifacts_folder(study) / stage.folder / MANIFEST
-    if manifest.is_file():
-        record, executed = manifests.read(manifest.parent), paths.executed_notebook(study, stage.notebook)
-        record["report"] |= checksums.of_files([executed], folder=paths.report_folder(study))
-        files.write_json(manifest, record)
-
-
 def _take_up(folder: Path, stage: stages.Stage, record: dict[str, Any]) -> None:
     """Leave in a stage's folder only work that a run would continue: what lies there, or what was moved aside before.
 

@@ -18,7 +18,7 @@ def write_executed_copy(study, notebook):
     path.write_text(json.dumps(executed), encoding="utf-8")
     stage = stages.by_notebook(notebook)
     if (paths.artifacts_folder(study) / stage.folder / manifests.MANIFEST).is_file():
-        stage_run.record_executed(study, stage)
+        manifests.record_executed(study, stage)
     return path
 
 

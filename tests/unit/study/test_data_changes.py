@@ -194,7 +194,7 @@ def with_pages(study, monkeypatch):
     (folder / "params.yaml").write_text("seed: 0\n")
     for stage in stages.STAGES:
         nbformat.write(nbformat.v4.new_notebook(), paths.executed_notebook("smoke", stage.notebook))
-        stage_run.record_executed("smoke", stage)
+        manifests.record_executed("smoke", stage)
     monkeypatch.setattr(pages, "index_page", lambda study, metrics: "<html></html>")
     monkeypatch.setattr(pages, "metrics", lambda study: {})
     pages.build("smoke")
