@@ -4,7 +4,7 @@ import json
 
 import nbformat
 
-from kpop_rca.study import manifests, paths, stage_run, stages
+from kpop_rca.study import manifests, paths, stages
 
 
 def write_executed_copy(study, notebook):
