@@ -1,11 +1,16 @@
-"""Images of any generator, scored on one's own photographs.
+"""Images of any generator, scored on one's own photographs: does each image show the person that was requested?
 
-`inputs` reads what the user gives, `found` finds and embeds the faces in it.
+`scores` is the whole of it: `inputs` reads the folders, `found` finds and embeds the faces, `cross_fitting` classifies
+them, `estimates`, `similarity`, `comparison`, `by_column` and `gate` measure, and `report` writes it down.
 """
 
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submod_attrs={"found": ["Found", "find"], "inputs": ["Inputs", "neutralised", "read"]},
+    submod_attrs={
+        "found": ["Found", "find"],
+        "inputs": ["Inputs", "neutralised", "read"],
+        "scores": ["Scores"],
+    },
 )
