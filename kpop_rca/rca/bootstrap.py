@@ -19,6 +19,7 @@ from kpop_rca.rca.counts import row_fractions
 from kpop_rca.rca.ratio import CONFIDENCE
 
 MOST_UNDEFINED = 0.01  # fraction of replicates without a value above which an interval is not given
+WEIGHTS_AT_ONCE = 2**23  # bounds the memory that they take
 OF_CLASSES = ("class_rca", "class_confusion_corrected_accuracy")  # estimators that have a value for each class
 
 
@@ -114,6 +115,50 @@ def resampled_counts(
         more = generator.standard_gamma(1 / n_classes if added is None else added, size=(n_replicates, 1))
         tables.append(_with_one_more(counts, more, [end[label] for end in ends], of_label.shape[1]))
     return np.stack(tables, axis=-2)
+
+
+def resampled_means(
+    outcomes: np.ndarray,
+    labels: np.ndarray,
+    n_classes: int,
+    *,
+    ends: tuple[np.ndarray, np.ndarray],
+    added: np.ndarray,
+    n_replicates: int,
+    generator: np.random.Generator,
+) -> np.ndarray:
+    """As `resampled`, means over the images of a class of whatever P numbers each image has.
+
+    The same generator gives the same weights to as many images of each class, whatever their outcomes.
+
+    Args:
+        outcomes: float (N, P).
+        labels: integers (N,) in [0, K).
+        ends: outcomes of the image that is added, at the low and at the high end, float (K, P) each.
+        added: images added to each class, in the mean, float (A, K), for A ways at once.
+
+    Returns:
+        float64 (A, 2, B, K, P), at the low and at the high end; 0 for a class without images.
+
+    >>> right, ends = np.ones((50, 1)), (np.zeros((1, 1)), np.ones((1, 1)))
+    >>> how = {"ends": ends, "added": np.ones((1, 1)), "n_replicates": 4000, "generator": np.random.default_rng(0)}
+    >>> means = resampled_means(right, np.zeros(50, dtype=int), 1, **how)[0]
+    >>> print(f"{np.quantile(means[0], 0.025):.2f}, {means[1].min():.0f}")  # Clopper and Pearson: 0.93 and 1
+    0.93, 1
+    """
+    means = np.zeros((len(added), 2, n_replicates, n_classes, outcomes.shape[1]))
+    for label in np.unique(labels):
+        of_label = outcomes[labels == label]
+        at_once = max(1, WEIGHTS_AT_ONCE // len(of_label))
+        for start in range(0, n_replicates, at_once):
+            part = slice(start, min(start + at_once, n_replicates))
+            weights = _weights(np.ones(len(of_label)), part.stop - start, generator=generator)
+            total, weighted = weights.sum(axis=1, keepdims=True), weights @ of_label
+            for way, number in enumerate(added[:, label]):
+                more = generator.standard_gamma(number, size=total.shape)
+                for at, end in enumerate(ends):
+                    means[way, at, part, label] = (weighted + more * end[label]) / (total + more)
+    return means
 
 
 def statistics(real_counts: np.ndarray, generated_counts: np.ndarray) -> dict[str, np.ndarray]:
