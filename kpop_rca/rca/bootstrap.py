@@ -19,7 +19,6 @@ from kpop_rca.rca.counts import row_fractions
 from kpop_rca.rca.ratio import CONFIDENCE
 
 MOST_UNDEFINED = 0.01  # fraction of replicates without a value above which an interval is not given
-WEIGHTS_AT_ONCE = 2**23  # bounds the memory that they take
 OF_CLASSES = ("class_rca", "class_confusion_corrected_accuracy")  # estimators that have a value for each class
 
 
@@ -129,10 +128,8 @@ def resampled_means(
 ) -> np.ndarray:
     """As `resampled`, means over the images of a class of whatever P numbers each image has.
 
-    The same generator gives the same weights to as many images of each class, whatever their outcomes.
-
     Args:
-        outcomes: float (N, P).
+        outcomes: float (N, P). Images with the same ones are weighted together, so that their order changes nothing.
         labels: integers (N,) in [0, K).
         ends: outcomes of the image that is added, at the low and at the high end, float (K, P) each.
         added: images added to each class, in the mean, float (A, K), for A ways at once.
@@ -148,16 +145,13 @@ def resampled_means(
     """
     means = np.zeros((len(added), 2, n_replicates, n_classes, outcomes.shape[1]))
     for label in np.unique(labels):
-        of_label = outcomes[labels == label]
-        at_once = max(1, WEIGHTS_AT_ONCE // len(of_label))
-        for start in range(0, n_replicates, at_once):
-            part = slice(start, min(start + at_once, n_replicates))
-            weights = _weights(np.ones(len(of_label)), part.stop - start, generator=generator)
-            total, weighted = weights.sum(axis=1, keepdims=True), weights @ of_label
-            for way, number in enumerate(added[:, label]):
-                more = generator.standard_gamma(number, size=total.shape)
-                for at, end in enumerate(ends):
-                    means[way, at, part, label] = (weighted + more * end[label]) / (total + more)
+        distinct, occurring = np.unique(outcomes[labels == label], axis=0, return_counts=True)
+        weights = _weights(occurring.astype(float), n_replicates, generator=generator)
+        total, weighted = weights.sum(axis=1, keepdims=True), weights @ distinct
+        for way, number in enumerate(added[:, label]):
+            more = generator.standard_gamma(number, size=total.shape)
+            for at, end in enumerate(ends):
+                means[way, at, :, label] = (weighted + more * end[label]) / (total + more)
     return means
 
 

@@ -14,7 +14,7 @@ without one count on neither side: otherwise a useless photograph would lower th
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -47,13 +47,14 @@ class Scores(NamedTuple):
 
 @dataclass(frozen=True)
 class Estimates:
-    """Estimates of every oracle and generator, with what else can be computed from them."""
+    """Estimates of every generator under every oracle, with what else can be computed from them."""
 
-    table: pd.DataFrame  # a row per oracle and generator
-    by_person: pd.DataFrame  # a row per oracle, generator and person
+    # oracle, generator, person ("" for all), measure (images, failures: those without a face; MEASURES), value,
+    # low, high (95 %), reason why one is missing. By person the photographs' scores are shrunk towards their mean.
+    measures: pd.DataFrame
+    oracles: pd.DataFrame  # oracle, photographs (near-duplicates once), accuracy, low, high: people weigh the same
     # By (measure, oracle, generator): float (2, B), at the low and at the high end, for `rca.intervals`. Photographs
-    # have
-    # the same weights for all, and images for all oracles; another generator's images have weights of their own.
+    # have the same weights for all, images for all oracles; another generator's images have weights of their own.
     replicates: dict[tuple[str, str, str], np.ndarray]
     # By oracle: float (M,), of which the confusion-corrected accuracy of a generator is the mean over its images.
     contributions: dict[str, np.ndarray]
@@ -144,8 +145,8 @@ def _means(outcomes: np.ndarray, person: np.ndarray, n_people: int) -> np.ndarra
     return total / np.maximum(np.bincount(person, minlength=n_people), 1)[:, None]
 
 
-def _measure(images: np.ndarray, side: _Side, weight: np.ndarray) -> dict[str, np.ndarray]:
-    """MEASURES over persons of the given weights (K,).
+def _measure(images: np.ndarray, side: _Side, weight: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """MEASURES over persons of the given weights (K,), or of each person, (..., K).
 
     Args:
         images: float (..., K, 3): of the images requested of each person the fraction with a face, the mean score, and
@@ -154,7 +155,7 @@ def _measure(images: np.ndarray, side: _Side, weight: np.ndarray) -> dict[str, n
     found, scored, right = np.moveaxis(images, -1, 0)
 
     def over(values: np.ndarray) -> np.ndarray:
-        return (values * weight).sum(axis=-1)
+        return values if weight is None else values @ weight
 
     return {
         "accuracy": over(right),
@@ -163,8 +164,8 @@ def _measure(images: np.ndarray, side: _Side, weight: np.ndarray) -> dict[str, n
     }
 
 
-def _melded(images: np.ndarray, side: _Side, weight: np.ndarray) -> dict[str, np.ndarray]:
-    """MEASURES of resamples at their low and at their high end, (2, B), from (2, B, K, 3) and `side` of (2, B, K).
+def _melded(images: np.ndarray, side: _Side, weight: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """MEASURES of resamples at their low and at their high end, (2, B, ...), from (2, B, K, 3) and `side` of (2, B, K).
 
     Each falls as a generated image more is wrong; which way a photograph more takes it is tried.
     """
@@ -172,87 +173,95 @@ def _melded(images: np.ndarray, side: _Side, weight: np.ndarray) -> dict[str, np
     return {name: np.stack([of[0].min(axis=0), of[1].max(axis=0)]) for name, of in found.items()}
 
 
-def _row(values: dict[str, float], replicates: dict[str, np.ndarray], n: int) -> dict[str, Any]:
-    """MEASURES with their intervals, from n images, and the reason where one is missing.
-
-    The interval of a fraction of n images is in [0, 1], and holds what 0 or n right ones of n would.
-    """
-    row, reason, least = {}, "", ((1 - rca.CONFIDENCE) / 2) ** (1 / n)
-    for name in MEASURES:
-        low, high = (float(end) for end in rca.intervals(replicates[name]))
-        if name == "confusion_corrected_accuracy":
-            low, high = float(np.clip(low, 0, least)), float(np.clip(high, 1 - least, 1))
-        if np.isnan(low):
-            reason = NOT_APART
-        row |= {name: np.nan if np.isnan(low) else float(values[name]), f"{name}_low": low, f"{name}_high": high}
-    return row | {"reason": reason}
+def _side_by_side(parts: Iterable[np.ndarray]) -> np.ndarray:
+    return np.concatenate(list(parts), axis=-1)
 
 
-class _Oracle:
-    """One oracle: its scores, what photographs are given, and resamples of that."""
+class _Photographs:
+    """What photographs are given by S oracles, and resamples of that with the same weights for all of them."""
 
-    def __init__(self, fitted: CrossFitted, requested: np.ndarray, *, n_replicates: int, seed: int) -> None:
-        self.scores, self.requested, self.n_replicates, self.seed = (
-            scores(fitted, requested),
-            requested,
-            n_replicates,
-            seed,
+    def __init__(self, found: list[Scores], *, n_replicates: int, seed: int) -> None:
+        person, n_people = found[0].person, len(found[0].of_predictions)
+        self.n, self.strengths = np.bincount(person), [of.strength for of in found]
+        # Scores and recall of one photograph more, of each person: predicted as anyone else alike, and right.
+        predictions = (1 - np.eye(n_people)) / (n_people - 1), np.eye(n_people)
+        self.ends = tuple(
+            _side_by_side(_side_by_side([at @ of.of_predictions, np.diag(at)[:, None]]) for of in found)
+            for at in predictions
         )
-        person, table = self.scores.person, self.scores.of_predictions
-        self.n_people, self.n_photographs = len(table), np.bincount(person)
-        outcomes = np.column_stack([self.scores.photographs, self.scores.right_photographs])
-        evenly = (1 - np.eye(self.n_people)) / (self.n_people - 1)
-        # A photograph, of each person, that is predicted as anyone else alike, and one that is predicted right.
-        self.ends = tuple(np.column_stack([at @ table, np.diag(at)]) for at in (evenly, np.eye(self.n_people)))
-        # One photograph more in all, rather where one counts most; for an interval of each person, one of each.
-        added = np.stack([1 / self.n_photographs / (1 / self.n_photographs).sum(), np.ones(self.n_people)])
-        self.side = _side(_means(outcomes, person, self.n_people))
-        self.drawn, drawn_of_each = map(_side, self._resampled(outcomes, person, self.ends, added, stream=0))
-        self.of_each = self._shrunk(self.side, self.side), self._shrunk(drawn_of_each, self.drawn)
+        outcomes = _side_by_side(_side_by_side([of.photographs, of.right_photographs[:, None]]) for of in found)
+        # One photograph more in all, there where one counts most; for an interval of each person one of each.
+        added = np.stack([1 / self.n / (1 / self.n).sum(), np.ones(n_people)])
+        how = {"ends": self.ends, "added": added, "n_replicates": n_replicates}
+        drawn = rca.resampled_means(outcomes, person, n_people, generator=np.random.default_rng([seed, 0]), **how)
+        self.sides, self.drawn, drawn_each = (
+            [_side(part) for part in np.split(of, len(found), axis=-1)]
+            for of in (_means(outcomes, person, n_people), *drawn)
+        )
+        self.each = [self._shrunk(*both) for both in zip(self.sides, self.sides, self.strengths, strict=True)]
+        self.drawn_each = [self._shrunk(*both) for both in zip(drawn_each, self.drawn, self.strengths, strict=True)]
 
-    def _resampled(
-        self, outcomes: np.ndarray, person: np.ndarray, ends: tuple, added: np.ndarray, *, stream: int
-    ) -> np.ndarray:
-        generator = np.random.default_rng([self.seed, stream])
-        how = {"ends": ends, "added": added, "n_replicates": self.n_replicates, "generator": generator}
-        return rca.resampled_means(outcomes, person, self.n_people, **how)
-
-    def _shrunk(self, side: _Side, whole: _Side) -> _Side:
-        """For values of single people: scores shrunk towards their mean, as far as the confusion is."""
-        weight = self.n_photographs / (self.n_photographs + self.scores.strength)
+    def _shrunk(self, side: _Side, whole: _Side, strength: float) -> _Side:
+        """For values of single people: scores shrunk towards their mean as far as the confusion is."""
+        weight = self.n / (self.n + strength)
         return side._replace(own=weight * side.own + (1 - weight) * whole.own.mean(axis=-1, keepdims=True))
 
-    def rate(self, own: np.ndarray, label: str) -> tuple[dict, list[dict], dict[str, np.ndarray], np.ndarray]:
-        """A generator's row, its rows by person, replicates, and the contributions of its images, a mask (M,)."""
-        requested, given = self.requested[own], self.scores
-        outcomes = np.column_stack([given.found[own], given.images[own], given.right_images[own]])
-        n = np.bincount(requested, minlength=self.n_people)
-        weight, people = n / n.sum(), np.arange(self.n_people)
-        ends = tuple(np.column_stack([np.ones(len(n)), end[people, people], end[:, -1]]) for end in self.ends)
-        images = _means(outcomes, requested, len(n))
-        added = np.stack([weight, np.ones(len(n))])
-        drawn, drawn_of_each = self._resampled(outcomes, requested, ends, added, stream=zlib.crc32(label.encode()) + 1)
-        values, replicates = _measure(images, self.side, weight), _melded(drawn, self.drawn, weight)
-        failures = np.bincount(requested, ~given.found[own], minlength=len(n)).astype(int)
-        row = {"n": int(n.sum()), "failures": int(failures.sum()), "accuracy_real": float(weight @ self.side.recall)}
-        row |= _row(values, replicates, n.sum())
+    def accuracy(self, oracle: int) -> tuple[float, float, float]:
+        """On photographs, with its interval."""
+        low, high = rca.intervals(self.drawn[oracle].recall.mean(axis=-1))
+        return float(self.sides[oracle].recall.mean()), float(low), float(high)
 
-        each, one = self.of_each, np.ones(1)
-        of_person = _measure(images[:, None], _Side(*(of[:, None] for of in each[0])), one)
-        again = _melded(drawn_of_each[..., None, :], _Side(*(of[..., None] for of in each[1])), one)
-        rows = []
-        for who in people:
-            about = {"n": int(n[who]), "failures": int(failures[who]), "n_photographs": int(self.n_photographs[who])}
-            about["accuracy_real"] = float(self.side.recall[who])
-            if n[who]:
-                own_replicates = {name: of[..., who] for name, of in again.items()}
-                about |= _row({name: of[who] for name, of in of_person.items()}, own_replicates, n[who])
-            else:
-                about["reason"] = NO_IMAGES
-            rows.append(about)
-        apart = weight @ (self.side.own - self.side.others)
-        above = outcomes[:, 1] - outcomes[:, 0] * self.side.others[requested]
-        return row, rows, replicates, _ratio(above, np.asarray(apart))
+
+def _limits(replicates: dict[str, np.ndarray], n: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """95 % intervals of MEASURES, from n images.
+
+    That of a fraction of n images is in [0, 1], and holds what 0 or n right ones of n would.
+    """
+    found = {name: rca.intervals(of) for name, of in replicates.items()}
+    low, high = found["confusion_corrected_accuracy"]
+    least = ((1 - rca.CONFIDENCE) / 2) ** (1 / np.maximum(n, 1))
+    return found | {"confusion_corrected_accuracy": (np.clip(low, 0, least), np.clip(high, 1 - least, 1))}
+
+
+def _rows(n: int, failures: int, found: dict[str, tuple[float, float, float]]) -> list[dict[str, Any]]:
+    """A row per measure, from n images and value, low and high of each."""
+    rows = [{"measure": name, "value": float(value)} for name, value in (("images", n), ("failures", failures))]
+    for name, (value, low, high) in found.items():
+        why = NO_IMAGES if not n else NOT_APART if np.isnan(low) else ""
+        numbers = dict.fromkeys(("value", "low", "high"), np.nan) if why else {"value": value, "low": low, "high": high}
+        rows.append({"measure": name, "reason": why} | {of: float(number) for of, number in numbers.items()})
+    return rows
+
+
+def _of_generator(
+    photographs: _Photographs, found: list[Scores], own: np.ndarray, requested: np.ndarray, how: dict[str, Any]
+) -> Iterator[tuple[dict[int, list[dict[str, Any]]], dict[str, np.ndarray], np.ndarray]]:
+    """Under one oracle after another: rows by person (-1: all), replicates, and contributions of the images `own`."""
+    requested, ones = requested[own], np.ones(len(photographs.n))
+    n = np.bincount(requested, minlength=len(ones))
+    failures = np.bincount(requested, ~found[0].found[own], minlength=len(ones))
+    weight = n / n.sum()
+    outcomes = _side_by_side(np.column_stack([of.found, of.images, of.right_images])[own] for of in found)
+    ends = tuple(
+        _side_by_side(np.column_stack([ones, np.diagonal(of), of[:, -1]]) for of in np.split(end, len(found), axis=1))
+        for end in photographs.ends
+    )
+    drawn = rca.resampled_means(outcomes, requested, len(ones), ends=ends, added=np.stack([weight, ones]), **how)
+    means = _means(outcomes, requested, len(ones))
+    for oracle, (of_all, *resamples) in enumerate(
+        zip(*(np.split(of, len(found), axis=-1) for of in (means, *drawn)), strict=True)
+    ):
+        side = photographs.sides[oracle]
+        values, again = _measure(of_all, side, weight), _melded(resamples[0], photographs.drawn[oracle], weight)
+        of_each = _measure(of_all, photographs.each[oracle]), _melded(resamples[1], photographs.drawn_each[oracle])
+        limits, limits_each = _limits(again, n.sum()), _limits(of_each[1], n)
+        rows = {-1: _rows(n.sum(), failures.sum(), {name: (values[name], *limits[name]) for name in MEASURES})}
+        for who in range(len(n)):
+            one = {name: (of_each[0][name][who], *(end[who] for end in limits_each[name])) for name in MEASURES}
+            rows[who] = _rows(n[who], failures[who], one)
+        scored = outcomes[:, 3 * oracle : 3 * oracle + 2]
+        above = scored[:, 1] - scored[:, 0] * side.others[requested]
+        yield rows, again, _ratio(above, weight @ (side.own - side.others))
 
 
 def estimate(
@@ -274,22 +283,25 @@ def estimate(
         n_replicates: B of the bootstrap.
 
     Returns:
-        A `table` of oracle, generator, n, failures (images without a face, or with several; never right), accuracy_real
-        (the ceiling: cross-fitted, the people weighted as they were requested), and each of MEASURES with its 95 %
-        interval as *_low and *_high, and reason, which says why one is missing. The confusion-corrected accuracy may be
-        beyond 0 and 1 by noise, its interval not. `by_person` has person and n_photographs (near-duplicates counted
-        once) as well; what is missing is NaN.
+        Values may be beyond 0 and 1 by noise, as the interval of the confusion-corrected accuracy may not.
     """
-    label = np.asarray(generator)
-    rows, by_person, replicates, contributions = [], [], {}, {}
-    for name, of in fitted.items():
-        oracle = _Oracle(of, requested, n_replicates=n_replicates, seed=seed)
-        contributions[name] = np.full(len(label), np.nan)
-        for which in np.unique(label[label != ""]):
-            own = label == which
-            row, of_people, again, contributions[name][own] = oracle.rate(own, str(which))
-            about = {"oracle": name, "generator": str(which)}
-            rows.append(about | row)
-            by_person += [about | {"person": who} | one for who, one in zip(people, of_people, strict=True)]
-            replicates |= {(measure, name, str(which)): values for measure, values in again.items()}
-    return Estimates(pd.DataFrame(rows), pd.DataFrame(by_person), replicates, contributions)
+    label, found = np.asarray(generator), [scores(of, requested) for of in fitted.values()]
+    photographs = _Photographs(found, n_replicates=n_replicates, seed=seed)
+    rows, replicates, contributions = [], {}, {name: np.full(len(label), np.nan) for name in fitted}
+    for which in map(str, np.unique(label[label != ""])):
+        own = label == which
+        how = {"n_replicates": n_replicates, "generator": np.random.default_rng([seed, 1 + zlib.crc32(which.encode())])}
+        for name, part in zip(fitted, _of_generator(photographs, found, own, requested, how), strict=True):
+            by_person, again, contributions[name][own] = part
+            for who, measured in by_person.items():
+                about = {"oracle": name, "generator": which, "person": "" if who < 0 else people[who]}
+                rows += [about | row for row in measured]
+            replicates |= {(measure, name, which): values for measure, values in again.items()}
+    oracles = [
+        {"oracle": name, "photographs": int(photographs.n.sum())}
+        | dict(zip(("accuracy", "low", "high"), photographs.accuracy(number), strict=True))
+        for number, name in enumerate(fitted)
+    ]
+    columns = ["oracle", "generator", "person", "measure", "value", "low", "high", "reason"]
+    measures = pd.DataFrame(rows, columns=columns).fillna({"reason": ""})
+    return Estimates(measures, pd.DataFrame(oracles), replicates, contributions)
