@@ -1,0 +1,10 @@
+"""Images of any generator scored on a user's own photographs (00)."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "similarity": ["calibrate", "measure"],
+    },
+)
