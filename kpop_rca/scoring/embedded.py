@@ -86,15 +86,6 @@ def _checksum(path: str) -> str:
         return "-" + hashlib.sha256(path.encode()).hexdigest()
 
 
-def shard_of(images: dict[str, str], *, number: int, of: int) -> dict[str, str]:
-    """The images of one of `of` shards, `number` from 0: by their contents, whatever is done already.
-
-    >>> shard_of({"00": "a.png", "03": "b.png"}, number=1, of=2)
-    {'03': 'b.png'}
-    """
-    return {checksum: path for checksum, path in images.items() if int(checksum.lstrip("-")[:12], 16) % of == number}
-
-
 def embed(
     images: dict[str, str],
     recipe: Recipe,

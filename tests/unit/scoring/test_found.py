@@ -13,7 +13,7 @@ from PIL import Image
 
 from kpop_rca.avatars import dataset
 from kpop_rca.errors import StudyError
-from kpop_rca.scoring import embedded, found, inputs
+from kpop_rca.scoring import embedded, found, inputs, shards
 
 COLOURS = [MeanColours()]
 
@@ -132,6 +132,16 @@ def test_a_killed_run_goes_on(given, tmp_path, monkeypatch):
     result = found.find(given, COLOURS, keep=tmp_path / "keep", workers=1)
     assert len(looked) == 8
     assert_same(result, found.find(given, COLOURS))
+
+
+def test_shards_together_are_the_whole(given, tmp_path, monkeypatch):
+    keep = tmp_path / "keep"
+    counts = [shards.embed_shard(given, COLOURS, shard=(number, 5), keep=keep, workers=1) for number in range(5)]
+    assert counts == [3, 3, 2, 2, 2]
+    monkeypatch.setattr(embedded, "look", lambda *_, **__: pytest.fail("looked at again"))
+    gathered = found.find(given, COLOURS, keep=keep)
+    monkeypatch.undo()
+    assert_same(gathered, found.find(given, COLOURS))
 
 
 def test_what_is_kept_is_of_contents_and_settings(given, tmp_path, monkeypatch):
