@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 FOUND, NONE, SEVERAL, UNREADABLE = "found", "none", "several", "unreadable"
 FAILURES = {NONE: "no face", SEVERAL: "several faces", UNREADABLE: "unreadable"}
-COMPARABLE = 0.5  # prominence of a second face, as a fraction of the first's, from which on a generated image has two
+# Prominence of a second face, as a fraction of the first's, from which on a generated image has two. Of 744 photographs
+# of LFW, 12 of each of 62 people, 10 would have (73 from 0.2 on, 35 from 0.5 on), and none is without a face.
+COMPARABLE = 0.7
 MAX_SIZE_RATIO = 2.0  # of median faces, above which a size for all is advised
 FEATURES = {"reason": object, "note": object, "face_size": float, "rival": float, "phash": object}
 
