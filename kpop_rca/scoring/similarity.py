@@ -40,7 +40,7 @@ MEASURES = {
     "copy_rate": "fraction of copies of the photographs",
 }
 LOWER_IS_BETTER = ("equal_error_rate", "copy_rate")
-WHY = {
+NO_VALUE = {
     "similarity_fraction": "nobody has two photographs that are no near-duplicates",
     "diversity_fraction": "nobody has two generated images and two photographs that are recognised",
 }
@@ -102,7 +102,7 @@ class Calibration:
     non_mated: np.ndarray  # (P,) comparisons of two people, sorted
     rates: dict[str, float]  # false match rates by measure
     thresholds: dict[str, float]  # by measure; NaN where the photographs are too few
-    why: dict[str, str]  # by measure, then; else empty
+    reasons: dict[str, str]  # by measure, then; else empty
     copy_threshold: tuple[float, float]  # similarity and gap that a copy exceeds
     copy_rate: float  # at most this fraction of distinct photographs exceeds both
     grids: tuple[np.ndarray, np.ndarray]  # (G,) thresholds on comparisons, and on scores
@@ -116,7 +116,7 @@ class Similarity:
 
     Attributes:
         table: one row per measure: measure, value, low, high, real (the value of the photographs themselves), n_images
-            (in the denominator), why (the reason where it has no value).
+            (in the denominator), reason (why it has no value; else empty).
         by_person: one row per person: person, n_images, n_failed and MEASURES but for the equal error rate.
         images: one row per image, in the order given: person, identified_as (-1 for a failed image), rank_1, score,
             tar_at_far_… (fraction of its mated comparisons), open_set_match_rate, copy_rate (each 0 or 1), nearest
@@ -160,7 +160,7 @@ def calibrate(
     >>> rng = np.random.default_rng(0)
     >>> person = np.repeat([0, 1, 2, 3], 4)
     >>> calibration = calibrate(np.eye(4)[person], person, np.arange(16), n_replicates=50, generator=rng)
-    >>> calibration.thresholds["open_set_match_rate"], calibration.why["open_set_match_rate"]
+    >>> calibration.thresholds["open_set_match_rate"], calibration.reasons["open_set_match_rate"]
     (nan, '48 non-mated comparisons of photographs; a false match rate of 0.01 needs 3000 (rule of 30)')
     """
     unit, person = normalised(embeddings), np.asarray(person)
@@ -175,8 +175,10 @@ def calibrate(
     pairs, others = _non_mated(unit, person, generator=generator), _with_others(photographs)
     rates = {name: rate for rate, name in TAR.items()} | {OPEN_SET: false_match_rate}
     non_mated = {name: others[2] if name == OPEN_SET else pairs[2] for name in rates}
-    why = {name: unsupported(rate, len(non_mated[name])) for name, rate in rates.items()}
-    thresholds = {name: np.nan if why[name] else threshold_at(non_mated[name], rate) for name, rate in rates.items()}
+    reasons = {name: unsupported(rate, len(non_mated[name])) for name, rate in rates.items()}
+    thresholds = {
+        name: np.nan if reasons[name] else threshold_at(non_mated[name], rate) for name, rate in rates.items()
+    }
     distinct = np.isfinite(photographs.own)
     least, copy_rate = conformal_threshold(photographs.nearest_similarity[distinct], COPY_RATE)
     gaps = photographs.gap[distinct & np.isfinite(photographs.gap)]
@@ -187,7 +189,7 @@ def calibrate(
         non_mated=pairs[2],
         rates=rates,
         thresholds=thresholds,
-        why=why,
+        reasons=reasons,
         copy_threshold=(least, float(np.median(gaps)) if len(gaps) else 0.0),
         copy_rate=copy_rate,
         grids=(similarity_resamples.grid(pairs[2]), similarity_resamples.grid(others[2])),
@@ -265,10 +267,10 @@ def measure(
     ends = similarity_resamples.limits(measured, calibration.resampled, generator=generator, **_how(calibration))
     rows = []
     for name in MEASURES:
-        why = calibration.why.get(name) or ("" if np.isfinite(values[name]) else WHY[name])
-        found = (np.nan,) * 3 if why else (values[name], *ends[name])
+        reason = calibration.reasons.get(name) or ("" if np.isfinite(values[name]) else NO_VALUE[name])
+        found = (np.nan,) * 3 if reason else (values[name], *ends[name])
         row = {"measure": name} | dict(zip(("value", "low", "high"), found, strict=True))
-        rows.append(row | {"real": real[name], "n_images": int(measured.counted.sum()), "why": why})
+        rows.append(row | {"real": real[name], "n_images": int(measured.counted.sum()), "reason": reason})
     table = pd.DataFrame(rows)
     copies = table.set_index("measure").loc["copy_rate", "low"] > calibration.copy_rate
     return Similarity(table=table, by_person=of_people, images=images, copies=bool(copies))

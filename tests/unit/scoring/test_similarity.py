@@ -86,7 +86,7 @@ def test_diversity_by_hand():
     assert table.loc["diversity_fraction", "value"] == pytest.approx(distance(20) / distance(10))
     alone = values(calibration, corner(0, 95), np.array([0, 0]))
     assert np.isnan(alone.loc["diversity_fraction", "value"])
-    assert "nobody has two generated images" in alone.loc["diversity_fraction", "why"]
+    assert "nobody has two generated images" in alone.loc["diversity_fraction", "reason"]
 
 
 def test_a_near_duplicate_is_no_reference_of_its_own():
@@ -186,10 +186,10 @@ def test_too_few_photographs_for_a_rate_say_so(world, calibration):
     table = values(calibration, world.images(world.requested), world.requested)
     assert np.isfinite(table.loc["tar_at_far_0.01", "value"])
     assert np.isnan(table.loc["tar_at_far_0.001", ["value", "low", "high"]].astype(float)).all()
-    assert table.loc["tar_at_far_0.001", "why"].startswith("19074 non-mated comparisons")
-    assert table.loc["open_set_match_rate", "why"] == ""
+    assert table.loc["tar_at_far_0.001", "reason"].startswith("19074 non-mated comparisons")
+    assert table.loc["open_set_match_rate", "reason"] == ""
     strict = values(world.calibrated(false_match_rate=0.01), world.images(world.requested), world.requested)
-    assert "needs 3000 " in strict.loc["open_set_match_rate", "why"]
+    assert "needs 3000 " in strict.loc["open_set_match_rate", "reason"]
     assert np.isnan(strict.loc["open_set_match_rate", "value"])
 
 
