@@ -1,4 +1,4 @@
-"""Hostile images, tables of images and study files for as long as the environment says: SOAK_SECONDS of each, from SOAK_SEED on."""
+"""Hostile images, tables, study files for as long as the environment says: SOAK_SECONDS of each, from SOAK_SEED on."""
 
 import signal
 import time
