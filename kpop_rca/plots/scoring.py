@@ -97,7 +97,11 @@ def dots(table: pd.DataFrame, measures: dict[str, str], *, title: str) -> Figure
         for row in table.to_dict("records"):
             values = [row[measure] for measure in measures]
             ax.plot(values, range(len(measures)), ls="", ms=8, alpha=0.85, **look[row["generator"]])
-        ax.set(xlabel="fraction", xlim=(-0.03, 1.03), ylim=(len(measures) - 0.5, -0.5))
+        ax.set(
+            xlabel="fraction",
+            xlim=(min(-0.03, ax.get_xlim()[0]), max(1.03, ax.get_xlim()[1])),
+            ylim=(len(measures) - 0.5, -0.5),
+        )
         ax.set_title(title, loc="left")
         ax.set_yticks(range(len(measures)), labels=list(measures.values()))
         _legend(figure, look)

@@ -11,6 +11,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "found": ["Found", "find"],
         "inputs": ["Inputs", "neutralised", "read"],
+        "demonstration": ["demonstrate", "of_parameters"],
+        "pipeline": ["score", "score_shard"],
+        "report": ["compared", "forest", "similarities"],
         "scores": ["Scores"],
     },
 )

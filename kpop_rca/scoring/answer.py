@@ -4,14 +4,16 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from kpop_rca.scoring.scores import HEADLINE, MEASURES, WEAK, Scores
+from kpop_rca.scoring.scores import EXACT, HEADLINE, MEASURES, NUMBERS, WEAK, Scores
+from kpop_rca.system import html
 
+COPYING = 0.05  # of the images, from which on a generator is said to copy
 DO_NOT_USE = "Do not use these numbers."
 
 
 def lines(scores: Scores) -> list[str]:
     """What is wrong first, then the answer in two sentences, then the ceiling of an oracle that errs."""
-    return [*warnings(scores), *sentences(scores), *ceilings(scores)]
+    return [*warnings(scores), *sentences(scores), *copying(scores), *ceilings(scores)]
 
 
 def warnings(scores: Scores) -> Iterator[str]:
@@ -28,6 +30,19 @@ def warnings(scores: Scores) -> Iterator[str]:
             )
 
 
+def copying(scores: Scores) -> list[str]:
+    """Generators that repeat photographs, of which no measure of identity says how well they do."""
+    table = scores.table
+    if "copy_rate_low" not in table:
+        return []
+    return [
+        f"{row['generator']} repeats photographs: {with_interval(row, 'copy_rate')} of its images are copies, and none "
+        "of its other numbers says that it can do more."
+        for _, row in table.iterrows()
+        if row["copy_rate_low"] > COPYING
+    ]
+
+
 def sentences(scores: Scores) -> list[str]:
     """How often the best generator shows the requested person, and what sets it apart from the next."""
     table = scores.table
@@ -39,7 +54,7 @@ def sentences(scores: Scores) -> list[str]:
         return [f"{first}, the most of {len(table)} generators.", _against_next(scores, best, table.iloc[1])]
     if pd.isna(best.get("rca")):
         return [f"{first}."]
-    recognised = f"Its RCA, relative to photographs, is {with_interval(best, 'rca', as_percent=False)}"
+    recognised = f"Its RCA, relative to photographs, is {with_interval(best, 'rca')}"
     return [f"{first}.", f"{recognised}; a generator that ignores the request has {scores.chance_rca:.2f}."]
 
 
@@ -67,22 +82,42 @@ def ceilings(scores: Scores) -> Iterator[str]:
             )
 
 
+def summary(scores: Scores) -> pd.DataFrame:
+    """The table of generators for reading: numbers as text, each with its interval."""
+    rows = []
+    for _, row in scores.table.iterrows():
+        shown = {"generator": row["generator"]}
+        if scores.truth:
+            shown["truth"] = percent(row["truth"])
+        shown |= {MEASURES[name]: f"{row[name]:.0f}" for name in EXACT}
+        shown |= {MEASURES[name]: cell(row, name) for name in ("accuracy", "rca", HEADLINE, "copy_rate")}
+        rows.append(shown)
+    return pd.DataFrame(rows)
+
+
 def percent(fraction: float) -> str:
+    """A fraction for reading; one that noise took beyond 0 and 1 is brought back.
+
+    >>> percent(0.834), percent(1.02), percent(float("nan"))
+    ('83 %', '100 %', '–')
     """
-    >>> percent(0.834)
-    '83 %'
-    """
-    return "–" if pd.isna(fraction) else f"{100 * fraction:.0f} %"
+    return "–" if pd.isna(fraction) else f"{100 * min(max(fraction, 0), 1):.0f} %"
 
 
 def points(low: float, high: float) -> str:
     return f"{100 * low:.0f} to {100 * high:.0f}"
 
 
-def with_interval(row: pd.Series, measure: str, *, as_percent: bool = True) -> str:
-    """A number of a generator with its interval, for a sentence."""
+def cell(row: pd.Series, measure: str, *, before: str = "") -> str:
+    """A number of a generator with its interval."""
     value, low, high = (row.get(f"{measure}{end}", float("nan")) for end in ("", "_low", "_high"))
-    shown = percent(value) if as_percent else f"{value:.2f}"
-    if pd.isna(low):
-        return shown
-    return f"{shown} (95 % interval {points(low, high) if as_percent else f'{low:.2f} to {high:.2f}'})"
+    if measure in NUMBERS:
+        shown, interval = html.number(value), f"{html.number(low)} to {html.number(high)}"
+    else:
+        shown, interval = percent(value), points(low, high)
+    return shown if pd.isna(low) else f"{shown} ({before}{interval})"
+
+
+def with_interval(row: pd.Series, measure: str) -> str:
+    """The same for a sentence."""
+    return cell(row, measure, before="95 % interval ")

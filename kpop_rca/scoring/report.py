@@ -4,6 +4,7 @@ The page holds counts and plots. `scores.json` is described by `scores.schema.js
 """
 
 import io
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,19 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kpop_rca import __version__
+import kpop_rca
 from kpop_rca.plots import charts
 from kpop_rca.plots import scoring as plots
 from kpop_rca.scoring import answer
 from kpop_rca.scoring.inputs import neutralised
-from kpop_rca.scoring.scores import CONFIDENCE, HEADLINE, MEASURES, REAL, Scores
+from kpop_rca.scoring.scores import CONFIDENCE, HEADLINE, MEASURES, NUMBERS, REAL, Scores
 from kpop_rca.system import files, html
 
 PAGE, JSON, TABLES = "index.html", "scores.json", "tables"
 SCHEMA = Path(__file__).with_name("scores.schema.json")
 SCHEMA_NAME, SCHEMA_VERSION = "kpop-rca-scores", 1
 HEADINGS = {"p_holm": "p (Holm)"}  # of columns whose name is not their heading
+COMPARED = ("a", "b", "difference", "low", "high", "p_holm", "verdict")
 MOST_PAIRS = 15  # of generators in one figure
 DOTS = (
     "accuracy",
@@ -38,10 +40,8 @@ LABELS = {
     "tar_at_far_0.01": "TAR at\n1 % FAR",
     "open_set_match_rate": "matched,\nopen set",
     "similarity_fraction": "similarity",
-    "diversity_fraction": "diversity_fraction",
+    "diversity_fraction": "diversity",
 }  # in figures
-# Measures whose value is a number, not a fraction that is read in percent.
-NUMBERS = frozenset({"rca"})
 # The columns of the page's two tables of generators.
 IDENTITY = ("images", "failures", "accuracy", "rca", HEADLINE, "copy_rate")
 SIMILARITY = tuple(name for name in MEASURES if name not in IDENTITY)
@@ -84,7 +84,7 @@ def content(scores: Scores) -> dict[str, Any]:
     return {
         "schema": SCHEMA_NAME,
         "schema_version": SCHEMA_VERSION,
-        "version": __version__,
+        "version": kpop_rca.__version__,
         "usable": scores.usable,
         "answer": answer.lines(scores),
         "confidence": CONFIDENCE,
@@ -118,9 +118,10 @@ def page(scores: Scores) -> str:
         scores=scores,
         warnings=list(answer.warnings(scores)),
         sentences=answer.sentences(scores),
-        ceilings=list(answer.ceilings(scores)),
+        remarks=[*answer.copying(scores), *answer.ceilings(scores)],
         measures=MEASURES,
         numbers=NUMBERS,
+        clipped=("x", HEADLINE),  # above 1 by noise alone
         identity=[name for name in IDENTITY if name in scores.table],
         similarity=[name for name in SIMILARITY if name in scores.table],
         rows=records(scores.table),
@@ -128,11 +129,16 @@ def page(scores: Scores) -> str:
         by_oracle=by_oracle(scores),
         by_person=by_person(scores),
         missing=list(dict.fromkeys(zip(missing["oracle"], missing["measure"], missing["reason"], strict=True))),
-        tables={name: plain_table(table) for name, table in tables(scores).items()},
+        tables={name: plain_table(table) for name, table in (tables(scores) | {"pairs": compared(scores)}).items()},
         figures=figures(scores),
         differences=differences(scores),
         real=REAL,
     )
+
+
+def similarities(scores: Scores) -> pd.DataFrame:
+    """The measures of similarity of each generator, without their intervals."""
+    return scores.table[["generator", *(name for name in SIMILARITY if name in scores.table)]]
 
 
 def by_oracle(scores: Scores) -> list[dict[str, Any]]:
@@ -196,7 +202,7 @@ def forest(scores: Scores) -> tuple[Figure, str]:
         for row in chosen.dropna(subset=["value", "low"]).itertuples()
     )
     figure = plots.intervals(
-        chosen.astype({"value": float, "low": float, "high": float}),
+        chosen.assign(value=chosen["value"].astype(float).clip(0, 1)).astype({"low": float, "high": float}),
         rows="generator",
         hue="oracle" if scores.oracles["oracle"].nunique() > 1 else None,
         title="How often is the requested\nperson shown?",
@@ -217,30 +223,35 @@ def dots(scores: Scores) -> tuple[Figure, str] | None:
     return figure, f"Dot plot of {', '.join(MEASURES[name] for name in measures)}, a mark for each generator."
 
 
+def compared(scores: Scores) -> pd.DataFrame:
+    """Every pair of generators by the headline's measure and oracle, the better one first."""
+    if scores.comparisons.empty:
+        return scores.comparisons
+    pairs = [scores.compare(a, b) for a, b in combinations(scores.generators, 2)]
+    table = pd.concat(pairs, ignore_index=True)
+    table = table[table["oracle"].eq(scores.oracle) & table["difference"].notna()]
+    measure = next((name for name in (HEADLINE, "accuracy") if name in set(table["measure"])), None)
+    return table.loc[table["measure"].eq(measure), [name for name in COMPARED if name in table]]
+
+
 def differences(scores: Scores) -> dict[str, str] | None:
-    """How far each pair of generators differs, under the headline's oracle."""
-    chosen = scores.comparisons
-    if chosen.empty:
+    """The figure of `compared`; none of a single generator, or of more pairs than a figure holds."""
+    table = compared(scores)
+    if table.empty or len(table) > MOST_PAIRS:
         return None
-    chosen = chosen[chosen["oracle"].eq(scores.oracle) & chosen["difference"].notna()]
-    measures = set(chosen["measure"])
-    measure = next((name for name in (HEADLINE, "accuracy") if name in measures), None)
-    chosen = chosen[chosen["measure"] == measure]
-    if chosen.empty or len(chosen) > MOST_PAIRS:
-        return None
-    table = chosen.rename(columns={"difference": "value"}).assign(
-        pair=[f"{row.a}\n− {row.b}" for row in chosen.itertuples()], what="difference"
+    values = "; ".join(
+        f"{row.a} minus {row.b}: {100 * row.difference:.0f} points ({answer.points(row.low, row.high)})"
+        for row in table.itertuples()
+    )
+    table = table.rename(columns={"difference": "value"}).assign(
+        pair=[f"{row.a}\n− {row.b}" for row in table.itertuples()], what="difference"
     )
     figure = plots.intervals(
         table.astype({"value": float, "low": float, "high": float}),
         rows="pair",
         hue="what",
         title="Which generators differ?",
-        xlabel=f"difference of {LABELS.get(measure, measure)}".replace("\n", " "),
+        xlabel="difference of the corrected accuracy",
         lines={"no difference": 0.0},
-    )
-    values = "; ".join(
-        f"{row.a} minus {row.b}: {100 * row.difference:.0f} points ({answer.points(row.low, row.high)})"
-        for row in chosen.itertuples()
     )
     return shown(figure, f"Forest plot of differences with 95 % intervals: {values}.")

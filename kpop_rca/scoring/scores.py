@@ -32,7 +32,8 @@ MEASURES = {
 REAL = "photographs"  # the row of the oracle's ceiling
 WEAK = 0.97  # an oracle that recognises fewer photographs than this needs its ceiling said in words
 CONFIDENCE = 0.95
-EXACT = ("images", "failures")
+EXACT = ("images", "failures")  # counts
+NUMBERS = frozenset({"rca"})  # that are read as they are; all other measures are in percent
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,13 @@ class Scores:
     def chance_rca(self) -> float:
         """RCA of a generator that ignores the request, under the headline's oracle."""
         return 1 / len(self.people) / float(self.ceiling(self.oracle)["accuracy"])
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """`table` for reading: its main columns as text, each number with its interval."""
+        from kpop_rca.scoring import answer
+
+        return answer.summary(self)
 
     def lines(self, *, anonymise: bool = False) -> list[str]:
         """The answer in a few sentences, what is wrong first."""
