@@ -5,6 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "by_column": ["by_group", "oracle_by_group"],
         "comparison": ["compare"],
         "similarity": ["calibrate", "measure"],
     },
