@@ -78,7 +78,7 @@ def trial(
     n_references: int,
     seeds: range,
     truths: dict[str, float] | None = None,
-    n_replicates: int = 800,
+    n_replicates: int = 500,
 ) -> pd.DataFrame:
     """One row per resample and generator: truth, shown (the fraction that is right), measures with intervals.
 
@@ -154,9 +154,9 @@ if __name__ == "__main__":
         rows = np.flatnonzero(faces & ~np.isin(who, who[chosen]) & (np.bincount(who[faces], minlength=who.max()+1) >= n_refs + 10)[who])
     else:
         rows = most_photographed(who, faces, left_out=10, n_people=20)
-    x = x[rows].astype(float)
+    x = x[rows]
     if len(sys.argv) > 5 and float(sys.argv[5]):
-        x += np.random.default_rng(7).normal(size=x.shape) * float(sys.argv[5])
+        x += (np.random.default_rng(7).normal(size=x.shape) * float(sys.argv[5])).astype(np.float32)
         x /= np.linalg.norm(x, axis=1, keepdims=True)
     print(len(np.unique(who[rows])), np.bincount(np.unique(who[rows], return_inverse=True)[1]), flush=True)
     truths = TRUTHS | (COMPARED if n_refs == 12 and kind!="others" else {})
