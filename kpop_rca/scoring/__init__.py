@@ -7,6 +7,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "by_column": ["by_group", "oracle_by_group"],
         "comparison": ["compare"],
+        "cross_fitting": ["CLASSIFIERS", "CrossFitted", "cross_fit"],
+        "estimates": ["MEASURES", "Estimates", "estimate"],
+        "gate": ["run_controls"],
         "similarity": ["calibrate", "measure"],
     },
 )
