@@ -23,7 +23,7 @@ OF_A_STUDY = --study $(call one_word,$(call told,STUDY,quick)) $(call option,--s
     $(call option,--data-root,DATA_ROOT) $(call option,--settings,SET)
 BENCH ?= benchmarks-cpu
 
-.PHONY: study audit new help test soak verify bench nbval lint lab notebooks lock clean
+.PHONY: study audit score new help test soak verify bench nbval lint lab notebooks lock clean
 
 study: .venv/.complete  ## run a study: STUDY=name, DATA_ROOT=folder, SEEDS=0,1, SET="train_steps=100 guidance=1.0"
 	@$(BIN)/python -m kpop_rca.studies $(OF_A_STUDY)
@@ -31,6 +31,10 @@ study: .venv/.complete  ## run a study: STUDY=name, DATA_ROOT=folder, SEEDS=0,1,
 
 audit: .venv/.complete  ## only the notebooks on the photographs, 01 and 02: STUDY=name, DATA_ROOT=folder, SET=...
 	@$(BIN)/python -m kpop_rca.studies --only-data $(OF_A_STUDY)
+
+score: .venv/.complete  ## score any generator: REAL=people GENERATED="sdxl=gen/sdxl gan=gen/gan" OUT=reports/mine
+	@$(APART) $(BIN)/python -m kpop_rca.cli score $(call option,--real,REAL) $(call option,--generators,GENERATED) \
+	    $(call option,--out,OUT)
 
 new: .venv/.complete  ## write a study file that fits a folder of photographs: STUDY=mine DATA_ROOT=../faces
 	@$(BIN)/python -m kpop_rca.new $(call one_word,$(call told,STUDY)) $(call one_word,$(call told,DATA_ROOT))

@@ -8,7 +8,14 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "agreement": ["by_difference", "effect_of_overlap", "headline_counts", "pairwise", "rca_by_oracle"],
+        "agreement": [
+            "by_difference",
+            "effect_of_overlap",
+            "headline_counts",
+            "overidentification",
+            "pairwise",
+            "rca_by_oracle",
+        ],
         "candidates": ["capped", "list_candidates"],
         "cas": ["classification_accuracy_scores"],
         "embeddings": ["EMBEDDINGS", "open_embedding"],

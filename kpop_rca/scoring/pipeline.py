@@ -1,0 +1,234 @@
+"""From images to scores: each step is a module of its own, and this one calls them in their order."""
+
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from kpop_rca.errors import StudyError
+from kpop_rca.oracles import agreement
+from kpop_rca.oracles.embeddings import EMBEDDINGS, open_embedding
+from kpop_rca.scoring import comparison, inputs, shards, similarity
+from kpop_rca.scoring import found as faces
+from kpop_rca.scoring.cross_fitting import CrossFitted, cross_fit
+from kpop_rca.scoring.estimates import Estimates, estimate
+from kpop_rca.scoring.scores import HEADLINE, Scores
+
+if TYPE_CHECKING:
+    from kpop_rca.oracles.embeddings import Embedding
+
+DEFAULT_ORACLES = ("dlib",)
+VERSIONED = ("kpop-rca", "numpy", "torch", "facenet-pytorch", "dlib-bin", "onnxruntime")
+COMPARED = ("accuracy", HEADLINE)
+PROGRESS = "finding faces"
+
+
+def score(
+    real: Path | str,
+    generated: Mapping[str, Path | str] | Path | str,
+    oracles: Sequence[str] = DEFAULT_ORACLES,
+    *,
+    models: Mapping[str, Path | str] | None = None,
+    model_size: int | None = None,
+    size: int | None = None,
+    by: Sequence[str] = (),
+    seed: int = 0,
+    replicates: int = 2000,
+    keep: Path | str | None = None,
+    workers: int | None = None,
+    progress: Callable | None = None,
+) -> Scores:
+    """Score generated images on photographs of the people that they claim to show.
+
+    Args:
+        real: photographs: a folder with one folder per person, or a CSV, see `inputs.read`.
+        generated: images of each generator by its name, likewise.
+        oracles: names in `EMBEDDINGS` or `models`; the first is the headline's.
+        models: ONNX files of the user's own networks by name.
+        model_size: side of their images in pixels, where the files do not say it.
+        size: side in pixels to which every face is brought first; None to leave it.
+        by: columns of the CSV by which scores are given; all of a few values by default.
+        seed: of the resamples.
+        replicates: of the bootstrap.
+        keep: folder for embeddings, which are biometric data; without one, none are kept.
+        workers: processes; None for one per core.
+        progress: makes a progress bar, `tqdm` for example.
+
+    Raises:
+        StudyError: nothing can be scored: what was wrong, where, and the next step.
+    """
+    began = time.monotonic()
+    given = inputs.read(real, generated)
+    embeddings, missing = opened(oracles, models or {}, model_size)
+    how = {"size": size, "keep": Path(keep) if keep else None, "workers": workers}
+    seen = _watched(partial(faces.find, given, embeddings, **how), given.images["path"].nunique(), progress)
+    photographs = seen.images["generator"].eq("").to_numpy()
+    person, cluster = (seen.images.loc[photographs, name].to_numpy() for name in ("person", "cluster"))
+    images = seen.images[~photographs].reset_index(drop=True)
+    fitted, similar = {}, []
+    for name, vectors in seen.embeddings.items():
+        own, theirs = vectors[photographs], vectors[~photographs]
+        fitted[name] = cross_fit(own, person, cluster, theirs, people=seen.people)
+        calibration = similarity.calibrate(own, person, cluster, generator=np.random.default_rng(seed))
+        similar += _similar(name, calibration, theirs, images, seen, seed=seed)
+    requested = images["person"].to_numpy()
+    estimated = estimate(fitted, requested, images["generator"], seen.people, n_replicates=replicates, seed=seed)
+    return Scores(
+        people=seen.people,
+        measures=pd.concat([estimated.measures, pd.DataFrame(similar)], ignore_index=True),
+        oracles=_oracles(estimated.oracles, embeddings),
+        comparisons=_comparisons(images, fitted, estimated),
+        columns=pd.DataFrame(),
+        fairness=pd.DataFrame(),
+        agreement=_agreement(estimated, seen.generators),
+        gate=pd.DataFrame({"passed": []}),
+        notes=[*missing, *seen.notes],
+        settings={
+            "size": size or "as found",
+            "seed": seed,
+            "replicates": replicates,
+            "seconds": round(time.monotonic() - began, 1),
+            "versions": _versions(),
+        },
+    )
+
+
+def score_shard(
+    real: Path | str,
+    generated: Mapping[str, Path | str] | Path | str,
+    oracles: Sequence[str] = DEFAULT_ORACLES,
+    *,
+    shard: str,
+    keep: Path | str,
+    models: Mapping[str, Path | str] | None = None,
+    model_size: int | None = None,
+    size: int | None = None,
+    workers: int | None = None,
+    progress: Callable | None = None,
+) -> int:
+    """Embed a part of the images into `keep`, for a `score` with the same arguments; how many images that were.
+
+    Args:
+        shard: which of how many, see `shards.chosen`.
+    """
+    part = shards.chosen(shard)
+    given = inputs.read(real, generated)
+    embeddings, _ = opened(oracles, models or {}, model_size)
+    how = {"shard": part, "keep": Path(keep), "size": size, "workers": workers}
+    return _watched(partial(shards.embed_shard, given, embeddings, **how), len(given.images) // part[1], progress)
+
+
+def opened(
+    names: Sequence[str], models: Mapping[str, Path | str], model_size: int | None
+) -> tuple[list["Embedding"], list[str]]:
+    """The embeddings that can be used here, and a note on each of the others.
+
+    Raises:
+        StudyError: a name that nobody knows, or not one that can be used.
+    """
+    found, missing = [], []
+    for name in names:
+        if name not in EMBEDDINGS and name not in models:
+            open_embedding(name)  # which names the known ones
+        try:
+            model = models.get(name)
+            found.append(open_embedding(name, model=Path(model) if model else None, size=model_size if model else None))
+        except StudyError as error:
+            missing.append(str(error))
+    if not found:
+        raise StudyError("\n".join(missing) or "no oracle was named; the default is dlib")
+    return found, missing
+
+
+def _watched(work: Callable, total: int, progress: Callable | None) -> Any:
+    """What some work on images returns, which is given a function to call with the number of those just finished."""
+    if progress is None:
+        return work()
+    with progress(total=total, desc=PROGRESS, unit="image") as bar:
+        return work(progress=bar.update)
+
+
+def _similar(
+    oracle: str,
+    calibration: similarity.Calibration,
+    vectors: np.ndarray,
+    images: pd.DataFrame,
+    seen: faces.Found,
+    *,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """The measures of similarity of every generator under one oracle, as rows of `Scores.measures`."""
+    rows = []
+    for name in seen.generators:
+        own = images["generator"].eq(name).to_numpy()
+        about = {"oracle": oracle, "generator": name}
+        found = similarity.measure(
+            calibration,
+            vectors[own],
+            images.loc[own, "person"].to_numpy(),
+            generator=np.random.default_rng(seed),
+        )
+        for row in found.table.to_dict("records"):
+            kept = {key: row[key] for key in ("measure", "value", "low", "high")}
+            rows.append(about | {"person": ""} | kept | {"reason": row["reason"]})
+        of_people = found.by_person.drop(columns=["n_images", "n_failed"]).melt("person", var_name="measure")
+        for row in of_people.to_dict("records"):
+            why = (
+                ""
+                if np.isfinite(row["value"])
+                else calibration.reasons.get(row["measure"]) or "no image of this person"
+            )
+            person = {"person": seen.people[row["person"]], "low": np.nan, "high": np.nan, "reason": why}
+            rows.append(about | row | person)
+    return rows
+
+
+def _oracles(accuracies: pd.DataFrame, embeddings: Sequence["Embedding"]) -> pd.DataFrame:
+    """The table `Scores.oracles`."""
+    notes = {e.name: EMBEDDINGS[e.name].note if e.name in EMBEDDINGS else "your own network" for e in embeddings}
+    licences = {e.name: e.licence for e in embeddings}
+    names = accuracies["oracle"]
+    return accuracies.assign(licence=names.map(licences), note=names.map(notes))
+
+
+def _comparisons(images: pd.DataFrame, fitted: dict[str, CrossFitted], estimated: Estimates) -> pd.DataFrame:
+    """Every pair of generators, under every oracle, by each measure of COMPARED."""
+    tables = []
+    for name, of in fitted.items():
+        right = (of.generated == images["person"].to_numpy()).mean(axis=0)
+        values = dict(zip(COMPARED, (right, estimated.contributions[name]), strict=True))
+        for measure, value in values.items():
+            found = comparison.compare(images.assign(value=value), "value")
+            tables.append(found.assign(oracle=name, measure=measure))
+    table = pd.concat(tables, ignore_index=True)
+    first = ["oracle", "measure", "a", "b"]
+    return table[[*first, *(name for name in table if name not in first)]]
+
+
+def _agreement(estimated: Estimates, generators: Sequence[str]) -> pd.DataFrame:
+    """The table `Scores.agreement`: whether all oracles can be right about a generator."""
+    whole = estimated.measures[(estimated.measures["person"] == "") & (estimated.measures["measure"] == HEADLINE)]
+    rows = []
+    for name in generators:
+        values = whole[whole["generator"] == name].set_index("oracle")["value"]
+        resampled = [estimated.replicates[HEADLINE, oracle, name].mean(axis=0) for oracle in values.index]
+        found = agreement.overidentification(values, np.stack(resampled))
+        rows.append({"generator": name, "oracles": len(values)} | asdict(found))
+    return pd.DataFrame(rows)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in VERSIONED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # an oracle that is not used, or a checkout that is not installed
+            continue
+    return found
