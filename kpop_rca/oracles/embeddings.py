@@ -70,7 +70,8 @@ EMBEDDINGS = {
             DLIB_LANDMARKS: "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
         },
         note="trained on 3 million faces of 7,485 people (half of them FaceScrub and VGG, the rest from the web), none "
-        "of whom is in LFW; accuracy on LFW .9938. Made for photographs: rendered avatars are harder for it.",
+        "of whom is in LFW; accuracy on LFW .9938. Leave-one-out by nearest centroid with 12 photographs each: "
+        " .997 of 20 people of LFW, .91 of ten avatars.",
     ),
     "facenet": Weights(
         width=512,
