@@ -71,7 +71,7 @@ EMBEDDINGS = {
         },
         note="trained on 3 million faces of 7,485 people (half of them FaceScrub and VGG, the rest from the web), none "
         "of whom is in LFW; accuracy on LFW .9938. Leave-one-out by nearest centroid with 12 photographs each: "
-        " .997 of 20 people of LFW, .91 of ten avatars.",
+        ".997 of 20 people of LFW, .91 of ten avatars.",
     ),
     "facenet": Weights(
         width=512,
