@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import pandas as pd
 from kpop_rca.errors import StudyError
 from kpop_rca.oracles import agreement
 from kpop_rca.oracles.embeddings import EMBEDDINGS, open_embedding
-from kpop_rca.scoring import comparison, inputs, shards, similarity
+from kpop_rca.scoring import by_column, comparison, gate, inputs, shards, similarity
 from kpop_rca.scoring import found as faces
 from kpop_rca.scoring.cross_fitting import CrossFitted, cross_fit
 from kpop_rca.scoring.estimates import Estimates, estimate
@@ -29,6 +30,9 @@ DEFAULT_ORACLES = ("dlib",)
 RESNET, RESNET_SIZE = "resnet", 32  # an oracle that is trained on crops of the photographs, of so many pixels
 VERSIONED = ("kpop-rca", "numpy", "torch", "facenet-pytorch", "dlib-bin", "onnxruntime")
 COMPARED = ("accuracy", HEADLINE)
+PERSON = "person"
+NO_COLUMNS = frozenset(("path", PERSON, "generator", "face", "face_size", "reason", "cluster"))  # of the CSV
+MOST_VALUES = 12  # of a column by which scores are given without being asked for
 PROGRESS = "finding faces"
 
 
@@ -70,18 +74,23 @@ def score(
     given = inputs.read(real, generated)
     trained = RESNET in oracles and RESNET not in (models or {})
     embeddings, missing = opened([n for n in oracles if n != RESNET or not trained], models or {}, model_size)
+    warned = [EMBEDDINGS[e.name].warning for e in embeddings if e.name in EMBEDDINGS and EMBEDDINGS[e.name].warning]
     how = {"size": size, "keep": Path(keep) if keep else None, "workers": workers}
     how |= {"crops": RESNET_SIZE if trained else None}
     seen = _watched(partial(faces.find, given, embeddings, **how), given.images["path"].nunique(), progress)
     photographs = seen.images["generator"].eq("").to_numpy()
     person, cluster = (seen.images.loc[photographs, name].to_numpy() for name in ("person", "cluster"))
     images = seen.images[~photographs].reset_index(drop=True)
-    fitted, similar = {}, []
+    columns = columns_of(images, by)
+    fitted, similar, fairness, controls = {}, [], [], []
     for name, vectors in seen.embeddings.items():
         own, theirs = vectors[photographs], vectors[~photographs]
         fitted[name] = cross_fit(own, person, cluster, theirs, people=seen.people)
         calibration = similarity.calibrate(own, person, cluster, generator=np.random.default_rng(seed))
         similar += _similar(name, calibration, theirs, images, seen, seed=seed)
+        fairness += _fairness(name, calibration, seen.images[photographs], images, columns, seed=seed)
+        how = {"calibration": calibration, "generator": np.random.default_rng(seed)}
+        controls.append(gate.run_controls(own, person, cluster, **how).assign(oracle=name))
     if trained:
         try:
             fitted[RESNET] = _resnet(seen, photographs)
@@ -94,11 +103,11 @@ def score(
         measures=pd.concat([estimated.measures, pd.DataFrame(similar)], ignore_index=True),
         oracles=_oracles(estimated.oracles, embeddings),
         comparisons=_comparisons(images, fitted, estimated),
-        columns=pd.DataFrame(),
-        fairness=pd.DataFrame(),
+        columns=_by_column(seen, photographs, images, columns, fitted, estimated),
+        fairness=pd.concat(fairness, ignore_index=True) if fairness else pd.DataFrame(),
         agreement=_agreement(estimated, seen.generators),
-        gate=pd.DataFrame({"passed": []}),
-        notes=[*missing, *seen.notes],
+        gate=pd.concat(controls, ignore_index=True),
+        notes=[*missing, *warned, *seen.notes],
         settings={
             "size": size or "as found",
             "seed": seed,
@@ -163,6 +172,80 @@ def opened(
     if not found:
         raise StudyError("\n".join(missing) or "no pretrained oracle was named; the default is dlib")
     return found, missing
+
+
+def columns_of(images: pd.DataFrame, by: Sequence[str]) -> list[str]:
+    """The columns of the CSV by which scores are given: those asked for, else all that have a few values.
+
+    Raises:
+        StudyError: there is no such column.
+    """
+    further = [name for name in images if name not in NO_COLUMNS]
+    unknown = [name for name in by if name not in further]
+    if unknown:
+        there = ", ".join(further) or "none; a folder has no columns, a CSV may have any"
+        raise StudyError(f"the images have no column {unknown[0]!r}; there are {there}")
+    return list(by) or [name for name in further if 2 <= images[name].replace("", np.nan).nunique() <= MOST_VALUES]
+
+
+def _by_column(
+    seen: faces.Found,
+    photographs: np.ndarray,
+    images: pd.DataFrame,
+    columns: Sequence[str],
+    fitted: dict[str, CrossFitted],
+    estimated: Estimates,
+) -> pd.DataFrame:
+    """The table `Scores.columns`, each person among the columns."""
+    tables = []
+    for name, of in fitted.items():
+        turns = np.maximum(of.held_out.sum(axis=0), 1)
+        right = (of.held_out * (of.predicted == of.person)).sum(axis=0) / turns
+        real = seen.images[photographs].reset_index(drop=True).assign(value=right)
+        real = real[of.held_out.any(axis=0)]
+        real = real[[column for column in real if column not in columns or (real[column] != "").any()]]
+        own = (of.generated == images["person"].to_numpy()).mean(axis=0)
+        for measure, value in zip(COMPARED, (own, estimated.contributions[name]), strict=True):
+            table = images.assign(value=value)
+            about = {"oracle": name, "measure": measure}
+            for generator, column in product(seen.generators, [PERSON, *columns]):
+                chosen = table[table["generator"].eq(generator) & table["value"].notna()]
+                chosen = chosen[chosen[column].astype(str) != ""]
+                if chosen.empty:
+                    continue
+                found = by_column.by_group(
+                    chosen, "value", column, photographs=real if measure == COMPARED[0] else None
+                )
+                found = found.rename(columns={"oracle": "due_to_oracle"})
+                tables.append(found.assign(generator=generator, **about))
+    table = pd.concat(tables, ignore_index=True)
+    people = table["column"] == PERSON
+    table.loc[people, "group"] = [seen.people[number] for number in table.loc[people, "group"]]
+    table.loc[table["measure"] != COMPARED[0], ["due_to_oracle", "real", "real_difference"]] = None
+    first = ["oracle", "generator", "column", "group", "measure"]
+    return table[[*first, *(name for name in table if name not in first)]]
+
+
+def _fairness(
+    oracle: str,
+    calibration: similarity.Calibration,
+    photographs: pd.DataFrame,
+    images: pd.DataFrame,
+    columns: Sequence[str],
+    *,
+    seed: int,
+) -> list[pd.DataFrame]:
+    """The oracle's own errors by those of the columns that photographs have, by themselves or by their person."""
+    tables = []
+    for column in columns:
+        groups = photographs[column]
+        if (groups == "").all() and by_column.unit_of(images, column) == by_column.OF_PERSON:
+            groups = photographs["person"].map(images.groupby("person")[column].first())
+        if groups.replace("", np.nan).nunique() > 1:
+            how = {"column": column, "generator": np.random.default_rng(seed)}
+            found = by_column.oracle_by_group(calibration, groups.replace("", np.nan).to_numpy(), **how)
+            tables.append(found.assign(oracle=oracle))
+    return tables
 
 
 def _watched(work: Callable, total: int, progress: Callable | None) -> Any:

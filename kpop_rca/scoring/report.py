@@ -113,6 +113,7 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 def page(scores: Scores) -> str:
     """The page: what is wrong, the answer, the table of generators and one figure, then all else."""
     overall = scores.measures[scores.measures["person"] == ""]
+    shown_tables = tables(scores) | {"pairs": compared(scores)}
     missing = overall[overall["value"].isna() & (overall["reason"] != "")]
     return html.template("kpop_rca.scoring", "scores.html").render(
         scores=scores,
@@ -129,7 +130,7 @@ def page(scores: Scores) -> str:
         by_oracle=by_oracle(scores),
         by_person=by_person(scores),
         missing=list(dict.fromkeys(zip(missing["oracle"], missing["measure"], missing["reason"], strict=True))),
-        tables={name: plain_table(table) for name, table in (tables(scores) | {"pairs": compared(scores)}).items()},
+        tables={name: plain_table(table) for name, table in shown_tables.items() if len(table)},
         figures=figures(scores),
         differences=differences(scores),
         real=REAL,
