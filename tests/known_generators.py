@@ -15,7 +15,11 @@ from kpop_rca.scoring.cross_fitting import cross_fit
 from kpop_rca.scoring.estimates import Estimates, estimate
 
 TRUTHS = {"1": 1.0, "0.9": 0.9, "0.7": 0.7, "0.3": 0.3, "0": 0.0}
-COMPARED = {"0.8": 0.8, "0.7 again": 0.7, "0.6": 0.6}  # with 0.7 three generators that differ by 0.1, and two that don't
+COMPARED = {
+    "0.8": 0.8,
+    "0.7 again": 0.7,
+    "0.6": 0.6,
+}  # with 0.7 three generators that differ by 0.1, and two that don't
 N_IMAGES = 400
 CORRECTED = "confusion_corrected_accuracy"
 
@@ -66,7 +70,9 @@ def resample(
     generator = np.repeat(list(truths), [len(part[0]) for part in played])
     alone = np.full(len(references), -1)
     fitted = cross_fit(embeddings[references], person[references], alone, embeddings[images])
-    found = estimate({"oracle": fitted}, requested, generator, range(len(shuffled)), n_replicates=n_replicates, seed=seed)
+    found = estimate(
+        {"oracle": fitted}, requested, generator, range(len(shuffled)), n_replicates=n_replicates, seed=seed
+    )
     shown = pd.Series(person[images] == requested).groupby(generator).mean()
     return found, shown
 
@@ -151,7 +157,9 @@ if __name__ == "__main__":
         rows = np.flatnonzero(faces)
     elif kind == "others":  # for tuning
         chosen = most_photographed(who, faces, left_out=10, n_people=20)
-        rows = np.flatnonzero(faces & ~np.isin(who, who[chosen]) & (np.bincount(who[faces], minlength=who.max()+1) >= n_refs + 10)[who])
+        rows = np.flatnonzero(
+            faces & ~np.isin(who, who[chosen]) & (np.bincount(who[faces], minlength=who.max() + 1) >= n_refs + 10)[who]
+        )
     else:
         rows = most_photographed(who, faces, left_out=10, n_people=20)
     x = x[rows]
@@ -159,8 +167,10 @@ if __name__ == "__main__":
         x += (np.random.default_rng(7).normal(size=x.shape) * float(sys.argv[5])).astype(np.float32)
         x /= np.linalg.norm(x, axis=1, keepdims=True)
     print(len(np.unique(who[rows])), np.bincount(np.unique(who[rows], return_inverse=True)[1]), flush=True)
-    truths = TRUTHS | (COMPARED if n_refs == 12 and kind!="others" else {})
+    truths = TRUTHS | (COMPARED if n_refs == 12 and kind != "others" else {})
     out = trial(x, who[rows], n_references=n_refs, seeds=range(n), truths=truths)
     print(summary(out).round(4).to_string())
-    if n_refs == 12 and kind!="others": print(compared(out))
-    if len(sys.argv) > 6: out.to_csv(sys.argv[6], index=False)
+    if n_refs == 12 and kind != "others":
+        print(compared(out))
+    if len(sys.argv) > 6:
+        out.to_csv(sys.argv[6], index=False)

@@ -20,12 +20,14 @@ from kpop_rca.scoring import by_column, comparison, gate, inputs, shards, simila
 from kpop_rca.scoring import found as faces
 from kpop_rca.scoring.cross_fitting import CrossFitted, cross_fit
 from kpop_rca.scoring.estimates import Estimates, estimate
+from kpop_rca.scoring.own_resnet import cross_fitted_resnet
 from kpop_rca.scoring.scores import HEADLINE, Scores
 
 if TYPE_CHECKING:
     from kpop_rca.oracles.embeddings import Embedding
 
 DEFAULT_ORACLES = ("dlib",)
+RESNET, RESNET_SIZE = "resnet", 32  # an oracle that is trained on crops of the photographs, of so many pixels
 VERSIONED = ("kpop-rca", "numpy", "torch", "facenet-pytorch", "dlib-bin", "onnxruntime")
 COMPARED = ("accuracy", HEADLINE)
 PERSON = "person"
@@ -54,7 +56,7 @@ def score(
     Args:
         real: photographs: a folder with one folder per person, or a CSV, see `inputs.read`.
         generated: images of each generator by its name, likewise.
-        oracles: names in `EMBEDDINGS` or `models`; the first is the headline's.
+        oracles: names in `EMBEDDINGS` or `models`, and RESNET beside them; the first is the headline's.
         models: ONNX files of the user's own networks by name.
         model_size: side of their images in pixels, where the files do not say it.
         size: side in pixels to which every face is brought first; None to leave it.
@@ -70,8 +72,11 @@ def score(
     """
     began = time.monotonic()
     given = inputs.read(real, generated)
-    embeddings, missing = opened(oracles, models or {}, model_size)
+    trained = RESNET in oracles and RESNET not in (models or {})
+    embeddings, missing = opened([n for n in oracles if n != RESNET or not trained], models or {}, model_size)
+    warned = [EMBEDDINGS[e.name].warning for e in embeddings if e.name in EMBEDDINGS and EMBEDDINGS[e.name].warning]
     how = {"size": size, "keep": Path(keep) if keep else None, "workers": workers}
+    how |= {"crops": RESNET_SIZE if trained else None}
     seen = _watched(partial(faces.find, given, embeddings, **how), given.images["path"].nunique(), progress)
     photographs = seen.images["generator"].eq("").to_numpy()
     person, cluster = (seen.images.loc[photographs, name].to_numpy() for name in ("person", "cluster"))
@@ -86,6 +91,11 @@ def score(
         fairness += _fairness(name, calibration, seen.images[photographs], images, columns, seed=seed)
         how = {"calibration": calibration, "generator": np.random.default_rng(seed)}
         controls.append(gate.run_controls(own, person, cluster, **how).assign(oracle=name))
+    if trained:
+        try:
+            fitted[RESNET] = _resnet(seen, photographs)
+        except StudyError as error:
+            missing.append(str(error))
     requested = images["person"].to_numpy()
     estimated = estimate(fitted, requested, images["generator"], seen.people, n_replicates=replicates, seed=seed)
     return Scores(
@@ -97,7 +107,7 @@ def score(
         fairness=pd.concat(fairness, ignore_index=True) if fairness else pd.DataFrame(),
         agreement=_agreement(estimated, seen.generators),
         gate=pd.concat(controls, ignore_index=True),
-        notes=[*missing, *seen.notes],
+        notes=[*missing, *warned, *seen.notes],
         settings={
             "size": size or "as found",
             "seed": seed,
@@ -106,6 +116,15 @@ def score(
             "versions": _versions(),
         },
     )
+
+
+def _resnet(seen: faces.Found, photographs: np.ndarray) -> CrossFitted:
+    """Predictions by ResNets that are trained on the photographs, bool (N,) of `seen`."""
+    found = seen.images["face"].eq(faces.FOUND).to_numpy()
+    person, cluster = (seen.images.loc[photographs, name].to_numpy() for name in ("person", "cluster"))
+    own, theirs = seen.crops[photographs], seen.crops[~photographs]
+    which = {"found": found[photographs], "generated_found": found[~photographs]}
+    return cross_fitted_resnet(own, person, cluster, theirs, **which, people=seen.people)
 
 
 def score_shard(
@@ -151,7 +170,7 @@ def opened(
         except StudyError as error:
             missing.append(str(error))
     if not found:
-        raise StudyError("\n".join(missing) or "no oracle was named; the default is dlib")
+        raise StudyError("\n".join(missing) or "no pretrained oracle was named; the default is dlib")
     return found, missing
 
 
@@ -275,7 +294,8 @@ def _similar(
 def _oracles(accuracies: pd.DataFrame, embeddings: Sequence["Embedding"]) -> pd.DataFrame:
     """The table `Scores.oracles`."""
     notes = {e.name: EMBEDDINGS[e.name].note if e.name in EMBEDDINGS else "your own network" for e in embeddings}
-    licences = {e.name: e.licence for e in embeddings}
+    notes = {RESNET: "trained on your photographs"} | notes
+    licences = {RESNET: "that of your photographs"} | {e.name: e.licence for e in embeddings}
     names = accuracies["oracle"]
     return accuracies.assign(licence=names.map(licences), note=names.map(notes))
 
