@@ -23,7 +23,17 @@ from kpop_rca.scoring.verification import threshold_at, unsupported
 
 OF_PERSON, OF_IMAGE, PERSON = "column of the person", "column of the image", "person"
 SCORE = ["column", "group", "unit", "n_images", "n_people", "value", "low", "high", "others", "difference"]
-SCORE += ["difference_low", "difference_high", "p", "p_holm", "verdict", "real", "real_difference", "oracle", "reason"]
+SCORE += [
+    "difference_low",
+    "difference_high",
+    "p",
+    "p_holm",
+    "verdict",
+    "real",
+    "real_difference",
+    "due_to_oracle",
+    "reason",
+]
 FALSE_MATCH_RATE = FALSE_ACCEPT_RATES[0]  # of the oracle's own threshold
 LOWER, HIGHER = "lower than the others", "higher than the others"
 ALONE = "one person of this group says nothing of others"
@@ -86,8 +96,8 @@ def by_group(images: pd.DataFrame, value: str, column: str, *, photographs: pd.D
         One row per group: column, group, unit, n_images, n_people, value with its interval low and high; others (the
         mean of the others' images), difference (by person of those who have both, for a column of the image) with its
         interval, p, p_holm (over the groups), verdict in words; real and real_difference (the same of photographs);
-        oracle (of a difference that is shown, whether it may be the oracle's: photographs differ as much, or are not
-        known to differ less); reason (why there is no comparison; else empty).
+        due_to_oracle (of a difference that is shown, whether it may be the oracle's: whether photographs differ as much,
+        or are not known to differ less); reason (why there is no comparison; else empty).
 
     >>> images = pd.DataFrame({"person": np.repeat(np.arange(6), 10), "prompt": ["plain", "side"] * 30, "right": 1.0})
     >>> images.loc[images["prompt"] == "side", "right"] = np.tile([1.0, 0.0, 0.0, 0.0, 0.0], 6)
@@ -112,7 +122,7 @@ def by_group(images: pd.DataFrame, value: str, column: str, *, photographs: pd.D
     table["p_holm"] = rca.holm(table["p"])
     shown = table["p_holm"] <= 1 - rca.CONFIDENCE
     table["verdict"] = np.where(shown, np.where(table["difference"] < 0, LOWER, HIGHER), rca.INCONCLUSIVE)
-    table["oracle"] = table["oracle"].where(shown, "")
+    table["due_to_oracle"] = table["due_to_oracle"].where(shown, "")
     return table
 
 
@@ -131,13 +141,13 @@ def _row(
     difference, low, high, p, reason = _difference(images, value, images[column] == group, unit)
     found |= {"difference": difference, "difference_low": low, "difference_high": high, "p": p, "reason": reason}
     if photographs is None or not (photographs[column] == group).any():
-        return found | {"oracle": NOT_MEASURED}
+        return found | {"due_to_oracle": NOT_MEASURED}
     of_group = photographs[column] == group
     real, real_low, real_high, *_ = _difference(photographs, value, of_group, unit_of(photographs, column))
     as_large = real_low <= difference if difference < 0 else real_high >= difference
     smaller = np.isfinite(real_low) and not as_large
     found |= {"real": photographs.loc[of_group, value].mean(), "real_difference": real}
-    return found | {"oracle": NOT_THE_ORACLE if smaller else THE_ORACLE}
+    return found | {"due_to_oracle": NOT_THE_ORACLE if smaller else THE_ORACLE}
 
 
 def _difference(
@@ -210,7 +220,7 @@ def oracle_by_group(
     how = {"n_replicates": n_replicates, "generator": generator}
     pairs = pd.DataFrame([_false_matches(calibration, (groups == group).to_numpy(), **how) for group in found["group"]])
     reasons = ["; ".join(filter(None, both)) for both in zip(found["reason"], pairs.pop("reason"), strict=True)]
-    found = found.drop(columns=["others", "real", "real_difference", "oracle"])
+    found = found.drop(columns=["others", "real", "real_difference", "due_to_oracle"])
     return pd.concat([found, pairs], axis=1).assign(reason=reasons)
 
 

@@ -72,7 +72,7 @@ def held_out(person: np.ndarray, unit: np.ndarray, *, generator: np.random.Gener
     Nobody is left with fewer than two units: of a person with fewer than three, none is held out.
 
     >>> held_out(np.array([0, 0, 0, 1, 1]), np.arange(5), generator=np.random.default_rng(0)).astype(int)
-    array([1, 0, 0, 0, 0])
+    array([0, 0, 1, 0, 0])
     """
     chosen = []
     for who in np.unique(person):

@@ -52,7 +52,7 @@ def write(scores: Scores, folder: Path, *, publish_images: bool = False) -> Path
     found = tables(scores)
     for name, table in found.items():
         with files.atomic(folder / TABLES / f"{name}.csv") as temporary:
-            neutralised(table).to_csv(temporary, index=False)
+            neutralised(table).to_csv(temporary, index=False, float_format="%.6g")
     for path in (folder / TABLES).glob("*.csv"):
         if path.stem not in found:  # of an earlier run
             path.unlink()
@@ -113,7 +113,7 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 def page(scores: Scores) -> str:
     """The page: what is wrong, the answer, the table of generators and one figure, then all else."""
     overall = scores.measures[scores.measures["person"] == ""]
-    shown_tables = tables(scores) | {"pairs": compared(scores)}
+    shown_tables = tables(scores) | {"pairs": compared(scores), "groups": groups(scores)}
     missing = overall[overall["value"].isna() & (overall["reason"] != "")]
     return html.template("kpop_rca.scoring", "scores.html").render(
         scores=scores,
@@ -233,6 +233,28 @@ def compared(scores: Scores) -> pd.DataFrame:
     table = table[table["oracle"].eq(scores.oracle) & table["difference"].notna()]
     measure = next((name for name in (HEADLINE, "accuracy") if name in set(table["measure"])), None)
     return table.loc[table["measure"].eq(measure), [name for name in COMPARED if name in table]]
+
+
+def groups(scores: Scores) -> pd.DataFrame:
+    """Accuracy by the values of the CSV's columns under the headline's oracle, as text."""
+    table = scores.columns
+    if table.empty:
+        return table
+    chosen = table["oracle"].eq(scores.oracle) & table["measure"].eq("accuracy") & table["column"].ne("person")
+    rows = [
+        {
+            "generator": row.generator,
+            "column": row.column,
+            "value": str(row.group),
+            "images": row.n_images,
+            "accuracy": f"{answer.percent(row.value)} ({answer.points(row.low, row.high)})",
+            "from the others, points": f"{100 * row.difference:+.0f}" if pd.notna(row.difference) else "–",
+            "verdict": row.verdict,
+            "may it be the oracle's?": row.due_to_oracle or "",
+        }
+        for row in table[chosen].itertuples()
+    ]
+    return pd.DataFrame(rows)
 
 
 def differences(scores: Scores) -> dict[str, str] | None:

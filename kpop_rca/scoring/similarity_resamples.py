@@ -217,11 +217,11 @@ def statistics(
     total = (weights @ measured.counted + more)[:, None]
 
     def rate(values: np.ndarray) -> np.ndarray:
-        right = weights @ np.where(measured.counted[:, None], values, 0)
+        right = weights.astype(values.dtype) @ values  # those not counted have zeros
         with np.errstate(invalid="ignore"):
             return np.stack([right, right + more[:, None]]) / total
 
-    found = {name: rate(values[:, None])[..., 0] for name, values in measured.rates.items()}
+    found = {name: rate(np.nan_to_num(values)[:, None])[..., 0] for name, values in measured.rates.items()}
     accepted, matched = rate(measured.accepted), rate(measured.matched)
     for name, level in false_match_rates.items():
         curves = (resamples.false_identifications, matched) if name == open_set else (resamples.false_matches, accepted)

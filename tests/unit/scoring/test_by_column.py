@@ -150,7 +150,7 @@ def test_a_difference_that_photographs_have_too_may_be_the_oracles():
     for name, photographs in {"fair": fair, "unfair": unfair, "none": None}.items():
         found = columns.by_group(generated, "right", "age", photographs=photographs).set_index("group")
         assert found.loc["old", "verdict"] == columns.LOWER
-        said[name] = found.loc["old", "oracle"]
+        said[name] = found.loc["old", "due_to_oracle"]
     assert said == {"fair": columns.NOT_THE_ORACLE, "unfair": columns.THE_ORACLE, "none": columns.NOT_MEASURED}
 
 
@@ -160,7 +160,7 @@ def test_a_column_of_the_person_is_filled_in_for_photographs_and_one_of_the_imag
     assert by_age["real"].notna().all()
     generated = images(np.where(images()["prompt"] == "view", 0.1, 0.9))
     by_prompt = columns.by_group(generated, "right", "prompt", photographs=photographs).set_index("group")
-    assert by_prompt.loc["view", ["verdict", "oracle"]].tolist() == [columns.LOWER, columns.NOT_MEASURED]
+    assert by_prompt.loc["view", ["verdict", "due_to_oracle"]].tolist() == [columns.LOWER, columns.NOT_MEASURED]
     assert by_prompt["real"].isna().all()
 
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from mean_colours import MeanColours
 from PIL import Image
+from small_people import people_and_generator
 
-from kpop_rca.avatars import dataset
 from kpop_rca.errors import StudyError
 from kpop_rca.scoring import embedded, found, inputs, shards
 
@@ -19,31 +19,16 @@ COLOURS = [MeanColours()]
 
 
 @pytest.fixture(scope="module")
-def avatars(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two people of six avatars each, and one of their images."""
-    root = tmp_path_factory.mktemp("rendered") / "avatars"
-    counts = {"n_identities": 2, "train_per_identity": 4, "test_per_identity": 2}
-    none = ("hard_per_identity", "group_per_identity")
-    rates = ("artifact_rate", "hard_rate", "group_rate", "nonface_rate", "burst_rate")
-    arguments = counts | dict.fromkeys(none, 0) | dict.fromkeys(rates, 0.0)
-    truth = dataset.render_dataset(root, seed=6, size=160, alikeness=0.5, workers=1, **arguments)
-    people = root.with_name("people")
-    for number, row in enumerate(truth.itertuples()):
-        file = people / row.identity / f"{number}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        Image.open(root / row.path).convert("RGB").save(file)
-    return people
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return people_and_generator(tmp_path_factory.mktemp("rendered"))
 
 
 @pytest.fixture
-def given(avatars: Path, tmp_path: Path) -> inputs.Inputs:
+def given(rendered: tuple[Path, Path], tmp_path: Path) -> inputs.Inputs:
     """Four photographs of each person, and a generator of two images of each."""
-    for person in sorted(avatars.iterdir()):
-        for number, file in enumerate(sorted(person.iterdir())):
-            target = tmp_path / ("people" if number < 4 else "gan") / person.name / file.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, target)
-    return inputs.read(tmp_path / "people", {"gan": tmp_path / "gan"})
+    for folder in rendered:
+        shutil.copytree(folder, tmp_path / folder.name)
+    return again(tmp_path)
 
 
 def again(tmp_path: Path) -> inputs.Inputs:
