@@ -72,10 +72,11 @@ def score(
     """
     began = time.monotonic()
     given = inputs.read(real, generated)
-    embeddings, missing = opened(oracles, models or {}, model_size)
+    trained = RESNET in oracles and RESNET not in (models or {})
+    embeddings, missing = opened([n for n in oracles if n != RESNET or not trained], models or {}, model_size)
     warned = [EMBEDDINGS[e.name].warning for e in embeddings if e.name in EMBEDDINGS and EMBEDDINGS[e.name].warning]
-    crops = crops_for(oracles, models or {})
-    how = {"size": size, "crops": crops, "keep": Path(keep) if keep else None, "workers": workers}
+    how = {"size": size, "keep": Path(keep) if keep else None, "workers": workers}
+    how |= {"crops": RESNET_SIZE if trained else None}
     seen = _watched(partial(faces.find, given, embeddings, **how), given.images["path"].nunique(), progress)
     photographs = seen.images["generator"].eq("").to_numpy()
     person, cluster = (seen.images.loc[photographs, name].to_numpy() for name in ("person", "cluster"))
@@ -90,7 +91,7 @@ def score(
         fairness += _fairness(name, calibration, seen.images[photographs], images, columns, seed=seed)
         how = {"calibration": calibration, "generator": np.random.default_rng(seed)}
         controls.append(gate.run_controls(own, person, cluster, **how).assign(oracle=name))
-    if crops:
+    if trained:
         try:
             fitted[RESNET] = _resnet(seen, photographs)
         except StudyError as error:
@@ -148,13 +149,7 @@ def score_shard(
     given = inputs.read(real, generated)
     embeddings, _ = opened(oracles, models or {}, model_size)
     how = {"shard": part, "keep": Path(keep), "size": size, "workers": workers}
-    how |= {"crops": crops_for(oracles, models or {})}
     return _watched(partial(shards.embed_shard, given, embeddings, **how), len(given.images) // part[1], progress)
-
-
-def crops_for(names: Sequence[str], models: Mapping[str, Path | str]) -> int | None:
-    """Side of the crops that the oracle RESNET is trained on; None where it is not among the names."""
-    return RESNET_SIZE if RESNET in names and RESNET not in models else None
 
 
 def opened(
@@ -167,8 +162,6 @@ def opened(
     """
     found, missing = [], []
     for name in names:
-        if name == RESNET and name not in models:
-            continue  # which is no embedding
         if name not in EMBEDDINGS and name not in models:
             open_embedding(name)  # which names the known ones
         try:
