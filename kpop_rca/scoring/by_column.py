@@ -96,8 +96,8 @@ def by_group(images: pd.DataFrame, value: str, column: str, *, photographs: pd.D
         One row per group: column, group, unit, n_images, n_people, value with its interval low and high; others (the
         mean of the others' images), difference (by person of those who have both, for a column of the image) with its
         interval, p, p_holm (over the groups), verdict in words; real and real_difference (the same of photographs);
-        due_to_oracle (of a difference that is shown, whether it may be the oracle's: whether photographs differ as much,
-        or are not known to differ less); reason (why there is no comparison; else empty).
+        due_to_oracle (of a difference that is shown, whether it may be the oracle's: photographs differ as much, or are
+        not known to differ less); reason (why there is no comparison; else empty).
 
     >>> images = pd.DataFrame({"person": np.repeat(np.arange(6), 10), "prompt": ["plain", "side"] * 30, "right": 1.0})
     >>> images.loc[images["prompt"] == "side", "right"] = np.tile([1.0, 0.0, 0.0, 0.0, 0.0], 6)

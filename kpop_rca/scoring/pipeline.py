@@ -72,16 +72,16 @@ def score(
     """
     began = time.monotonic()
     given = inputs.read(real, generated)
-    trained = RESNET in oracles and RESNET not in (models or {})
-    embeddings, missing = opened([n for n in oracles if n != RESNET or not trained], models or {}, model_size)
+    columns = columns_of(given.images, by)
+    trained = is_trained(oracles, models)
+    embeddings, missing = opened(oracles, models, model_size)
     warned = [EMBEDDINGS[e.name].warning for e in embeddings if e.name in EMBEDDINGS and EMBEDDINGS[e.name].warning]
-    how = {"size": size, "keep": Path(keep) if keep else None, "workers": workers}
-    how |= {"crops": RESNET_SIZE if trained else None}
+    how = {"size": size, "crops": RESNET_SIZE if trained else None}
+    how |= {"keep": Path(keep) if keep else None, "workers": workers}
     seen = _watched(partial(faces.find, given, embeddings, **how), given.images["path"].nunique(), progress)
     photographs = seen.images["generator"].eq("").to_numpy()
     person, cluster = (seen.images.loc[photographs, name].to_numpy() for name in ("person", "cluster"))
     images = seen.images[~photographs].reset_index(drop=True)
-    columns = columns_of(images, by)
     fitted, similar, fairness, controls = {}, [], [], []
     for name, vectors in seen.embeddings.items():
         own, theirs = vectors[photographs], vectors[~photographs]
@@ -147,21 +147,29 @@ def score_shard(
     """
     part = shards.chosen(shard)
     given = inputs.read(real, generated)
-    embeddings, _ = opened(oracles, models or {}, model_size)
-    how = {"shard": part, "keep": Path(keep), "size": size, "workers": workers}
+    embeddings, _ = opened(oracles, models, model_size)
+    how = {"size": size, "crops": RESNET_SIZE if is_trained(oracles, models) else None}
+    how |= {"shard": part, "keep": Path(keep), "workers": workers}
     return _watched(partial(shards.embed_shard, given, embeddings, **how), len(given.images) // part[1], progress)
 
 
+def is_trained(oracles: Sequence[str], models: Mapping[str, Path | str] | None) -> bool:
+    """Whether one of the oracles is trained on the photographs."""
+    return RESNET in oracles and RESNET not in (models or {})
+
+
 def opened(
-    names: Sequence[str], models: Mapping[str, Path | str], model_size: int | None
+    names: Sequence[str], models: Mapping[str, Path | str] | None, model_size: int | None
 ) -> tuple[list["Embedding"], list[str]]:
-    """The embeddings that can be used here, and a note on each of the others.
+    """The embeddings that can be used here, and a note on each of the others; RESNET is none.
 
     Raises:
         StudyError: a name that nobody knows, or not one that can be used.
     """
-    found, missing = [], []
+    found, missing, models = [], [], models or {}
     for name in names:
+        if name == RESNET and is_trained(names, models):
+            continue
         if name not in EMBEDDINGS and name not in models:
             open_embedding(name)  # which names the known ones
         try:
@@ -180,6 +188,7 @@ def columns_of(images: pd.DataFrame, by: Sequence[str]) -> list[str]:
     Raises:
         StudyError: there is no such column.
     """
+    images = images[images["generator"] != ""]
     further = [name for name in images if name not in NO_COLUMNS]
     unknown = [name for name in by if name not in further]
     if unknown:
@@ -216,11 +225,10 @@ def _by_column(
                 found = by_column.by_group(
                     chosen, "value", column, photographs=real if measure == COMPARED[0] else None
                 )
-                found = found.rename(columns={"oracle": "due_to_oracle"})
                 tables.append(found.assign(generator=generator, **about))
     table = pd.concat(tables, ignore_index=True)
-    people = table["column"] == PERSON
-    table.loc[people, "group"] = [seen.people[number] for number in table.loc[people, "group"]]
+    names = dict(enumerate(seen.people))
+    table["group"] = table["group"].astype(object).mask(table["column"] == PERSON, table["group"].map(names))
     table.loc[table["measure"] != COMPARED[0], ["due_to_oracle", "real", "real_difference"]] = None
     first = ["oracle", "generator", "column", "group", "measure"]
     return table[[*first, *(name for name in table if name not in first)]]
@@ -253,7 +261,9 @@ def _watched(work: Callable, total: int, progress: Callable | None) -> Any:
     if progress is None:
         return work()
     with progress(total=total, desc=PROGRESS, unit="image") as bar:
-        return work(progress=bar.update)
+        found = work(progress=bar.update)
+        bar.total = bar.n  # an image that came twice was looked at once
+        return found
 
 
 def _similar(

@@ -25,6 +25,7 @@ SCHEMA = Path(__file__).with_name("scores.schema.json")
 SCHEMA_NAME, SCHEMA_VERSION = "kpop-rca-scores", 1
 HEADINGS = {"p_holm": "p (Holm)"}  # of columns whose name is not their heading
 COMPARED = ("a", "b", "difference", "low", "high", "p_holm", "verdict")
+P_VALUES, LEAST_P = frozenset({"p", "p_holm"}), 0.001
 MOST_PAIRS = 15  # of generators in one figure
 DOTS = (
     "accuracy",
@@ -163,14 +164,16 @@ def by_person(scores: Scores) -> list[dict[str, Any]]:
 def plain_table(table: pd.DataFrame) -> dict[str, Any]:
     """Headings and cells of any table as the page shows it, numbers rounded."""
 
-    def shown(cell: Any) -> str:
+    def shown(column: str, cell: Any) -> str:
+        if column in P_VALUES and cell is not None and cell < LEAST_P:
+            return f"< {LEAST_P}"
         if isinstance(cell, bool):
             return "yes" if cell else "no"
         if isinstance(cell, str):
             return cell
         return html.number(cell, 3) if cell is not None else "–"
 
-    rows = [[(shown(cell), isinstance(cell, str)) for cell in row.values()] for row in records(table)]
+    rows = [[(shown(*item), isinstance(item[1], str)) for item in row.items()] for row in records(table)]
     is_text = [any(text for _, text in cells) for cells in zip(*rows, strict=True)]
     names = [HEADINGS.get(name, str(name).replace("_", " ")) for name in table.columns]
     return {"columns": list(zip(names, is_text, strict=True)), "rows": rows}
