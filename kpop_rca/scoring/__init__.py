@@ -7,5 +7,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "cross_fitting": ["CLASSIFIERS", "CrossFitted", "cross_fit"],
         "estimates": ["MEASURES", "Estimates", "estimate"],
+        "planning": ["plan"],
     },
 )

@@ -24,6 +24,7 @@ FLOORS = (
     "image_metrics",
     "oracles",
     "controls",
+    "scoring",
     "validity",
     "claims",
     "results",
