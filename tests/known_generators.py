@@ -92,7 +92,7 @@ def comparisons(embeddings: np.ndarray, person: np.ndarray, *, n_references: int
     rows, person = [], np.unique(person, return_inverse=True)[1]
     for seed in seeds:
         how = {"n_references": n_references, "n_replicates": 2, "seed": seed}
-        found, images = resample(embeddings, person, COMPARED, **how)
+        _, images = resample(embeddings, person, COMPARED, **how)
         values = images.groupby("generator")["value"].mean()
         pairs = comparison.compare(images, "value").set_index(["a", "b"])
         row = {"seed": seed, "right_order": values["0.8"] > values["0.7"] > values["0.6"]}
