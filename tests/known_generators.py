@@ -1,25 +1,15 @@
-"""Trials in which real images play generators of known truth, for the numbers that `scoring.estimates` promises.
-
-`python tests/known_generators.py EMBEDDINGS.npz 12 500` prints the summary of one: an archive of embeddings and person
-(with face, where not every image has one), reference photographs per person, resamples.
-"""
-
-import sys
+"""Trials in which real images play generators of known truth, for the numbers that `scoring.estimates` promises."""
 
 import numpy as np
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
-from kpop_rca import rca
+from kpop_rca.scoring import comparison
 from kpop_rca.scoring.cross_fitting import cross_fit
 from kpop_rca.scoring.estimates import Estimates, estimate
 
 TRUTHS = {"1": 1.0, "0.9": 0.9, "0.7": 0.7, "0.3": 0.3, "0": 0.0}
-COMPARED = {
-    "0.8": 0.8,
-    "0.7 again": 0.7,
-    "0.6": 0.6,
-}  # with 0.7 three generators that differ by 0.1, and two that don't
+COMPARED = {"0.8": 0.8, "0.7": 0.7, "0.6": 0.6, "0.7 again": 0.7}  # three that differ by 0.1, and two that don't
 N_IMAGES = 400
 CORRECTED = "confusion_corrected_accuracy"
 
@@ -60,7 +50,7 @@ def resample(
     n_replicates: int,
     seed: int,
 ) -> tuple[Estimates, pd.DataFrame]:
-    """One split into references and pool, with a generator of each truth."""
+    """One split into references and pool, with a generator of each truth: estimates, and a row per image."""
     rng = np.random.default_rng(seed)
     shuffled = [rng.permutation(np.flatnonzero(person == who)) for who in range(person.max() + 1)]
     references = np.concatenate([own[:n_references] for own in shuffled])
@@ -70,51 +60,56 @@ def resample(
     generator = np.repeat(list(truths), [len(part[0]) for part in played])
     alone = np.full(len(references), -1)
     fitted = cross_fit(embeddings[references], person[references], alone, embeddings[images])
-    found = estimate(
-        {"oracle": fitted}, requested, generator, range(len(shuffled)), n_replicates=n_replicates, seed=seed
-    )
-    shown = pd.Series(person[images] == requested).groupby(generator).mean()
-    return found, shown
+    names = range(len(shuffled))
+    found = estimate({"oracle": fitted}, requested, generator, names, n_replicates=n_replicates, seed=seed)
+    value = found.contributions["oracle"]
+    shown = person[images] == requested
+    return found, pd.DataFrame({"generator": generator, "person": requested, "value": value, "shown": shown})
 
 
 def trial(
-    embeddings: np.ndarray,
-    person: np.ndarray,
-    *,
-    n_references: int,
-    seeds: range,
-    truths: dict[str, float] | None = None,
-    n_replicates: int = 500,
+    embeddings: np.ndarray, person: np.ndarray, *, n_references: int, seeds: range, n_replicates: int = 400
 ) -> pd.DataFrame:
-    """One row per resample and generator: truth, shown (the fraction that is right), measures with intervals.
-
-    And difference_low, difference_high: of the corrected accuracy of the first generator that has the next lower truth.
-    """
-    truths, rows = TRUTHS if truths is None else truths, []
-    person = np.unique(person, return_inverse=True)[1]
-    how = {"n_references": n_references, "n_replicates": n_replicates}
+    """One row per resample and generator: truth, shown (the fraction that is right), measures with intervals."""
+    rows, person = [], np.unique(person, return_inverse=True)[1]
     for seed in seeds:
-        found, shown = resample(embeddings, person, truths, seed=seed, **how)
+        how = {"n_references": n_references, "n_replicates": n_replicates, "seed": seed}
+        found, images = resample(embeddings, person, TRUTHS, **how)
         overall = found.measures[found.measures["person"] == ""].set_index(["generator", "measure"])
-        for name, truth in truths.items():
-            row = {"seed": seed, "generator": name, "truth": truth, "shown": shown[name]}
+        shown = images.groupby("generator")["shown"].mean()
+        for name, truth in TRUTHS.items():
+            row = {"seed": seed, "truth": truth, "shown": shown[name]}
             row["accuracy_real"] = found.oracles["accuracy"].iloc[0]
             for measure in ("accuracy", "rca", CORRECTED):
                 numbers = overall.loc[(name, measure), ["value", "low", "high"]].astype(float)
                 row |= {measure: numbers["value"], f"{measure}_low": numbers["low"], f"{measure}_high": numbers["high"]}
             rows.append(row)
-        if "0.7 again" in truths:
-            low, high = (found.replicates[CORRECTED, "oracle", name] for name in ("0.7", "0.7 again"))
-            ends = rca.intervals(np.stack([low[0] - high[1], low[1] - high[0]]))
-            rows[-1] |= {"null_low": float(ends[0]), "null_high": float(ends[1])}
+    return pd.DataFrame(rows)
+
+
+def comparisons(embeddings: np.ndarray, person: np.ndarray, *, n_references: int, seeds: range) -> pd.DataFrame:
+    """One row per resample: whether COMPARED are in the right order, and whether the two alike are called different."""
+    rows, person = [], np.unique(person, return_inverse=True)[1]
+    for seed in seeds:
+        how = {"n_references": n_references, "n_replicates": 2, "seed": seed}
+        _, images = resample(embeddings, person, COMPARED, **how)
+        values = images.groupby("generator")["value"].mean()
+        pairs = comparison.compare(images, "value").set_index(["a", "b"])
+        row = {"seed": seed, "right_order": values["0.8"] > values["0.7"] > values["0.6"]}
+        row |= {"called_different": bool(pairs.loc[("0.7", "0.7 again"), "better"])}
+        rows.append(row | {"differ_by_0.1": bool(pairs.loc[("0.8", "0.7"), "better"])})
     return pd.DataFrame(rows)
 
 
 def summary(found: pd.DataFrame) -> pd.DataFrame:
-    """One row per truth: n resamples, accuracy on photographs, raw accuracy, RCA, and of the corrected accuracy: error
-    (mean of value - shown) with its standard error, sd, coverage of the truth, mean width, and that relative to
-    Wilson's interval of the raw accuracy."""
-    chosen = found[found["generator"].isin(TRUTHS)].copy()
+    """How the estimates did.
+
+    Returns:
+        One row per truth: truth, n (resamples), accuracy_real, accuracy (raw), raw_coverage (of its interval), rca, and
+        of the corrected accuracy error (mean of value - shown), sd, coverage (of the truth), width (mean), and
+        width_relative (to that of Wilson's interval of the raw accuracy).
+    """
+    chosen = found.copy()
     chosen["error"] = chosen[CORRECTED] - chosen["shown"]
     chosen["covered"] = chosen["truth"].between(chosen[f"{CORRECTED}_low"], chosen[f"{CORRECTED}_high"])
     chosen["raw_covered"] = chosen["truth"].between(chosen["accuracy_low"], chosen["accuracy_high"])
@@ -135,42 +130,3 @@ def summary(found: pd.DataFrame) -> pd.DataFrame:
     )
     table["width_relative"] = table["width"] / groups["wilson"].mean()
     return table.sort_index(ascending=False).reset_index()
-
-
-def compared(found: pd.DataFrame) -> dict[str, float]:
-    """How often three generators are in the right order, and how often two alike are called different."""
-    values = found.pivot(index="seed", columns="generator", values=CORRECTED)
-    null = found.dropna(subset=["null_low"])
-    return {
-        "n": len(values),
-        "right_order": float(((values["0.8"] > values["0.7"]) & (values["0.7"] > values["0.6"])).mean()),
-        "called_different": float(((null["null_low"] > 0) | (null["null_high"] < 0)).mean()),
-    }
-
-
-if __name__ == "__main__":
-    with np.load(sys.argv[1], allow_pickle=True) as archive:
-        x, who = archive["embeddings"], archive["person"]
-        faces = archive["face"] == "found" if "face" in archive else np.ones(len(x), dtype=bool)
-    n_refs, n, kind = int(sys.argv[2]), int(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else "lfw"
-    if kind == "avatars":
-        rows = np.flatnonzero(faces)
-    elif kind == "others":  # for tuning
-        chosen = most_photographed(who, faces, left_out=10, n_people=20)
-        rows = np.flatnonzero(
-            faces & ~np.isin(who, who[chosen]) & (np.bincount(who[faces], minlength=who.max() + 1) >= n_refs + 10)[who]
-        )
-    else:
-        rows = most_photographed(who, faces, left_out=10, n_people=20)
-    x = x[rows]
-    if len(sys.argv) > 5 and float(sys.argv[5]):
-        x += (np.random.default_rng(7).normal(size=x.shape) * float(sys.argv[5])).astype(np.float32)
-        x /= np.linalg.norm(x, axis=1, keepdims=True)
-    print(len(np.unique(who[rows])), np.bincount(np.unique(who[rows], return_inverse=True)[1]), flush=True)
-    truths = TRUTHS | (COMPARED if n_refs == 12 and kind != "others" else {})
-    out = trial(x, who[rows], n_references=n_refs, seeds=range(n), truths=truths)
-    print(summary(out).round(4).to_string())
-    if n_refs == 12 and kind != "others":
-        print(compared(out))
-    if len(sys.argv) > 6:
-        out.to_csv(sys.argv[6], index=False)

@@ -197,7 +197,8 @@ class _Photographs:
         outcomes = _side_by_side(_side_by_side([of.photographs, of.right_photographs[:, None]]) for of in found)
         # One photograph more in all, there where one counts most; for an interval of each person one of each.
         added = np.stack([1 / self.n / (1 / self.n).sum(), np.ones(n_people)])
-        how = {"ends": self.ends, "added": added, "n_replicates": n_replicates}
+        # Two photographs that are alike help each other to be predicted right, so that they are not quite independent.
+        how = {"ends": self.ends, "added": added, "n_replicates": n_replicates, "fewer": 2}
         drawn = rca.resampled_means(outcomes, person, n_people, generator=np.random.default_rng([seed, 0]), **how)
         self.sides, self.drawn, drawn_each = (
             [_side(part) for part in np.split(of, len(found), axis=-1)]
