@@ -41,8 +41,8 @@ MEASURES = {
 }
 LOWER_IS_BETTER = ("equal_error_rate", "copy_rate")
 NO_VALUE = {
-    "similarity_fraction": "nobody has two photographs that are no near-duplicates",
-    "diversity_fraction": "nobody has two generated images with a face and two photographs that are no near-duplicates",
+    "similarity_fraction": "nobody who is requested has two photographs that are no near-duplicates",
+    "diversity_fraction": "nobody has two generated images with a face, and two photographs",
 }
 
 
@@ -155,7 +155,7 @@ def calibrate(
         n_replicates: B of the bootstrap.
 
     Raises:
-        StudyError: fewer than two people, or one without an embedding.
+        StudyError: fewer than two people, or one without an embedding, or no two distinct photographs of anybody.
 
     >>> rng = np.random.default_rng(0)
     >>> person = np.repeat([0, 1, 2, 3], 4)
@@ -180,6 +180,8 @@ def calibrate(
         name: np.nan if reasons[name] else threshold_at(non_mated[name], rate) for name, rate in rates.items()
     }
     distinct = np.isfinite(photographs.own)
+    if not distinct.any():
+        raise StudyError("similarity: nobody has two photographs that are no near-duplicates; add photographs")
     least, copy_rate = conformal_threshold(photographs.nearest_similarity[distinct], COPY_RATE)
     gaps = photographs.gap[distinct & np.isfinite(photographs.gap)]
     calibration = Calibration(
