@@ -17,7 +17,7 @@ FEWEST_PHOTOGRAPHS = 3  # of a person, near-duplicates counted once: one is held
 MOST_FOLDS = 20
 POOLED = 32  # photographs: that of everybody together weighs as much in the confusion to be expected of a person
 EVENLY = 0.1  # photographs, that may be predicted as anybody
-MOST_WAYS = 400
+MOST_WAYS = 200
 NOBODY = -1  # the prediction of an image without a face
 
 Predict = Callable[[np.ndarray], np.ndarray]  # embeddings (n, D) to persons (n,)

@@ -1,16 +1,19 @@
 """Accuracy, RCA and confusion-corrected accuracy of generators, from cross-fitted predictions, with intervals.
 
-From few photographs of a person the inverse of the oracle's confusion C is biased upward and noisy. So C, shrunk
-towards that of an oracle which is right about everybody equally often and errs evenly, only gives each prediction a
-score for each person, V = C^(-1). What the scores mean is measured on photographs that V was not estimated from: their
-mean over the photographs of the person scored, S_1, and over those of the others, S_0. With S, their mean for the
-requested person over the images with a face, and the fraction of these,
+From few photographs of a person the inverse of the oracle's confusion C is biased upward and noisy. So C, as it is
+expected from the training photographs, only gives each prediction a score for each person, V, about C^(-1). What the
+scores mean is measured on held-out photographs: their mean over those of the person scored, S_1, and over those of the
+others, S_0. With S, their mean for the requested person over the images with a face, and the fraction of these,
 
     confusion-corrected accuracy = fraction with a face * (S - S_0) / (S_1 - S_0).
 
-With V = 1 this is RCA with its zero at chance; with the V of all photographs it is the mean diagonal of Q C^(-1). If
-the person shown instead is anyone alike it is unbiased for every V. An image without a face is never right. Photographs
-without one count on neither side: otherwise a useless photograph would lower the ceiling and raise every RCA.
+With V = 1 this is RCA with its zero at chance; with C^(-1) of the held-out photographs it is the mean diagonal of
+Q C^(-1). If the person shown instead is anyone alike, both S_1 and S_0 are right for every V; for look-alikes V has to
+be about C^(-1). The classifiers are those of the photographs and of the images alike, so that both are samples that
+they never saw, and the intervals those of a ratio of their means.
+
+An image without a face is never right. Photographs without one count on neither side: otherwise a useless photograph
+would lower the ceiling, and raise every RCA.
 """
 
 import zlib
@@ -28,6 +31,7 @@ MEASURES = ("accuracy", "rca", "confusion_corrected_accuracy")
 MOST_ERRORS = 0.6  # of a person, so that no two seem to have changed places
 IMAGES_PER_PHOTOGRAPH = 10  # that the mean is over, for the weight of noise against bias in the scores
 LEAST_APART = 0.02  # S_1 - S_0 from which on a resample has a value
+MOST_UNDEFINED = 0.2  # fraction of resamples without a value
 NOT_APART = "the oracle does not tell the people apart clearly enough on photographs"
 NO_IMAGES = "no image was requested"
 
@@ -216,19 +220,26 @@ class _Photographs:
 def _limits(replicates: dict[str, np.ndarray], n: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """95 % intervals of MEASURES, from n images.
 
-    That of a fraction of n images is in [0, 1], and holds what 0 or n right ones of n would.
+    That of a fraction of n images is in [0, 1], and holds what 0 or n right ones of n would. A resample in which the
+    oracle does not tell people apart leaves everything possible; with MOST_UNDEFINED of them there is no interval.
     """
     found = {name: rca.intervals(of) for name, of in replicates.items()}
-    low, high = found["confusion_corrected_accuracy"]
+    again = replicates["confusion_corrected_accuracy"]
+    nothing = np.isnan(again).any(axis=0)
+    low, high = rca.intervals(
+        np.stack([np.where(nothing, end, of) for end, of in zip((-1.0, 2.0), again, strict=True)])
+    )
     least = ((1 - rca.CONFIDENCE) / 2) ** (1 / np.maximum(n, 1))
-    return found | {"confusion_corrected_accuracy": (np.clip(low, 0, least), np.clip(high, 1 - least, 1))}
+    undefined = nothing.mean(axis=0) > MOST_UNDEFINED
+    limits = (np.where(undefined, np.nan, end) for end in (np.clip(low, 0, least), np.clip(high, 1 - least, 1)))
+    return found | {"confusion_corrected_accuracy": tuple(limits)}
 
 
 def _rows(n: int, failures: int, found: dict[str, tuple[float, float, float]]) -> list[dict[str, Any]]:
     """A row per measure, from n images and value, low and high of each."""
     rows = [{"measure": name, "value": float(value)} for name, value in (("images", n), ("failures", failures))]
     for name, (value, low, high) in found.items():
-        why = NO_IMAGES if not n else NOT_APART if np.isnan(low) else ""
+        why = NO_IMAGES if not n else NOT_APART if np.isnan(value + low) else ""
         numbers = dict.fromkeys(("value", "low", "high"), np.nan) if why else {"value": value, "low": low, "high": high}
         rows.append({"measure": name, "reason": why} | {of: float(number) for of, number in numbers.items()})
     return rows
