@@ -57,7 +57,8 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME[=FILE.onnx]",
-        help="a face embedding by its name, or a file of your own; may be repeated (default: dlib)",
+        help="dlib, facenet, sface, resnet (trained on your photographs) or a file of your own; may be repeated "
+        "(default: dlib)",
     )
     oracles.add_argument("--oracle-size", type=int, metavar="PX", help="side of the faces that an ONNX file takes")
     written = found.add_argument_group("results")

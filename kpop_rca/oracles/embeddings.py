@@ -6,7 +6,6 @@ one thread, so that neither order nor batches nor processes change a bit; speed 
 """
 
 import importlib.util
-import warnings
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -45,7 +44,7 @@ class Weights:
         source: who published them.
         sha256: of each file.
         note: on whom it was trained and how well it does, by its publisher unless said otherwise.
-        warning: what a user has to be told; "" for nothing.
+        warning: what is said beside every result of it; "" for nothing.
     """
 
     width: int
@@ -70,7 +69,8 @@ EMBEDDINGS = {
             DLIB_LANDMARKS: "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
         },
         note="trained on 3 million faces of 7,485 people (half of them FaceScrub and VGG, the rest from the web), none "
-        "of whom is in LFW; accuracy on LFW .9938. Made for photographs: rendered avatars are harder for it.",
+        "of whom is in LFW; accuracy on LFW .9938. Leave-one-out by nearest centroid with 12 photographs each: "
+        ".997 of 20 people of LFW, .91 of ten avatars.",
     ),
     "facenet": Weights(
         width=512,
@@ -329,6 +329,4 @@ def open_embedding(name: str, *, model: Path | None = None, size: int | None = N
         _dlib_networks() if name == "dlib" else _facenet()
     except pretrained.WeightsMissing as missing:
         raise StudyError(f"the oracle {name} cannot be used: {missing}") from None
-    if weights.warning:
-        warnings.warn(weights.warning, stacklevel=2)
     return Dlib(**known) if name == "dlib" else FaceNet(**known)

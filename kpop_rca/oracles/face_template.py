@@ -17,7 +17,7 @@ def similarity_transform(source: np.ndarray, target: np.ndarray) -> tuple[comple
         source: (n, 2) points z, not all in one place.
         target: (n, 2) points w.
 
-    >>> similarity_transform(np.array([[0, 0], [1, 0], [0, 1]]), np.array([[3, 5], [3, 7], [1, 5]]))
+    >>> similarity_transform(np.array([[0, 0], [4, 0]]), np.array([[3, 5], [3, 13]]))
     (2j, (3+5j))
 
     Source: Umeyama (1991), in the plane and without mirroring.

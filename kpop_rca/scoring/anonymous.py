@@ -37,6 +37,17 @@ def renamer(people: Sequence[str]) -> Callable[[Any], Any]:
     return rename if numbers else lambda value: value
 
 
+def without_names(note: str) -> str:
+    """A note on images without the names that it lists, also of people who are not scored.
+
+    >>> without_names("no photographs, so 3 images of gan left out: 1 person (Bo)")
+    'no photographs, so 3 images of gan left out: 1 person'
+    >>> without_names("people/: no image in the folders of 2 people: Ada, Bo")
+    'people/: no image in the folders of 2 people'
+    """
+    return re.sub(r" ?\(.*\)|(?<= people): .*", "", note)
+
+
 def _plain(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold().strip()
 

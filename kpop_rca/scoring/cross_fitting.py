@@ -13,8 +13,11 @@ import numpy as np
 
 from kpop_rca.errors import StudyError
 
-FEWEST_PHOTOGRAPHS = 2  # of a person, near-duplicates counted once: one is predicted, one is trained on
+FEWEST_PHOTOGRAPHS = 3  # of a person, near-duplicates counted once: one is held out, and two can differ
 MOST_FOLDS = 20
+POOLED = 32  # photographs: that of everybody together weighs as much in the confusion to be expected of a person
+EVENLY = 0.1  # photographs, that may be predicted as anybody
+MOST_WAYS = 200
 NOBODY = -1  # the prediction of an image without a face
 
 Predict = Callable[[np.ndarray], np.ndarray]  # embeddings (n, D) to persons (n,)
@@ -30,6 +33,9 @@ class CrossFitted:
     held_out: np.ndarray  # bool (F, N): the classifier was not trained on this photograph, nor on a near-duplicate
     predicted: np.ndarray  # int (F, N), of the photographs; to be read where they were held out
     generated: np.ndarray  # int (F, M), of the generated images
+    # float (F, K, K), rows that sum to 1: who is confused with whom, as far as the training photographs of a classifier
+    # tell, which are never those that it is tested on; None where it is not known
+    expected: np.ndarray | None = None
 
     @property
     def n_people(self) -> int:
@@ -85,6 +91,26 @@ CLASSIFIERS: dict[str, Fit] = {
 }
 # Photographs of each person, near-duplicates counted once, from which on a classifier may be used.
 FEWEST_FOR = {"nearest centroid": FEWEST_PHOTOGRAPHS, "linear discriminant": 10, "logistic regression": 10}
+
+
+def _expected(embeddings: np.ndarray, person: np.ndarray, unit: np.ndarray, predict: Predict) -> np.ndarray:
+    """Confusion to be expected of a classifier from its n training photographs, float (K, K), rows that sum to 1.
+
+    Each photograph differs from the mean of its person's other ones in some way. Images are made that differ so from
+    the mean of anybody. A person's own count as n, those of all together as POOLED, and EVENLY is added.
+    """
+    n_people = person.max() + 1
+    of_person, of_unit = person == np.arange(n_people)[:, None], unit == unit[:, None]
+    means = of_person @ embeddings / of_person.sum(axis=1, keepdims=True)
+    others = (person == person[:, None]) & ~of_unit
+    ways = (embeddings - others @ embeddings / others.sum(axis=1, keepdims=True))[:MOST_WAYS]
+    images = means[:, None] + ways
+    images /= np.linalg.norm(images, axis=-1, keepdims=True)
+    predicted = predict(images.reshape(-1, images.shape[-1])).reshape(n_people, -1)
+    answers = np.eye(n_people)[predicted]  # (K, ways, K)
+    own = np.einsum("cw,cwk->ck", of_person[:, :MOST_WAYS], answers)
+    counts = own + POOLED * answers.mean(axis=1) + EVENLY / n_people
+    return counts / counts.sum(axis=1, keepdims=True)
 
 
 def folds(person: np.ndarray, unit: np.ndarray) -> np.ndarray:
@@ -152,10 +178,10 @@ def cross_fit(
     Raises:
         StudyError: names people with too few photographs for the classifier.
 
-    >>> faces = np.array([[1, 0], [0.9, 0.1], [0, 1], [0.1, 0.9]])
-    >>> found = cross_fit(faces, np.array([0, 0, 1, 1]), np.array([-1, -1, -1, -1]), faces)
-    >>> found.real_counts().tolist(), found.generated.shape
-    ([[2.0, 0.0], [0.0, 2.0]], (2, 4))
+    >>> faces = np.array([[1, 0], [0.9, 0.1], [0.8, 0.2], [0, 1], [0.1, 0.9], [0.2, 0.8]])
+    >>> found = cross_fit(faces, np.array([0, 0, 0, 1, 1, 1]), np.full(6, -1), faces[:2])
+    >>> found.real_counts().round(2).tolist(), found.generated.tolist()
+    ([[3.0, 0.0], [0.0, 3.0]], [[0, 0], [0, 0], [0, 0]])
     """
     person, cluster = np.asarray(person), np.asarray(cluster)
     people = range(person.max() + 1) if people is None else people
@@ -172,10 +198,12 @@ def cross_fit(
     out = np.zeros((len(of_used), len(person)), dtype=bool)
     out[:, used] = of_used
     predicted, of_generated = (np.full((len(out), len(of)), NOBODY) for of in (embeddings, generated))
+    expected = []
     for number, without in enumerate(out):
         train = used[~without[used]]
         predict = fit(embeddings[train], person[train])
         predicted[number, without] = predict(embeddings[without])
         if found.any():
             of_generated[number, found] = predict(generated[found])
-    return CrossFitted(person=person, unit=unit, held_out=out, predicted=predicted, generated=of_generated)
+        expected.append(_expected(embeddings[train], person[train], unit[train], predict))
+    return CrossFitted(person, unit, out, predicted, of_generated, np.stack(expected))

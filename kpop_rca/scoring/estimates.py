@@ -1,16 +1,19 @@
 """Accuracy, RCA and confusion-corrected accuracy of generators, from cross-fitted predictions, with intervals.
 
-From few photographs of a person the inverse of the oracle's confusion C is biased upward and noisy. So C, shrunk
-towards that of an oracle which is right about everybody equally often and errs evenly, only gives each prediction a
-score for each person, V = C^(-1). What the scores mean is measured on photographs that V was not estimated from: their
-mean over the photographs of the person scored, S_1, and over those of the others, S_0. With S, their mean for the
-requested person over the images with a face, and the fraction of these,
+From few photographs of a person the inverse of the oracle's confusion C is biased upward and noisy. So C, as it is
+expected from the training photographs, only gives each prediction a score for each person, V, about C^(-1). What the
+scores mean is measured on held-out photographs: their mean over those of the person scored, S_1, and over those of the
+others, S_0. With S, their mean for the requested person over the images with a face, and the fraction of these,
 
     confusion-corrected accuracy = fraction with a face * (S - S_0) / (S_1 - S_0).
 
-With V = 1 this is RCA with its zero at chance; with the V of all photographs it is the mean diagonal of Q C^(-1). If
-the person shown instead is anyone alike it is unbiased for every V. An image without a face is never right. Photographs
-without one count on neither side: otherwise a useless photograph would lower the ceiling and raise every RCA.
+With V = 1 this is RCA with its zero at chance; with C^(-1) of the held-out photographs it is the mean diagonal of
+Q C^(-1). If the person shown instead is anyone alike, both S_1 and S_0 are right for every V; for look-alikes V has to
+be about C^(-1). The classifiers are those of the photographs and of the images alike, so that both are samples that
+they never saw, and the intervals those of a ratio of their means.
+
+An image without a face is never right. Photographs without one count on neither side: otherwise a useless photograph
+would lower the ceiling, and raise every RCA.
 """
 
 import zlib
@@ -20,14 +23,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import gammaln
 
 from kpop_rca import rca
-from kpop_rca.scoring.cross_fitting import NOBODY, CrossFitted
+from kpop_rca.scoring.cross_fitting import NOBODY, POOLED, CrossFitted
 
 MEASURES = ("accuracy", "rca", "confusion_corrected_accuracy")
-STRENGTHS = np.geomspace(0.5, 512, 11)  # how many photographs of each person the mean confusion may weigh as much as
+MOST_ERRORS = 0.6  # of a person, so that no two seem to have changed places
+IMAGES_PER_PHOTOGRAPH = 10  # that the mean is over, for the weight of noise against bias in the scores
 LEAST_APART = 0.02  # S_1 - S_0 from which on a resample has a value
+MOST_UNDEFINED = 0.2  # fraction of resamples without a value
 NOT_APART = "the oracle does not tell the people apart clearly enough on photographs"
 NO_IMAGES = "no image was requested"
 
@@ -42,7 +46,6 @@ class Scores(NamedTuple):
     images: np.ndarray  # float (M,), score of the prediction for the requested person; 0 without a face
     right_images: np.ndarray  # float (M,)
     of_predictions: np.ndarray  # float (K, K), mean score of every prediction for every person
-    strength: float  # photographs of each person that the mean confusion weighs as much as
 
 
 @dataclass(frozen=True)
@@ -60,28 +63,34 @@ class Estimates:
     contributions: dict[str, np.ndarray]
 
 
-def _mean_confusion(counts: np.ndarray) -> np.ndarray:
-    """Confusion of an oracle that is as often right, about everybody alike, and errs evenly, (..., K, K)."""
-    n_people = counts.shape[-1]
-    right = np.trace(counts, axis1=-2, axis2=-1) + 1  # one right and one wrong more, so that neither is impossible
-    recall = (right / (counts.sum(axis=(-2, -1)) + 2))[..., None, None]
-    return np.where(np.eye(n_people, dtype=bool), recall, (1 - recall) / (n_people - 1))
+def _confusion(expected: np.ndarray | None, errors: float, shape: tuple[int, int, int]) -> np.ndarray:
+    """What is `expected`, or anyone alike, with as many errors as there are, float (F, K, K) of the given shape."""
+    others = np.broadcast_to(1 - np.eye(shape[-1]), shape)
+    wrong = others if expected is None else expected * others
+    wrong = wrong * (errors / wrong.sum(axis=-1).mean(axis=-1))[:, None, None]
+    wrong *= np.minimum(1, MOST_ERRORS / wrong.sum(axis=-1, keepdims=True))
+    return wrong + np.eye(shape[-1]) * (1 - wrong.sum(axis=-1, keepdims=True))
 
 
-def shrinkage(counts: np.ndarray) -> float:
-    """The one of STRENGTHS under which the counts of photographs are likeliest, Dirichlet-multinomial about their mean.
+def score_table(confusion: np.ndarray, n: float) -> np.ndarray:
+    """Scores V of every prediction for every person, float (..., K, K), rows that sum to 1; C^(-1) for n → ∞.
 
-    Source: Good (1965), the prior of a contingency table from the table itself.
+    Those of a person minimise sum_j ((C v)_j - [j is the person])^2 + var_j(v) / n, with C v the mean score and var_j
+    the variance of the scores of photographs of j: for an oracle that hardly tells two people apart they stay small.
 
-    >>> alike, unlike = np.array([[9, 1], [1, 9]]), np.array([[20, 0], [10, 10]])
-    >>> bool(shrinkage(alike) > 100 > 10 > shrinkage(unlike))
-    True
+        V = (C^T C + (diag(1^T C) - C^T C) / n)^(-1) C^T
+
+    Source: Hoerl and Kennard (1970), with the noise of the scores as the ridge.
+
+    >>> score_table(np.array([[0.75, 0.25], [0.25, 0.75]]), np.inf).round(9).tolist()
+    [[1.5, -0.5], [-0.5, 1.5]]
+    >>> score_table(np.array([[0.5, 0.5], [0.5, 0.5]]), 10).round(9).tolist()
+    [[0.5, 0.5], [0.5, 0.5]]
     """
-    prior = _mean_confusion(counts) * STRENGTHS[:, None, None]
-    total, of_prior = counts.sum(axis=-1), prior.sum(axis=-1)
-    likelihood = (gammaln(counts + prior) - gammaln(prior)).sum(axis=(-2, -1))
-    likelihood += (gammaln(of_prior) - gammaln(total + of_prior)).sum(axis=-1)
-    return float(STRENGTHS[likelihood.argmax()])
+    transposed = np.swapaxes(confusion, -1, -2)
+    squared = transposed @ confusion
+    noise = confusion.sum(axis=-2)[..., None] * np.eye(confusion.shape[-1]) - squared
+    return np.linalg.solve(squared + noise / n, transposed)
 
 
 def scores(fitted: CrossFitted, requested: np.ndarray) -> Scores:
@@ -98,25 +107,21 @@ def scores(fitted: CrossFitted, requested: np.ndarray) -> Scores:
         np.add.at(total, unit_of, values.sum(axis=0))
         return total
 
-    answers = of_units(weight[:, :, None] * np.eye(n_people)[predicted])
-    of_person = np.zeros((n_people, len(units)))
-    of_person[person, unit_of] = 1
-    held_units = np.stack([np.bincount(unit_of, without, minlength=len(units)) > 0 for without in out])
-    counts = np.einsum("cu,fu,uk->fck", of_person, ~held_units, answers)
-    strength = shrinkage(of_person @ answers)
-    shrunk = counts + strength * _mean_confusion(counts)
-    tables = np.linalg.inv(shrunk / shrunk.sum(axis=-1, keepdims=True))  # (F, K, K)
+    person_of = np.zeros(len(units), dtype=int)
+    person_of[unit_of] = person
+    errors = (weight * (predicted != person)).sum()
+    confusion = _confusion(fitted.expected, (errors + 1) / (len(units) + 2), (len(out), n_people, n_people))
+    tables = score_table(confusion, IMAGES_PER_PHOTOGRAPH * len(units) / n_people)
     classifier = np.arange(len(tables))[:, None]
     found, generated = fitted.generated[0] != NOBODY, fitted.generated
     return Scores(
-        person=of_person.argmax(axis=0),
+        person=person_of,
         found=found,
         photographs=of_units(weight[:, :, None] * tables[classifier, predicted]),
         right_photographs=of_units(weight * (predicted == person)),
         images=np.where(found, tables[classifier, generated, requested].mean(axis=0), 0.0),
         right_images=(generated == requested).mean(axis=0),
         of_predictions=tables.mean(axis=0),
-        strength=strength,
     )
 
 
@@ -182,7 +187,7 @@ class _Photographs:
 
     def __init__(self, found: list[Scores], *, n_replicates: int, seed: int) -> None:
         person, n_people = found[0].person, len(found[0].of_predictions)
-        self.n, self.strengths = np.bincount(person), [of.strength for of in found]
+        self.n = np.bincount(person)
         # Scores and recall of one photograph more, of each person: predicted as anyone else alike, and right.
         predictions = (1 - np.eye(n_people)) / (n_people - 1), np.eye(n_people)
         self.ends = tuple(
@@ -198,12 +203,12 @@ class _Photographs:
             [_side(part) for part in np.split(of, len(found), axis=-1)]
             for of in (_means(outcomes, person, n_people), *drawn)
         )
-        self.each = [self._shrunk(*both) for both in zip(self.sides, self.sides, self.strengths, strict=True)]
-        self.drawn_each = [self._shrunk(*both) for both in zip(drawn_each, self.drawn, self.strengths, strict=True)]
+        self.each = [self._shrunk(*both) for both in zip(self.sides, self.sides, strict=True)]
+        self.drawn_each = [self._shrunk(*both) for both in zip(drawn_each, self.drawn, strict=True)]
 
-    def _shrunk(self, side: _Side, whole: _Side, strength: float) -> _Side:
+    def _shrunk(self, side: _Side, whole: _Side) -> _Side:
         """For values of single people: scores shrunk towards their mean as far as the confusion is."""
-        weight = self.n / (self.n + strength)
+        weight = self.n / (self.n + POOLED)
         return side._replace(own=weight * side.own + (1 - weight) * whole.own.mean(axis=-1, keepdims=True))
 
     def accuracy(self, oracle: int) -> tuple[float, float, float]:
@@ -215,19 +220,26 @@ class _Photographs:
 def _limits(replicates: dict[str, np.ndarray], n: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """95 % intervals of MEASURES, from n images.
 
-    That of a fraction of n images is in [0, 1], and holds what 0 or n right ones of n would.
+    That of a fraction of n images is in [0, 1], and holds what 0 or n right ones of n would. A resample in which the
+    oracle does not tell people apart leaves everything possible; with MOST_UNDEFINED of them there is no interval.
     """
     found = {name: rca.intervals(of) for name, of in replicates.items()}
-    low, high = found["confusion_corrected_accuracy"]
+    again = replicates["confusion_corrected_accuracy"]
+    nothing = np.isnan(again).any(axis=0)
+    low, high = rca.intervals(
+        np.stack([np.where(nothing, end, of) for end, of in zip((-1.0, 2.0), again, strict=True)])
+    )
     least = ((1 - rca.CONFIDENCE) / 2) ** (1 / np.maximum(n, 1))
-    return found | {"confusion_corrected_accuracy": (np.clip(low, 0, least), np.clip(high, 1 - least, 1))}
+    undefined = nothing.mean(axis=0) > MOST_UNDEFINED
+    limits = (np.where(undefined, np.nan, end) for end in (np.clip(low, 0, least), np.clip(high, 1 - least, 1)))
+    return found | {"confusion_corrected_accuracy": tuple(limits)}
 
 
 def _rows(n: int, failures: int, found: dict[str, tuple[float, float, float]]) -> list[dict[str, Any]]:
     """A row per measure, from n images and value, low and high of each."""
     rows = [{"measure": name, "value": float(value)} for name, value in (("images", n), ("failures", failures))]
     for name, (value, low, high) in found.items():
-        why = NO_IMAGES if not n else NOT_APART if np.isnan(low) else ""
+        why = NO_IMAGES if not n else NOT_APART if np.isnan(value + low) else ""
         numbers = dict.fromkeys(("value", "low", "high"), np.nan) if why else {"value": value, "low": low, "high": high}
         rows.append({"measure": name, "reason": why} | {of: float(number) for of, number in numbers.items()})
     return rows

@@ -25,6 +25,7 @@ SCHEMA = Path(__file__).with_name("scores.schema.json")
 SCHEMA_NAME, SCHEMA_VERSION = "kpop-rca-scores", 1
 HEADINGS = {"p_holm": "p (Holm)"}  # of columns whose name is not their heading
 COMPARED = ("a", "b", "difference", "low", "high", "p_holm", "verdict")
+P_VALUES, LEAST_P = frozenset({"p", "p_holm"}), 0.001
 MOST_PAIRS = 15  # of generators in one figure
 DOTS = (
     "accuracy",
@@ -52,7 +53,7 @@ def write(scores: Scores, folder: Path, *, publish_images: bool = False) -> Path
     found = tables(scores)
     for name, table in found.items():
         with files.atomic(folder / TABLES / f"{name}.csv") as temporary:
-            neutralised(table).to_csv(temporary, index=False)
+            neutralised(table).to_csv(temporary, index=False, float_format="%.6g")
     for path in (folder / TABLES).glob("*.csv"):
         if path.stem not in found:  # of an earlier run
             path.unlink()
@@ -113,6 +114,7 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 def page(scores: Scores) -> str:
     """The page: what is wrong, the answer, the table of generators and one figure, then all else."""
     overall = scores.measures[scores.measures["person"] == ""]
+    shown_tables = tables(scores) | {"pairs": compared(scores), "groups": groups(scores)}
     missing = overall[overall["value"].isna() & (overall["reason"] != "")]
     return html.template("kpop_rca.scoring", "scores.html").render(
         scores=scores,
@@ -129,7 +131,7 @@ def page(scores: Scores) -> str:
         by_oracle=by_oracle(scores),
         by_person=by_person(scores),
         missing=list(dict.fromkeys(zip(missing["oracle"], missing["measure"], missing["reason"], strict=True))),
-        tables={name: plain_table(table) for name, table in (tables(scores) | {"pairs": compared(scores)}).items()},
+        tables={name: plain_table(table) for name, table in shown_tables.items() if len(table)},
         figures=figures(scores),
         differences=differences(scores),
         real=REAL,
@@ -162,14 +164,16 @@ def by_person(scores: Scores) -> list[dict[str, Any]]:
 def plain_table(table: pd.DataFrame) -> dict[str, Any]:
     """Headings and cells of any table as the page shows it, numbers rounded."""
 
-    def shown(cell: Any) -> str:
+    def shown(column: str, cell: Any) -> str:
+        if column in P_VALUES and cell is not None and cell < LEAST_P:
+            return f"< {LEAST_P}"
         if isinstance(cell, bool):
             return "yes" if cell else "no"
         if isinstance(cell, str):
             return cell
         return html.number(cell, 3) if cell is not None else "–"
 
-    rows = [[(shown(cell), isinstance(cell, str)) for cell in row.values()] for row in records(table)]
+    rows = [[(shown(*item), isinstance(item[1], str)) for item in row.items()] for row in records(table)]
     is_text = [any(text for _, text in cells) for cells in zip(*rows, strict=True)]
     names = [HEADINGS.get(name, str(name).replace("_", " ")) for name in table.columns]
     return {"columns": list(zip(names, is_text, strict=True)), "rows": rows}
@@ -232,6 +236,28 @@ def compared(scores: Scores) -> pd.DataFrame:
     table = table[table["oracle"].eq(scores.oracle) & table["difference"].notna()]
     measure = next((name for name in (HEADLINE, "accuracy") if name in set(table["measure"])), None)
     return table.loc[table["measure"].eq(measure), [name for name in COMPARED if name in table]]
+
+
+def groups(scores: Scores) -> pd.DataFrame:
+    """Accuracy by the values of the CSV's columns under the headline's oracle, as text."""
+    table = scores.columns
+    if table.empty:
+        return table
+    chosen = table["oracle"].eq(scores.oracle) & table["measure"].eq("accuracy") & table["column"].ne("person")
+    rows = [
+        {
+            "generator": row.generator,
+            "column": row.column,
+            "value": str(row.group),
+            "images": row.n_images,
+            "accuracy": f"{answer.percent(row.value)} ({answer.points(row.low, row.high)})",
+            "from the others, points": f"{100 * row.difference:+.0f}" if pd.notna(row.difference) else "–",
+            "verdict": row.verdict,
+            "may it be the oracle's?": row.due_to_oracle or "",
+        }
+        for row in table[chosen].itertuples()
+    ]
+    return pd.DataFrame(rows)
 
 
 def differences(scores: Scores) -> dict[str, str] | None:

@@ -147,12 +147,15 @@ class Scores:
 
     def anonymised(self) -> "Scores":
         """The same with numbers in place of people's names, wherever one is written."""
-        from kpop_rca.scoring.anonymous import renamer
+        from kpop_rca.scoring.anonymous import renamer, without_names
 
         rename = renamer(self.people)
         tables = {name: table.map(rename) for name, table in vars(self).items() if isinstance(table, pd.DataFrame)}
         return replace(
-            self, **tables, people=[rename(name) for name in self.people], notes=[rename(note) for note in self.notes]
+            self,
+            **tables,
+            people=[rename(name) for name in self.people],
+            notes=[rename(without_names(note)) for note in self.notes],
         )
 
     def report(self, folder: Path | str, *, anonymise: bool = False, publish_images: bool = False) -> Path:

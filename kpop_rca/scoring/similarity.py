@@ -42,7 +42,7 @@ MEASURES = {
 LOWER_IS_BETTER = ("equal_error_rate", "copy_rate")
 NO_VALUE = {
     "similarity_fraction": "nobody has two photographs that are no near-duplicates",
-    "diversity_fraction": "nobody has two generated images and two photographs that are recognised",
+    "diversity_fraction": "nobody has two generated images with a face and two photographs that are no near-duplicates",
 }
 
 
@@ -225,14 +225,18 @@ def measure(
     | equal_error_rate | 0 to 1; about .5 for a generator that ignores the request | lower |
     | open_set_match_rate | 0 to 1; recognised, with a score above the threshold: else "nobody here" | higher |
     | similarity_fraction | 0 as of strangers, 1 as of real photographs; above 1 more alike than these | near 1 |
-    | diversity_fraction | 0 for one image throughout, 1 as of real photographs; may exceed 1 | near 1 |
+    | diversity_fraction | 0 for one image throughout, 1 as of real photographs; above 1 a wider spread | near 1 |
     | copy_rate | 0 to 1; at most `Calibration.copy_rate` of distinct photographs | lower |
 
         similarity_fraction = sum_j (s_j - floor_r(j)) / sum_j (ceiling_r(j) - floor_r(j))
 
     with s_j the score of image j with r(j), the requested person, and floor and ceiling the mean scores of r(j)'s
-    photographs with others and with r(j). The floor is taken off since strangers are alike too. Diversity is of
-    recognised images alone, photographs and generated ones: a spread may come from images of other people.
+    photographs with others and with r(j). The floor is taken off since strangers are alike too.
+
+        diversity_fraction = mean distance of two generated images of a person / that of two photographs
+
+    with 1 - cosine as the distance, both means over the people. A spread may come from images of other people: it is
+    read beside rank_1.
 
     An interval is the wider, at each end, of two bootstraps: over people with all that is theirs (it speaks of other
     people), and over images within each person (of these people). See `similarity_resamples`.
@@ -304,6 +308,8 @@ def _measured(calibration: Calibration, compared: Compared, images: pd.DataFrame
     """What the resamples need of images."""
     n_images = len(images)
     recognised = np.flatnonzero(compared.recognised)
+    of_photographs = (compared.cluster >= 0).all()  # near-duplicates are left out of their scores
+    alike = compared.own if of_photographs else similarity_resamples.alike(compared.unit, compared.person)
     return Measured(
         person=compared.person,
         counted=compared.counted,
@@ -311,7 +317,7 @@ def _measured(calibration: Calibration, compared: Compared, images: pd.DataFrame
         rates={name: images[name].to_numpy() for name in ("rank_1", "copy_rate")},
         accepted=similarity_resamples.above(calibration.grids[0], compared.image, compared.mated, n_images),
         matched=similarity_resamples.above(calibration.grids[1], recognised, compared.own[recognised], n_images),
-        alike=similarity_resamples.alike(compared.unit, compared.person, compared.cluster, compared.recognised),
+        alike=alike,
     )
 
 

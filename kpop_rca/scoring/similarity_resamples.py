@@ -35,9 +35,8 @@ class Resamples:
     people: np.ndarray | None  # (B, K) weights; None where images are resampled within each person
     false_matches: np.ndarray  # (B, G) fraction of non-mated comparisons above each threshold
     false_identifications: np.ndarray  # (B, G) fraction of scores with other people above each threshold
-    ceiling: np.ndarray  # (B, K) mean score of a person's photographs with the person
+    ceiling: np.ndarray  # (B, K) mean score of a person's photographs with the person, each with the others
     floor: np.ndarray  # (B, K) mean score of a person's photographs with other people
-    diversity: np.ndarray  # (B, K) mean distance, 1 - cosine, of a person's recognised photographs
 
     def part(self, start: int) -> "Resamples":
         """AT_ONCE of them."""
@@ -54,7 +53,7 @@ class Measured(NamedTuple):
     rates: dict[str, np.ndarray]  # by measure (M,): 0 or 1
     accepted: np.ndarray  # (M, G) fraction of its mated comparisons above each threshold
     matched: np.ndarray  # (M, G) 1 where it is recognised with a score above each threshold
-    alike: np.ndarray  # (M,) mean comparison with other recognised images of the person, NaN without any
+    alike: np.ndarray  # (M,) mean comparison with the other images of the person, NaN without any
 
 
 def grid(values: np.ndarray) -> np.ndarray:
@@ -82,31 +81,19 @@ def above(thresholds: np.ndarray, image: np.ndarray, similarity: np.ndarray, n_i
     return (higher / np.maximum(counts.sum(axis=1, keepdims=True), 1)).astype(np.float32)
 
 
-def alike(unit: np.ndarray, person: np.ndarray, cluster: np.ndarray, use: np.ndarray) -> np.ndarray:
-    """Mean cosine of each image in use with the person's others in use, its cluster left out, (M,); else NaN.
+def alike(unit: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """Mean cosine of each image (M, D), of length 1, with the person's others, (M,); NaN for a failed or a single one.
 
-    A negative cluster holds one image. `unit` (M, D) has rows of length 1.
-
-    >>> unit, everyone = np.array([[1.0, 0.0], [1.0, 0.0], [0.6, 0.8]]), np.ones(3, bool)
-    >>> alike(unit, np.zeros(3, int), np.array([-1, -1, -1]), everyone)
-    array([0.8, 0.8, 0.6])
-    >>> alike(unit, np.zeros(3, int), np.array([0, 0, 1]), everyone)
-    array([0.6, 0.6, 0.6])
+    >>> alike(np.array([[1.0, 0.0], [1.0, 0.0], [0.6, 0.8], [0.6, 0.8]]), np.array([0, 0, 0, 1]))
+    array([0.8, 0.8, 0.6, nan])
     """
-    found, (unit, person) = np.full(len(unit), np.nan), (unit[use], person[use])
-    together = np.where(cluster < 0, cluster.max(initial=-1) + 1 + np.arange(len(cluster)), cluster)[use]
-    sums, sizes = _sums(unit, person)
-    own, own_sizes = _sums(unit, np.unique(together, return_inverse=True)[1].ravel())
-    total, n = np.einsum("md,md->m", unit, sums - own), sizes - own_sizes
-    found[use] = np.divide(total, n, out=np.full(len(n), np.nan), where=n > 0)
+    found, use = np.full(len(unit), np.nan), np.isfinite(unit[:, 0])
+    unit, person = unit[use], person[use]
+    sums, others = np.zeros((person.max(initial=0) + 1, unit.shape[1])), np.bincount(person)[person] - 1
+    np.add.at(sums, person, unit)
+    total = np.einsum("md,md->m", unit, sums[person]) - 1
+    found[use] = np.divide(total, others, out=np.full(len(others), np.nan), where=others > 0)
     return found
-
-
-def _sums(unit: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each image the sum (M, D) and the number (M,) of its group."""
-    sums = np.zeros((group.max(initial=-1) + 1, unit.shape[1]))
-    np.add.at(sums, group, unit)
-    return sums[group], np.bincount(group)[group]
 
 
 def people_weights(n_people: int, n_replicates: int, *, generator: np.random.Generator) -> np.ndarray:
@@ -163,7 +150,6 @@ def of_photographs(
             false_identifications=_curves(grids[1], others, images, everyone),
             ceiling=_within(images, measured.own, members, pairs=True),
             floor=floor,
-            diversity=1 - _within(images, measured.alike, members, pairs=True),
         )
 
     weights = people_weights(n_people, n_replicates, generator=generator)
@@ -217,11 +203,11 @@ def statistics(
     total = (weights @ measured.counted + more)[:, None]
 
     def rate(values: np.ndarray) -> np.ndarray:
-        right = weights @ np.where(measured.counted[:, None], values, 0)
+        right = weights.astype(values.dtype) @ values  # those not counted have zeros
         with np.errstate(invalid="ignore"):
             return np.stack([right, right + more[:, None]]) / total
 
-    found = {name: rate(values[:, None])[..., 0] for name, values in measured.rates.items()}
+    found = {name: rate(np.nan_to_num(values)[:, None])[..., 0] for name, values in measured.rates.items()}
     accepted, matched = rate(measured.accepted), rate(measured.matched)
     for name, level in false_match_rates.items():
         curves = (resamples.false_identifications, matched) if name == open_set else (resamples.false_matches, accepted)
@@ -236,11 +222,12 @@ def statistics(
     with np.errstate(invalid="ignore", divide="ignore"):
         fraction = above_floor.sum(axis=1) / (np.where(apart, room, 0) * (weights @ usable)).sum(axis=1)
         distance = 1 - _within(weights, measured.alike, members, pairs=True)
-        held = np.isfinite(distance) & np.isfinite(resamples.diversity) & (people > 0)
-        diversity, real = ((people * np.where(held, of, 0)).sum(axis=1) for of in (distance, resamples.diversity))
+        real = 1 - resamples.ceiling
+        both = np.isfinite(distance) & np.isfinite(real)
+        distance, real = ((people * np.where(both, of, 0)).sum(axis=1) for of in (distance, real))
         found |= {
             "similarity_fraction": np.stack([fraction] * 2),
-            "diversity_fraction": np.stack([diversity / real] * 2),
+            "diversity_fraction": np.stack([distance / real] * 2),
         }
     return found
 

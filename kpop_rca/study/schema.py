@@ -96,6 +96,7 @@ class Parameters(BaseModel):
     architectures: Annotated[list[Architecture], Field(min_length=1)] = None
     oracle_seeds: Annotated[int, Field(ge=1, le=10)] = None
     seen_oracles: list[Architecture] = None
+    oracle_loss: Literal["softmax", "arcface"] = None
     oracle_width: Annotated[int, Field(ge=4, le=64)] = None
     oracle_warmup_epochs: Count = None
     oracle_epochs: Positive = None

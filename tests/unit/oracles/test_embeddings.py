@@ -55,8 +55,7 @@ def embedding(request, monkeypatch, tmp_path):
             torch.manual_seed(0)
             network = feature_extractors.InceptionResnetV1().eval()
         monkeypatch.setattr(embeddings, "load_facenet", lambda *, device: network)
-        with pytest.warns(UserWarning, match="facenet is for research use"):
-            return open_embedding("facenet")
+        return open_embedding("facenet")
     return open_embedding("dlib")
 
 

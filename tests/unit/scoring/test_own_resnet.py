@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from kpop_rca.errors import StudyError
 from kpop_rca.oracles.own_resnet import RECIPE, fit_resnet
-from kpop_rca.scoring import own_resnet
+from kpop_rca.scoring import own_resnet, pipeline
+from kpop_rca.scoring.found import Found
 
 SMALL = replace(RECIPE, width=8, epochs=4)
 
@@ -74,6 +76,17 @@ def test_images_without_a_face_are_nobodys(seen, coloured_faces):
     result = fitted(crops, person, found=found)
     assert not result.held_out[:, :3].any() and (result.predicted[:, :3] == -1).all()
     assert result.real_counts().sum() == len(crops) - 3
+
+
+def test_photographs_and_generated_images_are_told_apart(seen, coloured_faces):
+    """As they come from `found.find`, of which a generated image has no face."""
+    crops, person = coloured_faces
+    images = pd.DataFrame({"person": person, "cluster": -1, "face": "found"})
+    images.loc[119, "face"] = "none"
+    photographs = np.arange(len(crops)) < 117
+    result = pipeline._resnet(Found(["a", "b", "c"], ["g"], images, {}, [], crops), photographs)
+    assert result.predicted.shape == (5, 117) and result.generated.shape == (5, 3)
+    np.testing.assert_array_equal(result.generated[:, 2], -1)
 
 
 def test_too_few_photographs_are_named(coloured_faces):

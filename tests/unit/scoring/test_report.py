@@ -93,3 +93,10 @@ def test_tables_of_an_earlier_run_are_removed(written, tmp_path):
     (tmp_path / report.TABLES / "by_column.csv").write_text("old")
     scores.report(tmp_path)
     assert not (tmp_path / report.TABLES / "by_column.csv").exists()
+
+
+def test_a_single_generator_is_compared_with_photographs_alone(tmp_path):
+    scores = small_scores.scores(generators=1, oracles=("dlib",))
+    page = scores.report(tmp_path).read_text()
+    assert "Its RCA, relative to photographs, is" in page
+    assert "Which generators differ?" not in page

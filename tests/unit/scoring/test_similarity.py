@@ -73,7 +73,7 @@ def test_scores_by_hand():
 
 
 def test_diversity_by_hand():
-    """Photographs 10 degrees apart, generated images 20: of recognised ones alone, and mean distances."""
+    """Photographs 10 degrees apart, generated images 20 and 30, whoever they show."""
     calibration = similarity.calibrate(
         corner(0, 10, 90, 100),
         np.array([0, 0, 1, 1]),
@@ -81,10 +81,10 @@ def test_diversity_by_hand():
         n_replicates=20,
         generator=np.random.default_rng(0),
     )
-    table = values(calibration, corner(0, 20, 95), np.array([0, 0, 0]))
+    table = values(calibration, corner(0, 20, 95, 125), np.array([0, 0, 1, 1]))
     distance = lambda degrees: 1 - np.cos(np.radians(degrees))  # noqa: E731
-    assert table.loc["diversity_fraction", "value"] == pytest.approx(distance(20) / distance(10))
-    alone = values(calibration, corner(0, 95), np.array([0, 0]))
+    assert table.loc["diversity_fraction", "value"] == pytest.approx((distance(20) + distance(30)) / (2 * distance(10)))
+    alone = values(calibration, corner(0, 95), np.array([0, 1]))
     assert np.isnan(alone.loc["diversity_fraction", "value"])
     assert "nobody has two generated images" in alone.loc["diversity_fraction", "reason"]
 
