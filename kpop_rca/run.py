@@ -179,7 +179,8 @@ def _without_machine_traces(output: Path) -> None:
 def adopt(study: str) -> None:
     """Make the executed notebooks of `quick`, whose values are the defaults, the committed ones.
 
-    Those of the sweep and of the benchmarks are run for it, elsewhere: they show the runs that came with the project.
+    The others are run for it, elsewhere: that on scoring on its avatars, those of the sweep and of the benchmarks on
+    the runs that came with the project.
     """
     if params.resolve(study) != params.defaults() | {"study": study} or params.defaults()["study"] != study:
         raise StudyError(f"{study} is not the study whose values the notebooks declare; run this for quick")
@@ -188,7 +189,7 @@ def adopt(study: str) -> None:
         shutil.copy(paths.executed_notebook(study, stage.notebook), paths.notebook_source(stage.notebook))
     with tempfile.TemporaryDirectory(prefix="kpop_rca-") as elsewhere:
         os.environ[paths.OUTPUT_VARIABLE] = elsewhere  # the last thing that this process does
-        for stage in (stages.CLAIMS, stages.BENCHMARKS):
+        for stage in (stages.SCORES, stages.CLAIMS, stages.BENCHMARKS):
             shutil.copy(run_notebook(stage.notebook, study), paths.notebook_source(stage.notebook))
 
 

@@ -35,7 +35,7 @@ def of_parameters(parameters: dict[str, Any], *, folder: Path, progress: Callabl
     """What 00 shows: the images that its parameters name, or the avatars, which are rendered into a folder.
 
     Args:
-        parameters: real_folder, generated_folders ("name=folder" each), score_oracles, score_size, seed.
+        parameters: real_folder, generated_folders ("name=folder" each), score_oracles, score_size, seed, anonymise.
     """
     how = {"oracles": parameters["score_oracles"], "size": parameters["score_size"] or None}
     how |= {"seed": parameters["seed"], "progress": progress}
@@ -43,7 +43,8 @@ def of_parameters(parameters: dict[str, Any], *, folder: Path, progress: Callabl
         return demonstrate(folder, **how)
     named = (text.partition("=") for text in parameters["generated_folders"])
     generated = {name: paths.resolve_data_root(place) for name, _, place in named}
-    return score(paths.resolve_data_root(parameters["real_folder"]), generated, **how)
+    found = score(paths.resolve_data_root(parameters["real_folder"]), generated, **how)
+    return found.anonymised() if parameters["anonymise"] else found
 
 
 def demonstrate(

@@ -136,6 +136,12 @@ class Parameters(BaseModel):
     equivalence_margin: Fraction = None
     runs_of: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] = None
 
+    real_folder: Place = None
+    generated_folders: list[Annotated[str, Field(pattern=r"^[^=]+=.+$", description="name=folder")]] = None
+    score_oracles: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] = None
+    score_size: Annotated[int, Field(ge=0, le=1024)] = None
+    anonymise: bool = None
+
     benchmarks_of: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] = None
     bench_repeats: Annotated[int, Field(ge=0, le=100)] = None
     bench_train_steps: Positive = None

@@ -31,13 +31,15 @@ STAGES = (
         module="validity.degraded",
     ),
 )
+# Images of any generator; it reads nothing of the study, and without any images makes its own.
+SCORES = Stage("00_score_your_images", "scores", (), "scoring.pipeline")
 # A sweep's notebook reads the artifacts of its small studies, not of stages before it in its own study.
 CLAIMS = Stage(notebook="08_claims", folder="claims", needs=(), module="claims.runs")
 # How fast all of it is; it makes its own data, and reads nothing of the study.
 BENCHMARKS = Stage("90_benchmarks", "benchmarks", (), "benchmarks.collection")
 # What a sweep wants of each of its small studies.
 OF_A_MEMBER = ("faces", "oracle", "generated")
-EVERY = (*STAGES, CLAIMS, BENCHMARKS)
+EVERY = (SCORES, *STAGES, CLAIMS, BENCHMARKS)
 
 
 def of_study(resolved: dict[str, Any]) -> tuple[Stage, ...]:
