@@ -9,7 +9,9 @@ from kpop_rca.errors import StudyError
 from kpop_rca.oracles.own_resnet import fit_resnet
 from kpop_rca.scoring.cross_fitting import NOBODY, CrossFitted, folds, held_out
 
-FEWEST = 50  # photographs of a person, near-duplicates counted once
+# Photographs of a person, near-duplicates counted once. Of ten people of LFW at 32 px a network that has four fifths of
+# 25 photographs each names .59 ± .03 of others, one that has four fifths of 50 names .84 ± .03.
+FEWEST = 50
 FOLDS = 5  # networks that are trained
 
 

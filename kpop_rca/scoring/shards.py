@@ -1,7 +1,8 @@
 """A part of the images looked at by each of many jobs, into one folder, from which a scoring then takes them all.
 
+snakemake -s Snakefile.score --executor slurm …     # the parts, and the scoring after them
 srun --ntasks 16 kpop-rca score --real … --generated … --keep-embeddings faces --shard auto
-accelerate launch --num_processes 4 -m kpop_rca.cli score --real … --generated … --keep-embeddings faces --shard auto
+accelerate launch --multi_gpu --num_processes 4 -m kpop_rca.cli score … --shard auto    # without GPUs, too
 """
 
 import os

@@ -41,8 +41,8 @@ MEASURES = {
 }
 LOWER_IS_BETTER = ("equal_error_rate", "copy_rate")
 NO_VALUE = {
-    "similarity_fraction": "nobody has two photographs that are no near-duplicates",
-    "diversity_fraction": "nobody has two generated images with a face and two photographs that are no near-duplicates",
+    "similarity_fraction": "nobody who is requested has two photographs that are no near-duplicates",
+    "diversity_fraction": "nobody has two generated images with a face, and two photographs",
 }
 
 
@@ -104,7 +104,7 @@ class Calibration:
     thresholds: dict[str, float]  # by measure; NaN where the photographs are too few
     reasons: dict[str, str]  # by measure, then; else empty
     copy_threshold: tuple[float, float]  # similarity and gap that a copy exceeds
-    copy_rate: float  # at most this fraction of distinct photographs exceeds both
+    copy_rate: float  # about the most distinct images that exceed both, with n photographs to be near and not n - 1
     grids: tuple[np.ndarray, np.ndarray]  # (G,) thresholds on comparisons, and on scores
     as_they_are: Resamples  # of B = 1
     resampled: list[Resamples]  # by people, and by images of each
@@ -155,7 +155,7 @@ def calibrate(
         n_replicates: B of the bootstrap.
 
     Raises:
-        StudyError: fewer than two people, or one without an embedding.
+        StudyError: fewer than two people, or one without an embedding, or no two distinct photographs of anybody.
 
     >>> rng = np.random.default_rng(0)
     >>> person = np.repeat([0, 1, 2, 3], 4)
@@ -180,7 +180,11 @@ def calibrate(
         name: np.nan if reasons[name] else threshold_at(non_mated[name], rate) for name, rate in rates.items()
     }
     distinct = np.isfinite(photographs.own)
+    if not distinct.any():
+        raise StudyError("similarity: nobody has two photographs that are no near-duplicates; add photographs")
     least, copy_rate = conformal_threshold(photographs.nearest_similarity[distinct], COPY_RATE)
+    n_photographs = np.bincount(references.person)[person[distinct]]
+    copy_rate = min(1.0, copy_rate * float((n_photographs / (n_photographs - 1)).mean()))
     gaps = photographs.gap[distinct & np.isfinite(photographs.gap)]
     calibration = Calibration(
         references=references,

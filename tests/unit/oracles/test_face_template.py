@@ -41,8 +41,7 @@ def test_a_face_of_any_size_comes_to_the_same_place(times):
     aligned = aligned_to_template(larger, LANDMARKS * times, size=112)
     assert aligned.dtype == np.uint8 and aligned.shape == (112, 112, 3)
     difference = np.abs(aligned.astype(int) - np.asarray(image))[2:-2, 2:-2]
-    assert difference.max() <= 3  # grey values, by resampling twice; 0 at the same size
-    assert times > 1 or difference.max() == 0
+    assert difference.max() <= 2  # grey values, by resampling twice; a shift by one pixel changes up to 9
 
 
 def test_a_face_that_lies_on_its_side_is_turned_up():

@@ -159,6 +159,15 @@ def test_files_that_are_no_images(real, gan):
     ]
 
 
+def test_links_that_leave_the_folder_are_not_followed(real, gan, tmp_path):
+    secret = touch(tmp_path / "elsewhere", "secret.png")
+    (gan / "ada" / "out.png").symlink_to(secret / "secret.png")
+    (gan / "cy").symlink_to(secret)
+    given = inputs.read(real, {"gan": gan})
+    assert len(given.images) == 10
+    assert given.notes == [f"{gan}: not read (2: ada/out.png, cy): link out of the data folder"]
+
+
 def test_people_without_a_counterpart(tmp_path):
     real, gan = photographs(tmp_path / "people", [*PEOPLE, "cy", "di"]), tmp_path / "gan"
     (real / "empty").mkdir()

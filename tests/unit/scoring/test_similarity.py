@@ -242,6 +242,8 @@ def test_a_person_without_photographs_is_refused():
     with pytest.raises(StudyError, match="person 1 has no photograph with a face"):
         embeddings = np.array([[1, 0], [np.nan, 0], [0, 1]])
         similarity.calibrate(embeddings, np.array([0, 1, 2]), np.arange(3), **how)
+    with pytest.raises(StudyError, match="nobody has two photographs"):
+        similarity.calibrate(corner(0, 1, 90), np.array([0, 0, 1]), np.array([4, 4, -1]), **how)
     with pytest.raises(StudyError, match="one person alone"):
         similarity.calibrate(corner(0, 10), np.array([0, 0]), np.arange(2), **how)
 
