@@ -48,7 +48,7 @@ IDENTITY = ("images", "failures", "accuracy", "rca", HEADLINE, "copy_rate")
 SIMILARITY = tuple(name for name in MEASURES if name not in IDENTITY)
 
 
-def write(scores: Scores, folder: Path, *, publish_images: bool = False) -> Path:
+def write(scores: Scores, folder: Path) -> Path:
     """Write the page, the JSON and the tables into a folder; returns the path of the page."""
     found = tables(scores)
     for name, table in found.items():

@@ -158,12 +158,11 @@ class Scores:
             notes=[rename(without_names(note)) for note in self.notes],
         )
 
-    def report(self, folder: Path | str, *, anonymise: bool = False, publish_images: bool = False) -> Path:
-        """Write `index.html`, `scores.json` and CSV tables into a folder; returns the path of the page."""
+    def report(self, folder: Path | str, *, anonymise: bool = False) -> Path:
+        """Write `index.html`, `scores.json` and CSV tables into a folder, no face among them; returns the page."""
         from kpop_rca.scoring import report  # not above: figures take seconds to load
 
-        scores = self.anonymised() if anonymise else self
-        return report.write(scores, Path(folder), publish_images=publish_images and not anonymise)
+        return report.write(self.anonymised() if anonymise else self, Path(folder))
 
 
 def wide(measures: pd.DataFrame, *, rows: list[str]) -> pd.DataFrame:
