@@ -47,7 +47,8 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=PLACE",
-        help="a generator's images: one folder per person, named as those of --real, or a CSV; once per generator",
+        help="a generator's images: one folder per person, named as those of --real, or a CSV; once per generator. A CSV "
+        "whose column generator names several needs no name",
     )
     given.add_argument("--generators", default="", metavar="WORDS", help="several of --generated in one text")
     given.add_argument("--size", type=int, metavar="PX", help="bring all faces to this side first, such as 32")
@@ -82,8 +83,8 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
-def generators(options: argparse.Namespace) -> dict[str, Path]:
-    """Name to place of the generators that the options name.
+def generators(options: argparse.Namespace) -> dict[str, Path] | Path:
+    """Name to place of the generators that the options name; or one CSV, whose column generator names them.
 
     Raises:
         StudyError: one is no `name=place`, or a name is given twice.
@@ -94,6 +95,8 @@ def generators(options: argparse.Namespace) -> dict[str, Path]:
         raise StudyError(
             f"GENERATED is {options.generators!r}: {error}; write name=folder, with spaces between"
         ) from None
+    if len(words) == 1 and "=" not in words[0] and words[0].lower().endswith(".csv"):
+        return Path(words[0])
     found: dict[str, Path] = {}
     for word in words:
         name, equals, place = word.partition("=")
@@ -143,7 +146,7 @@ def score(arguments: Sequence[str] | None = None) -> int:
     return 0 if scores.usable else 1
 
 
-def embed_shard(options: argparse.Namespace, named: dict[str, Path], how: dict[str, Any]) -> int:
+def embed_shard(options: argparse.Namespace, named: dict[str, Path] | Path, how: dict[str, Any]) -> int:
     """Embed a part of the images for a later scoring; returns the exit status."""
     from kpop_rca import scoring
 

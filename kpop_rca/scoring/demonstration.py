@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kpop_rca import avatars, controls
-from kpop_rca.scoring.pipeline import score
+from kpop_rca.scoring.pipeline import DEFAULT_ORACLES, opened, score
 from kpop_rca.scoring.scores import Scores
 from kpop_rca.study import paths
 from kpop_rca.system import files
@@ -65,6 +65,7 @@ def demonstrate(
         people, photographs, images: how many people, photographs of each, and images of each by each generator.
         workers, progress, how: see `scores.score`.
     """
+    opened(how.get("oracles", DEFAULT_ORACLES), how.get("models"), how.get("model_size"))  # before avatars are rendered
     real, generated, truth = prepare(
         Path(folder) / "avatars", seed=seed, people=people, photographs=photographs, images=images, workers=workers
     )

@@ -40,6 +40,11 @@ def test_folders_reach_the_scoring_as_they_were_named(called, tmp_path, capsys):
     assert (tmp_path / cli.OUT / "scores.json").is_file()
 
 
+def test_a_csv_that_names_its_generators_needs_no_name(called):
+    assert cli.main(["score", "--real", "people", "--generated", "all.CSV"]) == 0
+    assert str(called["generated"]) == "all.CSV"
+
+
 def test_without_images_avatars_are_scored(called):
     assert cli.main(["score", "--out", "here"]) == 0
     assert [str(argument) for argument in called["arguments"]] == ["here"]
