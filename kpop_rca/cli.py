@@ -47,8 +47,8 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=PLACE",
-        help="a generator's images: one folder per person, named as those of --real, or a CSV; once per generator. A CSV "
-        "whose column generator names several needs no name",
+        help="a generator's images: one folder per person, named as those of --real, or a CSV; once per generator. "
+        "A CSV whose column generator names several needs no name",
     )
     given.add_argument("--generators", default="", metavar="WORDS", help="several of --generated in one text")
     given.add_argument("--size", type=int, metavar="PX", help="bring all faces to this side first, such as 32")
