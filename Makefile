@@ -23,7 +23,7 @@ OF_A_STUDY = --study $(call one_word,$(call told,STUDY,quick)) $(call option,--s
     $(call option,--data-root,DATA_ROOT) $(call option,--settings,SET)
 BENCH ?= benchmarks-cpu
 
-.PHONY: study audit new help test soak verify bench nbval lint lab notebooks lock clean
+.PHONY: study audit score new help test soak verify bench nbval lint lab notebooks lock clean
 
 study: .venv/.complete  ## run a study: STUDY=name, DATA_ROOT=folder, SEEDS=0,1, SET="train_steps=100 guidance=1.0"
 	@$(BIN)/python -m kpop_rca.studies $(OF_A_STUDY)
@@ -31,6 +31,10 @@ study: .venv/.complete  ## run a study: STUDY=name, DATA_ROOT=folder, SEEDS=0,1,
 
 audit: .venv/.complete  ## only the notebooks on the photographs, 01 and 02: STUDY=name, DATA_ROOT=folder, SET=...
 	@$(BIN)/python -m kpop_rca.studies --only-data $(OF_A_STUDY)
+
+score: .venv/.complete  ## score any generator: REAL=people GENERATED="sdxl=gen/sdxl gan=gen/gan" OUT=reports/mine
+	@$(APART) $(BIN)/python -m kpop_rca.cli score $(call option,--real,REAL) $(call option,--generators,GENERATED) \
+	    $(call option,--out,OUT)
 
 new: .venv/.complete  ## write a study file that fits a folder of photographs: STUDY=mine DATA_ROOT=../faces
 	@$(BIN)/python -m kpop_rca.new $(call one_word,$(call told,STUDY)) $(call one_word,$(call told,DATA_ROOT))
@@ -68,15 +72,17 @@ lab: .venv/.complete  ## JupyterLab with this environment as its kernel: LAB="--
 
 notebooks: study  ## adopt the results of `quick` as the committed notebooks
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && cp reports/quick/notebooks/0[1-7]_*.ipynb notebooks && \
-	for name in 08_claims 90_benchmarks; do \
+	for name in 00_score_your_images 08_claims 90_benchmarks; do \
 	    KPOP_RCA_OUTPUT="$$scratch" $(BIN)/python -m kpop_rca.run $$name && \
 	    cp "$$scratch"/reports/quick/notebooks/$$name.ipynb notebooks || exit 1; \
 	done
 
+# What is published as source alone is built by the lock's own setuptools: pip would fetch one without a hash for it.
 .venv/.complete: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv .venv
-	$(BIN)/$(INSTALL) --require-hashes -r requirements.lock
+	sed -n '/^setuptools==/,/# via/p' requirements.lock | $(BIN)/$(INSTALL) --require-hashes -r /dev/stdin
+	$(BIN)/$(INSTALL) --require-hashes --no-build-isolation -r requirements.lock
 	$(BIN)/$(INSTALL) --no-build-isolation -e .
 	@touch $@
 

@@ -1,5 +1,6 @@
 """Hostile study files and images, made up by hypothesis, and what must hold of each."""
 
+import csv
 import io
 import string
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from ruamel.yaml import YAML
 
 from kpop_rca.data import colour, images
 from kpop_rca.errors import StudyError
+from kpop_rca.scoring import inputs
 from kpop_rca.study import params
 
 LONGEST_ERROR = 1200  # characters
@@ -133,4 +135,59 @@ def check_image(path: Path, content: bytes) -> bool:
         return False
     assert image.mode == "RGB" and min(image.size) >= images.MIN_SIDE
     assert image.width * image.height <= images.MAX_PIXELS
+    return True
+
+
+def tables() -> st.SearchStrategy[bytes]:
+    """Contents of CSVs of images: nearly right ones, well-formed nonsense, and what is no CSV at all."""
+    paths = st.sampled_from([*IMAGES, "./ada 1.png", "inner/../ada 1.png", "../ada 1.png", "/etc/hostname", "gone.png"])
+    people = st.sampled_from(["ada", "bo", "Ada", " bo ", "", "=ada", "cy"])
+    cells = st.text(max_size=8) | st.sampled_from([*MARKS, "=1+1", "-1", "'", '"', "\x00", "\ufeff"])
+    header = st.sampled_from([["path", "person"], ["path", "person", "generator"], ["Path", " person", "age", ""]])
+    header |= st.lists(cells, max_size=5).map(lambda names: ["path", "person", *names])
+    rows = st.lists(st.tuples(paths, people, cells, cells), max_size=12).map(lambda found: [list(row) for row in found])
+    right = [[image, image.split()[0], "gan", ""] for image in IMAGES]
+    sheets = st.tuples(header, st.just(right) | rows.map(lambda found: right + found) | rows, st.sampled_from(",;\t"))
+    loose = st.lists(paths | people | cells | st.just("\n"), max_size=30).map(lambda p: "path,person\n" + ",".join(p))
+    encodings = st.sampled_from([*["utf-8"] * 4, "utf-8-sig", "utf-16"])
+    sheet = sheets.map(_sheet)
+    written = st.builds(lambda text, e: text.encode(e, errors="replace"), sheet | sheet | loose, encodings)
+    return written | written | st.binary(max_size=200)
+
+
+IMAGES = [f"{person} {number}.png" for person in ("ada", "bo") for number in (1, 2)]
+
+
+def _sheet(parts: tuple[list[str], list[list[str]], str]) -> str:
+    header, rows, delimiter = parts
+    written = io.StringIO()
+    csv.writer(written, delimiter=delimiter).writerows([header, *(row[: len(header)] for row in rows)])
+    return written.getvalue()
+
+
+def check_table(folder: Path, content: bytes) -> bool:
+    """Whether a CSV was read; where it was not, there is a line. What was read are files of its folder and names."""
+    generated, real = folder / "generated", folder / "real"
+    for person in ("ada", "bo"):
+        (real / person).mkdir(parents=True, exist_ok=True)
+        for number in range(3):
+            (real / person / f"{number}.png").touch()
+    generated.mkdir(exist_ok=True)
+    for name in IMAGES:
+        (generated / name).touch()
+    (folder / "ada 1.png").touch()
+    (generated / "a.csv").write_bytes(content)
+    try:
+        found = inputs.read(real, {"gan": generated / "a.csv"})
+    except StudyError as error:
+        assert len(str(error).splitlines()) == 1 and len(str(error)) <= LONGEST_ERROR, str(error)
+        return False
+    images = found.images[found.images["generator"] == "gan"]
+    assert {*images["path"]} <= {str((generated / name).resolve()) for name in IMAGES} and len(images)
+    assert found.people == ["ada", "bo"] and images["person"].isin([0, 1]).all()
+    assert images["path"].is_unique and not set(found.images) & set(inputs.ADDED)
+    assert all(len(note.splitlines()) == 1 for note in found.notes), found.notes
+    written = inputs.neutralised(found.images).to_csv(index=False)
+    for row in csv.reader(io.StringIO(written, newline="")):
+        assert not any(cell.startswith(inputs.FORMULA) and not inputs.NUMBER.fullmatch(cell) for cell in row)
     return True

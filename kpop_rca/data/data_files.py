@@ -126,6 +126,11 @@ def _reason_of_file(file: Path, *, root: Path) -> str:
     return "" if ending in ENDINGS else next((why for why, of in known.items() if ending in of), NO_ENDING)
 
 
+def may_hold_images(folder: Path) -> bool:
+    """Whether it is a folder that is entered: no link, not hidden, none of a machine's."""
+    return _reason_of_name(folder.name, is_folder=True) == "" and folder.is_dir() and not folder.is_symlink()
+
+
 def missed(others: list[tuple[str, str]]) -> str:
     """One line on what of `Found.others` may stand for photographs: how many of each kind, the first, what helps."""
     parts = []

@@ -13,6 +13,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -36,6 +37,35 @@ def natural_key(text: str) -> tuple:
     """Sort key in which 2.jpg comes before 10.jpg."""
     pieces = re.split(r"(\d+)", text)
     return tuple(int(p) if i % 2 else p.casefold() for i, p in enumerate(pieces)), text
+
+
+class Contents(NamedTuple):
+    """What a folder of identities holds."""
+
+    images: pd.DataFrame  # one row per image in an identity's folder, in no order; columns as `scan` has them
+    left_out: pd.DataFrame  # path and reason of all else, see `left_out`
+    empty: list[str]  # identities whose folders hold no image
+    missed: str  # what of `left_out` may stand for images that somebody misses, and what helps; or ""
+
+
+def contents(root: Path) -> Contents:
+    """Everything below a folder of identities, found by one walk.
+
+    Raises:
+        StudyError: the layout is none that is known.
+    """
+    found = data_files.found_in(root)
+    images = _table(found.photographs, root=root)
+    return Contents(images, _left_out(found), _empty(root, images), data_files.missed(found.others))
+
+
+def _empty(root: Path, images: pd.DataFrame) -> list[str]:
+    """Folders beside those of the identities with images, which hold none."""
+    parts = [tuple(path.split("/")) for path in images["path"]]
+    parents = {path[: len(path) - len(_place(path)[2])] for path in parts} or {()}
+    beside = [folder for parent in parents for folder in root.joinpath(*parent).glob("*")]  # none where it is closed
+    names = {unicodedata.normalize("NFC", folder.name) for folder in beside if data_files.may_hold_images(folder)}
+    return sorted(names - set(images["identity"]), key=natural_key)
 
 
 def scan(
@@ -70,16 +100,14 @@ def scan(
     root = Path(root)
     if not root.is_dir():
         raise StudyError(f"the data folder {root} does not exist; set data_root to one with a folder per identity")
-    images, others = data_files.found_in(root)
-    missed = data_files.missed(others)
+    found, _, _, missed = contents(root)
     if missed:
         warnings.warn(f"not read in {root}: {missed}", stacklevel=2)
-    found = _table(images, root=root)
     if found.empty:
         raise StudyError(f"no images in {root}; set data_root to a folder laid out as {LAYOUTS}")
     who = {"n_identities": n_identities, "min_per_identity": min_per_identity, "excluded": exclude_identities}
     reasons = _why_left_out(found, **who, root=root)
-    kept = _sorted(found[found["identity"].isin(reasons.index[reasons == ""])])
+    kept = in_natural_order(found[found["identity"].isin(reasons.index[reasons == ""])])
     if max_per_identity:
         kept = kept.groupby(["identity", "part", "split"], sort=False).head(max_per_identity)
     return kept.reset_index(drop=True)
@@ -109,9 +137,12 @@ def left_out(root: Path | str) -> pd.DataFrame:
         One row per file, link or folder that is not entered, in natural order: path (posix, relative to `root`; what is
         not UTF-8 in it escaped), reason.
     """
-    images, others = data_files.found_in(Path(root))
-    stray = [("/".join(parts), NO_IDENTITY) for parts in images if len(_place(parts)[2]) < 2]
-    rows = sorted([*others, *stray], key=lambda row: natural_key(row[0]))
+    return _left_out(data_files.found_in(Path(root)))
+
+
+def _left_out(found: data_files.Found) -> pd.DataFrame:
+    stray = [("/".join(parts), NO_IDENTITY) for parts in found.photographs if len(_place(parts)[2]) < 2]
+    rows = sorted([*found.others, *stray], key=lambda row: natural_key(row[0]))
     return pd.DataFrame(rows, columns=["path", "reason"], dtype=object)
 
 
@@ -150,11 +181,11 @@ def _refuse_mixed(images: list[tuple[str, ...]], *, root: Path) -> None:
     others = [name for name in kinds.get("identities", []) if name.lower() in LIKE_SPLITS]
     if others and len(kinds) > 1:
         raise StudyError(
-            f"{root} has {_some(others)} for a split; only train/ and test/ are read, and the study takes its "
+            f"{root} has {some(others)} for a split; only train/ and test/ are read, and the study takes its "
             "validation images from train/: rename these folders, or move what they hold into those two"
         )
     if len(kinds) > 1:
-        examples = " beside ".join(_some(names) for names in kinds.values())
+        examples = " beside ".join(some(names) for names in kinds.values())
         raise StudyError(f"{root} mixes layouts ({examples}); use one of {LAYOUTS}")
     if {name.lower() for name in kinds.get("splits", [])} == {"test"}:
         raise StudyError(f"{root} has images in test/ but none in train/; add train/<identity>/ or remove test/")
@@ -167,7 +198,7 @@ def _refuse_folders_beside_splits(images: list[tuple[str, ...]], *, root: Path) 
     if wrong:
         part = next(iter(wrong)).partition("/")[0]
         raise StudyError(
-            f"{root / part} should hold only train/ and test/, found {_some(list(wrong))}; "
+            f"{root / part} should hold only train/ and test/, found {some(list(wrong))}; "
             f"use KoIn's layout, {part}/test/<identity>/"
         )
 
@@ -184,8 +215,8 @@ def _refuse_one_level_off(of_each: dict[tuple[str, ...], list[tuple[str, ...]]],
     first, images = next(iter(deep.items()))
     example = "/".join([*first, images[0][1]])
     raise StudyError(
-        f"images in {root} are one level too deep ({_some(['/'.join(identity) for identity in deep])}, as in "
-        f"{_plain(example)}/…); set data_root so that each folder in it is an identity, or train/ and test/, or "
+        f"images in {root} are one level too deep ({some(['/'.join(identity) for identity in deep])}, as in "
+        f"{plain(example)}/…); set data_root so that each folder in it is an identity, or train/ and test/, or "
         "move the images up"
     )
 
@@ -204,17 +235,17 @@ def _refuse_names_that_nearly_match(of_each: dict[tuple[str, ...], list[tuple[st
     if pairs:
         raise StudyError(
             f"identities of {root} differ only in capitals, spaces or dots at the ends, each in splits of its own "
-            f"({_some(pairs, sign='')}); give the folders of one person the same name"
+            f"({some(pairs, sign='')}); give the folders of one person the same name"
         )
 
 
-def _some(names: list[str], *, sign: str = "/") -> str:
+def some(names: list[str], *, sign: str = "/") -> str:
     """The first few names, and how many more there are."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(_plain(name) + sign for name in names[:SHOWN]) + more
+    return ", ".join(plain(name) + sign for name in names[:SHOWN]) + more
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """A name whose line breaks and the like are escaped."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name)
 
@@ -253,7 +284,8 @@ def _named(excluded: Sequence[str], names: list[str], *, root: Path) -> list[str
     return [known[name] for name in wanted]
 
 
-def _sorted(rows: pd.DataFrame) -> pd.DataFrame:
+def in_natural_order(rows: pd.DataFrame) -> pd.DataFrame:
+    """Images by part, identity and path."""
     order = list(PARTS.values())
     keys = [
         (order.index(part), natural_key(identity), natural_key(path))

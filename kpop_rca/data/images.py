@@ -18,6 +18,7 @@ MAX_PIXELS = 150_000_000  # larger than any phone's photograph; decoded, about 4
 # Whatever the ending, nothing else is tried: a file that says it is PostScript would be run by Ghostscript.
 FORMATS = ("JPEG", "MPO", "JPEG2000", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "HEIF")
 LFS_POINTER = b"version https://git-lfs"  # in place of a file that was not fetched
+AS_BYTES_AT_ONCE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # the last on Windows
 STRIP_PIXELS = 4_000_000  # converted at a time: a large image is in memory twice, not five times
 
 # Pillow warns from 89 megapixels on; MAX_PIXELS is the limit here, and beyond it is refused, not warned of.
@@ -50,7 +51,7 @@ def read_rgb_and_note(path: Path) -> tuple[Image.Image, str]:
     """`read_rgb`, and what of the file was ignored though it changes what its pixels mean; "" where nothing was."""
     try:
         # Opened without waiting: a pipe in place of a photograph would be waited on for ever.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        with os.fdopen(os.open(path, AS_BYTES_AT_ONCE), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise UnreadableImage("not a regular file")

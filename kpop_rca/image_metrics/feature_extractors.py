@@ -8,19 +8,22 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
-import lpips
 import numpy as np
 import torch
 import torch.nn.functional as F
 from facenet_pytorch import InceptionResnetV1
 from torch import Tensor, nn
-from torchmetrics.image.fid import NoTrainInceptionV3
 from torchvision.models import VisionTransformer
 
 from kpop_rca.data import tensors
 from kpop_rca.image_metrics import pretrained
 from kpop_rca.system import finite
+
+if TYPE_CHECKING:  # each is loaded with its network: they take seconds, and an oracle has no use for them
+    import lpips
+    from torchmetrics.image.fid import NoTrainInceptionV3
 
 INCEPTION_FEATURES = "Inception-v3 of 2015-12-05, 2048 after the last pooling, resized as in the original (bilinear)"
 INCEPTION_LOGITS = "Inception-v3 of 2015-12-05, 1008 logits without bias, all images in one split"
@@ -41,8 +44,10 @@ IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 FACENET_SIZE = 160  # pixels
 
 
-def load_inception(*, device: torch.device) -> NoTrainInceptionV3:
+def load_inception(*, device: torch.device) -> "NoTrainInceptionV3":
     """The Inception network of FID and Inception Score."""
+    from torchmetrics.image.fid import NoTrainInceptionV3
+
     state = io.BytesIO()
     torch.save(pretrained.load("inception"), state)  # the library unpickles; let it have our own bytes
     state.seek(0)
@@ -53,7 +58,7 @@ def load_inception(*, device: torch.device) -> NoTrainInceptionV3:
 
 
 @torch.inference_mode()
-def inception_features(network: NoTrainInceptionV3, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def inception_features(network: "NoTrainInceptionV3", images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pooled features, float32 (N, 2048), and logits without bias, float32 (N, 1008), of images, uint8 (N, H, W, 3).
 
     Raises:
@@ -189,11 +194,13 @@ EXTRACTORS = {
 }
 
 
-def load_lpips(*, device: torch.device) -> lpips.LPIPS:
+def load_lpips(*, device: torch.device) -> "lpips.LPIPS":
     """LPIPS 0.1 on AlexNet: linear heads from the lpips package, trunk from our registry.
 
     Left to itself the package downloads the trunk; so it is built with a random one, which is then overwritten.
     """
+    import lpips
+
     state = pretrained.load("alexnet")
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore", UserWarning)  # lpips calls torchvision in an outdated way
@@ -205,7 +212,7 @@ def load_lpips(*, device: torch.device) -> lpips.LPIPS:
 
 
 @torch.inference_mode()
-def lpips_distances(distance: lpips.LPIPS, images: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+def lpips_distances(distance: "lpips.LPIPS", images: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """LPIPS, float32 (m,), of pairs int64 (m, 2) of images uint8 (N, H, W, 3), at the images' own size.
 
     Source: Zhang et al. (2018).

@@ -24,6 +24,7 @@ URLS = {
     "resnet50": f"{TORCHVISION}/resnet50-11ad3fa6.pth",
     "dinov2": "https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/dinov2_vits14_pretrain.pth",
     "facenet": f"{GITHUB}/timesler/facenet-pytorch/releases/download/v2.2.9/20180402-114759-vggface2.pt",
+    "sface": f"{GITHUB}/opencv/opencv_zoo/raw/main/models/face_recognition_sface/face_recognition_sface_2021dec.onnx",
 }
 SHA256 = {  # publishers who give one put its first eight digits into the file's name
     "inception": "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
@@ -36,6 +37,7 @@ SHA256 = {  # publishers who give one put its first eight digits into the file's
     # Verification (results/metrics/embedding_smoke_test.json), among others.
     "dinov2": "b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9",
     "facenet": "281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b",
+    "sface": "0ba9fbfa01b5270c96627c4ef784da859931e02f04419c829e83484087c34e79",  # its publisher's, of Git LFS
 }
 pooch.get_logger().setLevel("ERROR")  # it would name this machine's folders in published notebooks
 _unreachable: set[str] = set()  # hosts: a process waits for each only once
@@ -50,8 +52,8 @@ def path_of(name: str) -> Path:
     return Path(torch.hub.get_dir(), "checkpoints", Path(URLS[name]).name)
 
 
-def load(name: str) -> dict[str, torch.Tensor]:
-    """The state dict of some weights, on the CPU, downloaded if need be; nothing in the file is executed.
+def fetch(name: str) -> Path:
+    """The file of some weights, downloaded if need be; its SHA-256 is the published one.
 
     Raises:
         WeightsMissing: not there, or not the published file, and not to be had.
@@ -59,7 +61,7 @@ def load(name: str) -> dict[str, torch.Tensor]:
     path, url = path_of(name), URLS[name]
     try:
         pooch.retrieve(url, SHA256[name], fname=path.name, path=path.parent, downloader=_download)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return path
     except (requests.ConnectionError, requests.Timeout):
         _unreachable.add(urlsplit(url).hostname)
         reason = f"{urlsplit(url).hostname} cannot be reached"
@@ -69,6 +71,15 @@ def load(name: str) -> dict[str, torch.Tensor]:
         reason = error.strerror or "no permission to write it"
     # The place by its variable, not its path: messages end up in published notebooks.
     raise WeightsMissing(f"{path.name} is missing ({reason}); put {url} into $TORCH_HOME/hub/checkpoints")
+
+
+def load(name: str) -> dict[str, torch.Tensor]:
+    """The state dict of some weights, on the CPU, downloaded if need be; nothing in the file is executed.
+
+    Raises:
+        WeightsMissing: as `fetch`.
+    """
+    return torch.load(fetch(name), map_location="cpu", weights_only=True)
 
 
 def _download(url: str, file: str, of: pooch.Pooch | None) -> None:

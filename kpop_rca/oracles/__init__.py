@@ -1,13 +1,24 @@
-"""The classifiers that tell who is on an image: training, predictions, calibration, agreement, CAS (04 and 06)."""
+"""The classifiers that tell who is on an image: training, predictions, calibration, agreement, CAS (04 and 06).
+
+`embeddings` are pretrained face networks, for people of whom there are a few photographs.
+"""
 
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "agreement": ["by_difference", "effect_of_overlap", "headline_counts", "pairwise", "rca_by_oracle"],
+        "agreement": [
+            "by_difference",
+            "effect_of_overlap",
+            "headline_counts",
+            "overidentification",
+            "pairwise",
+            "rca_by_oracle",
+        ],
         "candidates": ["capped", "list_candidates"],
         "cas": ["classification_accuracy_scores"],
+        "embeddings": ["EMBEDDINGS", "open_embedding"],
         "predictions": ["load_predictions", "predict_all", "select", "trained"],
         "tables": ["comparison", "hard_case_accuracy", "over_seeds", "paired_comparisons", "reliability"],
         "training": ["OracleRecipe", "load_oracle", "predict", "read_history", "read_test_predictions", "train_all"],

@@ -1,5 +1,7 @@
 """How much RCA depends on the oracle: its value under every one of them, and how far they agree on generated images.
 
+`overidentification` tests whether they can all be right.
+
 Oracles differ in architecture, seed and training faces. Tables of predictions are those of `oracles.predictions`.
 """
 
@@ -10,7 +12,9 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import kendalltau
+from numpy.typing import ArrayLike
+from scipy.linalg import helmert
+from scipy.stats import chi2, kendalltau
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import cohen_kappa_score
 
@@ -27,6 +31,9 @@ NO_AGREEMENT = {
     "kappa": "both predict one identity for all images",
     "tau_class_rca": "one of the two ranks nobody above another, or fewer than two have a class RCA under both",
 }
+LEAST_REPLICATES = 100  # in which all oracles have a value, for their covariance
+ZERO = 1e-9  # a difference of estimates, or a standard deviation of it, that is rounding
+RELATIVE_ZERO = 1e-9  # of the largest variance
 
 
 def _counts(predictions: pd.DataFrame, n_classes: int) -> dict[str, np.ndarray]:
@@ -190,3 +197,75 @@ def by_difference(pairs: pd.DataFrame) -> pd.DataFrame:
     means = groups[["agreement", "kappa", "tau_class_rca"]].mean()
     means.insert(0, "n_pairs", groups.size())
     return means.reset_index()
+
+
+@dataclass(frozen=True)
+class Overidentification:
+    """Whether several oracles estimate one truth.
+
+    Attributes:
+        statistic: chi-squared; NaN without a test, infinite where oracles differ that never do in a resample.
+        freedom: its degrees, S - 1, less one for each combination of oracles that resamples do not vary.
+        p: of a spread this large if all estimate one truth; NaN without a test.
+        agree: False if it is rejected at 5 %, None without a test. Oracles that err alike agree too.
+        low, high: the smallest and the largest estimate, the range to be shown where `agree` is False.
+        reason: why there is no test; else empty.
+    """
+
+    statistic: float
+    freedom: int
+    p: float
+    agree: bool | None
+    low: float
+    high: float
+    reason: str
+
+
+def overidentification(estimates: ArrayLike, replicates: ArrayLike) -> Overidentification:
+    """Whether the estimates of S oracles differ by more than the images' chance.
+
+    chi2 = (H theta)^T (H V H^T)^+ (H theta),  H the S - 1 contrasts of S estimates theta, V their covariance
+
+    The correction assumes that an oracle errs on a generated image of a person as it does on a photograph of the same
+    one. If that holds for all, all estimate how often the requested person is shown, one truth for S estimates; if they
+    spread more than sampling allows, it fails for one at least. It is the test of over-identifying restrictions.
+
+    Args:
+        estimates: float (S,), the same quantity under every oracle.
+        replicates: float (S, B), from one bootstrap with common weights of the images, so that its covariance has what
+            oracles have in common. A replicate in which one has no value is left out.
+
+    Source: Sargan (1958) and Hansen (1982), the test, here by a bootstrapped covariance.
+
+    >>> again = np.random.default_rng(0).normal(0, 0.02, (3, 5000))  # three oracles that err independently
+    >>> found = overidentification([0.80, 0.82, 0.90], again)
+    >>> f"{found.statistic:.0f}", found.freedom, found.agree  # 0.0056 / 0.02^2
+    ('14', 2, False)
+    >>> overidentification([0.80], again[:1]).reason
+    'one oracle has nothing to agree with; score with two or more'
+    """
+    estimates, replicates = np.asarray(estimates, dtype=float), np.atleast_2d(np.asarray(replicates, dtype=float))
+    given = np.isfinite(estimates)
+    estimates = estimates[given]
+    ends = (float(estimates.min()), float(estimates.max())) if given.any() else (math.nan, math.nan)
+
+    def without(reason: str) -> Overidentification:
+        return Overidentification(math.nan, 0, math.nan, None, *ends, reason)
+
+    if len(estimates) < 2:
+        return without("one oracle has nothing to agree with; score with two or more")
+    together = replicates[given][:, np.isfinite(replicates[given]).all(axis=0)]
+    if together.shape[1] < LEAST_REPLICATES:
+        return without(f"the oracles have a value together in {together.shape[1]} resamples alone")
+    contrasts = helmert(len(estimates))  # of all but the mean, in which oracles can't differ
+    variances, directions = np.linalg.eigh(np.atleast_2d(np.cov(contrasts @ together)))
+    apart = directions.T @ contrasts @ estimates
+    varying = variances > max(RELATIVE_ZERO * variances.max(), ZERO**2)
+    freedom = int(varying.sum())
+    if (np.abs(apart[~varying]) > ZERO).any():
+        return Overidentification(math.inf, freedom, 0.0, False, *ends, "")
+    if not freedom:
+        return without("the oracles give one estimate in every resample; there is nothing to test")
+    statistic = float((apart[varying] ** 2 / variances[varying]).sum())
+    p = float(chi2.sf(statistic, freedom))
+    return Overidentification(statistic, freedom, p, p > 1 - rca.CONFIDENCE, *ends, "")

@@ -11,13 +11,22 @@ LEVELS = {
     "resnet50": (Bottleneck, [3, 4, 6, 3]),
 }
 FULL_WIDTH = 64
+LOSSES = ("softmax", "arcface")  # for which the last layer is made
+
+
+def _last_layer(loss: str) -> type[nn.Module]:
+    if loss == "softmax":
+        return nn.Linear
+    from kpop_rca.oracles.arcface import AngularMargin  # not above: few oracles need it
+
+    return AngularMargin
 
 
 class SmallImageResNet(ResNet):
     """A ResNet for small images: 3x3 stem of stride 1, no max-pool (paper section 5.2), and a width to choose."""
 
-    def __init__(self, architecture: str, *, n_classes: int, width: int):
-        """With random weights; `architecture` is a key of LEVELS, and the published `width` is 64."""
+    def __init__(self, architecture: str, *, n_classes: int, width: int, loss: str = "softmax"):
+        """With random weights; `architecture` is a key of LEVELS, the published `width` is 64, `loss` one of LOSSES."""
         self.width = width  # read by _make_layer while the base class builds itself
         block, levels = LEVELS[architecture]
         super().__init__(block, levels, num_classes=n_classes)
@@ -25,7 +34,7 @@ class SmallImageResNet(ResNet):
         nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
         self.bn1 = nn.BatchNorm2d(width)
         self.maxpool = nn.Identity()
-        self.fc = nn.Linear(8 * width * block.expansion, n_classes)
+        self.fc = _last_layer(loss)(8 * width * block.expansion, n_classes)
 
     def _make_layer(self, block: type, planes: int, *args, **kwargs) -> nn.Sequential:
         if planes == FULL_WIDTH:  # the first level, behind the stem

@@ -52,6 +52,7 @@ class OracleRecipe:
     colour_jitter: float
     pretrained: bool
     seed: int
+    loss: str = "softmax"
 
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> "OracleRecipe":
@@ -69,7 +70,7 @@ class OracleRecipe:
             f"{ONE_CYCLE['div_factor']:g}; the first beta falls to {low:g}",
             "one cycle, fall": f"to the first rate / {ONE_CYCLE['final_div_factor']:g}; the first beta rises to "
             f"{high:g}",
-            "loss": "cross-entropy",
+            "loss": "cross-entropy" if self.loss == "softmax" else "cross-entropy with an angular margin (ArcFace)",
             "images": f"half of them mirrored, shifted by up to {augmentation.LARGEST_SHIFT:g} of the side",
             "precision": "bfloat16 where a GPU computes in it, else float32",
             "epoch kept": "the one of the lowest validation loss",
@@ -99,7 +100,7 @@ def build_oracle(architecture: str, *, n_classes: int, recipe: OracleRecipe) -> 
     # The generator that fills new weights is the process's own; oracles are built in several threads.
     with BUILDING, torch.random.fork_rng():
         torch.manual_seed(seeds.number(seeds.Purpose.ORACLE_NETWORK, recipe.seed))
-        oracle = SmallImageResNet(architecture, n_classes=n_classes, width=recipe.width)
+        oracle = SmallImageResNet(architecture, n_classes=n_classes, width=recipe.width, loss=recipe.loss)
     if not recipe.pretrained:
         return oracle, "not requested"
     if recipe.width != FULL_WIDTH or architecture not in URLS:
@@ -145,7 +146,7 @@ def _train_epoch(
     recipe: OracleRecipe,
     generator: torch.Generator,
 ) -> float:
-    """One pass in random order, which the host waits for once, at its end; returns the mean cross-entropy."""
+    """One pass in random order, which the host waits for once, at its end; returns the mean loss."""
     optimizer, schedule = steps
     oracle.train()
     losses = []
@@ -155,13 +156,20 @@ def _train_epoch(
             continue  # batch normalisation needs two
         varied = augmentation.augment(images[chosen], colour_jitter=recipe.colour_jitter, generator=generator)
         with devices.half_on_gpu(images.device):
-            loss = F.cross_entropy(oracle(tensors.to_model(varied)).float(), labels[chosen])
+            loss = _loss(oracle, tensors.to_model(varied), labels[chosen])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
         losses.append(loss.detach())
     return torch.stack(losses).mean().item()
+
+
+def _loss(oracle: SmallImageResNet, images: Tensor, labels: Tensor) -> Tensor:
+    """What is minimised, for images in [-1, 1]: the cross-entropy, or what the last layer has in its place."""
+    if isinstance(oracle.fc, torch.nn.Linear):
+        return F.cross_entropy(oracle(images).float(), labels)
+    return oracle.fc.loss(oracle.features(images).float(), labels)
 
 
 def train_oracle(
@@ -216,8 +224,12 @@ def _steps_of_phase(oracle: SmallImageResNet, phase: str, *, total: int, recipe:
     oracle.requires_grad_(phase == WHOLE)
     for new in (oracle.conv1, oracle.fc):  # of other shapes than the pretrained ones
         new.requires_grad_(True)
+    last = [] if isinstance(oracle.fc, torch.nn.Linear) else list(oracle.fc.parameters())
+    of_last = {id(p) for p in last}
+    body = [p for p in oracle.parameters() if p.requires_grad and id(p) not in of_last]
     optimizer = torch.optim.AdamW(
-        [p for p in oracle.parameters() if p.requires_grad],
+        # Cosines don't depend on how long a class's vector is: nothing there needs to decay.
+        [{"params": body}, *([{"params": last, "weight_decay": 0.0}] if last else [])],
         lr=recipe.learning_rate,
         betas=(ONE_CYCLE["max_momentum"], BETA_2),
         eps=EPSILON,
@@ -371,6 +383,7 @@ def read_test_predictions(folder: Path) -> pd.DataFrame:
 def load_oracle(folder: Path, device: torch.device) -> SmallImageResNet:
     """A trained oracle in evaluation mode."""
     about = read_about(folder)
-    oracle = SmallImageResNet(about["architecture"], n_classes=about["n_classes"], width=about["width"])
+    shape = {"n_classes": about["n_classes"], "width": about["width"], "loss": about["recipe"]["loss"]}
+    oracle = SmallImageResNet(about["architecture"], **shape)
     oracle.load_state_dict(load_file(folder / WEIGHTS))
     return oracle.to(device, memory_format=torch.channels_last).eval()

@@ -12,7 +12,7 @@ RCA's numerator, a classifier trained on real images and tested on generated one
 `confusion_corrected` takes the oracle's errors out instead. Tables are pandas data frames.
 """
 
-from kpop_rca.rca.bootstrap import bootstrap, intervals, resampled, resampled_counts
+from kpop_rca.rca.bootstrap import bootstrap, intervals, resampled, resampled_counts, resampled_means
 from kpop_rca.rca.class_intervals import class_confusion_corrected_intervals
 from kpop_rca.rca.collapse import (
     directed_flows,
@@ -96,6 +96,7 @@ __all__ = [
     "ratio_interval",
     "resampled",
     "resampled_counts",
+    "resampled_means",
     "simplex_mixtures",
     "strongest_confusions",
     "summary",

@@ -28,10 +28,10 @@ def _one_more(n_classes: int) -> tuple[np.ndarray, np.ndarray]:
     return (1 - right) / (n_classes - 1), right
 
 
-def _weights(counts: np.ndarray, n_replicates: int, *, generator: np.random.Generator) -> np.ndarray:
-    """Random weights (B, ..., P) of P predictions that sum to n - 1 images on average, n as counted in a row."""
+def _weights(counts: np.ndarray, n_replicates: int, *, generator: np.random.Generator, fewer: int = 1) -> np.ndarray:
+    """Random weights (B, ..., P) of P predictions that sum to n - `fewer` images on average, n as counted in a row."""
     found = counts.sum(axis=-1, keepdims=True)
-    shrunk = counts * np.maximum(found - 1, 0.5) / found
+    shrunk = counts * np.maximum(found - fewer, 0.5) / found
     return generator.standard_gamma(shrunk, size=(n_replicates, *counts.shape))
 
 
@@ -114,6 +114,47 @@ def resampled_counts(
         more = generator.standard_gamma(1 / n_classes if added is None else added, size=(n_replicates, 1))
         tables.append(_with_one_more(counts, more, [end[label] for end in ends], of_label.shape[1]))
     return np.stack(tables, axis=-2)
+
+
+def resampled_means(
+    outcomes: np.ndarray,
+    labels: np.ndarray,
+    n_classes: int,
+    *,
+    ends: tuple[np.ndarray, np.ndarray],
+    added: np.ndarray,
+    n_replicates: int,
+    generator: np.random.Generator,
+    fewer: int = 1,
+) -> np.ndarray:
+    """As `resampled`, means over the images of a class of whatever P numbers each image has.
+
+    Args:
+        outcomes: float (N, P). Images with the same ones are weighted together, so that their order changes nothing.
+        labels: integers (N,) in [0, K).
+        ends: outcomes of the image that is added, at the low and at the high end, float (K, P) each.
+        added: images added to each class, in the mean, float (A, K), for A ways at once.
+        fewer: how much less than n images the weights sum to; 1 for independent images.
+
+    Returns:
+        float64 (A, 2, B, K, P), at the low and at the high end; 0 for a class without images.
+
+    >>> right, ends = np.ones((50, 1)), (np.zeros((1, 1)), np.ones((1, 1)))
+    >>> how = {"ends": ends, "added": np.ones((1, 1)), "n_replicates": 4000, "generator": np.random.default_rng(0)}
+    >>> means = resampled_means(right, np.zeros(50, dtype=int), 1, **how)[0]
+    >>> print(f"{np.quantile(means[0], 0.025):.2f}, {means[1].min():.0f}")  # Clopper and Pearson: 0.93 and 1
+    0.93, 1
+    """
+    means = np.zeros((len(added), 2, n_replicates, n_classes, outcomes.shape[1]))
+    for label in np.unique(labels):
+        distinct, occurring = np.unique(outcomes[labels == label], axis=0, return_counts=True)
+        weights = _weights(occurring.astype(float), n_replicates, generator=generator, fewer=fewer)
+        total, weighted = weights.sum(axis=1, keepdims=True), weights @ distinct
+        for way, number in enumerate(added[:, label]):
+            more = generator.standard_gamma(number, size=total.shape)
+            for at, end in enumerate(ends):
+                means[way, at, :, label] = (weighted + more * end[label]) / (total + more)
+    return means
 
 
 def statistics(real_counts: np.ndarray, generated_counts: np.ndarray) -> dict[str, np.ndarray]:

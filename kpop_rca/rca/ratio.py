@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.stats import norm
 from statsmodels.stats import proportion
-from statsmodels.stats.multitest import multipletests
 
 from kpop_rca.errors import StudyError
 from kpop_rca.rca.counts import accuracy, checked, class_recall, class_sizes, class_titles, informedness
@@ -258,15 +257,14 @@ def holm(p_values: ArrayLike) -> np.ndarray:
 
     A p-value that is NaN stays NaN, and does not count among the m.
 
-    Source: Holm (1979). Computed by statsmodels.
+    Source: Holm (1979). Not by statsmodels, whose `multipletests` collects garbage, .1 s in each call.
 
     >>> holm([0.01, np.nan, 0.03])
     array([0.02,  nan, 0.03])
     """
     p_values = np.asarray(p_values, dtype=float)
-    adjusted, given = np.full(len(p_values), np.nan), ~np.isnan(p_values)
-    if given.any():
-        adjusted[given] = multipletests(p_values[given], alpha=1 - CONFIDENCE, method="holm")[1]
+    adjusted, order = np.full(len(p_values), np.nan), np.argsort(p_values)[: np.isfinite(p_values).sum()]
+    adjusted[order] = np.maximum.accumulate(p_values[order] * np.arange(len(order), 0, -1)).clip(max=1)
     return adjusted
 
 

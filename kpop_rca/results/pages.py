@@ -4,24 +4,21 @@ They are built from the study's report folder alone. Of a sweep, and of benchmar
 the whole report.
 """
 
-import base64
 import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import nbformat
 import numpy as np
-import pandas as pd
 from nbconvert import HTMLExporter
 from traitlets.config import Config
 
 from kpop_rca.errors import StudyError
 from kpop_rca.results import tables
 from kpop_rca.study import fingerprint, flat_yaml, manifests, params, paths, privacy, stages
-from kpop_rca.system import files
+from kpop_rca.system import files, html
 
 TITLES = {
     "01_data_audit": "1 Data audit",
@@ -39,6 +36,7 @@ ALONE = {
     "bench_repeats": (stages.BENCHMARKS, "90 Benchmarks", "90_ratios"),
 }
 PARAMETERS = "params.yaml"
+TEMPLATES = "kpop_rca.results"  # the package whose they are
 NOT_THERE, DAMAGED = "is not there", "is damaged"
 # Whether a notebook may show people: in its parameters cell, then in the one that the runner put in.
 PUBLISHES = re.compile(r"^publish_images(?:: bool)? = (True|False)", re.M)
@@ -142,38 +140,18 @@ def _shows_people(study: str) -> bool:
 def index_page(study: str, found: dict[str, Any]) -> str:
     """The first page, from `metrics.json`, the figures and the resolved parameters."""
     figures = paths.report_folder(study) / "figures"
-    shown = {place: _embedded(figures / f"{name}.png") for place, name in FIGURES.items()}
-    return _template("index.html").render(
+    shown = {place: html.embedded((figures / f"{name}.png").read_bytes()) for place, name in FIGURES.items()}
+    return html.template(TEMPLATES, "index.html").render(
         study=study,
         metrics=found,
         verdicts=tables.identities_by_verdict(found).to_dict("records"),
         visual=_visual_rows(found),
         pages=TITLES,
         here="index",
-        sheet=_embedded(figures / f"{SHEET}.png") if _shows_people(study) else None,
+        sheet=html.embedded((figures / f"{SHEET}.png").read_bytes()) if _shows_people(study) else None,
         parameters=_parameters(study),
         **shown,
     )
-
-
-def _template(name: str) -> jinja2.Template:
-    """A template beside this module; every value is escaped, since names of people come from folder names."""
-    loader = jinja2.PackageLoader("kpop_rca.results", "templates")
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters["number"] = format_number
-    return environment.get_template(name)
-
-
-def format_number(value: float | None, digits: int = 2) -> str:
-    """A number for reading: fixed digits, thousands marked, a dash for what could not be computed."""
-    if value is None or pd.isna(value):
-        return "–"
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
-
-
-def _embedded(path: Path) -> str:
-    """A PNG as a data address, so that the page needs no other file."""
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def _visual_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
@@ -202,7 +180,7 @@ def notebook_page(study: str, notebook: str, *, pages: dict[str, str], here: str
     config.HTMLExporter.preprocessors = ["nbconvert.preprocessors.TagRemovePreprocessor"]
     config.TagRemovePreprocessor.remove_cell_tags = {"colab"}
     body, _ = HTMLExporter(config=config).from_notebook_node(executed, {"metadata": {"name": f"{study} · {notebook}"}})
-    navigation = _template("navigation.html").render(study=study, pages=pages, here=here)
+    navigation = html.template(TEMPLATES, "navigation.html").render(study=study, pages=pages, here=here)
     return re.sub(r"(<body[^>]*>)", lambda match: match.group(1) + navigation, body, count=1)
 
 

@@ -101,6 +101,7 @@ class Parameters(BaseModel):
     architectures: Annotated[list[Architecture], Field(min_length=1)] = None
     oracle_seeds: Annotated[int, Field(ge=1, le=10)] = None
     seen_oracles: list[Architecture] = None
+    oracle_loss: Literal["softmax", "arcface"] = None
     oracle_width: Annotated[int, Field(ge=4, le=64)] = None
     oracle_warmup_epochs: Count = None
     oracle_epochs: Positive = None
@@ -139,6 +140,12 @@ class Parameters(BaseModel):
     sweep_jitter: list[Annotated[float, Field(ge=0, le=0.5)]] = None
     equivalence_margin: Fraction = None
     runs_of: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] = None
+
+    real_folder: Place = None
+    generated_folders: list[Annotated[str, Field(pattern=r"^[^=]+=.+$", description="name=folder")]] = None
+    score_oracles: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] = None
+    score_size: Annotated[int, Field(ge=0, le=1024)] = None
+    anonymise: bool = None
 
     benchmarks_of: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] = None
     bench_repeats: Annotated[int, Field(ge=0, le=100)] = None

@@ -27,11 +27,13 @@ STAGES = (
     Stage("07_rca_validity", "validity", ("faces", "ddpm", "oracle", "generated"), "validity.degraded"),
 )
 OF_SMALL_STUDY = STAGES[:5]  # what a sweep wants of each of its small studies
+# Images of any generator; it reads nothing of the study, and without any images makes its own.
+SCORES = Stage("00_score_your_images", "scores", (), "scoring.pipeline")
 # A sweep's notebook reads the artifacts of its small studies, not of stages before it in its own study.
 CLAIMS = Stage("08_claims", "claims", (), "claims.runs")
 # How fast all of it is; it makes its own data, and reads nothing of the study.
 BENCHMARKS = Stage("90_benchmarks", "benchmarks", (), "benchmarks.collection")
-EVERY = (*STAGES, CLAIMS, BENCHMARKS)
+EVERY = (SCORES, *STAGES, CLAIMS, BENCHMARKS)
 DATA_FILES = "kpop_rca.data.data_files"  # says what the photographs of a data folder are
 
 

@@ -63,7 +63,7 @@ def _refusal(path: Path) -> str | None:
 
 def settle(path: Path) -> None:
     """Wait until a file's contents are on the disk: a rename before that could outlive them at a power cut."""
-    with path.open("rb") as file:
+    with path.open("r+b") as file:  # Windows settles only what is open for writing
         os.fsync(file.fileno())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -62,12 +63,26 @@ def in_order(
     spawning = {"mp_context": get_context("spawn"), "initializer": _end_with_parent}
     with ThreadPoolExecutor(workers) if threads else ProcessPoolExecutor(workers, **spawning) as pool:
         try:
-            yield from pool.map(work, items, chunksize=chunk)
+            with _unseen_main():  # processes are started as the items are handed in
+                results = pool.map(work, items, chunksize=chunk)
+            yield from results
         except BrokenProcessPool:
             raise StudyError(
                 f"one of {workers} worker processes was ended from outside, most likely because the memory ran out; "
                 "free some, or set OMP_NUM_THREADS to a smaller number and run this again"
             ) from None
+
+
+@contextmanager
+def _unseen_main() -> Iterator[None]:
+    """Keep processes that are spawned from running the user's script again, which would spawn others."""
+    main = sys.modules["__main__"].__dict__
+    before = {name: main[name] for name in ("__spec__", "__file__") if name in main}
+    main.update(dict.fromkeys(before))
+    try:
+        yield
+    finally:
+        main.update(before)
 
 
 def _end_with_parent() -> None:

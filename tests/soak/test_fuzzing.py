@@ -1,10 +1,10 @@
-"""Hostile images and study files for as long as the environment says: SOAK_SECONDS of each, from SOAK_SEED on."""
+"""Hostile images, tables, study files for as long as the environment says: SOAK_SECONDS of each, from SOAK_SEED on."""
 
 import signal
 import time
 
 import pytest
-from fuzzing import check_image, check_study_file, image_files, study_files
+from fuzzing import check_image, check_study_file, check_table, image_files, study_files, tables
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from kpop_rca.study import params, sweeps
@@ -53,6 +53,19 @@ def test_hostile_images(tmp_path, no_hang, setting, figures):
     fuzz(image_files(), check, seconds=setting("SOAK_SECONDS", 600), first_seed=setting("SOAK_SEED", 0))
     assert 0 < counts["read"] < counts["tried"]
     figures["hostile images tried, read all the same"] = f"{counts['tried']}, {counts['read']}"
+
+
+def test_hostile_tables(tmp_path, no_hang, setting, figures):
+    counts = {"tried": 0, "read": 0}
+
+    def check(content):
+        no_hang()
+        counts["tried"] += 1
+        counts["read"] += check_table(tmp_path, content)
+
+    fuzz(tables(), check, seconds=setting("SOAK_SECONDS", 600), first_seed=setting("SOAK_SEED", 0))
+    assert 0 < counts["read"] < counts["tried"]
+    figures["hostile tables tried, read all the same"] = f"{counts['tried']}, {counts['read']}"
 
 
 def test_hostile_study_files(tmp_path, no_hang, setting, figures, monkeypatch):

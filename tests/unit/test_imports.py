@@ -28,3 +28,8 @@ def test_what_starts_notebooks_loads_nothing_that_results_are_made_with(module):
 )
 def test_what_draws_and_crops_does_without_torch(module):
     assert not loaded_by(f"import kpop_rca.{module}") & {"torch", "diffusers", "nbformat"}
+
+
+def test_each_process_of_a_scoring_does_without_what_only_metrics_need():
+    line = "import kpop_rca.scoring.embedded, kpop_rca.oracles.embeddings"
+    assert not loaded_by(line) & {"torchmetrics", "lpips", "diffusers", "matplotlib", "sklearn"}

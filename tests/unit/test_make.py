@@ -61,6 +61,13 @@ def test_a_new_study_has_the_folder_as_it_was_named(make):
     assert said == [["-m", "kpop_rca.new", "mine", "/my faces/{x}"]]
 
 
+def test_folders_to_be_scored_reach_the_command_as_they_were_named(make):
+    _, said = make("score", "REAL=/my people", "GENERATED=sdxl=gen/sdxl 'a b=gen/it''s'", "OUT=reports/mine")
+    told = ["--real=/my people", "--generators=sdxl=gen/sdxl 'a b=gen/it''s'", "--out=reports/mine"]
+    assert said[0][-5:] == ["kpop_rca.cli", "score", *told]
+    assert make("score")[1][0][-2:] == ["kpop_rca.cli", "score"]
+
+
 @pytest.mark.parametrize("name", ["STUDY", "DATA_ROOT", "SEEDS", "SET"])
 def test_what_only_the_environment_has_is_not_taken_without_a_word(make, name):
     done, said = make("study", **{name: "/of/another/program"})

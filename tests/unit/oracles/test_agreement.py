@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
 from kpop_rca import rca
@@ -182,3 +183,78 @@ def test_the_headline_counts_keep_oracles_of_one_kind_together():
     assert (
         found.replicates["rca"][:, :, 1].mean() > found.own_replicates["rca"].mean()
     )  # the second is worse on real faces
+
+
+def normal_replicates(covariance, n=20000, seed=0):
+    return np.random.default_rng(seed).multivariate_normal(np.zeros(len(covariance)), covariance, size=n).T
+
+
+def test_two_oracles_are_compared_by_their_difference():
+    """Variances of .0004 and .0009 and a covariance of .0003: the difference has one of .0007."""
+    found = agreement.overidentification([0.9, 0.85], normal_replicates([[4e-4, 3e-4], [3e-4, 9e-4]]))
+    assert found.statistic == pytest.approx(0.05**2 / 7e-4, rel=0.03)  # the variance of 20,000 replicates: 1 %
+    assert (found.freedom, found.low, found.high, found.reason) == (1, 0.85, 0.9, "")
+    assert found.p == pytest.approx(stats.chi2.sf(found.statistic, 1))
+    assert found.agree is True
+
+
+def test_what_oracles_have_in_common_makes_a_difference_clear():
+    """Two oracles 3 points apart, each with a standard error of 3 points that is the images' and not its own."""
+    alone = agreement.overidentification([0.8, 0.83], normal_replicates(np.diag([9e-4, 9e-4])))
+    common = agreement.overidentification([0.8, 0.83], normal_replicates(9e-4 + np.diag([2e-5, 2e-5])))
+    assert (alone.agree, common.agree) == (True, False)
+
+
+def test_the_order_and_a_common_change_of_the_oracles_do_not_matter():
+    estimates, again = np.array([0.7, 0.8, 0.74]), normal_replicates(np.diag([4e-4, 4e-4, 9e-4]) + 1e-4)
+    one = agreement.overidentification(estimates, again)
+    other = agreement.overidentification(estimates[[2, 0, 1]] + 0.1, again[[2, 0, 1]] - 0.2)
+    assert (other.statistic, other.p) == pytest.approx((one.statistic, one.p))
+
+
+@pytest.mark.parametrize("n_oracles", [2, 3, 5])
+def test_oracles_of_one_truth_are_rejected_at_the_level(n_oracles):
+    covariance = 1e-4 + np.diag(np.linspace(1e-4, 9e-4, n_oracles))
+    again, estimates = normal_replicates(covariance, 2000), normal_replicates(covariance, 1000, seed=1)
+    rejected = [agreement.overidentification(0.8 + of, again).agree is False for of in estimates.T]
+    assert np.mean(rejected) == pytest.approx(0.05, abs=0.021)  # three standard errors
+
+
+def test_one_oracle_has_no_test():
+    for estimates in ([0.8], [0.8, np.nan]):
+        found = agreement.overidentification(estimates, np.full((len(estimates), 500), 0.8))
+        assert found.agree is None
+        assert np.isnan([found.statistic, found.p]).all()
+        assert found.reason.startswith("one oracle")
+        assert (found.low, found.high) == (0.8, 0.8)
+
+
+def test_oracles_that_never_differ_leave_nothing_to_test():
+    again = np.tile(normal_replicates([[1e-4]]), (2, 1))
+    found = agreement.overidentification([0.8, 0.8], again)
+    assert (found.agree, found.freedom) == (None, 0)
+    assert "nothing to test" in found.reason
+
+
+def test_two_oracles_that_never_differ_count_as_one():
+    again = normal_replicates(np.diag([1e-4, 4e-4]))
+    two = agreement.overidentification([0.8, 0.86], again)
+    three = agreement.overidentification([0.8, 0.8, 0.86], again[[0, 0, 1]])
+    assert (three.freedom, three.statistic) == (1, pytest.approx(two.statistic))
+
+
+def test_oracles_that_differ_by_the_same_amount_in_every_resample_do_not_agree():
+    again = np.tile(normal_replicates([[1e-4]]), (2, 1))
+    found = agreement.overidentification([0.8, 0.9], again)
+    assert (found.agree, found.p, found.statistic) == (False, 0, np.inf)
+    assert (found.low, found.high) == (0.8, 0.9)
+
+
+def test_resamples_in_which_an_oracle_has_no_value_are_left_out():
+    again = normal_replicates(np.diag([1e-4, 4e-4]), 1000)
+    some = again.copy()
+    some[0, :300] = np.nan
+    kept = agreement.overidentification([0.8, 0.86], again[:, 300:])
+    assert agreement.overidentification([0.8, 0.86], some).statistic == pytest.approx(kept.statistic)
+    some[1, 350:] = np.nan
+    assert "50 resamples alone" in agreement.overidentification([0.8, 0.86], some).reason

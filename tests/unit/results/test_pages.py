@@ -186,13 +186,6 @@ def test_a_study_that_has_not_run_is_an_error(output):
         pages.build("mine")
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"), [(None, "–"), (float("nan"), "–"), (0, "0"), (12345, "12,345"), (0.267, "0.27")]
-)
-def test_numbers_are_readable(value, shown):
-    assert pages.format_number(value) == shown
-
-
 SHEET_ALT = "Real faces of each identity beside faces generated for it"
 
 

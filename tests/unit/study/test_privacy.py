@@ -227,12 +227,14 @@ def test_showing_people_or_not_throws_no_work_away(output):
 DRAWS_IMAGES = {"imshow", "figimage", "matshow", "BboxImage", "AxesImage", "FigureImage", "imsave", "savefig"}
 SHOWS = {"IPython", "IPython.display", "ipywidgets", "base64"}
 IN_NOTEBOOKS = SHOWS | {"matplotlib", "matplotlib.pyplot", "seaborn", "PIL"}
-# Who may: sheets are drawn; figures saved, sheets shown; pages embed figures; the labelling page is in no report.
+# Who may: sheets are drawn; figures saved, sheets shown; pages embed figures, those of scores no images; the labelling
+# page is in no report.
 WHERE = {
     "plots/contact_sheets.py": {"imshow"},
     "study/stage_run.py": {"savefig"},
     "study/privacy.py": {"savefig", "IPython.display", "BboxImage", "AxesImage", "FigureImage"},
-    "results/pages.py": {"base64"},
+    "scoring/report.py": {"savefig"},
+    "system/html.py": {"base64"},
     "faces/labelling.py": {"ipywidgets"},
 }
 

@@ -1,6 +1,9 @@
 """Work shared among processes: its order, its errors, and how many there may be."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 from threading import Barrier, get_ident
 
 import pytest
@@ -21,6 +24,17 @@ def test_the_work_is_done_in_other_processes() -> None:
     ours = os.getpid()
     assert set(parallel.in_order(eval, ["__import__('os').getpid()"] * 2, workers=1)) == {ours}
     assert ours not in set(parallel.in_order(eval, ["__import__('os').getpid()"] * 2, workers=2))
+
+
+def test_a_plain_script_may_ask_for_processes(tmp_path: Path) -> None:
+    """Without `if __name__ == "__main__"`, by which a script is usually kept from being run again in each of them."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from kpop_rca.system import parallel\n"
+        "print(list(parallel.in_order(abs, [-1, 2], workers=2)), __file__ is not None)\n"
+    )
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert (run.stdout, run.returncode) == ("[1, 2] True\n", 0), run.stderr
 
 
 def test_what_goes_wrong_in_a_process_is_told() -> None:

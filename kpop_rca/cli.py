@@ -1,0 +1,198 @@
+"""The command `kpop-rca`: score a generator's images, run a study, check it, write its report.
+
+kpop-rca score --real people/ --generated sdxl=gen/sdxl --generated instantid=gen/instantid --out reports/mine
+kpop-rca score                                               # avatars, and generators whose truth is known
+kpop-rca score --plan --people 20 --photos 15 --width 0.1    # how many images are needed
+kpop-rca study --study quick
+"""
+
+import argparse
+import difflib
+import importlib
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from kpop_rca import __version__
+from kpop_rca.errors import StudyError, said_in_a_line
+from kpop_rca.study import paths
+from kpop_rca.system import console
+
+STUDIES = {"study": "studies", "verify": "verify", "report": "report"}  # command to the module whose `main` it is
+ABOUT = {
+    "score": "score the images of generators on photographs of the people that they claim to show",
+    "study": "run whole studies of this project's own generator",
+    "verify": "check every file of a study again",
+    "report": "write a study's report",
+}
+ORACLES = ("dlib",)
+OUT = Path("reports") / "scores"
+INTERRUPTED = 130  # exit status, as a shell has it
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of `kpop-rca score`."""
+    found = argparse.ArgumentParser(
+        prog="kpop-rca score",
+        description="Does each image show the person that was requested? Without --real and --generated, avatars and "
+        "generators whose truth is known are scored.",
+        allow_abbrev=False,
+    )
+    given = found.add_argument_group("images")
+    given.add_argument("--real", type=Path, metavar="PLACE", help="photographs: one folder per person, or a CSV")
+    given.add_argument(
+        "--generated",
+        action="append",
+        default=[],
+        metavar="NAME=PLACE",
+        help="a generator's images: one folder per person, named as those of --real, or a CSV; once per generator. "
+        "A CSV whose column generator names several needs no name",
+    )
+    given.add_argument("--generators", default="", metavar="WORDS", help="several of --generated in one text")
+    given.add_argument("--size", type=int, metavar="PX", help="bring all faces to this side first, such as 32")
+    oracles = found.add_argument_group("oracles")
+    oracles.add_argument(
+        "--oracle",
+        action="append",
+        default=[],
+        metavar="NAME[=FILE.onnx]",
+        help="dlib, facenet, sface, resnet (trained on your photographs) or a file of your own; may be repeated "
+        "(default: dlib)",
+    )
+    oracles.add_argument("--oracle-size", type=int, metavar="PX", help="side of the faces that an ONNX file takes")
+    written = found.add_argument_group("results")
+    written.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help=f"where they go (default: {OUT})")
+    written.add_argument("--by", action="append", default=[], metavar="COLUMN", help="scores by a column of the CSV")
+    written.add_argument("--anonymise", action="store_true", help="numbers in place of people's names, everywhere")
+    written.add_argument("--keep-embeddings", type=Path, metavar="FOLDER", help="biometric data: kept there only")
+    running = found.add_argument_group("running")
+    running.add_argument("--seed", type=int, default=0, help="of the resamples (default: 0)")
+    running.add_argument("--workers", type=int, metavar="N", help="processes (default: one per core)")
+    running.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="embed one of N parts of the images into --keep-embeddings, no more; auto asks Slurm or accelerate",
+    )
+    planning = found.add_argument_group("planning: how many images are needed, without any image")
+    planning.add_argument("--plan", action="store_true", help="print a table, and score nothing")
+    planning.add_argument("--people", type=int, default=20, help="people (default: 20)")
+    planning.add_argument("--photos", type=int, default=15, help="photographs per person (default: 15)")
+    planning.add_argument("--width", type=float, default=0.1, help="of the 95 %% interval (default: 0.1)")
+    return found
+
+
+def generators(options: argparse.Namespace) -> dict[str, Path] | Path:
+    """Name to place of the generators that the options name; or one CSV, whose column generator names them.
+
+    Raises:
+        StudyError: one is no `name=place`, or a name is given twice.
+    """
+    try:
+        words = [*options.generated, *shlex.split(options.generators)]
+    except ValueError as error:
+        raise StudyError(
+            f"GENERATED is {options.generators!r}: {error}; write name=folder, with spaces between"
+        ) from None
+    if len(words) == 1 and "=" not in words[0] and words[0].lower().endswith(".csv"):
+        return Path(words[0])
+    found: dict[str, Path] = {}
+    for word in words:
+        name, equals, place = word.partition("=")
+        name = name.strip()
+        if not (equals and name and place):
+            raise StudyError(f"--generated {word}: expected name=folder, such as sdxl=gen/sdxl")
+        if name in found:
+            raise StudyError(f"--generated names {name} twice; give each generator a name of its own")
+        found[name] = Path(place)
+    return found
+
+
+def oracles(words: Sequence[str]) -> tuple[list[str], dict[str, Path]]:
+    """Names of the oracles, and the ONNX files of those that are the user's own."""
+    pairs = [word.partition("=") for word in words]
+    names = [name.strip() for name, _, _ in pairs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise StudyError(f"--oracle names {twice[0]} twice")
+    return names, {name.strip(): Path(file) for name, equals, file in pairs if equals}
+
+
+def score(arguments: Sequence[str] | None = None) -> int:
+    """`kpop-rca score`; returns the exit status."""
+    options = parser().parse_args(arguments)
+    from kpop_rca import scoring  # not above: --help and a mistake need no network
+
+    if options.plan:
+        print(scoring.plan(people=options.people, photos=options.photos, width=options.width).to_string(index=False))
+        return 0
+    named, (names, models) = generators(options), oracles(options.oracle)
+    if bool(options.real) != bool(named):
+        missing = "--generated name=folder" if options.real else "--real folder"
+        raise StudyError(f"{missing} is missing; photographs and generated images are scored together")
+    how = {"models": models, "model_size": options.oracle_size, "size": options.size, "workers": options.workers}
+    how |= {"oracles": names or list(ORACLES), "keep": options.keep_embeddings, "progress": console.bar}
+    if options.shard:
+        return embed_shard(options, named, how)
+    how |= {"seed": options.seed}
+    if named:
+        scores = scoring.score(real=options.real, generated=named, by=options.by, **how)
+    else:
+        scores = scoring.demonstrate(options.out, **how)
+    page = scores.report(options.out, anonymise=options.anonymise)
+    print("\n".join(scores.lines(anonymise=options.anonymise)))
+    print(f"\n{scores.summary.to_string(index=False)}\n\nopen {page}")
+    return 0 if scores.usable else 1
+
+
+def embed_shard(options: argparse.Namespace, named: dict[str, Path] | Path, how: dict[str, Any]) -> int:
+    """Embed a part of the images for a later scoring; returns the exit status."""
+    from kpop_rca import scoring
+
+    if not (named and options.keep_embeddings):
+        raise StudyError("--shard needs --real, --generated and --keep-embeddings, the folder for all parts")
+    count = scoring.score_shard(options.real, named, shard=options.shard, **how)
+    print(f"{count} images embedded into {options.keep_embeddings}")
+    return 0
+
+
+@said_in_a_line
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    name, *words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if name in ("-h", "--help"):
+        print("usage: kpop-rca COMMAND [--help] ...\n")
+        print("\n".join(f"  {command:8} {about}" for command, about in ABOUT.items()))
+        return 0
+    if name == "--version":
+        print(__version__)
+        return 0
+    try:
+        return command(name)(words)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return INTERRUPTED
+
+
+def command(name: str) -> Callable[[list[str]], int]:
+    """What runs a command, given its further words.
+
+    Raises:
+        StudyError: there is none of that name, or it can't be run here.
+    """
+    if name == "score":
+        return score
+    if name not in STUDIES:
+        close = difflib.get_close_matches(name, ABOUT, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise StudyError(f"there is no command {name!r}; {hint}There are {', '.join(ABOUT)}")
+    if not paths.study_file("quick").is_file():
+        raise StudyError(
+            f"{name} works in a checkout of the project, which has notebooks/ and params/; score needs none"
+        )
+    return importlib.import_module(f"kpop_rca.{STUDIES[name]}").main
+
+
+if __name__ == "__main__":
+    sys.exit(main())

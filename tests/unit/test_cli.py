@@ -1,0 +1,96 @@
+"""The command `kpop-rca`: what it hands on, and what it says of a user's mistake."""
+
+import pytest
+import small_scores
+
+from kpop_rca import cli, scoring
+from kpop_rca.study import paths
+
+
+@pytest.fixture
+def called(monkeypatch, tmp_path):
+    """Stand-ins for what scores; the arguments that they were given."""
+    found = {}
+
+    def scored(*arguments, **options):
+        found.update(options | {"arguments": arguments})
+        return small_scores.scores()
+
+    monkeypatch.setattr(scoring, "score", scored, raising=False)
+    monkeypatch.setattr(scoring, "demonstrate", scored, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return found
+
+
+def test_folders_reach_the_scoring_as_they_were_named(called, tmp_path, capsys):
+    words = ["score", "--real", "my people", "--generated", "sd xl=gen/a=b", "--generators", "gan='g 1' vq=v"]
+    assert (
+        cli.main([*words, "--oracle", "dlib", "--oracle", "mine=m.onnx", "--oracle-size", "112", "--size", "32"]) == 0
+    )
+    assert str(called["real"]) == "my people"
+    assert {name: str(path) for name, path in called["generated"].items()} == {
+        "sd xl": "gen/a=b",
+        "gan": "g 1",
+        "vq": "v",
+    }
+    assert called["oracles"] == ["dlib", "mine"]
+    assert {name: str(path) for name, path in called["models"].items()} == {"mine": "m.onnx"}
+    assert (called["model_size"], called["size"]) == (112, 32)
+    assert capsys.readouterr().out.splitlines()[-1] == "open reports/scores/index.html"
+    assert (tmp_path / cli.OUT / "scores.json").is_file()
+
+
+def test_a_csv_that_names_its_generators_needs_no_name(called):
+    assert cli.main(["score", "--real", "people", "--generated", "all.CSV"]) == 0
+    assert str(called["generated"]) == "all.CSV"
+
+
+def test_without_images_avatars_are_scored(called):
+    assert cli.main(["score", "--out", "here"]) == 0
+    assert [str(argument) for argument in called["arguments"]] == ["here"]
+    assert called["oracles"] == ["dlib"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["scor"], "there is no command 'scor'; did you mean 'score'? There are score, study, verify, report"),
+        (["score", "--real", "people"], "--generated name=folder is missing"),
+        (["score", "--generated", "sdxl=gen"], "--real folder is missing"),
+        (["score", "--real", "p", "--generated", "gen/sdxl"], "--generated gen/sdxl: expected name=folder"),
+        (["score", "--real", "p", "--generated", "a=b", "--generated", "a=c"], "--generated names a twice"),
+        (["score", "--real", "p", "--generators", "a='b"], "No closing quotation; write name=folder"),
+        (["score", "--oracle", "dlib", "--oracle", "dlib"], "--oracle names dlib twice"),
+    ],
+)
+def test_a_users_mistake_is_a_line(called, capsys, words, said):
+    assert cli.main(words) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert said in error
+    assert "Traceback" not in error
+    assert not called
+
+
+def test_a_failed_control_is_the_exit_status(called, monkeypatch, capsys):
+    monkeypatch.setattr(scoring, "score", lambda **options: small_scores.scores(gate=False))
+    assert cli.main(["score", "--real", "p", "--generated", "a=b"]) == 1
+    assert capsys.readouterr().out.startswith("Do not use these numbers")
+
+
+def test_studies_want_a_checkout(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(paths, "project_root", lambda: tmp_path)
+    assert cli.main(["study"]) == 1
+    assert "works in a checkout of the project" in capsys.readouterr().err
+
+
+def test_a_study_is_handed_its_own_words(capsys):
+    assert cli.main(["verify", "nobodys-study"]) == 1
+    assert "there is no study 'nobodys-study'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["-h"]])
+def test_help_names_the_commands(capsys, words):
+    assert cli.main(words) == 0
+    shown = capsys.readouterr().out
+    assert all(f"\n  {command} " in shown for command in cli.ABOUT)
