@@ -12,7 +12,7 @@ from kpop_rca import avatars, controls
 from kpop_rca.scoring.pipeline import DEFAULT_ORACLES, opened, score
 from kpop_rca.scoring.scores import Scores
 from kpop_rca.study import paths
-from kpop_rca.system import files
+from kpop_rca.system import files, seeds
 
 # Nothing but solo portraits, so that who is shown is known and seen.
 PORTRAITS = {
@@ -102,7 +102,7 @@ def _generators(pool: Any, images: int, *, seed: int) -> dict[str, tuple[np.ndar
     """Rows of the pool and requested people, by generator."""
     names = np.unique(pool["identity"])
     labels = np.searchsorted(names, pool["identity"])
-    generator = np.random.default_rng(seed)
+    generator = seeds.generator(seeds.Purpose.DEMONSTRATION, seed)
     anyone = controls.swap_patterns(np.eye(len(names)), [])["anyone"]
     drawn = {}
     for truth in MIXTURES:

@@ -26,6 +26,7 @@ import pandas as pd
 
 from kpop_rca import rca
 from kpop_rca.scoring.cross_fitting import NOBODY, POOLED, CrossFitted
+from kpop_rca.system import seeds
 
 MEASURES = ("accuracy", "rca", "confusion_corrected_accuracy")
 MOST_ERRORS = 0.6  # of a person, and of those by chance 0.9, so that no two seem to have changed places
@@ -201,7 +202,8 @@ class _Photographs:
         # Two photographs that are alike help each other to be predicted right, so that they are not quite independent:
         # with 5 of each of 20 people and n - 1, intervals at a truth of 0.9 covered it in 0.87 of 150 trials.
         how = {"ends": self.ends, "added": added, "n_replicates": n_replicates, "fewer": 2}
-        drawn = rca.resampled_means(outcomes, person, n_people, generator=np.random.default_rng([seed, 0]), **how)
+        how["generator"] = seeds.generator(seeds.Purpose.SCORED_PHOTOGRAPHS, seed)
+        drawn = rca.resampled_means(outcomes, person, n_people, **how)
         self.sides, self.drawn, drawn_each = (
             [_side(part) for part in np.split(of, len(found), axis=-1)]
             for of in (_means(outcomes, person, n_people), *drawn)
@@ -305,7 +307,8 @@ def estimate(
     rows, replicates, contributions = [], {}, {name: np.full(len(label), np.nan) for name in fitted}
     for which in map(str, np.unique(label[label != ""])):
         own = label == which
-        how = {"n_replicates": n_replicates, "generator": np.random.default_rng([seed, 1 + zlib.crc32(which.encode())])}
+        stream = seeds.generator(seeds.Purpose.SCORED_IMAGES, seed, zlib.crc32(which.encode()))
+        how = {"n_replicates": n_replicates, "generator": stream}
         for name, part in zip(fitted, _of_generator(photographs, found, own, requested, how), strict=True):
             by_person, again, contributions[name][own] = part
             for who, measured in by_person.items():

@@ -22,6 +22,7 @@ from kpop_rca.scoring.cross_fitting import CrossFitted, cross_fit
 from kpop_rca.scoring.estimates import Estimates, estimate
 from kpop_rca.scoring.own_resnet import cross_fitted_resnet
 from kpop_rca.scoring.scores import HEADLINE, Scores
+from kpop_rca.system import seeds
 
 if TYPE_CHECKING:
     from kpop_rca.oracles.embeddings import Embedding
@@ -86,10 +87,11 @@ def score(
     for name, vectors in seen.embeddings.items():
         own, theirs = vectors[photographs], vectors[~photographs]
         fitted[name] = cross_fit(own, person, cluster, theirs, people=seen.people)
-        calibration = similarity.calibrate(own, person, cluster, generator=np.random.default_rng(seed))
+        stream = seeds.generator(seeds.Purpose.CALIBRATION, seed)
+        calibration = similarity.calibrate(own, person, cluster, generator=stream)
         similar += _similar(name, calibration, theirs, images, seen, seed=seed)
         fairness += _fairness(name, calibration, seen.images[photographs], images, columns, seed=seed)
-        how = {"calibration": calibration, "generator": np.random.default_rng(seed)}
+        how = {"calibration": calibration, "generator": seeds.generator(seeds.Purpose.SCORING_CONTROLS, seed)}
         controls.append(gate.run_controls(own, person, cluster, **how).assign(oracle=name))
     if trained:
         try:
@@ -250,7 +252,7 @@ def _fairness(
         if (groups == "").all() and by_column.unit_of(images, column) == by_column.OF_PERSON:
             groups = photographs["person"].map(images.groupby("person")[column].first())
         if groups.replace("", np.nan).nunique() > 1:
-            how = {"column": column, "generator": np.random.default_rng(seed)}
+            how = {"column": column, "generator": seeds.generator(seeds.Purpose.FAIRNESS, seed)}
             found = by_column.oracle_by_group(calibration, groups.replace("", np.nan).to_numpy(), **how)
             tables.append(found.assign(oracle=oracle))
     return tables
@@ -284,7 +286,7 @@ def _similar(
             calibration,
             vectors[own],
             images.loc[own, "person"].to_numpy(),
-            generator=np.random.default_rng(seed),
+            generator=seeds.generator(seeds.Purpose.SIMILARITY, seed),
         )
         for row in found.table.to_dict("records"):
             kept = {key: row[key] for key in ("measure", "value", "low", "high")}

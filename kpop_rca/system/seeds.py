@@ -46,6 +46,13 @@ class Purpose(IntEnum):
     SHOWN_DEGRADED = 32
     DEGRADED = 33
     INTERVAL_WIDTHS = 34
+    DEMONSTRATION = 35
+    SCORED_PHOTOGRAPHS = 36
+    SCORED_IMAGES = 37  # CRC-32 of the generator's name
+    CALIBRATION = 38
+    SIMILARITY = 39
+    SCORING_CONTROLS = 40
+    FAIRNESS = 41
 
 
 def sequence(purpose: Purpose, seed: int, *indices: int) -> np.random.SeedSequence:

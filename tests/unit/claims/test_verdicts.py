@@ -314,7 +314,10 @@ def save_oracle(study):
     folder = paths.artifacts_folder(study) / "oracle" / "resnet10-0"
     torch.manual_seed(0)
     about = {"architecture": "resnet10", "width": 8, "n_classes": 3, "seed": 0, "trained_on": "oracle", "n_train": 9}
-    files.write_json(folder / "about.json", about | {"starts_from": "", "validation": {"accuracy": 0.5}})
+    files.write_json(
+        folder / "about.json",
+        about | {"starts_from": "", "validation": {"accuracy": 0.5}, "recipe": {"loss": "softmax"}},
+    )
     save_file(SmallImageResNet("resnet10", n_classes=3, width=8).state_dict(), folder / "oracle.safetensors")
 
 
