@@ -125,7 +125,13 @@ def score(arguments: Sequence[str] | None = None) -> int:
     from kpop_rca import scoring  # not above: --help and a mistake need no network
 
     if options.plan:
-        print(scoring.plan(people=options.people, photos=options.photos, width=options.width).to_string(index=False))
+        table = scoring.plan(people=options.people, photos=options.photos, width=options.width)
+        print(
+            f"Images per person and generator, for a 95 % interval {options.width:g} wide, or to see a difference of "
+            f"{options.width:g},\nby the oracle's accuracy on photographs and the fraction that shows the requested "
+            "person. Narrowest is the\nwidth that more images cannot go below with these photographs.\n"
+        )
+        print(table.to_string(index=False, na_rep="-", formatters={"narrowest": "{:.2f}".format}))
         return 0
     named, (names, models) = generators(options), oracles(options.oracle)
     if bool(options.real) != bool(named):
