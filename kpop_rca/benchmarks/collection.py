@@ -28,7 +28,7 @@ Tables = dict[str, pd.DataFrame]
 def measure(parameters: dict[str, Any], *, device: torch.device, folder: Path, progress: Callable) -> Tables:
     """Time everything that the parameters ask for; the parts that are done lie in the stage's folder.
 
-    TIMES has the rows of `timing.in_turns` for all contenders. SCALING has what, axis, x, seconds (median of ours),
+    TIMES has the rows of `timing.in_turns` for all programs. SCALING has what, axis, x, seconds (median of ours),
     peak_bytes, data_bytes (as handed over), why (of one without numbers). MACHINE has quantity and value.
     """
     with tempfile.TemporaryDirectory() as scratch:

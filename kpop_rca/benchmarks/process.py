@@ -80,8 +80,8 @@ def timed(part: tasks.Part, setting: Setting) -> pd.DataFrame:
     """Time a part in this process: ours alone at a size, else in turns with baselines and the machine's ceilings."""
     task = tasks.by_name(part.parameters)[part.task]
     programs = {OURS: task.ours} | ({} if part.axis else task.baselines | CEILINGS)
-    contenders = {who: partial(program, setting) for who, program in programs.items()}
-    return in_turns(contenders, repeats=setting["bench_repeats"], warm_up=task.warm_up, device=setting.device)
+    ready = {who: partial(program, setting) for who, program in programs.items()}
+    return in_turns(ready, repeats=setting["bench_repeats"], warm_up=task.warm_up, device=setting.device)
 
 
 def peak_bytes(device: torch.device) -> int:

@@ -66,7 +66,7 @@ def by_name(parameters: dict[str, Any]) -> dict[str, Task]:
 
 @dataclass(frozen=True)
 class Part:
-    """What one process measures: all contenders of a task, or, along an axis, ours alone at a size `x`."""
+    """What one process measures: all programs of a task, or, along an axis, ours alone at a size `x`."""
 
     task: str
     parameters: dict[str, Any]  # of the notebook, and of `setting.UNLESS_SIZED`

@@ -1,4 +1,4 @@
-"""Times of contenders at the same work, taken in turns: whatever else the machine does meets all of them alike."""
+"""Times of programs at the same work, taken in turns: whatever else the machine does meets all of them alike."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ class Curve(list):
 
 
 class Work:
-    """What a contender does in one repeat: `run`, where a `Curve` that it returns stands in the place of its seconds.
+    """What a program does in one repeat: `run`, where a `Curve` that it returns stands in the place of its seconds.
 
     Counted are items that one call handles; flops (multiplications and additions counted apart) and bytes (read and
     written, at least) per item; data_bytes, of all the data that it is handed or writes.
@@ -41,19 +41,19 @@ def timed(run: Callable[[], object], *, device: torch.device) -> Curve:
 
 
 def in_turns(
-    contenders: dict[str, Callable[[], Work]], *, repeats: int, warm_up: int, device: torch.device
+    programs: dict[str, Callable[[], Work]], *, repeats: int, warm_up: int, device: torch.device
 ) -> pd.DataFrame:
-    """Time contenders, each once in every repeat; who goes first moves on from repeat to repeat.
+    """Time programs, each once in every repeat; who goes first moves on from repeat to repeat.
 
-    Preparing the work and the repeats of warming up are not timed. What is not counted of a contender is as for `OURS`,
+    Preparing the work and the repeats of warming up are not timed. What is not counted of a program is as for `OURS`,
     whose failure is an error.
 
     Returns:
-        who, repeat, seconds, the counts, why: one row per contender and repeat (of a curve, per point, with its value);
+        who, repeat, seconds, the counts, why: one row per program and repeat (of a curve, per point, with its value);
         of a baseline that is not installed or fails a single row, with NaN and `why`.
     """
     works, failed, rows = {}, {}, []
-    for who, prepare in contenders.items():
+    for who, prepare in programs.items():
         with _unless_it_fails(who, failed):
             works[who] = prepare()
     for repeat in range(-warm_up, repeats):

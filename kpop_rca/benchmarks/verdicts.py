@@ -80,7 +80,7 @@ def with_separate(times: pd.DataFrame) -> pd.DataFrame:
 
 
 def rates(times: pd.DataFrame) -> pd.DataFrame:
-    """Items per second of every contender (quartiles, n repeats), and its fraction of the machine's ceiling.
+    """Items per second of every program (quartiles, n repeats), and its fraction of the machine's ceiling.
 
     The ceiling is the matrix product's operations per second over an item's, else the copy's bytes; NaN where neither
     was counted.

@@ -2,7 +2,7 @@
 
 The unit is a person. Images of one person have much in common, such as what the person looks like and how well the
 generator was adapted to it: of other people, 400 images of 20 say as much as 20 numbers. So the difference of two
-generators is taken for each person, and people are resampled with all that is theirs, a bootstrap of clusters. Its
+generators is computed per person, and people are resampled with all that is theirs, a bootstrap of clusters. Its
 standard error has a closed form for a mean; Student's t allows for there being few people. The interval is never
 narrower than that of as many independent images, so that few people who happen to agree prove no difference.
 

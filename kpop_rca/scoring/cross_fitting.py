@@ -113,10 +113,24 @@ def _expected(embeddings: np.ndarray, person: np.ndarray, unit: np.ndarray, pred
     return counts / counts.sum(axis=1, keepdims=True)
 
 
-def folds(person: np.ndarray, unit: np.ndarray) -> np.ndarray:
+def units(person: np.ndarray, cluster: np.ndarray) -> np.ndarray:
+    """A number for each photograph that is no near-duplicate, int (N,); those of a person's cluster share one.
+
+    Args:
+        cluster: int (N,); a negative one is alone.
+
+    >>> units(np.array([0, 0, 0, 1]), np.array([5, 5, -1, 5]))
+    array([0, 0, 1, 2])
+    """
+    alone = cluster.max(initial=0) + 1 + np.arange(len(cluster))
+    pairs = np.stack([person, np.where(cluster < 0, alone, cluster)])
+    return np.unique(pairs, axis=1, return_inverse=True)[1].ravel()
+
+
+def folds(person: np.ndarray, unit: np.ndarray, *, most: int = MOST_FOLDS) -> np.ndarray:
     """Into which of a person's folds a photograph falls, int (N,), those of one unit into one.
 
-    Every person has as many folds as units, at most MOST_FOLDS; large units are dealt out first.
+    Every person has as many folds as units, at most `most`; large units are dealt out first.
 
     >>> folds(np.array([0, 0, 0, 1, 1]), np.array([7, 7, 4, 1, 3]))
     array([0, 0, 1, 0, 1])
@@ -124,9 +138,11 @@ def folds(person: np.ndarray, unit: np.ndarray) -> np.ndarray:
     found = np.full(len(person), -1)
     for who in np.unique(person):
         own = np.flatnonzero(person == who)
-        units, first, which, sizes = np.unique(unit[own], return_index=True, return_inverse=True, return_counts=True)
+        own_units, first, which, sizes = np.unique(
+            unit[own], return_index=True, return_inverse=True, return_counts=True
+        )
         rank = np.argsort(np.lexsort((first, -sizes)))
-        found[own] = rank[which] % min(len(units), MOST_FOLDS)
+        found[own] = rank[which] % min(len(own_units), most)
     return found
 
 
@@ -145,15 +161,59 @@ def held_out(person: np.ndarray, fold: np.ndarray) -> np.ndarray:
     return turn % n_folds[person] == fold
 
 
-def _checked(person: np.ndarray, unit: np.ndarray, usable: np.ndarray, people: Sequence[Any], fewest: int) -> None:
-    """StudyError that names everybody with too few photographs."""
+def require_photographs(
+    person: np.ndarray, unit: np.ndarray, usable: np.ndarray, people: Sequence[Any], *, fewest: int, oracle: str
+) -> None:
+    """StudyError that names everybody with fewer different photographs than an oracle needs.
+
+    Args:
+        usable: bool (N,), whether a face was found.
+        people: K names.
+        oracle: what needs them, for the message.
+    """
     n_units = [len(np.unique(unit[usable & (person == who)])) for who in range(len(people))]
     lacking = [f"{name} ({n})" for name, n in zip(people, n_units, strict=True) if n < fewest]
     if lacking:
         raise StudyError(
-            f"too few different photographs in which a face was found, {fewest} or more are needed: "
+            f"too few different photographs in which a face was found, {oracle} needs {fewest} or more: "
             f"{', '.join(lacking)}; add some, or leave these people out"
         )
+
+
+def predict_by_fold(
+    photographs: np.ndarray,
+    generated: np.ndarray,
+    person: np.ndarray,
+    unit: np.ndarray,
+    *,
+    used: np.ndarray,
+    found: np.ndarray,
+    fit: Fit,
+    most_folds: int = MOST_FOLDS,
+    expect: Callable[[np.ndarray, Predict], np.ndarray] | None = None,
+) -> CrossFitted:
+    """Train a classifier without each fold, and let it predict the fold and all generated images.
+
+    Args:
+        photographs: (N, ...), what `fit` takes; generated: (M, ...), alike.
+        used: int (n,), rows of the photographs with a face, in an order that the order of the files does not change.
+        found: bool (M,), the generated images with a face.
+        expect: from the rows trained on and the classifier to `CrossFitted.expected` of that fold, (K, K).
+    """
+    of_used = held_out(person[used], folds(person[used], unit[used], most=most_folds))
+    out = np.zeros((len(of_used), len(person)), dtype=bool)
+    out[:, used] = of_used
+    predicted, of_generated = (np.full((len(out), len(of)), NOBODY) for of in (photographs, generated))
+    expected = []
+    for number, without in enumerate(out):
+        train = used[~without[used]]
+        predict = fit(photographs[train], person[train])
+        predicted[number, without] = predict(photographs[without])
+        if found.any():
+            of_generated[number, found] = predict(generated[found])
+        if expect:
+            expected.append(expect(train, predict))
+    return CrossFitted(person, unit, out, predicted, of_generated, np.stack(expected) if expect else None)
 
 
 def cross_fit(
@@ -183,27 +243,18 @@ def cross_fit(
     >>> found.real_counts().round(2).tolist(), found.generated.tolist()
     ([[3.0, 0.0], [0.0, 3.0]], [[0, 0], [0, 0], [0, 0]])
     """
-    person, cluster = np.asarray(person), np.asarray(cluster)
+    person, unit = np.asarray(person), units(np.asarray(person), np.asarray(cluster))
     people = range(person.max() + 1) if people is None else people
     usable, found = (~np.isnan(of).any(axis=1) for of in (embeddings, generated))
-    cluster = np.where(cluster < 0, cluster.max(initial=0) + 1 + np.arange(len(cluster)), cluster)
-    unit = np.unique(np.stack([person, cluster]), axis=1, return_inverse=True)[1]
     fit, fewest = (
         (classifier, FEWEST_PHOTOGRAPHS) if callable(classifier) else (CLASSIFIERS[classifier], FEWEST_FOR[classifier])
     )
-    _checked(person, unit, usable, people, fewest)
+    require_photographs(person, unit, usable, people, fewest=fewest, oracle="the classifier")
     # At random, but from the order of the embeddings, so that the order of the files changes nothing.
     used = np.random.default_rng(0).permutation(np.flatnonzero(usable)[np.lexsort(embeddings[usable].T)])
-    of_used = held_out(person[used], folds(person[used], unit[used]))
-    out = np.zeros((len(of_used), len(person)), dtype=bool)
-    out[:, used] = of_used
-    predicted, of_generated = (np.full((len(out), len(of)), NOBODY) for of in (embeddings, generated))
-    expected = []
-    for number, without in enumerate(out):
-        train = used[~without[used]]
-        predict = fit(embeddings[train], person[train])
-        predicted[number, without] = predict(embeddings[without])
-        if found.any():
-            of_generated[number, found] = predict(generated[found])
-        expected.append(_expected(embeddings[train], person[train], unit[train], predict))
-    return CrossFitted(person, unit, out, predicted, of_generated, np.stack(expected))
+
+    def expect(train: np.ndarray, predict: Predict) -> np.ndarray:
+        return _expected(embeddings[train], person[train], unit[train], predict)
+
+    how = {"used": used, "found": found, "fit": fit, "expect": expect}
+    return predict_by_fold(embeddings, generated, person, unit, **how)

@@ -14,8 +14,8 @@ from kpop_rca.scoring.scores import Scores
 from kpop_rca.study import paths
 from kpop_rca.system import files, seeds
 
-# Nothing but solo portraits, so that who is shown is known and seen.
-PORTRAITS = {
+# One person on each avatar, so that who is shown is known and seen.
+ALONE = {
     "hard_per_identity": 0,
     "group_per_identity": 0,
     "size": 160,
@@ -82,7 +82,7 @@ def prepare(
     A generator draws half of the avatars that are no photographs, so that two of them share some and no two are alike.
     """
     counts = {"train_per_identity": photographs, "test_per_identity": 2 * images, "n_identities": people}
-    shown = avatars.render_dataset(root / RENDERED, seed=seed, workers=workers, **counts, **PORTRAITS)
+    shown = avatars.render_dataset(root / RENDERED, seed=seed, workers=workers, **counts, **ALONE)
     reference, pool = (shown[shown["split"] == split].reset_index(drop=True) for split in ("train", "test"))
     for made in (PHOTOGRAPHS, GENERATED):
         shutil.rmtree(root / made, ignore_errors=True)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 SEEN = {"min_face_size": 32, "min_side": 160, "max_side": 512}  # pixels, of `detection.faces_of`
-MIN_PROBABILITY = 0.9  # MTCNN's, of what is taken for a face
+MIN_PROBABILITY = 0.9  # MTCNN's, of what counts as a face
 AROUND = 1.0  # sides of the box that are kept on each side of it when a face is brought to a size
 CROP_MARGIN = 0.25  # of the study's own crops
 PORTION = 16  # images that a process is handed at once

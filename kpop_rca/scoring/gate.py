@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import fisher_exact, t
 
-from kpop_rca.scoring.cross_fitting import CrossFitted, cross_fit
+from kpop_rca.scoring.cross_fitting import CrossFitted, cross_fit, units
 from kpop_rca.scoring.similarity import Calibration, measure
 
 LEVEL = 0.001  # p below which a control fails
@@ -56,8 +56,7 @@ def run_controls(
     """
     found = np.isfinite(embeddings).all(axis=1)
     embeddings, person, cluster = embeddings[found], np.asarray(person)[found], np.asarray(cluster)[found]
-    alone = np.where(cluster < 0, np.arange(len(cluster)), -1)
-    unit = np.unique(np.stack([person, cluster.clip(-1), alone]), axis=1, return_inverse=True)[1].ravel()
+    unit = units(person, cluster)
     rows = [
         {"control": "real"} | _real(embeddings, person, unit, fit, generator),
         {"control": "shuffled"} | _shuffled(embeddings, person, unit, fit, generator),
@@ -76,8 +75,8 @@ def held_out(person: np.ndarray, unit: np.ndarray, *, generator: np.random.Gener
     """
     chosen = []
     for who in np.unique(person):
-        units = generator.permutation(np.unique(unit[person == who]))
-        chosen.extend(units[: len(units) // HELD_OUT])
+        own = generator.permutation(np.unique(unit[person == who]))
+        chosen.extend(own[: len(own) // HELD_OUT])
     return np.isin(unit, chosen)
 
 
@@ -157,11 +156,11 @@ def _permuted(
     fitted: CrossFitted, requested: np.ndarray, unit: np.ndarray, *, generator: np.random.Generator
 ) -> tuple[float, float, float]:
     """Accuracy of units, its mean over permutations of the requested names, and the p of being as far from it."""
-    units, index = np.unique(unit, return_inverse=True)
+    everyone, index = np.unique(unit, return_inverse=True)
     predicted = (fitted.generated[:, :, None] == np.arange(fitted.n_people)).mean(axis=0)
     of_units = pd.DataFrame(predicted).groupby(index).mean().to_numpy()
     names = pd.Series(requested).groupby(index).first().to_numpy()
-    everyone = np.arange(len(units))
+    everyone = np.arange(len(everyone))
     accuracy = of_units[everyone, names].mean()
     again = np.array([of_units[everyone, generator.permutation(names)].mean() for _ in range(PERMUTATIONS)])
     expected = of_units[:, names].mean()

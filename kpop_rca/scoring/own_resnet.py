@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from kpop_rca.errors import StudyError
 from kpop_rca.oracles.own_resnet import fit_resnet
-from kpop_rca.scoring.cross_fitting import NOBODY, CrossFitted, folds, held_out
+from kpop_rca.scoring.cross_fitting import CrossFitted, predict_by_fold, require_photographs, units
 
 # Photographs of a person, near-duplicates counted once. Of ten people of LFW at 32 px a network that has four fifths of
 # 25 photographs each names .59 ± .03 of others, one that has four fifths of 50 names .84 ± .03.
@@ -42,26 +41,10 @@ def cross_fitted_resnet(
     Raises:
         StudyError: names people with too few photographs.
     """
-    person, cluster = np.asarray(person), np.asarray(cluster)
+    person, unit = np.asarray(person), units(np.asarray(person), np.asarray(cluster))
     people = range(person.max() + 1) if people is None else people
-    cluster = np.where(cluster < 0, cluster.max(initial=0) + 1 + np.arange(len(cluster)), cluster)
-    unit = np.unique(np.stack([person, cluster]), axis=1, return_inverse=True)[1]
-    n_units = [len(np.unique(unit[found & (person == who)])) for who in range(len(people))]
-    lacking = [f"{name} ({n})" for name, n in zip(people, n_units, strict=True) if n < FEWEST]
-    if lacking:
-        raise StudyError(
-            f"a ResNet of your own needs {FEWEST} different photographs of everybody: {', '.join(lacking)}; "
-            "add some, leave these people out, or use a pretrained oracle"
-        )
+    require_photographs(person, unit, found, people, fewest=FEWEST, oracle="a ResNet of your own")
     used = np.array(sorted(np.flatnonzero(found), key=lambda row: crops[row].tobytes()))
     used = np.random.default_rng(0).permutation(used)
-    out = np.zeros((FOLDS, len(person)), dtype=bool)
-    out[:, used] = held_out(person[used], folds(person[used], unit[used]) % FOLDS)
-    predicted, of_generated = (np.full((FOLDS, len(of)), NOBODY) for of in (crops, generated))
-    for number, without in enumerate(out):
-        train = used[~without[used]]
-        predict = fit_resnet(crops[train], person[train])
-        predicted[number, without] = predict(crops[without])
-        if generated_found.any():
-            of_generated[number, generated_found] = predict(generated[generated_found])
-    return CrossFitted(person, unit, out, predicted, of_generated)
+    how = {"used": used, "found": generated_found, "fit": fit_resnet, "most_folds": FOLDS}
+    return predict_by_fold(crops, generated, person, unit, **how)

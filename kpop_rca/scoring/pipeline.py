@@ -33,7 +33,7 @@ VERSIONED = ("kpop-rca", "numpy", "torch", "facenet-pytorch", "dlib-bin", "onnxr
 COMPARED = ("accuracy", HEADLINE)
 PERSON = "person"
 NO_COLUMNS = frozenset(("path", PERSON, "generator", "face", "face_size", "reason", "cluster"))  # of the CSV
-MOST_VALUES = 12  # of a column by which scores are given without being asked for
+MOST_VALUES = 12  # of a column by which scores are given although nobody named it
 PROGRESS = "finding faces"
 
 
@@ -185,7 +185,7 @@ def opened(
 
 
 def columns_of(images: pd.DataFrame, by: Sequence[str]) -> list[str]:
-    """The columns of the CSV by which scores are given: those asked for, else all that have a few values.
+    """The columns of the CSV by which scores are given: those named, else all that have a few values.
 
     Raises:
         StudyError: there is no such column.

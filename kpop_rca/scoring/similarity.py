@@ -14,6 +14,7 @@ import pandas as pd
 
 from kpop_rca.errors import StudyError
 from kpop_rca.scoring import similarity_resamples
+from kpop_rca.scoring.cross_fitting import units
 from kpop_rca.scoring.similarity_resamples import Measured, Resamples, Trials
 from kpop_rca.scoring.verification import (
     conformal_threshold,
@@ -24,7 +25,7 @@ from kpop_rca.scoring.verification import (
 )
 
 FALSE_ACCEPT_RATES = (0.01, 0.001)
-COPY_RATE = 0.01  # of photographs that may be taken for copies of others
+COPY_RATE = 0.01  # of distinct photographs that may be flagged as copies
 MOST_COMPARISONS = 2_000_000  # non-mated ones that a threshold is read from
 AT_ONCE = 4096  # images compared with all photographs in one block
 
@@ -169,7 +170,7 @@ def calibrate(
     if person.max() < 1 or len(without):
         what = f"person {without[0]} has no photograph with a face" if len(without) else "there is one person alone"
         raise StudyError(f"similarity: {what}; it needs two people or more, with photographs of each")
-    cluster = _clusters(person, np.asarray(cluster))
+    cluster = units(person, np.asarray(cluster))
     references = References(unit[found], person[found], cluster[found])
     photographs = _compare(references, unit, person, cluster)
     pairs, others = _non_mated(unit, person, generator=generator), _with_others(photographs)
@@ -357,12 +358,6 @@ def _real(calibration: Calibration) -> dict[str, float]:
     photographs = calibration.photographs
     images = _images(calibration, photographs)
     return _values(calibration, photographs, images, _measured(calibration, photographs, images))[0]
-
-
-def _clusters(person: np.ndarray, cluster: np.ndarray) -> np.ndarray:
-    """Clusters numbered from 0, none with photographs of two people, one for each that had a negative number."""
-    alone = np.where(cluster < 0, np.arange(len(cluster)), -1)
-    return np.unique(np.stack([person, cluster.clip(-1), alone], axis=1), axis=0, return_inverse=True)[1].ravel()
 
 
 def _compare(references: References, unit: np.ndarray, person: np.ndarray, cluster: np.ndarray) -> Compared:

@@ -73,7 +73,7 @@ def test_a_failure_of_ours_is_an_error():
 
 
 def test_a_task_may_return_a_curve():
-    """Time to a target: each repeat is a row per point, and other contenders have rows of the same table."""
+    """Time to a target: each repeat is a row per point, and other programs have rows of the same table."""
     course = Curve([{"seconds": 1.0, "value": 0.2}, {"seconds": 2.0, "value": 0.5}])
     prepare = {OURS: lambda: Work(run=lambda: course, items=1), "b": work([], "b")}
     table = timing.in_turns(prepare, repeats=2, warm_up=0, device=CPU)
@@ -126,7 +126,7 @@ def test_ratios_are_taken_within_a_repeat():
     assert verdicts.ratios(times, device="cuda")["verdict"].tolist() == [verdicts.MISSED]
 
 
-def test_every_target_of_speed_has_a_contender_that_it_is_held_against(parameters):
+def test_every_target_of_speed_has_a_program_that_it_is_held_against(parameters):
     """A baseline renamed in one place would lose its target in silence."""
     of_speed = verdicts.TARGETS[verdicts.TARGETS.index.get_level_values("beside") != ""]
     assert len(of_speed) == 5
@@ -314,7 +314,7 @@ def test_all_read_the_same_faces(setting):
         tasks.READING,
     ],
 )
-def test_every_contender_runs(setting, name, monkeypatch):
+def test_every_program_runs(setting, name, monkeypatch):
     monkeypatch.setitem(ceilings.SIDE, "cpu", 8)
     monkeypatch.setitem(ceilings.COPIED, "cpu", 64)
     table = process.timed(tasks.Part(name, setting.parameters), setting)

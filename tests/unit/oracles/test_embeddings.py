@@ -142,7 +142,7 @@ def test_weights_that_cannot_be_fetched_are_a_line(no_weights, name):
 
 
 def test_sface_is_the_published_file(monkeypatch, no_weights):
-    """A stand-in of its size lies where the file would, and is taken for it; it gets RGB from 0 to 255."""
+    """A stand-in of its size lies where the file would, and is read in its place; it gets RGB from 0 to 255."""
     path = pretrained.path_of("sface")
     path.parent.mkdir(parents=True)
     content = small_onnx.mean_colour(path, shape=(1, 3, 112, 112)).read_bytes()

@@ -114,9 +114,9 @@ def test_every_classifier_recognises_people(classifier):
 def test_too_few_photographs_are_refused_by_name():
     faces, person = people([2, 5, 4], spread=0.3)
     cluster = np.array([ALONE] * 7 + [3, 3, 3, ALONE])
-    with pytest.raises(StudyError, match=r"3 or more are needed: Ari \(2\), Cleo \(2\); add some"):
+    with pytest.raises(StudyError, match=r"needs 3 or more: Ari \(2\), Cleo \(2\); add some"):
         cross_fit(faces, person, cluster, faces, people=["Ari", "Bo", "Cleo"])
-    with pytest.raises(StudyError, match=r"10 or more are needed: 0 \(2\), 1 \(5\), 2 \(4\)"):
+    with pytest.raises(StudyError, match=r"needs 10 or more: 0 \(2\), 1 \(5\), 2 \(4\)"):
         cross_fit(faces, person, np.full(11, ALONE), faces, classifier="linear discriminant")
 
 

@@ -193,7 +193,7 @@ def test_a_generator_without_half_of_the_people(gan, tmp_path):
 
 def test_one_photograph_is_refused_by_name(tmp_path):
     real = photographs(tmp_path / "people", [*PEOPLE, "cy"])
-    touch(real, "Zoe/1.jpg", "Yan/1.jpg", "Yan/2.jpg", "not asked for/1.jpg")
+    touch(real, "Zoe/1.jpg", "Yan/1.jpg", "Yan/2.jpg", "nobody requested/1.jpg")
     gan = generated(tmp_path / "gan", [*PEOPLE, "Zoe", "Yan"])
     with pytest.raises(StudyError, match=r"too few photographs: Yan \(2\), Zoe \(1\); the minimum is three"):
         inputs.read(real, {"gan": gan})

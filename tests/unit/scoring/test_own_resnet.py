@@ -92,9 +92,7 @@ def test_photographs_and_generated_images_are_told_apart(seen, coloured_faces):
 def test_too_few_photographs_are_named(coloured_faces):
     crops, person = coloured_faces
     cluster = np.where(person == 2, 5, -1)  # one scene
-    with pytest.raises(
-        StudyError, match=r"needs 50 different photographs of everybody: Ann \(40\), 2 \(40\), Zoe \(1\)"
-    ):
+    with pytest.raises(StudyError, match=r"a ResNet of your own needs 50 or more: Ann \(40\), 2 \(40\), Zoe \(1\)"):
         fitted(crops, person, cluster=cluster, people=["Ann", 2, "Zoe"])
 
 
