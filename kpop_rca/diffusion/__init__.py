@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "objective": ["compare_losses", "forward_process"],
         "samplers": ["forward_states", "image_generator", "sample", "sampling_process"],
         "trainer": ["DiffusionRecipe", "Trainer", "load_grids", "load_trained", "trained_precision"],
-        "trainings": ["train", "training_folder", "training_folders"],
+        "trainings": ["run_trainings", "training_folder", "training_folders"],
         "unet": ["build_unet"],
     },
 )

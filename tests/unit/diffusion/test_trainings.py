@@ -29,7 +29,7 @@ def train(folder, faces, reset, n, **changed):
     reset(reset_partial_state=True)
     bar, curves = changed.pop("bar", tqdm), changed.pop("curves", None)
     how = {"n_classes": 3, "folder": folder, "device": CPU, "bar": bar, "curves": curves}
-    return trainings.train(PARAMETERS | {"trainings": n} | changed, *faces, **how)
+    return trainings.run_trainings(PARAMETERS | {"trainings": n} | changed, *faces, **how)
 
 
 def weights(folder):
