@@ -64,7 +64,8 @@ def _misfits(values: dict[str, Any]) -> list[str]:
     """What is wrong with values that are each in range and do not fit one another; of what is not given, nothing."""
     size, sides, attention = (values.get(name) for name in ("image_size", "face_sizes", "attention_size"))
     oracles, seen = values.get("architectures", get_args(schema.Architecture)), values.get("seen_oracles", [])
-    levels = [size // 2**level for level in range(len(values.get("channels", [])))] if size else []
+    first = size // 2 if size and values.get("stem") == "space_to_depth" else size
+    levels = [first // 2**level for level in range(len(values.get("channels", [])))] if size else []
     stray, selected = set(seen) - set(oracles), values.get("headline_oracle", "best")
     architecture, sizes = selected.partition("-")[0], f"{', '.join(map(str, levels))}, and 0 is for none"
     problems = [
