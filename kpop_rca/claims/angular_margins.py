@@ -39,17 +39,18 @@ from kpop_rca.study import given, manifests, params, paths
 from kpop_rca.system import devices, seeds
 from kpop_rca.system.files import atomic
 
-STEPS, IMAGES = 300, 30  # of a generator's training; of each identity
+STEPS, IMAGES = 300, 25  # of a generator's training; of each identity
 REPORT = "arcface"
 ORACLES, GENERATORS, VERDICTS = "oracles.csv", "generators.csv", "verdicts.csv"
 MEASURES, PREDICTED = "measures.csv", "predictions.parquet"  # what is left beside a run's images
-FOR_VERDICT, FOR_CHOICE = "verdict", "choice of the weights"
 # The oracles that classify a generator's images.
 REWARDING, ALIKE, HELD_OUT = "rewarding", "same architecture", "held out"
 KINDS = {REWARDING: "rewarding", ALIKE: "alike", HELD_OUT: "held_out"}  # as in a column's name
 MEASURED = ["rca", "confusion_corrected_accuracy", "within_group_generated", "frechet", "precision", "recall"]
 UNCHANGED = "0"  # the weight of a training without identity loss
-WEIGHTS = (0.0, 0.1)
+# At 1, on other avatars and after as many steps, the gradient of the identity loss was about forty times that of the
+# other: with these it is the smaller, and the larger of the two.
+WEIGHTS = (0.0, 0.01, 0.1)
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def train_oracles(experiment: Experiment, seed: int, *, device: torch.device) ->
 def train_generator(experiment: Experiment, weight: str, seed: int, *, device: torch.device) -> None:
     """Train by the study's recipe with an identity loss, and generate: the same noise whatever weight and seed."""
     folder, images = experiment.run_folder(weight, seed), experiment.measured_folder(weight, seed)
-    changed = {name: experiment.images for name in ("images_per_identity", "sampling_batch_size")}
+    changed = dict.fromkeys(("images_per_identity", "sampling_batch_size"), experiment.images)
     parameters = experiment.resolved | changed | {"train_steps": experiment.steps}
     extra_loss = None
     if weight != UNCHANGED:
@@ -302,16 +303,13 @@ def write_tables(experiment: Experiment) -> pd.DataFrame:
     generators = generators.sort_values("weight", key=lambda weight: weight.astype(float), kind="stable")
     seen = pd.concat([pd.read_parquet(folder / PREDICTED) for folder in done])
     about = {"study": resolved["study"], "train_steps": experiment.steps}
-    chosen = generators["seed"] < resolved["oracle_seeds"]
-    generators.insert(0, "used_for", np.where(chosen, FOR_VERDICT, FOR_CHOICE))
     answers = oracle_answers(experiment)
-    oracles, tried = oracle_table(answers, groups), generators[chosen]
-    weights = [weight for weight in tried["weight"].unique() if weight != UNCHANGED]
-    levels = compared_levels(oracles, tried)
+    oracles = oracle_table(answers, groups)
+    weights = [weight for weight in generators["weight"].unique() if weight != UNCHANGED]
+    levels = compared_levels(oracles, generators)
     found = verdict_table(levels, margin=resolved["equivalence_margin"], claims=claims_of(weights))
-    in_verdict = seen[seen["seed"] < resolved["oracle_seeds"]]
-    found = with_image_intervals(found, look_alike_answers(answers, in_verdict, groups))
-    columns = ["used_for", "weight", "seed", "kind", "oracle", "n_real", "n_generated", "accuracy_real"]
+    found = with_image_intervals(found, look_alike_answers(answers, seen, groups))
+    columns = ["weight", "seed", "kind", "oracle", "n_real", "n_generated", "accuracy_real"]
     tables = {
         ORACLES: oracles.assign(**about | {"architecture": experiment.architecture}).drop(columns="train_steps"),
         GENERATORS: generators[[*columns, "within_group_real", *MEASURED]].assign(**about),
