@@ -9,7 +9,7 @@ import torch
 from small_oracle import RECIPE
 from small_training import RECIPE as SMALL
 
-from kpop_rca.claims import angular_margins, verdicts
+from kpop_rca.claims import angular_margins, margin_tables, verdicts
 from kpop_rca.errors import StudyError
 from kpop_rca.faces.crops import save_crops
 from kpop_rca.oracles import candidates, training
@@ -22,7 +22,7 @@ GROUPS = [[0, 1], [2]]
 def test_images_are_paired_and_identities_count_alike():
     """Identity 0 has 100 pairs of which half change, identity 1 has 4 and none does."""
     differences = pd.Series([-1.0, 0.0] * 50 + [0.0] * 4, index=[0] * 100 + [1] * 4)
-    mean, low, high = angular_margins.image_interval(differences)
+    mean, low, high = margin_tables.image_interval(differences)
     error = np.std([-1, 0] * 50, ddof=1) / 10 / 2
     assert (mean, low, high) == pytest.approx((-0.25, -0.25 - 1.96 * error, -0.25 + 1.96 * error), abs=1e-4)
 
@@ -40,19 +40,19 @@ def test_the_intervals_are_those_of_the_effect():
     oracles = {("softmax", 0): answers(4), ("arcface", 0): answers(2), ("softmax", 1): answers(6)}
     oracles["arcface", 1] = answers(2)
     generators = [
-        generator_answers(weight, seed, angular_margins.HELD_OUT, taken + extra)
+        generator_answers(weight, seed, margin_tables.HELD_OUT, taken + extra)
         for weight, extra in (("0", 5), ("0.1", 0))
         for seed, taken in ((0, 1), (1, 3))
         for _ in range(2)  # oracles
     ]
-    table = angular_margins.look_alike_answers(oracles, pd.concat(generators), GROUPS)
+    table = margin_tables.look_alike_answers(oracles, pd.concat(generators), GROUPS)
     rows = [
         ("within_group", "softmax", "arcface"),
         ("within_group_generated_held_out", "0", "0.1"),
         ("rca_gap", "0", "1"),
     ]
     found = pd.DataFrame(rows, columns=["response", "reference", "level"])
-    found = angular_margins.with_image_intervals(found, table)
+    found = margin_tables.with_image_intervals(found, table)
     centres = (found["image_low"] + found["image_high"]) / 2
     assert centres[0] == pytest.approx(-(2 + 4) / 2 / 20)
     assert centres[1] == pytest.approx(-5 / 20)
@@ -61,7 +61,7 @@ def test_the_intervals_are_those_of_the_effect():
 
 def measures(weight, seed, kind, oracle, value):
     return {"weight": weight, "seed": seed, "kind": kind, "oracle": oracle} | dict.fromkeys(
-        angular_margins.MEASURED, value
+        margin_tables.MEASURED, value
     )
 
 
@@ -69,11 +69,11 @@ def test_a_gain_that_only_the_rewarding_oracle_sees_is_told():
     rows = []
     for seed in range(3):
         for weight, gain in (("0", 0.0), ("0.1", 0.3 + 0.01 * seed)):
-            rows.append(measures(weight, seed, angular_margins.REWARDING, "seen", 0.5 + gain))
-            rows += [measures(weight, seed, angular_margins.HELD_OUT, f"resnet18-{k}", 0.4 + 0.1 * k) for k in (0, 1)]
-    oracles = pd.DataFrame(columns=["loss", "seed", "within_group"])
-    levels = angular_margins.compared_levels(oracles, pd.DataFrame(rows))
-    found = verdicts.verdict_table(levels, margin=0.1, claims=angular_margins.claims_of(["0.1"])).set_index("response")
+            rows.append(measures(weight, seed, margin_tables.REWARDING, "seen", 0.5 + gain))
+            rows += [measures(weight, seed, margin_tables.HELD_OUT, f"resnet18-{k}", 0.4 + 0.1 * k) for k in (0, 1)]
+    oracles = pd.DataFrame(columns=["loss", "seed", "within_group", "accuracy", "auc", "log_loss"])
+    levels = margin_tables.compared_levels(oracles, pd.DataFrame(rows))
+    found = verdicts.verdict_table(levels, margin=0.1, claims=margin_tables.claims_of(["0.1"])).set_index("response")
     assert found.loc["rca_gap", ["effect", "verdict"]].tolist() == [pytest.approx(0.31), "supported"]
     assert found.loc["within_group_generated_rewarding", "verdict"] == "contradicted"
     assert found.loc["within_group_generated_held_out", ["effect", "verdict"]].tolist() == [0.0, "inconclusive"]
@@ -106,13 +106,6 @@ def experiment(output, coloured_faces, monkeypatch):
 def test_one_command_goes_from_faces_to_tables_and_does_nothing_twice(
     experiment, fresh_accelerate, monkeypatch, capsys
 ):
-    train = angular_margins.train_generator
-
-    def alone(*given, **named):
-        fresh_accelerate(reset_partial_state=True)
-        train(*given, **named)
-
-    monkeypatch.setattr(angular_margins, "train_generator", alone)
     command = ["--study", "mine", "--weight", "0", "--weight", "0.5", "--steps", "4", "--images", "2"]
     assert angular_margins.main(command) == 0
     tables = [paths.report_folder("arcface") / name for name in ("oracles.csv", "generators.csv", "verdicts.csv")]
@@ -120,7 +113,7 @@ def test_one_command_goes_from_faces_to_tables_and_does_nothing_twice(
     assert oracles["loss"].tolist() == ["softmax", "arcface"] and set(oracles["n"]) == {30}
     kinds = generators.groupby("weight")["kind"].agg(list)
     assert kinds["0"] == kinds["0.5"] == ["rewarding", "same architecture", "held out"]
-    assert len(found) == 6 and set(found["n_seeds"]) == {1} and set(found["verdict"]) == {"inconclusive"}
+    assert len(found) == 9 and set(found["n_seeds"]) == {1} and set(found["verdict"]) == {"inconclusive"}
     monkeypatch.setattr(angular_margins, "train_generator", None)
     before = [path.read_bytes() for path in tables]
     assert angular_margins.main(command) == 0
