@@ -116,7 +116,7 @@ def identity_loss(means: pd.DataFrame, responses: Sequence[str]) -> Figure:
             wide = part.pivot(index="weight", columns="seed", values=response).loc[weights]
             ax.plot(range(len(weights)), wide, "o-", **OF_A_SEED | {"color": colour, "alpha": 0.4})
             ax.plot(range(len(weights)), wide.mean(axis=1), "D-", **OF_THE_MEAN | {"color": colour}, label=kind)
-        ax.set(title=TITLES[response], xlabel="weight of the identity loss")
+        ax.set(title=TITLES[response], xlabel="weight of the loss")
         ax.set_xticks(range(len(weights)), labels=weights)
         ax.set_ylim(0)
         ax.margins(x=0.12)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +10,7 @@ import torch
 from small_oracle import RECIPE
 from small_training import RECIPE as SMALL
 
+from kpop_rca import plots
 from kpop_rca.claims import angular_margins, margin_tables, verdicts
 from kpop_rca.errors import StudyError
 from kpop_rca.faces.crops import save_crops
@@ -125,3 +127,18 @@ def test_a_study_whose_oracles_cannot_be_told_apart_is_refused():
     with pytest.raises(StudyError, match="set architectures to two or more, oracle_fraction above 0"):
         angular_margins.Experiment(one, steps=1, images=1).require()
     angular_margins.Experiment(params.defaults() | {"study": "mine"}, steps=1, images=1).require()
+
+
+def test_the_figure_shows_the_mean_over_seeds_of_each_kind():
+    rows = [
+        measures(weight, seed, kind, "resnet18-0", value + seed)
+        for weight, value in (("0", 1.0), ("0.1", 3.0))
+        for seed in (0, 1)
+        for kind in (margin_tables.REWARDING, margin_tables.ALIKE, margin_tables.HELD_OUT)
+    ]
+    figure = plots.identity_loss(margin_tables.by_kind(pd.DataFrame(rows)), ["rca", "recall"])
+    for ax in figure.axes:
+        means = [line.get_ydata().tolist() for line in ax.lines if line.get_marker() == "D"]
+        assert means == [[1.5, 3.5]] * 3
+        assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "0.1"]
+    plt.close(figure)
