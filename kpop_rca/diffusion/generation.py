@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,15 +67,13 @@ class GenerationPlan:
         return self.steps * n_classes * len(self.first_images)
 
 
-def generate_batch(models: Sequence[Model], plan: GenerationPlan, batch: Batch) -> np.ndarray:
+def generate_batch(unet: UNet2DModel, forward: DDPMScheduler, plan: GenerationPlan, batch: Batch) -> np.ndarray:
     """One batch, uint8 (n, H, W, 3) with n up to `plan.batch_size`.
 
     Raises:
         StudyError: the memory is too small for it.
     """
     label, first = batch
-    training = plan.training_of(first)
-    unet, forward = models[training]
     try:
         images = sample(
             unet,
@@ -94,7 +91,7 @@ def generate_batch(models: Sequence[Model], plan: GenerationPlan, batch: Batch) 
         raise StudyError(
             f"the memory is too small to generate {plan.batch_size} images at once; lower sampling_batch_size"
         ) from None
-    return images[: plan.first_image(training + 1) - first]
+    return images[: plan.first_image(plan.training_of(first) + 1) - first]
 
 
 def _batch_file(folder: Path, label: int, first: int) -> Path:
@@ -147,11 +144,15 @@ def generate_batches(
     progress: Callable,
 ) -> None:
     """The part of `generate` that several processes can divide: some batches of the plan, one file each."""
+
+    def by_its_training(batch: Batch) -> np.ndarray:
+        return generate_batch(*models[plan.training_of(batch[1])], plan, batch)
+
     # Of the whole plan: a compiled network rounds otherwise, and an image must not depend on who makes it, or when.
     calls = plan.network_calls(n_classes=n_classes)
     for unet, _ in models:
         devices.compile_where_it_pays(unet, unet.device, calls=calls // plan.trainings)
-    generated = parallel.a_core_each(partial(generate_batch, models, plan), batches, device=models[0][0].device)
+    generated = parallel.a_core_each(by_its_training, batches, device=models[0][0].device)
     for (label, first), images in zip(progress(batches), generated, strict=True):
         _save(_batch_file(folder, label, first), images)
 

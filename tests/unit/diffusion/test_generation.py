@@ -95,4 +95,4 @@ def test_images_are_the_same_on_any_number_of_cores(unet, forward, plan, tmp_pat
 def test_what_does_not_fit_into_memory_says_what_to_lower(unet, forward, plan, monkeypatch):
     monkeypatch.setattr(generation, "sample", lambda *_, **__: torch.empty(2**48))  # the allocator itself refuses
     with pytest.raises(StudyError, match="too small to generate 2 images at once; lower sampling_batch_size"):
-        generation.generate_batch([(unet, forward)], plan, (1, 0))
+        generation.generate_batch(unet, forward, plan, (1, 0))
