@@ -127,10 +127,13 @@ def test_work_takes_turns_so_that_all_end_together(monkeypatch):
     assert counts.tolist() == [4, 4, 4]
 
 
+@pytest.mark.parametrize("stem", ["pixels", "space_to_depth"])
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 @pytest.mark.parametrize("prediction", ["eps", "v", "flow"])
-def test_a_training_gives_the_same_to_the_bit_again(coloured_faces, tmp_path, fresh_accelerate, prediction, optimizer):
-    how = {"prediction": prediction, "optimizer": optimizer, "train_steps": 5}
+def test_trainings_give_the_same_to_the_bit_again(
+    coloured_faces, tmp_path, fresh_accelerate, prediction, optimizer, stem
+):
+    how = {"prediction": prediction, "optimizer": optimizer, "stem": stem, "train_steps": 3}
     for again in ("one", "two"):
         train(tmp_path / again, coloured_faces, fresh_accelerate, 2, **how)
     assert weights(tmp_path / "one") == weights(tmp_path / "two")
