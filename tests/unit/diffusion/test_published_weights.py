@@ -1,0 +1,185 @@
+"""Weights as they are published: what comes back, and what is refused."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from small_training import sampled
+
+from kpop_rca.diffusion import trainer
+from kpop_rca.diffusion.objective import forward_process
+from kpop_rca.diffusion.published_weights import RECORD, WEIGHTS, PublishedWeights, publish
+from kpop_rca.diffusion.unet import NETWORK, build_unet, load_unet
+from kpop_rca.errors import StudyError
+from kpop_rca.faces import crops
+from kpop_rca.study import given, manifests, params, stage_run, stages
+
+LOG = pd.DataFrame({"step": [10, 24], "loss": [1.0, 0.5], "learning_rate": [1e-3, 0.0], "seconds": [1.0, 2.0]})
+FACES = np.random.default_rng(0).integers(256, size=(8, 32, 32, 3), dtype=np.uint8)
+
+
+def begun(folder):
+    stage = stages.by_folder(folder)
+    return stage_run.begin(stage.notebook, params.of_notebook(stage.notebook, params.resolve("smoke")))
+
+
+def network(study="smoke", n_classes=4):
+    told = params.resolve(study)
+    return build_unet(**{name: told[name] for name in NETWORK}, n_classes=n_classes)
+
+
+@pytest.fixture
+def prepared(output):
+    """`smoke` up to its faces, which need not be faces here."""
+    yield from _prepared(output)
+
+
+def _prepared(output, *settings):
+    given.give(settings)
+    begun("audit").finish()
+    stage = begun("faces")
+    index = pd.DataFrame({"path": map(str, range(8)), "label": np.repeat(range(4), 2), "split": "train"})
+    crops.save_crops(stage.folder, {32: FACES}, index.assign(identity=index["label"].astype(str)))
+    stage.finish()
+    yield output
+    given.give()
+
+
+def train():
+    """Stands for a training: an untrained network, as 03 leaves a trained one."""
+    stage = begun("ddpm")
+    torch.manual_seed(0)
+    unet = network()
+    torch.nn.init.normal_(unet.conv_out.weight, std=0.1)  # of an untrained one it is 0, and all images are noise
+    unet.save_pretrained(stage.folder / trainer.UNET)
+    forward_process("squaredcos_cap_v2", "flow").save_pretrained(stage.folder / trainer.FORWARD)
+    LOG.to_csv(stage.folder / trainer.LOG, index=False)
+    (stage.folder / trainer.GRIDS).mkdir()
+    np.save(stage.folder / trainer.GRIDS / "step_0000024.npy", FACES[:4])
+    stage.finish()
+    return stage.folder
+
+
+@pytest.fixture
+def published(prepared):
+    """The folder of published weights of `smoke`, and the study's own training."""
+    trained = train()
+    publish("smoke", prepared / "weights")
+    return prepared / "weights", trained
+
+
+def test_the_same_network_comes_back_up_to_rounding(published):
+    folder, trained = published
+    unet, forward = PublishedWeights.read(str(folder)).load()
+    before = load_unet(trained / trainer.UNET).state_dict()
+    assert unet.state_dict().keys() == before.keys()
+    for name, weight in unet.state_dict().items():
+        assert weight.dtype == torch.float32
+        assert torch.equal(weight, before[name].bfloat16().float())
+    assert forward.config.prediction_type == "flow_prediction"
+    assert not unet.training
+
+
+def test_what_is_unpacked_generates_the_same_images_every_time(published, tmp_path):
+    folder, _ = published
+    found = PublishedWeights.read(str(folder))
+    found.unpack(tmp_path / "training")
+    generated = [
+        sampled(unet, forward, labels=[0, 3], indices=[0, 1], guidance=0.5)
+        for unet, forward in [
+            found.load(),
+            trainer.load_trained(tmp_path / "training", torch.device("cpu")),
+            trainer.load_trained(tmp_path / "training", torch.device("cpu")),
+        ]
+    ]
+    assert np.array_equal(generated[1], generated[2])
+    assert np.abs(generated[0].astype(int) - generated[1]).max() <= 1  # in another memory format
+    assert list(trainer.load_grids(tmp_path / "training")) == [24]
+    pd.testing.assert_frame_equal(found.log, LOG)
+
+
+def test_it_says_which_training_it_stands_for(published):
+    found = PublishedWeights.of_study(str(published[0]), study="smoke")
+    faces = crops.load_crops(manifests.folder_of("smoke", "faces"), size=32, split="train")
+    assert "training of smoke: 24 steps in 2 seconds" in found.about(*faces)
+    assert "faces are those above" in found.about(*faces)
+    assert "differ in some pixels from those above" in found.about(faces[0][::-1], faces[1])
+
+
+def exchange(path):
+    path.write_bytes(path.read_bytes()[:-1] + b"\x00")
+
+
+FLAWS = {
+    rf"is altered: {WEIGHTS} \(other contents\)": lambda folder: exchange(folder / WEIGHTS),
+    rf"is altered: {trainer.LOG} \(gone\)": lambda folder: (folder / trainer.LOG).unlink(),
+    rf"holds no published weights, {RECORD} is missing": lambda folder: (folder / RECORD).unlink(),
+    "which is no folder": shutil.rmtree,
+}
+
+
+@pytest.mark.parametrize(("said", "spoil"), FLAWS.items(), ids=["other", "gone", "no record", "no folder"])
+def test_weights_that_are_not_as_published_are_refused(published, said, spoil):
+    spoil(published[0])
+    with pytest.raises(StudyError, match=said) as found:
+        PublishedWeights.read(str(published[0]))
+    assert "\n" not in str(found.value)
+    assert "weights to ''" in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("n_identities=5", "was trained where n_identities is 4, and here it is 5; set it to 4"),
+        ("seed=1", "was trained where seed is 0, and here it is 1"),
+        ("channels=[16, 48]", r"was trained where channels is \[16, 32\], and here it is \[16, 48\]"),
+        ("validation_fraction=0.3", "was trained where validation_fraction is 0.15, and here it is 0.3"),
+    ],
+)
+def test_weights_of_another_study_are_refused(published, setting, said):
+    folder, _ = published
+    for _ in _prepared(folder.parent, setting, "look_alike_groups="):
+        begun("ddpm")
+        with pytest.raises(StudyError, match=said):
+            PublishedWeights.of_study(str(folder), study="smoke")
+
+
+def test_weights_of_people_are_not_published(output):
+    for prepared in _prepared(output, "data_source=folder", f"data_root={output}"):
+        train()
+        with pytest.raises(StudyError, match="trained on photographs of people, which weights can give away"):
+            publish("smoke", prepared / "weights")
+        assert not (prepared / "weights").exists()
+
+
+def test_a_training_that_is_not_whole_is_not_published(prepared):
+    with pytest.raises(StudyError, match=r"artifacts/smoke/ddpm is missing; run: .* 03_ddpm_training --study smoke"):
+        publish("smoke", prepared / "weights")
+    exchange(train() / trainer.LOG)
+    with pytest.raises(StudyError, match=r"altered: loss_log.csv \(other contents\); run"):
+        publish("smoke", prepared / "weights")
+
+
+def test_other_weights_make_the_training_stale_and_a_word_in_their_card_does_not(published):
+    folder, _ = published
+    given.give([f"weights={folder}"])
+    stage = begun("ddpm")
+    PublishedWeights.of_study(str(folder), study="smoke").unpack(stage.folder)
+    stage.finish()
+
+    def found():
+        return manifests.differences(stage.folder, stage.stage, stage.parameters, parts=("data", "parameters"))
+
+    (folder / "MODEL_CARD.md").write_text("A word.")
+    assert found() == []
+    exchange(folder / WEIGHTS)
+    assert "the published weights have changed" in manifests.in_words(found())
+    shutil.rmtree(folder)
+    assert "now: none" in manifests.in_words(found())
+
+
+def test_the_showcase_is_small_enough_for_a_repository():
+    unet = network("showcase", n_classes=10)
+    assert 2 * unet.num_parameters() < 8e6
