@@ -41,25 +41,33 @@ def digest(images: np.ndarray, labels: np.ndarray) -> str:
     return hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
 
 
+def made(study: str) -> dict[str, Any]:
+    """The record of a study's training, which is complete and as it was left.
+
+    Raises:
+        StudyError: it is not.
+    """
+    stage, folder = stages.by_folder(TRAINED), manifests.folder_of(study, TRAINED)
+    record = manifests.read(folder) if (folder / manifests.MANIFEST).is_file() else {"parameters": {}}
+    if found := manifests.differences(folder, stage, record["parameters"], parts=("missing", "files")):
+        lies = f"artifacts/{folder.parent.name}/{TRAINED}"
+        raise StudyError(f"{lies} is {manifests.in_words(found)}; run: {manifests.command(study, stage)}")
+    return record
+
+
 def publish(study: str, folder: Path) -> None:
     """Write what the training of a study left as a folder of published weights.
 
     Raises:
-        StudyError: the study is on people, or its training is not complete, or not as it was left.
+        StudyError: as `made`; or the study is on people.
     """
-    stage, trained = stages.by_folder(TRAINED), manifests.folder_of(study, TRAINED)
-    made = manifests.read(trained) if (trained / manifests.MANIFEST).is_file() else {"parameters": {}}
-    found = manifests.differences(trained, stage, made["parameters"], parts=("missing", "files"))
-    if found:
-        lies = f"artifacts/{trained.parent.name}/{TRAINED}"
-        raise StudyError(f"{lies} is {manifests.in_words(found)}; run: {manifests.command(study, stage)}")
-    told = settings(study)
+    versions, told = made(study)["versions"], settings(study)
     if told["data_source"] != privacy.DRAWN:
         raise StudyError(
             f"{study} is trained on photographs of people, which weights can give away; only those of avatars "
             f"(data_source: {privacy.DRAWN}) are published"
         )
-    training = min(trained.rglob(UNET)).parent  # the first, where there are several
+    training = min(manifests.folder_of(study, TRAINED).rglob(UNET)).parent  # the first, where there are several
     unet = load_unet(training / UNET)
     faces = crops.load_crops(manifests.folder_of(study, "faces"), size=told["image_size"], split="train")
     shutil.rmtree(folder, ignore_errors=True)
@@ -74,7 +82,7 @@ def publish(study: str, folder: Path) -> None:
         "n_classes": no_class(unet),
         "n_faces": len(faces[0]),
         "faces": digest(*faces),
-        "versions": made["versions"],
+        "versions": versions,
         "files": checksums.of_files(manifests.files_of(folder), folder=folder),
     }
     files.write_json(folder / RECORD, record)

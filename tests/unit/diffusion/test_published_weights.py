@@ -6,68 +6,24 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small_published import LOG, begun, cropped, network, train
 from small_training import sampled
 
 from kpop_rca.diffusion import trainer
-from kpop_rca.diffusion.objective import forward_process
 from kpop_rca.diffusion.published_weights import RECORD, WEIGHTS, PublishedWeights, publish
-from kpop_rca.diffusion.unet import NETWORK, build_unet, load_unet
+from kpop_rca.diffusion.unet import load_unet
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import crops
-from kpop_rca.study import given, manifests, params, stage_run, stages
-
-LOG = pd.DataFrame({"step": [10, 24], "loss": [1.0, 0.5], "learning_rate": [1e-3, 0.0], "seconds": [1.0, 2.0]})
-FACES = np.random.default_rng(0).integers(256, size=(8, 32, 32, 3), dtype=np.uint8)
-
-
-def begun(folder):
-    stage = stages.by_folder(folder)
-    return stage_run.begin(stage.notebook, params.of_notebook(stage.notebook, params.resolve("smoke")))
-
-
-def network(study="smoke", n_classes=4):
-    told = params.resolve(study)
-    return build_unet(**{name: told[name] for name in NETWORK}, n_classes=n_classes)
+from kpop_rca.study import given, manifests
 
 
 @pytest.fixture
-def prepared(output):
-    """`smoke` up to its faces, which need not be faces here."""
-    yield from _prepared(output)
-
-
-def _prepared(output, *settings):
-    given.give(settings)
-    begun("audit").finish()
-    stage = begun("faces")
-    index = pd.DataFrame({"path": map(str, range(8)), "label": np.repeat(range(4), 2), "split": "train"})
-    crops.save_crops(stage.folder, {32: FACES}, index.assign(identity=index["label"].astype(str)))
-    stage.finish()
-    yield output
-    given.give()
-
-
-def train():
-    """Stands for a training: an untrained network, as 03 leaves a trained one."""
-    stage = begun("ddpm")
-    torch.manual_seed(0)
-    unet = network()
-    torch.nn.init.normal_(unet.conv_out.weight, std=0.1)  # of an untrained one it is 0, and all images are noise
-    unet.save_pretrained(stage.folder / trainer.UNET)
-    forward_process("squaredcos_cap_v2", "flow").save_pretrained(stage.folder / trainer.FORWARD)
-    LOG.to_csv(stage.folder / trainer.LOG, index=False)
-    (stage.folder / trainer.GRIDS).mkdir()
-    np.save(stage.folder / trainer.GRIDS / "step_0000024.npy", FACES[:4])
-    stage.finish()
-    return stage.folder
-
-
-@pytest.fixture
-def published(prepared):
+def published(output):
     """The folder of published weights of `smoke`, and the study's own training."""
-    trained = train()
-    publish("smoke", prepared / "weights")
-    return prepared / "weights", trained
+    with cropped():
+        trained = train()
+        publish("smoke", output / "weights")
+        yield output / "weights", trained
 
 
 def test_the_same_network_comes_back_up_to_rounding(published):
@@ -140,26 +96,27 @@ def test_weights_that_are_not_as_published_are_refused(published, said, spoil):
 )
 def test_weights_of_another_study_are_refused(published, setting, said):
     folder, _ = published
-    for _ in _prepared(folder.parent, setting, "look_alike_groups="):
+    with cropped(setting, "look_alike_groups="):
         begun("ddpm")
         with pytest.raises(StudyError, match=said):
             PublishedWeights.of_study(str(folder), study="smoke")
 
 
 def test_weights_of_people_are_not_published(output):
-    for prepared in _prepared(output, "data_source=folder", f"data_root={output}"):
+    with cropped("data_source=folder", f"data_root={output}"):
         train()
         with pytest.raises(StudyError, match="trained on photographs of people, which weights can give away"):
-            publish("smoke", prepared / "weights")
-        assert not (prepared / "weights").exists()
+            publish("smoke", output / "weights")
+    assert not (output / "weights").exists()
 
 
-def test_a_training_that_is_not_whole_is_not_published(prepared):
-    with pytest.raises(StudyError, match=r"artifacts/smoke/ddpm is missing; run: .* 03_ddpm_training --study smoke"):
-        publish("smoke", prepared / "weights")
-    exchange(train() / trainer.LOG)
-    with pytest.raises(StudyError, match=r"altered: loss_log.csv \(other contents\); run"):
-        publish("smoke", prepared / "weights")
+def test_a_training_that_is_not_whole_is_not_published(output):
+    with cropped():
+        with pytest.raises(StudyError, match=r"artifacts/smoke/ddpm is missing; run: .* 03_ddpm_training"):
+            publish("smoke", output / "weights")
+        exchange(train() / trainer.LOG)
+        with pytest.raises(StudyError, match=r"altered: loss_log.csv \(other contents\); run"):
+            publish("smoke", output / "weights")
 
 
 def test_other_weights_make_the_training_stale_and_a_word_in_their_card_does_not(published):
