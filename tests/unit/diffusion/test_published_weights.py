@@ -14,7 +14,7 @@ from kpop_rca.diffusion.published_weights import RECORD, WEIGHTS, PublishedWeigh
 from kpop_rca.diffusion.unet import load_unet
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import crops
-from kpop_rca.study import given, manifests
+from kpop_rca.study import given, manifests, params, paths
 
 
 @pytest.fixture
@@ -140,3 +140,18 @@ def test_other_weights_make_the_training_stale_and_a_word_in_their_card_does_not
 def test_the_showcase_is_small_enough_for_a_repository():
     unet = network("showcase", n_classes=10)
     assert 2 * unet.num_parameters() < 8e6
+
+
+STARTING = [
+    path.stem for path in (paths.project_root() / "params").glob("*.yaml") if params.resolve(path.stem)["weights"]
+]
+
+
+@pytest.mark.parametrize("study", STARTING)
+def test_weights_that_are_in_the_repository_are_those_of_their_study(study):
+    told = params.resolve(study)
+    if not paths.resolve_data_root(told["weights"]).is_dir():
+        pytest.skip("they are left out of this copy")
+    record = PublishedWeights.read(told["weights"]).record
+    assert record["study"] == study
+    assert {name: told[name] for name in record["parameters"]} == record["parameters"]
