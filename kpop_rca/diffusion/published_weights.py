@@ -59,7 +59,7 @@ def publish(study: str, folder: Path) -> None:
     """Write what the training of a study left as a folder of published weights.
 
     Raises:
-        StudyError: as `made`; or the study is on people.
+        StudyError: as `made`; or the study is on people; or the folder holds something else.
     """
     versions, told = made(study)["versions"], settings(study)
     if told["data_source"] != privacy.DRAWN:
@@ -67,6 +67,8 @@ def publish(study: str, folder: Path) -> None:
             f"{study} is trained on photographs of people, which weights can give away; only those of avatars "
             f"(data_source: {privacy.DRAWN}) are published"
         )
+    if folder.exists() and not (folder / RECORD).is_file():
+        raise StudyError(f"{folder} is there already and holds no published weights; name a new folder")
     training = min(manifests.folder_of(study, TRAINED).rglob(UNET)).parent  # the first, where there are several
     unet = load_unet(training / UNET)
     faces = crops.load_crops(manifests.folder_of(study, "faces"), size=told["image_size"], split="train")

@@ -119,6 +119,17 @@ def test_a_training_that_is_not_whole_is_not_published(output):
             publish("smoke", output / "weights")
 
 
+def test_nothing_else_is_overwritten(published):
+    folder, _ = published
+    (folder / "strange.txt").write_text("of an earlier publishing")
+    publish("smoke", folder)
+    assert sorted(path.name for path in folder.iterdir()) == sorted([WEIGHTS, RECORD, trainer.LOG, trainer.GRIDS])
+    (folder / RECORD).unlink()
+    with pytest.raises(StudyError, match="is there already and holds no published weights; name a new folder"):
+        publish("smoke", folder)
+    assert (folder / WEIGHTS).is_file()
+
+
 def test_other_weights_make_the_training_stale_and_a_word_in_their_card_does_not(published):
     folder, _ = published
     given.give([f"weights={folder}"])
@@ -154,4 +165,4 @@ def test_weights_that_are_in_the_repository_are_those_of_their_study(study):
         pytest.skip("they are left out of this copy")
     record = PublishedWeights.read(told["weights"]).record
     assert record["study"] == study
-    assert {name: told[name] for name in record["parameters"]} == record["parameters"]
+    assert record["parameters"].items() <= (record["parameters"] | told).items()
