@@ -80,7 +80,7 @@ def publish(study: str, folder: Path) -> None:
         shutil.copytree(training / GRIDS, folder / GRIDS)
     record = {
         "study": study,
-        "parameters": told,
+        "parameters": told | {"trainings": 1},
         "n_classes": no_class(unet),
         "n_faces": len(faces[0]),
         "faces": digest(*faces),
