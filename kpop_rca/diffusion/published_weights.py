@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from kpop_rca.diffusion.objective import forward_process
 from kpop_rca.diffusion.trainer import FORWARD, GRIDS, LOG, UNET
+from kpop_rca.diffusion.trainings import training_folder
 from kpop_rca.diffusion.unet import NETWORK, build_unet, load_unet, no_class
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import crops
@@ -131,8 +132,8 @@ class PublishedWeights:
 
     @cached_property
     def log(self) -> pd.DataFrame:
-        """As `Trainer.fit` returned it."""
-        return pd.read_csv(self.folder / LOG)
+        """As `trainings.train` returned it."""
+        return pd.read_csv(self.folder / LOG).assign(training=0)
 
     def load(self) -> tuple[UNet2DModel, DDPMScheduler]:
         """The network in fp32 and evaluation mode, on the CPU, and the forward process that it was trained on."""
@@ -141,9 +142,10 @@ class PublishedWeights:
         unet.load_state_dict({name: weight.float() for name, weight in load_file(self.folder / WEIGHTS).items()})
         return unet.eval(), forward_process(told["noise_schedule"], told["prediction"])
 
-    def unpack(self, folder: Path) -> None:
-        """Write into a folder what a training leaves in its own: network, forward process, log and sample grids."""
+    def unpack(self, ddpm: Path) -> None:
+        """Write into the folder of a stage what a training leaves: network, forward process, log and sample grids."""
         unet, forward = self.load()
+        folder = training_folder(ddpm, 0)
         with files.writing(folder):
             unet.save_pretrained(folder / UNET)
             forward.save_pretrained(folder / FORWARD)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from kpop_rca.diffusion import trainer
+from kpop_rca.diffusion import trainer, trainings
 from kpop_rca.diffusion.objective import forward_process
 from kpop_rca.diffusion.unet import NETWORK, build_unet
 from kpop_rca.faces import crops
@@ -28,8 +28,8 @@ def network(study="smoke", n_classes=4):
 
 @contextmanager
 def cropped(*settings):
-    """The first two stages, and within the block the settings that they were given."""
-    given.give(settings)
+    """The first two stages of a study of one training, and within the block the settings that they were given."""
+    given.give(["trainings=1", *settings])
     begun("audit").finish()
     stage = begun("faces")
     index = pd.DataFrame({"path": map(str, range(8)), "label": np.repeat(range(4), 2), "split": "train"})
@@ -42,15 +42,16 @@ def cropped(*settings):
 
 
 def train():
-    """The third, as 03 leaves it; returns its folder."""
+    """The third, as 03 leaves it; returns the folder of the training."""
     stage = begun("ddpm")
+    folder = trainings.training_folder(stage.folder, 0)
     torch.manual_seed(0)
     unet = network()
     torch.nn.init.normal_(unet.conv_out.weight, std=0.1)  # of an untrained one it is 0, and all images are noise
-    unet.save_pretrained(stage.folder / trainer.UNET)
-    forward_process("squaredcos_cap_v2", "flow").save_pretrained(stage.folder / trainer.FORWARD)
-    LOG.to_csv(stage.folder / trainer.LOG, index=False)
-    (stage.folder / trainer.GRIDS).mkdir()
-    np.save(stage.folder / trainer.GRIDS / "step_0000024.npy", FACES[:4])
+    unet.save_pretrained(folder / trainer.UNET)
+    forward_process("squaredcos_cap_v2", "flow").save_pretrained(folder / trainer.FORWARD)
+    LOG.to_csv(folder / trainer.LOG, index=False)
+    (folder / trainer.GRIDS).mkdir()
+    np.save(folder / trainer.GRIDS / "step_0000024.npy", FACES[:4])
     stage.finish()
-    return stage.folder
+    return folder

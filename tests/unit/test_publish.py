@@ -1,6 +1,7 @@
 """The command that publishes weights, and their card: every number in it is theirs, or of images made from them."""
 
 import json
+import shlex
 import shutil
 
 import pytest
@@ -37,8 +38,9 @@ def test_the_card_describes_the_weights(weights, capsys):
 
 def test_numbers_come_from_a_study_that_started_from_the_weights(weights, capsys):
     before = {path.name: path.read_bytes() for path in weights.iterdir() if path.is_file()}
-    words = ["--study", "smoke", "--set", f"weights={weights}"]
-    given.give(words[3:])
+    settings = ["trainings=1", f"weights={weights}"]
+    words = ["--study", "smoke", "--settings", shlex.join(settings)]
+    given.give(settings)
     stage = begun("ddpm")
     PublishedWeights.of_study(str(weights), study="smoke").unpack(stage.folder)
     stage.finish()

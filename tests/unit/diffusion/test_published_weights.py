@@ -41,19 +41,19 @@ def test_the_same_network_comes_back_up_to_rounding(published):
 def test_what_is_unpacked_generates_the_same_images_every_time(published, tmp_path):
     folder, _ = published
     found = PublishedWeights.read(str(folder))
-    found.unpack(tmp_path / "training")
+    found.unpack(tmp_path)
     generated = [
         sampled(unet, forward, labels=[0, 3], indices=[0, 1], guidance=0.5)
         for unet, forward in [
             found.load(),
-            trainer.load_trained(tmp_path / "training", torch.device("cpu")),
-            trainer.load_trained(tmp_path / "training", torch.device("cpu")),
+            trainer.load_trained(tmp_path / "training_0", torch.device("cpu")),
+            trainer.load_trained(tmp_path / "training_0", torch.device("cpu")),
         ]
     ]
     assert np.array_equal(generated[1], generated[2])
     assert np.abs(generated[0].astype(int) - generated[1]).max() <= 1  # in another memory format
-    assert list(trainer.load_grids(tmp_path / "training")) == [24]
-    pd.testing.assert_frame_equal(found.log, LOG)
+    assert list(trainer.load_grids(tmp_path / "training_0")) == [24]
+    pd.testing.assert_frame_equal(found.log, LOG.assign(training=0))
 
 
 def test_it_says_which_training_it_stands_for(published):
@@ -89,6 +89,7 @@ def test_weights_that_are_not_as_published_are_refused(published, said, spoil):
     ("setting", "said"),
     [
         ("n_identities=5", "was trained where n_identities is 4, and here it is 5; set it to 4"),
+        ("trainings=2", "was trained where trainings is 1, and here it is 2"),
         ("seed=1", "was trained where seed is 0, and here it is 1"),
         ("channels=[16, 48]", r"was trained where channels is \[16, 32\], and here it is \[16, 48\]"),
         ("validation_fraction=0.3", "was trained where validation_fraction is 0.15, and here it is 0.3"),
@@ -115,7 +116,7 @@ def test_a_training_that_is_not_whole_is_not_published(output):
         with pytest.raises(StudyError, match=r"artifacts/smoke/ddpm is missing; run: .* 03_ddpm_training"):
             publish("smoke", output / "weights")
         exchange(train() / trainer.LOG)
-        with pytest.raises(StudyError, match=r"altered: loss_log.csv \(other contents\); run"):
+        with pytest.raises(StudyError, match=r"altered: training_0/loss_log.csv \(other contents\); run"):
             publish("smoke", output / "weights")
 
 
@@ -132,7 +133,7 @@ def test_nothing_else_is_overwritten(published):
 
 def test_other_weights_make_the_training_stale_and_a_word_in_their_card_does_not(published):
     folder, _ = published
-    given.give([f"weights={folder}"])
+    given.give(["trainings=1", f"weights={folder}"])
     stage = begun("ddpm")
     PublishedWeights.of_study(str(folder), study="smoke").unpack(stage.folder)
     stage.finish()
