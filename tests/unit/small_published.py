@@ -27,9 +27,9 @@ def network(study="smoke", n_classes=4):
 
 
 @contextmanager
-def cropped(*settings):
-    """The first two stages of a study of one training, and within the block the settings that they were given."""
-    given.give(["trainings=1", *settings])
+def cropped(*settings, trainings=1):
+    """The first two stages, and within the block the settings that they were given."""
+    given.give([f"trainings={trainings}", *settings])
     begun("audit").finish()
     stage = begun("faces")
     index = pd.DataFrame({"path": map(str, range(8)), "label": np.repeat(range(4), 2), "split": "train"})
