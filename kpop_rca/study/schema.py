@@ -98,6 +98,7 @@ class Parameters(BaseModel):
     mixed_precision: Literal["no", "fp16", "bf16"] = None
     checkpoint_minutes: Annotated[float, Field(gt=0)] = None
     sample_grids: Annotated[int, Field(ge=1, le=20)] = None
+    weights: Place = None
 
     architectures: Annotated[list[Architecture], Field(min_length=1)] = None
     oracle_seeds: Annotated[int, Field(ge=1, le=10)] = None
