@@ -43,7 +43,7 @@ OPTIMISERS = {
     "adamw": ADAMW,
     "muon": f"Muon, momentum {MOMENTUM:g}, for the hidden weights; for the others {ADAMW}",
 }
-TARGETS = {"eps": "the noise", "v": "the velocity", "flow": "the noise less the image"}
+TARGETS = {"eps": "the noise", "v": "the velocity", "flow": "the noise less the image", "x_0": "the image"}
 SAMPLED = {"uniform": f"t uniform in 0 to {TIMESTEPS - 1}", "logit_normal": "logit t normal, stratified"}
 
 # What a training leaves in its folder.
@@ -317,14 +317,17 @@ class Trainer:
             generator=generator,
         )
 
+    def _loss(self, task: objective.NoisedBatch) -> Tensor:
+        with self.accelerator.autocast():
+            return objective.prediction_loss(self.unet, task)
+
     def _backward(self, task: objective.NoisedBatch) -> Tensor:
         """The loss of this process's part of a batch; leaves its gradient in the weights."""
         if self.pieces:
             return self._backward_in_pieces(task)
         size = self.recipe.batch_size // self.accelerator.num_processes
         first = self.accelerator.process_index * size
-        with self.accelerator.autocast():
-            loss = objective.prediction_loss(self.unet, task.part(slice(first, first + size)))
+        loss = self._loss(task.part(slice(first, first + size)))
         self.accelerator.backward(loss)
         return loss.detach()
 
@@ -333,8 +336,7 @@ class Trainer:
         size = self.recipe.batch_size // PIECES
 
         def of_piece(piece: int) -> tuple[Tensor, tuple[Tensor, ...]]:
-            with self.accelerator.autocast():
-                loss = objective.prediction_loss(self.unet, task.part(slice(piece * size, (piece + 1) * size))) / PIECES
+            loss = self._loss(task.part(slice(piece * size, (piece + 1) * size))) / PIECES
             return loss.detach(), torch.autograd.grad(loss, self.weights)
 
         losses, gradients = zip(*self.pieces.map(of_piece, range(PIECES)), strict=True)
