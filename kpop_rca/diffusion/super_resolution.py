@@ -25,6 +25,7 @@ LARGEST_LEVEL = 0.6  # of conditioning augmentation
 CLEAN = 0.5  # fraction of a batch at level 0, which real and generated images are shown at first of all
 VARIANCE = 0.25  # of a face's values in [-1, 1], about
 RESIDUAL = 0.4  # the residual of a clean image that counts as 1; it is hardly ever larger
+LEFT = 0.1  # of a clean image, about the error by which its loss is weighed
 
 
 def super_resolution_recipe(*, steps: int, batch_size: int, seed: int) -> DiffusionRecipe:
@@ -125,6 +126,15 @@ class SuperResolutionTrainer(Trainer):
         super().__init__(unet, recipe=recipe, folder=folder, device=device)
         self.small = torch.as_tensor(small, device=self.accelerator.device)
 
+    def _predicted(self, task: objective.NoisedBatch) -> Tensor:
+        with self.accelerator.autocast():
+            return self.unet(task.image, task.time, class_labels=task.class_labels, return_dict=False)[0].float()
+
+    def _loss(self, task: objective.NoisedBatch) -> Tensor:
+        """The mean squared error, of each image relative to LEFT + s; else the noised ones would be all that counts."""
+        level = task.image[:, -1:, :1, :1]
+        return F.mse_loss(*((RESIDUAL + level) / (LEFT + level) * x for x in (self._predicted(task), task.target)))
+
     def _task(self, step: int, images: Tensor, labels: Tensor) -> objective.NoisedBatch:
         recipe, device = self.recipe, self.accelerator.device
         chosen = batch_indices(step, n=len(images), batch_size=recipe.batch_size, seed=recipe.seed)
@@ -157,9 +167,7 @@ class RegressionTrainer(SuperResolutionTrainer):
     regression = True
 
     def _loss(self, task: objective.NoisedBatch) -> Tensor:
-        with self.accelerator.autocast():
-            (predicted,) = self.unet(task.image, task.time, class_labels=task.class_labels, return_dict=False)
-        return F.l1_loss(predicted.float(), task.target)
+        return F.l1_loss(self._predicted(task), task.target)
 
 
 def train_super_resolution(
