@@ -25,7 +25,7 @@ def full_reference(images: np.ndarray, truth: np.ndarray) -> pd.DataFrame:
     pair = _levels(images), _levels(truth)
     psnr = peak_signal_noise_ratio(*pair, data_range=255.0, reduction="none", dim=(1, 2, 3))
     ssim = structural_similarity_index_measure(*pair, data_range=255.0, reduction="none")
-    return pd.DataFrame({"psnr": psnr.numpy(), "ssim": ssim.numpy(), "lpips": _lpips(images, truth)})
+    return pd.DataFrame({"psnr": psnr.double().numpy(), "ssim": ssim.double().numpy(), "lpips": _lpips(images, truth)})
 
 
 def _levels(images: np.ndarray) -> Tensor:
