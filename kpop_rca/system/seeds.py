@@ -57,6 +57,7 @@ class Purpose(IntEnum):
     SUPER_RESOLVED = 43  # index
     ENLARGED_FACES = 44
     ENLARGED_INTERVALS = 45
+    TRAINING = 46  # number of the training, 1 and above
 
 
 def sequence(purpose: Purpose, seed: int, *indices: int) -> np.random.SeedSequence:

@@ -46,7 +46,9 @@ def small_trainer(folder, *, n_classes, recipe=RECIPE):
     return trainer.Trainer(small_unet(n_classes=n_classes), recipe=recipe, folder=folder, device=CPU)
 
 
-def sampled(unet, forward, labels, indices, *, sampler="ddim", guidance=0.0, steps=3):
+def sampled(unet, forward, labels, indices, *, sampler="ddim", guidance=0.0, steps=3, **how):
     generators = [samplers.image_generator(seed=1, label=c, index=i) for c, i in zip(labels, indices, strict=True)]
     process = samplers.sampling_process(forward, sampler)
-    return samplers.sample(unet, process, torch.tensor(labels), generators=generators, steps=steps, guidance=guidance)
+    return samplers.sample(
+        unet, process, torch.tensor(labels), generators=generators, steps=steps, guidance=guidance, **how
+    )

@@ -40,6 +40,24 @@ def test_guidance_is_linear_in_its_weight(unet):
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm", "dpmpp"])
+def test_guidance_is_applied_within_its_interval_alone(unet, forward, sampler):
+    def image(**how):
+        return sampled(unet, forward, [1], [0], sampler=sampler, steps=6, **({"guidance": 3.0} | how))
+
+    assert np.array_equal(image(guidance_interval=(0.0, 1.0)), image())
+    assert np.array_equal(image(guidance_interval=(0.0, 0.0)), image(guidance=0.0))
+    process = samplers.sampling_process(forward, sampler)
+    samplers.set_timesteps(process, 6)
+    levels = [objective.levels(process, t) for t in process.timesteps]
+    noise_fractions = [float(b / (a + b)) for a, b in levels]
+    third, fourth = noise_fractions[2:4]
+    between = image(guidance_interval=((third + fourth) / 2, 1.0))  # the first three steps
+    assert not np.array_equal(between, image())
+    assert not np.array_equal(between, image(guidance=0.0))
+    assert np.array_equal(between, image(guidance_interval=(third, 1.0)))
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm", "dpmpp"])
 def test_an_image_depends_on_its_own_seed_alone(unet, forward, sampler):
     together = sampled(unet, forward, [0, 1, 2, 0], [0, 5, 7, 1], sampler=sampler)
     shuffled = sampled(unet, forward, [2, 0, 0, 1], [7, 1, 0, 5], sampler=sampler)
