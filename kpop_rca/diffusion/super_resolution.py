@@ -22,7 +22,7 @@ from kpop_rca.system import devices, seeds
 from kpop_rca.system.seeds import Purpose
 
 LARGEST_LEVEL = 0.6  # of conditioning augmentation
-CLEAN = 0.5  # fraction of a batch at level 0, which real and generated images are shown at first of all
+CLEAN = 0.75  # fraction of a batch at level 0, at which identity is seen best
 VARIANCE = 0.25  # of a face's values in [-1, 1], about
 RESIDUAL = 0.4  # the residual of a clean image that counts as 1; it is hardly ever larger
 LEFT = 0.1  # of a clean image, about the error by which its loss is weighed
@@ -96,7 +96,7 @@ def restored(residuals: Tensor, shown: Tensor) -> Tensor:
 
 
 def training_levels(n: int, *, generator: torch.Generator, device: torch.device) -> Tensor:
-    """Levels of a batch, (n,): 0 for about half of it, else uniform up to LARGEST_LEVEL."""
+    """Levels of a batch, (n,): 0 for about CLEAN of it, else uniform up to LARGEST_LEVEL."""
     return LARGEST_LEVEL * ((torch.rand(n, generator=generator, device=device) - CLEAN) / (1 - CLEAN)).clamp(min=0)
 
 
