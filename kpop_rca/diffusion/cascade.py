@@ -55,7 +55,7 @@ def super_resolve(
     Image i follows from (seed, i), its label and its small image alone; at every level x_T is the same.
 
     Args:
-        unet: trained by `SuperResolutionTrainer`, in evaluation mode.
+        unet: trained by `train_super_resolution`, in evaluation mode.
         forward: the forward process that it was trained on.
         images: uint8 (N, H, W, 3).
         labels: int64 (N,).
@@ -88,7 +88,7 @@ def super_resolve(
 
 
 def regress(unet: UNet2DModel, images: np.ndarray, labels: np.ndarray, *, progress: Callable = iter) -> np.ndarray:
-    """As `super_resolve`, by a network that `RegressionTrainer` trained."""
+    """As `super_resolve`, by a regression."""
 
     @torch.inference_mode()
     def of_batch(low: Tensor, rows: np.ndarray, class_labels: Tensor) -> np.ndarray:

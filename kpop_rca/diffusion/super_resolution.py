@@ -5,6 +5,7 @@ What it learns is the residual, the image less its enlarged version. In training
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from diffusers import UNet2DModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from kpop_rca.data import tensors
 from kpop_rca.diffusion import objective
@@ -102,38 +103,56 @@ def training_levels(n: int, *, generator: torch.Generator, device: torch.device)
 
 def beside(task: objective.NoisedBatch, shown: Tensor) -> objective.NoisedBatch:
     """A task with the condition as further channels of its images."""
-    return objective.NoisedBatch(torch.cat([task.image, shown], dim=1), task.time, task.class_labels, task.target)
+    return replace(task, image=torch.cat([task.image, shown], dim=1))
 
 
 def regression_task(target: Tensor, shown: Tensor, class_labels: Tensor) -> objective.NoisedBatch:
     """The task of predicting the residual at once, with nothing for x_t."""
-    time = torch.zeros(len(target), device=target.device)
-    return beside(objective.NoisedBatch(torch.zeros_like(target), time, class_labels, target), shown)
+    none = torch.zeros(len(target), device=target.device)
+    nothing = objective.noised("sample", target, target, class_labels, t=none, a=none, b=none)
+    return beside(nothing, shown)
+
+
+def relative_squared_error(unet: nn.Module, task: objective.NoisedBatch) -> Tensor:
+    """The mean squared error, of each image relative to LEFT + s; else the noised ones would be all that counts."""
+    (predicted,) = unet(task.image, task.time, class_labels=task.class_labels, return_dict=False)
+    level = task.image[:, -1:, :1, :1]
+    return F.mse_loss(
+        *((RESIDUAL + level) / (LEFT + level) * residuals for residuals in (predicted.float(), task.target))
+    )
+
+
+def absolute_error(unet: nn.Module, task: objective.NoisedBatch) -> Tensor:
+    """The mean absolute error, of the regression."""
+    (predicted,) = unet(task.image, task.time, class_labels=task.class_labels, return_dict=False)
+    return F.l1_loss(predicted.float(), task.target)
 
 
 class SuperResolutionTrainer(Trainer):
-    """The training of a second stage, which is resumed as that of the first is.
+    """The training of a second stage, or of a regression, which is resumed as that of the first stage is.
 
     `fit` takes the large images; here are the small ones, in their order.
     """
 
-    regression = False  # whether the residual is predicted at once, without noise
-
     def __init__(
-        self, unet: UNet2DModel, small: np.ndarray, *, recipe: DiffusionRecipe, folder: Path, device: torch.device
+        self,
+        unet: UNet2DModel,
+        small: np.ndarray,
+        *,
+        regression: bool,
+        recipe: DiffusionRecipe,
+        folder: Path,
+        device: torch.device,
     ):
-        """`small` is uint8 (N, H, W, 3), for images of twice the side; for the rest see `Trainer`."""
+        """For the rest see `Trainer`.
+
+        Args:
+            small: uint8 (N, H, W, 3), of half the side.
+            regression: whether the residual is predicted at once, without noise: the baseline.
+        """
         super().__init__(unet, recipe=recipe, folder=folder, device=device)
-        self.small = torch.as_tensor(small, device=self.accelerator.device)
-
-    def _predicted(self, task: objective.NoisedBatch) -> Tensor:
-        with self.accelerator.autocast():
-            return self.unet(task.image, task.time, class_labels=task.class_labels, return_dict=False)[0].float()
-
-    def _loss(self, task: objective.NoisedBatch) -> Tensor:
-        """The mean squared error, of each image relative to LEFT + s; else the noised ones would be all that counts."""
-        level = task.image[:, -1:, :1, :1]
-        return F.mse_loss(*((RESIDUAL + level) / (LEFT + level) * x for x in (self._predicted(task), task.target)))
+        self.small, self.regression = torch.as_tensor(small, device=self.accelerator.device), regression
+        self.loss = absolute_error if regression else relative_squared_error
 
     def _task(self, step: int, images: Tensor, labels: Tensor) -> objective.NoisedBatch:
         recipe, device = self.recipe, self.accelerator.device
@@ -161,21 +180,12 @@ class SuperResolutionTrainer(Trainer):
         return beside(task, shown)
 
 
-class RegressionTrainer(SuperResolutionTrainer):
-    """The baseline: the same network predicts the residual at once, by the mean absolute error."""
-
-    regression = True
-
-    def _loss(self, task: objective.NoisedBatch) -> Tensor:
-        return F.l1_loss(self._predicted(task), task.target)
-
-
 def train_super_resolution(
     small: np.ndarray,
     large: np.ndarray,
     labels: np.ndarray,
     *,
-    kind: type[SuperResolutionTrainer],
+    regression: bool,
     channels: Sequence[int],
     recipe: DiffusionRecipe,
     folder: Path,
@@ -189,7 +199,7 @@ def train_super_resolution(
         small: uint8 (N, H, W, 3).
         large: uint8 (N, 2 H, 2 W, 3), the same faces.
         labels: int64 (N,).
-        kind: SuperResolutionTrainer or RegressionTrainer.
+        regression: whether to train that.
         channels: of the network's levels, the first of which has the side of the small images.
         folder: for what `load_trained` reads.
 
@@ -206,5 +216,5 @@ def train_super_resolution(
         stem="super_resolution",
         prediction=recipe.prediction,
     )
-    trainer = kind(unet, small, recipe=recipe, folder=folder, device=device)
+    trainer = SuperResolutionTrainer(unet, small, regression=regression, recipe=recipe, folder=folder, device=device)
     return trainer.fit(large, labels, checkpoint_minutes=checkpoint_minutes, sample_grids=0, bar=bar)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, field, fields
-from functools import lru_cache, reduce
+from functools import lru_cache, partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -172,10 +172,19 @@ class Trainer:
     been stopped.
     """
 
-    def __init__(self, unet: UNet2DModel, *, recipe: DiffusionRecipe, folder: Path, device: torch.device):
+    def __init__(
+        self,
+        unet: UNet2DModel,
+        *,
+        recipe: DiffusionRecipe,
+        folder: Path,
+        device: torch.device,
+        extra_loss: objective.ExtraLoss | None = None,
+    ):
         """Prepare a new network, optimiser and average, and load the last checkpoint of the folder if there is one.
 
-        More devices come from `accelerate launch`.
+        More devices come from `accelerate launch`. An extra loss draws no random numbers, and is part of the loss that
+        is logged.
 
         Raises:
             StudyError: the batch can't be divided evenly among the processes.
@@ -187,6 +196,7 @@ class Trainer:
         if recipe.batch_size % processes:
             raise StudyError(f"batch_size {recipe.batch_size} can't be divided among {processes} processes")
         self.no_class = no_class(unet)
+        self.loss = partial(objective.prediction_loss, extra_loss=extra_loss, no_class=self.no_class)
         self.forward = forward_process(recipe.noise_schedule, recipe.prediction)
         unet.to(memory_format=torch.channels_last)  # convolutions are faster so
         devices.compile_where_it_pays(unet, device, calls=recipe.steps)
@@ -357,17 +367,14 @@ class Trainer:
             generator=generator,
         )
 
-    def _loss(self, task: objective.NoisedBatch) -> Tensor:
-        with self.accelerator.autocast():
-            return objective.prediction_loss(self.unet, task)
-
     def _backward(self, task: objective.NoisedBatch) -> Tensor:
         """The loss of this process's part of a batch; leaves its gradient in the weights."""
         if self.in_pieces:
             return self._backward_in_pieces(task)
         size = self.recipe.batch_size // self.accelerator.num_processes
         first = self.accelerator.process_index * size
-        loss = self._loss(task.part(slice(first, first + size)))
+        with self.accelerator.autocast():
+            loss = self.loss(self.unet, task.part(slice(first, first + size)))
         self.accelerator.backward(loss)
         return loss.detach()
 
@@ -379,7 +386,8 @@ class Trainer:
         size = self.recipe.batch_size // PIECES
 
         def of_piece(piece: int) -> tuple[Tensor, tuple[Tensor, ...]]:
-            loss = self._loss(task.part(slice(piece * size, (piece + 1) * size))) / PIECES
+            with self.accelerator.autocast():
+                loss = self.loss(self.unet, task.part(slice(piece * size, (piece + 1) * size))) / PIECES
             return loss.detach(), torch.autograd.grad(loss, self.weights)
 
         losses, gradients = zip(*self.over_pieces(of_piece, range(PIECES)), strict=True)

@@ -65,7 +65,8 @@ def _misfits(values: dict[str, Any]) -> list[str]:
     """What is wrong with values that are each in range and do not fit one another; of what is not given, nothing."""
     size, sides, attention = (values.get(name) for name in ("image_size", "face_sizes", "attention_size"))
     oracles, seen = values.get("architectures", get_args(schema.Architecture)), values.get("seen_oracles", [])
-    levels = [size // 2**level for level in range(len(values.get("channels", [])))] if size else []
+    first = size // 2 if size and values.get("stem") == "space_to_depth" else size
+    levels = [first // 2**level for level in range(len(values.get("channels", [])))] if size else []
     low, high = values.get("guidance_interval", (0.0, 1.0))
     trainings, images = values.get("trainings", 1), values.get("images_per_identity", sys.maxsize)
     stray, selected = set(seen) - set(oracles), values.get("headline_oracle", "best")

@@ -275,6 +275,16 @@ def same_weights(one, other):
         assert (one / "unet" / name).read_bytes() == (other / "unet" / name).read_bytes()
 
 
+def test_an_extra_loss_of_nothing_changes_no_weight_and_another_does(coloured_faces, tmp_path, fresh_accelerate):
+    for factor in (None, 0.0, 1.0):
+        fresh_accelerate(reset_partial_state=True)
+        extra_loss = None if factor is None else lambda x_0, labels, sigma, factor=factor: factor * x_0.mean()
+        fit(small_trainer(tmp_path / str(factor), n_classes=3, extra_loss=extra_loss), coloured_faces)
+    same_weights(tmp_path / "None", tmp_path / "0.0")
+    with pytest.raises(AssertionError):
+        same_weights(tmp_path / "None", tmp_path / "1.0")
+
+
 def test_a_training_in_half_precision_is_that_of_whole_rounded(coloured_faces, tmp_path, fresh_accelerate, monkeypatch):
     """Three steps of bfloat16, stopped after the second, against three of float32."""
     monkeypatch.setattr(diffusion_trainer, "LOG_EVERY", 1)  # so that there is a checkpoint after every step
