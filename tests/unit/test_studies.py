@@ -48,6 +48,16 @@ def test_an_audit_asks_for_the_stages_of_the_photographs_alone():
     assert "all" in studies.command(["smoke"])
 
 
+def test_further_notebooks_are_asked_for_beside_all(monkeypatch):
+    seen = []
+    monkeypatch.setattr(studies, "run", lambda command: seen.append(command) or 0)
+    studies.main(["--study", "smoke,claims-smoke", "--notebooks", "all"])
+    studies.main(["--study", "smoke"])
+    wanted = [[word for word in command if word.startswith("artifacts/")] for command in seen]
+    assert wanted == [["artifacts/smoke/scores/manifest.json", "artifacts/smoke/cascade/manifest.json"], []]
+    assert all("all" in command for command in seen)
+
+
 @pytest.fixture
 def study_file(tmp_path, monkeypatch):
     """The file of a study `mine`."""
