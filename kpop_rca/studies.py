@@ -26,6 +26,7 @@ from kpop_rca.system import files, locks
 # profile is for other workflows.
 FLAGS = ("--cores", "all", "--nolock", "--rerun-incomplete", "--profile", "none")
 QUIET = ("--quiet", "rules", "host", "progress", "reason")
+Work = tuple[str, stages.Stage]  # of a study
 OF_THE_DATA = stages.STAGES[:2]  # which look at the photographs
 
 
@@ -42,15 +43,15 @@ def resolved(studies: str | list[str], seeds: str | list[str] = "") -> dict[str,
     return found
 
 
-def command(studies: Sequence[str], *, only_data: bool = False, further: Sequence[str] = ()) -> list[str]:
-    """The Snakemake that runs some studies as was given, and of those in `further` the notebooks of `stages.FURTHER`.
+def command(studies: Sequence[str], *, only_data: bool = False, further: Sequence[Work] = ()) -> list[str]:
+    """The Snakemake that runs some studies as was given, and further stages beside them.
 
     Values go as lists in JSON, of which Snakemake reads text, whatever that looks like; of a bare text it would strip
     quotation marks, and take what looks like a number for one.
     """
     config = {"studies": list(studies), "set": given.settings()}
     told = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in config.items()]
-    named = product(studies, OF_THE_DATA) if only_data else product(further, stages.FURTHER)
+    named = product(studies, OF_THE_DATA) if only_data else further
     manifests = [f"artifacts/{study}/{stage.folder}/manifest.json" for study, stage in named]
     graph = ["--snakefile", str(paths.project_root() / "Snakefile")]
     return [
@@ -86,8 +87,8 @@ def main(arguments: list[str] | None = None) -> int:
     given.give(options.set)
     values = resolved(options.study, options.seeds)
     studies = list(values)
-    of_one_model = [study for study in studies if stages.of_study(values[study]) is stages.STAGES]
-    further = of_one_model if options.notebooks == "all" else []
+    every = options.notebooks == "all"
+    further = [(study, stage) for study in studies if every for stage in stages.further(values[study])]
     for study in studies:  # Snakemake, which takes the lock, would say it in its way
         if holder := locks.holder(paths.artifacts_folder(study) / ".lock"):
             raise StudyError(f"the study {study} is in use by {holder}; wait for it, or stop it, then run it again")

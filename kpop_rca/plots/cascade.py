@@ -46,6 +46,6 @@ def identity_by_level(table: pd.DataFrame, *, title: str) -> Figure:
             ax.errorbar(rows["level"], rows["accuracy"], yerr=bar_lengths(rows, "accuracy"), label=oracle, **look)
         ax.set(title=f"{faces} 32 px faces", xlabel="level of noise on the 32 px image", ylim=(0, 1.02))
     axes[0, 0].set(ylabel="accuracy, mean over identities")
-    axes[0, 0].legend(title="oracle", loc="lower left")
+    axes[0, -1].legend(title="oracle", **BESIDE)
     figure.suptitle(title, fontweight="bold", x=0.01, ha="left")
     return figure

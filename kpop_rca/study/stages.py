@@ -33,7 +33,6 @@ SCORES = Stage("00_score_your_images", "scores", (), "scoring.pipeline")
 CLAIMS = Stage("08_claims", "claims", (), "claims.runs")
 # The second stage of a cascade, on the study's faces and generated images.
 CASCADE = Stage("12_cascaded_diffusion", "cascade", ("faces", "generated"), "diffusion.cascade")
-FURTHER = (SCORES, CASCADE)  # what a study of one model runs, beside STAGES, where all notebooks are asked for
 # How fast all of it is; it makes its own data, and reads nothing of the study.
 BENCHMARKS = Stage("90_benchmarks", "benchmarks", (), "benchmarks.collection")
 EVERY = (SCORES, *STAGES, CLAIMS, CASCADE, BENCHMARKS)
@@ -45,6 +44,13 @@ def of_study(resolved: dict[str, Any]) -> tuple[Stage, ...]:
     if resolved["bench_repeats"]:
         return (BENCHMARKS,)
     return (CLAIMS,) if resolved["sweep_seeds"] else STAGES
+
+
+def further(resolved: dict[str, Any]) -> tuple[Stage, ...]:
+    """What a study of one model runs besides where all notebooks are asked for; a cascade wants larger crops."""
+    if of_study(resolved) is not STAGES:
+        return ()
+    return (SCORES, CASCADE) if 2 * resolved["image_size"] in resolved["face_sizes"] else (SCORES,)
 
 
 def by_notebook(notebook: str) -> Stage:

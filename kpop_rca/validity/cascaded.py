@@ -278,7 +278,7 @@ def label_effect(made: Iterable[Enlarged], predictions: pd.DataFrame, oracle: st
             row["accuracy"] = (seen["predicted"] == seen["label"]).mean()
             row["predicted_as_swapped"] = (seen["predicted"] == swapped(seen["label"], n_classes)).mean()
             rows.append(row)
-    return pd.DataFrame(rows).sort_values(["faces", "level"], kind="stable", ignore_index=True)
+    return pd.DataFrame(rows).sort_values("level", kind="stable", ignore_index=True)
 
 
 def cascade_answer(changes: pd.DataFrame, ratios: pd.DataFrame) -> dict[str, object]:
