@@ -36,8 +36,8 @@ from kpop_rca.system.files import atomic
 
 STEPS, IMAGES = 300, 25  # of a generator's training; of each identity
 MEASURES, PREDICTED = "measures.csv", "predictions.parquet"  # what is left beside a run's images
-# At 1, on other avatars and after as many steps, the gradient of the identity loss was about forty times that of the
-# other: with these it is the smaller, and the larger of the two.
+# Beside 0: one with which the identity loss has the smaller gradient of the two, and one with which it has the larger.
+# At 1, on other avatars and after as many steps, its gradient was about forty times that of the prediction's loss.
 WEIGHTS = (0.0, 0.01, 0.1)
 
 
