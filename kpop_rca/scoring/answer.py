@@ -7,6 +7,7 @@ import pandas as pd
 from kpop_rca.scoring.scores import EXACT, HEADLINE, MEASURES, NUMBERS, WEAK, Scores
 from kpop_rca.system import html
 
+FEW = 12  # photographs of a person, below which the errors of an oracle are little known
 COPYING = 0.05  # of the images, from which on a generator is said to copy
 DO_NOT_USE = "Do not use these numbers."
 
@@ -80,6 +81,11 @@ def ceilings(scores: Scores) -> Iterator[str]:
                 f"{row.oracle} recognises {percent(row.accuracy)} of these photographs: that is the ceiling of its "
                 "accuracy on generated images."
             )
+            if row.photographs < FEW * len(scores.people):
+                yield (
+                    f"{row.photographs} photographs leave {row.oracle}'s errors uncertain, so that intervals near 0 and "
+                    "100 % are wide, and images of look-alikes may count in part as the requested person."
+                )
 
 
 def summary(scores: Scores) -> pd.DataFrame:
