@@ -83,8 +83,8 @@ def ceilings(scores: Scores) -> Iterator[str]:
             )
             if row.photographs < FEW * len(scores.people):
                 yield (
-                    f"{row.photographs} photographs leave {row.oracle}'s errors uncertain, so that intervals near 0 and "
-                    "100 % are wide, and images of look-alikes may count in part as the requested person."
+                    f"{row.photographs} photographs leave {row.oracle}'s errors uncertain: intervals near 0 and 100 % "
+                    "are wide, and images of look-alikes may count in part as the requested person."
                 )
 
 

@@ -276,31 +276,21 @@ def _similar(
     seen: faces.Found,
     *,
     seed: int,
-) -> list[dict[str, Any]]:
+) -> pd.DataFrame:
     """The measures of similarity of every generator under one oracle, as rows of `Scores.measures`."""
-    rows = []
+    tables = []
     for name in seen.generators:
         own = images["generator"].eq(name).to_numpy()
-        about = {"oracle": oracle, "generator": name}
         found = similarity.measure(
             calibration,
             vectors[own],
             images.loc[own, "person"].to_numpy(),
             generator=seeds.generator(seeds.Purpose.SIMILARITY, seed),
         )
-        for row in found.table.to_dict("records"):
-            kept = {key: row[key] for key in ("measure", "value", "low", "high")}
-            rows.append(about | {"person": ""} | kept | {"reason": row["reason"]})
-        of_people = found.by_person.drop(columns=["n_images", "n_failed"]).melt("person", var_name="measure")
-        for row in of_people.to_dict("records"):
-            why = (
-                ""
-                if np.isfinite(row["value"])
-                else calibration.reasons.get(row["measure"]) or "no image of this person"
-            )
-            person = {"person": seen.people[row["person"]], "low": np.nan, "high": np.nan, "reason": why}
-            rows.append(about | row | person)
-    return rows
+        of_all = found.table.assign(person="")[[*found.by_person]]
+        of_each = found.by_person.assign(person=found.by_person["person"].map(dict(enumerate(seen.people))))
+        tables += [of.assign(oracle=oracle, generator=name) for of in (of_all, of_each)]
+    return pd.concat(tables, ignore_index=True)
 
 
 def _oracles(accuracies: pd.DataFrame, embeddings: Sequence["Embedding"]) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from kpop_rca.scoring.verification import crossing
 GRID = 192  # thresholds at which resampled rates are computed, lines between them
 MOST_RESAMPLED = 50_000  # comparisons or scores in each resample
 AT_ONCE = 50  # resamples
+IMAGES_AT_ONCE = 4096  # of which the rates above all thresholds are held at once
 LEAST_SHAPE = 0.1  # of the weights of people, below which one of them has all the weight
 
 Trials = tuple[np.ndarray, np.ndarray, np.ndarray]  # whose, with whom, similarity, (P,) each, sorted by the last
@@ -44,6 +45,48 @@ class Resamples:
         return Resamples(**parts)
 
 
+@dataclass(frozen=True)
+class Above:
+    """For each of M images the fraction of its similarities above each of G thresholds; 0 without any.
+
+    Counts are held, of a byte each as a rule, and the fractions of a block of images at a time.
+
+    >>> found = Above.of(np.array([0.1, 0.5]), np.array([0, 0, 2]), np.array([0.3, 0.7, 0.5]), 3)
+    >>> found.weighted(np.eye(3))
+    array([[1. , 0.5],
+           [0. , 0. ],
+           [1. , 0. ]], dtype=float32)
+    """
+
+    counts: np.ndarray  # uint (M, G)
+    n: np.ndarray  # int (M,), similarities
+
+    @classmethod
+    def of(cls, thresholds: np.ndarray, image: np.ndarray, similarity: np.ndarray, n_images: int) -> "Above":
+        """Of P similarities (P,), each of an image (P,)."""
+        n = np.bincount(image, minlength=n_images)
+        counts = np.zeros((n_images, len(thresholds)), dtype=np.min_scalar_type(n.max(initial=0)))
+        order = np.argsort(image, kind="stable")
+        image, cell = image[order], np.searchsorted(thresholds, similarity[order], side="left")
+        n_cells = len(thresholds) + 1
+        for start in range(0, n_images, IMAGES_AT_ONCE):
+            part = counts[start : start + IMAGES_AT_ONCE]
+            own = slice(*np.searchsorted(image, [start, start + len(part)]))
+            cells = (image[own] - start) * n_cells + cell[own]
+            of_cells = np.bincount(cells, minlength=len(part) * n_cells).reshape(len(part), n_cells)
+            part[:] = of_cells[:, ::-1].cumsum(axis=1)[:, -2::-1]
+        return cls(counts, n)
+
+    def weighted(self, weights: np.ndarray) -> np.ndarray:
+        """Sums over the images under weights (B, M), float32 (B, G)."""
+        total = np.zeros((len(weights), self.counts.shape[1]), dtype=np.float32)
+        for start in range(0, len(self.n), IMAGES_AT_ONCE):
+            block = slice(start, start + IMAGES_AT_ONCE)
+            fractions = (self.counts[block] / np.maximum(self.n[block, None], 1)).astype(np.float32)
+            total += weights[:, block].astype(np.float32) @ fractions
+        return total
+
+
 class Measured(NamedTuple):
     """What the measures need of M images, which request one of K people each."""
 
@@ -51,9 +94,21 @@ class Measured(NamedTuple):
     counted: np.ndarray  # (M,) bool, in the denominators
     own: np.ndarray  # (M,) score with the requested person; NaN of a failed image
     rates: dict[str, np.ndarray]  # by measure (M,): 0 or 1
-    accepted: np.ndarray  # (M, G) fraction of its mated comparisons above each threshold
-    matched: np.ndarray  # (M, G) 1 where it is recognised with a score above each threshold
+    accepted: Above  # of its mated comparisons
+    matched: Above  # of its score, where it is recognised
     alike: np.ndarray  # (M,) mean comparison with the other images of the person, NaN without any
+
+    def part(self, chosen: np.ndarray) -> "Measured":
+        """That of the chosen images alone, bool (M,)."""
+        return Measured(
+            person=self.person[chosen],
+            counted=self.counted[chosen],
+            own=self.own[chosen],
+            rates={name: values[chosen] for name, values in self.rates.items()},
+            accepted=Above(self.accepted.counts[chosen], self.accepted.n[chosen]),
+            matched=Above(self.matched.counts[chosen], self.matched.n[chosen]),
+            alike=self.alike[chosen],
+        )
 
 
 def grid(values: np.ndarray) -> np.ndarray:
@@ -64,21 +119,6 @@ def grid(values: np.ndarray) -> np.ndarray:
     """
     tails = np.geomspace(0.5, 1 / len(values), GRID - 1)
     return np.append(np.quantile(values, 1 - tails), np.nextafter(values[-1], np.inf))
-
-
-def above(thresholds: np.ndarray, image: np.ndarray, similarity: np.ndarray, n_images: int) -> np.ndarray:
-    """For each image the fraction of its similarities above each of G thresholds, float32 (n_images, G); 0 without any.
-
-    >>> above(np.array([0.1, 0.5]), np.array([0, 0, 2]), np.array([0.3, 0.7, 0.5]), 3)
-    array([[1. , 0.5],
-           [0. , 0. ],
-           [1. , 0. ]], dtype=float32)
-    """
-    n_cells = len(thresholds) + 1
-    cells = image * n_cells + np.searchsorted(thresholds, similarity, side="left")
-    counts = np.bincount(cells, minlength=n_images * n_cells).reshape(n_images, n_cells)
-    higher = counts[:, ::-1].cumsum(axis=1)[:, -2::-1]
-    return (higher / np.maximum(counts.sum(axis=1, keepdims=True), 1)).astype(np.float32)
 
 
 def alike(unit: np.ndarray, person: np.ndarray) -> np.ndarray:
@@ -202,13 +242,13 @@ def statistics(
     members = np.eye(n_people)[measured.person] * measured.counted[:, None]
     total = (weights @ measured.counted + more)[:, None]
 
-    def rate(values: np.ndarray) -> np.ndarray:
-        right = weights.astype(values.dtype) @ values  # those not counted have zeros
+    def rate(right: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore"):
             return np.stack([right, right + more[:, None]]) / total
 
-    found = {name: rate(np.nan_to_num(values)[:, None])[..., 0] for name, values in measured.rates.items()}
-    accepted, matched = rate(measured.accepted), rate(measured.matched)
+    # Images that are not counted have zeros.
+    found = {name: rate(weights @ np.nan_to_num(of)[:, None])[..., 0] for name, of in measured.rates.items()}
+    accepted, matched = (rate(of.weighted(weights)) for of in (measured.accepted, measured.matched))
     for name, level in false_match_rates.items():
         curves = (resamples.false_identifications, matched) if name == open_set else (resamples.false_matches, accepted)
         found[name] = np.stack([_at(curves[0], level, curve) for curve in curves[1]])
