@@ -126,8 +126,9 @@ def score(arguments: Sequence[str] | None = None) -> int:
 
     if options.plan:
         table = scoring.plan(people=options.people, photos=options.photos, width=options.width)
+        print(scoring.planned(table, width=options.width))
         print(
-            f"Images per person and generator, for a 95 % interval {options.width:g} wide, or to see a difference of "
+            f"\nImages per person and generator, for a 95 % interval {options.width:g} wide, or to see a difference of "
             f"{options.width:g},\nby the oracle's accuracy on photographs and the fraction that shows the requested "
             "person. Narrowest is the\nwidth that more images cannot go below with these photographs.\n"
         )

@@ -8,7 +8,6 @@ from kpop_rca.scoring.scores import EXACT, HEADLINE, MEASURES, NUMBERS, WEAK, Sc
 from kpop_rca.system import html
 
 FEW = 12  # photographs of a person, below which the errors of an oracle are little known
-COPYING = 0.05  # of the images, from which on a generator is said to copy
 DO_NOT_USE = "Do not use these numbers."
 
 
@@ -33,20 +32,22 @@ def warnings(scores: Scores) -> Iterator[str]:
 
 def copying(scores: Scores) -> list[str]:
     """Generators that repeat photographs, of which no measure of identity says how well they do."""
-    table = scores.table
-    if "copy_rate_low" not in table:
-        return []
     return [
         f"{row['generator']} repeats photographs: {with_interval(row, 'copy_rate')} of its images are copies, and none "
         "of its other numbers says that it can do more."
-        for _, row in table.iterrows()
-        if row["copy_rate_low"] > COPYING
+        for _, row in scores.table.iterrows()
+        if row["generator"] in scores.copying
     ]
 
 
 def sentences(scores: Scores) -> list[str]:
-    """How often the best generator shows the requested person, and what sets it apart from the next."""
+    """How often the best generator shows the requested person, and what sets it apart from the next.
+
+    Generators that repeat photographs are left out, where there are others.
+    """
     table = scores.table
+    if len(scores.copying) < len(table):
+        table = table[~table["generator"].isin(scores.copying)]
     best = table.iloc[0]
     measure = HEADLINE if pd.notna(best.get(HEADLINE)) else "accuracy"
     shown = f"{best.generator} shows the requested person in {with_interval(best, measure)} of its images"

@@ -30,6 +30,7 @@ MEASURES = {
     "copy_rate": "copies of reference photographs",
 }
 REAL = "photographs"  # the row of the oracle's ceiling
+COPYING = 0.05  # of the images, from which on a generator is said to copy
 WEAK = 0.97  # an oracle that recognises fewer photographs than this needs its ceiling said in words
 CONFIDENCE = 0.95
 EXACT = ("images", "failures")  # counts
@@ -74,13 +75,20 @@ class Scores:
 
     @property
     def generators(self) -> list[str]:
-        """Names, the one that shows the requested person most often first."""
+        """Names, the one that shows the requested person most often first; those that copy photographs come last."""
         overall = self.measures[(self.measures["person"] == "") & (self.measures["oracle"] == self.oracle)]
         known = overall[overall["measure"].isin((HEADLINE, "accuracy"))]
         ranked = known.pivot(index="generator", columns="measure", values="value").sort_values(
             [HEADLINE, "accuracy"], ascending=False, kind="stable", na_position="last"
         )
-        return ranked.index.tolist()
+        return sorted(ranked.index, key=self.copying.__contains__)
+
+    @property
+    def copying(self) -> set[str]:
+        """Generators that repeat photographs, under the first oracle."""
+        rows = self.measures[(self.measures["person"] == "") & (self.measures["oracle"] == self.oracle)]
+        copies = rows[(rows["measure"] == "copy_rate") & (rows["low"].astype(float) > COPYING)]
+        return set(copies["generator"])
 
     @property
     def usable(self) -> bool:

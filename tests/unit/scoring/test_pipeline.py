@@ -28,12 +28,13 @@ def test_generators_of_known_truth_are_scored_as_their_truth(demonstrated):
     table = demonstrated.table.set_index("generator")
     low, high = (table[f"confusion_corrected_accuracy_{end}"] for end in ("low", "high"))
     assert ((low <= table["truth"]) & (table["truth"] <= high)).sum() >= len(table) - 1  # at 95 %
-    assert table.index[0] == "copies"
+    assert table.index[0] == "mixture 0.9" and table.index[-1] == "copies"
     values = table["confusion_corrected_accuracy"]
     assert values["mixture 0.9"] > values["swapped pair"] > values["class-blind"]
 
 
 def test_copies_are_flagged_and_no_other_generator_is(demonstrated):
+    assert demonstrated.lines()[0].startswith("mixture 0.9 shows the requested person in")
     lines = [line for line in demonstrated.lines() if "repeats photographs" in line]
     assert [line.split(" repeats")[0] for line in lines] == ["copies"]
 
