@@ -46,14 +46,15 @@ def sentences(scores: Scores) -> list[str]:
     Generators that repeat photographs are left out, where there are others.
     """
     table = scores.table
-    if len(scores.copying) < len(table):
-        table = table[~table["generator"].isin(scores.copying)]
+    copying = scores.copying if len(scores.copying) < len(table) else set()
+    table = table[~table["generator"].isin(copying)]
     best = table.iloc[0]
     measure = HEADLINE if pd.notna(best.get(HEADLINE)) else "accuracy"
     shown = f"{best.generator} shows the requested person in {with_interval(best, measure)} of its images"
     first = f"{shown}, by {MEASURES[measure]} under {scores.oracle}"
     if len(table) > 1:
-        return [f"{first}, the most of {len(table)} generators.", _against_next(scores, best, table.iloc[1])]
+        others = " that do not repeat photographs" if copying else ""
+        return [f"{first}, the most of {len(table)} generators{others}.", _against_next(scores, best, table.iloc[1])]
     if pd.isna(best.get("rca")):
         return [f"{first}."]
     recognised = f"Its RCA, relative to photographs, is {with_interval(best, 'rca')}"

@@ -180,7 +180,7 @@ def _copies(
     embeddings: np.ndarray, person: np.ndarray, calibration: Calibration, generator: np.random.Generator
 ) -> dict[str, Any]:
     """The photographs as generated images are copies."""
-    found = measure(calibration, embeddings, person, generator=generator)
+    found = measure(calibration, embeddings, person, by_person=False, generator=generator)
     value = float(found.images["copy_rate"].mean())
     wrong = f"{value:.0%} of the photographs themselves are found to be copies of photographs"
     return {

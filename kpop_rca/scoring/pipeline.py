@@ -34,6 +34,7 @@ COMPARED = ("accuracy", HEADLINE)
 PERSON = "person"
 NO_COLUMNS = frozenset(("path", PERSON, "generator", "face", "face_size", "reason", "cluster"))  # of the CSV
 MOST_VALUES = 12  # of a column by which scores are given although nobody named it
+SHOWN = 8  # people on a sheet of faces
 PROGRESS = "finding faces"
 NO_CONTROLS = "they would train 55 networks more; those of an embedding show how images are treated"
 
@@ -103,6 +104,7 @@ def score(
             "seconds": round(time.monotonic() - began, 1),
             "versions": _versions(),
         },
+        examples=_examples(seen),
     )
 
 
@@ -335,6 +337,14 @@ def _agreement(estimated: Estimates, generators: Sequence[str]) -> pd.DataFrame:
         found = agreement.overidentification(values, np.stack(resampled))
         rows.append({"generator": name, "oracles": len(values)} | asdict(found))
     return pd.DataFrame(rows)
+
+
+def _examples(seen: _Seen) -> dict[str, list[str | None]]:
+    """The table `Scores.examples`: the first image with a face of each person, of the first few people."""
+    with_face = seen.found.images[seen.found.images["face"].eq(faces.FOUND)]
+    first = with_face.groupby(["generator", PERSON], sort=False)["path"].first()
+    people = range(len(seen.found.people))[:SHOWN]
+    return {name: [first.get((name, who)) for who in people] for name in ["", *seen.found.generators]}
 
 
 def _versions() -> dict[str, str]:

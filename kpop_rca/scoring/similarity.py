@@ -123,7 +123,7 @@ class Similarity:
         table: one row per measure: measure, value, low, high, real (the value of the photographs themselves), n_images
             (in the denominator), reason (why it has no value; else empty).
         by_person: one row per person and measure, but for the equal error rate: person, measure, value, low, high (of
-            these images, not of other people), reason.
+            these images, not of other people), reason; None where it was not wanted.
         images: one row per image, in the order given: person, identified_as (-1 for a failed image), rank_1, score,
             tar_at_far_… (fraction of its mated comparisons), open_set_match_rate, copy_rate (each 0 or 1), nearest
             (number of a photograph among those with an embedding) and nearest_similarity.
@@ -131,7 +131,7 @@ class Similarity:
     """
 
     table: pd.DataFrame
-    by_person: pd.DataFrame
+    by_person: pd.DataFrame | None
     images: pd.DataFrame
     copies: bool
 
@@ -224,6 +224,7 @@ def measure(
     requested: np.ndarray | None = None,
     *,
     hashes: np.ndarray | None = None,
+    by_person: bool = True,
     generator: np.random.Generator,
 ) -> Similarity:
     """MEASURES of generated images, each with a 95 % interval and the value of the photographs themselves.
@@ -255,6 +256,7 @@ def measure(
         embeddings: (M, D) of generated images; None measures the photographs, each with the others.
         requested: int (M,) in [0, K).
         hashes: of the pixels, (M,).
+        by_person: whether those of single people are wanted.
 
     Source: ISO/IEC 19795-1 for the rates of verification and identification.
 
@@ -282,7 +284,7 @@ def measure(
     rows = _rows(calibration, values, ends, NO_VALUE)
     table = pd.DataFrame(rows).assign(n_images=int(measured.counted.sum()))
     table.insert(4, "real", [real[name] for name in MEASURES])
-    of_people = _by_person(calibration, images, measured, generator)
+    of_people = _by_person(calibration, images, measured, generator) if by_person else None
     copies = table.set_index("measure").loc["copy_rate", "low"] > calibration.copy_rate
     return Similarity(table=table, by_person=of_people, images=images, copies=bool(copies))
 
@@ -312,9 +314,9 @@ def _by_person(
         own = measured.person == person
         if not own.any():
             continue
-        part, how = measured.part(own), {"generator": generator} | _how(calibration)
-        values = _as_they_are(calibration, images[own], part)
-        rows = _rows(calibration, values, similarity_resamples.limits(part, [of_images], **how), NO_VALUE_OF_ONE)
+        part, how = measured.part(own), {"at_once": similarity_resamples.OF_ONE_AT_ONCE} | _how(calibration)
+        ends = similarity_resamples.limits(part, [of_images], generator=generator, **how)
+        rows = _rows(calibration, _as_they_are(calibration, images[own], part), ends, NO_VALUE_OF_ONE)
         tables.append(pd.DataFrame(rows).assign(person=person))
     table = pd.concat(tables, ignore_index=True)
     return table.loc[table["measure"] != EQUAL_ERROR_RATE, ["person", "measure", "value", "low", "high", "reason"]]

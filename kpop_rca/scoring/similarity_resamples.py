@@ -22,7 +22,8 @@ from kpop_rca.scoring.verification import crossing
 
 GRID = 192  # thresholds at which resampled rates are computed, lines between them
 MOST_RESAMPLED = 50_000  # comparisons or scores in each resample
-AT_ONCE = 50  # resamples
+AT_ONCE = 50  # resamples of all images
+OF_ONE_AT_ONCE = 250  # of one person's
 IMAGES_AT_ONCE = 4096  # of which the rates above all thresholds are held at once
 LEAST_SHAPE = 0.1  # of the weights of people, below which one of them has all the weight
 
@@ -39,10 +40,8 @@ class Resamples:
     ceiling: np.ndarray  # (B, K) mean score of a person's photographs with the person, each with the others
     floor: np.ndarray  # (B, K) mean score of a person's photographs with other people
 
-    def part(self, start: int) -> "Resamples":
-        """AT_ONCE of them."""
-        parts = {name: value if value is None else value[start : start + AT_ONCE] for name, value in vars(self).items()}
-        return Resamples(**parts)
+    def part(self, some: slice) -> "Resamples":
+        return Resamples(**{name: value if value is None else value[some] for name, value in vars(self).items()})
 
 
 @dataclass(frozen=True)
@@ -282,7 +281,12 @@ def _at(falling: np.ndarray, level: float, curve: np.ndarray) -> np.ndarray:
 
 
 def limits(
-    measured: Measured, resampled: list[Resamples], *, generator: np.random.Generator, **how: Any
+    measured: Measured,
+    resampled: list[Resamples],
+    *,
+    generator: np.random.Generator,
+    at_once: int = AT_ONCE,
+    **how: Any,
 ) -> dict[str, tuple[float, float]]:
     """95 % interval of every measure: the wider, at each end, of those of the resamples; for the rest see `statistics`.
 
@@ -290,18 +294,18 @@ def limits(
     """
     ends = []
     for resamples in resampled:
-        parts = list(_replicates(measured, resamples, generator=generator, **how))
+        parts = list(_replicates(measured, resamples, at_once, generator=generator, **how))
         together = {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
         ends.append({name: intervals(values) for name, values in together.items()})
     return {name: (float(min(of[name][0] for of in ends)), float(max(of[name][1] for of in ends))) for name in ends[0]}
 
 
 def _replicates(
-    measured: Measured, resamples: Resamples, *, generator: np.random.Generator, **how: Any
+    measured: Measured, resamples: Resamples, at_once: int, *, generator: np.random.Generator, **how: Any
 ) -> Iterator[dict[str, np.ndarray]]:
-    """`statistics` of random weights, AT_ONCE resamples at a time."""
-    for start in range(0, len(resamples.ceiling), AT_ONCE):
-        part = resamples.part(start)
+    """`statistics` of random weights, some resamples at a time."""
+    for start in range(0, len(resamples.ceiling), at_once):
+        part = resamples.part(slice(start, start + at_once))
         n, n_people = part.ceiling.shape
         if part.people is None:
             people, weights = np.ones((n, n_people)), image_weights(measured.person, n, generator=generator)
