@@ -118,7 +118,7 @@ def write(folder: Path, oracle: str) -> None:
 
 def _replace(path: Path, rows: pd.DataFrame, oracle: str) -> None:
     others = pd.read_csv(path) if path.exists() else rows.head(0)
-    table = pd.concat([others[others["oracle"] != oracle], rows])
+    table = pd.concat([others[others["oracle"] != oracle], rows]).reindex(columns=rows.columns)
     table.sort_values("oracle", key=lambda names: names.map(ORACLES.index), kind="stable").to_csv(path, index=False)
 
 
