@@ -21,7 +21,7 @@ from kpop_rca.benchmarks import (
 from kpop_rca.benchmarks.baselines import features as baseline_features
 from kpop_rca.benchmarks.baselines import torchvision as baseline_torchvision
 from kpop_rca.benchmarks.setting import Setting, random_features
-from kpop_rca.benchmarks.timing import OURS, Curve, Work
+from kpop_rca.benchmarks.timing import OURS, Work
 from kpop_rca.errors import StudyError
 from kpop_rca.study import fingerprint, params, stage_run
 from kpop_rca.system import devices
@@ -70,21 +70,6 @@ def test_a_baseline_that_fails_is_a_row_without_numbers_and_stops_nobody():
 def test_a_failure_of_ours_is_an_error():
     with pytest.raises(RuntimeError, match="luck"):
         timing.in_turns({OURS: broken(at_call=1)}, repeats=1, warm_up=0, device=CPU)
-
-
-def test_a_task_may_return_a_curve():
-    """Time to a target: each repeat is a row per point, and other programs have rows of the same table."""
-    course = Curve([{"seconds": 1.0, "value": 0.2}, {"seconds": 2.0, "value": 0.5}])
-    prepare = {OURS: lambda: Work(run=lambda: course, items=1), "b": work([], "b")}
-    table = timing.in_turns(prepare, repeats=2, warm_up=0, device=CPU)
-    of_ours = table[table["who"] == OURS]
-    assert of_ours[["repeat", "seconds", "value"]].to_numpy().tolist() == [
-        [0, 1, 0.2],
-        [0, 2, 0.5],
-        [1, 1, 0.2],
-        [1, 2, 0.5],
-    ]
-    assert table[table["who"] == "b"]["value"].isna().all()
 
 
 def test_operations_are_counted_as_by_hand(setting):
