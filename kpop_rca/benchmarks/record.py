@@ -242,6 +242,30 @@ def ratios(rows: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()
 
 
+def in_words(table: pd.DataFrame) -> str:
+    """What `ratios` found, one sentence per program."""
+    said = []
+    for row in table.itertuples():
+        mean = f"{row.cpu_seconds:.0f} CPU-seconds and {row.seconds:.0f} seconds"
+        late = f"; {row.n - row.n_arrived} of {row.n} had not arrived by then" if row.n_arrived < row.n else ""
+        ratio = "no ratio" if row.bound == "none" else f"{row.bound} {row.ratio:.1f} times ours".lstrip()
+        said.append(f"{row.program}: {mean} (mean of {row.n}{late})" + ("." if row.program == OURS else f", {ratio}."))
+    return "\n".join(said)
+
+
+def committed_record() -> pd.DataFrame | None:
+    """The record that was measured here, or came with the project: the rows of the machine that was there last.
+
+    None where there is none, or ours has not been measured.
+    """
+    places = [folder / TABLE for folder in (paths.report_folder(REPORT), paths.committed_report(REPORT))]
+    for path in filter(Path.is_file, places):
+        found = pd.read_csv(path)
+        found = found[found["machine"] == found["machine"].iloc[-1]]
+        return found if OURS in reported(found)["program"].unique() else None
+    return None
+
+
 class Table:
     """`reports/record/record.csv`: rows of COLUMNS, those of a run together, added as it goes."""
 
@@ -335,7 +359,7 @@ def main(arguments: list[str] | None = None) -> int:
         measure_program(record, table, program)
     found = table.of_this_machine()
     if OURS in reported(found)["program"].unique():
-        print(ratios(found).round(2).to_string(index=False))
+        print(in_words(ratios(found)))
     return 0
 
 
