@@ -160,6 +160,8 @@ def time_to_identity(rows: pd.DataFrame, *, least_rca: float, largest_frechet: f
         ax.set(xscale="log", xlabel="CPU-seconds of training", title=f"{label}, target {target:g}")
         ax.xaxis.set_major_formatter("{x:g}")
     axes[1].set_yscale("log")
+    axes[1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes[1].yaxis.set_major_formatter("{x:g}")
+    axes[1].yaxis.set_minor_formatter(NullFormatter())
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(COLOURS))
     return figure
