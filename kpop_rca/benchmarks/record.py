@@ -15,8 +15,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -40,9 +39,10 @@ from kpop_rca.diffusion.trainer import DiffusionRecipe, Trainer
 from kpop_rca.diffusion.unet import NETWORK, build_unet
 from kpop_rca.errors import said_in_a_line
 from kpop_rca.faces import crops
+from kpop_rca.faces.splits import SPLITS
 from kpop_rca.image_metrics.frechet import Normal
 from kpop_rca.oracles import training
-from kpop_rca.oracles.candidates import Candidate
+from kpop_rca.oracles.candidates import Candidate, Faces
 from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.study import given, manifests, params, paths
 from kpop_rca.system import devices, seeds
@@ -66,43 +66,24 @@ class Point(NamedTuple):
     network: Callable[[], UNet2DModel]
 
 
-@dataclass(frozen=True, eq=False)
 class Record:
-    """The parameters of a study whose faces (01, 02) are there, and what all of its runs share."""
+    """What all runs share: faces, and oracles that are trained before any generator, or read where they lie already."""
 
-    parameters: dict[str, Any]
-    device: torch.device
-
-    @property
-    def folder(self) -> Path:
-        return paths.artifacts_folder(self.parameters["study"]) / "record"
-
-    @cached_property
-    def faces(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """uint8 (N, H, W, 3) and int64 (N,) of each split."""
-        where, size = manifests.folder_of(self.parameters["study"], "faces"), self.parameters["image_size"]
-        return {s: crops.load_crops(where, size=size, split=s) for s in ("train", "oracle", "validation", "test")}
-
-    @property
-    def n_classes(self) -> int:
-        return int(self.faces["train"][1].max()) + 1
+    def __init__(self, parameters: dict[str, Any], faces: dict[str, Faces], device: torch.device):
+        self.parameters, self.faces, self.device = parameters, faces, device
+        self.folder = paths.artifacts_folder(parameters["study"]) / "record"
+        self.n_classes = int(faces["train"][1].max()) + 1
+        numbers = range(FIRST_ORACLE, FIRST_ORACLE + parameters["oracle_seeds"])
+        planned = [Candidate(name, k, "oracle") for name in parameters["architectures"] for k in numbers]
+        folder, recipe = self.folder / "oracles", training.OracleRecipe.of(parameters)
+        training.train_all(planned, faces, recipe=recipe, folder=folder, device=device, bar=tqdm)
+        trained = [training.load_oracle(folder / candidate.name, device) for candidate in planned]
+        self.oracles = [FrozenOracle(oracle, *faces["test"]) for oracle in trained]
 
     def unet(self, seed: int, **changed: Any) -> UNet2DModel:
         torch.manual_seed(seeds.number(seeds.Purpose.NETWORK, seed))
         named = {name: self.parameters[name] for name in NETWORK} | changed
         return build_unet(**named, n_classes=self.n_classes).to(self.device)
-
-    @cached_property
-    def oracles(self) -> list["FrozenOracle"]:
-        """Trained on the faces that are kept for oracles, before any program; read where they lie already."""
-        numbers = range(FIRST_ORACLE, FIRST_ORACLE + self.parameters["oracle_seeds"])
-        planned = [Candidate(name, k, "oracle") for name in self.parameters["architectures"] for k in numbers]
-        folder, recipe = self.folder / "oracles", training.OracleRecipe.of(self.parameters)
-        training.train_all(planned, self.faces, recipe=recipe, folder=folder, device=self.device, bar=tqdm)
-        return [
-            FrozenOracle(training.load_oracle(folder / candidate.name, self.device), *self.faces["test"])
-            for candidate in planned
-        ]
 
     def scores(self, network: UNet2DModel, forward: DDPMScheduler, *, seed: int) -> Iterator[dict[str, float]]:
         """guidance, rca and frechet, for each guidance; images from the seed, and the means over the oracles."""
@@ -310,7 +291,6 @@ def measure(record: Record, table: Table, run: dict[str, Any], *, steps: Sequenc
         course = baseline(record, program, seed, learning_rate=run["learning_rate"])
         forward = forward_process(NOISE_SCHEDULE if program == DIFFUSERS else denoising.NOISE_SCHEDULE)
     rows = []
-    record.oracles  # noqa: B018 - frozen before any generator is trained
     torch.manual_seed(seeds.number(seeds.Purpose.TRAINING_ORDER, seed))
     for times, point in clocked(course, steps=steps, cap=cap):
         rows += [times | score for score in record.scores(point.network(), forward, seed=seed)]
@@ -353,7 +333,9 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     given.give(asked.set)
     parameters = params.resolve(asked.study)
-    record = Record(parameters, devices.choose(parameters["device"]))
+    folder, size = manifests.folder_of(asked.study, "faces"), parameters["image_size"]
+    faces = {split: crops.load_crops(folder, size=size, split=split) for split in SPLITS}
+    record = Record(parameters, faces, devices.choose(parameters["device"]))
     table = Table(paths.report_folder(REPORT) / TABLE, machine=machine())
     for program in asked.program or PROGRAMS:
         measure_program(record, table, program)

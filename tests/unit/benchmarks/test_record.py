@@ -94,9 +94,8 @@ def test_a_course_is_scored_at_its_steps_and_where_it_is_given_up():
 
 @pytest.fixture
 def tiny(output, splits, fresh_accelerate):
-    found = record.Record(params.defaults() | TINY | {"study": "tiny"}, torch.device("cpu"))
-    vars(found)["faces"] = splits | {"oracle": splits["train"]}
-    return found
+    faces = splits | {"oracle": splits["train"]}
+    return record.Record(params.defaults() | TINY | {"study": "tiny"}, faces, torch.device("cpu"))
 
 
 def measured(tiny, path):
