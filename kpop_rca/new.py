@@ -92,6 +92,7 @@ def _of_effort(n_training: int, *, n_people: int, default: dict[str, Any]) -> Va
     images = int(np.clip(round(IMAGES / n_people, -1), 20, 100))
     return {
         "oracle_epochs": (epochs, f"an oracle is trained on about {of_person:.0f} faces of each person"),
+        "trainings": (1, "several say how much depends on the training's seed, and take as many times as long"),
         "train_steps": (steps, f"{steps * default['batch_size'] / n_training:.0f} epochs"),
         "images_per_identity": (images, "the interval of RCA depends on the number of held-out photographs, too"),
         "look_alike_groups": ("", "nobody has sorted these people into groups"),

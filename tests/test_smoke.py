@@ -21,7 +21,7 @@ RULES = [f"notebook_{stage.notebook}" for stage in stages.STAGES] + ["report"]
 METRICS = {
     "study", "seed", "image_size", "classes", "data", "oracles", "headline_oracle", "real", "generated", "rca",
     "visual", "paper", "seconds", "versions", "device", "confusion_corrected_accuracy", "over_oracles", "collapse",
-    "cas", "within_groups", "memorisation", "seconds_together",
+    "cas", "trainings", "within_groups", "memorisation", "seconds_together",
 }  # fmt: skip
 
 
@@ -47,6 +47,7 @@ def test_the_answer_has_the_promised_form(smoke):
     low, high = metrics["rca"]["ci95"]
     assert low <= metrics["rca"]["global"] <= high
     assert metrics["generated"]["n"] == 4 * 12
+    assert metrics["trainings"]["n"] == len(metrics["trainings"]["rca"]) == 2
     assert len(metrics["rca"]["per_class"]) == len(metrics["classes"]) == 4
     assert max(metrics["seconds"].values()) < metrics["seconds_together"] <= sum(metrics["seconds"].values()) + 0.1
 

@@ -5,6 +5,7 @@ seed, and an effect has to hold over the seeds: intervals are Student's over the
 images are behind each. One row of `runs` is one small study under one oracle.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,7 +165,7 @@ def _compared(table: pd.DataFrame, claim: Claim) -> list[tuple[str, str]]:
     return [(levels[-1], level) for level in levels[:-1]] if claim.sign == 0 else [(levels[0], levels[-1])]
 
 
-def verdict_table(table: pd.DataFrame, *, margin: float) -> pd.DataFrame:
+def verdict_table(table: pd.DataFrame, *, margin: float, claims: Sequence[Claim] = CLAIMS) -> pd.DataFrame:
     """Every claim with its effect in the sweep and its verdict.
 
     | claim of | supported | contradicted |
@@ -188,7 +189,7 @@ def verdict_table(table: pd.DataFrame, *, margin: float) -> pd.DataFrame:
     Source: Schuirmann (1987) on the tests and the interval.
     """
     rows = []
-    for claim in CLAIMS:
+    for claim in claims:
         for levels in _compared(table, claim):
             rows.append(_verdict(claim, levels, _differences(table, claim, levels), margin))
     found = pd.DataFrame(rows, columns=VERDICT)

@@ -14,6 +14,20 @@ def file_of(folder: Path, label: int) -> Path:
     return folder / f"{PREFIX}{label:04d}.npy"
 
 
+def first_image(training: int, *, n: int, trainings: int) -> int:
+    """Index of the first of an identity's n images that a training makes; of the training after the last it is n."""
+    return training * n // trainings
+
+
+def training_of(conditions: np.ndarray, *, trainings: int) -> np.ndarray:
+    """Which training made each of the images that `load` gives: int64 (N,) in [0, trainings)."""
+    shares = [
+        np.diff([first_image(k, n=n, trainings=trainings) for k in range(trainings + 1)])
+        for n in np.bincount(conditions)
+    ]
+    return np.concatenate([np.repeat(np.arange(trainings), share) for share in shares])
+
+
 def load(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """All images, uint8 (N, H, W, 3), in the order of their requested identities, int64 (N,).
 

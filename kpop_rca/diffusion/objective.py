@@ -3,7 +3,8 @@
 A noisy image is x_t = a x_0 + b eps; whatever is predicted, it is p x_0 + q eps. Samplers know x_0 alone.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,9 @@ from kpop_rca.system import finite, seeds
 TIMESTEPS = 1000  # T of the paper, section 4.2.3
 PREDICTIONS = {"eps": "epsilon", "v": "v_prediction", "flow": "flow_prediction"}  # as diffusers' processes call them
 COMPARED_TIMESTEPS = (10, 50, 100, 200, 350, 500, 700, 900)
+# Of n images as the network denoises them, (n, 3, H, W), their true labels, int64 (n,), and the ratio of noise to image
+# b / a, (n,): a scalar, the mean over them.
+ExtraLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def forward_process(noise_schedule: str, prediction: str = "eps") -> DDPMScheduler:
@@ -75,15 +79,25 @@ class NoisedBatch:
         time: (B,).
         class_labels: int64 (B,).
         target: (B, 3, H, W).
+        a, b: levels of the image as it is shown, (B, 1, 1, 1).
+        prediction: what the target is, as diffusers calls it.
     """
 
     image: Tensor
     time: Tensor
     class_labels: Tensor
     target: Tensor
+    a: Tensor
+    b: Tensor
+    prediction: str
 
-    def part(self, rows: slice) -> "NoisedBatch":
-        return NoisedBatch(self.image[rows], self.time[rows], self.class_labels[rows], self.target[rows])
+    def part(self, rows: slice | Tensor) -> "NoisedBatch":
+        tensors_of = {name: value[rows] for name, value in vars(self).items() if name != "prediction"}
+        return replace(self, **tensors_of)
+
+    def denoised(self, predicted: Tensor) -> Tensor:
+        """The estimates of x_0, (B, 3, H, W), by the network's predictions."""
+        return denoised_image(self.prediction, predicted, self.image, self.a, self.b)
 
 
 def noised(
@@ -93,7 +107,8 @@ def noised(
     a, b = a.view(-1, 1, 1, 1), b.view(-1, 1, 1, 1)
     image, time = shown(prediction, a * x_0 + b * eps, t, a, b)
     p, q = _weights(prediction, a, b)
-    return NoisedBatch(image, time.flatten(), class_labels, p * x_0 + q * eps)
+    as_shown = (shown(prediction, level, t, a, b)[0] for level in (a, b))
+    return NoisedBatch(image, time.flatten(), class_labels, p * x_0 + q * eps, *as_shown, prediction)
 
 
 def training_times(n: int, sampling: str, *, generator: torch.Generator, device: torch.device) -> Tensor:
@@ -154,10 +169,21 @@ def training_task(
     return noised(prediction, x_0, eps, torch.where(dropped, no_class, class_labels), t=t, a=a, b=b)
 
 
-def prediction_loss(unet: nn.Module, task: NoisedBatch) -> Tensor:
-    """E || p x_0 + q eps - net(x_t, t, c) ||^2, a scalar; of the noise it is L_simple, paper eq. 4."""
+def prediction_loss(
+    unet: nn.Module, task: NoisedBatch, *, extra_loss: ExtraLoss | None = None, no_class: int | None = None
+) -> Tensor:
+    """E || p x_0 + q eps - net(x_t, t, c) ||^2, a scalar; of the noise it is L_simple, paper eq. 4.
+
+    An extra loss is added, over the images whose label is not `no_class`; for the others it counts as 0.
+    """
     (predicted,) = unet(task.image, task.time, class_labels=task.class_labels, return_dict=False)
-    return F.mse_loss(predicted.float(), task.target)
+    loss = F.mse_loss(predicted.float(), task.target)
+    if extra_loss is None or not (labelled := task.class_labels != no_class).any():
+        return loss
+    of_class = task.part(labelled)
+    x_0 = of_class.denoised(predicted[labelled].float())
+    extra = extra_loss(x_0, of_class.class_labels, (of_class.b / of_class.a).flatten())
+    return loss + labelled.float().mean() * extra  # so that parts of a batch still make up the whole
 
 
 @torch.inference_mode()

@@ -3,10 +3,10 @@
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, field, fields
-from functools import lru_cache, reduce
+from functools import lru_cache, partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,10 @@ class DiffusionRecipe:
     def table(self, *, n_images: int) -> pd.DataFrame:
         """What the study sets, what follows from that, and what no study changes: columns setting and value (text)."""
         last, rise = self.steps - 1, max(1, round(WARM_UP * self.steps))
-        rows = asdict(self) | {
+        settings = asdict(self)
+        if self.optimizer != "muon":
+            del settings["muon_learning_rate"]
+        rows = settings | {
             "epochs": f"{self.steps * self.batch_size / n_images:.1f}",
             "optimiser": OPTIMISERS[self.optimizer],
             "rise of the learning rate": f"{rise} steps" if self.learning_rate_schedule == "cosine" else "none",
@@ -169,10 +172,19 @@ class Trainer:
     been stopped.
     """
 
-    def __init__(self, unet: UNet2DModel, *, recipe: DiffusionRecipe, folder: Path, device: torch.device):
+    def __init__(
+        self,
+        unet: UNet2DModel,
+        *,
+        recipe: DiffusionRecipe,
+        folder: Path,
+        device: torch.device,
+        extra_loss: objective.ExtraLoss | None = None,
+    ):
         """Prepare a new network, optimiser and average, and load the last checkpoint of the folder if there is one.
 
-        More devices come from `accelerate launch`.
+        More devices come from `accelerate launch`. An extra loss draws no random numbers, and is part of the loss that
+        is logged.
 
         Raises:
             StudyError: the batch can't be divided evenly among the processes.
@@ -184,6 +196,7 @@ class Trainer:
         if recipe.batch_size % processes:
             raise StudyError(f"batch_size {recipe.batch_size} can't be divided among {processes} processes")
         self.no_class = no_class(unet)
+        self.loss = partial(objective.prediction_loss, extra_loss=extra_loss, no_class=self.no_class)
         self.forward = forward_process(recipe.noise_schedule, recipe.prediction)
         unet.to(memory_format=torch.channels_last)  # convolutions are faster so
         devices.compile_where_it_pays(unet, device, calls=recipe.steps)
@@ -202,8 +215,8 @@ class Trainer:
         self.forward.alphas_cumprod = self.forward.alphas_cumprod.to(self.accelerator.device)
         size, rest = divmod(recipe.batch_size, PIECES)
         large = size * unet.config.sample_size**2 >= PIXELS_OF_A_PIECE
-        in_pieces = device.type == "cpu" and processes == 1 and large and not rest
-        self.pieces = parallel.sharing_the_cores(PIECES) if in_pieces else None
+        self.in_pieces = device.type == "cpu" and processes == 1 and large and not rest
+        self.over_pieces: Callable = map  # one after the other, unless `fit` has all cores
         self.progress = Progress()
         self.accelerator.register_for_checkpointing(self.ema, self.progress)
         if checkpoints := self._checkpoints():
@@ -235,33 +248,71 @@ class Trainer:
         Returns:
             The log: step, loss (mean since the line before), learning_rate, seconds.
         """
+        if self.in_pieces:
+            self.over_pieces = parallel.sharing_the_cores(PIECES).map
+        steps = bar(self.steps_left, initial=self.progress.step, total=self.recipe.steps)
+        how = {"checkpoint_minutes": checkpoint_minutes, "sample_grids": sample_grids, "curves": curves}
+        with console.interrupts_wait() as interrupted:
+            for _ in self.lines(steps, images, labels, stops=interrupted, **how):
+                steps.set_postfix(loss=f"{self.last_loss:.4f}")
+        return self.save_result()
+
+    @property
+    def steps_left(self) -> range:
+        """Those after the last checkpoint."""
+        return range(self.progress.step, self.recipe.steps)
+
+    @property
+    def last_loss(self) -> float:
+        """Of the last line of the log."""
+        return self.progress.log[-1][1]
+
+    def lines(
+        self,
+        steps: Iterable[int],
+        images: np.ndarray,
+        labels: np.ndarray,
+        *,
+        checkpoint_minutes: float,
+        sample_grids: int,
+        stops: Callable[[], bool],
+        curves: Path | None = None,
+    ) -> Iterator[int]:
+        """Do `steps_left`; after each line of the log, the number of steps done. At the end there is `save_result`.
+
+        A line is saved, where that is due, and `stops` is asked when this is resumed, by any thread. See `fit`.
+
+        Raises:
+            KeyboardInterrupt: `stops` was true; where the training stands is saved.
+        """
         device, recipe = self.accelerator.device, self.recipe
         data = torch.as_tensor(images, device=device), torch.as_tensor(labels, device=device)
         grid_at = {round(recipe.steps * k / sample_grids) for k in range(1, sample_grids + 1)}
         begun, saved, losses = time.monotonic() - self.progress.seconds, time.monotonic(), []
-        steps = bar(range(self.progress.step, recipe.steps), initial=self.progress.step, total=recipe.steps)
         shows = curves is not None and self.accelerator.is_main_process
         opened = closing(Curves(curves, step=self.progress.step)) if shows else nullcontext()
-        with console.interrupts_wait() as interrupted, opened as watched:
+        with opened as watched:
             for step in steps:
                 losses.append(self._step(step, *data))
                 done = step + 1
                 if done % LOG_EVERY == 0 or done == recipe.steps:
                     self._log(done, losses, seconds=time.monotonic() - begun)
-                    self._show(watched, steps)
+                    self._add_to(watched)
                     losses = []
                 if done in grid_at:
                     self._sample_grid(done, watched)
                 if losses:  # stop with a line of the log alone, so that it has the same lines wherever a training stops
                     continue
-                stops = self._agreed(interrupted())
-                due = stops or self._agreed(time.monotonic() - saved > 60 * checkpoint_minutes)
+                worked = time.monotonic() - begun
+                yield done
+                begun = time.monotonic() - worked  # others may have had their turn
+                stopping = self._agreed(stops())
+                due = stopping or self._agreed(time.monotonic() - saved > 60 * checkpoint_minutes)
                 if due or done == recipe.steps:
                     self._save_checkpoint(done)
                     saved = time.monotonic()
-                if stops or self._agreed(interrupted()):
+                if stopping or self._agreed(stops()):
                     raise KeyboardInterrupt(f"stopped at step {done}, which is saved")
-        return self._save_result()
 
     def _agreed(self, wished: bool) -> bool:
         """Whether any process wishes it: all of them must do the same."""
@@ -270,11 +321,10 @@ class Trainer:
         wishes = torch.tensor(float(wished), device=self.accelerator.device)
         return self.accelerator.reduce(wishes, reduction="sum").item() > 0
 
-    def _show(self, curves: Curves | None, steps: Any) -> None:
-        """Show the last line of the log in the progress bar and in TensorBoard."""
-        step, loss, learning_rate, seconds = self.progress.log[-1]
-        steps.set_postfix(loss=f"{loss:.4f}")
+    def _add_to(self, curves: Curves | None) -> None:
+        """Show the last line of the log in TensorBoard."""
         if curves:
+            step, loss, learning_rate, seconds = self.progress.log[-1]
             earlier = self.progress.log[-2] if len(self.progress.log) > 1 else [0, 0.0, 0.0, 0.0]
             n_images = (step - earlier[0]) * self.recipe.batch_size
             rate = n_images / max(seconds - earlier[3], 0.01)
@@ -319,25 +369,28 @@ class Trainer:
 
     def _backward(self, task: objective.NoisedBatch) -> Tensor:
         """The loss of this process's part of a batch; leaves its gradient in the weights."""
-        if self.pieces:
+        if self.in_pieces:
             return self._backward_in_pieces(task)
         size = self.recipe.batch_size // self.accelerator.num_processes
         first = self.accelerator.process_index * size
         with self.accelerator.autocast():
-            loss = objective.prediction_loss(self.unet, task.part(slice(first, first + size)))
+            loss = self.loss(self.unet, task.part(slice(first, first + size)))
         self.accelerator.backward(loss)
         return loss.detach()
 
     def _backward_in_pieces(self, task: objective.NoisedBatch) -> Tensor:
-        """The same on a CPU, where parts of a batch side by side are faster than the threads of each operation."""
+        """The same on a CPU, where parts of a batch side by side are faster than the threads of each operation.
+
+        They add up to the same numbers one after the other, so that a training has the same result on a single core.
+        """
         size = self.recipe.batch_size // PIECES
 
         def of_piece(piece: int) -> tuple[Tensor, tuple[Tensor, ...]]:
             with self.accelerator.autocast():
-                loss = objective.prediction_loss(self.unet, task.part(slice(piece * size, (piece + 1) * size))) / PIECES
+                loss = self.loss(self.unet, task.part(slice(piece * size, (piece + 1) * size))) / PIECES
             return loss.detach(), torch.autograd.grad(loss, self.weights)
 
-        losses, gradients = zip(*self.pieces.map(of_piece, range(PIECES)), strict=True)
+        losses, gradients = zip(*self.over_pieces(of_piece, range(PIECES)), strict=True)
         for weight, *parts in zip(self.weights, *gradients, strict=True):
             weight.grad = reduce(Tensor.add_, parts)  # in the order of the pieces, whichever was first
         return sum(losses)
@@ -408,7 +461,7 @@ class Trainer:
             for folder in earlier:
                 checksums.remove(folder)
 
-    def _save_result(self) -> pd.DataFrame:
+    def save_result(self) -> pd.DataFrame:
         """Write the averaged weights, the forward process and the log."""
         self._require_finite_weights("at the end")
         log = pd.DataFrame(self.progress.log, columns=["step", "loss", "learning_rate", "seconds"])

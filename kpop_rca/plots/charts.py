@@ -52,15 +52,21 @@ def stacked_counts(table: pd.DataFrame, *, title: str, ylabel: str, colours: dic
     return figure
 
 
-def loss_curve(log: pd.DataFrame) -> Figure:
-    """The training loss against steps, raw and smoothed, and the learning rate: step, loss, learning_rate."""
+def loss_curves(log: pd.DataFrame) -> Figure:
+    """The loss of each training against steps, and the learning rate of all: training, step, loss, learning_rate.
+
+    A single training is shown raw and smoothed, several smoothed, with their mean.
+    """
     figure, (top, below) = plt.subplots(2, sharex=True, figsize=(WIDTH, 4), height_ratios=[3, 1], layout="constrained")
-    smooth = log["loss"].ewm(span=max(2, len(log) // 20)).mean()
-    top.plot(log["step"], log["loss"], color=REAL, alpha=0.25, label="mean of 10 steps")
-    top.plot(log["step"], smooth, color=REAL, label="moving average")
+    losses = log.pivot(index="step", columns="training", values="loss")
+    smooth, several = losses.ewm(span=max(2, len(losses) // 20)).mean(), losses.shape[1] > 1
+    thin = (smooth, "each training, moving average") if several else (losses, "mean of 10 steps")
+    lines = top.plot(thin[0], color=REAL, alpha=0.4 if several else 0.25, lw=1)
+    lines[0].set_label(thin[1])
+    top.plot(smooth.mean(axis=1), color=REAL, label=f"mean of {losses.shape[1]}" if several else "moving average")
     top.set(title="Training loss", ylabel="MSE of the prediction", yscale="log")
     top.legend()
-    below.plot(log["step"], log["learning_rate"], color=CHANCE)
+    below.plot(log.groupby("step")["learning_rate"].first(), color=CHANCE)
     below.set(xlabel="step", ylabel="learning rate", ylim=(0, None))
     return figure
 
@@ -165,6 +171,24 @@ def rca_by_oracle(table: pd.DataFrame) -> Figure:
     ax.vlines(table["chance"], table.index - 0.35, table.index + 0.35, color=CHANCE, lw=2, label="chance")
     ax.set(title="RCA of one generator under each oracle", xlabel="global RCA, 95 % interval over images")
     ax.set_yticks(table.index, labels=table["oracle"])
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
+    ax.legend(**BESIDE)
+    return figure
+
+
+def rca_by_training(table: pd.DataFrame, *, oracle: str) -> Figure:
+    """RCA of the images of each training: training, rca, low, high, mean_over_oracles, chance; the oracle is named."""
+    figure, ax = plt.subplots(figsize=(WIDTH * 0.8, 1.4 + 0.33 * len(table)))
+    ends, mean = bar_lengths(table, "rca"), table["rca"].mean()
+    ax.axvline(mean, color=GENERATED, lw=1, ls=":")
+    ax.errorbar(table["rca"], table.index, xerr=ends, fmt="o", color=GENERATED, capsize=3, label=as_text(oracle))
+    ax.plot(table["mean_over_oracles"], table.index + 0.2, "D", color=REAL, ms=5, label="mean over\noracles")
+    ax.vlines(table["chance"], table.index - 0.35, table.index + 0.35, color=CHANCE, lw=2, label="chance")
+    ax.set(
+        title="RCA of the images of each training (dotted: mean)", xlabel="global RCA, 95 % interval over its images"
+    )
+    ax.set_yticks(table.index, labels=[f"training {number}" for number in table["training"]])
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
     ax.legend(**BESIDE)

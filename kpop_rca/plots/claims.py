@@ -17,12 +17,14 @@ TITLES = {
     "confusion_corrected_accuracy": "confusion-corrected accuracy",
     "accuracy_real": "oracle's accuracy, real faces",
     "within_group_excess": "predicted as a look-alike,\nbeyond real faces",
+    "within_group_generated": "predicted as a look-alike",
     "pull": "others' images predicted\nas the first identity",
     "first_rca": "RCA of the first identity",
     "recall": "recall (diversity)",
     "precision": "precision",
     "frechet": "Fréchet distance",
 }
+KINDS = {"rewarding": GENERATED, "same architecture": CHANCE, "held out": REAL}  # of oracles
 OF_A_SEED = {"color": CHANCE, "lw": 0.8, "ms": 4, "alpha": 0.7}
 OF_THE_MEAN = {"color": GENERATED, "lw": 2.2, "ms": 7}
 
@@ -96,4 +98,28 @@ def trade_off(part: pd.DataFrame, means: pd.DataFrame, *, costs: Sequence[str]) 
         ax.margins(0.14)
     axes[0, 0].set_ylabel("RCA")
     figure.suptitle("What guidance gains in RCA, and what it costs", fontweight="bold")
+    return figure
+
+
+def identity_loss(means: pd.DataFrame, responses: Sequence[str]) -> Figure:
+    """Responses against the weight of an identity loss, by the oracle that rewards and by others.
+
+    Args:
+        means: from `claims.by_kind`.
+        responses: columns of it, a panel each.
+    """
+    figure, axes = plt.subplots(1, len(responses), figsize=(WIDTH, 3.6), squeeze=False, layout="constrained")
+    weights = means["weight"].unique().tolist()
+    for ax, response in zip(axes[0], responses, strict=True):
+        for kind, colour in KINDS.items():
+            part = means[means["kind"] == kind]
+            wide = part.pivot(index="weight", columns="seed", values=response).loc[weights]
+            ax.plot(range(len(weights)), wide, "o-", **OF_A_SEED | {"color": colour, "alpha": 0.4})
+            ax.plot(range(len(weights)), wide.mean(axis=1), "D-", **OF_THE_MEAN | {"color": colour}, label=kind)
+        ax.set(title=TITLES[response], xlabel="weight of the loss")
+        ax.set_xticks(range(len(weights)), labels=weights)
+        ax.set_ylim(0)
+        ax.margins(x=0.12)
+    axes[0, -1].legend(title="oracles", **BESIDE)
+    figure.suptitle("An identity loss by the oracle that rewards, and by others", fontweight="bold")
     return figure

@@ -24,6 +24,7 @@ def assemble(
     classes: list[str],
     corrected: dict[str, Any],  # from `rca.confusion_corrected_summary`
     over_oracles: dict[str, Any],  # from `rca.over_oracles`
+    trainings: dict[str, Any],  # from `oracles.trainings_summary`
     collapse: dict[str, Any],  # from `rca.collapse_summary`
     visual: dict[str, Any],  # from `quality` and `feature_measures`, by name of the measure
     cas: dict[str, Any],  # from `cas.classification_accuracy_scores`
@@ -50,6 +51,7 @@ def assemble(
         **parts,
         "confusion_corrected_accuracy": corrected,
         "over_oracles": over_oracles,
+        "trainings": trainings,
         **collapse,
         "cas": cas,
         "memorisation": memorisation,

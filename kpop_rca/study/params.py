@@ -7,6 +7,7 @@ A study file, `params/<study>.yaml`, names only what differs from those. `kpop_r
 import ast
 import difflib
 import re
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
@@ -64,7 +65,10 @@ def _misfits(values: dict[str, Any]) -> list[str]:
     """What is wrong with values that are each in range and do not fit one another; of what is not given, nothing."""
     size, sides, attention = (values.get(name) for name in ("image_size", "face_sizes", "attention_size"))
     oracles, seen = values.get("architectures", get_args(schema.Architecture)), values.get("seen_oracles", [])
-    levels = [size // 2**level for level in range(len(values.get("channels", [])))] if size else []
+    first = size // 2 if size and values.get("stem") == "space_to_depth" else size
+    levels = [first // 2**level for level in range(len(values.get("channels", [])))] if size else []
+    low, high = values.get("guidance_interval", (0.0, 1.0))
+    trainings, images = values.get("trainings", 1), values.get("images_per_identity", sys.maxsize)
     stray, selected = set(seen) - set(oracles), values.get("headline_oracle", "best")
     architecture, sizes = selected.partition("-")[0], f"{', '.join(map(str, levels))}, and 0 is for none"
     problems = [
@@ -78,6 +82,8 @@ def _misfits(values: dict[str, Any]) -> list[str]:
             architecture not in ("best", *oracles),
             f"headline_oracle is {selected}, and {architecture} is not one of architectures",
         ),
+        (images < trainings, f"images_per_identity is {images}: fewer than one of each of {trainings} trainings"),
+        (low > high, f"guidance_interval begins at {low}, and ends before that, at {high}"),
     ]
     return [said for is_one, said in problems if is_one]
 

@@ -84,6 +84,7 @@ class Parameters(BaseModel):
     timestep_sampling: Literal["uniform", "logit_normal"] = None
     optimizer: Literal["adamw", "muon"] = None
     muon_learning_rate: Annotated[float, Field(gt=0, le=1)] = None
+    trainings: Annotated[int, Field(ge=1, le=100)] = None
     train_steps: Positive = None
     batch_size: Positive = None
     learning_rate: Annotated[float, Field(gt=0, le=1)] = None
@@ -114,6 +115,7 @@ class Parameters(BaseModel):
     sampler: Literal["ddpm", "ddim", "dpmpp"] = None
     sampling_steps: Annotated[int, Field(ge=1, le=1000)] = None
     guidance: Annotated[float, Field(ge=0, le=20)] = None
+    guidance_interval: Annotated[list[Rate], Field(min_length=2, max_length=2)] = None
     images_per_identity: Annotated[int, Field(ge=2, le=LARGEST)] = None  # a pair, of which the diversity is measured
     sampling_batch_size: Positive = None
 

@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
@@ -124,6 +124,37 @@ def a_core_each(
                 ended.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def in_turns(works: Sequence[Iterator[Result]], *, stopping: Event) -> Iterator[tuple[int, Result]]:
+    """What long works yield on their way, each with its number, from threads of one core each.
+
+    Whichever has waited longest goes on next: on any number of cores all come to their ends at about the same time, and
+    no core is left with a whole one at last.
+
+    Args:
+        works: each is resumed by one thread at a time, though not always the same.
+        stopping: set when one of them has failed: the others are to end soon, and then that error is raised.
+    """
+    import torch
+
+    waiting, running, failure, ended = deque(enumerate(works)), {}, None, object()
+    lanes = min(cores(), len(works))
+    with ThreadPoolExecutor(lanes, initializer=_begin_lane, initargs=(torch.device("cpu"),)) as pool:
+        while waiting or running:
+            while waiting and len(running) < lanes:
+                number, work = waiting.popleft()
+                running[pool.submit(next, work, ended)] = number, work
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                number, work = running.pop(future)
+                if error := future.exception():
+                    failure = failure or error
+                    stopping.set()
+                elif future.result() is not ended:
+                    waiting.append((number, work))
+                    yield number, future.result()
+    if failure:
+        raise failure
 
 
 def _begin_lane(device: torch.device) -> None:

@@ -53,6 +53,7 @@ class Purpose(IntEnum):
     SIMILARITY = 39
     SCORING_CONTROLS = 40
     FAIRNESS = 41
+    TRAINING = 46  # number of the training, 1 and above
 
 
 def sequence(purpose: Purpose, seed: int, *indices: int) -> np.random.SeedSequence:

@@ -12,43 +12,48 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import small_training
 import torch
+from tqdm import tqdm
 
-from kpop_rca.diffusion import generation
+from kpop_rca.diffusion import generation, trainings
 from kpop_rca.diffusion.trainer import load_trained
-from kpop_rca.study import manifests, paths, stage_run
+from kpop_rca.study import manifests, params, paths, stage_run
+from kpop_rca.system import parallel
 from kpop_rca.system.files import HALF
 
 PARAMETERS = {"study": "mine", "seed": 0}
 KILLS = 3  # of each stage
 # What must be the same to the last byte; a log of the loss holds its times, and a checkpoint the log.
 COMPARED = ("unet/", "scheduler/", "samples/", "identity_")
+TRAININGS = 2
+SMALL = {"image_size": 16, "channels": [8, 16], "attention_size": 0, "train_steps": 40, "batch_size": 4}
 
 
 def ddpm() -> None:
-    """A training of a network of a few weights, with a checkpoint every ten steps."""
+    """Trainings of a network of a few weights, with a checkpoint every ten steps."""
     stage = stage_run.begin("03_ddpm_training", PARAMETERS)
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8), np.arange(40) % 2
-    recipe = replace(small_training.RECIPE, steps=40, batch_size=4)
-    trainer = small_training.small_trainer(stage.folder, n_classes=2, recipe=recipe)
-    trainer.fit(images, labels, checkpoint_minutes=1e-6, sample_grids=1, bar=small_training.Bar)
+    parameters = params.defaults() | SMALL | {"trainings": TRAININGS, "checkpoint_minutes": 1e-6, "sample_grids": 1}
+    how = {"folder": stage.folder, "device": small_training.CPU, "bar": partial(tqdm, disable=True)}
+    trainings.train(parameters, images, labels, n_classes=2, **how)
     stage.finish()
 
 
 def generated() -> None:
     """Ten batches of images."""
     stage = stage_run.begin("05_generation", PARAMETERS)
-    unet, forward = load_trained(stage.input("ddpm"), small_training.CPU)
+    folders = trainings.training_folders(stage.input("ddpm"))
+    models = [load_trained(folder, small_training.CPU) for folder in folders]
     plan = generation.GenerationPlan(
-        sampler="ddim", steps=6, guidance=1.0, images_per_identity=20, batch_size=4, seed=0
+        sampler="ddim", steps=6, guidance=1.0, images_per_identity=20, batch_size=4, seed=0, trainings=TRAININGS
     )
-    generation.generate(unet, forward, plan, n_classes=2, folder=stage.folder, progress=iter)
+    generation.generate_by_trainings(models, plan, n_classes=2, folder=stage.folder, progress=iter)
     stage.finish()
 
 
@@ -84,7 +89,7 @@ def forked(work: Callable[[], None], *, kill_after: float | None = None) -> tupl
 def hashes(folder: Path, work: Callable[[], None]) -> dict[str, str]:
     """File to hash of what a stage made, its times left out."""
     files = manifests.read(folder / "artifacts/mine" / work.__name__)["files"]
-    return {name: hashed for name, hashed in files.items() if name.startswith(COMPARED)}
+    return {name: hashed for name, hashed in files.items() if any(part in name for part in COMPARED)}
 
 
 def killed(work: Callable[[], None], *, seconds: float, generator: np.random.Generator) -> int:
@@ -101,6 +106,7 @@ def killed(work: Callable[[], None], *, seconds: float, generator: np.random.Gen
 
 def main(reference: Path, interrupted: Path) -> None:
     torch.set_num_threads(1)
+    parallel.cores = lambda: 2
     generator = np.random.default_rng(0)
     os.environ[paths.OUTPUT_VARIABLE] = str(reference)
     forked(stages_before)

@@ -42,8 +42,9 @@ def small_unet(*, n_classes):
     return build_unet(image_size=16, channels=[8, 16], layers_per_block=1, attention_size=0, n_classes=n_classes)
 
 
-def small_trainer(folder, *, n_classes, recipe=RECIPE):
-    return trainer.Trainer(small_unet(n_classes=n_classes), recipe=recipe, folder=folder, device=CPU)
+def small_trainer(folder, *, n_classes, recipe=RECIPE, extra_loss=None):
+    unet = small_unet(n_classes=n_classes)
+    return trainer.Trainer(unet, recipe=recipe, folder=folder, device=CPU, extra_loss=extra_loss)
 
 
 def sampled(unet, forward, labels, indices, *, sampler="ddim", guidance=0.0, steps=3):

@@ -14,5 +14,5 @@ def test_training_and_generation_killed_again_and_again_end_as_if_nothing_had_ha
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["kills"] == {"ddpm": 3, "generated": 3}
     assert found["got"] == found["expected"]
-    assert {name: len(files) for name, files in found["expected"].items()} == {"ddpm": 4, "generated": 2}
+    assert {name: len(files) for name, files in found["expected"].items()} == {"ddpm": 7, "generated": 2}
     assert found["left"] == []

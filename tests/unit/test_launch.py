@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from kpop_rca import launch
-from kpop_rca.diffusion import distributed, generated_images, generation, trainer
+from kpop_rca.diffusion import distributed, generated_images, generation, trainer, trainings
 from kpop_rca.faces import crops
 from kpop_rca.study import manifests, params, paths, stage_run, stages
 from kpop_rca.system import locks
@@ -63,7 +63,11 @@ def train_here(stage, reset):
     reset(reset_partial_state=True)
     parameters = stage.parameters | {"device": "cpu"}
     distributed.train(parameters)
-    return trainer.load_trained(stage.folder, torch.device("cpu"))
+    return load_first(stage)
+
+
+def load_first(stage):
+    return trainer.load_trained(trainings.training_folder(stage.folder, 0), torch.device("cpu"))
 
 
 def of_processes(checkpoint):
@@ -79,19 +83,23 @@ def test_two_processes_train_and_draw_as_one_does(cropped, fresh_accelerate):
     assert by_two.returncode == 0, by_two.stderr[-2000:]
     assert f"{paths.python()} -m kpop_rca.run 03_ddpm_training --study smoke" in by_two.stdout
     stage = begin("03")
-    shared, _ = trainer.load_trained(stage.folder, torch.device("cpu"))
-    (checkpoint,) = stage.folder.glob("checkpoint_*")
+    shared, _ = load_first(stage)
+    checkpoints = sorted(stage.folder.glob("training_*/checkpoint_*"))
+    assert len(checkpoints) == 2
+    checkpoint = checkpoints[0]
     assert of_processes(checkpoint) == 2
     resumed, _ = train_here(stage, fresh_accelerate)  # as the notebook goes on from what two processes left
     same_weights(resumed, shared)
-    shutil.rmtree(checkpoint)
-    alone, forward = train_here(stage, fresh_accelerate)
+    for each in checkpoints:
+        shutil.rmtree(each)
+    alone, _ = train_here(stage, fresh_accelerate)
     assert of_processes(checkpoint) == 1
     same_weights(alone, shared, rtol=1e-3, atol=1e-4)
     locks.release(manifests.lock_of(STUDY, "ddpm"))
     by_two = launched(2, "03")  # and two from what one left
     assert by_two.returncode == 0, by_two.stderr[-2000:]
-    same_weights(trainer.load_trained(stage.folder, torch.device("cpu"))[0], alone)
+    same_weights(load_first(stage)[0], alone)
+    models = [trainer.load_trained(path, torch.device("cpu")) for path in trainings.training_folders(stage.folder)]
     begin("03").finish()
 
     by_two = launched(2, "05")
@@ -99,8 +107,8 @@ def test_two_processes_train_and_draw_as_one_does(cropped, fresh_accelerate):
     stage = begin("05")
     plan = generation.GenerationPlan.of(stage.parameters, mixed_precision="no")
     assert generation.missing_batches(stage.folder, plan, n_classes=4) == []
-    generation.generate(alone, forward, plan, n_classes=4, folder=stage.folder, progress=list)
-    generation.generate(alone, forward, plan, n_classes=4, folder=stage.folder / "alone", progress=list)
+    generation.generate_by_trainings(models, plan, n_classes=4, folder=stage.folder, progress=list)
+    generation.generate_by_trainings(models, plan, n_classes=4, folder=stage.folder / "alone", progress=list)
     of_two, of_one = (generated_images.load(folder)[0] for folder in (stage.folder, stage.folder / "alone"))
     assert of_two.shape == (48, 32, 32, 3)
     assert np.array_equal(of_two, of_one)

@@ -41,6 +41,7 @@ def test_few_photographs_are_not_parted_and_trained_on_for_longer(folder):
         "oracle_fraction": 0.0,
         "seen_oracles": [],
         "oracle_epochs": 59,  # 1,200 / (8 x 24 x 0.85 / 8)
+        "trainings": 1,
         "train_steps": 2400,  # 200 x 192 / 16
         "images_per_identity": 100,
         "look_alike_groups": "",

@@ -51,7 +51,7 @@ def test_whether_to_compile_follows_from_the_whole_plan(unet, forward, plan, tmp
     generate(unet, forward, plan, tmp_path / "whole")
     batches = generation.missing_batches(tmp_path / "shared", plan, n_classes=2)
     for part in (batches[::2], batches[1:-1:2]):
-        generation.generate_batches(unet, forward, plan, part, tmp_path / "shared", n_classes=2, progress=list)
+        generation.generate_batches([(unet, forward)], plan, part, tmp_path / "shared", n_classes=2, progress=list)
     assert len(generation.missing_batches(tmp_path / "shared", plan, n_classes=2)) == 1
     generate(unet, forward, plan, tmp_path / "shared")
     assert calls_of_plan == [2 * 6] * 4  # steps x batches
@@ -68,4 +68,4 @@ def test_images_are_the_same_on_any_number_of_cores(unet, forward, plan, tmp_pat
 def test_what_does_not_fit_into_memory_says_what_to_lower(unet, forward, plan, monkeypatch):
     monkeypatch.setattr(generation, "sample", lambda *_, **__: torch.empty(2**48))  # the allocator itself refuses
     with pytest.raises(StudyError, match="too small to generate 2 images at once; lower sampling_batch_size"):
-        generation.generate_batch(unet, forward, plan, (1, 0))
+        generation.generate_batch([(unet, forward)], plan, (1, 0))

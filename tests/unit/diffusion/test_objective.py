@@ -194,3 +194,72 @@ def test_a_task_is_that_of_its_times(kind, sampling):
     per_eps = {"eps": 1, "v": kept.view(-1, 1, 1, 1), "flow": 1}[kind]
     torch.testing.assert_close(task.image * per_eps, rest.view(-1, 1, 1, 1) * task.target, atol=1e-6, rtol=1e-5)
     assert len(task.time.unique()) > 32
+
+
+class Told(torch.nn.Module):
+    """A network that predicts what it was told to."""
+
+    def __init__(self, predicted):
+        super().__init__()
+        self.predicted = torch.nn.Parameter(predicted)
+
+    def forward(self, image, time, class_labels, return_dict):
+        return (self.predicted,)
+
+
+def of_images(seen):
+    """An extra loss that remembers what it is given."""
+
+    def extra_loss(x_0, class_labels, sigma):
+        seen.append((x_0.detach(), class_labels, sigma))
+        return x_0.square().mean()
+
+    return extra_loss
+
+
+def task_with(kind, *, label_dropout):
+    return objective.training_task(
+        torch.rand(64, 3, 8, 8, generator=torch.Generator().manual_seed(1)),
+        torch.arange(64) % 3,
+        forward=objective.forward_process(COSINE, kind),
+        no_class=3,
+        label_dropout=label_dropout,
+        flip=False,
+        timestep_sampling="logit_normal",
+        generator=torch.Generator().manual_seed(0),
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_extra_loss_is_of_the_denoised_images_and_their_noise(kind):
+    """A network that predicts the target has the images themselves for estimates."""
+    task, seen = task_with(kind, label_dropout=0.0), []
+    images = torch.rand(64, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    loss = objective.prediction_loss(Told(task.target), task, extra_loss=of_images(seen), no_class=3)
+    ((x_0, class_labels, sigma),) = seen
+    low = sigma < 5  # beyond it, rounding
+    torch.testing.assert_close(x_0[low], images[low], atol=1e-4, rtol=1e-4)
+    assert low.sum() > 32 and class_labels.tolist() == task.class_labels.tolist()
+    if kind == "flow":
+        torch.testing.assert_close(sigma, task.time / (1000 - task.time))
+    torch.testing.assert_close(loss, x_0.square().mean())
+
+
+def test_an_extra_loss_is_of_labelled_images_and_parts_of_a_batch_make_up_the_whole():
+    task, seen = task_with("flow", label_dropout=0.5), []
+    model, how = Told(task.target + 0.1), {"extra_loss": of_images(seen), "no_class": 3}
+    whole = objective.prediction_loss(model, task, **how)
+    labelled = task.class_labels != 3
+    assert 16 < labelled.sum() < 48 and seen[0][1].tolist() == task.class_labels[labelled].tolist()
+    plain = objective.prediction_loss(model, task)
+    torch.testing.assert_close(whole, plain + seen[0][0].square().sum() / task.target.numel())
+    parts = []
+    for rows in (slice(0, 32), slice(32, 64)):
+        model.predicted.data, before = model.predicted.data[rows], model.predicted.data
+        parts.append(objective.prediction_loss(model, task.part(rows), **how).item())
+        model.predicted.data = before
+    assert sum(parts) / 2 == pytest.approx(whole.item(), rel=1e-5)
+    seen.clear()
+    none = task_with("flow", label_dropout=1.0)
+    assert torch.equal(objective.prediction_loss(model, none, **how), objective.prediction_loss(model, none))
+    assert not seen

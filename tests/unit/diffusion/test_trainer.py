@@ -14,6 +14,7 @@ from kpop_rca.diffusion.objective import forward_process
 from kpop_rca.diffusion.unet import build_unet
 from kpop_rca.errors import StudyError
 from kpop_rca.study import params
+from kpop_rca.system import parallel
 
 LINEAR = forward_process("linear")
 
@@ -147,7 +148,8 @@ def test_the_list_of_the_recipe_is_what_the_optimiser_has(tmp_path, fresh_accele
     assert optimizer["eps"] == 1e-8
     assert shown["epochs"] == "2.0"
     assert shown["EMA half-life at the last step"] == "9 images"  # a tenth of the 88 seen, short of the 20 requested
-    assert {field.name for field in dataclasses.fields(recipe)} <= set(shown.index)
+    assert {field.name for field in dataclasses.fields(recipe)} - {"muon_learning_rate"} <= set(shown.index)
+    assert "muon_learning_rate" not in shown.index  # which AdamW has not
 
 
 class TellsNoise(torch.nn.Module):
@@ -204,7 +206,7 @@ def test_a_batch_is_split_where_its_halves_are_worth_it(tmp_path, fresh_accelera
     fresh_accelerate(reset_partial_state=True)
     unet = build_unet(image_size=size, channels=[8], layers_per_block=1, attention_size=0, n_classes=2)
     recipe = dataclasses.replace(RECIPE, batch_size=batch_size)
-    assert bool(diffusion_trainer.Trainer(unet, recipe=recipe, folder=tmp_path, device=CPU).pieces) is split
+    assert bool(diffusion_trainer.Trainer(unet, recipe=recipe, folder=tmp_path, device=CPU).in_pieces) is split
 
 
 def test_the_pieces_side_by_side_give_the_gradient_of_the_whole_batch(
@@ -215,8 +217,8 @@ def test_the_pieces_side_by_side_give_the_gradient_of_the_whole_batch(
     gradients = []
     for in_pieces in (True, False):
         trainer = new_trainer(tmp_path / str(in_pieces), fresh_accelerate)
-        assert trainer.pieces
-        trainer.pieces = trainer.pieces if in_pieces else None
+        assert trainer.in_pieces
+        trainer.in_pieces, trainer.over_pieces = in_pieces, parallel.sharing_the_cores(2).map
         loss = trainer._backward(trainer._task(3, images, labels))
         gradients.append([loss, *(weight.grad for weight in trainer.bare_unet.parameters())])
     for by_pieces, at_once in zip(*gradients, strict=True):
@@ -271,6 +273,16 @@ def test_every_objective_and_optimiser_goes_on_as_if_it_had_not_been_killed(
 def same_weights(one, other):
     for name in ("diffusion_pytorch_model.safetensors", "config.json"):
         assert (one / "unet" / name).read_bytes() == (other / "unet" / name).read_bytes()
+
+
+def test_an_extra_loss_of_nothing_changes_no_weight_and_another_does(coloured_faces, tmp_path, fresh_accelerate):
+    for factor in (None, 0.0, 1.0):
+        fresh_accelerate(reset_partial_state=True)
+        extra_loss = None if factor is None else lambda x_0, labels, sigma, factor=factor: factor * x_0.mean()
+        fit(small_trainer(tmp_path / str(factor), n_classes=3, extra_loss=extra_loss), coloured_faces)
+    same_weights(tmp_path / "None", tmp_path / "0.0")
+    with pytest.raises(AssertionError):
+        same_weights(tmp_path / "None", tmp_path / "1.0")
 
 
 def test_a_training_in_half_precision_is_that_of_whole_rounded(coloured_faces, tmp_path, fresh_accelerate, monkeypatch):

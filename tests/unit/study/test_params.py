@@ -95,6 +95,13 @@ def test_every_value_that_does_not_fit_another_is_named_at_once(study_file):
     ]  # fmt: skip
 
 
+def test_the_levels_of_a_network_are_those_of_its_stem(study_file):
+    """The first level of space_to_depth lies at half the side of the images."""
+    shape = "face_sizes: [64]\nimage_size: 64\nchannels: [8, 8, 8]\nattention_size: 8\n"
+    assert params.read_study_file(study_file(shape + "stem: space_to_depth\n"))["attention_size"] == 8
+    assert "no level of the network; they are 64, 32, 16" in refused(study_file(shape))
+
+
 @pytest.mark.parametrize("wanted", ["best", "resnet18", "resnet18-0", "resnet34-2-seen"])
 def test_a_oracle_is_named_in_each_of_the_ways(study_file, wanted):
     assert params.read_study_file(study_file(f"headline_oracle: {wanted}")) == {"headline_oracle": wanted}
