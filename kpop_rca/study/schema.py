@@ -179,3 +179,9 @@ class Parameters(BaseModel):
     bench_classes: list[Positive] = None
     bench_sides: list[Literal[16, 32, 64]] = None
     bench_processes: list[Positive] = None
+    record_seeds: Annotated[int, Field(ge=1, le=100)] = None
+    record_steps: Annotated[list[Positive], Field(min_length=1)] = None
+    record_learning_rates: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1)] = None
+    record_guidances: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)] = None
+    record_cap_seconds: Annotated[float, Field(gt=0)] = None
+    record_tuning_seconds: Annotated[float, Field(gt=0)] = None
