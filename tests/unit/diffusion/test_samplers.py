@@ -172,7 +172,7 @@ def test_every_call_of_the_network_gets_memory_laid_out_alike(unet, forward, mon
 class OfOneGaussian(torch.nn.Module):
     """The best possible prediction where all pixels of x_0 are independent and N(0.2, 0.3^2)."""
 
-    config = SimpleNamespace(in_channels=3, sample_size=8, num_class_embeds=2)
+    config = SimpleNamespace(out_channels=3, sample_size=8, num_class_embeds=2)
     device = torch.device("cpu")
 
     def __init__(self, forward):
@@ -186,10 +186,14 @@ class OfOneGaussian(torch.nn.Module):
             a, b = self.kept[time].sqrt(), (1 - self.kept[time]).sqrt()
         surprise = (image - a * 0.2) / (a**2 * 0.3**2 + b**2)
         x_0, eps = 0.2 + a * 0.3**2 * surprise, b * surprise  # as they are to be expected
-        return ({"epsilon": eps, "v_prediction": a * eps - b * x_0, "flow_prediction": eps - x_0}[self.prediction],)
+        return (
+            {"epsilon": eps, "v_prediction": a * eps - b * x_0, "flow_prediction": eps - x_0, "sample": x_0}[
+                self.prediction
+            ],
+        )
 
 
-@pytest.mark.parametrize("prediction", ["eps", "v", "flow"])
+@pytest.mark.parametrize("prediction", ["eps", "v", "flow", "x_0"])
 @pytest.mark.parametrize(("sampler", "steps"), [("ddim", 100), ("ddpm", 1000), ("dpmpp", 15)])
 def test_every_sampler_gives_the_distribution_of_its_network(prediction, sampler, steps):
     forward = objective.forward_process("squaredcos_cap_v2", prediction)
