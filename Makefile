@@ -21,9 +21,10 @@ told = $(if $(filter environment,$(firstword $(origin $(1)))),$(error $(1) is se
 option = $(if $(call told,$(2)),$(1)=$(call one_word,$(call told,$(2))))
 OF_A_STUDY = --study $(call one_word,$(call told,STUDY,quick)) $(call option,--seeds,SEEDS) \
     $(call option,--data-root,DATA_ROOT) $(call option,--settings,SET)
+OF_A_RECORD = --study $(call one_word,$(call told,STUDY,record)) $(call option,--settings,SET)
 BENCH ?= benchmarks-cpu
 
-.PHONY: study audit score new help test soak verify bench nbval lint lab notebooks lock clean
+.PHONY: study audit score new help test soak verify bench record nbval lint lab notebooks lock clean
 
 study: .venv/.complete  ## run a study: STUDY=name, DATA_ROOT=folder, SEEDS=0,1, NOTEBOOKS=all, SET="train_steps=100 guidance=1.0"
 	@$(BIN)/python -m kpop_rca.studies $(OF_A_STUDY) $(call option,--notebooks,NOTEBOOKS)
@@ -55,6 +56,10 @@ verify: .venv/.complete  ## check every file of a study again: STUDY=name, SEEDS
 bench: .venv-bench/.complete  ## how fast, beside others: BENCH=benchmarks-cpu or benchmarks-gpu
 	@.venv-bench/bin/python -m kpop_rca.run 90 --study $(BENCH)
 	@$(BIN)/python -m kpop_rca.report --study $(BENCH) --where $(BENCH)
+
+record: .venv-bench/.complete  ## time to identity, beside others: hours; stopped, it goes on: SET="record_cap_seconds=600"
+	@$(BIN)/python -m kpop_rca.studies --only-data $(OF_A_RECORD)
+	@.venv-bench/bin/python -m kpop_rca.benchmarks.record $(OF_A_RECORD)
 
 nbval: .venv/.complete  ## run the committed notebooks again in a scratch folder and compare
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \

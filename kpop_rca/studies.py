@@ -38,6 +38,8 @@ def resolved(studies: str | list[str], seeds: str | list[str] = "") -> dict[str,
             params.resolve(member.study)
         if values["data_source"] == "folder":
             paths.photographs(values["data_root"])
+        if values["weights"]:
+            paths.published_weights(values["weights"])
     return found
 
 

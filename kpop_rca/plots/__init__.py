@@ -9,7 +9,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "benchmarks": ["growth", "speeds"],
+        "benchmarks": ["growth", "speeds", "time_to_identity"],
         "charts": [
             "SPLIT_COLOURS",
             "confusion_matrices",

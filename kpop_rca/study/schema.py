@@ -98,6 +98,7 @@ class Parameters(BaseModel):
     mixed_precision: Literal["no", "fp16", "bf16"] = None
     checkpoint_minutes: Annotated[float, Field(gt=0)] = None
     sample_grids: Annotated[int, Field(ge=1, le=20)] = None
+    weights: Place = None
 
     architectures: Annotated[list[Architecture], Field(min_length=1)] = None
     oracle_seeds: Annotated[int, Field(ge=1, le=10)] = None
@@ -178,3 +179,9 @@ class Parameters(BaseModel):
     bench_classes: list[Positive] = None
     bench_sides: list[Literal[16, 32, 64]] = None
     bench_processes: list[Positive] = None
+    record_seeds: Annotated[int, Field(ge=1, le=100)] = None
+    record_steps: Annotated[list[Positive], Field(min_length=1)] = None
+    record_learning_rates: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1)] = None
+    record_guidances: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)] = None
+    record_cap_seconds: Annotated[float, Field(gt=0)] = None
+    record_tuning_seconds: Annotated[float, Field(gt=0)] = None

@@ -19,7 +19,7 @@ class Stage(NamedTuple):
 STAGES = (
     Stage("01_data_audit", "audit", (), "faces.flags"),
     Stage("02_preprocessing", "faces", ("audit",), "faces.crops"),
-    Stage("03_ddpm_training", "ddpm", ("faces",), "diffusion.trainer"),
+    Stage("03_ddpm_training", "ddpm", ("faces",), "diffusion.trainings"),
     Stage("04_oracle_benchmark", "oracle", ("faces",), "oracles.training"),
     Stage("05_generation", "generated", ("faces", "ddpm"), "diffusion.generation"),
     Stage("06_rca_analysis", "rca", ("faces", "oracle", "generated"), "oracles.cas"),

@@ -52,7 +52,7 @@ def ddpm(study: str = STUDY, **recipe: Any) -> None:
     images, labels = rng.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8), np.arange(40) % 2
     often = {"trainings": 1 if recipe else TRAININGS, "checkpoint_minutes": 1e-6, "sample_grids": 1}
     how = {"folder": stage.folder, "device": small_training.CPU, "bar": partial(tqdm, disable=True)}
-    trainings.train(params.defaults() | SMALL | often | recipe, images, labels, n_classes=2, **how)
+    trainings.run_trainings(params.defaults() | SMALL | often | recipe, images, labels, n_classes=2, **how)
     stage.finish()
 
 

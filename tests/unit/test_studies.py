@@ -75,6 +75,7 @@ def study_file(tmp_path, monkeypatch):
         ("a: [\n", [], "params/mine.yaml: not readable as YAML"),
         ("data_source: folder\n", [], "data_source is folder, but data_root names none"),
         ("data_source: folder\n", ["--data-root=/no {where}"], "data_root '/no {where}' is no folder"),
+        ("weights: nowhere\n", [], "weights is 'nowhere', which is no folder; set weights to '' to train"),
         ("{}\n", ["--settings=train_steps=x"], "--set: train_steps is 'x' (str); expected integer"),
         ("{}\n", ["--seeds=a"], "seeds are whole numbers with commas between them, such as 0,1; 'a' is none"),
         ("sweep_seeds: 1\nsweep_guidance: [0.0]\n", [], "sweep_guidance is [0.0]; expected [] or two levels or more"),
