@@ -1,7 +1,6 @@
 """From small images to large ones: by a trained second stage, by a regression, or by Pillow's filters."""
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import torch
@@ -112,5 +111,5 @@ def _in_batches(
 
     n = len(images)
     batches = [np.arange(first, first + BATCH).clip(max=n - 1) for first in range(0, n, BATCH)]
-    made = parallel.a_core_each(partial(of_rows), batches, device=device)
+    made = parallel.a_core_each(of_rows, batches, device=device)
     return np.concatenate([part for _, part in zip(progress(batches), made, strict=True)])[:n]

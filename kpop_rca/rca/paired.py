@@ -9,7 +9,7 @@ import numpy as np
 from kpop_rca.rca.bootstrap import intervals, resampled_means
 from kpop_rca.rca.ratio import INCONCLUSIVE
 
-HOLDS = 0.05  # change of an accuracy within which it counts as none
+NO_CHANGE_LIMIT = 0.05  # change of an accuracy within which it counts as none
 IMPROVES, FALLS, NO_CHANGE = "identity improves", "identity falls", "no effect"
 
 
@@ -82,20 +82,21 @@ def paired_rca(
     opposed = [([0, 1], [1, 0]), ([1, 0], [0, 1])]  # a change of RCA is low where real images gain and others lose
     how = {"n_replicates": n_replicates, "generator": generator}
     of_real, of_generated = (_class_means(*side, ends, **how) for side, ends in zip(sides, opposed, strict=True))
-    replicates = of_generated / of_real
-    low, high = intervals(replicates[..., 1] - replicates[..., 0])
+    with np.errstate(divide="ignore", invalid="ignore"):  # where no real image is predicted right
+        replicates = of_generated / of_real
+        low, high = intervals(replicates[..., 1] - replicates[..., 0])
     before, after = _mean(*sides[1]) / _mean(*sides[0])
     values = {"before": before, "after": after, "change": after - before, "change_low": low, "change_high": high}
     return {name: float(value) for name, value in values.items()}
 
 
 def change_verdict(low: float, high: float) -> str:
-    """What an interval of a change says of identity; "no effect" where all of it is within HOLDS.
+    """What an interval of a change says of identity; "no effect" where all of it is within NO_CHANGE_LIMIT.
 
     >>> [change_verdict(*ends) for ends in ((0.01, 0.2), (-0.2, -0.01), (-0.02, 0.03), (-0.1, 0.1))]
     ['identity improves', 'identity falls', 'no effect', 'inconclusive']
     """
-    if low >= -HOLDS and high <= HOLDS:
+    if low >= -NO_CHANGE_LIMIT and high <= NO_CHANGE_LIMIT:
         return NO_CHANGE
     if low > 0:
         return IMPROVES
