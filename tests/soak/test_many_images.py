@@ -21,7 +21,7 @@ PEOPLE, PHOTOGRAPHS = 20, 15
 TRUTHS = {"a": 0.9, "b": 0.8, "c": 0.7, "d": 0.1}  # a generator of each
 NOISE = 0.08  # of every number of an embedding
 ROWS_IN_A_FILE = 5000
-MOST_SECONDS, MOST_MEGABYTES = 300, 1500
+MOST_SECONDS, MOST_MEGABYTES = 300, 2000
 
 
 def make(root: Path, n_images: int) -> list[str]:
@@ -67,7 +67,7 @@ def scored(words: list[str]) -> tuple[float, float]:
 
 
 @pytest.mark.slow
-def test_many_images_are_scored_within_minutes_and_a_gigabyte(tmp_path):
+def test_many_images_are_scored_within_minutes_and_two_gigabytes(tmp_path):
     pytest.importorskip("dlib", reason="the extra `embeddings` is not installed")
     seconds, megabytes = scored(make(tmp_path, 100_000))
     assert seconds < MOST_SECONDS

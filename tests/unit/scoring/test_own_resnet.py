@@ -83,10 +83,15 @@ def test_photographs_and_generated_images_are_told_apart(seen, coloured_faces):
     crops, person = coloured_faces
     images = pd.DataFrame({"person": person, "cluster": -1, "face": "found"})
     images.loc[119, "face"] = "none"
-    photographs = np.arange(len(crops)) < 117
-    result = pipeline._resnet(Found(["a", "b", "c"], ["g"], images, {}, [], crops), photographs)
+    images["generator"] = np.where(np.arange(len(crops)) < 117, "", "g")
+    given = pipeline._Seen(Found(["a", "b", "c"], ["g"], images, {}, [], crops), 0)
+    fitted, refused = pipeline._cross_fitted(given)
+    result = fitted[pipeline.RESNET]
+    assert not refused
     assert result.predicted.shape == (5, 117) and result.generated.shape == (5, 3)
     np.testing.assert_array_equal(result.generated[:, 2], -1)
+    controls = pipeline._controls(given, {}, fitted)
+    assert controls["passed"].isna().all() and controls["reason"].eq(pipeline.NO_CONTROLS).all()
 
 
 def test_too_few_photographs_are_named(coloured_faces):
