@@ -31,6 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     if stage.folder not in ("ddpm", "generated"):
         raise StudyError(f"{stage.notebook} is done by one process; run: {manifests.command(study, stage)}")
     parameters = params.of_notebook(stage.notebook, params.resolve(study))
+    if parameters.get("weights"):
+        raise StudyError(f"{study} trains nothing, its weights are published; run: {manifests.command(study, stage)}")
     state = PartialState(cpu=devices.choose(parameters["device"]).type == "cpu")
     try:
         if state.is_main_process:

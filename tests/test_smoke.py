@@ -147,6 +147,28 @@ def test_06_measures_a_generator_that_has_collapsed(smoke, tmp_path, kind):
     assert all(path.stat().st_size > 5000 for path in (report / "figures").glob("06_*.png"))
 
 
+def test_a_study_that_starts_from_published_weights_generates_what_its_training_would(smoke, tmp_path):
+    """Up to the rounding of the weights; and the notebook says that nothing was trained."""
+    output, weights = tmp_path / "output", tmp_path / "weights"
+    shutil.copytree(smoke, output)
+    before = {path.name: np.load(path) for path in (output / "artifacts/smoke/generated").glob("*.npy")}
+
+    def run(*words):
+        command, environment = [sys.executable, "-m", *words], os.environ | {paths.OUTPUT_VARIABLE: str(output)}
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stderr
+
+    run("kpop_rca.publish", "--study", "smoke", "--out", str(weights))
+    for notebook in ("03", "05"):
+        run("kpop_rca.run", notebook, "--study", "smoke", "--set", "trainings=1", "--set", f"weights={weights}")
+    for name, images in before.items():
+        again = np.load(output / "artifacts/smoke/generated" / name)[:6]  # the first of two trainings made these
+        assert np.abs(images[:6].astype(int) - again).mean() < 2
+    text = (output / "reports/smoke/notebooks/03_ddpm_training.ipynb").read_text()
+    assert "Nothing is trained here" in text
+    assert "Its training faces are those above" in text
+
+
 def replaced(folder, change):
     """Change the generated images of a study, as if the generator had made them: the manifest holds their checksums."""
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -207,3 +229,16 @@ def test_a_users_mistake_gets_one_readable_error(tmp_path, arguments, expected):
     assert run.returncode == 1
     assert expected in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_a_cascade_goes_on_from_a_finished_study(smoke):
+    """The last test, since the report of the study would be written again."""
+    command = [sys.executable, "-m", "kpop_rca.run", "12", "--study", "smoke"]
+    environment = os.environ | {paths.OUTPUT_VARIABLE: str(smoke), "PYTHONPATH": str(paths.project_root())}
+    run = subprocess.run(command, env=environment, cwd=paths.project_root(), capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-20_000:]
+    found = json.loads((smoke / "artifacts/smoke/cascade/cascade.json").read_text())
+    assert found["verdict"] in ("identity improves", "identity falls", "no effect", "inconclusive")
+    assert {row["level"] for row in found["levels"]} == {0.0, 0.6}
+    assert {row["faces"] for row in found["label"]} == {"real", "generated"}
+    assert all(row["lpips"] is not None for row in found["fidelity"]) or found["missing"]["lpips"]

@@ -1,4 +1,7 @@
-"""The generator: a class-conditional diffusion model, its training (03) and the images that it generates (05)."""
+"""The generator: a class-conditional diffusion model, its training (03) and the images that it generates (05).
+
+A training may be published: `published_weights`, from which 03 then starts.
+"""
 
 import lazy_loader
 
@@ -8,9 +11,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "generation": ["GenerationPlan", "generate", "generate_by_trainings"],
         "objective": ["compare_losses", "forward_process"],
+        "published_weights": ["PublishedWeights"],
         "samplers": ["forward_states", "image_generator", "sample", "sampling_process"],
+        "super_resolution": ["super_resolution_recipe", "train_super_resolution"],
         "trainer": ["DiffusionRecipe", "Trainer", "load_grids", "load_trained", "trained_precision"],
-        "trainings": ["train", "training_folder", "training_folders"],
+        "trainings": ["run_trainings", "training_folder", "training_folders"],
         "unet": ["build_unet"],
     },
 )

@@ -27,7 +27,7 @@ from kpop_rca.system import files, locks
 MANIFEST, STARTED = "manifest.json", "started.json"
 SOURCE = "source.json"  # of the audit: where the photographs are
 METRICS = "metrics.json"
-PHOTOGRAPHS, LABELS = "photographs", "labels given by hand"
+PHOTOGRAPHS, LABELS, WEIGHTS = "photographs", "labels given by hand", "published weights"
 # Where results go, and who is shown, does not change them: these parameters may differ between a stage and the stages
 # behind it, and between a stage and what it left half done.
 NOT_COMPARED = {"study", "device", "data_root", "detector_batch_size", "checkpoint_minutes", "publish_images"}
@@ -74,7 +74,7 @@ def begun(stage: stages.Stage, parameters: dict[str, Any]) -> dict[str, Any]:
         "inputs": {name: made for name, made in now.items() if made},
         "computing": {stage.module: fingerprint.of_computing(stage.module)},
         "code": {stage.notebook: fingerprint.of_notebook(stage.notebook)},
-        "data": hand_labels(parameters),  # what is labelled from here on may come too late to be read
+        "data": from_outside(parameters),  # what is labelled from here on may come too late to be read
         "told": given.data_root(),
         "versions": versions(),
     }
@@ -117,12 +117,18 @@ def compared(parameters: dict[str, Any], *, also: Collection[str] = ()) -> dict[
     return {name: value for name, value in parameters.items() if name not in NOT_COMPARED or name in also}
 
 
-def hand_labels(parameters: dict[str, Any]) -> dict[str, str]:
-    """LABELS to the checksum of the file, of a stage that reads it; "none" where there is none yet."""
-    if "hand_labels" not in parameters:
-        return {}
-    path = params.hand_labels_file(parameters)
-    return {LABELS: files.sha256(path)[:16] if path.is_file() else "none"}
+def from_outside(parameters: dict[str, Any]) -> dict[str, str]:
+    """LABELS and WEIGHTS to their checksums, of a stage that reads them; "none" where there are none yet."""
+    found = {}
+    if "hand_labels" in parameters:
+        path = params.hand_labels_file(parameters)
+        found[LABELS] = files.sha256(path)[:16] if path.is_file() else "none"
+    if parameters.get("weights"):
+        folder = paths.resolve_data_root(parameters["weights"])
+        read = [path for path in folder.rglob("*") if path.suffix != ".md"]  # a model card may be written anew
+        known = json.dumps(checksums.of_files(read, folder=folder))
+        found[WEIGHTS] = hashlib.sha256(known.encode()).hexdigest()[:16] if read else "none"
+    return found
 
 
 def photographs(folder: Path, root: Path | None = None) -> dict[str, str]:
@@ -245,7 +251,7 @@ def _both(
     if part == "report":
         return was, checksums.of_names(was, folder=paths.report_folder(folder.parent.name))
     if part == "data":
-        return was, was | _photographs(folder, record, parameters) | hand_labels(parameters)
+        return was, was | _photographs(folder, record, parameters) | from_outside(parameters)
     if part == "inputs":  # of what is not there, its own line tells
         return was, {name: identity_of(*_place(name, parameters["study"])) or was[name] for name in was}
     if part == "computing":

@@ -70,7 +70,7 @@ def study_file(study: str) -> Path:
 
 
 def resolve_data_root(data_root: str) -> Path:
-    """The data folder that a parameter names: absolute, from the home folder, or within the project."""
+    """The folder that a parameter names: absolute, from the home folder, or within the project."""
     return project_root() / os.path.expanduser(data_root)  # noqa: PTH111 - "~nobody" stays, and is then no folder
 
 
@@ -82,3 +82,11 @@ def photographs(data_root: str) -> Path:
     if not root.is_dir():
         raise StudyError(f"data_root {data_root!r} is no folder; it should hold one folder per identity")
     return root
+
+
+def published_weights(weights: str) -> Path:
+    """The folder of published weights that a parameter names; it is there."""
+    folder = resolve_data_root(weights)
+    if not folder.is_dir():
+        raise StudyError(f"weights is {weights!r}, which is no folder; set weights to '' to train")
+    return folder

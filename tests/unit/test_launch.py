@@ -14,7 +14,7 @@ import torch
 from kpop_rca import launch
 from kpop_rca.diffusion import distributed, generated_images, generation, trainer, trainings
 from kpop_rca.faces import crops
-from kpop_rca.study import manifests, params, paths, stage_run, stages
+from kpop_rca.study import given, manifests, params, paths, stage_run, stages
 from kpop_rca.system import locks
 
 STUDY = "smoke"
@@ -117,3 +117,10 @@ def test_two_processes_train_and_draw_as_one_does(cropped, fresh_accelerate):
 def test_a_stage_of_one_process_is_refused_with_its_command(output, capsys):
     assert launch.main(["04", "--study", STUDY]) == 1
     assert f"run: {paths.python()} -m kpop_rca.run 04_oracle_benchmark --study smoke" in capsys.readouterr().err
+
+
+def test_nothing_is_trained_where_the_weights_are_published(output, capsys, monkeypatch):
+    monkeypatch.setenv(given.VARIABLE, "[]")  # what the command sets there ends with the test
+    assert launch.main(["03", "--study", STUDY, "--set", "weights=some"]) == 1
+    said = f"{STUDY} trains nothing, its weights are published; run: {paths.python()} -m kpop_rca.run 03_ddpm_training"
+    assert said in capsys.readouterr().err

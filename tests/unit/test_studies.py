@@ -48,6 +48,17 @@ def test_an_audit_asks_for_the_stages_of_the_photographs_alone():
     assert "all" in studies.command(["smoke"])
 
 
+def test_further_notebooks_are_asked_for_beside_all(monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.setattr(studies, "run", lambda command: seen.append(command) or 0)
+    studies.main(["--study", "smoke,claims-smoke,koin10-64", "--data-root", str(tmp_path), "--notebooks", "all"])
+    studies.main(["--study", "smoke"])
+    of_all = [f"artifacts/{place}/manifest.json" for place in ("smoke/scores", "smoke/cascade", "koin10-64/scores")]
+    wanted = [[word for word in command if word.startswith("artifacts/")] for command in seen]
+    assert wanted == [of_all, []]
+    assert all("all" in command for command in seen)
+
+
 @pytest.fixture
 def study_file(tmp_path, monkeypatch):
     """The file of a study `mine`."""
@@ -64,6 +75,7 @@ def study_file(tmp_path, monkeypatch):
         ("a: [\n", [], "params/mine.yaml: not readable as YAML"),
         ("data_source: folder\n", [], "data_source is folder, but data_root names none"),
         ("data_source: folder\n", ["--data-root=/no {where}"], "data_root '/no {where}' is no folder"),
+        ("weights: nowhere\n", [], "weights is 'nowhere', which is no folder; set weights to '' to train"),
         ("{}\n", ["--settings=train_steps=x"], "--set: train_steps is 'x' (str); expected integer"),
         ("{}\n", ["--seeds=a"], "seeds are whole numbers with commas between them, such as 0,1; 'a' is none"),
         ("sweep_seeds: 1\nsweep_guidance: [0.0]\n", [], "sweep_guidance is [0.0]; expected [] or two levels or more"),
