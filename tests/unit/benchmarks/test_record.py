@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from kpop_rca.benchmarks import record
-from kpop_rca.benchmarks.record import DIFFUSERS, OURS, TUNING_SEED
+from kpop_rca.benchmarks.record import DENOISING, DIFFUSERS, OURS, TUNING_SEED
 from kpop_rca.study import params
 
 TINY = {
@@ -129,6 +129,13 @@ def test_a_killed_record_goes_on_to_the_same_table(tiny, output, monkeypatch):
     pd.testing.assert_frame_equal(kept, resumed.head(len(kept)))  # what was whole is not measured again
     again = measured(tiny, output / "killed.csv")
     pd.testing.assert_frame_equal(again, resumed)
+
+
+def test_the_baseline_outside_the_lock_runs_where_it_is_installed(tiny, output):
+    pytest.importorskip("denoising_diffusion_pytorch")
+    table, run = record.Table(output / "table.csv", machine="one"), {"program": DENOISING, "seed": 0}
+    record.measure(tiny, table, run | {"learning_rate": 1e-3}, steps=[2, 3], cap=1e9)
+    assert set(table.read()["step"]) <= {2, 3}
 
 
 def test_what_another_machine_measured_is_kept_and_not_taken_for_ones_own(output):
