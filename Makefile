@@ -21,12 +21,13 @@ told = $(if $(filter environment,$(firstword $(origin $(1)))),$(error $(1) is se
 option = $(if $(call told,$(2)),$(1)=$(call one_word,$(call told,$(2))))
 OF_A_STUDY = --study $(call one_word,$(call told,STUDY,quick)) $(call option,--seeds,SEEDS) \
     $(call option,--data-root,DATA_ROOT) $(call option,--settings,SET)
+OF_A_RECORD = --study $(call one_word,$(call told,STUDY,record)) $(call option,--settings,SET)
 BENCH ?= benchmarks-cpu
 
-.PHONY: study audit score new help test soak verify bench nbval lint lab notebooks lock clean
+.PHONY: study audit score new help test soak verify bench record nbval lint lab notebooks lock clean
 
-study: .venv/.complete  ## run a study: STUDY=name, DATA_ROOT=folder, SEEDS=0,1, SET="train_steps=100 guidance=1.0"
-	@$(BIN)/python -m kpop_rca.studies $(OF_A_STUDY)
+study: .venv/.complete  ## run a study: STUDY=name, DATA_ROOT=folder, SEEDS=0,1, NOTEBOOKS=all, SET="train_steps=100 guidance=1.0"
+	@$(BIN)/python -m kpop_rca.studies $(OF_A_STUDY) $(call option,--notebooks,NOTEBOOKS)
 	@$(APART) $(BIN)/python -m kpop_rca.report --where $(call one_word,$(call told,STUDY,quick)) $(call option,--seeds,SEEDS)
 
 audit: .venv/.complete  ## only the notebooks on the photographs, 01 and 02: STUDY=name, DATA_ROOT=folder, SET=...
@@ -56,6 +57,10 @@ bench: .venv-bench/.complete  ## how fast, beside others: BENCH=benchmarks-cpu o
 	@.venv-bench/bin/python -m kpop_rca.run 90 --study $(BENCH)
 	@$(BIN)/python -m kpop_rca.report --study $(BENCH) --where $(BENCH)
 
+record: .venv-bench/.complete  ## time to identity, beside others: hours; stopped, it goes on: SET="record_cap_seconds=600"
+	@$(BIN)/python -m kpop_rca.studies --only-data $(OF_A_RECORD)
+	@.venv-bench/bin/python -m kpop_rca.benchmarks.record $(OF_A_RECORD)
+
 nbval: .venv/.complete  ## run the committed notebooks again in a scratch folder and compare
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
 	KPOP_RCA_OUTPUT="$$scratch" $(APART) $(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=3600 \
@@ -71,7 +76,9 @@ lab: .venv/.complete  ## JupyterLab with this environment as its kernel: LAB="--
 	@JUPYTER_PATH= JUPYTER_PREFER_ENV_PATH=1 $(BIN)/python -m jupyterlab --LabApp.default_url=/lab/tree/notebooks $(LAB)
 
 notebooks: study  ## adopt the results of `quick` as the committed notebooks
+	@$(BIN)/python -m kpop_rca.run 12
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && cp reports/quick/notebooks/0[1-7]_*.ipynb notebooks && \
+	cp reports/quick/notebooks/12_*.ipynb notebooks && \
 	for name in 00_score_your_images 08_claims 90_benchmarks; do \
 	    KPOP_RCA_OUTPUT="$$scratch" $(BIN)/python -m kpop_rca.run $$name && \
 	    cp "$$scratch"/reports/quick/notebooks/$$name.ipynb notebooks || exit 1; \

@@ -66,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     written.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help=f"where they go (default: {OUT})")
     written.add_argument("--by", action="append", default=[], metavar="COLUMN", help="scores by a column of the CSV")
     written.add_argument("--anonymise", action="store_true", help="numbers in place of people's names, everywhere")
+    written.add_argument("--publish-images", action="store_true", help="show some of the faces on the page")
     written.add_argument("--keep-embeddings", type=Path, metavar="FOLDER", help="biometric data: kept there only")
     running = found.add_argument_group("running")
     running.add_argument("--seed", type=int, default=0, help="of the resamples (default: 0)")
@@ -126,8 +127,9 @@ def score(arguments: Sequence[str] | None = None) -> int:
 
     if options.plan:
         table = scoring.plan(people=options.people, photos=options.photos, width=options.width)
+        print(scoring.planned(table, width=options.width))
         print(
-            f"Images per person and generator, for a 95 % interval {options.width:g} wide, or to see a difference of "
+            f"\nImages per person and generator, for a 95 % interval {options.width:g} wide, or to see a difference of "
             f"{options.width:g},\nby the oracle's accuracy on photographs and the fraction that shows the requested "
             "person. Narrowest is the\nwidth that more images cannot go below with these photographs.\n"
         )
@@ -139,6 +141,8 @@ def score(arguments: Sequence[str] | None = None) -> int:
         raise StudyError(f"{missing} is missing; photographs and generated images are scored together")
     how = {"models": models, "model_size": options.oracle_size, "size": options.size, "workers": options.workers}
     how |= {"oracles": names or list(ORACLES), "keep": options.keep_embeddings, "progress": console.bar}
+    if options.anonymise and options.publish_images:
+        raise StudyError("--publish-images shows the faces of those whom --anonymise hides; choose one of them")
     if options.shard:
         return embed_shard(options, named, how)
     how |= {"seed": options.seed}
@@ -146,7 +150,7 @@ def score(arguments: Sequence[str] | None = None) -> int:
         scores = scoring.score(real=options.real, generated=named, by=options.by, **how)
     else:
         scores = scoring.demonstrate(options.out, **how)
-    page = scores.report(options.out, anonymise=options.anonymise)
+    page = scores.report(options.out, anonymise=options.anonymise, publish_images=options.publish_images)
     print("\n".join(scores.lines(anonymise=options.anonymise)))
     print(f"\n{scores.summary.to_string(index=False)}\n\nopen {page}")
     return 0 if scores.usable else 1

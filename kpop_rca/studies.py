@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from kpop_rca.system import files, locks
 # profile is for other workflows.
 FLAGS = ("--cores", "all", "--nolock", "--rerun-incomplete", "--profile", "none")
 QUIET = ("--quiet", "rules", "host", "progress", "reason")
+Work = tuple[str, stages.Stage]  # of a study
 OF_THE_DATA = stages.STAGES[:2]  # which look at the photographs
 
 
@@ -41,18 +43,19 @@ def resolved(studies: str | list[str], seeds: str | list[str] = "") -> dict[str,
     return found
 
 
-def command(studies: Sequence[str], *, only_data: bool = False) -> list[str]:
-    """The Snakemake that runs some studies as was given.
+def command(studies: Sequence[str], *, only_data: bool = False, further: Sequence[Work] = ()) -> list[str]:
+    """The Snakemake that runs some studies as was given, and further stages beside them.
 
     Values go as lists in JSON, of which Snakemake reads text, whatever that looks like; of a bare text it would strip
     quotation marks, and take what looks like a number for one.
     """
     config = {"studies": list(studies), "set": given.settings()}
     told = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in config.items()]
-    of_the_data = [f"artifacts/{study}/{stage.folder}/manifest.json" for study in studies for stage in OF_THE_DATA]
+    named = product(studies, OF_THE_DATA) if only_data else further
+    manifests = [f"artifacts/{study}/{stage.folder}/manifest.json" for study, stage in named]
     graph = ["--snakefile", str(paths.project_root() / "Snakefile")]
     return [
-        *(sys.executable, "-m", "snakemake", *(of_the_data if only_data else ["all"])),
+        *(sys.executable, "-m", "snakemake", *(manifests if only_data else ["all", *manifests])),
         *(*graph, *FLAGS, *QUIET, "--config", *told),
     ]
 
@@ -77,14 +80,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--study", default="quick", help="files in params/, comma-separated")
     parser.add_argument("--seeds", default="", help="the seeds of each, comma-separated; none for the study's own")
     parser.add_argument("--only-data", action="store_true", help="only 01 and 02, the notebooks on the photographs")
+    about = "all: also the notebooks that a study can do without, 00 and 12"
+    parser.add_argument("--notebooks", choices=["study", "all"], default="study", help=about)
     given.add_arguments(parser)
     options = parser.parse_args(arguments)
     given.give(options.set)
-    studies = list(resolved(options.study, options.seeds))
+    values = resolved(options.study, options.seeds)
+    studies = list(values)
+    every = options.notebooks == "all"
+    further = [(study, stage) for study in studies if every for stage in stages.further(values[study])]
     for study in studies:  # Snakemake, which takes the lock, would say it in its way
         if holder := locks.holder(paths.artifacts_folder(study) / ".lock"):
             raise StudyError(f"the study {study} is in use by {holder}; wait for it, or stop it, then run it again")
-    status = run(command(studies, only_data=options.only_data))
+    status = run(command(studies, only_data=options.only_data, further=further))
     if status:
         said = (
             "The reason is above, in a line that begins with error: or stopped. Once that is settled, the same command"

@@ -78,7 +78,7 @@ def trial(
         overall = found.measures[found.measures["person"] == ""].set_index(["generator", "measure"])
         shown = images.groupby("generator")["shown"].mean()
         for name, truth in TRUTHS.items():
-            row = {"seed": seed, "truth": truth, "shown": shown[name]}
+            row = {"seed": seed, "n_people": person.max() + 1, "truth": truth, "shown": shown[name]}
             row["accuracy_real"] = found.oracles["accuracy"].iloc[0]
             for measure in ("accuracy", "rca", CORRECTED):
                 numbers = overall.loc[(name, measure), ["value", "low", "high"]].astype(float)
@@ -101,18 +101,25 @@ def comparisons(embeddings: np.ndarray, person: np.ndarray, *, n_references: int
     return pd.DataFrame(rows)
 
 
+def true_rca(truth: pd.Series, accuracy_real: float, n_people: pd.Series) -> pd.Series:
+    """RCA to be expected of `play`'s generators: an image of anyone else is predicted as requested by mistake alone."""
+    return truth + (1 - truth) * (1 - accuracy_real) / (n_people - 1) / accuracy_real
+
+
 def summary(found: pd.DataFrame) -> pd.DataFrame:
     """How the estimates did.
 
     Returns:
-        One row per truth: truth, n (resamples), accuracy_real, accuracy (raw), raw_coverage (of its interval), rca, and
-        of the corrected accuracy error (mean of value - shown), sd, coverage (of the truth), width (mean), and
-        width_relative (to that of Wilson's interval of the raw accuracy).
+        One row per truth: truth, n (resamples), accuracy_real, accuracy (raw), raw_coverage (of its interval), rca,
+        rca_coverage (of `true_rca`), and of the corrected accuracy error (mean of value - shown), sd, coverage (of the
+        truth), width (mean), and width_relative (to that of Wilson's interval of the raw accuracy).
     """
     chosen = found.copy()
     chosen["error"] = chosen[CORRECTED] - chosen["shown"]
     chosen["covered"] = chosen["truth"].between(chosen[f"{CORRECTED}_low"], chosen[f"{CORRECTED}_high"])
     chosen["raw_covered"] = chosen["truth"].between(chosen["accuracy_low"], chosen["accuracy_high"])
+    of_rca = true_rca(chosen["truth"], chosen["accuracy_real"].mean(), chosen["n_people"])
+    chosen["rca_covered"] = of_rca.between(chosen["rca_low"], chosen["rca_high"])
     chosen["width"] = chosen[f"{CORRECTED}_high"] - chosen[f"{CORRECTED}_low"]
     low, high = proportion_confint(chosen["accuracy"] * N_IMAGES, N_IMAGES, method="wilson")
     chosen["wilson"] = high - low
@@ -123,6 +130,7 @@ def summary(found: pd.DataFrame) -> pd.DataFrame:
         accuracy=("accuracy", "mean"),
         raw_coverage=("raw_covered", "mean"),
         rca=("rca", "mean"),
+        rca_coverage=("rca_covered", "mean"),
         error=("error", "mean"),
         sd=("error", "std"),
         coverage=("covered", "mean"),

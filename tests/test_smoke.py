@@ -229,3 +229,16 @@ def test_a_users_mistake_gets_one_readable_error(tmp_path, arguments, expected):
     assert run.returncode == 1
     assert expected in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_a_cascade_goes_on_from_a_finished_study(smoke):
+    """The last test, since the report of the study would be written again."""
+    command = [sys.executable, "-m", "kpop_rca.run", "12", "--study", "smoke"]
+    environment = os.environ | {paths.OUTPUT_VARIABLE: str(smoke), "PYTHONPATH": str(paths.project_root())}
+    run = subprocess.run(command, env=environment, cwd=paths.project_root(), capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-20_000:]
+    found = json.loads((smoke / "artifacts/smoke/cascade/cascade.json").read_text())
+    assert found["verdict"] in ("identity improves", "identity falls", "no effect", "inconclusive")
+    assert {row["level"] for row in found["levels"]} == {0.0, 0.6}
+    assert {row["faces"] for row in found["label"]} == {"real", "generated"}
+    assert all(row["lpips"] is not None for row in found["fidelity"]) or found["missing"]["lpips"]

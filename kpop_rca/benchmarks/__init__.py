@@ -10,6 +10,15 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "collection": ["MACHINE", "SCALING", "committed", "measure", "metrics", "summary"],
+        "record": [
+            "LARGEST_FRECHET",
+            "LEAST_RCA",
+            "best_guidance",
+            "committed_record",
+            "in_words",
+            "ratios",
+            "reported",
+        ],
         "timing": ["OURS"],
     },
 )

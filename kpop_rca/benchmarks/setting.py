@@ -74,12 +74,8 @@ class Setting:
     def face_folder(self) -> Path:
         """The same images as PNG files, one folder per class: what the baselines read."""
         root = self.scratch / f"faces_{self['bench_faces']}_of_{self['image_size']}"
-        if root.exists():
-            return root
-        for number, (image, label) in enumerate(zip(*self.faces, strict=True)):
-            path = root / f"{label:04d}" / f"{number:06d}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image).save(path)
+        if not root.exists():
+            as_files(*self.faces, root)
         return root
 
     @cached_property
@@ -99,6 +95,14 @@ class Setting:
         torch.manual_seed(self["seed"])
         names = ("image_size", "channels", "layers_per_block", "attention_size", "n_classes")
         return unet.build_unet(**{name: self[name] for name in names})
+
+
+def as_files(images: np.ndarray, labels: np.ndarray, root: Path) -> None:
+    """Write images, uint8 (N, H, W, 3), as PNG files, one folder per class."""
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        path = root / f"{label:04d}" / f"{number:06d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
 
 
 def random_features(n: int, length: int, *, seed: int) -> np.ndarray:

@@ -10,12 +10,8 @@ import torch
 OURS = "ours"
 
 
-class Curve(list):
-    """The course of a run, where its end is not all: `{"seconds": …, "value": …}` of each point."""
-
-
 class Work:
-    """What a program does in one repeat: `run`, where a `Curve` that it returns stands in the place of its seconds.
+    """What a program does in one repeat: `run`.
 
     Counted are items that one call handles; flops (multiplications and additions counted apart) and bytes (read and
     written, at least) per item; data_bytes, of all the data that it is handed or writes.
@@ -30,14 +26,14 @@ def why_not(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
 
 
-def timed(run: Callable[[], object], *, device: torch.device) -> Curve:
-    """The seconds that a call takes, with all that it left for the device to do; or the curve that it returns."""
+def timed(run: Callable[[], object], *, device: torch.device) -> float:
+    """The seconds that a call takes, with all that it left for the device to do."""
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     wait()
     begun = time.perf_counter()
-    found = run()
+    run()
     wait()
-    return found if isinstance(found, Curve) else Curve([{"seconds": time.perf_counter() - begun}])
+    return time.perf_counter() - begun
 
 
 def in_turns(
@@ -49,8 +45,8 @@ def in_turns(
     whose failure is an error.
 
     Returns:
-        who, repeat, seconds, the counts, why: one row per program and repeat (of a curve, per point, with its value);
-        of a baseline that is not installed or fails a single row, with NaN and `why`.
+        who, repeat, seconds, the counts, why: one row per program and repeat; of a baseline that is not installed or
+        fails a single row, with NaN and `why`.
     """
     works, failed, rows = {}, {}, []
     for who, prepare in programs.items():
@@ -61,9 +57,9 @@ def in_turns(
         first = repeat % len(racing)
         for who in racing[first:] + racing[:first]:
             with _unless_it_fails(who, failed):
-                points = timed(works[who].run, device=device)
+                seconds = timed(works[who].run, device=device)
                 counts = works[OURS].counts | works[who].counts
-                rows += [{"who": who, "repeat": repeat} | point | counts | {"why": ""} for point in points]
+                rows.append({"who": who, "repeat": repeat, "seconds": seconds} | counts | {"why": ""})
     rows = [row for row in rows if row["repeat"] >= 0 and row["who"] not in failed]
     return pd.DataFrame(rows + [{"who": who, "why": why} for who, why in failed.items()])
 

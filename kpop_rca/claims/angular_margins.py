@@ -36,8 +36,8 @@ from kpop_rca.system.files import atomic
 
 STEPS, IMAGES = 300, 25  # of a generator's training; of each identity
 MEASURES, PREDICTED = "measures.csv", "predictions.parquet"  # what is left beside a run's images
-# At 1, on other avatars and after as many steps, the gradient of the identity loss was about forty times that of the
-# other: with these it is the smaller, and the larger of the two.
+# Beside 0: one with which the identity loss has the smaller gradient of the two, and one with which it has the larger.
+# At 1, on other avatars and after as many steps, its gradient was about forty times that of the prediction's loss.
 WEIGHTS = (0.0, 0.01, 0.1)
 
 
@@ -175,30 +175,35 @@ def oracle_answers(experiment: Experiment) -> dict[tuple[str, int], pd.DataFrame
 def write_tables(experiment: Experiment) -> pd.DataFrame:
     """Write the three tables from all runs that are there; returns the verdicts."""
     resolved, groups = experiment.resolved, experiment.groups
-    folders = sorted(experiment.folder.glob(f"weight-*-{experiment.steps}/images-{experiment.images}"))
-    done = [folder for folder in folders if (folder / MEASURES).is_file()]
-    generators = pd.concat([pd.read_csv(folder / MEASURES, dtype={"weight": str}) for folder in done])
-    generators = generators.sort_values("weight", key=lambda weight: weight.astype(float), kind="stable")
-    seen = pd.concat([pd.read_parquet(folder / PREDICTED) for folder in done])
-    about = {"study": resolved["study"], "train_steps": experiment.steps}
     answers = oracle_answers(experiment)
-    oracles = margin_tables.oracle_table(answers, groups)
+    oracles, (generators, seen) = margin_tables.oracle_table(answers, groups), _runs(experiment)
     weights = [weight for weight in generators["weight"].unique() if weight != UNCHANGED]
     levels = margin_tables.compared_levels(oracles, generators)
     found = verdict_table(levels, margin=resolved["equivalence_margin"], claims=margin_tables.claims_of(weights))
-    found = margin_tables.with_image_intervals(found, margin_tables.look_alike_answers(answers, seen, groups))
-    columns = ["weight", "seed", "kind", "oracle", "n_real", "n_generated", "accuracy_real"]
+    about = {"study": resolved["study"]}
     tables = {
-        margin_tables.ORACLES: oracles.assign(**about | {"architecture": experiment.architecture}).drop(
-            columns="train_steps"
+        margin_tables.ORACLES: oracles.assign(**about, architecture=experiment.architecture),
+        margin_tables.GENERATORS: generators.assign(**about, train_steps=experiment.steps),
+        margin_tables.VERDICTS: margin_tables.with_image_intervals(
+            found, margin_tables.look_alike_answers(answers, seen, groups)
         ),
-        margin_tables.GENERATORS: generators[[*columns, "within_group_real", *margin_tables.MEASURED]].assign(**about),
-        margin_tables.VERDICTS: found,
     }
     for name, table in tables.items():
         with atomic(paths.report_folder(margin_tables.REPORT) / name) as temporary:
             table.round(5).to_csv(temporary, index=False)
-    return found
+    return tables[margin_tables.VERDICTS]
+
+
+def _runs(experiment: Experiment) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Measures and predictions of the generators that are there, the weights in their order; maybe of none."""
+    folders = experiment.folder.glob(f"weight-*-{experiment.steps}/images-{experiment.images}")
+    done = sorted(folder for folder in folders if (folder / MEASURES).is_file())
+    measures = [pd.read_csv(folder / MEASURES, dtype={"weight": str}) for folder in done]
+    seen = [pd.read_parquet(folder / PREDICTED) for folder in done]
+    empty = pd.DataFrame(columns=margin_tables.OF_GENERATORS), pd.DataFrame(columns=margin_tables.OF_IMAGES)
+    generators, seen = (pd.concat(found or [none]) for found, none in zip((measures, seen), empty, strict=True))
+    in_order = generators.sort_values("weight", key=lambda weight: weight.astype(float), kind="stable")
+    return in_order[margin_tables.OF_GENERATORS], seen
 
 
 @said_in_a_line

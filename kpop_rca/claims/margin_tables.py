@@ -22,6 +22,9 @@ REWARDING, ALIKE, HELD_OUT = "rewarding", "same architecture", "held out"
 KINDS = {REWARDING: "rewarding", ALIKE: "alike", HELD_OUT: "held_out"}  # as in a column's name
 HOPED = ("within_group", "within_group_generated_held_out")  # responses in which the paper hopes for an effect
 MEASURED = ["rca", "confusion_corrected_accuracy", "within_group_generated", "frechet", "precision", "recall"]
+OF_GENERATORS = ["weight", "seed", "kind", "oracle", "n_real", "n_generated", "accuracy_real", "within_group_real"]
+OF_GENERATORS += MEASURED
+OF_IMAGES = ["weight", "seed", "kind", "oracle", "image", "label", "predicted"]
 UNCHANGED = "0"  # the weight of a training without identity loss
 
 
@@ -51,6 +54,8 @@ def compared_levels(oracles: pd.DataFrame, generators: pd.DataFrame) -> pd.DataF
     Those of a generator are <measure>_<kind>, and rca_gap: how much more the rewarding oracle sees than held-out ones.
     """
     trained = oracles.rename(columns={"loss": "level"}).assign(experiment="oracle loss")
+    if generators.empty:
+        return trained
     wide = by_kind(generators).pivot(index=["weight", "seed"], columns="kind", values=MEASURED)
     wide.columns = [f"{measure}_{KINDS[kind]}" for measure, kind in wide.columns]
     wide["rca_gap"] = wide["rca_rewarding"] - wide["rca_held_out"]
@@ -139,17 +144,16 @@ def with_image_intervals(found: pd.DataFrame, answers: pd.DataFrame) -> pd.DataF
     return found.assign(**dict(zip(("image_low", "image_high"), np.array(rows).T, strict=True)))
 
 
-def committed_margins() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """The tables that came with the project: of oracles, of generators, and the verdicts.
+def committed_margins() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tables that came with the project: of generators, of which there may be none yet, and the verdicts.
 
     Raises:
         StudyError: one is missing.
     """
     folder = paths.committed_report(REPORT)
     try:
-        return tuple(
-            pd.read_csv(folder / name, dtype={"weight": str, "level": str}) for name in (ORACLES, GENERATORS, VERDICTS)
-        )
+        tables = [pd.read_csv(folder / name, dtype={"weight": str, "level": str}) for name in (GENERATORS, VERDICTS)]
     except FileNotFoundError as error:
         command = f"{paths.python()} -m kpop_rca.claims.angular_margins"
         raise StudyError(f"reports/{REPORT}/{Path(error.filename).name} is not there; run: {command}") from None
+    return tables[0], tables[1]

@@ -13,8 +13,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "objective": ["compare_losses", "forward_process"],
         "published_weights": ["PublishedWeights"],
         "samplers": ["forward_states", "image_generator", "sample", "sampling_process"],
+        "super_resolution": ["super_resolution_recipe", "train_super_resolution"],
         "trainer": ["DiffusionRecipe", "Trainer", "load_grids", "load_trained", "trained_precision"],
-        "trainings": ["train", "training_folder", "training_folders"],
+        "trainings": ["run_trainings", "training_folder", "training_folders"],
         "unet": ["build_unet"],
     },
 )

@@ -22,7 +22,7 @@ def train(parameters: dict[str, Any]) -> None:
     study, folder = parameters["study"], manifests.folder_of(parameters["study"], "ddpm")
     cropped, device = manifests.folder_of(study, "faces"), devices.choose(parameters["device"])
     is_main = PartialState(cpu=device.type == "cpu").is_main_process
-    trainings.train(
+    trainings.run_trainings(
         parameters,
         *crops.load_crops(cropped, size=parameters["image_size"], split="train"),
         n_classes=len(crops.class_names(cropped)),

@@ -18,7 +18,12 @@ from kpop_rca.errors import StudyError
 from kpop_rca.system import finite, seeds
 
 TIMESTEPS = 1000  # T of the paper, section 4.2.3
-PREDICTIONS = {"eps": "epsilon", "v": "v_prediction", "flow": "flow_prediction"}  # as diffusers' processes call them
+PREDICTIONS = {
+    "eps": "epsilon",
+    "v": "v_prediction",
+    "flow": "flow_prediction",
+    "x_0": "sample",
+}  # as diffusers' processes call them
 COMPARED_TIMESTEPS = (10, 50, 100, 200, 350, 500, 700, 900)
 # Of n images as the network denoises them, (n, 3, H, W), their true labels, int64 (n,), and the ratio of noise to image
 # b / a, (n,): a scalar, the mean over them.
@@ -31,7 +36,7 @@ def forward_process(noise_schedule: str, prediction: str = "eps") -> DDPMSchedul
     Args:
         noise_schedule: "linear" or "squaredcos_cap_v2".
         prediction: "eps", the noise (Ho et al. 2020); "v", the velocity a eps - b x_0 (Salimans and Ho 2022, appendix
-            D); or "flow", eps - x_0 (Lipman et al. 2023), where the chain serves the samplers alone.
+            D); "flow", eps - x_0 (Lipman et al. 2023), where the chain serves the samplers alone; or "x_0" itself.
     """
     return DDPMScheduler(
         num_train_timesteps=TIMESTEPS, beta_schedule=noise_schedule, prediction_type=PREDICTIONS[prediction]
@@ -50,7 +55,7 @@ def levels(process: SchedulerMixin, t: Tensor) -> tuple[Tensor, Tensor]:
 
 def _weights(prediction: str, a: Tensor, b: Tensor) -> tuple[Tensor | int, Tensor | int]:
     """p and q of what is predicted, p x_0 + q eps."""
-    return {"epsilon": (0, 1), "v_prediction": (-b, a), "flow_prediction": (-1, 1)}[prediction]
+    return {"epsilon": (0, 1), "v_prediction": (-b, a), "flow_prediction": (-1, 1), "sample": (1, 0)}[prediction]
 
 
 def shown(prediction: str, x_t: Tensor, t: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

@@ -161,7 +161,7 @@ def sample(
     Raises:
         StudyError: a number is not finite; names the step and the class.
     """
-    shape, device = (unet.config.in_channels, *2 * [unet.config.sample_size]), unet.device
+    shape, device = (unet.config.out_channels, *2 * [unet.config.sample_size]), unet.device
     precision = devices.usable_precision(mixed_precision, device)
     set_timesteps(process, steps)
     # For x_T, and in ancestral sampling for each step but that to x_0.

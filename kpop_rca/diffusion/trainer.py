@@ -43,7 +43,7 @@ OPTIMISERS = {
     "adamw": ADAMW,
     "muon": f"Muon, momentum {MOMENTUM:g}, for the hidden weights; for the others {ADAMW}",
 }
-TARGETS = {"eps": "the noise", "v": "the velocity", "flow": "the noise less the image"}
+TARGETS = {"eps": "the noise", "v": "the velocity", "flow": "the noise less the image", "x_0": "the image"}
 SAMPLED = {"uniform": f"t uniform in 0 to {TIMESTEPS - 1}", "logit_normal": "logit t normal, stratified"}
 
 # What a training leaves in its folder.

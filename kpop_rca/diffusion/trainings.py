@@ -34,7 +34,7 @@ def seed_of(number: int, *, seed: int) -> int:
     return seeds.number(Purpose.TRAINING, seed, number) if number else seed
 
 
-def train(
+def run_trainings(
     parameters: dict[str, Any],
     images: np.ndarray,
     labels: np.ndarray,

@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "diversity": ["feature_diversity", "lpips_diversity"],
         "feature_panel": ["feature_measures"],
         "frechet": ["frechet_distance"],
+        "full_reference": ["lpips_missing"],
         "inception": ["inception_measures", "network_measures"],
         "memorisation": ["copying", "nearest_pairs", "views"],
         "prdc": ["neighbourhood_measures"],

@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "by_training": ["about_trainings", "rca_by_training", "trainings_summary"],
         "candidates": ["capped", "list_candidates"],
         "cas": ["classification_accuracy_scores"],
+        "centroids": ["nearest_centroid"],
         "embeddings": ["EMBEDDINGS", "open_embedding"],
         "predictions": ["load_predictions", "predict_all", "select", "trained"],
         "tables": ["comparison", "hard_case_accuracy", "over_seeds", "paired_comparisons", "reliability"],

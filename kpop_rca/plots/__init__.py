@@ -9,7 +9,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "benchmarks": ["growth", "speeds"],
+        "benchmarks": ["growth", "speeds", "time_to_identity"],
         "charts": [
             "SPLIT_COLOURS",
             "confusion_matrices",
@@ -25,6 +25,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "stacked_counts",
             "use_style",
         ],
+        "cascade": ["identity_by_level", "identity_by_method"],
         "claims": ["identity_loss", "levels", "trade_off", "verdicts"],
         "contact_sheets": ["face_rows", "face_sizes", "mistaken_faces", "photographs", "real_beside_generated"],
         "scoring": ["dots", "intervals"],

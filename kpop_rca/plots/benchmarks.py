@@ -139,3 +139,29 @@ def _widened(ax: Axes) -> None:
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if half < np.log(10) else (1,)))
     ax.yaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def time_to_identity(rows: pd.DataFrame, *, least_rca: float, largest_frechet: float) -> Figure:
+    """RCA and Fréchet distance against the CPU-seconds of a training, one line per seed, with both targets.
+
+    Args:
+        rows: program, seed, cpu_seconds, rca, frechet; one row per run and step.
+        least_rca: target.
+        largest_frechet: target.
+    """
+    figure, axes = plt.subplots(ncols=2, figsize=(WIDTH, 3.6), layout="constrained")
+    targets = {"rca": ("RCA", least_rca), "frechet": ("Fréchet distance", largest_frechet)}
+    for ax, (column, (label, target)) in zip(axes, targets.items(), strict=True):
+        for colour, (program, runs) in zip(COLOURS, rows.groupby("program", sort=False), strict=False):
+            for number, (_, run) in enumerate(runs.groupby("seed")):
+                line = {"color": colour, "alpha": 0.8, "label": None if number else program}
+                ax.plot(run["cpu_seconds"], run[column], "o-", ms=4, **line)
+        ax.axhline(target, color=INK, lw=1, ls="--")
+        ax.set(xscale="log", xlabel="CPU-seconds of training", title=f"{label}, target {target:g}")
+        ax.xaxis.set_major_formatter("{x:g}")
+    axes[1].set_yscale("log")
+    axes[1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes[1].yaxis.set_major_formatter("{x:g}")
+    axes[1].yaxis.set_minor_formatter(NullFormatter())
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(COLOURS))
+    return figure

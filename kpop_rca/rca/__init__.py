@@ -30,6 +30,7 @@ from kpop_rca.rca.confusion_corrected import (
 )
 from kpop_rca.rca.counts import accuracy, class_recall, classwise_report, confusion_counts, informedness
 from kpop_rca.rca.oracle_seeds import OVER_ORACLES, over_oracles
+from kpop_rca.rca.paired import change_verdict, paired_accuracy, paired_rca
 from kpop_rca.rca.ratio import (
     CONFIDENCE,
     INCONCLUSIVE,
@@ -70,6 +71,7 @@ __all__ = [
     "chance_corrected",
     "chance_corrected_rca",
     "chance_rca",
+    "change_verdict",
     "class_confusion_corrected_intervals",
     "class_rca",
     "class_recall",
@@ -91,6 +93,8 @@ __all__ = [
     "intervals",
     "macro_rca",
     "over_oracles",
+    "paired_accuracy",
+    "paired_rca",
     "perfect_rca",
     "predicted_class_frequencies",
     "ratio_interval",

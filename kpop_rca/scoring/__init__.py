@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "found": ["Found", "find"],
         "inputs": ["Inputs", "neutralised", "read"],
         "demonstration": ["demonstrate", "of_parameters"],
-        "planning": ["plan"],
+        "planning": ["plan", "planned"],
         "pipeline": ["score", "score_shard"],
         "report": ["compared", "forest", "similarities"],
         "scores": ["Scores"],

@@ -7,7 +7,7 @@ import pandas as pd
 from kpop_rca.scoring.scores import EXACT, HEADLINE, MEASURES, NUMBERS, WEAK, Scores
 from kpop_rca.system import html
 
-COPYING = 0.05  # of the images, from which on a generator is said to copy
+FEW = 12  # photographs of a person, below which the errors of an oracle are little known
 DO_NOT_USE = "Do not use these numbers."
 
 
@@ -32,26 +32,29 @@ def warnings(scores: Scores) -> Iterator[str]:
 
 def copying(scores: Scores) -> list[str]:
     """Generators that repeat photographs, of which no measure of identity says how well they do."""
-    table = scores.table
-    if "copy_rate_low" not in table:
-        return []
     return [
         f"{row['generator']} repeats photographs: {with_interval(row, 'copy_rate')} of its images are copies, and none "
         "of its other numbers says that it can do more."
-        for _, row in table.iterrows()
-        if row["copy_rate_low"] > COPYING
+        for _, row in scores.table.iterrows()
+        if row["generator"] in scores.copying
     ]
 
 
 def sentences(scores: Scores) -> list[str]:
-    """How often the best generator shows the requested person, and what sets it apart from the next."""
+    """How often the best generator shows the requested person, and what sets it apart from the next.
+
+    Generators that repeat photographs are left out, where there are others.
+    """
     table = scores.table
+    copying = scores.copying if len(scores.copying) < len(table) else set()
+    table = table[~table["generator"].isin(copying)]
     best = table.iloc[0]
     measure = HEADLINE if pd.notna(best.get(HEADLINE)) else "accuracy"
     shown = f"{best.generator} shows the requested person in {with_interval(best, measure)} of its images"
     first = f"{shown}, by {MEASURES[measure]} under {scores.oracle}"
     if len(table) > 1:
-        return [f"{first}, the most of {len(table)} generators.", _against_next(scores, best, table.iloc[1])]
+        others = " that do not repeat photographs" if copying else ""
+        return [f"{first}, the most of {len(table)} generators{others}.", _against_next(scores, best, table.iloc[1])]
     if pd.isna(best.get("rca")):
         return [f"{first}."]
     recognised = f"Its RCA, relative to photographs, is {with_interval(best, 'rca')}"
@@ -80,6 +83,11 @@ def ceilings(scores: Scores) -> Iterator[str]:
                 f"{row.oracle} recognises {percent(row.accuracy)} of these photographs: that is the ceiling of its "
                 "accuracy on generated images."
             )
+            if row.photographs < FEW * len(scores.people):
+                yield (
+                    f"{row.photographs} photographs leave {row.oracle}'s errors uncertain: intervals near 0 and 100 % "
+                    "are wide, and images of look-alikes may count in part as the requested person."
+                )
 
 
 def summary(scores: Scores) -> pd.DataFrame:

@@ -23,6 +23,8 @@ from scipy.stats import fisher_exact, t
 from kpop_rca.scoring.cross_fitting import CrossFitted, cross_fit, units
 from kpop_rca.scoring.similarity import Calibration, measure
 
+CONTROLS = ("real", "shuffled", "copies")
+COLUMNS = ["control", "passed", "value", "expected", "p", "reason"]
 LEVEL = 0.001  # p below which a control fails
 HELD_OUT = 3  # one in so many of a person's photographs
 PERMUTATIONS = 9999
@@ -58,11 +60,17 @@ def run_controls(
     embeddings, person, cluster = embeddings[found], np.asarray(person)[found], np.asarray(cluster)[found]
     unit = units(person, cluster)
     rows = [
-        {"control": "real"} | _real(embeddings, person, unit, fit, generator),
-        {"control": "shuffled"} | _shuffled(embeddings, person, unit, fit, generator),
-        {"control": "copies"} | _copies(embeddings, person, calibration, generator),
+        _real(embeddings, person, unit, fit, generator),
+        _shuffled(embeddings, person, unit, fit, generator),
+        _copies(embeddings, person, calibration, generator),
     ]
-    return pd.DataFrame(rows, columns=["control", "passed", "value", "expected", "p", "reason"])
+    rows = [{"control": name} | row for name, row in zip(CONTROLS, rows, strict=True)]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def not_run(reason: str) -> pd.DataFrame:
+    """The table of `run_controls` where there is a reason not to run them."""
+    return pd.DataFrame([{"control": name, "passed": None, "reason": reason} for name in CONTROLS], columns=COLUMNS)
 
 
 def held_out(person: np.ndarray, unit: np.ndarray, *, generator: np.random.Generator) -> np.ndarray:
@@ -172,7 +180,7 @@ def _copies(
     embeddings: np.ndarray, person: np.ndarray, calibration: Calibration, generator: np.random.Generator
 ) -> dict[str, Any]:
     """The photographs as generated images are copies."""
-    found = measure(calibration, embeddings, person, generator=generator)
+    found = measure(calibration, embeddings, person, by_person=False, generator=generator)
     value = float(found.images["copy_rate"].mean())
     wrong = f"{value:.0%} of the photographs themselves are found to be copies of photographs"
     return {

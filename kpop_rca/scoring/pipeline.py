@@ -34,7 +34,9 @@ COMPARED = ("accuracy", HEADLINE)
 PERSON = "person"
 NO_COLUMNS = frozenset(("path", PERSON, "generator", "face", "face_size", "reason", "cluster"))  # of the CSV
 MOST_VALUES = 12  # of a column by which scores are given although nobody named it
+SHOWN = 8  # people on a sheet of faces
 PROGRESS = "finding faces"
+NO_CONTROLS = "they would train 55 networks more; those of an embedding show how images are treated"
 
 
 def score(
@@ -74,42 +76,27 @@ def score(
     began = time.monotonic()
     given = inputs.read(real, generated)
     columns = columns_of(given.images, by)
-    trained = is_trained(oracles, models)
-    embeddings, missing = opened(oracles, models, model_size)
-    warned = [EMBEDDINGS[e.name].warning for e in embeddings if e.name in EMBEDDINGS and EMBEDDINGS[e.name].warning]
-    how = {"size": size, "crops": RESNET_SIZE if trained else None}
+    embeddings, notes = opened(oracles, models, model_size)
+    how = {"size": size, "crops": RESNET_SIZE if is_trained(oracles, models) else None}
     how |= {"keep": Path(keep) if keep else None, "workers": workers}
-    seen = _watched(partial(faces.find, given, embeddings, **how), given.images["path"].nunique(), progress)
-    photographs = seen.images["generator"].eq("").to_numpy()
-    person, cluster = (seen.images.loc[photographs, name].to_numpy() for name in ("person", "cluster"))
-    images = seen.images[~photographs].reset_index(drop=True)
-    fitted, similar, fairness, controls = {}, [], [], []
-    for name, vectors in seen.embeddings.items():
-        own, theirs = vectors[photographs], vectors[~photographs]
-        fitted[name] = cross_fit(own, person, cluster, theirs, people=seen.people)
-        stream = seeds.generator(seeds.Purpose.CALIBRATION, seed)
-        calibration = similarity.calibrate(own, person, cluster, generator=stream)
-        similar += _similar(name, calibration, theirs, images, seen, seed=seed)
-        fairness += _fairness(name, calibration, seen.images[photographs], images, columns, seed=seed)
-        how = {"calibration": calibration, "generator": seeds.generator(seeds.Purpose.SCORING_CONTROLS, seed)}
-        controls.append(gate.run_controls(own, person, cluster, **how).assign(oracle=name))
-    if trained:
-        try:
-            fitted[RESNET] = _resnet(seen, photographs)
-        except StudyError as error:
-            missing.append(str(error))
-    requested = images["person"].to_numpy()
-    estimated = estimate(fitted, requested, images["generator"], seen.people, n_replicates=replicates, seed=seed)
+    found = _watched(partial(faces.find, given, embeddings, **how), given.images["path"].nunique(), progress)
+    seen = _Seen(found, seed)
+    fitted, refused = _cross_fitted(seen)
+    calibrated = {name: _calibrated(seen, name) for name in found.embeddings}
+    images = seen.images
+    estimated = estimate(
+        fitted, images["person"].to_numpy(), images["generator"], found.people, n_replicates=replicates, seed=seed
+    )
     return Scores(
-        people=seen.people,
-        measures=pd.concat([estimated.measures, pd.DataFrame(similar)], ignore_index=True),
+        people=found.people,
+        measures=pd.concat([estimated.measures, _similarity(seen, calibrated)], ignore_index=True),
         oracles=_oracles(estimated.oracles, embeddings),
         comparisons=_comparisons(images, fitted, estimated),
-        columns=_by_column(seen, photographs, images, columns, fitted, estimated),
-        fairness=pd.concat(fairness, ignore_index=True) if fairness else pd.DataFrame(),
-        agreement=_agreement(estimated, seen.generators),
-        gate=pd.concat(controls, ignore_index=True),
-        notes=[*missing, *warned, *seen.notes],
+        columns=_by_column(seen, columns, fitted, estimated),
+        fairness=_fairness(seen, calibrated, columns),
+        agreement=_agreement(estimated, found.generators),
+        gate=_controls(seen, calibrated, fitted),
+        notes=[*refused, *notes, *found.notes],
         settings={
             "size": size or "as found",
             "seed": seed,
@@ -117,16 +104,63 @@ def score(
             "seconds": round(time.monotonic() - began, 1),
             "versions": _versions(),
         },
+        examples=_examples(seen),
     )
 
 
-def _resnet(seen: faces.Found, photographs: np.ndarray) -> CrossFitted:
-    """Predictions by ResNets that are trained on the photographs, bool (N,) of `seen`."""
-    found = seen.images["face"].eq(faces.FOUND).to_numpy()
-    person, cluster = (seen.images.loc[photographs, name].to_numpy() for name in ("person", "cluster"))
-    own, theirs = seen.crops[photographs], seen.crops[~photographs]
-    which = {"found": found[photographs], "generated_found": found[~photographs]}
-    return cross_fitted_resnet(own, person, cluster, theirs, **which, people=seen.people)
+class _Seen:
+    """What was found, photographs and generated images apart, and the streams of random numbers."""
+
+    def __init__(self, found: faces.Found, seed: int) -> None:
+        self.found, self._seed = found, seed
+        self._is_real = found.images["generator"].eq("").to_numpy()
+        self.photographs, self.images = (
+            found.images[of].reset_index(drop=True) for of in (self._is_real, ~self._is_real)
+        )
+        self.person, self.cluster = (self.photographs[name].to_numpy() for name in ("person", "cluster"))
+
+    def apart(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Those of the photographs, and those of the generated images, from (N, ...)."""
+        return values[self._is_real], values[~self._is_real]
+
+    def stream(self, purpose: seeds.Purpose) -> np.random.Generator:
+        return seeds.generator(purpose, self._seed)
+
+
+def _cross_fitted(seen: _Seen) -> tuple[dict[str, CrossFitted], list[str]]:
+    """By oracle; and why there is none of a ResNet that was wanted."""
+    found = seen.found
+    fitted = {}
+    for name, vectors in found.embeddings.items():
+        own, theirs = seen.apart(vectors)
+        fitted[name] = cross_fit(own, seen.person, seen.cluster, theirs, people=found.people)
+    if found.crops is None:
+        return fitted, []
+    own, theirs = seen.apart(found.crops)
+    with_face, theirs_with_face = seen.apart(found.images["face"].eq(faces.FOUND).to_numpy())
+    which = {"found": with_face, "generated_found": theirs_with_face, "people": found.people}
+    try:
+        return fitted | {RESNET: cross_fitted_resnet(own, seen.person, seen.cluster, theirs, **which)}, []
+    except StudyError as error:
+        return fitted, [str(error)]
+
+
+def _calibrated(seen: _Seen, oracle: str) -> similarity.Calibration:
+    own, _ = seen.apart(seen.found.embeddings[oracle])
+    return similarity.calibrate(own, seen.person, seen.cluster, generator=seen.stream(seeds.Purpose.CALIBRATION))
+
+
+def _controls(
+    seen: _Seen, calibrated: dict[str, similarity.Calibration], fitted: dict[str, CrossFitted]
+) -> pd.DataFrame:
+    """The table `Scores.gate`."""
+    tables = []
+    for name, calibration in calibrated.items():
+        own, _ = seen.apart(seen.found.embeddings[name])
+        how = {"calibration": calibration, "generator": seen.stream(seeds.Purpose.SCORING_CONTROLS)}
+        tables.append(gate.run_controls(own, seen.person, seen.cluster, **how).assign(oracle=name))
+    tables += [gate.not_run(NO_CONTROLS).assign(oracle=name) for name in fitted if name not in calibrated]
+    return pd.concat(tables, ignore_index=True)
 
 
 def score_shard(
@@ -163,7 +197,7 @@ def is_trained(oracles: Sequence[str], models: Mapping[str, Path | str] | None) 
 def opened(
     names: Sequence[str], models: Mapping[str, Path | str] | None, model_size: int | None
 ) -> tuple[list["Embedding"], list[str]]:
-    """The embeddings that can be used here, and a note on each of the others; RESNET is none.
+    """The embeddings that can be used here, and notes on them and on the others; RESNET is none.
 
     Raises:
         StudyError: a name that nobody knows, or not one that can be used.
@@ -181,7 +215,8 @@ def opened(
             missing.append(str(error))
     if not found:
         raise StudyError("\n".join(missing) or "no pretrained oracle was named; the default is dlib")
-    return found, missing
+    warnings = (EMBEDDINGS[embedding.name].warning for embedding in found if embedding.name in EMBEDDINGS)
+    return found, [*missing, *filter(None, warnings)]
 
 
 def columns_of(images: pd.DataFrame, by: Sequence[str]) -> list[str]:
@@ -200,26 +235,21 @@ def columns_of(images: pd.DataFrame, by: Sequence[str]) -> list[str]:
 
 
 def _by_column(
-    seen: faces.Found,
-    photographs: np.ndarray,
-    images: pd.DataFrame,
-    columns: Sequence[str],
-    fitted: dict[str, CrossFitted],
-    estimated: Estimates,
+    seen: _Seen, columns: Sequence[str], fitted: dict[str, CrossFitted], estimated: Estimates
 ) -> pd.DataFrame:
     """The table `Scores.columns`, each person among the columns."""
-    tables = []
+    tables, images = [], seen.images
     for name, of in fitted.items():
         turns = np.maximum(of.held_out.sum(axis=0), 1)
         right = (of.held_out * (of.predicted == of.person)).sum(axis=0) / turns
-        real = seen.images[photographs].reset_index(drop=True).assign(value=right)
+        real = seen.photographs.assign(value=right)
         real = real[of.held_out.any(axis=0)]
         real = real[[column for column in real if column not in columns or (real[column] != "").any()]]
         own = (of.generated == images["person"].to_numpy()).mean(axis=0)
         for measure, value in zip(COMPARED, (own, estimated.contributions[name]), strict=True):
             table = images.assign(value=value)
             about = {"oracle": name, "measure": measure}
-            for generator, column in product(seen.generators, [PERSON, *columns]):
+            for generator, column in product(seen.found.generators, [PERSON, *columns]):
                 chosen = table[table["generator"].eq(generator) & table["value"].notna()]
                 chosen = chosen[chosen[column].astype(str) != ""]
                 if chosen.empty:
@@ -229,33 +259,25 @@ def _by_column(
                 )
                 tables.append(found.assign(generator=generator, **about))
     table = pd.concat(tables, ignore_index=True)
-    names = dict(enumerate(seen.people))
+    names = dict(enumerate(seen.found.people))
     table["group"] = table["group"].astype(object).mask(table["column"] == PERSON, table["group"].map(names))
     table.loc[table["measure"] != COMPARED[0], ["due_to_oracle", "real", "real_difference"]] = None
     first = ["oracle", "generator", "column", "group", "measure"]
     return table[[*first, *(name for name in table if name not in first)]]
 
 
-def _fairness(
-    oracle: str,
-    calibration: similarity.Calibration,
-    photographs: pd.DataFrame,
-    images: pd.DataFrame,
-    columns: Sequence[str],
-    *,
-    seed: int,
-) -> list[pd.DataFrame]:
-    """The oracle's own errors by those of the columns that photographs have, by themselves or by their person."""
-    tables = []
-    for column in columns:
-        groups = photographs[column]
-        if (groups == "").all() and by_column.unit_of(images, column) == by_column.OF_PERSON:
-            groups = photographs["person"].map(images.groupby("person")[column].first())
-        if groups.replace("", np.nan).nunique() > 1:
-            how = {"column": column, "generator": seeds.generator(seeds.Purpose.FAIRNESS, seed)}
-            found = by_column.oracle_by_group(calibration, groups.replace("", np.nan).to_numpy(), **how)
-            tables.append(found.assign(oracle=oracle))
-    return tables
+def _fairness(seen: _Seen, calibrated: dict[str, similarity.Calibration], columns: Sequence[str]) -> pd.DataFrame:
+    """The oracles' own errors by those of the columns that photographs have, by themselves or by their person."""
+    tables = [pd.DataFrame()]
+    for (name, calibration), column in product(calibrated.items(), columns):
+        groups = seen.photographs[column]
+        if (groups == "").all() and by_column.unit_of(seen.images, column) == by_column.OF_PERSON:
+            groups = seen.photographs[PERSON].map(seen.images.groupby(PERSON)[column].first())
+        groups = groups.replace("", np.nan)
+        if groups.nunique() > 1:
+            how = {"column": column, "generator": seen.stream(seeds.Purpose.FAIRNESS)}
+            tables.append(by_column.oracle_by_group(calibration, groups.to_numpy(), **how).assign(oracle=name))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _watched(work: Callable, total: int, progress: Callable | None) -> Any:
@@ -268,39 +290,18 @@ def _watched(work: Callable, total: int, progress: Callable | None) -> Any:
         return found
 
 
-def _similar(
-    oracle: str,
-    calibration: similarity.Calibration,
-    vectors: np.ndarray,
-    images: pd.DataFrame,
-    seen: faces.Found,
-    *,
-    seed: int,
-) -> list[dict[str, Any]]:
-    """The measures of similarity of every generator under one oracle, as rows of `Scores.measures`."""
-    rows = []
-    for name in seen.generators:
-        own = images["generator"].eq(name).to_numpy()
-        about = {"oracle": oracle, "generator": name}
-        found = similarity.measure(
-            calibration,
-            vectors[own],
-            images.loc[own, "person"].to_numpy(),
-            generator=seeds.generator(seeds.Purpose.SIMILARITY, seed),
-        )
-        for row in found.table.to_dict("records"):
-            kept = {key: row[key] for key in ("measure", "value", "low", "high")}
-            rows.append(about | {"person": ""} | kept | {"reason": row["reason"]})
-        of_people = found.by_person.drop(columns=["n_images", "n_failed"]).melt("person", var_name="measure")
-        for row in of_people.to_dict("records"):
-            why = (
-                ""
-                if np.isfinite(row["value"])
-                else calibration.reasons.get(row["measure"]) or "no image of this person"
-            )
-            person = {"person": seen.people[row["person"]], "low": np.nan, "high": np.nan, "reason": why}
-            rows.append(about | row | person)
-    return rows
+def _similarity(seen: _Seen, calibrated: dict[str, similarity.Calibration]) -> pd.DataFrame:
+    """The measures of similarity of every generator under every oracle, as rows of `Scores.measures`."""
+    tables, names = [], dict(enumerate(seen.found.people))
+    for (oracle, calibration), generator in product(calibrated.items(), seen.found.generators):
+        own = seen.images["generator"].eq(generator).to_numpy()
+        _, vectors = seen.apart(seen.found.embeddings[oracle])
+        requested, stream = seen.images.loc[own, PERSON].to_numpy(), seen.stream(seeds.Purpose.SIMILARITY)
+        found = similarity.measure(calibration, vectors[own], requested, generator=stream)
+        of_each = found.by_person.assign(person=found.by_person[PERSON].map(names))
+        of_all = found.table.assign(person="")[[*of_each]]
+        tables += [of.assign(oracle=oracle, generator=generator) for of in (of_all, of_each)]
+    return pd.concat(tables, ignore_index=True)
 
 
 def _oracles(accuracies: pd.DataFrame, embeddings: Sequence["Embedding"]) -> pd.DataFrame:
@@ -336,6 +337,14 @@ def _agreement(estimated: Estimates, generators: Sequence[str]) -> pd.DataFrame:
         found = agreement.overidentification(values, np.stack(resampled))
         rows.append({"generator": name, "oracles": len(values)} | asdict(found))
     return pd.DataFrame(rows)
+
+
+def _examples(seen: _Seen) -> dict[str, list[str | None]]:
+    """The table `Scores.examples`: the first image with a face of each person, of the first few people."""
+    with_face = seen.found.images[seen.found.images["face"].eq(faces.FOUND)]
+    first = with_face.groupby(["generator", PERSON], sort=False)["path"].first()
+    people = range(len(seen.found.people))[:SHOWN]
+    return {name: [first.get((name, who)) for who in people] for name in ["", *seen.found.generators]}
 
 
 def _versions() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Scores written down: a page that needs no other file, `scores.json` for programs, tables as CSV.
 
-The page holds counts and plots. `scores.json` is described by `scores.schema.json` beside this module.
+The page holds counts and plots, and faces of avatars alone unless others are asked for. `scores.json` is described by
+`scores.schema.json` beside this module.
 """
 
 import io
@@ -11,8 +12,10 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL import Image, ImageOps
 
 import kpop_rca
+from kpop_rca.data.images import read_rgb
 from kpop_rca.plots import charts
 from kpop_rca.plots import scoring as plots
 from kpop_rca.scoring import answer
@@ -26,6 +29,7 @@ SCHEMA_NAME, SCHEMA_VERSION = "kpop-rca-scores", 1
 HEADINGS = {"p_holm": "p (Holm)"}  # of columns whose name is not their heading
 COMPARED = ("a", "b", "difference", "low", "high", "p_holm", "verdict")
 P_VALUES, LEAST_P = frozenset({"p", "p_holm"}), 0.001
+TILE = 96  # side in pixels of an image on the sheet of faces
 MOST_PAIRS = 15  # of generators in one figure
 DOTS = (
     "accuracy",
@@ -134,6 +138,7 @@ def page(scores: Scores) -> str:
         tables={name: plain_table(table) for name, table in shown_tables.items() if len(table)},
         figures=figures(scores),
         differences=differences(scores),
+        sheet=sheet(scores),
         real=REAL,
     )
 
@@ -191,6 +196,24 @@ def shown(figure: Figure, alt: str) -> dict[str, str]:
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=192, metadata={"Software": None})
     plt.close(figure)
+    return {"address": html.embedded(picture.getvalue()), "alt": alt}
+
+
+def sheet(scores: Scores) -> list[dict[str, str]]:
+    """A row of faces of the photographs, and one of each generator in their order: name, address, alternative text."""
+    order = ["", *scores.generators] if scores.examples else []
+    return [{"name": name or REAL} | _strip(scores.examples[name], name or REAL) for name in order]
+
+
+def _strip(paths: list[str | None], name: str) -> dict[str, str]:
+    """Images side by side, white where there is none."""
+    strip = Image.new("RGB", (len(paths) * TILE, TILE), "white")
+    for number, path in enumerate(paths):
+        if path:
+            strip.paste(ImageOps.fit(read_rgb(Path(path)), (TILE, TILE)), (number * TILE, 0))
+    picture = io.BytesIO()
+    strip.save(picture, format="png")
+    alt = f"An image of each of {len(paths)} people from {name}."
     return {"address": html.embedded(picture.getvalue()), "alt": alt}
 
 

@@ -3,7 +3,8 @@
 One long table, `measures`, has every number with its interval, or the reason why there is none; the other views follow.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ MEASURES = {
     "copy_rate": "copies of reference photographs",
 }
 REAL = "photographs"  # the row of the oracle's ceiling
+COPYING = 0.05  # of the images, from which on a generator is said to copy
 WEAK = 0.97  # an oracle that recognises fewer photographs than this needs its ceiling said in words
 CONFIDENCE = 0.95
 EXACT = ("images", "failures")  # counts
@@ -53,6 +55,8 @@ class Scores:
         notes: what was odd in the images, and what was done, a line each.
         settings: how the numbers were made: seed, size, versions, seconds.
         truth: the fraction of images that really show the requested person, where that is known.
+        examples: paths of images for a sheet of faces: a photograph of each of some people ("") and an image of each by
+            every generator, None where there is none. They are shown on request alone.
     """
 
     people: list[str]
@@ -66,21 +70,29 @@ class Scores:
     notes: list[str] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     truth: dict[str, float] = field(default_factory=dict)
+    examples: dict[str, list[str | None]] = field(default_factory=dict)
 
     @property
     def oracle(self) -> str:
         """The oracle of the headline: the first."""
         return self.oracles["oracle"].iloc[0]
 
-    @property
+    @cached_property
     def generators(self) -> list[str]:
-        """Names, the one that shows the requested person most often first."""
+        """Names, the one that shows the requested person most often first; those that copy photographs come last."""
         overall = self.measures[(self.measures["person"] == "") & (self.measures["oracle"] == self.oracle)]
         known = overall[overall["measure"].isin((HEADLINE, "accuracy"))]
         ranked = known.pivot(index="generator", columns="measure", values="value").sort_values(
             [HEADLINE, "accuracy"], ascending=False, kind="stable", na_position="last"
         )
-        return ranked.index.tolist()
+        return sorted(ranked.index, key=self.copying.__contains__)
+
+    @cached_property
+    def copying(self) -> set[str]:
+        """Generators that repeat photographs, under the first oracle."""
+        rows = self.measures[(self.measures["person"] == "") & (self.measures["oracle"] == self.oracle)]
+        copies = rows[(rows["measure"] == "copy_rate") & (rows["low"].astype(float) > COPYING)]
+        return set(copies["generator"])
 
     @property
     def usable(self) -> bool:
@@ -105,7 +117,7 @@ class Scores:
 
         return answer.lines(self.anonymised() if anonymise else self)
 
-    @property
+    @cached_property
     def table(self) -> pd.DataFrame:
         """One row per generator, as the first oracle has it, the best first; an interval is two columns more."""
         return self.of_oracle(self.oracle)
@@ -150,19 +162,25 @@ class Scores:
         from kpop_rca.scoring.anonymous import renamer, without_names
 
         rename = renamer(self.people)
-        tables = {name: table.map(rename) for name, table in vars(self).items() if isinstance(table, pd.DataFrame)}
+        held = {part.name: getattr(self, part.name) for part in fields(self)}
+        tables = {name: table.map(rename) for name, table in held.items() if isinstance(table, pd.DataFrame)}
         return replace(
             self,
             **tables,
             people=[rename(name) for name in self.people],
             notes=[rename(without_names(note)) for note in self.notes],
+            examples={},
         )
 
-    def report(self, folder: Path | str, *, anonymise: bool = False) -> Path:
-        """Write `index.html`, `scores.json` and CSV tables into a folder, no face among them; returns the page."""
+    def report(self, folder: Path | str, *, anonymise: bool = False, publish_images: bool = False) -> Path:
+        """Write `index.html`, `scores.json` and CSV tables into a folder; returns the page.
+
+        No face of a real person is among them unless `publish_images`; avatars are shown.
+        """
         from kpop_rca.scoring import report  # not above: figures take seconds to load
 
-        return report.write(self.anonymised() if anonymise else self, Path(folder))
+        shown = replace(self, examples=self.examples if publish_images or self.truth else {})
+        return report.write(shown.anonymised() if anonymise else shown, Path(folder))
 
 
 def wide(measures: pd.DataFrame, *, rows: list[str]) -> pd.DataFrame:

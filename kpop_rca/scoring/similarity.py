@@ -15,7 +15,7 @@ import pandas as pd
 from kpop_rca.errors import StudyError
 from kpop_rca.scoring import similarity_resamples
 from kpop_rca.scoring.cross_fitting import units
-from kpop_rca.scoring.similarity_resamples import Measured, Resamples, Trials
+from kpop_rca.scoring.similarity_resamples import Above, Measured, Resamples, Trials
 from kpop_rca.scoring.verification import (
     conformal_threshold,
     equal_error_rate,
@@ -30,20 +30,24 @@ MOST_COMPARISONS = 2_000_000  # non-mated ones that a threshold is read from
 AT_ONCE = 4096  # images compared with all photographs in one block
 
 OPEN_SET = "open_set_match_rate"
+EQUAL_ERROR_RATE = "equal_error_rate"
 TAR = {rate: f"tar_at_far_{rate:g}" for rate in FALSE_ACCEPT_RATES}
 MEASURES = {
     "rank_1": "rank-1 identification rate",
     **{name: f"true accept rate at a false accept rate of {rate:.1%}" for rate, name in TAR.items()},
-    "equal_error_rate": "equal error rate",
+    EQUAL_ERROR_RATE: "equal error rate",
     OPEN_SET: "open-set match rate",
     "similarity_fraction": "mated similarity: 0 as of strangers, 1 as of real photographs",
     "diversity_fraction": "diversity within a person: 1 as of real photographs",
     "copy_rate": "fraction of copies of the photographs",
 }
-LOWER_IS_BETTER = ("equal_error_rate", "copy_rate")
 NO_VALUE = {
     "similarity_fraction": "nobody who is requested has two photographs that are no near-duplicates",
     "diversity_fraction": "nobody has two generated images with a face, and two photographs",
+}
+NO_VALUE_OF_ONE = dict.fromkeys(MEASURES, "no image that can be compared") | {
+    "similarity_fraction": "no two photographs that are no near-duplicates",
+    "diversity_fraction": "fewer than two generated images with a face, or than two photographs",
 }
 
 
@@ -118,7 +122,8 @@ class Similarity:
     Attributes:
         table: one row per measure: measure, value, low, high, real (the value of the photographs themselves), n_images
             (in the denominator), reason (why it has no value; else empty).
-        by_person: one row per person: person, n_images, n_failed and MEASURES but for the equal error rate.
+        by_person: one row per person and measure, but for the equal error rate: person, measure, value, low, high (of
+            these images, not of other people), reason; None where it was not wanted.
         images: one row per image, in the order given: person, identified_as (-1 for a failed image), rank_1, score,
             tar_at_far_… (fraction of its mated comparisons), open_set_match_rate, copy_rate (each 0 or 1), nearest
             (number of a photograph among those with an embedding) and nearest_similarity.
@@ -126,7 +131,7 @@ class Similarity:
     """
 
     table: pd.DataFrame
-    by_person: pd.DataFrame
+    by_person: pd.DataFrame | None
     images: pd.DataFrame
     copies: bool
 
@@ -219,6 +224,7 @@ def measure(
     requested: np.ndarray | None = None,
     *,
     hashes: np.ndarray | None = None,
+    by_person: bool = True,
     generator: np.random.Generator,
 ) -> Similarity:
     """MEASURES of generated images, each with a 95 % interval and the value of the photographs themselves.
@@ -250,6 +256,7 @@ def measure(
         embeddings: (M, D) of generated images; None measures the photographs, each with the others.
         requested: int (M,) in [0, K).
         hashes: of the pixels, (M,).
+        by_person: whether those of single people are wanted.
 
     Source: ISO/IEC 19795-1 for the rates of verification and identification.
 
@@ -271,18 +278,48 @@ def measure(
         compared = _compare(calibration.references, unit, np.asarray(requested), np.full(len(unit), -1))
     images = _images(calibration, compared, hashes)
     measured = _measured(calibration, compared, images)
-    values, of_people = _values(calibration, compared, images, measured)
+    values = _values(calibration, compared, images, measured)
     real = values if embeddings is None else _real(calibration)
     ends = similarity_resamples.limits(measured, calibration.resampled, generator=generator, **_how(calibration))
-    rows = []
-    for name in MEASURES:
-        reason = calibration.reasons.get(name) or ("" if np.isfinite(values[name]) else NO_VALUE[name])
-        found = (np.nan,) * 3 if reason else (values[name], *ends[name])
-        row = {"measure": name} | dict(zip(("value", "low", "high"), found, strict=True))
-        rows.append(row | {"real": real[name], "n_images": int(measured.counted.sum()), "reason": reason})
-    table = pd.DataFrame(rows)
+    rows = _rows(calibration, values, ends, NO_VALUE)
+    table = pd.DataFrame(rows).assign(n_images=int(measured.counted.sum()))
+    table.insert(4, "real", [real[name] for name in MEASURES])
+    of_people = _by_person(calibration, images, measured, generator) if by_person else None
     copies = table.set_index("measure").loc["copy_rate", "low"] > calibration.copy_rate
     return Similarity(table=table, by_person=of_people, images=images, copies=bool(copies))
+
+
+def _rows(
+    calibration: Calibration,
+    values: dict[str, float],
+    ends: dict[str, tuple[float, float]],
+    why: dict[str, str],
+) -> list[dict[str, Any]]:
+    """Measure, value, low, high, and the reason why there are none; `why` a value is NaN."""
+    rows = []
+    for name, value in values.items():
+        reason = calibration.reasons.get(name) or ("" if np.isfinite(value) else why[name])
+        numbers = (np.nan,) * 3 if reason else (value, *ends[name])
+        rows.append({"measure": name} | dict(zip(("value", "low", "high"), numbers, strict=True)) | {"reason": reason})
+    return rows
+
+
+def _by_person(
+    calibration: Calibration, images: pd.DataFrame, measured: Measured, generator: np.random.Generator
+) -> pd.DataFrame:
+    """`Similarity.by_person`, by the bootstrap of images alone: a person is no sample of people."""
+    _, of_images = calibration.resampled
+    tables = []
+    for person in range(calibration.references.person.max() + 1):
+        own = measured.person == person
+        if not own.any():
+            continue
+        part, how = measured.part(own), {"at_once": similarity_resamples.OF_ONE_AT_ONCE} | _how(calibration)
+        ends = similarity_resamples.limits(part, [of_images], generator=generator, **how)
+        rows = _rows(calibration, _as_they_are(calibration, images[own], part), ends, NO_VALUE_OF_ONE)
+        tables.append(pd.DataFrame(rows).assign(person=person))
+    table = pd.concat(tables, ignore_index=True)
+    return table.loc[table["measure"] != EQUAL_ERROR_RATE, ["person", "measure", "value", "low", "high", "reason"]]
 
 
 def _how(calibration: Calibration) -> dict[str, Any]:
@@ -320,44 +357,35 @@ def _measured(calibration: Calibration, compared: Compared, images: pd.DataFrame
         counted=compared.counted,
         own=compared.own,
         rates={name: images[name].to_numpy() for name in ("rank_1", "copy_rate")},
-        accepted=similarity_resamples.above(calibration.grids[0], compared.image, compared.mated, n_images),
-        matched=similarity_resamples.above(calibration.grids[1], recognised, compared.own[recognised], n_images),
+        accepted=Above.of(calibration.grids[0], compared.image, compared.mated, n_images),
+        matched=Above.of(calibration.grids[1], recognised, compared.own[recognised], n_images),
         alike=alike,
     )
 
 
-def _values(
-    calibration: Calibration, compared: Compared, images: pd.DataFrame, measured: Measured
-) -> tuple[dict[str, float], pd.DataFrame]:
-    """Every measure, and those of each person."""
-    n_people = calibration.references.person.max() + 1
-    asked = np.eye(n_people)[:, measured.person]
-    everyone = np.ones((1, n_people))
-    how = {"more": np.zeros(1)} | _how(calibration)
-    plain = calibration.as_they_are
-    found = similarity_resamples.statistics(measured, plain, np.ones((1, len(images))), everyone, **how)
-    values = {name: float(of[0, 0]) for name, of in found.items()}
-    exact = [*TAR.values(), OPEN_SET]
-    values |= images[exact].mean().to_dict()
+def _values(calibration: Calibration, compared: Compared, images: pd.DataFrame, measured: Measured) -> dict[str, float]:
+    """Every measure, in the order of MEASURES."""
     each = 1 / np.bincount(compared.image)[compared.image]
-    values["equal_error_rate"] = equal_error_rate(compared.mated, calibration.non_mated, weights=each)
-    of_people = [
-        similarity_resamples.statistics(measured, plain, asked[[k]], np.eye(n_people)[[k]], **how)
-        for k in range(n_people)
-    ]
-    counts = {"n_images": asked @ measured.counted, "n_failed": asked @ ~compared.found}
-    table = pd.DataFrame({"person": range(n_people)} | {name: of.astype(int) for name, of in counts.items()})
-    for name in MEASURES:
-        table[name] = [float(of[name][0, 0]) for of in of_people]
-    rates = images.groupby("person")[exact].mean().reindex(range(n_people))
-    return values, table.assign(**rates).drop(columns="equal_error_rate")
+    errors = equal_error_rate(compared.mated, calibration.non_mated, weights=each)
+    return _as_they_are(calibration, images, measured) | {EQUAL_ERROR_RATE: errors}
+
+
+def _as_they_are(calibration: Calibration, images: pd.DataFrame, measured: Measured) -> dict[str, float]:
+    """Measures of images of any people, with an equal error rate that is read off a grid."""
+    everyone = np.ones((1, calibration.references.person.max() + 1))
+    how = {"more": np.zeros(1)} | _how(calibration)
+    found = similarity_resamples.statistics(
+        measured, calibration.as_they_are, np.ones((1, len(images))), everyone, **how
+    )
+    values = {name: float(found[name][0, 0]) for name in MEASURES}
+    return values | images[[*TAR.values(), OPEN_SET]].mean().to_dict()
 
 
 def _real(calibration: Calibration) -> dict[str, float]:
     """The measures of the photographs, each compared with the others."""
     photographs = calibration.photographs
     images = _images(calibration, photographs)
-    return _values(calibration, photographs, images, _measured(calibration, photographs, images))[0]
+    return _values(calibration, photographs, images, _measured(calibration, photographs, images))
 
 
 def _compare(references: References, unit: np.ndarray, person: np.ndarray, cluster: np.ndarray) -> Compared:

@@ -22,7 +22,9 @@ from kpop_rca.scoring.verification import crossing
 
 GRID = 192  # thresholds at which resampled rates are computed, lines between them
 MOST_RESAMPLED = 50_000  # comparisons or scores in each resample
-AT_ONCE = 50  # resamples
+AT_ONCE = 50  # resamples of all images
+OF_ONE_AT_ONCE = 250  # of one person's
+IMAGES_AT_ONCE = 4096  # of which the rates above all thresholds are held at once
 LEAST_SHAPE = 0.1  # of the weights of people, below which one of them has all the weight
 
 Trials = tuple[np.ndarray, np.ndarray, np.ndarray]  # whose, with whom, similarity, (P,) each, sorted by the last
@@ -38,10 +40,50 @@ class Resamples:
     ceiling: np.ndarray  # (B, K) mean score of a person's photographs with the person, each with the others
     floor: np.ndarray  # (B, K) mean score of a person's photographs with other people
 
-    def part(self, start: int) -> "Resamples":
-        """AT_ONCE of them."""
-        parts = {name: value if value is None else value[start : start + AT_ONCE] for name, value in vars(self).items()}
-        return Resamples(**parts)
+    def part(self, some: slice) -> "Resamples":
+        return Resamples(**{name: value if value is None else value[some] for name, value in vars(self).items()})
+
+
+@dataclass(frozen=True)
+class Above:
+    """For each of M images the fraction of its similarities above each of G thresholds; 0 without any.
+
+    Counts are held, of a byte each as a rule, and the fractions of a block of images at a time.
+
+    >>> found = Above.of(np.array([0.1, 0.5]), np.array([0, 0, 2]), np.array([0.3, 0.7, 0.5]), 3)
+    >>> found.weighted(np.eye(3))
+    array([[1. , 0.5],
+           [0. , 0. ],
+           [1. , 0. ]], dtype=float32)
+    """
+
+    counts: np.ndarray  # uint (M, G)
+    n: np.ndarray  # int (M,), similarities
+
+    @classmethod
+    def of(cls, thresholds: np.ndarray, image: np.ndarray, similarity: np.ndarray, n_images: int) -> "Above":
+        """Of P similarities (P,), each of an image (P,)."""
+        n = np.bincount(image, minlength=n_images)
+        counts = np.zeros((n_images, len(thresholds)), dtype=np.min_scalar_type(n.max(initial=0)))
+        order = np.argsort(image, kind="stable")
+        image, cell = image[order], np.searchsorted(thresholds, similarity[order], side="left")
+        n_cells = len(thresholds) + 1
+        for start in range(0, n_images, IMAGES_AT_ONCE):
+            part = counts[start : start + IMAGES_AT_ONCE]
+            own = slice(*np.searchsorted(image, [start, start + len(part)]))
+            cells = (image[own] - start) * n_cells + cell[own]
+            of_cells = np.bincount(cells, minlength=len(part) * n_cells).reshape(len(part), n_cells)
+            part[:] = of_cells[:, ::-1].cumsum(axis=1)[:, -2::-1]
+        return cls(counts, n)
+
+    def weighted(self, weights: np.ndarray) -> np.ndarray:
+        """Sums over the images under weights (B, M), float32 (B, G)."""
+        total = np.zeros((len(weights), self.counts.shape[1]), dtype=np.float32)
+        for start in range(0, len(self.n), IMAGES_AT_ONCE):
+            block = slice(start, start + IMAGES_AT_ONCE)
+            fractions = (self.counts[block] / np.maximum(self.n[block, None], 1)).astype(np.float32)
+            total += weights[:, block].astype(np.float32) @ fractions
+        return total
 
 
 class Measured(NamedTuple):
@@ -51,9 +93,21 @@ class Measured(NamedTuple):
     counted: np.ndarray  # (M,) bool, in the denominators
     own: np.ndarray  # (M,) score with the requested person; NaN of a failed image
     rates: dict[str, np.ndarray]  # by measure (M,): 0 or 1
-    accepted: np.ndarray  # (M, G) fraction of its mated comparisons above each threshold
-    matched: np.ndarray  # (M, G) 1 where it is recognised with a score above each threshold
+    accepted: Above  # of its mated comparisons
+    matched: Above  # of its score, where it is recognised
     alike: np.ndarray  # (M,) mean comparison with the other images of the person, NaN without any
+
+    def part(self, chosen: np.ndarray) -> "Measured":
+        """That of the chosen images alone, bool (M,)."""
+        return Measured(
+            person=self.person[chosen],
+            counted=self.counted[chosen],
+            own=self.own[chosen],
+            rates={name: values[chosen] for name, values in self.rates.items()},
+            accepted=Above(self.accepted.counts[chosen], self.accepted.n[chosen]),
+            matched=Above(self.matched.counts[chosen], self.matched.n[chosen]),
+            alike=self.alike[chosen],
+        )
 
 
 def grid(values: np.ndarray) -> np.ndarray:
@@ -64,21 +118,6 @@ def grid(values: np.ndarray) -> np.ndarray:
     """
     tails = np.geomspace(0.5, 1 / len(values), GRID - 1)
     return np.append(np.quantile(values, 1 - tails), np.nextafter(values[-1], np.inf))
-
-
-def above(thresholds: np.ndarray, image: np.ndarray, similarity: np.ndarray, n_images: int) -> np.ndarray:
-    """For each image the fraction of its similarities above each of G thresholds, float32 (n_images, G); 0 without any.
-
-    >>> above(np.array([0.1, 0.5]), np.array([0, 0, 2]), np.array([0.3, 0.7, 0.5]), 3)
-    array([[1. , 0.5],
-           [0. , 0. ],
-           [1. , 0. ]], dtype=float32)
-    """
-    n_cells = len(thresholds) + 1
-    cells = image * n_cells + np.searchsorted(thresholds, similarity, side="left")
-    counts = np.bincount(cells, minlength=n_images * n_cells).reshape(n_images, n_cells)
-    higher = counts[:, ::-1].cumsum(axis=1)[:, -2::-1]
-    return (higher / np.maximum(counts.sum(axis=1, keepdims=True), 1)).astype(np.float32)
 
 
 def alike(unit: np.ndarray, person: np.ndarray) -> np.ndarray:
@@ -202,13 +241,13 @@ def statistics(
     members = np.eye(n_people)[measured.person] * measured.counted[:, None]
     total = (weights @ measured.counted + more)[:, None]
 
-    def rate(values: np.ndarray) -> np.ndarray:
-        right = weights.astype(values.dtype) @ values  # those not counted have zeros
+    def rate(right: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore"):
             return np.stack([right, right + more[:, None]]) / total
 
-    found = {name: rate(np.nan_to_num(values)[:, None])[..., 0] for name, values in measured.rates.items()}
-    accepted, matched = rate(measured.accepted), rate(measured.matched)
+    # Images that are not counted have zeros.
+    found = {name: rate(weights @ np.nan_to_num(of)[:, None])[..., 0] for name, of in measured.rates.items()}
+    accepted, matched = (rate(of.weighted(weights)) for of in (measured.accepted, measured.matched))
     for name, level in false_match_rates.items():
         curves = (resamples.false_identifications, matched) if name == open_set else (resamples.false_matches, accepted)
         found[name] = np.stack([_at(curves[0], level, curve) for curve in curves[1]])
@@ -242,7 +281,12 @@ def _at(falling: np.ndarray, level: float, curve: np.ndarray) -> np.ndarray:
 
 
 def limits(
-    measured: Measured, resampled: list[Resamples], *, generator: np.random.Generator, **how: Any
+    measured: Measured,
+    resampled: list[Resamples],
+    *,
+    generator: np.random.Generator,
+    at_once: int = AT_ONCE,
+    **how: Any,
 ) -> dict[str, tuple[float, float]]:
     """95 % interval of every measure: the wider, at each end, of those of the resamples; for the rest see `statistics`.
 
@@ -250,18 +294,18 @@ def limits(
     """
     ends = []
     for resamples in resampled:
-        parts = list(_replicates(measured, resamples, generator=generator, **how))
+        parts = list(_replicates(measured, resamples, at_once, generator=generator, **how))
         together = {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
         ends.append({name: intervals(values) for name, values in together.items()})
     return {name: (float(min(of[name][0] for of in ends)), float(max(of[name][1] for of in ends))) for name in ends[0]}
 
 
 def _replicates(
-    measured: Measured, resamples: Resamples, *, generator: np.random.Generator, **how: Any
+    measured: Measured, resamples: Resamples, at_once: int, *, generator: np.random.Generator, **how: Any
 ) -> Iterator[dict[str, np.ndarray]]:
-    """`statistics` of random weights, AT_ONCE resamples at a time."""
-    for start in range(0, len(resamples.ceiling), AT_ONCE):
-        part = resamples.part(start)
+    """`statistics` of random weights, some resamples at a time."""
+    for start in range(0, len(resamples.ceiling), at_once):
+        part = resamples.part(slice(start, start + at_once))
         n, n_people = part.ceiling.shape
         if part.people is None:
             people, weights = np.ones((n, n_people)), image_weights(measured.person, n, generator=generator)

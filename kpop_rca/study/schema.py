@@ -132,6 +132,18 @@ class Parameters(BaseModel):
     mixture_replicates: Annotated[int, Field(ge=100, le=10_000)] = None
     blur_sigmas: Annotated[list[Annotated[float, Field(ge=0, le=10)]], Field(min_length=2)] = None
 
+    cascade_channels: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=2, max_length=5)] = None
+    cascade_steps: Positive = None
+    cascade_batch_size: Positive = None
+    cascade_sampler: Literal["ddpm", "ddim", "dpmpp"] = None
+    cascade_sampling_steps: Annotated[int, Field(ge=1, le=1000)] = None
+    cascade_guidance: Annotated[float, Field(ge=0, le=20)] = None
+    cascade_levels: Annotated[list[Annotated[float, Field(ge=0, le=0.6)]], Field(min_length=2)] = None
+    cascade_images: Positive = None
+    cascade_oracle: Architecture = None
+    cascade_oracle_epochs: Positive = None
+    cascade_gallery: Positive = None
+
     sweep_seeds: Annotated[int, Field(ge=0, le=50)] = None
     sweep_one_seed: list[Annotated[str, Field(pattern=r"^[a-z]+=.+$")]] = None
     sweep_sizes: list[Literal[16, 32, 64]] = None
@@ -167,3 +179,9 @@ class Parameters(BaseModel):
     bench_classes: list[Positive] = None
     bench_sides: list[Literal[16, 32, 64]] = None
     bench_processes: list[Positive] = None
+    record_seeds: Annotated[int, Field(ge=1, le=100)] = None
+    record_steps: Annotated[list[Positive], Field(min_length=1)] = None
+    record_learning_rates: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1)] = None
+    record_guidances: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)] = None
+    record_cap_seconds: Annotated[float, Field(gt=0)] = None
+    record_tuning_seconds: Annotated[float, Field(gt=0)] = None

@@ -19,7 +19,7 @@ class Stage(NamedTuple):
 STAGES = (
     Stage("01_data_audit", "audit", (), "faces.flags"),
     Stage("02_preprocessing", "faces", ("audit",), "faces.crops"),
-    Stage("03_ddpm_training", "ddpm", ("faces",), "diffusion.trainer"),
+    Stage("03_ddpm_training", "ddpm", ("faces",), "diffusion.trainings"),
     Stage("04_oracle_benchmark", "oracle", ("faces",), "oracles.training"),
     Stage("05_generation", "generated", ("faces", "ddpm"), "diffusion.generation"),
     Stage("06_rca_analysis", "rca", ("faces", "oracle", "generated"), "oracles.cas"),
@@ -31,9 +31,11 @@ OF_SMALL_STUDY = STAGES[:5]  # what a sweep wants of each of its small studies
 SCORES = Stage("00_score_your_images", "scores", (), "scoring.pipeline")
 # A sweep's notebook reads the artifacts of its small studies, not of stages before it in its own study.
 CLAIMS = Stage("08_claims", "claims", (), "claims.runs")
+# The second stage of a cascade, on the study's faces and generated images.
+CASCADE = Stage("12_cascaded_diffusion", "cascade", ("faces", "generated"), "diffusion.cascade")
 # How fast all of it is; it makes its own data, and reads nothing of the study.
 BENCHMARKS = Stage("90_benchmarks", "benchmarks", (), "benchmarks.collection")
-EVERY = (SCORES, *STAGES, CLAIMS, BENCHMARKS)
+EVERY = (SCORES, *STAGES, CLAIMS, CASCADE, BENCHMARKS)
 DATA_FILES = "kpop_rca.data.data_files"  # says what the photographs of a data folder are
 
 
@@ -42,6 +44,13 @@ def of_study(resolved: dict[str, Any]) -> tuple[Stage, ...]:
     if resolved["bench_repeats"]:
         return (BENCHMARKS,)
     return (CLAIMS,) if resolved["sweep_seeds"] else STAGES
+
+
+def further(resolved: dict[str, Any]) -> tuple[Stage, ...]:
+    """What a study of one model runs besides where all notebooks are asked for; a cascade wants larger crops."""
+    if of_study(resolved) is not STAGES:
+        return ()
+    return (SCORES, CASCADE) if 2 * resolved["image_size"] in resolved["face_sizes"] else (SCORES,)
 
 
 def by_notebook(notebook: str) -> Stage:

@@ -53,6 +53,10 @@ class Purpose(IntEnum):
     SIMILARITY = 39
     SCORING_CONTROLS = 40
     FAIRNESS = 41
+    SUPER_RESOLUTION = 42  # its training
+    SUPER_RESOLVED = 43  # index
+    ENLARGED_FACES = 44
+    ENLARGED_INTERVALS = 45
     TRAINING = 46  # number of the training, 1 and above
 
 

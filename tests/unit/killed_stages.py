@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import small_training
@@ -22,32 +23,42 @@ from tqdm import tqdm
 
 from kpop_rca.diffusion import generation, trainings
 from kpop_rca.diffusion.trainer import load_trained
-from kpop_rca.study import manifests, params, paths, stage_run
+from kpop_rca.study import manifests, params, paths, schema, stage_run
 from kpop_rca.system import parallel
 from kpop_rca.system.files import HALF
 
-PARAMETERS = {"study": "mine", "seed": 0}
-KILLS = 3  # of each stage
+STUDY = "mine"
+KILLS = {"ddpm": 3, "generated": 3}  # of each stage of the study
 # What must be the same to the last byte; a log of the loss holds its times, and a checkpoint the log.
 COMPARED = ("unet/", "scheduler/", "samples/", "identity_")
 TRAININGS = 2
-SMALL = {"image_size": 16, "channels": [8, 16], "attention_size": 0, "train_steps": 40, "batch_size": 4}
+SMALL = {"image_size": 16, "channels": [8, 16], "attention_size": 0, "train_steps": 30, "batch_size": 4}
+# A study of a single training by each objective and optimiser, which is killed once.
+RECIPES = {
+    f"{prediction}-{optimizer}": {"prediction": prediction, "optimizer": optimizer}
+    for prediction in get_args(schema.Parameters.model_fields["prediction"].annotation)
+    for optimizer in get_args(schema.Parameters.model_fields["optimizer"].annotation)
+}
 
 
-def ddpm() -> None:
+def begin(notebook: str, study: str) -> stage_run.StageRun:
+    return stage_run.begin(notebook, {"study": study, "seed": 0})
+
+
+def ddpm(study: str = STUDY, **recipe: Any) -> None:
     """Trainings of a network of a few weights, with a checkpoint every ten steps."""
-    stage = stage_run.begin("03_ddpm_training", PARAMETERS)
+    stage = begin("03_ddpm_training", study)
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8), np.arange(40) % 2
-    parameters = params.defaults() | SMALL | {"trainings": TRAININGS, "checkpoint_minutes": 1e-6, "sample_grids": 1}
+    often = {"trainings": 1 if recipe else TRAININGS, "checkpoint_minutes": 1e-6, "sample_grids": 1}
     how = {"folder": stage.folder, "device": small_training.CPU, "bar": partial(tqdm, disable=True)}
-    trainings.train(parameters, images, labels, n_classes=2, **how)
+    trainings.run_trainings(params.defaults() | SMALL | often | recipe, images, labels, n_classes=2, **how)
     stage.finish()
 
 
 def generated() -> None:
     """Ten batches of images."""
-    stage = stage_run.begin("05_generation", PARAMETERS)
+    stage = begin("05_generation", STUDY)
     folders = trainings.training_folders(stage.input("ddpm"))
     models = [load_trained(folder, small_training.CPU) for folder in folders]
     plan = generation.GenerationPlan(
@@ -57,10 +68,14 @@ def generated() -> None:
     stage.finish()
 
 
+WORKS = {"ddpm": ddpm, "generated": generated} | {s: partial(ddpm, s, **recipe) for s, recipe in RECIPES.items()}
+
+
 def stages_before() -> None:
-    """What the two stages read, empty."""
-    for notebook in ("01_data_audit", "02_preprocessing"):
-        stage_run.begin(notebook, PARAMETERS).finish()
+    """What the stages read, empty."""
+    for study in (STUDY, *RECIPES):
+        for notebook in ("01_data_audit", "02_preprocessing"):
+            begin(notebook, study).finish()
 
 
 def forked(work: Callable[[], None], *, kill_after: float | None = None) -> tuple[bool, float]:
@@ -79,28 +94,29 @@ def forked(work: Callable[[], None], *, kill_after: float | None = None) -> tupl
         seconds = time.monotonic() - begun
         if ended:
             if status not in (0, signal.SIGKILL):
-                sys.exit(f"{work.__name__} failed")
+                sys.exit(f"{work} failed")
             return status == 0, seconds
         if kill_after is not None and seconds > kill_after:
             os.kill(child, signal.SIGKILL)
         time.sleep(0.005)
 
 
-def hashes(folder: Path, work: Callable[[], None]) -> dict[str, str]:
-    """File to hash of what a stage made, its times left out."""
-    files = manifests.read(folder / "artifacts/mine" / work.__name__)["files"]
-    return {name: hashed for name, hashed in files.items() if any(part in name for part in COMPARED)}
+def hashes(folder: Path, name: str) -> dict[str, str]:
+    """File to hash of what a piece of work made, its times left out."""
+    place = f"{name}/ddpm" if name in RECIPES else f"{STUDY}/{name}"
+    files = manifests.read(folder / "artifacts" / place)["files"]
+    return {file: hashed for file, hashed in files.items() if any(part in file for part in COMPARED)}
 
 
-def killed(work: Callable[[], None], *, seconds: float, generator: np.random.Generator) -> int:
-    """Kill a stage at random moments, then let it end; how often it was killed."""
+def killed(name: str, *, seconds: float, generator: np.random.Generator) -> int:
+    """Kill a piece of work at random moments, then let it end; how often it was killed."""
     kills = 0
-    while kills < KILLS:
-        ended, took = forked(work, kill_after=generator.uniform(0.1, 0.9) * seconds)
+    while kills < KILLS.get(name, 1):
+        ended, took = forked(WORKS[name], kill_after=generator.uniform(0.1, 0.9) * seconds)
         kills += not ended
         seconds = took if ended else seconds  # little may be left to do: the next is to be killed within that
-    if not forked(work)[0]:
-        sys.exit(f"{work.__name__} was killed by another")
+    if not forked(WORKS[name])[0]:
+        sys.exit(f"{name} was killed by another")
     return kills
 
 
@@ -110,11 +126,11 @@ def main(reference: Path, interrupted: Path) -> None:
     generator = np.random.default_rng(0)
     os.environ[paths.OUTPUT_VARIABLE] = str(reference)
     forked(stages_before)
-    seconds = {work: forked(work)[1] for work in (ddpm, generated)}
+    seconds = {name: forked(work)[1] for name, work in WORKS.items()}
     os.environ[paths.OUTPUT_VARIABLE] = str(interrupted)
     forked(stages_before)
-    kills = {work.__name__: killed(work, seconds=seconds[work], generator=generator) for work in (ddpm, generated)}
-    expected, got = ({w.__name__: hashes(f, w) for w in (ddpm, generated)} for f in (reference, interrupted))
+    kills = {name: killed(name, seconds=seconds[name], generator=generator) for name in WORKS}
+    expected, got = ({name: hashes(folder, name) for name in WORKS} for folder in (reference, interrupted))
     left = [path.name for path in interrupted.rglob(f".*{HALF}*")]
     print(json.dumps({"kills": kills, "expected": expected, "got": got, "left": left}))
 

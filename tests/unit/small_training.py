@@ -47,7 +47,9 @@ def small_trainer(folder, *, n_classes, recipe=RECIPE, extra_loss=None):
     return trainer.Trainer(unet, recipe=recipe, folder=folder, device=CPU, extra_loss=extra_loss)
 
 
-def sampled(unet, forward, labels, indices, *, sampler="ddim", guidance=0.0, steps=3):
+def sampled(unet, forward, labels, indices, *, sampler="ddim", guidance=0.0, steps=3, **how):
     generators = [samplers.image_generator(seed=1, label=c, index=i) for c, i in zip(labels, indices, strict=True)]
     process = samplers.sampling_process(forward, sampler)
-    return samplers.sample(unet, process, torch.tensor(labels), generators=generators, steps=steps, guidance=guidance)
+    return samplers.sample(
+        unet, process, torch.tensor(labels), generators=generators, steps=steps, guidance=guidance, **how
+    )

@@ -55,6 +55,7 @@ def test_without_images_avatars_are_scored(called):
     ("words", "said"),
     [
         (["scor"], "there is no command 'scor'; did you mean 'score'? There are score, study, verify, report"),
+        (["score", "--anonymise", "--publish-images"], "shows the faces of those whom --anonymise hides"),
         (["score", "--real", "people"], "--generated name=folder is missing"),
         (["score", "--generated", "sdxl=gen"], "--real folder is missing"),
         (["score", "--real", "p", "--generated", "gen/sdxl"], "--generated gen/sdxl: expected name=folder"),

@@ -48,6 +48,17 @@ def test_an_audit_asks_for_the_stages_of_the_photographs_alone():
     assert "all" in studies.command(["smoke"])
 
 
+def test_further_notebooks_are_asked_for_beside_all(monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.setattr(studies, "run", lambda command: seen.append(command) or 0)
+    studies.main(["--study", "smoke,claims-smoke,koin10-64", "--data-root", str(tmp_path), "--notebooks", "all"])
+    studies.main(["--study", "smoke"])
+    of_all = [f"artifacts/{place}/manifest.json" for place in ("smoke/scores", "smoke/cascade", "koin10-64/scores")]
+    wanted = [[word for word in command if word.startswith("artifacts/")] for command in seen]
+    assert wanted == [of_all, []]
+    assert all("all" in command for command in seen)
+
+
 @pytest.fixture
 def study_file(tmp_path, monkeypatch):
     """The file of a study `mine`."""

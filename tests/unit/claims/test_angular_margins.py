@@ -108,6 +108,9 @@ def experiment(output, coloured_faces, monkeypatch):
 def test_one_command_goes_from_faces_to_tables_and_does_nothing_twice(
     experiment, fresh_accelerate, monkeypatch, capsys
 ):
+    angular_margins.train_oracles(experiment, 0, device=CPU)
+    without = angular_margins.write_tables(experiment)
+    assert without["experiment"].tolist() == ["oracle loss"] * 4
     command = ["--study", "mine", "--weight", "0", "--weight", "0.5", "--steps", "4", "--images", "2"]
     assert angular_margins.main(command) == 0
     tables = [paths.report_folder("arcface") / name for name in ("oracles.csv", "generators.csv", "verdicts.csv")]

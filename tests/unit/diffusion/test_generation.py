@@ -1,9 +1,12 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from small_training import sampled
 
 from kpop_rca.diffusion import generated_images, generation
+from kpop_rca.diffusion.unet import build_unet
 from kpop_rca.errors import StudyError
 from kpop_rca.system import devices
 
@@ -24,6 +27,30 @@ def test_generation_gives_the_planned_images_in_order(unet, forward, plan, tmp_p
     assert conditions.tolist() == [0] * 5 + [1] * 5
     assert np.array_equal(images[5:7], sampled(unet, forward, [1, 1], [0, 1], guidance=0.5, steps=2))
     assert not list(tmp_path.glob("batches/*"))
+
+
+def test_each_training_makes_its_part_of_every_identity(unet, forward, plan, tmp_path):
+    """Of five images the first two and the last three, in batches of two."""
+    torch.manual_seed(1)
+    other = build_unet(image_size=16, channels=[8, 16], layers_per_block=1, attention_size=8, n_classes=3).eval()
+    plan = dataclasses.replace(plan, trainings=2)
+    models = [(unet, forward), (other, forward)]
+    generation.generate_by_trainings(models, plan, n_classes=2, folder=tmp_path, progress=list)
+    images, conditions = generated_images.load(tmp_path)
+    assert generated_images.training_of(conditions, trainings=2).tolist() == [0, 0, 1, 1, 1] * 2
+    how = {"guidance": 0.5, "steps": 2}
+    assert np.array_equal(images[5:7], sampled(unet, forward, [1, 1], [0, 1], **how))
+    assert np.array_equal(images[7:9], sampled(other, forward, [1, 1], [2, 3], **how))
+    assert np.array_equal(images[9], sampled(other, forward, [1, 1], [4, 5], **how)[0])
+
+
+def test_the_parts_of_the_trainings_are_all_images_and_none_is_empty():
+    for trainings in (1, 3, 7):
+        conditions = np.repeat([0, 1], 7)
+        made_by = generated_images.training_of(conditions, trainings=trainings)
+        assert len(made_by) == 14
+        assert np.bincount(made_by[:7], minlength=trainings).min() >= 1
+        assert np.array_equal(made_by[:7], made_by[7:])
 
 
 def test_an_interrupted_generation_ends_with_the_same_images(unet, forward, plan, tmp_path):

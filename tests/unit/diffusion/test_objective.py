@@ -7,7 +7,7 @@ from small_training import small_unet
 
 from kpop_rca.diffusion import objective, samplers
 
-KINDS = ["eps", "v", "flow"]
+KINDS = ["eps", "v", "flow", "x_0"]
 SAMPLERS = ["ddpm", "ddim", "dpmpp"]
 COSINE = "squaredcos_cap_v2"
 
@@ -28,7 +28,7 @@ def test_the_true_target_gives_back_the_image_at_every_timestep(kind, schedule):
     torch.testing.assert_close(found, x_0, atol=1e-9, rtol=0)
 
 
-@pytest.mark.parametrize("kind", ["v", "flow"])
+@pytest.mark.parametrize("kind", ["v", "flow", "x_0"])
 def test_the_image_is_not_lost_to_rounding_where_hardly_anything_of_it_is_left(kind):
     """At the last timestep, where an error of eps counts 20,000 times."""
     forward, x_0, eps = objective.forward_process(COSINE, kind), normal(1, 3, 8, 8), normal(1, 3, 8, 8, seed=1)
@@ -118,6 +118,7 @@ def test_the_denoised_image_without_guidance_is_that_of_the_conditional_predicti
             "eps": (x_t - b * predicted) / a,
             "v": a * x_t - b * predicted,
             "flow": (x_t - b * predicted) / (a + b),
+            "x_0": predicted,
         }[kind]
 
     torch.testing.assert_close(alone, image_of(of_class), atol=1e-5, rtol=1e-4)
@@ -151,7 +152,7 @@ def test_the_gradient_of_the_loss_by_hand(kind):
         image, noise = x_0[index].item(), eps[index].item()
         kept, rest = a[index].item(), b[index].item()
         seen = kept * image + rest * noise
-        target = {"eps": noise, "v": kept * noise - rest * image, "flow": noise - image}[kind]
+        target = {"eps": noise, "v": kept * noise - rest * image, "flow": noise - image, "x_0": image}[kind]
         if kind == "flow":
             seen /= kept + rest
         by_hand += 2 * seen * (0.3 * seen - target) / 2
@@ -191,7 +192,7 @@ def test_a_task_is_that_of_its_times(kind, sampling):
         generator=torch.Generator().manual_seed(0),
     )
     kept, rest = (1 - task.time / 1000, task.time / 1000) if kind == "flow" else objective.levels(forward, task.time)
-    per_eps = {"eps": 1, "v": kept.view(-1, 1, 1, 1), "flow": 1}[kind]
+    per_eps = {"eps": 1, "v": kept.view(-1, 1, 1, 1), "flow": 1, "x_0": 0}[kind]
     torch.testing.assert_close(task.image * per_eps, rest.view(-1, 1, 1, 1) * task.target, atol=1e-6, rtol=1e-5)
     assert len(task.time.unique()) > 32
 

@@ -40,6 +40,24 @@ def test_guidance_is_linear_in_its_weight(unet):
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm", "dpmpp"])
+def test_guidance_is_applied_within_its_interval_alone(unet, forward, sampler):
+    def image(**how):
+        return sampled(unet, forward, [1], [0], sampler=sampler, steps=6, **({"guidance": 3.0} | how))
+
+    assert np.array_equal(image(guidance_interval=(0.0, 1.0)), image())
+    assert np.array_equal(image(guidance_interval=(0.0, 0.0)), image(guidance=0.0))
+    process = samplers.sampling_process(forward, sampler)
+    samplers.set_timesteps(process, 6)
+    levels = [objective.levels(process, t) for t in process.timesteps]
+    noise_fractions = [float(b / (a + b)) for a, b in levels]
+    third, fourth = noise_fractions[2:4]
+    between = image(guidance_interval=((third + fourth) / 2, 1.0))  # the first three steps
+    assert not np.array_equal(between, image())
+    assert not np.array_equal(between, image(guidance=0.0))
+    assert np.array_equal(between, image(guidance_interval=(third, 1.0)))
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm", "dpmpp"])
 def test_an_image_depends_on_its_own_seed_alone(unet, forward, sampler):
     together = sampled(unet, forward, [0, 1, 2, 0], [0, 5, 7, 1], sampler=sampler)
     shuffled = sampled(unet, forward, [2, 0, 0, 1], [7, 1, 0, 5], sampler=sampler)
@@ -154,7 +172,7 @@ def test_every_call_of_the_network_gets_memory_laid_out_alike(unet, forward, mon
 class OfOneGaussian(torch.nn.Module):
     """The best possible prediction where all pixels of x_0 are independent and N(0.2, 0.3^2)."""
 
-    config = SimpleNamespace(in_channels=3, sample_size=8, num_class_embeds=2)
+    config = SimpleNamespace(out_channels=3, sample_size=8, num_class_embeds=2)
     device = torch.device("cpu")
 
     def __init__(self, forward):
@@ -168,10 +186,14 @@ class OfOneGaussian(torch.nn.Module):
             a, b = self.kept[time].sqrt(), (1 - self.kept[time]).sqrt()
         surprise = (image - a * 0.2) / (a**2 * 0.3**2 + b**2)
         x_0, eps = 0.2 + a * 0.3**2 * surprise, b * surprise  # as they are to be expected
-        return ({"epsilon": eps, "v_prediction": a * eps - b * x_0, "flow_prediction": eps - x_0}[self.prediction],)
+        return (
+            {"epsilon": eps, "v_prediction": a * eps - b * x_0, "flow_prediction": eps - x_0, "sample": x_0}[
+                self.prediction
+            ],
+        )
 
 
-@pytest.mark.parametrize("prediction", ["eps", "v", "flow"])
+@pytest.mark.parametrize("prediction", ["eps", "v", "flow", "x_0"])
 @pytest.mark.parametrize(("sampler", "steps"), [("ddim", 100), ("ddpm", 1000), ("dpmpp", 15)])
 def test_every_sampler_gives_the_distribution_of_its_network(prediction, sampler, steps):
     forward = objective.forward_process("squaredcos_cap_v2", prediction)

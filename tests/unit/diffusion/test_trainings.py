@@ -29,7 +29,7 @@ def train(folder, faces, reset, n, **changed):
     reset(reset_partial_state=True)
     bar, curves = changed.pop("bar", tqdm), changed.pop("curves", None)
     how = {"n_classes": 3, "folder": folder, "device": CPU, "bar": bar, "curves": curves}
-    return trainings.train(PARAMETERS | {"trainings": n} | changed, *faces, **how)
+    return trainings.run_trainings(PARAMETERS | {"trainings": n} | changed, *faces, **how)
 
 
 def weights(folder):
@@ -44,7 +44,7 @@ def test_on_any_number_of_cores_the_trainings_are_the_same(coloured_faces, tmp_p
     logs = {}
     for cores in (1, 3):
         on_cores(monkeypatch, cores)
-        logs[cores] = train(tmp_path / str(cores), coloured_faces, fresh_accelerate, 3)
+        logs[cores] = train(tmp_path / str(cores), coloured_faces, fresh_accelerate, 3, train_steps=12)
     assert weights(tmp_path / "1") == weights(tmp_path / "3")
     assert len(set(weights(tmp_path / "1"))) == 3
     assert logs[1].drop(columns="seconds").equals(logs[3].drop(columns="seconds"))
@@ -84,13 +84,12 @@ class Interrupts(tqdm):
 
 
 def test_ctrl_c_saves_each_training_and_all_go_on(heard, coloured_faces, tmp_path, fresh_accelerate):
-    steps = {"train_steps": 30}
-    whole = train(tmp_path / "whole", coloured_faces, fresh_accelerate, 3, **steps)
+    whole = train(tmp_path / "whole", coloured_faces, fresh_accelerate, 2)
     with pytest.raises(KeyboardInterrupt, match="which is saved"):
-        train(tmp_path / "stopped", coloured_faces, fresh_accelerate, 3, bar=Interrupts, **steps)
-    left = [list(folder.glob("checkpoint_*")) for folder in trainings.training_folders(tmp_path / "stopped")]
-    assert [len(found) for found in left] == [1, 1, 1]
-    resumed = train(tmp_path / "stopped", coloured_faces, fresh_accelerate, 3, **steps)
+        train(tmp_path / "stopped", coloured_faces, fresh_accelerate, 2, bar=Interrupts)
+    left = sorted((tmp_path / "stopped").glob("*/checkpoint_*"))
+    assert [path.parent.name for path in left] == ["training_0", "training_1"]
+    resumed = train(tmp_path / "stopped", coloured_faces, fresh_accelerate, 2)
     assert weights(tmp_path / "stopped") == weights(tmp_path / "whole")
     assert resumed["loss"].tolist() == whole["loss"].tolist()
 
@@ -107,7 +106,7 @@ def test_a_training_that_fails_is_told_and_the_others_are_saved(
 
     monkeypatch.setattr(diffusion_trainer.Trainer, "_log", fails)
     with pytest.raises(StudyError, match="the loss is nan at step 11"):
-        train(tmp_path, coloured_faces, fresh_accelerate, 3, train_steps=60)
+        train(tmp_path, coloured_faces, fresh_accelerate, 3, train_steps=40)
     assert [path.parent.name for path in sorted(tmp_path.glob("*/checkpoint_*"))] == ["training_0", "training_2"]
 
 
@@ -127,10 +126,13 @@ def test_work_takes_turns_so_that_all_end_together(monkeypatch):
     assert counts.tolist() == [4, 4, 4]
 
 
+@pytest.mark.parametrize("stem", ["pixels", "space_to_depth"])
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 @pytest.mark.parametrize("prediction", ["eps", "v", "flow"])
-def test_a_training_gives_the_same_to_the_bit_again(coloured_faces, tmp_path, fresh_accelerate, prediction, optimizer):
-    how = {"prediction": prediction, "optimizer": optimizer, "train_steps": 5}
+def test_trainings_give_the_same_to_the_bit_again(
+    coloured_faces, tmp_path, fresh_accelerate, prediction, optimizer, stem
+):
+    how = {"prediction": prediction, "optimizer": optimizer, "stem": stem, "train_steps": 3}
     for again in ("one", "two"):
         train(tmp_path / again, coloured_faces, fresh_accelerate, 2, **how)
     assert weights(tmp_path / "one") == weights(tmp_path / "two")

@@ -45,3 +45,13 @@ def test_a_name_is_shown_as_it_is(kind):
     plt.close(figure)
     shown = html.unescape(written.getvalue().decode())
     assert [name for name in NAMES if f">{name}</text>" not in shown] == []
+
+
+@pytest.mark.parametrize(("n", "lines"), [(1, 2), (3, 4)])
+def test_the_losses_of_all_trainings_are_in_one_figure(n, lines):
+    """One raw and smoothed; of several each and their mean."""
+    one = pd.DataFrame({"step": [10, 20, 30], "loss": [1.0, 0.5, 0.4], "learning_rate": 1e-3})
+    figure = charts.loss_curves(pd.concat([one.assign(training=k) for k in range(n)]))
+    assert len(figure.axes[0].lines) == lines
+    assert len(figure.axes[1].lines) == 1
+    plt.close(figure)

@@ -61,6 +61,7 @@ def folder(output):
         "over_oracles": rca.over_oracles(
             ["resnet10-0"], real[None], generated[None], replicates, classes=names, generator=rng
         ),
+        "trainings": {"n": 2, "rca": [0.61, 0.74], "sd": 0.092},
         "cas": {"train_generated_test_real": accuracy, "ratio": {"value": 0.7, "ci95": [0.5, 0.9]}},
         "memorisation": [
             {
@@ -114,6 +115,13 @@ def test_the_first_page_opens_with_the_answer(folder):
     assert "are copies</td>" not in page  # of a verdict that there are none, no estimate of how many
     assert "Only one oracle of its kind was trained" in page
     assert "The most frequent confusion: requested Cy, predicted Bo, in 100 % of these images" in page
+
+
+def test_the_first_page_tells_how_far_trainings_differ(folder):
+    assert "Their RCA is 0.61 to 0.74, with a standard deviation of 0.09" in pages.build("mine").read_text()
+    metrics = files.read_json(folder / "metrics.json")
+    files.write_json(folder / "metrics.json", metrics | {"trainings": {"n": 1, "rca": [0.61], "sd": None}})
+    assert "Their RCA is" not in pages.build("mine").read_text()
 
 
 def test_the_first_page_tells_of_groups_and_of_failed_assumptions(folder):

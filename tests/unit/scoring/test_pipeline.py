@@ -28,12 +28,13 @@ def test_generators_of_known_truth_are_scored_as_their_truth(demonstrated):
     table = demonstrated.table.set_index("generator")
     low, high = (table[f"confusion_corrected_accuracy_{end}"] for end in ("low", "high"))
     assert ((low <= table["truth"]) & (table["truth"] <= high)).sum() >= len(table) - 1  # at 95 %
-    assert table.index[0] == "copies"
+    assert table.index[0] == "mixture 0.9" and table.index[-1] == "copies"
     values = table["confusion_corrected_accuracy"]
     assert values["mixture 0.9"] > values["swapped pair"] > values["class-blind"]
 
 
 def test_copies_are_flagged_and_no_other_generator_is(demonstrated):
+    assert demonstrated.lines()[0].startswith("mixture 0.9 shows the requested person in")
     lines = [line for line in demonstrated.lines() if "repeats photographs" in line]
     assert [line.split(" repeats")[0] for line in lines] == ["copies"]
 
@@ -115,11 +116,15 @@ def test_an_oracle_that_nobody_knows_is_named(of_csv):
         scoring.score(*of_csv[1], oracles=["dlob", "dlib"])
 
 
-def test_the_command_scores_shards_and_then_all(of_csv, folder, capsys):
+def test_the_command_scores_shards_and_then_all(of_csv, folder, capsys, tmp_path, monkeypatch):
     real, images = of_csv[1]
+    monkeypatch.chdir(tmp_path)
+    given_files = {path: path.stat().st_mtime_ns for path in images.parent.rglob("*")}
     given = ["--real", str(real), "--generated", f"class-blind={images}", "--keep-embeddings", str(folder / "parts")]
     assert cli.main(["score", *given, "--shard", "2/2", "--workers", "1"]) == 0
     assert "images embedded into" in capsys.readouterr().out
     assert cli.main(["score", *given, "--workers", "1", "--out", str(folder / "out"), "--anonymise"]) == 0
     assert "class-blind shows the requested person in" in capsys.readouterr().out
     assert json.loads((folder / "out" / "scores.json").read_text())["people"][0] == "person 1"
+    assert given_files == {path: path.stat().st_mtime_ns for path in images.parent.rglob("*")}
+    assert not list(tmp_path.iterdir())  # nothing but what is named is written

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from kpop_rca.errors import StudyError
-from kpop_rca.scoring.planning import plan, standard_errors
+from kpop_rca.scoring.planning import plan, planned, standard_errors
 
 Z = 1.96
 
@@ -37,3 +37,10 @@ def test_photographs_that_are_too_few_whatever_the_images():
 def test_what_cannot_be_planned(wrong):
     with pytest.raises(StudyError, match="a plan needs 2 people or more, 3 photographs of each or more"):
         plan(**{"people": 20, "photos": 15, "width": 0.1} | wrong)
+
+
+def test_a_plan_has_its_answer_in_a_sentence():
+    assert planned(plan(people=20, photos=15, width=0.1), width=0.1).startswith(
+        "For a 95 % interval 0.1 wide: 20 images of each person."
+    )
+    assert "photographs leave 0.1" in planned(plan(people=2, photos=3, width=0.05), width=0.05)

@@ -2,11 +2,13 @@
 
 import json
 import re
+from dataclasses import replace
 
 import jsonschema
 import pandas as pd
 import pytest
 import small_scores
+from PIL import Image
 
 from kpop_rca.scoring import report
 from kpop_rca.scoring.scores import MEASURES
@@ -100,3 +102,23 @@ def test_a_single_generator_is_compared_with_photographs_alone(tmp_path):
     page = scores.report(tmp_path).read_text()
     assert "Its RCA, relative to photographs, is" in page
     assert "Which generators differ?" not in page
+
+
+@pytest.mark.parametrize(
+    ("how", "shown"),
+    [({}, False), ({"publish_images": True}, True), ({"publish_images": True, "anonymise": True}, False)],
+)
+def test_faces_are_shown_on_request_alone(tmp_path, how, shown):
+    Image.new("RGB", (40, 60), "red").save(tmp_path / "face.png")
+    paths = [str(tmp_path / "face.png"), None]
+    scores = replace(small_scores.scores(), examples=dict.fromkeys(["", *small_scores.TRUE], paths))
+    page = scores.report(tmp_path / "out", **how).read_text()
+    assert page.count("An image of each of 2 people") == (4 if shown else 0)
+    assert "face.png" not in (tmp_path / "out" / report.JSON).read_text()
+
+
+def test_avatars_are_shown(tmp_path):
+    Image.new("RGB", (40, 60), "red").save(tmp_path / "face.png")
+    examples = {name: [str(tmp_path / "face.png")] for name in ["", *small_scores.TRUE]}
+    scores = replace(small_scores.scores(), examples=examples, truth=small_scores.TRUE)
+    assert "What do the images look like?" in scores.report(tmp_path / "out").read_text()

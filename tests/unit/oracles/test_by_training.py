@@ -1,0 +1,51 @@
+"""RCA of each training's images, on predictions written by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kpop_rca.oracles import by_training
+
+LABELS = np.repeat([0, 1], 10)
+MADE_BY = np.tile(np.repeat([0, 1], 5), 2)  # five images of each identity
+
+
+def predictions(**right):
+    """A long table: of the ten images of both identities the first so many are classified correctly, by oracle."""
+    parts = []
+    for name, n in right.items():
+        wrong = np.arange(20) % 10 >= n
+        which = {"oracle": name, "architecture": "a", "seed": 0, "trained_on": "train" if "seen" in name else "oracle"}
+        parts.append(pd.DataFrame(which | {"image": range(20), "label": LABELS, "predicted": LABELS ^ wrong}))
+    return pd.concat(parts, ignore_index=True)
+
+
+REAL = predictions(one=10, other=8, seen=10)
+
+
+def test_each_training_has_the_rca_of_its_own_images():
+    table = by_training.rca_by_training(REAL, predictions(one=7, other=4, seen=10), MADE_BY, 2, headline="one")
+    assert table["training"].tolist() == [0, 1]
+    assert table["n"].tolist() == [10, 10]
+    np.testing.assert_allclose(table["rca"], [1.0, 0.4])
+    np.testing.assert_allclose(table["chance"], [0.5, 0.5])
+    # "other" has an accuracy of 0.8 on real faces, and of 4/5 and 0 on the images; "seen" is of another kind
+    np.testing.assert_allclose(table["mean_over_oracles"], [(1.0 + 1.0) / 2, (0.4 + 0.0) / 2])
+    assert by_training.trainings_summary(table)["sd"] == pytest.approx(np.std([1.0, 0.4], ddof=1))
+
+
+def test_one_training_has_no_standard_deviation_and_a_reason():
+    table = by_training.rca_by_training(
+        REAL, predictions(one=7, other=4, seen=10), np.zeros(20, int), 2, headline="one"
+    )
+    found = by_training.trainings_summary(table)
+    assert found == {"n": 1, "rca": [0.7], "sd": None, "sd_why": "one training does not tell how trainings vary"}
+    assert by_training.about_trainings(found, headline="one")[0].startswith("The generator was trained once.")
+
+
+def test_where_an_rca_has_no_value_it_is_said():
+    blind = predictions(one=0)
+    table = by_training.rca_by_training(blind, predictions(one=7), MADE_BY, 2, headline="one")
+    found = by_training.trainings_summary(table)
+    assert found == {"n": 2, "rca": [None, None], "sd": None, "sd_why": "an RCA has no value"}
+    assert "has no value." in by_training.about_trainings(found, headline="one")[0]
