@@ -132,7 +132,7 @@ class PublishedWeights:
 
     @cached_property
     def log(self) -> pd.DataFrame:
-        """As `trainings.train` returned it."""
+        """As `run_trainings` returned it."""
         return pd.read_csv(self.folder / LOG).assign(training=0)
 
     def load(self) -> tuple[UNet2DModel, DDPMScheduler]:
