@@ -32,7 +32,8 @@ from kpop_rca.system import devices, seeds
 from kpop_rca.system.files import atomic
 
 TABLE, SHEET = "recipes.csv", "sheet.png"
-KEY = ["study", "recipe", "train_steps", "guidance"]
+SET = ["train_steps", "learning_rate", "muon_learning_rate"]
+KEY = ["study", "recipe", *SET, "guidance", "guidance_interval"]
 SHOWN = 12  # images of each identity on the sheet
 EPS = {"prediction": "eps", "timestep_sampling": "uniform", "optimizer": "adamw", "stem": "pixels"}
 FLOW = EPS | {"prediction": "flow", "timestep_sampling": "logit_normal"}
@@ -61,18 +62,20 @@ def compare(resolved: dict[str, Any], recipe: str, *, steps: int | None, guidanc
     parameters = resolved | RECIPES[recipe]
     parameters["train_steps"] = steps or parameters["train_steps"]
     study, device = parameters["study"], devices.choose(parameters["device"])
-    folder = paths.artifacts_folder(study) / "recipes" / f"{recipe}-{parameters['train_steps']}"
+    settings = {name: parameters[name] for name in SET}
+    interval = "-".join(f"{end:g}" for end in parameters["guidance_interval"])
+    folder = paths.artifacts_folder(study) / "recipes" / "-".join([recipe, *map(str, settings.values())])
     cpu_seconds = _train(parameters, folder, device)
     unet, forward = load_trained(folder, device)
     rows = []
     for guidance in guidances:
         plan = GenerationPlan.of(parameters | {"guidance": guidance}, mixed_precision=parameters["mixed_precision"])
-        images = folder / f"guidance-{guidance:g}"
+        images = folder / f"guidance-{guidance:g}-in-{interval}"
         n_classes = unet.config.num_class_embeds - 1
         generate(unet, forward, plan, n_classes=n_classes, folder=images, progress=tqdm)
         found, labels = generated_images.load(images)
         _save_sheet(crops.first_of_each(found, labels, count=SHOWN), images / SHEET)
-        row = {"study": study, "recipe": recipe, "train_steps": parameters["train_steps"], "guidance": guidance}
+        row = {"study": study, "recipe": recipe} | settings | {"guidance": guidance, "guidance_interval": interval}
         rows.append(row | _scored(study, found, labels, device) | {"cpu_seconds": round(cpu_seconds, 1)})
     return pd.DataFrame(rows)
 

@@ -84,10 +84,10 @@ def claims_of(weights: Sequence[str]) -> list[Claim]:
     return found
 
 
-def taken_for_look_alike(labels: np.ndarray, predicted: np.ndarray, groups: list[list[int]]) -> np.ndarray:
+def predicted_as_look_alike(labels: np.ndarray, predicted: np.ndarray, groups: list[list[int]]) -> np.ndarray:
     """Whether each image is predicted as another identity of its group, bool (N,).
 
-    >>> taken_for_look_alike(np.array([0, 0, 0, 2]), np.array([0, 1, 2, 2]), [[0, 1], [2]]).tolist()
+    >>> predicted_as_look_alike(np.array([0, 0, 0, 2]), np.array([0, 1, 2, 2]), [[0, 1], [2]]).tolist()
     [False, True, False, False]
     """
     group_of = {label: number for number, group in enumerate(groups) for label in group}
@@ -127,7 +127,7 @@ def look_alike_answers(
     )
     columns = ["label", "image", "predicted", "response", "level", "seed"]
     table = pd.concat([part[columns] for part in parts], ignore_index=True)
-    table["taken"] = taken_for_look_alike(table["label"], table["predicted"], groups).astype(float)
+    table["taken"] = predicted_as_look_alike(table["label"], table["predicted"], groups).astype(float)
     return table.pivot_table(index=["label", "image"], columns=["response", "level", "seed"], values="taken")
 
 
