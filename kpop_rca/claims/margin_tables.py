@@ -112,7 +112,7 @@ def image_interval(differences: pd.Series) -> tuple[float, float, float]:
 def look_alike_answers(
     oracles: dict[tuple[str, int], pd.DataFrame], generators: pd.DataFrame, groups: list[list[int]]
 ) -> pd.DataFrame:
-    """Fraction of the oracles of a kind that take an image for a look-alike: columns (response, level, seed).
+    """Fraction of the oracles of a kind that predict an image as a look-alike: columns (response, level, seed).
 
     Rows are indexed by label and image: a test face, or the noise that an image is generated from.
     """
