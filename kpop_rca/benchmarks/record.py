@@ -91,7 +91,7 @@ class Record:
             changed = {"guidance": guidance, "seed": seed, "trainings": 1}
             plan = GenerationPlan.of(self.parameters | changed, mixed_precision=self.parameters["mixed_precision"])
             batches = [(label, first) for label in range(self.n_classes) for first in plan.first_images]
-            images = np.concatenate([generate_batch([(network, forward)], plan, batch) for batch in batches])
+            images = np.concatenate([generate_batch(network, forward, plan, batch) for batch in batches])
             labels = np.repeat(np.arange(self.n_classes), plan.images_per_identity)
             rca, frechet = np.mean([oracle.score(images, labels) for oracle in self.oracles], axis=0)
             yield {"guidance": guidance, "rca": round(rca, 4), "frechet": round(frechet, 3)}
