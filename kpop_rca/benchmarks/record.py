@@ -124,7 +124,7 @@ def ours(record: Record, seed: int, *, lengths: Sequence[int]) -> Iterator[Point
 def baseline(record: Record, program: str, seed: int, *, learning_rate: float) -> Iterator[Point]:
     """A baseline after each of its steps: the study's network, predicting the noise, on a folder of PNG files.
 
-    All that need not be done again for another training is done before the first step is asked for.
+    All that need not be done again for another training is done before the first step is taken.
     """
     unet, train = record.unet(seed, prediction="eps", stem="pixels"), BASELINES[program]
     setting, folder = Setting(record.parameters, record.device, record.folder), record.folder / "faces"

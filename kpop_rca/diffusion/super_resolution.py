@@ -85,7 +85,7 @@ def _line(shown: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def residual(image: Tensor, shown: Tensor) -> Tensor:
-    """What is learnt of an image, (B, 3, H, W) in [-1, 1], beside the `condition` that is shown."""
+    """What is learned of an image, (B, 3, H, W) in [-1, 1], beside the `condition` that is shown."""
     offset, unit = _line(shown)
     return (image - offset) / unit
 

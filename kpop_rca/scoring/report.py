@@ -1,6 +1,6 @@
 """Scores written down: a page that needs no other file, `scores.json` for programs, tables as CSV.
 
-The page holds counts and plots, and faces of avatars alone unless others are asked for. `scores.json` is described by
+The page holds counts and plots, and faces of avatars alone unless --publish-images is given. `scores.json` is described by
 `scores.schema.json` beside this module.
 """
 

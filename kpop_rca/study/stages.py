@@ -47,7 +47,7 @@ def of_study(resolved: dict[str, Any]) -> tuple[Stage, ...]:
 
 
 def further(resolved: dict[str, Any]) -> tuple[Stage, ...]:
-    """What a study of one model runs besides where all notebooks are asked for; a cascade wants larger crops."""
+    """What a study of one model runs besides with NOTEBOOKS=all; a cascade wants larger crops."""
     if of_study(resolved) is not STAGES:
         return ()
     return (SCORES, CASCADE) if 2 * resolved["image_size"] in resolved["face_sizes"] else (SCORES,)
