@@ -1,7 +1,7 @@
 """Scores written down: a page that needs no other file, `scores.json` for programs, tables as CSV.
 
-The page holds counts and plots, and faces of avatars alone unless --publish-images is given. `scores.json` is described by
-`scores.schema.json` beside this module.
+The page holds counts and plots, and faces of avatars alone unless --publish-images is given. `scores.json` is
+described by `scores.schema.json` beside this module.
 """
 
 import io
