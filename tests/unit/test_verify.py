@@ -11,7 +11,7 @@ from project_copy import edit, python, write_project
 from small_report import write_executed_copy
 
 from kpop_rca import verify
-from kpop_rca.study import manifests, params, paths, stage_run, stages, sweeps
+from kpop_rca.study import given, manifests, params, paths, stage_run, stages, sweeps
 
 SWEEP = "claims-smoke"
 BEHIND_IT = {"06_rca_analysis", "07_rca_validity", "09_image_quality"}  # what reads oracles and generated images
@@ -56,6 +56,16 @@ def test_a_study_in_order_is_said_to_be(study, capsys):
     lines = verdicts(capsys, "smoke", status=0)
     assert list(lines) == [stage.notebook for stage in stages.STAGES]
     assert lines["03_ddpm_training"] == "smoke 03_ddpm_training: complete, 1 files"
+
+
+def test_all_of_a_study_is_more_than_it_needs(study, capsys):
+    """09 has its metrics in full, and 00 and 12 have run."""
+    assert verify.main(["smoke", "--notebooks", "all"]) == 1
+    lines = {line.split()[1].rstrip(":"): line for line in capsys.readouterr().out.splitlines()}
+    given.give()
+    assert troubled(lines) == {"00_score_your_images", "09_image_quality", "12_cascaded_diffusion"}
+    assert "stale: panel was 'core' and is 'full'; run:" in lines["09_image_quality"]
+    assert mended_by(lines["12_cascaded_diffusion"]).endswith("--study smoke --set panel=full")
 
 
 @pytest.mark.parametrize(
