@@ -127,6 +127,6 @@ def shared_variance(replicates: np.ndarray) -> float:
     >>> shared_variance(common + np.zeros((3, 4)))
     1.0
     """
-    covariance = np.cov(replicates, rowvar=False)
+    covariance = np.atleast_2d(np.cov(replicates, rowvar=False))
     n = len(covariance)
-    return max(float((covariance.sum() - np.trace(covariance)) / (n * (n - 1))), 0.0)
+    return max(float((covariance.sum() - np.trace(covariance)) / (n * (n - 1))), 0.0) if n > 1 else 0.0
