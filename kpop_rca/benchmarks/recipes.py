@@ -19,16 +19,15 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from kpop_rca.diffusion import generated_images
+from kpop_rca.diffusion import generated_images, trainings
 from kpop_rca.diffusion.generation import GenerationPlan, generate
-from kpop_rca.diffusion.trainer import DiffusionRecipe, Trainer, load_trained
-from kpop_rca.diffusion.unet import NETWORK, build_unet
+from kpop_rca.diffusion.trainer import load_trained
 from kpop_rca.errors import said_in_a_line
 from kpop_rca.faces import crops
 from kpop_rca.image_metrics.frechet import frechet_distance
 from kpop_rca.oracles import predictions, training
 from kpop_rca.study import given, manifests, params, paths
-from kpop_rca.system import devices, seeds
+from kpop_rca.system import devices
 from kpop_rca.system.files import atomic
 
 TABLE, SHEET = "recipes.csv", "sheet.png"
@@ -84,9 +83,7 @@ def _train(parameters: dict[str, Any], folder: Path, device: torch.device) -> fl
     """The seconds of CPU that it took."""
     faces = manifests.folder_of(parameters["study"], "faces")
     images, labels = crops.load_crops(faces, size=parameters["image_size"], split="train")
-    torch.manual_seed(seeds.number(seeds.Purpose.NETWORK, parameters["seed"]))
-    unet = build_unet(**{name: parameters[name] for name in NETWORK}, n_classes=len(crops.class_names(faces)))
-    trainer = Trainer(unet, recipe=DiffusionRecipe.of(parameters), folder=folder, device=device)
+    trainer = trainings.begin(parameters, n_classes=len(crops.class_names(faces)), folder=folder, device=device)
     begun = time.process_time()
     if trainer.progress.step < parameters["train_steps"]:
         trainer.fit(images, labels, checkpoint_minutes=1.0, sample_grids=1, bar=tqdm)

@@ -21,17 +21,16 @@ from tqdm import tqdm
 from kpop_rca.claims import margin_tables, measurements
 from kpop_rca.claims.margin_tables import ALIKE, HELD_OUT, REWARDING, UNCHANGED
 from kpop_rca.claims.verdicts import verdict_table
-from kpop_rca.diffusion import generated_images
+from kpop_rca.diffusion import generated_images, trainings
 from kpop_rca.diffusion.generation import GenerationPlan, generate
-from kpop_rca.diffusion.trainer import DiffusionRecipe, Trainer, load_trained
-from kpop_rca.diffusion.unet import NETWORK, build_unet
+from kpop_rca.diffusion.trainer import load_trained
 from kpop_rca.errors import StudyError, said_in_a_line
 from kpop_rca.faces import crops
 from kpop_rca.oracles import predictions, training
 from kpop_rca.oracles.candidates import Candidate, Faces
 from kpop_rca.oracles.identity_loss import IdentityLoss
 from kpop_rca.study import given, manifests, params, paths
-from kpop_rca.system import devices, seeds
+from kpop_rca.system import devices
 from kpop_rca.system.files import atomic
 
 STEPS, IMAGES = 300, 25  # of a generator's training; of each identity
@@ -126,10 +125,8 @@ def train_generator(experiment: Experiment, weight: str, seed: int, *, device: t
         extra_loss = IdentityLoss(oracle, weight=float(weight))
     faces, labels = experiment.faces("train")
     n_classes = int(labels.max()) + 1
-    torch.manual_seed(seeds.number(seeds.Purpose.NETWORK, seed))
-    unet = build_unet(**{name: parameters[name] for name in NETWORK}, n_classes=n_classes)
-    recipe = replace(DiffusionRecipe.of(parameters), seed=seed)
-    trainer = Trainer(unet, recipe=recipe, folder=folder, device=device, extra_loss=extra_loss)
+    of_seed = parameters | {"seed": seed}
+    trainer = trainings.begin(of_seed, n_classes=n_classes, folder=folder, device=device, extra_loss=extra_loss)
     trainer.fit(faces, labels, checkpoint_minutes=1.0, sample_grids=1, bar=tqdm)
     plan = GenerationPlan.of(parameters, mixed_precision=parameters["mixed_precision"])
     generate(*load_trained(folder, device), plan, n_classes=n_classes, folder=images, progress=tqdm)

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from accelerate import PartialState
 
+from kpop_rca.diffusion.objective import ExtraLoss
 from kpop_rca.diffusion.trainer import DiffusionRecipe, Trainer
 from kpop_rca.diffusion.unet import NETWORK, build_unet
 from kpop_rca.system import console, parallel, seeds
@@ -32,6 +33,24 @@ def training_folders(ddpm: Path) -> list[Path]:
 def seed_of(number: int, *, seed: int) -> int:
     """What everything random of a training follows from; of the first it is the seed of the study itself."""
     return seeds.number(Purpose.TRAINING, seed, number) if number else seed
+
+
+def begin(
+    parameters: dict[str, Any],
+    *,
+    n_classes: int,
+    folder: Path,
+    device: torch.device,
+    extra_loss: ExtraLoss | None = None,
+) -> Trainer:
+    """A training by the parameters of 03, with its network; all that is random in it follows from their seed.
+
+    Where the folder has a checkpoint, the training goes on from it.
+    """
+    torch.manual_seed(seeds.number(Purpose.NETWORK, parameters["seed"]))
+    unet = build_unet(**{name: parameters[name] for name in NETWORK}, n_classes=n_classes)
+    recipe = DiffusionRecipe.of(parameters)
+    return Trainer(unet, recipe=recipe, folder=folder, device=device, extra_loss=extra_loss)
 
 
 def run_trainings(
@@ -64,11 +83,8 @@ def run_trainings(
     n, one_process = parameters["trainings"], PartialState(cpu=device.type == "cpu").num_processes == 1
 
     def trainer(number: int) -> Trainer:
-        seed = seed_of(number, seed=parameters["seed"])
-        torch.manual_seed(seeds.number(Purpose.NETWORK, seed))
-        unet = build_unet(**{name: parameters[name] for name in NETWORK}, n_classes=n_classes)
-        recipe = DiffusionRecipe.of(parameters | {"seed": seed})
-        return Trainer(unet, recipe=recipe, folder=training_folder(folder, number), device=device)
+        changed = {"seed": seed_of(number, seed=parameters["seed"])}
+        return begin(parameters | changed, n_classes=n_classes, folder=training_folder(folder, number), device=device)
 
     def how(number: int) -> dict[str, Any]:
         own_curves = curves / training_folder(folder, number).name if curves else None

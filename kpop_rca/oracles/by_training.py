@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from kpop_rca.oracles.agreement import rca_by_oracle
+from kpop_rca.rca.recipe import RecipeMean, recipe_mean, shared_variance
 
 
 def rca_by_training(
@@ -38,6 +39,66 @@ def rca_by_training(
         row = {"training": number, "n": int((training == number).sum())}
         rows.append(row | own[["rca", "low", "high", "chance"]].to_dict() | {"mean_over_oracles": alike.mean()})
     return pd.DataFrame(rows)
+
+
+def recipe_rca(
+    real_predictions: pd.DataFrame,
+    generated_predictions: pd.DataFrame,
+    training: np.ndarray,
+    bursts: np.ndarray,
+    *,
+    trained_on: str,
+    n_replicates: int,
+    generator: np.random.Generator,
+) -> RecipeMean:
+    """The mean RCA of the recipe over trainings and oracles; see `recipe_mean`.
+
+    The real test images are resampled by a Bayesian bootstrap of bursts within each identity.
+
+    Args:
+        real_predictions, generated_predictions, training: as for `rca_by_training`.
+        bursts: integers, one per test image; images of equal number are near-duplicates of each other, and -1 is alone.
+        trained_on: the faces that the oracles were trained on.
+
+    Raises:
+        StudyError: there are too few trainings or oracles.
+
+    Source: Rubin (1981) for the bootstrap.
+    """
+    sides = [part[part["trained_on"] == trained_on] for part in (real_predictions, generated_predictions)]
+    right_real, right_generated = (_right(part) for part in sides)
+    of_training = right_generated.groupby(training).mean().to_numpy()  # (T, O)
+    labels = sides[0].drop_duplicates("image").set_index("image")["label"].loc[right_real.index].to_numpy()
+    _, burst = np.unique(np.where(bursts < 0, -1 - np.arange(len(bursts)), bursts), return_inverse=True)
+    weights = generator.standard_exponential((n_replicates, burst.max() + 1))[:, burst]
+    for label in np.unique(labels):
+        of_label = labels == label
+        weights[:, of_label] *= of_label.sum() / weights[:, of_label].sum(axis=1, keepdims=True)
+    resampled = weights @ right_real.to_numpy() / len(labels)  # (B, O) accuracies
+    architectures = sides[0].drop_duplicates("oracle").set_index("oracle")["architecture"].loc[right_real.columns]
+    return recipe_mean(
+        of_training / right_real.mean().to_numpy(),
+        architectures.to_list(),
+        shared_variance=shared_variance(of_training.mean(axis=0) / resampled),
+    )
+
+
+def recipe_summary(found: RecipeMean) -> dict[str, Any]:
+    """The part `recipe` of `metrics.json`: value, ci95, df, next_training (prediction interval) and sd by source."""
+    sources = ("training", "oracle_seed", "interaction", "real_images")
+    return {
+        "value": found.value,
+        "ci95": [found.low, found.high],
+        "df": found.df,
+        "next_training": [found.next_low, found.next_high],
+        "sd": {name: getattr(found, name) for name in sources},
+    }
+
+
+def _right(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Whether each image, a row, is classified as its label by each oracle, a column: float (N, O)."""
+    right = predictions.assign(right=(predictions["label"] == predictions["predicted"]).astype(float))
+    return right.pivot(index="image", columns="oracle", values="right")
 
 
 def trainings_summary(by_training: pd.DataFrame) -> dict[str, Any]:

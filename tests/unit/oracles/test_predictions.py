@@ -19,20 +19,20 @@ def write_oracles(folder, validation):
         )
 
 
-def test_the_best_architecture_by_its_mean_and_its_best_seed(tmp_path):
+def test_the_best_architecture_by_its_mean_and_its_median_seed(tmp_path):
     """resnet18 has the best single oracle and the lower mean; the oracles that have seen are out of it."""
-    validation = {"resnet10-0": 0.80, "resnet10-1": 0.82, "resnet18-0": 0.60, "resnet18-1": 0.90}
+    validation = {"resnet10-0": 0.85, "resnet10-1": 0.82, "resnet10-2": 0.80, "resnet18-0": 0.60, "resnet18-1": 0.90}
     write_oracles(tmp_path, validation | {"resnet10-0-seen": 0.99})
     assert predictions.select(tmp_path, "best") == "resnet10-1"
-    assert predictions.select(tmp_path, "resnet18") == "resnet18-1"
-    assert predictions.select(tmp_path, "resnet18-0") == "resnet18-0"
+    assert predictions.select(tmp_path, "resnet18") == "resnet18-0"  # the lower of two
+    assert predictions.select(tmp_path, "resnet18-1") == "resnet18-1"
     assert predictions.select(tmp_path, "resnet10-0-seen") == "resnet10-0-seen"
 
 
 def test_the_test_split_has_no_say(tmp_path):
     labels = np.zeros(4, dtype=int)
     write_oracle(tmp_path, "resnet10-0", [0, 0, 1, 1], labels, validation=0.8)
-    write_oracle(tmp_path, "resnet10-1", [0, 0, 0, 0], labels, validation=0.7)
+    write_oracle(tmp_path, "resnet18-0", [0, 0, 0, 0], labels, validation=0.7)
     assert predictions.select(tmp_path, "best") == "resnet10-0"
 
 
