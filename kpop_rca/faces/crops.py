@@ -87,7 +87,7 @@ def load_summary(folder: Path) -> dict:
 
 
 def load_index(folder: Path) -> pd.DataFrame:
-    """One row per face: path, identity, label (0 to K-1, identities in natural order), split."""
+    """One row per face: path, identity, label (0 to K-1, identities in natural order), split, burst."""
     return pd.read_parquet(folder / INDEX)
 
 
@@ -119,6 +119,12 @@ def load_crops(folder: Path, *, size: int, split: str) -> tuple[np.ndarray, np.n
     chosen = (index["split"] == split).to_numpy()
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     return np.array(array[chosen]), index.loc[chosen, "label"].to_numpy(dtype=np.int64, copy=True)
+
+
+def load_bursts(folder: Path, *, split: str) -> np.ndarray:
+    """int64 (n,), for the faces of `load_crops`: near-duplicates of each other have one number, -1 is alone."""
+    index = load_index(folder)
+    return index.loc[index["split"] == split, "burst"].to_numpy(dtype=np.int64)
 
 
 def first_of_each(images: np.ndarray, labels: np.ndarray, *, count: int) -> np.ndarray:

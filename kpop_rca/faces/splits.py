@@ -153,15 +153,17 @@ def _lot(seed: int, path: str) -> bytes:
 
 
 def make_index(kept: pd.DataFrame) -> pd.DataFrame:
-    """One row per face that is used: path, identity, label (int64, 0 to K-1 in the audit's order), split.
+    """One row per face that is used: path, identity, label (int64, 0 to K-1 in the audit's order), split, burst.
+
+    Images of one burst, from 0, are near-duplicates of each other; -1 is alone.
 
     Args:
         kept: rows of the audit's table, with the split from `assign_splits`.
     """
     labels = {name: label for label, name in enumerate(kept["identity"].unique())}
-    used = kept.loc[kept["split"].isin(SPLITS), ["path", "identity", "split"]]
+    used = kept.loc[kept["split"].isin(SPLITS), ["path", "identity", "split", "duplicate_group"]]
     used.insert(2, "label", used["identity"].map(labels).astype(np.int64))
-    return used
+    return used.rename(columns={"duplicate_group": "burst"})
 
 
 def split_sizes(index: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "pairwise",
             "rca_by_oracle",
         ],
-        "by_training": ["about_trainings", "rca_by_training", "recipe_rca", "recipe_summary", "trainings_summary"],
+        "by_training": ["about_trainings", "rca_by_training", "recipe_summary", "trainings_summary"],
         "candidates": ["capped", "list_candidates"],
         "cas": ["classification_accuracy_scores"],
         "centroids": ["nearest_centroid"],

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kpop_rca.errors import StudyError
 from kpop_rca.oracles.agreement import rca_by_oracle
 from kpop_rca.rca.recipe import RecipeMean, recipe_mean, shared_variance
 
@@ -47,7 +48,6 @@ def recipe_rca(
     training: np.ndarray,
     bursts: np.ndarray,
     *,
-    trained_on: str,
     n_replicates: int,
     generator: np.random.Generator,
 ) -> RecipeMean:
@@ -56,37 +56,62 @@ def recipe_rca(
     The real test images are resampled by a Bayesian bootstrap of bursts within each identity.
 
     Args:
-        real_predictions, generated_predictions, training: as for `rca_by_training`.
+        real_predictions, generated_predictions, training: as for `rca_by_training`, of oracles of one kind of faces.
         bursts: integers, one per test image; images of equal number are near-duplicates of each other, and -1 is alone.
-        trained_on: the faces that the oracles were trained on.
 
     Raises:
-        StudyError: there are too few trainings or oracles.
+        StudyError: there are too few trainings or oracles, or an oracle recognises no real face.
 
     Source: Rubin (1981) for the bootstrap.
     """
-    sides = [part[part["trained_on"] == trained_on] for part in (real_predictions, generated_predictions)]
-    right_real, right_generated = (_right(part) for part in sides)
+    right_real, right_generated = (_right(part) for part in (real_predictions, generated_predictions))
     of_training = right_generated.groupby(training).mean().to_numpy()  # (T, O)
-    labels = sides[0].drop_duplicates("image").set_index("image")["label"].loc[right_real.index].to_numpy()
+    one = real_predictions.drop_duplicates("image").set_index("image")
+    labels = one["label"].loc[right_real.index].to_numpy()
     _, burst = np.unique(np.where(bursts < 0, -1 - np.arange(len(bursts)), bursts), return_inverse=True)
     weights = generator.standard_exponential((n_replicates, burst.max() + 1))[:, burst]
     for label in np.unique(labels):
         of_label = labels == label
         weights[:, of_label] *= of_label.sum() / weights[:, of_label].sum(axis=1, keepdims=True)
-    resampled = weights @ right_real.to_numpy() / len(labels)  # (B, O) accuracies
-    architectures = sides[0].drop_duplicates("oracle").set_index("oracle")["architecture"].loc[right_real.columns]
+    accuracy, resampled = right_real.mean().to_numpy(), weights @ right_real.to_numpy() / len(labels)  # (O,), (B, O)
+    if not accuracy.all():
+        raise StudyError("an oracle recognises no real face")
+    architectures = real_predictions.drop_duplicates("oracle").set_index("oracle")["architecture"]
     return recipe_mean(
-        of_training / right_real.mean().to_numpy(),
-        architectures.to_list(),
+        of_training / accuracy,
+        architectures.loc[right_real.columns].to_list(),
         shared_variance=shared_variance(of_training.mean(axis=0) / resampled),
     )
 
 
-def recipe_summary(found: RecipeMean) -> dict[str, Any]:
-    """The part `recipe` of `metrics.json`: value, ci95, df, next_training (prediction interval) and sd by source."""
+def recipe_summary(
+    real_predictions: pd.DataFrame,
+    generated_predictions: pd.DataFrame,
+    training: np.ndarray,
+    bursts: np.ndarray,
+    *,
+    headline: str,
+    **how: Any,
+) -> dict[str, Any]:
+    """The part `recipe` of `metrics.json`: what another training and other oracles would be expected to reach.
+
+    Args:
+        headline: name of the headline oracle; all oracles that were trained on the same kind of faces take part.
+        how: see `recipe_rca`, as are the others.
+
+    Returns:
+        n_trainings and oracles (names); value, ci95, df, next_training (prediction interval) and sd (by source of
+        variance), None with `why` where there is too little to tell.
+    """
+    kind = real_predictions.loc[real_predictions["oracle"] == headline, "trained_on"].iloc[0]
+    sides = [part[part["trained_on"] == kind] for part in (real_predictions, generated_predictions)]
+    about = {"n_trainings": int(training.max()) + 1, "oracles": sides[0]["oracle"].unique().tolist()}
+    try:
+        found = recipe_rca(*sides, training, bursts, **how)
+    except StudyError as refusal:
+        return about | dict.fromkeys(("value", "ci95", "df", "next_training", "sd")) | {"why": str(refusal)}
     sources = ("training", "oracle_seed", "interaction", "real_images")
-    return {
+    return about | {
         "value": found.value,
         "ci95": [found.low, found.high],
         "df": found.df,
@@ -124,7 +149,7 @@ def about_trainings(summary: dict[str, Any], *, headline: str) -> list[str]:
     >>> print(*about_trainings({"n": 2, "rca": [0.5, 0.75], "sd": 0.177}, headline="resnet10-1"), sep=chr(10))
     Under resnet10-1 the RCA of the 2 trainings is 0.50 to 0.75, with a standard deviation of 0.18 between them.
     That includes the scatter of the images that each training made.
-    The interval of the headline RCA is over images of these trained models: other trainings would give other models.
+    The interval of the RCA of these images is about these trained models: other trainings would give other ones.
     """
     if summary["n"] < 2:
         return ["The generator was trained once. The interval of the headline RCA is over images of this one model."]
@@ -134,6 +159,5 @@ def about_trainings(summary: dict[str, Any], *, headline: str) -> list[str]:
     return [
         f"Under {headline} the RCA of the {summary['n']} trainings {reach}{between}.",
         "That includes the scatter of the images that each training made.",
-        "The interval of the headline RCA is over images of these trained models: other trainings would give other "
-        "models.",
+        "The interval of the RCA of these images is about these trained models: other trainings would give other ones.",
     ]

@@ -25,6 +25,18 @@ def about_identity(part: dict[str, Any]) -> list[str]:
     return [recognised, f"{shown}; {verdict}"]
 
 
+def about_recipe(part: dict[str, Any]) -> str:
+    """What the recipe would reach with another training and other oracles: from what 06 found."""
+    recipe = part["rca"]["recipe"]
+    if recipe["value"] is None:
+        return f"What another training would reach is not known: {recipe['why']}."
+    return (
+        f"This recipe: RCA {recipe['value']:.2f}, 95 % interval {_interval(recipe['ci95'])}, for other trainings and "
+        f"other seeds of the oracles (mean of {recipe['n_trainings']} trainings under {len(recipe['oracles'])} "
+        f"oracles); one more training is expected between {_interval(recipe['next_training'])}."
+    )
+
+
 def about_correction(part: dict[str, Any]) -> list[str]:
     """Where the assumption of confusion-corrected accuracy seems to fail, and the limits of the verdicts: from 06."""
     ratio, corrected = part["rca"], part["confusion_corrected_accuracy"]

@@ -27,6 +27,7 @@ def identity_part(
     corrected: dict[str, Any],  # from `rca.confusion_corrected_summary`
     over_oracles: dict[str, Any],  # from `rca.over_oracles`
     trainings: dict[str, Any],  # from `oracles.trainings_summary`
+    recipe: dict[str, Any],  # from `oracles.recipe_summary`
     collapse: dict[str, Any],  # from `rca.collapse_summary`
 ) -> dict[str, Any]:
     """What `metrics.json` says of identity, by the stage that finds it, 06; it is left in the stage's folder, too.
@@ -37,6 +38,8 @@ def identity_part(
     parts = rca.summary(headline.real_counts, headline.generated_counts, classes, headline.own_replicates)
     names = {"sampler": "sampler", "steps": "sampling_steps", "guidance": "guidance"}
     parts["generated"] |= {name: sampling[parameter] for name, parameter in names.items()}
+    images = {"value": parts["rca"]["global"], "ci95": parts["rca"]["ci95"], "oracle": headline.name}
+    parts["rca"] |= {"images": images, "recipe": recipe}
     found = {
         "classes": classes,
         "oracles": _oracles(stage, by_oracle),

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpop_rca.errors import StudyError
 from kpop_rca.oracles import by_training
 
 LABELS = np.repeat([0, 1], 10)
@@ -52,31 +51,33 @@ def test_where_an_rca_has_no_value_it_is_said():
     assert "has no value." in by_training.about_trainings(found, headline="one")[0]
 
 
-def of_recipe(real, generated, *, bursts=None, seed=0):
+def of_recipe(real, generated, *, bursts=None):
     bursts = np.full(20, -1) if bursts is None else bursts
-    how = {"trained_on": "oracle", "n_replicates": 4000, "generator": np.random.default_rng(seed)}
-    return by_training.recipe_rca(real, generated, MADE_BY, bursts, **how)
+    how = {"n_replicates": 4000, "generator": np.random.default_rng(0)}
+    return by_training.recipe_summary(real, generated, MADE_BY, bursts, headline="one", **how)
 
 
 def test_the_recipe_is_the_mean_over_trainings_and_oracles_of_one_kind():
     found = of_recipe(REAL, predictions(one=7, other=4, seen=10))
     # RCA by training and oracle is [[1, 0.8 / 0.8], [0.4, 0]]; the oracle that saw the faces takes no part
-    assert found.value == pytest.approx((1.0 + 1.0 + 0.4 + 0.0) / 4)
-    assert found.training == pytest.approx(np.sqrt((2 * 0.32 - 0.02 * 2) / 2))  # of trainings with means of 1 and 0.2
-    summary = by_training.recipe_summary(found)
-    assert summary["value"] == found.value
-    assert summary["sd"]["interaction"] == found.interaction
+    assert found["value"] == pytest.approx((1.0 + 1.0 + 0.4 + 0.0) / 4)
+    assert found["sd"]["training"] == pytest.approx(np.sqrt((2 * 0.32 - 0.04) / 2))  # means 1 and 0.2; MS_C 0.04
+    assert (found["n_trainings"], found["oracles"]) == (2, ["one", "other"])
 
 
 def test_images_of_a_burst_count_as_one():
     real, generated = predictions(one=5, other=5), predictions(one=4, other=2)
-    alone = of_recipe(real, generated).real_images
-    of_five = np.arange(20) // 5
-    in_bursts = of_recipe(real, generated, bursts=of_five).real_images
+    alone = of_recipe(real, generated)["sd"]["real_images"]
+    in_bursts = of_recipe(real, generated, bursts=np.arange(20) // 5)["sd"]["real_images"]
     assert in_bursts > 1.5 * alone  # each identity has but two bursts, one right and one wrong
     assert alone > 0  # both oracles err on the same images
 
 
-def test_a_recipe_wants_two_oracles_of_a_kind():
-    with pytest.raises(StudyError, match="1 a"):
-        of_recipe(predictions(one=8), predictions(one=7))
+@pytest.mark.parametrize(
+    ("real", "generated", "why"),
+    [({"one": 8}, {"one": 7}, "1 a"), ({"one": 8, "other": 0}, {"one": 7, "other": 1}, "recognises no real face")],
+)
+def test_a_recipe_without_a_value_says_why(real, generated, why):
+    found = of_recipe(predictions(**real), predictions(**generated))
+    assert found["value"] is None
+    assert why in found["why"]

@@ -103,7 +103,7 @@ def test_the_committed_metrics_say_why_a_number_is_missing():
 
 def test_the_first_page_opens_with_the_answer(folder):
     page = pages.build("mine").read_text()
-    assert page.index("The RCA is 0.73 (95 % interval ") < page.index("Global RCA<b>0.73</b>")
+    assert page.index("RCA 0.73 (95 % interval ") < page.index("Global RCA<b>0.73</b>")
     assert re.search(r"above the 0\.\d\d of a model that ignores the condition", page)
     assert '<tr><td>not measurable</td><td>1</td><td class="note">Cy</td></tr>' in page
     assert "Cy is not measurable: " in page
