@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torchvision.models import VisionTransformer
 
 from kpop_rca.data import tensors
-from kpop_rca.image_metrics import pretrained
+from kpop_rca.image_metrics import efficientnet_lite, pretrained
 from kpop_rca.system import finite
 
 if TYPE_CHECKING:  # each is loaded with its network: they take seconds, and an oracle has no use for them
@@ -190,6 +190,11 @@ EXTRACTORS = {
         words=FACENET_FEATURES,
         load=load_facenet,
         features=partial(_features, size=FACENET_SIZE, mode="bilinear", normalise=_as_facenet),
+    ),
+    "efficientnet_lite0": Extractor(
+        words=efficientnet_lite.FEATURES,
+        load=efficientnet_lite.load_efficientnet_lite,
+        features=efficientnet_lite.efficientnet_lite_features,
     ),
 }
 
