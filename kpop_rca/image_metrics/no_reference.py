@@ -234,27 +234,12 @@ class Reference:
         own = np.cov(features, rowvar=False, bias=True) if len(features) > 1 else self.covariance
         return float(np.sqrt(apart @ np.linalg.pinv((self.covariance + own) / 2, hermitian=True) @ apart))
 
+    def distance_of_each(self, features: np.ndarray) -> np.ndarray:
+        """The Mahalanobis distance of each row of features, float (N, D): float64 (N,).
 
-def mscn_reference(real: np.ndarray) -> Reference:
-    """The MSCN moments of real images, uint8 (N, H, W, 3), N of 2 or more, of the size of those to be measured."""
-    return Reference.of(mscn_moments(real))
-
-
-def mscn_distance(images: np.ndarray, reference: Reference) -> np.ndarray:
-    """How far each image's MSCN moments lie from real images': Mahalanobis, float64 (N,), of uint8 (N, H, W, 3).
-
-    0 at the mean of the real images, and about 3 to 4 for one of them; larger is less like a real image, in either
-    direction: too smooth, or too rough.
-    """
-    return np.array([reference.distance(row[None]) for row in mscn_moments(images)])
-
-
-def mscn_set_distance(images: np.ndarray, reference: Reference) -> float:
-    """How far a set of images, uint8 (N, H, W, 3), lies from real ones by its MSCN moments: NIQE's distance, 0 or more.
-
-    Source: Mittal et al. (2013), eq. 10, on these moments.
-    """
-    return reference.distance(mscn_moments(images))
+        With MSCN moments about 3 to 4 for a real image; larger is less like one, be it too smooth or too rough.
+        """
+        return np.array([self.distance(row[None]) for row in features])
 
 
 def niqe_reference(real: np.ndarray) -> Reference:
