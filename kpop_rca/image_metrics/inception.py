@@ -103,10 +103,11 @@ def network_measures(
     device: torch.device,
     generator: np.random.Generator,
 ) -> dict[str, dict[str, Any]]:
-    """All measures on the features of "dinov2" or "facenet", from images as `inception_measures`.
+    """All measures on the features of a network in `EXTRACTORS`, from images as `inception_measures`.
 
     DINOv2 was trained on images of all kinds without labels, FaceNet on faces: where FID and these disagree, Stein
     et al. (2023) found people to side with DINOv2. Theirs is a larger DINOv2, so that the figures don't compare.
+    EfficientNet-Lite0, of ImageNet as Inception, is there offline.
 
     Returns:
         The entries of `feature_measures`, each under the network's name: dinov2_frechet, dinov2_kernel, and so on. All
