@@ -188,9 +188,11 @@ def rating_parser() -> argparse.ArgumentParser:
     )
     found.add_argument("--images", type=_count, default=300, metavar="N", help="images to rate (default: 300)")
     found.add_argument("--mode", choices=["rating", "pairwise", "triplet"], default="rating", help="what is asked")
-    found.add_argument("--repeats", type=int, default=20, metavar="N", help="questions asked twice (default: 20)")
     found.add_argument(
-        "--practice", type=int, default=10, metavar="N", help="questions that do not count (default: 10)"
+        "--repeats", type=_count_or_none, default=20, metavar="N", help="questions asked twice (default: 20)"
+    )
+    found.add_argument(
+        "--practice", type=_count_or_none, default=10, metavar="N", help="questions that do not count (default: 10)"
     )
     found.add_argument("--smooth", action="store_true", help="enlarge images smoothly, not pixel by pixel")
     found.add_argument("--contact", metavar="TEXT", help="whom raters send their files to, and ask to delete them")
@@ -203,6 +205,11 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
     return int(text)
+
+
+def _count_or_none(text: str) -> int:
+    """A whole number from 0 on, of an option."""
+    return 0 if text == "0" else _count(text)
 
 
 def rate(arguments: Sequence[str] | None = None) -> int:

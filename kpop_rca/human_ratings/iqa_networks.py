@@ -90,7 +90,7 @@ class Recipe:
     batch_size: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
-    width: int = 16
+    width: int = 8
 
 
 def splits(identities: np.ndarray, *, n_splits: int, test_fraction: float, seed: int) -> Iterator[np.ndarray]:
