@@ -59,6 +59,13 @@ class Purpose(IntEnum):
     ENLARGED_INTERVALS = 45
     TRAINING = 46  # number of the training, 1 and above
     RECIPE = 47
+    RATED_IMAGES = 71  # which images are rated
+    RATING_IDS = 72
+    RATING_ORDER = 73  # number of the rater
+    DEGRADATION_PIPELINE = 74  # index
+    RESTORED = 75  # index
+    IQA_SPLITS = 76  # number of the split
+    IQA_NETWORK = 77  # number of the split
 
 
 def sequence(purpose: Purpose, seed: int, *indices: int) -> np.random.SeedSequence:
