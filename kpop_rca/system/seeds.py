@@ -58,7 +58,7 @@ class Purpose(IntEnum):
     ENLARGED_FACES = 44
     ENLARGED_INTERVALS = 45
     TRAINING = 46  # number of the training, 1 and above
-    RECIPE = 47
+    RECIPE = 50
     RATED_IMAGES = 71  # which images are rated
     RATING_IDS = 72
     RATING_ORDER = 73  # number of the rater
