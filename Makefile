@@ -49,9 +49,9 @@ test: .venv/.complete  ## unit tests, the notebooks' structure, a smoke run of t
 soak: .venv/.complete  ## kill and fuzz for an hour: SOAK_KILLS=30 SOAK_SECONDS=600 (of each kind of fuzzing) SOAK_SEED=0
 	@$(BIN)/python -m pytest tests/soak
 
-verify: .venv/.complete  ## check every file of a study again: STUDY=name, SEEDS=0,1, and DATA_ROOT=, SET= as it had
+verify: .venv/.complete  ## check every file of a study again: STUDY=name, SEEDS=0,1, and DATA_ROOT=, SET=, NOTEBOOKS= as it had
 	@$(APART) $(BIN)/python -m kpop_rca.verify $(call one_word,$(call told,STUDY,quick)) $(call option,--seeds,SEEDS) \
-	    $(call option,--data-root,DATA_ROOT) $(call option,--settings,SET)
+	    $(call option,--data-root,DATA_ROOT) $(call option,--settings,SET) $(call option,--notebooks,NOTEBOOKS)
 
 bench: .venv-bench/.complete  ## how fast, beside others: BENCH=benchmarks-cpu or benchmarks-gpu
 	@.venv-bench/bin/python -m kpop_rca.run 90 --study $(BENCH)
@@ -79,7 +79,7 @@ lab: .venv/.complete  ## JupyterLab with this environment as its kernel: LAB="--
 
 notebooks: study  ## adopt the results of `quick` as the committed notebooks
 	@$(BIN)/python -m kpop_rca.run 12
-	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && cp reports/quick/notebooks/0[1-7]_*.ipynb notebooks && \
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && cp reports/quick/notebooks/0[1-79]_*.ipynb notebooks && \
 	cp reports/quick/notebooks/12_*.ipynb notebooks && \
 	for name in 00_score_your_images 08_claims 90_benchmarks; do \
 	    KPOP_RCA_OUTPUT="$$scratch" $(BIN)/python -m kpop_rca.run $$name && \

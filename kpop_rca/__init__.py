@@ -13,7 +13,8 @@ The way of a photograph to `metrics.json`:
   both take the crops as `data.tensors`.
 - 05: `diffusion.generation` generates images for each identity.
 - 06: `oracles.predictions` classifies real and generated images, `rca` turns the two confusion tables into estimates
-  with intervals, `image_metrics` measures what identity does not show, and `results.metrics_json` writes all of it.
+  with intervals.
+- 09: `image_metrics` measures what identity does not show, and `results.metrics_json` writes all of it.
 At each stage `study.stage_run` checks what is read, and records what was made; `plots` draws the figures.
 """
 

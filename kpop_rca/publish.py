@@ -26,7 +26,7 @@ def publish(study: str, folder: Path) -> Path:
         StudyError: see `published_weights.publish`; or the study started from published weights and is not complete.
     """
     if weights := published_weights.made(study)["parameters"].get("weights"):
-        manifests.require(study, "rca", params.resolve(study))
+        manifests.require(study, "quality", params.resolve(study))
         return model_card.write(weights, tables.read_metrics(paths.report_folder(study) / manifests.METRICS))
     published_weights.publish(study, folder)
     return model_card.write(str(folder), None)

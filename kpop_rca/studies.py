@@ -80,11 +80,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--study", default="quick", help="files in params/, comma-separated")
     parser.add_argument("--seeds", default="", help="the seeds of each, comma-separated; none for the study's own")
     parser.add_argument("--only-data", action="store_true", help="only 01 and 02, the notebooks on the photographs")
-    about = "all: also the notebooks that a study can do without, 00 and 12"
-    parser.add_argument("--notebooks", choices=["study", "all"], default="study", help=about)
+    given.add_notebooks(parser)
     given.add_arguments(parser)
     options = parser.parse_args(arguments)
-    given.give(options.set)
+    given.give(options.set, notebooks=options.notebooks)
     values = resolved(options.study, options.seeds)
     studies = list(values)
     every = options.notebooks == "all"

@@ -16,10 +16,14 @@ from kpop_rca.study.manifests import Difference
 Found = dict[tuple[str, str], list[Difference]]  # by the study in whose folder a stage lies, and the stage's folder
 
 
-def verify(study: str) -> Found:
-    """What is wrong with every stage of a study, in the order of running; an empty list where nothing is."""
+def verify(study: str, *, every: bool = False) -> Found:
+    """What is wrong with every stage of a study, in the order of running; an empty list where nothing is.
+
+    With `every`, also of the stages that the study can do without.
+    """
     found: Found = {}
-    for owner, stage in params.works(study):
+    further = [(study, stage) for stage in stages.further(params.resolve(study)) if every]
+    for owner, stage in [*params.works(study), *further]:
         parameters = params.of_notebook(stage.notebook, params.resolve(owner))
         differences = manifests.differences(paths.artifacts_folder(owner) / stage.folder, stage, parameters)
         places = {name: (params.owner(of, need), need) for name, (of, need) in params.inputs(stage, owner).items()}
@@ -35,10 +39,10 @@ def _states(differences: list[Difference]) -> str:
     return " and ".join(dict.fromkeys(found.state for found in differences if found.part != "report"))
 
 
-def lines(study: str) -> dict[str, bool]:
+def lines(study: str, *, every: bool = False) -> dict[str, bool]:
     """A line on each stage of a study and on the pages of its report, and whether all is well there."""
     said = {}
-    for (owner, folder), differences in verify(study).items():
+    for (owner, folder), differences in verify(study, every=every).items():
         stage = stages.by_folder(folder)
         about = f"{owner} {stage.notebook}: "
         if differences:
@@ -59,13 +63,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m kpop_rca.verify", description="Check a whole study again.")
     parser.add_argument("studies", nargs="+", metavar="study", help="a file in params/, with -seed<N> for a seed")
     parser.add_argument("--seeds", default="", help="the seeds of each, comma-separated")
+    given.add_notebooks(parser)
     given.add_arguments(parser)
     options = parser.parse_args(arguments)
-    given.give(options.set)
+    given.give(options.set, notebooks=options.notebooks)
     well = True
     for study in sweeps.named(",".join(options.studies), options.seeds):
         try:
-            said = lines(study)
+            said = lines(study, every=options.notebooks == "all")
         except (StudyError, OSError) as error:  # such as a file that may not be read
             print(f"error: {error}", file=sys.stderr)
             well = False

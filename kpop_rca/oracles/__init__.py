@@ -1,4 +1,4 @@
-"""The classifiers that tell who is on an image: training, predictions, calibration, agreement, CAS (04 and 06).
+"""The classifiers that tell who is on an image: training, predictions, calibration, agreement, CAS (04, 06 and 09).
 
 `embeddings` are pretrained face networks, for people of whom there are a few photographs.
 """
@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "agreement": [
+            "about_oracles",
             "by_difference",
             "effect_of_overlap",
             "headline_counts",

@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "benchmarks": ["growth", "speeds", "time_to_identity"],
         "charts": [
             "SPLIT_COLOURS",
+            "beside_real",
             "confusion_matrices",
             "frechet_lines",
             "identity",

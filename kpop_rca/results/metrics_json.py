@@ -1,4 +1,4 @@
-"""`metrics.json`: the one machine-readable result of a study, put together from what the stages left."""
+"""`metrics.json`: the one machine-readable result of a study, of what 06 found of identity and 09 of image quality."""
 
 import math
 from typing import Any
@@ -12,11 +12,13 @@ from kpop_rca.oracles import agreement
 from kpop_rca.oracles.predictions import trained
 from kpop_rca.oracles.training import read_about
 from kpop_rca.results import paper
-from kpop_rca.study import manifests, paths, stage_run, stages
-from kpop_rca.system import devices
+from kpop_rca.study import manifests, stage_run, stages
+from kpop_rca.system import devices, files
+
+IDENTITY = "identity.json"  # the part of 06, in the stage's folder
 
 
-def assemble(
+def identity_part(
     stage: stage_run.StageRun,
     *,
     headline: agreement.HeadlineCounts,
@@ -26,26 +28,17 @@ def assemble(
     over_oracles: dict[str, Any],  # from `rca.over_oracles`
     trainings: dict[str, Any],  # from `oracles.trainings_summary`
     collapse: dict[str, Any],  # from `rca.collapse_summary`
-    visual: dict[str, Any],  # from `quality` and `feature_measures`, by name of the measure
-    cas: dict[str, Any],  # from `cas.classification_accuracy_scores`
-    memorisation: list[dict[str, Any]],  # from `memorisation.copying`, one for each kind of features
-    device: torch.device,
 ) -> dict[str, Any]:
-    """The whole of `metrics.json`; `stage` is the analysis, which knows the study and the stages before it."""
-    folder = paths.artifacts_folder(stage.study)
-    earlier = [s.folder for s in stages.STAGES[: stages.STAGES.index(stage.stage)]]
-    records = {name: manifests.read(folder / name) for name in earlier}
-    sampling = records["generated"]["parameters"]
+    """What `metrics.json` says of identity, by the stage that finds it, 06; it is left in the stage's folder, too.
+
+    Times and versions are not among it: the same images and oracles leave the same file.
+    """
+    sampling = manifests.read(stage.input("generated"))["parameters"]
     parts = rca.summary(headline.real_counts, headline.generated_counts, classes, headline.own_replicates)
     names = {"sampler": "sampler", "steps": "sampling_steps", "guidance": "guidance"}
     parts["generated"] |= {name: sampling[parameter] for name, parameter in names.items()}
-    runs = [(m["began"], m["seconds"]) for m in records.values()] + [(stage.began, stage.seconds)]
-    return {
-        "study": stage.study,
-        "seed": stage.parameters["seed"],
-        "image_size": stage.parameters["image_size"],
+    found = {
         "classes": classes,
-        "data": crops.load_summary(folder / "faces"),
         "oracles": _oracles(stage, by_oracle),
         "headline_oracle": headline.name,
         **parts,
@@ -53,6 +46,34 @@ def assemble(
         "over_oracles": over_oracles,
         "trainings": trainings,
         **collapse,
+    }
+    files.write_json(stage.folder / IDENTITY, found)
+    return found
+
+
+def read_identity_part(stage: stage_run.StageRun) -> dict[str, Any]:
+    """What `identity_part` left, for a stage that declares that it needs it."""
+    return files.read_json(stage.input("rca") / IDENTITY)
+
+
+def assemble(
+    stage: stage_run.StageRun,
+    *,
+    visual: dict[str, Any],  # from `inception` and `feature_panel`, by name of the measure
+    cas: dict[str, Any],  # from `cas.classification_accuracy_scores`
+    memorisation: list[dict[str, Any]],  # from `memorisation.copying`, one for each kind of features
+    device: torch.device,
+) -> dict[str, Any]:
+    """The whole of `metrics.json`: what 06 left of identity, and what this stage, 09, found of the images' quality."""
+    before = [s.folder for s in stages.STAGES if s in stages.behind(stage.stage.folder) - {stage.stage}]
+    records = {name: manifests.read(manifests.folder_of(stage.study, name)) for name in before}
+    runs = [(m["began"], m["seconds"]) for m in records.values()] + [(stage.began, stage.seconds)]
+    return {
+        "study": stage.study,
+        "seed": stage.parameters["seed"],
+        "image_size": stage.parameters["image_size"],
+        "data": crops.load_summary(stage.input("faces")),
+        **read_identity_part(stage),
         "cas": cas,
         "memorisation": memorisation,
         "visual": visual,

@@ -28,6 +28,7 @@ TITLES = {
     "05_generation": "5 Generation",
     "06_rca_analysis": "6 RCA",
     "07_rca_validity": "7 Validity",
+    "09_image_quality": "9 Image quality",
 }
 # Studies of which one notebook is the whole report, by the parameter that makes them so: the stage, the title of the
 # page, and the table whose verdicts are the answer.
@@ -41,7 +42,7 @@ NOT_THERE, DAMAGED = "is not there", "is damaged"
 # Whether a notebook may show people: in its parameters cell, then in the one that the runner put in.
 PUBLISHES = re.compile(r"^publish_images(?:: bool)? = (True|False)", re.M)
 COLAB_BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)\n*")
-# Of the measures of image quality, those on the first page; all of them are in metrics.json and notebook 06.
+# Of the measures of image quality, those on the first page; all of them are in metrics.json and notebook 09.
 OF_PRETRAINED = ("fid", "kid", "is", "lpips_diversity", "dinov2_frechet", "facenet_frechet")
 OF_ORACLE = ("oracle_frechet", "oracle_precision", "oracle_recall", "oracle_coverage", "oracle_feature_diversity")
 SHEET = "05_real_beside_generated"
@@ -108,7 +109,7 @@ def command(study: str) -> str:
 
 def metrics(study: str) -> dict[str, Any]:
     """`metrics.json` of a study of one model, or an error with the command that writes it."""
-    stage = stages.by_folder("rca")
+    stage = stages.by_folder("quality")
     found = _content(study, manifests.METRICS, tables.read_metrics, stage)
     if "rca" not in found:
         raise _error(study, manifests.METRICS, NOT_THERE, stage)

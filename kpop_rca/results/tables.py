@@ -8,6 +8,8 @@ import pandas as pd
 
 from kpop_rca.errors import StudyError
 from kpop_rca.rca.former_names import with_present_names
+from kpop_rca.rca.oracle_seeds import OVER_ORACLES
+from kpop_rca.results import paper
 from kpop_rca.system.files import read_json
 
 # Why a value of a class is missing, by column.
@@ -28,7 +30,7 @@ def read_metrics(path: Path | str) -> dict[str, Any]:
     """
     found = read_json(Path(path))
     if not isinstance(found, dict):
-        raise StudyError(f"{path} is damaged; run notebook 06 again")
+        raise StudyError(f"{path} is damaged; run notebook 09 again")
     current = with_present_names(found)
     if current != found:
         print(f"{path} was written by an earlier version: its former keys and verdicts are read under today's names")
@@ -36,7 +38,10 @@ def read_metrics(path: Path | str) -> dict[str, Any]:
 
 
 def beside_paper(metrics: dict[str, Any]) -> pd.DataFrame:
-    """The headline figures, ours beside the paper's: quantity, this study, paper; NaN where one has none."""
+    """The headline figures, ours beside the paper's: quantity, this study, paper; NaN where one has none.
+
+    Of a part of `metrics.json`, those that the part has.
+    """
     rows = {
         "accuracy on real faces": "real.accuracy",
         "accuracy on generated faces": "generated.accuracy",
@@ -53,8 +58,10 @@ def beside_paper(metrics: dict[str, Any]) -> pd.DataFrame:
         "test faces": "real.n",
         "generated faces": "generated.n",
     }
+    present = metrics.keys() | {"low", "high"}
+    rows = {quantity: key for quantity, key in rows.items() if key.partition(".")[0] in present}
     table = pd.DataFrame({"quantity": list(rows)})
-    for name, side in (("this study", metrics), ("paper", metrics["paper"])):
+    for name, side in (("this study", metrics), ("paper", paper.paper_metrics())):
         low, high = side["rca"]["ci95"]
         found = pd.json_normalize(side | {"low": low, "high": high}).iloc[0]
         table[name] = [found.get(key) for key in rows.values()]
@@ -83,6 +90,60 @@ def interval_columns(table: pd.DataFrame) -> pd.DataFrame:
         for offset, name in enumerate(("low", "high")):
             table.insert(place + offset, column.removesuffix("ci95") + name, [float(pair[offset]) for pair in ends])
     return table
+
+
+def shown(table: pd.DataFrame, columns: dict[str, str | tuple[str, str]], *, digits: int = 2) -> pd.DataFrame:
+    """A table as a page shows it: the chosen columns under their titles, the first as the index, numbers as text.
+
+    Args:
+        columns: title to column, or to a pair of them, the ends of an interval.
+        digits: of a fraction; counts have none, and what is missing is a dash.
+
+    >>> table = pd.DataFrame({"class": ["Bo"], "n": [1200], "rca": [0.625], "low": [0.51], "high": [0.744]})
+    >>> shown(table, {"identity": "class", "images": "n", "RCA": "rca", "95 % interval": ("low", "high")}).loc["Bo"]
+    images                 1,200
+    RCA                     0.62
+    95 % interval    0.51 to 0.74
+    Name: Bo, dtype: object
+    """
+
+    def text(value: Any) -> str:
+        if isinstance(value, str | bool | np.bool_):
+            return str(value)
+        if pd.isna(value):
+            return "–"
+        is_count = isinstance(value, int | np.integer) or (value >= 100 and value.is_integer())
+        return f"{value:,.0f}" if is_count else f"{value:,.{digits}f}"
+
+    found = {}
+    for title, name in columns.items():
+        if isinstance(name, str):
+            found[title] = table[name].map(text)
+        else:
+            ends = table[list(name)].itertuples(index=False)
+            found[title] = ["–" if pd.isna(low) else f"{text(low)} to {text(high)}" for low, high in ends]
+    return pd.DataFrame(found).set_index(next(iter(columns)))
+
+
+def over_oracles_table(over: dict[str, Any]) -> pd.DataFrame:
+    """The means over oracles that differ by their seed, from `rca.over_oracles`.
+
+    Returns:
+        measure, value, low, high (over seeds and images), bootstrap_low, bootstrap_high (hierarchical) and why.
+    """
+    none = [np.nan, np.nan]
+    rows = [
+        [name, over[name]["value"], *(over[name]["ci95"] or none), *(over[name]["ci95_bootstrap"] or none)]
+        for name in OVER_ORACLES
+    ]
+    numbers = ["value", "low", "high", "bootstrap_low", "bootstrap_high"]
+    table = pd.DataFrame(rows, columns=["measure", *numbers]).astype(dict.fromkeys(numbers, float))
+    return table.assign(why=[over[name].get("why", over[name].get("ci95_why", "")) for name in OVER_ORACLES])
+
+
+def over_oracles_by_class(over: dict[str, Any]) -> pd.DataFrame:
+    """The same class by class: class, and value, low, high and why of its RCA and confusion-corrected accuracy."""
+    return interval_columns(pd.json_normalize(over["per_class"]).filter(regex="class|value|ci95$|why$"))
 
 
 def line_table(line: dict[str, Any]) -> pd.DataFrame:
@@ -127,3 +188,43 @@ def visual_table(visual: dict[str, Any]) -> pd.DataFrame:
         for name, found in visual.items()
     ]
     return pd.DataFrame(rows)
+
+
+# Measures that compare with the same of other real faces, with the titles of their rows. A ratio to real is shown of
+# what has no upper end, the value itself of fractions.
+DISTANCES = {
+    "fid": "FID",
+    "dinov2_frechet": "Fréchet, DINOv2",
+    "facenet_frechet": "Fréchet, FaceNet",
+    "oracle_frechet": "Fréchet, oracle",
+    "oracle_frechet_class_mean": "Fréchet within identities, oracle",
+    "lpips_diversity": "LPIPS diversity",
+    "oracle_feature_diversity": "feature diversity, oracle",
+}
+FRACTIONS = {
+    f"{network}_{name}": f"{name}, {title}"
+    for network, title in {"inception": "Inception", "oracle": "oracle"}.items()
+    for name in ("precision", "recall", "density", "coverage")
+}
+
+
+def beside_real(visual: dict[str, Any], cas: dict[str, Any]) -> pd.DataFrame:
+    """Generated faces beside other real ones, as many, in each measure that has a value.
+
+    Returns:
+        measure (its title), kind ("ratio" or "fraction"), generated, real; a fraction's are the values themselves, and
+        a ratio is of generated to real. Accuracies are of oracles trained on either, tested on the same real faces.
+    """
+    rows = []
+    for kind, titles in (("ratio", DISTANCES), ("fraction", FRACTIONS)):
+        for name, title in titles.items():
+            found = visual.get(name, {})
+            generated = found.get("value_at_same_n", found.get("mean"))
+            real = found.get("real_vs_real", found.get("real"))
+            if generated is None or real is None or (kind == "ratio" and not (generated > 0 and real > 0)):
+                continue
+            of = real if kind == "ratio" else 1.0
+            rows.append((title, kind, generated / of, real / of))
+    accuracies = (cas[f"train_{name}_test_real"]["accuracy"] for name in ("generated", "real"))
+    rows.append(("accuracy of an oracle trained on them (CAS)", "fraction", *accuracies))
+    return pd.DataFrame(rows, columns=["measure", "kind", "generated", "real"])

@@ -16,6 +16,7 @@ from kpop_rca.study import flat_yaml
 
 VARIABLE = "KPOP_RCA_GIVEN"  # environment: the settings, as JSON
 WHERE = "--set"  # as errors name it
+EVERY_METRIC = "panel=full"  # 09 in full, with --notebooks all
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -29,10 +30,17 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--data-root", **also, action="append", type="data_root={}".format, metavar="DIR", help=about)
 
 
-def give(settings: Sequence[str] = ()) -> None:
+def add_notebooks(parser: ArgumentParser) -> None:
+    """Declare the option that asks for all of a study, of which `give` is told."""
+    about = "all: also the notebooks that a study can do without, 00 and 12, and every metric in 09"
+    parser.add_argument("--notebooks", choices=["study", "all"], default="study", help=about)
+
+
+def give(settings: Sequence[str] = (), *, notebooks: str = "study") -> None:
     """Let this process, and what it starts, work with these values; what it inherited is forgotten."""
     os.environ[VARIABLE] = json.dumps(list(settings))
-    values()
+    if "panel" not in values() and notebooks == "all":
+        os.environ[VARIABLE] = json.dumps([*settings, EVERY_METRIC])
 
 
 def settings() -> list[str]:

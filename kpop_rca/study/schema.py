@@ -124,6 +124,7 @@ class Parameters(BaseModel):
         str, Field(pattern=ORACLE_NAME, description="best, an architecture (resnet18) or an oracle (resnet18-0)")
     ] = None
     look_alike_groups: str = None
+    panel: Literal["core", "full"] = None
     lpips_pairs: Positive = None
     bootstrap_replicates: Annotated[int, Field(ge=200, le=100_000)] = None
 

@@ -32,7 +32,7 @@ class StageRun:
     folder: Path
     record: dict[str, Any]  # of what it is made from
     began: float = field(default_factory=time.time)  # by it, what ran side by side can be told from what followed
-    saved: set[Path] = field(default_factory=set)  # figures and tables of the report
+    saved: set[Path] = field(default_factory=set)  # of the report
 
     @property
     def study(self) -> str:
@@ -79,6 +79,12 @@ class StageRun:
             table.to_csv(temporary, index=not isinstance(table.index, pd.RangeIndex))
         return table
 
+    def save_metrics(self, metrics: dict[str, Any]) -> None:
+        """Save what the study found as `reports/<study>/metrics.json`."""
+        path = self.report / manifests.METRICS
+        files.write_json(path, metrics)
+        self.saved.add(path)
+
     @contextmanager
     def _saving(self, kind: str, name: str) -> Iterator[Path]:
         """`files.atomic` for a part of the report, which is remembered as one of this run."""
@@ -106,12 +112,11 @@ class StageRun:
         reported = [path for kind in ("figures", "tables") for path in (self.report / kind).glob(f"{number}_*")]
         for path in set(reported) - self.saved:
             path.unlink()
-        metrics = [self.report / manifests.METRICS] if self.stage.folder == "rca" else []
         executed = paths.executed_notebook(self.study, self.stage.notebook).relative_to(self.report).as_posix()
         made = manifests.files_of(self.folder)
         manifest = self.record | {
             "files": checksums.of_files(made, folder=self.folder),
-            "report": checksums.of_files([*self.saved, *metrics], folder=self.report) | {executed: ""},
+            "report": checksums.of_files(self.saved, folder=self.report) | {executed: ""},
             "data": self.record["data"] | manifests.photographs(self.folder),
             "began": round(self.began, 1),
             "seconds": self.seconds,

@@ -22,9 +22,10 @@ STAGES = (
     Stage("03_ddpm_training", "ddpm", ("faces",), "diffusion.trainings"),
     Stage("04_oracle_benchmark", "oracle", ("faces",), "oracles.training"),
     Stage("05_generation", "generated", ("faces", "ddpm"), "diffusion.generation"),
-    Stage("06_rca_analysis", "rca", ("faces", "oracle", "generated"), "oracles.cas"),
+    Stage("06_rca_analysis", "rca", ("faces", "oracle", "generated"), "oracles.predictions"),
     # not "rca": what it shares with the analysis is quickly found again, and so the two can run side by side
     Stage("07_rca_validity", "validity", ("faces", "ddpm", "oracle", "generated"), "validity.degraded"),
+    Stage("09_image_quality", "quality", ("faces", "oracle", "generated", "rca"), "oracles.cas"),
 )
 OF_SMALL_STUDY = STAGES[:5]  # what a sweep wants of each of its small studies
 # Images of any generator; it reads nothing of the study, and without any images makes its own.
@@ -35,12 +36,12 @@ CLAIMS = Stage("08_claims", "claims", (), "claims.runs")
 CASCADE = Stage("12_cascaded_diffusion", "cascade", ("faces", "generated"), "diffusion.cascade")
 # How fast all of it is; it makes its own data, and reads nothing of the study.
 BENCHMARKS = Stage("90_benchmarks", "benchmarks", (), "benchmarks.collection")
-EVERY = (SCORES, *STAGES, CLAIMS, CASCADE, BENCHMARKS)
+EVERY = tuple(sorted((SCORES, *STAGES, CLAIMS, CASCADE, BENCHMARKS)))
 DATA_FILES = "kpop_rca.data.data_files"  # says what the photographs of a data folder are
 
 
 def of_study(resolved: dict[str, Any]) -> tuple[Stage, ...]:
-    """What a study runs: the seven stages, the one that compares a sweep's small studies, or the benchmarks."""
+    """What a study runs: the stages of one model, the one that compares a sweep's small studies, or the benchmarks."""
     if resolved["bench_repeats"]:
         return (BENCHMARKS,)
     return (CLAIMS,) if resolved["sweep_seeds"] else STAGES

@@ -1,0 +1,91 @@
+"""What 06 and 09 found, in sentences computed from their parts of `metrics.json`."""
+
+from typing import Any
+
+from kpop_rca.results import tables
+
+
+def about_identity(part: dict[str, Any]) -> list[str]:
+    """How often the requested identity is shown: two sentences, from what 06 found."""
+    ratio, corrected, verdicts = part["rca"], part["confusion_corrected_accuracy"], tables.identities_by_verdict(part)
+    counted = ", ".join(f"{row.verdict} ({row.n})" for row in verdicts.itertuples())
+    verdict = f"The verdict on the {len(ratio['per_class'])} identities: {counted}."
+    recognised = (
+        f"The oracle recognises the requested identity {ratio['global']:.2f} times as often in generated faces as in "
+        f"real ones (RCA, 95 % interval {_interval(ratio['ci95'])}), where a model that ignores the condition would "
+        f"have {ratio['chance']:.2f}."
+    )
+    if corrected["mean"] is None:
+        return [recognised, verdict]
+    low, high = corrected["ci95"]
+    shown = (
+        f"With the oracle's errors taken out, {_percent(corrected['mean'])} of the faces show it "
+        f"({_percent(low)} to {_percent(high)})"
+    )
+    return [recognised, f"{shown}. {verdict}"]
+
+
+def about_correction(part: dict[str, Any]) -> list[str]:
+    """Where the assumption of confusion-corrected accuracy seems to fail, and the limits of the verdicts: from 06."""
+    ratio, corrected = part["rca"], part["confusion_corrected_accuracy"]
+    limits = ratio["verdict_limits"]
+    said = [
+        f"Non-inferior to real: class RCA above {limits['non_inferior']}. No effect of the condition: a rise below "
+        f"{limits['no_effect']} of that on real faces.",
+        f"RCA of a perfect generator with these test faces: {ratio['perfect']:.3f}.",
+    ]
+    if corrected["mean"] is None:
+        return [*said, f"Confusion-corrected accuracy was not computed: {corrected['why']}."]
+    return [
+        *said,
+        f"Confusion-corrected accuracy {corrected['mean']:.3f} ({_interval(corrected['ci95'], 3)}), by chance "
+        f"{corrected['chance']:.3f}; condition number of the oracle's confusion {corrected['condition_number']:.2f}.",
+        f"The assumption seems to fail for {', '.join(corrected['outside']) or 'nobody'}. With every fraction held "
+        f"between 0 and 1 the mean is {corrected['mean_on_simplex']:.3f}.",
+    ]
+
+
+def about_groups(within: dict[str, Any] | None) -> str:
+    """How much more often a look-alike is predicted for generated faces than for real ones: `within_groups` of 06."""
+    excess = (within or {}).get("excess", {})
+    if excess.get("ci95") is None:
+        return "Errors within look-alike groups are not compared: no groups are named, or an identity has no images."
+    low, high = (100 * end for end in excess["ci95"])
+    return (
+        f"A look-alike is predicted for {_percent(excess['rate_within_generated'], 1)} of the generated faces and "
+        f"{_percent(excess['rate_within_real'], 1)} of the real ones: an excess of {100 * excess['excess']:.1f} points "
+        f"({low:.1f} to {high:.1f}); p = {excess['p']:.3f} among {excess['n_splits']} groupings."
+    )
+
+
+def about_quality(visual: dict[str, Any], cas: dict[str, Any], memorisation: list[dict[str, Any]]) -> list[str]:
+    """How near generated faces come to real ones, and whether they are copies: two sentences, from what 09 found."""
+    distance, ratio, copying = visual["oracle_frechet"], cas["ratio"], memorisation[0]
+    if distance["value_at_same_n"] is None:
+        near = f"No Fréchet distance was computed ({distance['why']})"
+    else:
+        near = (
+            f"On the oracle's features the generated faces lie at a Fréchet distance of "
+            f"{distance['value_at_same_n']:.2f} from real ones, and as many other real faces at "
+            f"{distance['real_vs_real']:.2f}"
+        )
+    if ratio["value"] is not None:
+        near += (
+            f"; an oracle trained on them is {ratio['value']:.2f} times as accurate on real faces "
+            f"({_interval(ratio['ci95'])}) as one trained on real faces"
+        )
+    if copying["copies"] is None:
+        return [f"{near}.", f"Whether they are copies of training faces was not determined: {copying['why']}."]
+    found = "No copies are found"
+    if copying["copies"]:
+        found = f"{_percent(copying['excess'])} of them are copies of training faces"
+    nearest, by_chance = (_percent(copying[name]) for name in ("fraction_nearer_train", "fraction_by_chance"))
+    return [f"{near}.", f"{found}: {nearest} are nearest to a training face, {by_chance} by chance."]
+
+
+def _interval(pair: list[float], digits: int = 2) -> str:
+    return " to ".join(f"{end:.{digits}f}" for end in pair)
+
+
+def _percent(fraction: float, digits: int = 0) -> str:
+    return f"{100 * fraction:.{digits}f} %"
