@@ -22,6 +22,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "cas": ["classification_accuracy_scores"],
         "centroids": ["nearest_centroid"],
         "embeddings": ["EMBEDDINGS", "open_embedding"],
+        "face_quality": [
+            "detector_probability",
+            "facenet_ser_fiq",
+            "oracle_ser_fiq",
+            "similarity_to_identity",
+            "similarity_to_reference",
+        ],
         "predictions": ["load_predictions", "predict_all", "select", "trained"],
         "tables": ["comparison", "hard_case_accuracy", "over_seeds", "paired_comparisons", "reliability"],
         "training": ["OracleRecipe", "load_oracle", "predict", "read_history", "read_test_predictions", "train_all"],
