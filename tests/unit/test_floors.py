@@ -27,6 +27,7 @@ FLOORS = (
     "scoring",
     "validity",
     "claims",
+    "metric_panel",
     "results",
     "benchmarks",
 )  # from the ground up
