@@ -1,4 +1,4 @@
-"""What is declared of every metric, each as a check on two sets of images: in the manner of scikit-learn's common tests.
+"""What is declared of every metric, each as a check on sets of images: in the manner of scikit-learn's common tests.
 
 A check says whether a metric has the property; `tests/unit/metric_panel/test_properties.py` asks it of every metric.
 """

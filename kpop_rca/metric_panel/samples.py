@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ class Seen:
     images: np.ndarray
     tools: Mapping[str, Tool]
     _found: dict[str, np.ndarray | WeightsMissing] = field(default_factory=dict, repr=False)
+    _one_at_a_time: Lock = field(default_factory=Lock, repr=False)  # threads wait for what another one computes
 
     def by(self, tool: str) -> np.ndarray:
         """What a tool finds, one row per image.
@@ -30,14 +32,18 @@ class Seen:
         Raises:
             WeightsMissing: the tool is not there, or its weights cannot be had.
         """
-        if tool not in self._found:
-            try:
-                self._found[tool] = self.tool(tool)(self.images)
-            except WeightsMissing as missing:
-                self._found[tool] = missing
+        with self._one_at_a_time:
+            if tool not in self._found:
+                self._found[tool] = self._looked(tool)
         if isinstance(found := self._found[tool], WeightsMissing):
             raise found
         return found
+
+    def _looked(self, tool: str) -> np.ndarray | WeightsMissing:
+        try:
+            return self.tool(tool)(self.images)
+        except WeightsMissing as missing:
+            return missing
 
     def tool(self, name: str) -> Tool:
         """A tool by its name.
