@@ -6,9 +6,14 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "diversity": ["feature_diversity", "lpips_diversity"],
-        "feature_panel": ["feature_measures"],
+        "feature_panel": ["feature_measures", "measures_by_class"],
         "frechet": ["frechet_distance"],
-        "full_reference": ["lpips_missing"],
+        "full_reference": [
+            "lpips_missing",
+            "lpips_to_nearest",
+            "psnr_warning",
+            "psnr_warning_table",
+        ],
         "inception": ["inception_measures", "network_measures"],
         "no_reference": [
             "brisque",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from kpop_rca.image_metrics.frechet import LINE_IMAGES, NO_SLOPE, Normal, frechet_line
 from kpop_rca.image_metrics.kid import KERNEL_SUBSETS, kernel_distance, subset_size
@@ -144,6 +145,38 @@ def frechet_by_class(
     means = {name: None if reasons else float(np.mean([entry[name] for entry in per_class])) for name in COMPARED}
     counts = {"features": features, "n_real": len(real), "n_generated": len(generated)}
     return means | counts | {"per_class": per_class} | ({"why": reasons[0]} if reasons else {})
+
+
+def measures_by_class(
+    real: np.ndarray,
+    other_real: np.ndarray,
+    generated: np.ndarray,
+    *,
+    labels: tuple[np.ndarray, np.ndarray, np.ndarray],
+    classes: Sequence[Any],
+    features: str,
+    generator: np.random.Generator,
+) -> pd.DataFrame:
+    """Every measure within each class; Args as `feature_measures`.
+
+    A class has few images: a value compares with real_vs_real and value_at_same_n of its row alone.
+
+    Returns:
+        One row per class and measure: class, measure, value, real_vs_real, value_at_same_n, n_real, n_generated,
+        n_other_real and why, which says why a value is missing.
+    """
+    rows = []
+    for label, title in enumerate(classes):
+        parts = [part[np.asarray(of) == label] for part, of in zip((real, other_real, generated), labels, strict=True)]
+        one = tuple(np.zeros(len(part), dtype=np.int64) for part in parts)
+        how = {"labels": one, "classes": [title], "features": features, "generator": generator}
+        found = feature_measures(*parts, **how)
+        del found["frechet_class_mean"]  # of one class the same as frechet
+        for measure, entry in found.items():
+            kept = {name: entry[name] for name in (*COMPARED, "n_real", "n_generated")}
+            counts = {"n_other_real": min(len(parts[1]), len(parts[2]))}
+            rows.append({"class": str(title), "measure": measure} | kept | counts | {"why": entry.get("why", "")})
+    return pd.DataFrame(rows).astype(dict.fromkeys(COMPARED, np.float64))
 
 
 def _beside_real(

@@ -52,6 +52,24 @@ def test_a_class_without_real_images_has_no_mean():
     json.dumps(found, allow_nan=False)
 
 
+def test_every_measure_within_each_class():
+    """Bo has 5 images of each kind: enough for a Fréchet distance, and for no density or line."""
+    sets = normals(45, 45, 45)
+    labels = tuple((np.arange(45) % 9 == 0).astype(int) for _ in range(3))
+    sets[2][labels[2] == 0] += 3
+    how = {"labels": labels, "classes": CLASSES, "features": "normals", "generator": rng()}
+    found = feature_panel.measures_by_class(*sets, **how).set_index(["class", "measure"])
+    ari = labels[0] == 0
+    assert found.loc[("Ari", "frechet"), "value"] == frechet.frechet_distance(sets[0][ari], sets[2][ari])
+    assert found.loc[("Ari", "kernel"), "value"] > 5 * abs(found.loc[("Ari", "kernel"), "real_vs_real"])
+    assert tuple(found.loc[("Bo", "frechet"), ["n_real", "n_generated", "n_other_real"]]) == (5, 5, 5)
+    assert found.loc[("Ari", "density"), "value"] < 0.5 < found.loc[("Ari", "density"), "real_vs_real"]
+    missing = found[found["value"].isna()]
+    assert missing.index.tolist() == [("Bo", name) for name in ("density", "coverage", "frechet_infinity")]
+    assert missing["why"].str.contains("images of each kind, and of one kind there are 5").all()
+    assert (found.loc[found["value"].notna(), "why"] == "").all()
+
+
 def all_measures(*sets, generator=None):
     labels = tuple(np.arange(len(part)) % 2 for part in sets)
     return feature_panel.feature_measures(
