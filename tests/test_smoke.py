@@ -42,7 +42,8 @@ def smoke(tmp_path_factory):
 
 def test_the_answer_has_the_promised_form(smoke):
     metrics = json.loads((smoke / "reports/smoke/metrics.json").read_text())
-    assert set(metrics) >= METRICS
+    assert set(metrics) == METRICS
+    assert list(metrics["seconds"]) == [s.notebook for s in stages.STAGES if s.folder != "validity"]
     assert list(without_reason(metrics)) == []
     low, high = metrics["rca"]["ci95"]
     assert low <= metrics["rca"]["global"] <= high
@@ -121,20 +122,22 @@ def test_a_changed_module_reruns_the_notebooks_that_import_it(smoke, project):
 
 
 @pytest.mark.parametrize("kind", ["black", "two of each"])
-def test_06_measures_a_generator_that_has_collapsed(smoke, tmp_path, kind):
-    """The whole notebook on images that are all alike, and on two of each identity: no number breaks it."""
+def test_a_generator_that_has_collapsed_is_measured(smoke, tmp_path, kind):
+    """06 and 09 on images that are all alike, and on two of each identity: no number breaks them."""
     output = tmp_path / "output"
     shutil.copytree(smoke, output)
-    shutil.rmtree(output / "artifacts/smoke/rca")
+    for folder in ("rca", "quality"):
+        shutil.rmtree(output / "artifacts/smoke" / folder)
     (output / "reports/smoke/metrics.json").unlink()
     replaced(output / "artifacts/smoke/generated", np.zeros_like if kind == "black" else lambda images: images[:2])
-    run = subprocess.run(
-        [sys.executable, "-m", "kpop_rca.run", "06", "--study", "smoke"],
-        env=os.environ | {paths.OUTPUT_VARIABLE: str(output)},
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stderr
+    for notebook in ("06", "09"):
+        run = subprocess.run(
+            [sys.executable, "-m", "kpop_rca.run", notebook, "--study", "smoke"],
+            env=os.environ | {paths.OUTPUT_VARIABLE: str(output)},
+            capture_output=True,
+            text=True,
+        )
+        assert run.returncode == 0, run.stderr
     report = output / "reports/smoke"
     metrics = json.loads((report / "metrics.json").read_text())
     assert list(without_reason(metrics)) == []
@@ -142,9 +145,9 @@ def test_06_measures_a_generator_that_has_collapsed(smoke, tmp_path, kind):
     assert (spread["ci95"], [row["ci95"] for row in spread["per_class"]]) == (None, [None] * 4)
     assert ("all alike" if kind == "black" else "2 images of") in spread["ci95_why"]
     assert line["r_squared" if kind == "black" else "value"] is None
-    for table in (report / "tables").glob("06_*.csv"):
+    for table in (report / "tables").glob("0[69]_*.csv"):
         assert not re.search(r"(^|,)-?(inf|nan)(,|$)", table.read_text(), re.M), table.name
-    assert all(path.stat().st_size > 5000 for path in (report / "figures").glob("06_*.png"))
+    assert all(path.stat().st_size > 5000 for path in (report / "figures").glob("0[69]_*.png"))
 
 
 def test_a_study_that_starts_from_published_weights_generates_what_its_training_would(smoke, tmp_path):
@@ -214,7 +217,7 @@ def test_a_failing_cell_is_named_and_the_partial_notebook_kept(smoke, project, t
     ("arguments", "expected"),
     [
         (["02", "--study", "smokey"], "there is no study 'smokey'"),
-        (["09", "--study", "smoke"], "there is no notebook '09'"),
+        (["99", "--study", "smoke"], "there is no notebook '99'"),
         (["02", "--study", "smoke-seed9"], f"run: {paths.python()} -m kpop_rca.run 01_data_audit --study smoke-seed9"),
         (["01", "--study", "lfw10-quick", "--data-root", "nowhere"], "data_root 'nowhere' is no folder"),
     ],

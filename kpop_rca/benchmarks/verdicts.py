@@ -16,7 +16,7 @@ MET, MISSED, UNDECIDED, UNMEASURED = "met", "missed", "within the spread", "not 
 SEPARATE = "baselines' fastest, one after another"
 BY_DDIM, BY_DDPM, EPOCHS = "50,000 images by DDIM", "50,000 images by DDPM-1000", "200 epochs of 10,000 images"
 SHOWN, OF_LIMIT = "50,000 images shown to an oracle", "training, of the machine's limit"
-STUDY, GROWTH = "the default study, 01 to 06 and 09", "bytes of peak memory per byte of data"
+STUDY, GROWTH = "the default study but 07", "bytes of peak memory per byte of data"
 PAPER_TRAINING = 200 * 10_000  # images shown: epochs times images
 LEAST, MOST = "at least", "at most"
 # How many times as fast as a baseline ours should be; seconds and fractions of a whole run; and memory, which grows by
@@ -126,10 +126,10 @@ def _speed(part: pd.DataFrame, per: str) -> pd.Series:
 
 
 def whole_runs(rates: pd.DataFrame, *, steps_ddpm: int, study_seconds: float, device: str) -> pd.DataFrame:
-    """What the paper's run would take at these rates, and what 01 to 06 and 09 of the default study took.
+    """What the paper's run would take at these rates, and what the default study but 07 took.
 
-    A target that was set for another device has no verdict; that of the default study is for 07 as well, which can
-    only miss it. The DDPM was timed with `steps_ddpm` steps: 1,000 take as many times as long.
+    A target that was set for another device has no verdict; that of the default study is for 07 as well, so
+    that it can only be missed. The DDPM was timed with `steps_ddpm` steps: 1,000 take as many times as long.
     """
     ours = rates[rates["who"] == OURS].set_index("task")
     images = ours["rate"]

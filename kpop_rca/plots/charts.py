@@ -215,24 +215,26 @@ def frechet_lines(lines: dict[str, pd.DataFrame]) -> Figure:
 def beside_real(table: pd.DataFrame) -> Figure:
     """Generated faces beside other real ones in every measure: measure, kind, generated, real.
 
-    Left, ratios to real faces on a logarithmic axis; right, fractions.
+    Fractions, and left of them, where there are any, ratios to real faces on a logarithmic axis.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.6), layout="constrained")
     panels = {"ratio": "relative to other real faces (= 1)", "fraction": "fraction"}
-    for ax, (kind, xlabel) in zip(axes, panels.items(), strict=True):
-        rows = table[table["kind"] == kind].reset_index(drop=True)
+    parts = {kind: rows.reset_index(drop=True) for kind, rows in table.groupby("kind", sort=False)}
+    figure, axes = plt.subplots(1, len(parts), figsize=(WIDTH, 3.6), layout="constrained", squeeze=False)
+    for ax, (kind, rows) in zip(axes.flat, parts.items(), strict=True):
         ax.hlines(rows.index, rows["real"], rows["generated"], color=CHANCE, lw=1.5)
         ax.plot(rows["real"], rows.index, "o", color=REAL, label="other real faces")
         ax.plot(rows["generated"], rows.index, "D", color=GENERATED, label="generated faces")
-        ax.set_yticks(rows.index, labels=[textwrap.fill(name, 24) for name in rows["measure"]])
-        ax.set(xlabel=xlabel, ylim=(len(rows) - 0.4, -0.6))
-    axes[0].set(xscale="log")
-    axes[0].xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes[0].xaxis.set_major_formatter("{x:g}")
-    axes[0].xaxis.set_minor_formatter(NullFormatter())
-    axes[1].set(xlim=(0, None))
+        ax.set_yticks(rows.index, labels=[textwrap.fill(as_text(name), 24) for name in rows["measure"]])
+        ax.set(xlabel=panels[kind], ylim=(len(rows) - 0.4, -0.6))
+        if kind == "ratio":
+            ax.set(xscale="log")
+            ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            ax.xaxis.set_major_formatter("{x:g}")
+            ax.xaxis.set_minor_formatter(NullFormatter())
+        else:
+            ax.set(xlim=(0, None))
     figure.suptitle("How near generated faces come to real ones", fontweight="bold", fontsize="medium")
-    figure.legend(*axes[1].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 

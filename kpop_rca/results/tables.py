@@ -100,11 +100,9 @@ def shown(table: pd.DataFrame, columns: dict[str, str | tuple[str, str]], *, dig
         digits: of a fraction; counts have none, and what is missing is a dash.
 
     >>> table = pd.DataFrame({"class": ["Bo"], "n": [1200], "rca": [0.625], "low": [0.51], "high": [0.744]})
-    >>> shown(table, {"identity": "class", "images": "n", "RCA": "rca", "95 % interval": ("low", "high")}).loc["Bo"]
-    images                 1,200
-    RCA                     0.62
-    95 % interval    0.51 to 0.74
-    Name: Bo, dtype: object
+    >>> titles = {"identity": "class", "images": "n", "RCA": "rca", "95 % interval": ("low", "high")}
+    >>> shown(table, titles).to_dict("index")
+    {'Bo': {'images': '1,200', 'RCA': '0.62', '95 % interval': '0.51 to 0.74'}}
     """
 
     def text(value: Any) -> str:

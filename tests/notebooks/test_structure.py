@@ -81,6 +81,26 @@ def test_what_is_said_of_colab_leaves_the_report_with_its_cell(notebook):
     assert [cell.metadata.tags for cell in introductions] == [["colab"]]
 
 
+def test_06_answers_one_question_shortly():
+    notebook = nbformat.read(paths.notebook_source("06_rca_analysis"), as_version=4)
+    shown = [
+        output.data.get("text/html", "") for cell in code_cells(notebook) for output in cell.outputs if "data" in output
+    ]
+    assert len(notebook.cells) <= 30
+    assert sum("<table" in text for text in shown) <= 5
+
+
+@pytest.mark.parametrize("name", ["06_rca_analysis", "09_image_quality", "12_cascaded_diffusion"])
+def test_it_begins_with_its_answer(name):
+    """Under the first heading a figure, and sentences that are computed."""
+    notebook = nbformat.read(paths.notebook_source(name), as_version=4)
+    headings = [place for place, cell in enumerate(notebook.cells) if cell.source.startswith("## ")]
+    assert notebook.cells[headings[0]].source.startswith("## 1. The answer")
+    answer = code_cells(nbformat.v4.new_notebook(cells=notebook.cells[headings[0] : headings[1]]))
+    assert any("save_figure" in cell.source for cell in answer)
+    assert any("about_" in cell.source or "sentences" in cell.source for cell in answer)
+
+
 def test_prose_comes_between_results(notebook):
     """No reader meets more than three code cells without a word."""
     run = 0

@@ -52,8 +52,9 @@ def test_without_a_target_the_default_study_runs(make):
 
 
 def test_a_study_is_verified_as_it_was_told(make):
-    _, said = make("verify", "STUDY=mine", "DATA_ROOT=/my faces", "SET=a=1 b='x y'")
-    assert said[0][-4:] == ["kpop_rca.verify", "mine", "--data-root=/my faces", "--settings=a=1 b='x y'"]
+    _, said = make("verify", "STUDY=mine", "DATA_ROOT=/my faces", "SET=a=1 b='x y'", "NOTEBOOKS=all")
+    told = ["--data-root=/my faces", "--settings=a=1 b='x y'", "--notebooks=all"]
+    assert said[0][-5:] == ["kpop_rca.verify", "mine", *told]
 
 
 def test_a_new_study_has_the_folder_as_it_was_named(make):

@@ -45,8 +45,8 @@ def test_numbers_come_from_a_study_that_started_from_the_weights(weights, capsys
     PublishedWeights.of_study(str(weights), study="smoke").unpack(stage.folder)
     stage.finish()
     assert publish.main(words) == 1
-    assert "error: artifacts/smoke/rca is missing; run: " in capsys.readouterr().err
-    for folder in ("oracle", "generated", "rca"):
+    assert "error: artifacts/smoke/quality is missing; run: " in capsys.readouterr().err
+    for folder in ("oracle", "generated", "rca", "quality"):
         begun(folder).finish()
     paths.report_folder("smoke").mkdir(parents=True, exist_ok=True)
     metrics = paths.report_folder("smoke") / "metrics.json"

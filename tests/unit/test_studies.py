@@ -57,6 +57,13 @@ def test_further_notebooks_are_asked_for_beside_all(monkeypatch, tmp_path):
     wanted = [[word for word in command if word.startswith("artifacts/")] for command in seen]
     assert wanted == [of_all, []]
     assert all("all" in command for command in seen)
+    given_to = [[word for word in command if word.startswith("set=")] for command in seen]
+    assert given_to == [[f'set=["data_root={tmp_path}", "panel=full"]'], ["set=[]"]]
+
+
+def test_who_names_the_panel_is_heard_with_all_notebooks_too():
+    given.give(["panel=core"], notebooks="all")
+    assert given.settings() == ["panel=core"]
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ from project_copy import edit, python, write_project
 from small_report import write_executed_copy
 
 from kpop_rca import verify
-from kpop_rca.study import manifests, params, paths, stage_run, stages, sweeps
+from kpop_rca.study import given, manifests, params, paths, stage_run, stages, sweeps
 
 SWEEP = "claims-smoke"
+BEHIND_IT = {"06_rca_analysis", "07_rca_validity", "09_image_quality"}  # what reads oracles and generated images
 
 
 def run(study, stage, content="a", *, runs=None):
@@ -57,6 +58,16 @@ def test_a_study_in_order_is_said_to_be(study, capsys):
     assert lines["03_ddpm_training"] == "smoke 03_ddpm_training: complete, 1 files"
 
 
+def test_all_of_a_study_is_more_than_it_needs(study, capsys):
+    """09 has its metrics in full, and 00 and 12 have run."""
+    assert verify.main(["smoke", "--notebooks", "all"]) == 1
+    lines = {line.split()[1].rstrip(":"): line for line in capsys.readouterr().out.splitlines()}
+    given.give()
+    assert troubled(lines) == {"00_score_your_images", "09_image_quality", "12_cascaded_diffusion"}
+    assert "stale: panel was 'core' and is 'full'; run:" in lines["09_image_quality"]
+    assert mended_by(lines["12_cascaded_diffusion"]).endswith("--study smoke --set panel=full")
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -73,7 +84,7 @@ def test_what_is_wrong_with_a_stage_is_said_with_the_command_that_mends_it(study
     lines = verdicts(capsys, "smoke")
     command = f"{paths.python()} -m kpop_rca.run 05_generation --study smoke"
     assert lines["05_generation"] == f"smoke 05_generation: {said}; run: {command}"
-    assert troubled(lines) == {"05_generation", "06_rca_analysis", "07_rca_validity"}
+    assert troubled(lines) == {"05_generation", *BEHIND_IT}
     assert f"stale: generated is {said.partition(':')[0]}; run:" in lines["06_rca_analysis"]
     for name in lines:  # the commands, in the order of the lines
         if name in troubled(lines):
@@ -97,7 +108,7 @@ def test_a_changed_study_file_makes_stale_what_reads_the_parameter(study, capsys
     lines = verdicts(capsys, "smoke")
     assert f"05_generation: stale: guidance was {before!r} and is 3.5; run:" in lines["05_generation"]
     readers = {s.notebook for s in stages.STAGES if "guidance" in params.declared(s.notebook)}
-    assert readers <= troubled(lines) <= {"05_generation", "06_rca_analysis", "07_rca_validity"}
+    assert readers <= troubled(lines) <= {"05_generation", *BEHIND_IT}
 
 
 def test_a_parameter_that_is_new_is_named(study, capsys):
@@ -112,18 +123,19 @@ def test_an_earlier_stage_that_was_made_again(study, capsys):
     run("smoke", stages.by_folder("oracle"), content="b")
     lines = verdicts(capsys, "smoke")
     assert "stale: made from an earlier oracle; run:" in lines["06_rca_analysis"]
-    assert troubled(lines) == {"06_rca_analysis", "07_rca_validity"}
+    assert troubled(lines) == BEHIND_IT
 
 
 # Modules, of which none is a stage's own, and the notebooks that import them, directly or not.
 IMPORTED_BY = {
-    "results/metrics_json.py": "06",
+    "results/metrics_json.py": "06 09",
+    "oracles/cas.py": "09",
     "validity/mixtures.py": "07",
-    "oracles/training.py": "04 06 07 08",
+    "oracles/training.py": "04 06 07 08 09",
     "faces/audit_tables.py": "01",
     "data/identity_folders.py": "01",
     "diffusion/samplers.py": "03 05 07",
-    "plots/charts.py": "01 02 03 04 05 06 07 08",
+    "plots/charts.py": "01 02 03 04 05 06 07 08 09",
     "verify.py": "",
     "benchmarks/collection.py": "",
 }

@@ -228,7 +228,7 @@ def test_the_papers_run_is_counted_from_the_rates():
     found = verdicts.whole_runs(rates, steps_ddpm=50, study_seconds=700.0, device="cuda")
     assert found["value"].tolist() == [50.0, 2000.0, 100.0, 5.0, 0.2, 700.0]
     assert found["verdict"].tolist() == [verdicts.MET, verdicts.MISSED, verdicts.MET, "", verdicts.MISSED, ""]
-    for seconds, verdict in ((500.0, ""), (700.0, verdicts.MISSED)):  # 01 to 06 are not all of `make study`
+    for seconds, verdict in ((500.0, ""), (700.0, verdicts.MISSED)):  # without 07 it is not all of `make study`
         on_cpu = verdicts.whole_runs(rates, steps_ddpm=50, study_seconds=seconds, device="cpu")
         assert on_cpu["verdict"].tolist() == ["", "", "", "", "", verdict]
 

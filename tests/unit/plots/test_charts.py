@@ -47,6 +47,16 @@ def test_a_name_is_shown_as_it_is(kind):
     assert [name for name in NAMES if f">{name}</text>" not in shown] == []
 
 
+def test_ratios_to_real_faces_and_fractions_have_a_panel_each():
+    """A generator that has collapsed may have no ratio."""
+    row = {"measure": NAMES[0], "kind": "fraction", "generated": 0.2, "real": 0.9}
+    for rows in ([row], [row | {"kind": "ratio", "generated": 6.3, "real": 1.0}, row]):
+        figure = charts.beside_real(pd.DataFrame(rows))
+        figure.draw_without_rendering()
+        assert [ax.get_xscale() for ax in figure.axes] == ["log", "linear"][-len(rows) :]
+        plt.close(figure)
+
+
 @pytest.mark.parametrize(("n", "lines"), [(1, 2), (3, 4)])
 def test_the_losses_of_all_trainings_are_in_one_figure(n, lines):
     """One raw and smoothed; of several each and their mean."""

@@ -190,7 +190,7 @@ def test_pages_load_nothing_from_elsewhere(folder):
 
 
 def test_a_study_that_has_not_run_is_an_error(output):
-    with pytest.raises(StudyError, match='run: notebook 06_rca_analysis with study = "mine"'):
+    with pytest.raises(StudyError, match='run: notebook 09_image_quality with study = "mine"'):
         pages.build("mine")
 
 

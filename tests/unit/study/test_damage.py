@@ -227,7 +227,7 @@ def reported(output):
 @pytest.mark.parametrize(
     ("name", "command"),
     [
-        ("metrics.json", "notebook 06_rca_analysis with"),
+        ("metrics.json", "notebook 09_image_quality with"),
         ("params.yaml", "notebook 01_data_audit with"),
         ("notebooks/03_ddpm_training.ipynb", "notebook 03_ddpm_training with"),
     ],
@@ -244,7 +244,7 @@ def test_metrics_are_named_where_the_answer_is_wanted(reported, capsys):
     assert report.main(["--where", "mine"]) == 0
     truncate(reported / "metrics.json")
     assert report.main(["--where", "mine"]) == 1
-    assert "metrics.json is damaged; run: notebook 06_rca_analysis with" in capsys.readouterr().err
+    assert "metrics.json is damaged; run: notebook 09_image_quality with" in capsys.readouterr().err
 
 
 def test_a_notebook_that_was_stopped_or_is_gone_is_named(reported):

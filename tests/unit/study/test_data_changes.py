@@ -46,8 +46,8 @@ def study(output, photographs):
             files.write_json(made.folder / "source.json", {"root": str(photographs), "source": "folder"})
         made.save_figure(plt.figure(figsize=(1, 1)), f"{stage.notebook[:2]}_a")
         made.save_table(pd.DataFrame({"a": [1]}), f"{stage.notebook[:2]}_a")
-        if stage.folder == "rca":
-            files.write_json(made.report / "metrics.json", {"a": 1})
+        if stage.folder == "quality":
+            made.save_metrics({"a": 1})
         made.finish()
         write_executed_copy("smoke", stage.notebook)
     plt.close("all")
@@ -174,17 +174,17 @@ def test_links_pipes_and_hidden_files_of_the_data_folder_are_not_opened(photogra
     assert data_files.fingerprint(photographs) != before
 
 
-@pytest.mark.parametrize("name", ["metrics.json", "figures/06_a.png", "tables/06_a.csv"])
+@pytest.mark.parametrize("name", ["metrics.json", "figures/09_a.png", "tables/09_a.csv"])
 def test_a_file_of_the_report_that_was_altered_is_named_and_stops_no_later_stage(study, capsys, name):
     path = study / "reports/smoke" / name
     path.write_text("other")
-    command = f"{paths.python()} -m kpop_rca.run 06_rca_analysis --study smoke"
-    line = f"smoke 06_rca_analysis: altered in the report: {{}} ({{}}); run: {command}"
+    command = f"{paths.python()} -m kpop_rca.run 09_image_quality --study smoke"
+    line = f"smoke 09_image_quality: altered in the report: {{}} ({{}}); run: {command}"
     found = lines(capsys)
-    assert found["06_rca_analysis"] == line.format(name, "other contents")
+    assert found["09_image_quality"] == line.format(name, "other contents")
     assert ": complete" in found["07_rca_validity"]
     path.unlink()
-    assert lines(capsys)["06_rca_analysis"] == line.format(name, "gone")
+    assert lines(capsys)["09_image_quality"] == line.format(name, "gone")
 
 
 @pytest.fixture
