@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from kpop_rca.errors import StudyError
-from kpop_rca.image_metrics import no_reference
+from kpop_rca.image_metrics import full_reference, no_reference
 from kpop_rca.image_metrics.feature_extractors import EXTRACTORS, inception_features, load_inception
 from kpop_rca.image_metrics.pretrained import WeightsMissing
 from kpop_rca.metric_panel.samples import Tool
@@ -20,14 +20,19 @@ from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.system import parallel, seeds
 
 FACE_NETWORK = "dlib"
+SLOW = (FACE_NETWORK, "lpips_nearest")  # tools that are spared the ladders
+SHORTLIST = 10  # training images by LPIPS, of those nearest by coarse pixels
 PIECE = 25  # images that a thread takes at once
 
 
-def of_study(oracle: SmallImageResNet, *, seed: int, margin: float, device: torch.device) -> dict[str, Tool]:
+def of_study(
+    oracle: SmallImageResNet, train: np.ndarray, *, seed: int, margin: float, device: torch.device
+) -> dict[str, Tool]:
     """Every tool that needs no prompt, by name.
 
     Args:
         oracle: in evaluation mode.
+        train: uint8 (T, H, W, 3), the generator's training images.
         seed: of the study, for SER-FIQ's subnetworks.
         margin: of the crops, see `images.crop_square`; for the face network.
     """
@@ -44,6 +49,7 @@ def of_study(oracle: SmallImageResNet, *, seed: int, margin: float, device: torc
         "sharpness": no_reference.sharpness,
         "detector": _in_pieces(face_quality.detector_probability),
         "ser_fiq": lambda images: face_quality.oracle_ser_fiq(oracle, images, generator=subnetworks()),
+        "lpips_nearest": lambda images: _lpips_to_nearest(images, train),
         FACE_NETWORK: _face_network(margin),
     }
 
@@ -77,6 +83,12 @@ def _inception(device: torch.device) -> Callable[[np.ndarray], tuple[np.ndarray,
         return load_inception(device=device)
 
     return lambda images: inception_features(network(), images)
+
+
+def _lpips_to_nearest(images: np.ndarray, train: np.ndarray) -> np.ndarray:
+    if why := full_reference.lpips_missing(min(images.shape[1:3])):
+        raise WeightsMissing(why)
+    return full_reference.lpips_to_nearest(images, train, shortlist=SHORTLIST)["lpips"].to_numpy()
 
 
 def _face_network(margin: float) -> Tool:
