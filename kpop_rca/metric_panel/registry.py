@@ -33,7 +33,7 @@ def _distances(tool: str, network: str, *, licence: str, names: dict[str, str]) 
     every = {"needs": Needs.REFERENCE_SET, "weights": network, "licence": licence}
     found = {
         f"{tool}_frechet": Metric(
-            title=f"{names['frechet']}",
+            title=names["frechet"],
             measures="fidelity and diversity",
             direction=-1,
             range=POSITIVE,
@@ -43,7 +43,7 @@ def _distances(tool: str, network: str, *, licence: str, names: dict[str, str]) 
             **every,
         ),
         f"{tool}_kernel": Metric(
-            title=f"{names['kernel']}",
+            title=names["kernel"],
             measures="fidelity and diversity",
             direction=-1,
             range=ANY,
@@ -175,7 +175,7 @@ DISTRIBUTIONS = {
     ),
     **_distances(
         "oracle_features",
-        "the study's oracle",
+        "oracle",
         licence="",
         names={"frechet": "Fréchet distance, oracle", "kernel": "kernel distance, oracle"},
     ),
@@ -219,7 +219,7 @@ DIVERSITY = {
         licence="BSD-3-Clause",
     ),
     "oracle_diversity": Metric(
-        title="spread of the oracle's features within an identity",
+        title="spread within an identity, oracle",
         measures="diversity",
         needs=Needs.LABELS,
         direction=0,
@@ -406,7 +406,7 @@ IDENTITY = {
         exceptions={Property.SYMMETRIC: OF_REAL},
     ),
     "oracle_similarity": _identity(
-        "similarity of the oracle's features",
+        "similarity, oracle",
         values.similarity("oracle_features"),
         "Liu et al. (2024), row ArcFace",
         range=(-1.0, 1.0),
@@ -422,7 +422,7 @@ IDENTITY = {
         exceptions={Property.SYMMETRIC: "the threshold is that of real images"},
     ),
     "embedding_similarity": _identity(
-        "similarity of embeddings, dlib",
+        "similarity, dlib",
         values.similarity("dlib"),
         "Liu et al. (2024), row ArcFace",
         range=(-1.0, 1.0),
