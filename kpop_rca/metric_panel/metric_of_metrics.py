@@ -111,8 +111,10 @@ def what_is_seen(table: pd.DataFrame, replicates: Replicates, metrics: Mapping[s
         for truth in (QUALITY, IDENTITY):
             ladders = own.loc[(own["truth"] == truth) & own["tau"].notna()]
             taus = [replicates[name, ladder] for ladder in ladders["ladder"]]
-            means = np.nanmean(taus, axis=0) if taus else np.array([np.nan])
-            value, (low, high) = means.mean(), np.quantile(means, ENDS)
+            means = np.ma.masked_invalid(taus).mean(axis=0).compressed() if taus else []
+            value, (low, high) = (
+                (np.mean(means), np.quantile(means, ENDS)) if len(means) else (np.nan, (np.nan, np.nan))
+            )
             row |= {truth: value, f"{truth}_low": low, f"{truth}_high": high}
             if value >= SEES and low > 0:
                 seen.append(truth)

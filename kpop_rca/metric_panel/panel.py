@@ -58,6 +58,7 @@ def run(
     margin: float,
     device: torch.device,
     bar: Callable,
+    n_resamples: int = metric_of_metrics.RESAMPLES,
 ) -> Panel:
     """Everything, on few images: as many of each identity as a level of a ladder has.
 
@@ -69,6 +70,7 @@ def run(
         known: values that were found elsewhere, by metric.
         margin: of the crops, see `images.crop_square`.
         bar: `tqdm` or one of its kind.
+        n_resamples: of the images of each level.
     """
     opened = tools.of_study(oracle, splits["train"][0], seed=seed, margin=margin, device=device)
     on_ladders = {name: tool for name, tool in opened.items() if name not in tools.SLOW}
@@ -82,7 +84,12 @@ def run(
         grids=load_grids(training),
     )
     taus, replicates = metric_of_metrics.climb(
-        climbed_on, METRICS, real, generator=seeds.generator(Purpose.LADDER_HALVES, seed), progress=bar
+        climbed_on,
+        METRICS,
+        real,
+        generator=seeds.generator(Purpose.LADDER_HALVES, seed),
+        n_resamples=n_resamples,
+        progress=bar,
     )
     first = climbed_on[0].samples[0]  # real faces, as they are
     few = capped(generated, np.bincount(first.labels), generator=seeds.generator(Purpose.LADDERS, seed, 1))
