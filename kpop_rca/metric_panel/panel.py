@@ -10,7 +10,7 @@ import torch
 
 from kpop_rca.diffusion.trainer import load_grids, load_trained
 from kpop_rca.image_metrics.full_reference import psnr_warning_table
-from kpop_rca.metric_panel import ladders, metric_of_metrics, tables, tools
+from kpop_rca.metric_panel import known_faces, ladders, metric_of_metrics, tables, tools
 from kpop_rca.metric_panel.parity import parity
 from kpop_rca.metric_panel.registry import METRICS
 from kpop_rca.metric_panel.samples import Sample
@@ -95,7 +95,8 @@ def run(
     few = capped(generated, np.bincount(first.labels), generator=seeds.generator(Purpose.LADDERS, seed, 1))
     sides = [Sample.of(images, labels, opened) for images, labels in (few, (first.images, first.labels))]
     beside = Sample.of(real.images, real.labels, opened)
-    values = tables.panel(METRICS, *sides, beside, known)
+    faces = known_faces.known_faces(seed=seed)
+    values = tables.panel(METRICS, *sides, beside, known_faces=faces, known=known)
     seen = metric_of_metrics.what_is_seen(taus, replicates, METRICS)
     metrics = values.merge(seen.drop(columns=["title", "measures", "why"]), on="metric")
     return Panel(metrics, taus, parity(climbed_on[0].samples[1], real), psnr_warning_table(first.images))

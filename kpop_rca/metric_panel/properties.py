@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kpop_rca.metric_panel.metric import Metric, Needs, Property, Value
+from kpop_rca.metric_panel.metric import OF_KNOWN, Metric, Needs, Property, Value
 from kpop_rca.metric_panel.samples import Sample, Seen, Tool
 
 EXACT = 1e-6  # relative: sums of float32 in another order
@@ -82,7 +82,7 @@ def value_range(metric: Metric, case: Case) -> bool:
     """Every value within the range, also of real images beside themselves."""
     low, high = metric.range
     sides = [case.generated, case.worse]
-    sides += [] if metric.needs is Needs.REFERENCE_IMAGE else [case.real]
+    sides += [] if metric.needs in (Needs.REFERENCE_IMAGE, *OF_KNOWN) else [case.real]
     found = [metric.value(part, case.real) for part in sides]
     return all(bool(np.all((low - EXACT <= values) & (values <= high + EXACT))) for values in found)
 

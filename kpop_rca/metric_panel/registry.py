@@ -5,8 +5,10 @@ from typing import Any
 
 from kpop_rca.image_metrics.feature_extractors import LPIPS_SMALLEST
 from kpop_rca.image_metrics.no_reference import BRISQUE_SMALLEST, MSCN_SMALLEST, NIQE_PATCH
-from kpop_rca.metric_panel import values
+from kpop_rca.metric_panel import boxes_and_masks, values
+from kpop_rca.metric_panel.boxes_and_masks import average_precision, mean_average_precision
 from kpop_rca.metric_panel.metric import Metric, Needs, Property
+from kpop_rca.metric_panel.values import of_boxes, of_masks
 
 FRACTION, ANY, POSITIVE = (0.0, 1.0), (-inf, inf), (0.0, inf)
 OPEN_CLIP = "MIT"
@@ -89,6 +91,20 @@ def _prompted(title: str, tool: str, source: str, **row: Any) -> Metric:
     return Metric(title=title, value=values.prompted(tool), source=source, **(every | row))
 
 
+def _found(title: str, source: str, value: values.Of) -> Metric:
+    """Of MTCNN's boxes, on avatars whose faces are known."""
+    every = {"direction": 1, "range": FRACTION, "weights": "MTCNN", "licence": "MIT"}
+    return Metric(title=f"{title}, MTCNN", measures="detection", needs=Needs.BOXES, source=source, value=value, **every)
+
+
+def _outlined(title: str, source: str, value: values.Of, **row: Any) -> Metric:
+    """Of an ellipse in each of MTCNN's boxes, on avatars whose faces are known."""
+    every = {"direction": 1, "range": FRACTION, "weights": "MTCNN", "licence": "MIT"} | row
+    return Metric(
+        title=f"{title}, MTCNN", measures="segmentation", needs=Needs.MASKS, source=source, value=value, **every
+    )
+
+
 MIXED_UP = "swapped, it is the inverse ratio"
 OF_REAL = "the oracle's errors are those of the real side alone"
 
@@ -114,6 +130,22 @@ CLASSIFICATION = {
         value=values.macro_f1,
         weights="the study's oracle",
     ),
+}
+DETECTION = {
+    "ap_11_point": _found(
+        "AP, 11 points", "Everingham et al. (2010)", of_boxes(average_precision, recalls=boxes_and_masks.ELEVEN)
+    ),
+    "ap_all_points": _found("AP, all points", "Everingham et al. (2010)", of_boxes(average_precision)),
+    "map_50": _found("mAP@[.5]", "Lin et al. (2014)", of_boxes(mean_average_precision, every=(0.5,))),
+    "map_50_95": _found("mAP@[.5:.95]", "Lin et al. (2014)", of_boxes(mean_average_precision)),
+    "iou": _found("IoU of boxes", "survey", of_boxes(boxes_and_masks.best_overlap)),
+}
+SEGMENTATION = {
+    "mean_iou": _outlined("mIoU of face and background", "survey", of_masks(boxes_and_masks.mask_overlap)),
+    "boundary_iou": _outlined(
+        "boundary IoU", "Cheng et al. (2021), eq. 2", of_masks(boxes_and_masks.boundary_overlap), of_image=True
+    ),
+    "pixel_accuracy": _outlined("pixel accuracy", "survey", of_masks(boxes_and_masks.pixel_accuracy), of_image=True),
 }
 FULL_REFERENCE = {
     "psnr": _beside_truth(
@@ -462,6 +494,8 @@ SAFETY = {
 }
 METRICS = {
     **CLASSIFICATION,
+    **DETECTION,
+    **SEGMENTATION,
     **FULL_REFERENCE,
     **DISTRIBUTIONS,
     **DIVERSITY,

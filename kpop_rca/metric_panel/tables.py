@@ -5,18 +5,25 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from kpop_rca.metric_panel.metric import Metric, Property, measure
+from kpop_rca.metric_panel.metric import OF_KNOWN, Metric, Property, measure
 from kpop_rca.metric_panel.samples import Sample
 
 DIRECTIONS = {1: "higher", -1: "lower", 0: "as real"}
 
 
 def panel(
-    metrics: Mapping[str, Metric], generated: Sample, other_real: Sample, real: Sample, known: Mapping[str, float]
+    metrics: Mapping[str, Metric],
+    generated: Sample,
+    other_real: Sample,
+    real: Sample,
+    *,
+    known_faces: Sample,
+    known: Mapping[str, float],
 ) -> pd.DataFrame:
     """Every metric of generated images and of as many other real ones, both beside the same real images.
 
     Args:
+        known_faces: see `known_faces.known_faces`; measures of boxes and masks are of these, in the column `real`.
         known: values of generated images that were found elsewhere, by the name of the metric.
 
     Returns:
@@ -25,7 +32,8 @@ def panel(
     """
     rows = []
     for name, metric in metrics.items():
-        found, beside = (measure(metric, sample, real) for sample in (generated, other_real))
+        as_real = known_faces if metric.needs in OF_KNOWN else other_real
+        found, beside = (measure(metric, sample, real) for sample in (generated, as_real))
         value, why = (known[name], "") if name in known else (found.value, found.why)
         rows.append(
             {

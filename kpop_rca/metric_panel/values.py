@@ -3,7 +3,7 @@
 Each function here gives, or is, a metric's `value`: of two samples a number, or one number per image.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from kpop_rca.image_metrics.no_reference import Reference, niqe_reference
 from kpop_rca.image_metrics.no_reference import niqe as niqe_beside
 from kpop_rca.image_metrics.prdc import Neighbourhoods, neighbourhood_measures
 from kpop_rca.image_metrics.pretrained import WeightsMissing
+from kpop_rca.metric_panel.boxes_and_masks import Boxes, Masks
 from kpop_rca.metric_panel.metric import Value
 from kpop_rca.metric_panel.samples import Sample
 from kpop_rca.oracles.face_quality import similarity_to_identity
@@ -187,6 +188,16 @@ def spread(tool: str) -> Of:
 def lpips_spread(sample: Sample, _: Sample) -> float:
     found = lpips_diversity(sample.images, sample.labels, device=devices.choose("cpu"), **_pairs(sample))
     return _or_refuse(found)
+
+
+def of_boxes(measure: Callable[[Sequence[Boxes]], float], **how: object) -> Of:
+    """A measure of found boxes beside the true ones."""
+    return lambda sample, _: measure(sample.about["boxes"], **how)
+
+
+def of_masks(measure: Callable[[Sequence[Masks]], Value]) -> Of:
+    """A measure of found masks beside the true ones."""
+    return lambda sample, _: measure(sample.about["mask"])
 
 
 def _pairs(sample: Sample) -> dict:

@@ -9,7 +9,7 @@ from PIL import Image
 from kpop_rca.avatars import dataset, photograph
 from kpop_rca.degradations import blurred, noised
 from kpop_rca.image_metrics import no_reference
-from kpop_rca.metric_panel import properties
+from kpop_rca.metric_panel import known_faces, properties
 from kpop_rca.metric_panel.samples import Sample, Seen
 from kpop_rca.oracles import face_quality
 
@@ -84,14 +84,26 @@ def tools(known, labels):
     }
 
 
+def outlined():
+    """True and found boxes and masks of known faces, and the same found a fifth of a side away."""
+    found = known_faces.known_faces(seed=0).about
+    found = {name: values[-N_GENERATED:] for name, values in found.items()}
+    apart = {
+        "boxes": [image._replace(found=image.found + known_faces.SIDE / 20) for image in found["boxes"]],
+        "mask": [image._replace(found=np.roll(image.found, known_faces.SIDE // 20, axis=1)) for image in found["mask"]],
+    }
+    return found, apart
+
+
 def case(*, size=96):
     known, of_known = faces(N_REAL, size=size), np.arange(N_REAL) % N_CLASSES
     truth, rows = faces(N_GENERATED, size=size, first=N_REAL), np.arange(N_GENERATED)
     labels = rows % N_CLASSES
     generated = noised(truth, 4.0, generator=rng())
     seen = Seen(np.concatenate([truth, generated, blurred(generated, 3.0) // 2]), tools(known, of_known))
+    found, apart = outlined()
     return properties.Case(
-        generated=Sample(seen, rows + N_GENERATED, labels, truth=rows),
+        generated=Sample(seen, rows + N_GENERATED, labels, truth=rows, about=found),
         real=Sample.of(known, of_known, seen.tools),
-        worse=Sample(seen, rows + 2 * N_GENERATED, (labels + 1) % N_CLASSES, truth=rows),
+        worse=Sample(seen, rows + 2 * N_GENERATED, (labels + 1) % N_CLASSES, truth=rows, about=apart),
     )

@@ -3,7 +3,7 @@ import pytest
 from small_panel import N_CLASSES, faces, rng, tools
 
 from kpop_rca.errors import StudyError
-from kpop_rca.metric_panel import METRICS, ladders, metric_of_metrics, tables
+from kpop_rca.metric_panel import METRICS, known_faces, ladders, metric_of_metrics, tables
 
 FEW = {name: METRICS[name] for name in ("accuracy", "psnr", "brisque", "efficientnet_lite0_frechet", "fid", "cas")}
 N_EACH = 26
@@ -85,10 +85,13 @@ def test_too_few_faces_are_refused():
 
 def test_the_table_has_every_metric(climbed):
     found, real, *_ = climbed
-    table = tables.panel(METRICS, found[0].samples[2], found[0].samples[0], real, {"cas": 0.5}).set_index("metric")
+    known = known_faces.known_faces(seed=0)
+    table = tables.panel(METRICS, found[0].samples[2], found[0].samples[0], real, known_faces=known, known={"cas": 0.5})
+    table = table.set_index("metric")
     assert list(table.index) == list(METRICS)
     assert (table["why"].eq("") == table["generated"].notna()).all()
     assert table.loc["cas", "generated"] == 0.5
+    assert table.loc[["ap_11_point", "map_50_95", "mean_iou", "boundary_iou"], "real"].between(0.3, 1).all()
     assert table.loc["brisque", "generated"] > table.loc["brisque", "real"]
     declared = tables.declared(METRICS).set_index("metric")
     assert declared.loc["fid", "invariant to duplicates"] == "no" and "duplicates" in declared.loc["fid", "reasons"]
