@@ -15,16 +15,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "psnr_warning_table",
         ],
         "inception": ["inception_measures", "network_measures"],
-        "no_reference": [
-            "brisque",
-            "mscn_distance",
-            "mscn_reference",
-            "mscn_set_distance",
-            "niqe",
-            "niqe_reference",
-            "sharpness",
-        ],
         "memorisation": ["copying", "nearest_pairs", "views"],
+        "no_reference": ["brisque", "mscn_moments", "niqe", "niqe_reference", "sharpness"],
         "prdc": ["neighbourhood_measures"],
     },
 )

@@ -5,7 +5,7 @@ Their weights come from `pretrained`; each `load_` raises `pretrained.WeightsMis
 
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -57,19 +57,29 @@ def load_inception(*, device: torch.device) -> "NoTrainInceptionV3":
     return network.to(device)
 
 
-@torch.inference_mode()
 def inception_features(network: "NoTrainInceptionV3", images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pooled features, float32 (N, 2048), and logits without bias, float32 (N, 1008), of images, uint8 (N, H, W, 3).
 
     Raises:
         StudyError: a feature is not finite.
     """
-    pooled = []
-    for batch in torch.as_tensor(images).permute(0, 3, 1, 2).split(BATCH):
-        pooled.append(network(batch.contiguous().to(network.fc.weight.device)))
+    weight = network.fc.weight
+
+    @torch.inference_mode()
+    def features_of(batch: Tensor) -> tuple[Tensor, Tensor]:
+        pooled = network(batch.permute(0, 3, 1, 2).contiguous().to(weight.device))
+        return pooled.cpu(), (pooled @ weight.T).cpu()
+
+    batches = _batches(images, device=weight.device)
+    pooled, logits = zip(*parallel.a_core_each(features_of, batches, device=weight.device), strict=True)
     pooled = torch.cat(pooled)
     finite.require(pooled, what="Inception's features of image", remedy=DAMAGED)
-    return pooled.cpu().numpy(), (pooled @ network.fc.weight.T).cpu().numpy()
+    return pooled.numpy(), torch.cat(logits).numpy()
+
+
+def _batches(images: np.ndarray, *, device: torch.device) -> Sequence[Tensor]:
+    """On a CPU one image at a time, so that no feature depends on the other images; larger ones would be no faster."""
+    return torch.as_tensor(images).split(1 if device.type == "cpu" else BATCH)
 
 
 def _dinov2_block(state: dict[str, Tensor], block: int) -> dict[str, Tensor]:
@@ -143,10 +153,7 @@ def load_facenet(*, device: torch.device) -> InceptionResnetV1:
 def _features(
     network: nn.Module, images: np.ndarray, *, size: int, mode: str, normalise: Callable[[Tensor], Tensor]
 ) -> np.ndarray:
-    """Features, float32 (N, D), of images in [0, 255], resized and normalised.
-
-    On a CPU one image at a time, so that no feature depends on the other images; batches would be no faster.
-    """
+    """Features, float32 (N, D), of images in [0, 255], resized and normalised."""
     device = next(network.parameters()).device
 
     @torch.inference_mode()
@@ -155,7 +162,7 @@ def _features(
         resized = F.interpolate(resized, size=(size, size), mode=mode, antialias=True).clamp(0, 255)
         return network(normalise(resized)).cpu()
 
-    batches = torch.as_tensor(images).split(1 if device.type == "cpu" else BATCH)
+    batches = _batches(images, device=device)
     found = torch.cat(list(parallel.a_core_each(features_of, batches, device=device)))
     finite.require(found, what=f"{type(network).__name__}'s features of image", remedy=DAMAGED)
     return found.numpy()

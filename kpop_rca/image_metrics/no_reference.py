@@ -51,13 +51,14 @@ def brisque(images: np.ndarray) -> np.ndarray:
     at half size. It was trained on large photographs and on people's ratings of their blur, noise and compression.
     Values below 0 and above 100 occur. NaN for a black image, which has no features.
 
-    Pixels of an image below 64 pixels are repeated until it has as many: at 32 pixels it then orders levels of
-    degradation, which it does not otherwise. Compare values at one size only.
+    Pixels of an image below 64 pixels are repeated until it has as many. On the default study's faces of 32 pixels
+    Kendall's tau with the level of a degradation is then .96 for blur, .98 for noise and .73 for JPEG; as they are,
+    or enlarged smoothly, noise or JPEG is not ordered. Compare values at one size only.
 
     Raises:
         ValueError: images below 16 pixels.
 
-    Source: Mittal et al. (2012); parameters of the package brisque (Apache-2.0), see `parameters/brisque.json`.
+    Source: Mittal et al. (2012); parameters of the package brisque (Apache-2.0), in `parameters/`.
     """
     _require(images, BRISQUE_SMALLEST, "BRISQUE")
     return np.array([_regressed(brisque_features(_enlarged(grey))) for grey in _luminance(images)])
@@ -234,27 +235,12 @@ class Reference:
         own = np.cov(features, rowvar=False, bias=True) if len(features) > 1 else self.covariance
         return float(np.sqrt(apart @ np.linalg.pinv((self.covariance + own) / 2, hermitian=True) @ apart))
 
+    def distance_of_each(self, features: np.ndarray) -> np.ndarray:
+        """The Mahalanobis distance of each row of features, float (N, D): float64 (N,).
 
-def mscn_reference(real: np.ndarray) -> Reference:
-    """The MSCN moments of real images, uint8 (N, H, W, 3), N of 2 or more, of the size of those to be measured."""
-    return Reference.of(mscn_moments(real))
-
-
-def mscn_distance(images: np.ndarray, reference: Reference) -> np.ndarray:
-    """How far each image's MSCN moments lie from real images': Mahalanobis, float64 (N,), of uint8 (N, H, W, 3).
-
-    0 at the mean of the real images, and about 3 to 4 for one of them; larger is less like a real image, in either
-    direction: too smooth, or too rough.
-    """
-    return np.array([reference.distance(row[None]) for row in mscn_moments(images)])
-
-
-def mscn_set_distance(images: np.ndarray, reference: Reference) -> float:
-    """How far a set of images, uint8 (N, H, W, 3), lies from real ones by its MSCN moments: NIQE's distance, 0 or more.
-
-    Source: Mittal et al. (2013), eq. 10, on these moments.
-    """
-    return reference.distance(mscn_moments(images))
+        With MSCN moments about 3 to 4 for a real image; larger is less like one, be it too smooth or too rough.
+        """
+        return np.array([self.distance(row[None]) for row in features])
 
 
 def niqe_reference(real: np.ndarray) -> Reference:

@@ -27,7 +27,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "facenet_ser_fiq",
             "oracle_ser_fiq",
             "similarity_to_identity",
-            "similarity_to_reference",
         ],
         "predictions": ["load_predictions", "predict_all", "select", "trained"],
         "tables": ["comparison", "hard_case_accuracy", "over_seeds", "paired_comparisons", "reliability"],

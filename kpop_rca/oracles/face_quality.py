@@ -102,31 +102,21 @@ def facenet_ser_fiq(
     return ser_fiq(features, head, generator=generator, passes=passes, dropout=network.dropout.p)
 
 
-def similarity_to_reference(embeddings: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """Cosine of each image's embedding and its reference's, float (N, D) each: (N,) from -1 to 1.
-
-    Source: the row "ArcFace" of F-Bench's tables (Liu et al. 2024), here on any embedding.
-
-    >>> images, references = np.array([[2.0, 0.0], [0.0, 1.0]]), np.array([[1.0, 0.0], [1.0, 1.0]])
-    >>> similarity_to_reference(images, references).round(3).tolist()
-    [1.0, 0.707]
-    """
-    lengths = np.linalg.norm(embeddings, axis=1) * np.linalg.norm(references, axis=1)
-    return (embeddings * references).sum(axis=1) / lengths
-
-
 def similarity_to_identity(
     embeddings: np.ndarray, labels: np.ndarray, known: np.ndarray, known_labels: np.ndarray
 ) -> np.ndarray:
     """Mean cosine of each image with the photographs of its requested identity: (N,) from -1 to 1.
 
-    NaN for an identity of whom there is no photograph.
+    NaN for an identity of whom there is no photograph. With one reference image each, see
+    `full_reference.cosine_distance`.
 
     Args:
         embeddings: float (N, D), of images.
         labels: int64 (N,), requested.
         known: float (R, D), of the photographs.
         known_labels: int64 (R,), who is on them.
+
+    Source: the row "ArcFace" of F-Bench's tables (Liu et al. 2024), here on any embedding.
 
     >>> images, known = np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
     >>> similarity_to_identity(images, np.array([0, 1]), known, np.array([0, 0, 1])).tolist()

@@ -116,6 +116,14 @@ def test_inception_is_read_from_the_registry_and_gives_both_features(random_ince
     assert pooled.std(axis=0).max() > 0
 
 
+def test_inceptions_features_do_not_depend_on_the_other_images(random_inception):
+    images, network = noise(3), feature_extractors.load_inception(device=CPU)
+    whole = feature_extractors.inception_features(network, images)
+    alone = zip(*(feature_extractors.inception_features(network, image[None]) for image in images), strict=True)
+    for together, parts in zip(whole, alone, strict=True):
+        np.testing.assert_array_equal(np.concatenate(parts), together)
+
+
 # --- DINOv2 ---
 
 

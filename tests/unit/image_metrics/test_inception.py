@@ -47,7 +47,6 @@ class TinyInception(torch.nn.Module):
 def tiny_inception(monkeypatch):
     network = TinyInception()
     monkeypatch.setattr(feature_extractors, "load_inception", lambda **_: network)
-    monkeypatch.setattr(feature_extractors, "BATCH", 7)
     return network
 
 

@@ -10,12 +10,13 @@ from scipy.stats import gennorm
 
 from kpop_rca import degradations
 from kpop_rca.image_metrics import no_reference
+from kpop_rca.image_metrics.no_reference import Reference, mscn_moments
 
 REAL, OTHERS = slice(0, 60), slice(60, 68)
 PER_IMAGE = {
     "sharpness": lambda images, _: no_reference.sharpness(images),
     "brisque": lambda images, _: no_reference.brisque(images),
-    "mscn": lambda images, real: no_reference.mscn_distance(images, no_reference.mscn_reference(real)),
+    "mscn": lambda images, real: Reference.of(mscn_moments(real)).distance_of_each(mscn_moments(images)),
     "niqe": lambda images, real: no_reference.niqe(images, no_reference.niqe_reference(real)),
 }
 
@@ -106,13 +107,13 @@ def test_brisque_rises_with_blur_noise_and_jpeg(faces):
 @pytest.mark.parametrize("size", [32, 96])
 def test_mscn_moments_order_known_ladders(faces, size):
     small = faces.reshape(len(faces), size, 96 // size, size, 96 // size, 3).mean(axis=(2, 4)).astype(np.uint8)
-    reference = no_reference.mscn_reference(small[REAL])
+    reference = Reference.of(mscn_moments(small[REAL]))
     for name, found in ladders(small[OTHERS]).items():
-        each = [no_reference.mscn_distance(part, reference).mean() for part in found]
-        together = [no_reference.mscn_set_distance(part, reference) for part in found]
+        each = [reference.distance_of_each(mscn_moments(part)).mean() for part in found]
+        together = [reference.distance(mscn_moments(part)) for part in found]
         assert each[0] < each[1] < each[3], (name, each)
         assert together[0] < together[1] < together[3], (name, together)
-    assert 2.5 < no_reference.mscn_distance(small[REAL], reference).mean() < 17**0.5
+    assert 2.5 < reference.distance_of_each(mscn_moments(small[REAL])).mean() < 17**0.5
 
 
 def test_niqe_rises_with_blur_and_noise(faces):
@@ -150,24 +151,22 @@ def test_no_value_depends_on_the_other_images(faces, name):
 
 def test_a_reference_by_hand():
     """Mean 1 and variance 1; a set of mean 4 and variance 3: 3^2 / ((1 + 3) / 2) = 4.5."""
-    reference = no_reference.Reference(np.array([1.0]), np.array([[1.0]]))
+    reference = Reference(np.array([1.0]), np.array([[1.0]]))
     assert reference.distance(np.array([[4.0]])) == 3
     spread = 3**0.5
     assert reference.distance(np.array([[4 - spread], [4 + spread]])) == pytest.approx(4.5**0.5)
 
 
 def test_the_same_images_twice_are_no_other_set(faces):
-    reference = no_reference.mscn_reference(faces[REAL])
-    once, twice = (np.concatenate([faces[OTHERS]] * times) for times in (1, 2))
-    assert no_reference.mscn_set_distance(twice, reference) == pytest.approx(
-        no_reference.mscn_set_distance(once, reference)
-    )
+    reference = Reference.of(mscn_moments(faces[REAL]))
+    once = mscn_moments(faces[OTHERS])
+    assert reference.distance(np.concatenate([once, once])) == pytest.approx(reference.distance(once))
 
 
 def test_small_images_are_refused_or_enlarged():
     for measure, smallest in (
         (no_reference.brisque, 16),
-        (no_reference.mscn_moments, 16),
+        (mscn_moments, 16),
         (no_reference.niqe_reference, 96),
     ):
         with pytest.raises(ValueError, match=f"needs {smallest} pixels, the images have {smallest - 1}"):
@@ -189,4 +188,4 @@ def test_flat_images_have_a_value_or_none():
     reference = no_reference.niqe_reference(np.stack([pattern(96, 96, noise=noise) for noise in (5.0, 10.0)]))
     assert np.isnan(no_reference.niqe(np.zeros((1, 96, 96, 3), dtype=np.uint8), reference)).all()
     assert no_reference.sharpness(black) == 0
-    assert np.isfinite(no_reference.mscn_moments(black)).all()
+    assert np.isfinite(mscn_moments(black)).all()
