@@ -118,5 +118,11 @@ def sentences(panel: Panel) -> Iterator[str]:
         f"On a shuffled ladder, where there is nothing to see, the interval of τ holds 0 for {control['holds'].sum()} "
         f"of {len(control)} metrics."
     )
+    warned = panel.warning
+    better = int((warned["ssim"] > warned["ssim_blur"]).sum())
+    yield (
+        f"Of {len(warned)} changes of contrast and colour that hardly anybody minds, PSNR takes each for as bad as a "
+        f"blur (mean {warned['psnr'].mean():.1f} dB); SSIM prefers {better} of them to that blur."
+    )
     same = panel.parity
     yield f"Of {len(same)} comparisons with other programs on the same features, {same['holds'].sum()} hold."

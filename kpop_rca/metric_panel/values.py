@@ -94,13 +94,15 @@ def inception(sample: Sample, _: Sample) -> float:
 
 def mscn(sample: Sample, real: Sample) -> np.ndarray:
     """Distance of each image's MSCN moments from those of real images."""
-    reference = real.kept("mscn", lambda: Reference.of(real.by("mscn_moments")))
-    return np.array([reference.distance(row[None]) for row in sample.by("mscn_moments")])
+    return _mscn_reference(real).distance_of_each(sample.by("mscn_moments"))
 
 
 def mscn_of_set(sample: Sample, real: Sample) -> float:
-    reference = real.kept("mscn", lambda: Reference.of(real.by("mscn_moments")))
-    return reference.distance(sample.by("mscn_moments"))
+    return _mscn_reference(real).distance(sample.by("mscn_moments"))
+
+
+def _mscn_reference(real: Sample) -> Reference:
+    return real.kept(Reference, lambda: Reference.of(real.by("mscn_moments")))
 
 
 def niqe(sample: Sample, real: Sample) -> np.ndarray:
