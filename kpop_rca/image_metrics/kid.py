@@ -59,6 +59,27 @@ def kernel_distance(
     return scores.mean().item(), scores.std(unbiased=False).item()
 
 
+def whole_kernel_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
+    """`kernel_distance` of all pairs at once, which its subsets estimate: unbiased, and without anything random.
+
+    Args:
+        features_a: float (N, D), N of 2 or more.
+        features_b: float (M, D), M of 2 or more.
+
+    Source: Gretton et al. (2012), lemma 6.
+
+    >>> whole_kernel_distance(np.array([[-1.0]] * 2), np.array([[1.0]] * 3))
+    16.0
+    """
+    sets = [torch.as_tensor(part) for part in (features_a, features_b)]
+    if min(map(len, sets)) < 2:
+        raise ValueError(f"need 2 or more rows, got {features_a.shape} and {features_b.shape}")
+    every = [torch.ones(1, len(part), dtype=torch.bool) for part in sets]
+    within = [_kernel_sums(part, part, of, of, same=True) for part, of in zip(sets, every, strict=True)]
+    within = sum(total / (len(part) * (len(part) - 1)) for total, part in zip(within, sets, strict=True))
+    return (within - 2 * _kernel_sums(*sets, *every) / (len(sets[0]) * len(sets[1]))).item()
+
+
 def _by_subsets(a: Tensor, b: Tensor, size: int) -> Tensor:
     """The discrepancy in every subset, each with its own kernel values: float64 (subsets,)."""
     whole = torch.ones(1, size, dtype=torch.bool)

@@ -25,6 +25,9 @@ URLS = {
     "dinov2": "https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/dinov2_vits14_pretrain.pth",
     "facenet": f"{GITHUB}/timesler/facenet-pytorch/releases/download/v2.2.9/20180402-114759-vggface2.pt",
     "sface": f"{GITHUB}/opencv/opencv_zoo/raw/main/models/face_recognition_sface/face_recognition_sface_2021dec.onnx",
+    "aesthetic_v2": (
+        f"{GITHUB}/christophschuhmann/improved-aesthetic-predictor/raw/main/sac%2Blogos%2Bava1-l14-linearMSE.pth"
+    ),
 }
 SHA256 = {  # publishers who give one put its first eight digits into the file's name
     "inception": "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
@@ -38,6 +41,8 @@ SHA256 = {  # publishers who give one put its first eight digits into the file's
     "dinov2": "b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9",
     "facenet": "281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b",
     "sface": "0ba9fbfa01b5270c96627c4ef784da859931e02f04419c829e83484087c34e79",  # its publisher's, of Git LFS
+    # No hash by its publisher; the one by which birder-project's and others' programs check their downloads.
+    "aesthetic_v2": "21dd590f3ccdc646f0d53120778b296013b096a035a2718c9cb0d511bff0f1e0",
 }
 pooch.get_logger().setLevel("ERROR")  # it would name this machine's folders in published notebooks
 _unreachable: set[str] = set()  # hosts: a process waits for each only once

@@ -58,6 +58,9 @@ class Purpose(IntEnum):
     ENLARGED_FACES = 44
     ENLARGED_INTERVALS = 45
     TRAINING = 46  # number of the training, 1 and above
+    LADDERS = 47
+    LADDER_HALVES = 48
+    SUBNETWORKS = 49
     RECIPE = 50
     RATED_IMAGES = 71  # which images are rated
     RATING_IDS = 72

@@ -28,6 +28,7 @@ FLOORS = (
     "validity",
     "claims",
     "human_ratings",
+    "metric_panel",
     "results",
     "benchmarks",
 )  # from the ground up

@@ -1,0 +1,14 @@
+"""Every metric of the survey in one registry, and what each sees: quality, identity, both or neither (09)."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "metric_of_metrics": ["SEES"],
+        "metric": ["measure"],
+        "panel": ["run", "sentences"],
+        "registry": ["METRICS"],
+        "tables": ["by_ladder"],
+    },
+)
