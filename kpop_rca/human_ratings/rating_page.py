@@ -163,8 +163,8 @@ def _questions(stimuli: Sequence[Stimulus], plan: Plan) -> list[list[Stimulus]]:
 
     Pairs and triplets are of one identity, each image of another generator and level.
     """
-    random = seeds.generator(Purpose.RATING_ORDER, plan.seed, 0)
-    order = [stimuli[k] for k in random.permutation(len(stimuli))]
+    rng = seeds.generator(Purpose.RATING_ORDER, plan.seed, 0)
+    order = [stimuli[k] for k in rng.permutation(len(stimuli))]
     size = MODES[plan.mode]
     if size == 1:
         order.sort(key=lambda s: s.anchor)  # stable; the anchors are not for practice
@@ -179,27 +179,27 @@ def _questions(stimuli: Sequence[Stimulus], plan: Plan) -> list[list[Stimulus]]:
             found += [list(group) for group in zip(*(kinds[kind] for kind in chosen), strict=False)]
     if len(found) <= plan.practice:
         raise StudyError(f"there are too few images of one identity for {plan.mode} questions; give more images")
-    return [found[k] for k in random.permutation(len(found))][: len(stimuli)]
+    return [found[k] for k in rng.permutation(len(found))][: len(stimuli)]
 
 
 def _ordered(questions: list[list[Stimulus]], plan: Plan, *, number: int) -> list[tuple[list[Stimulus], int]]:
     """What a rater is asked after the practice, each question with its trial; repeats come in the second half."""
-    random = seeds.generator(Purpose.RATING_ORDER, plan.seed, number)
+    rng = seeds.generator(Purpose.RATING_ORDER, plan.seed, number)
     counted = questions[plan.practice :]
-    order = [(counted[k], 0) for k in random.permutation(len(counted))]
+    order = [(counted[k], 0) for k in rng.permutation(len(counted))]
     early = max(1, len(order) // 3)
-    for k in random.choice(early, size=min(plan.repeats, early), replace=False):
-        place = random.integers(len(order) // 2, len(order) + 1)
+    for k in rng.choice(early, size=min(plan.repeats, early), replace=False):
+        place = rng.integers(len(order) // 2, len(order) + 1)
         order.insert(int(place), (order[k][0], 1))
     return order
 
 
 def _page(shown: _Shown, questions: list[list[Stimulus]], plan: Plan, *, number: int, page: str) -> str:
     """The HTML of a rater's page."""
-    random = seeds.generator(Purpose.RATING_ORDER, plan.seed, number, 0)
+    rng = seeds.generator(Purpose.RATING_ORDER, plan.seed, number, 0)
 
     def item(group: list[Stimulus], trial: int, practice: bool) -> dict[str, Any]:
-        images = [shown.ids[group[k].name] for k in random.permutation(len(group))]
+        images = [shown.ids[group[k].name] for k in rng.permutation(len(group))]
         about = {"images": images, "trial": trial, "practice": practice, "beside": [], "prompt": ""}
         if plan.mode != "rating":
             return about | {"dimensions": [QUALITY], "name": "-".join(sorted(images))}

@@ -86,9 +86,9 @@ class _Sampled:
         self.generated = generated_images.load(folder["generated"])
         self.names = crops.class_names(folder["faces"])
         self.references = _most_typical(*crops.load_crops(folder["faces"], size=size, split="train"))
-        random = seeds.generator(Purpose.RATED_IMAGES, self.seed)
-        self.rows = _in_turns(self.real[1], random)
-        self.made = _in_turns(self.generated[1], random)
+        rng = seeds.generator(Purpose.RATED_IMAGES, self.seed)
+        self.rows = _in_turns(self.real[1], rng)
+        self.made = _in_turns(self.generated[1], rng)
 
     def stimuli(self, wanted: dict[tuple[str, str], int]) -> list[Stimulus]:
         sizes = iter(wanted.values())
@@ -172,8 +172,8 @@ class _Sampled:
         """Photographs of a quality that nobody can miss: the second-order pipeline at its largest factor."""
         found, largest = [], max(_factors(self.real[0].shape[1]))
         for number, row in enumerate(rows):
-            random = seeds.generator(Purpose.RATED_IMAGES, self.seed, number)
-            small, _ = pipelines.second_order(self.real[0][row], factor=largest, generator=random)
+            rng = seeds.generator(Purpose.RATED_IMAGES, self.seed, number)
+            small, _ = pipelines.second_order(self.real[0][row], factor=largest, generator=rng)
             image = pipelines.bicubic([small], self.real[0].shape[1:3])[0]
             found.append(self._of_photograph(row, "degraded", "anchor", image=image, anchor=True))
         return found
@@ -197,9 +197,9 @@ def _most_typical(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.stack(found)
 
 
-def _in_turns(labels: np.ndarray, random: np.random.Generator) -> list[int]:
+def _in_turns(labels: np.ndarray, rng: np.random.Generator) -> list[int]:
     """All rows in a random order in which the identities take turns."""
-    order = random.permutation(len(labels))
+    order = rng.permutation(len(labels))
     turn = np.empty(len(labels), dtype=int)
     for label in np.unique(labels):
         own = order[labels[order] == label]
