@@ -19,7 +19,8 @@ CLIP_B = ("openai/clip-vit-base-patch32", "3d74acf9a28c67741b2f4f2ea7635f0aaf6f0
 CLIP_L = ("openai/clip-vit-large-patch14", "32bd64288804d66eefd0ccbe215aa642df71cc41")
 PICK_SCORE = ("yuvalkirstain/PickScore_v1", "a4e4367c6dfa7288a00c550414478f865b875800")
 CLIP_H = ("laion/CLIP-ViT-H-14-laion2B-s32B-b79K", "1c2b8495b28150b8a4922ee1c8edee224c284c0c")
-NOT_PINNED = "no revision of its weights is pinned here"
+BLIP = ("Salesforce/blip-itm-base-coco", "7eaa90c11850c0b17fc38c6a11e7d88bd6ac231f")
+LLAVA = ("llava-hf/llava-1.5-7b-hf", "b234b804b114d9e37bb655e11cbbb5f5e971b7a9")
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,7 @@ SOURCES = {
     "aesthetic_v1": Source(*CLIP_L, "MIT", reason="the publisher of its head gives no checksum"),
     "aesthetic_v2": Source(*CLIP_L, "Apache-2.0", head="aesthetic_v2"),
     "hpsv2": Source("xswu/HPSv2", "", "Apache-2.0", reason="its weights are in OpenCLIP's format, not transformers'"),
-    "blip_score": Source(
-        "Salesforce/blip-itm-base-coco", "", "BSD-3-Clause", "BlipForImageTextRetrieval", reason=NOT_PINNED
-    ),
+    "blip_score": Source(*BLIP, "BSD-3-Clause", "BlipForImageTextRetrieval"),
     "image_reward": Source(
         "zai-org/ImageReward",
         "",
@@ -61,8 +60,8 @@ SOURCES = {
         "BlipForImageTextRetrieval",
         reason="its weights are in BLIP's original format, not transformers'",
     ),
-    "vqa_score": Source("llava-hf/llava-1.5-7b-hf", "", "Llama 2", "LlavaForConditionalGeneration", reason=NOT_PINNED),
-    "questions": Source("llava-hf/llava-1.5-7b-hf", "", "Llama 2", "LlavaForConditionalGeneration", reason=NOT_PINNED),
+    "vqa_score": Source(*LLAVA, "Llama 2", "LlavaForConditionalGeneration"),
+    "questions": Source(*LLAVA, "Llama 2", "LlavaForConditionalGeneration"),
     "q_align": Source(
         "q-future/one-align",
         "",
@@ -121,7 +120,7 @@ def load(metric: str) -> Network:
     repository, revision = source.processor or (source.repository, source.revision)
     try:
         model = getattr(transformers, source.model).from_pretrained(
-            source.repository, revision=source.revision, use_safetensors=True, **options
+            source.repository, revision=source.revision, weights_only=True, **options
         )
         processor = transformers.AutoProcessor.from_pretrained(repository, revision=revision, **options)
     except OSError:

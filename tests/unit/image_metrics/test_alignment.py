@@ -1,7 +1,6 @@
 """Metrics of image and prompt, on tiny random networks of the published classes, against numbers by hand."""
 
 import zlib
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -207,12 +206,12 @@ def test_what_else_is_in_a_batch_changes_no_value(name):
 
 
 @pytest.mark.parametrize("name", alignment_networks.SOURCES)
-def test_weights_that_cannot_be_had_give_one_line(monkeypatch, tmp_path, name):
-    monkeypatch.setattr(
-        transformers,
-        alignment_networks.SOURCES[name].model,
-        SimpleNamespace(from_pretrained=lambda *_, **__: (_ for _ in ()).throw(OSError)),
-    )
+def test_weights_that_cannot_be_had_give_one_line(monkeypatch, name):
+    def absent(repository, **options):
+        raise OSError("not in the cache")
+
+    model = getattr(transformers, alignment_networks.SOURCES[name].model)
+    monkeypatch.setattr(model, "from_pretrained", absent)
     with pytest.raises(pretrained.WeightsMissing) as missing:
         alignment_networks.load(name)
     assert len(str(missing.value).splitlines()) == 1
@@ -227,3 +226,27 @@ def test_the_head_has_the_layers_of_the_published_one():
         "6.weight": (16, 64),
         "7.weight": (1, 16),
     }
+
+
+def test_a_network_is_read_from_the_pinned_revision_of_the_local_cache(monkeypatch):
+    asked = []
+
+    def found(value):
+        def from_pretrained(repository, **options):
+            asked.append((repository, options["revision"], options["local_files_only"]))
+            return value
+
+        return from_pretrained
+
+    network, processor = clip().model, Processor()
+    monkeypatch.setattr(transformers.CLIPModel, "from_pretrained", found(network))
+    monkeypatch.setattr(transformers.AutoProcessor, "from_pretrained", found(processor))
+    state = {f"layers.{name}": value for name, value in reward_head(768).state_dict().items()}
+    monkeypatch.setattr(pretrained, "load", lambda name: state)
+    loaded = alignment_networks.load("aesthetic_v2")
+    assert loaded.model is network and loaded.processor is processor
+    assert torch.equal(loaded.head[7].bias, state["layers.7.bias"])
+    assert asked == [(*alignment_networks.CLIP_L, True)] * 2
+    asked.clear()
+    assert alignment_networks.load("pick_score").head is None
+    assert asked == [(*alignment_networks.PICK_SCORE, True), (*alignment_networks.CLIP_H, True)]
