@@ -85,7 +85,7 @@ def test_too_few_faces_are_refused():
 
 def test_the_table_has_every_metric(climbed):
     found, real, *_ = climbed
-    known = known_faces.known_faces(seed=0)
+    known = known_faces.known_faces({}, seed=0)
     table = tables.panel(METRICS, found[0].samples[2], found[0].samples[0], real, known_faces=known, known={"cas": 0.5})
     table = table.set_index("metric")
     assert list(table.index) == list(METRICS)
