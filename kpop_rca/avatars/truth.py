@@ -16,7 +16,7 @@ from kpop_rca.avatars.head import Head
 from kpop_rca.avatars.photograph import Shot, Sitter, moment_later
 from kpop_rca.system import files
 
-FOREHEAD = -0.62  # height in the head's units at which a face begins for a detector; above it is hair
+FOREHEAD = -0.62  # height in the head's units at which a face begins; above it is hair, or soon
 HAIR_NAMES = ("black", "dark brown", "brown", "light brown", "dark blond", "blond")  # as the colours in portrait.HAIR
 SMILING = 0.6  # of Look.smile, above which a smile is called one
 TURNED = 25.0  # degrees of yaw, beyond which a face is called turned

@@ -5,6 +5,20 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "alignment": [
+            "aesthetic_score",
+            "blip_score",
+            "clip_iqa",
+            "clip_score",
+            "cosines",
+            "image_reward",
+            "level_score",
+            "pick_score",
+            "preference_loss",
+            "vqa_score",
+            "yes_probability",
+        ],
+        "detection_scores": ["average_precision", "box_iou", "mean_average_precision"],
         "diversity": ["feature_diversity", "lpips_diversity"],
         "feature_panel": ["feature_measures", "measures_by_class"],
         "frechet": ["frechet_distance"],
@@ -18,5 +32,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "memorisation": ["copying", "nearest_pairs", "views"],
         "no_reference": ["brisque", "mscn_moments", "niqe", "niqe_reference", "sharpness"],
         "prdc": ["neighbourhood_measures"],
+        "segmentation_scores": ["boundary_iou", "landmark_mask", "mean_iou", "pixel_accuracy"],
     },
 )
