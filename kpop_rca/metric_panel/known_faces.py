@@ -1,31 +1,46 @@
-"""Avatars whose boxes and masks are known, and what MTCNN finds on them."""
+"""Avatars of which everything is known: boxes, masks, prompts and questions, and what MTCNN finds on them."""
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
 
-from kpop_rca.avatars import dataset, photograph
-from kpop_rca.avatars.canvas import Placement
-from kpop_rca.avatars.head import Head
+from kpop_rca.avatars import dataset, photograph, truth
 from kpop_rca.faces import detection
-from kpop_rca.metric_panel.boxes_and_masks import Boxes, Masks
-from kpop_rca.metric_panel.samples import Sample
+from kpop_rca.image_metrics.segmentation_scores import landmark_mask
+from kpop_rca.metric_panel.samples import Sample, Tool
 from kpop_rca.system import parallel, seeds
 from kpop_rca.system.parallel import one_thread
 
 SIDE = 128  # pixels
 N_ALONE, N_GROUPS, N_CREATURES = 24, 8, 8  # images of one person, of two or three, and of none
-FOREHEAD = -0.72  # height at which the hair begins, in units of the head
 LEAST_FACE = 16  # pixels
 
 
-def known_faces(*, seed: int) -> Sample:
-    """Images with `about`: boxes, `Boxes` of each, and mask, `Masks` of each."""
+class Boxes(NamedTuple):
+    """True boxes (n, 4) of one image, x0, y0, x1, y1 in pixels; found ones (m, 4) and their probabilities (m,)."""
+
+    true: np.ndarray
+    found: np.ndarray
+    probability: np.ndarray
+
+
+class Masks(NamedTuple):
+    """Where the faces of one image are, and where they were found, bool (H, W)."""
+
+    true: np.ndarray
+    found: np.ndarray
+
+
+def known_faces(tools: dict[str, Tool], *, seed: int) -> Sample:
+    """Images with `about`: boxes (`Boxes` of each), mask (`Masks`), prompt and questions; "" and none of creatures."""
     people = dataset.people(seed=seed, n_identities=10, alikeness=0.5)
     shots = [_shot(number, people, seed) for number in range(N_ALONE + N_GROUPS + N_CREATURES)]
     taken = list(parallel.a_core_each(_taken, shots, device=torch.device("cpu")))
     images, boxes, masks = (list(part) for part in zip(*taken, strict=True))
-    return Sample.of(np.stack(images), np.zeros(len(images), dtype=int), {}, about={"boxes": boxes, "mask": masks})
+    about = {"boxes": boxes, "mask": masks, "prompt": [truth.full_prompt(shot) for shot in shots]}
+    about["questions"] = [truth.questions(shot) for shot in shots]
+    return Sample.of(np.stack(images), np.zeros(len(images), dtype=int), tools, about=about)
 
 
 def _shot(number: int, people: list, seed: int) -> photograph.Shot:
@@ -40,31 +55,10 @@ def _shot(number: int, people: list, seed: int) -> photograph.Shot:
 
 def _taken(shot: photograph.Shot) -> tuple[np.ndarray, Boxes, Masks]:
     image = photograph.take(shot, size=SIDE)
-    outlines = [_outline(sitter) for sitter in shot.sitters]
-    true = np.array([[*outline.min(axis=0), *outline.max(axis=0)] for outline in outlines]).reshape(-1, 4)
     with one_thread(torch.device("cpu")):
         found = detection.faces_of(image, min_face_size=LEAST_FACE, min_side=SIDE, max_side=SIDE)
-    masks = Masks(_painted(outlines), _painted([_oval(box) for box in found.boxes]))
-    return np.asarray(image), Boxes(true, found.boxes, found.probabilities), masks
-
-
-def _outline(sitter: photograph.Sitter) -> np.ndarray:
-    """The face from chin to forehead, pixels (n, 2)."""
-    shape = {name: sitter.person[name] for name in ("face_width", "jaw", "chin")}
-    head = Head(**shape, yaw=sitter.look.yaw, pitch=sitter.look.pitch).outline()
-    place = Placement(sitter.x * SIDE, sitter.y * SIDE, sitter.unit * SIDE, np.radians(sitter.look.roll))
-    return place(head[head[:, 1] >= FOREHEAD])
-
-
-def _oval(box: np.ndarray) -> np.ndarray:
-    """An ellipse in a found box: what is said of a face's outline by a detector that gives boxes alone."""
-    angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-    middle, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
-    return middle + half * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-
-
-def _painted(outlines: list[np.ndarray]) -> np.ndarray:
-    mask = Image.new("1", (SIDE, SIDE))
-    for outline in outlines:
-        ImageDraw.Draw(mask).polygon([tuple(point) for point in outline.tolist()], fill=1)
-    return np.asarray(mask)
+    mask = np.zeros((SIDE, SIDE), dtype=bool)
+    for landmarks in found.landmarks:
+        mask |= landmark_mask(landmarks.reshape(5, 2), size=(SIDE, SIDE))
+    boxes = Boxes(truth.face_boxes(shot, size=SIDE), found.boxes, found.probabilities)
+    return np.asarray(image), boxes, Masks(truth.face_mask(shot, size=SIDE), mask)

@@ -37,7 +37,7 @@ class Property(StrEnum):
 
 
 OF_SAMPLE = {Needs.BOXES: "boxes", Needs.MASKS: "mask", Needs.PROMPT: "prompt"}  # what `Sample.about` must hold
-OF_KNOWN = (Needs.BOXES, Needs.MASKS)  # those that are measured on images whose faces are known
+OF_KNOWN = (Needs.BOXES, Needs.MASKS, Needs.PROMPT)  # those that are measured on avatars of which that is known
 COMPARED = (Needs.REFERENCE_SET, Needs.REFERENCE_IMAGE, Needs.SET_AND_LABELS)  # those of which two sides can be swapped
 Value = float | np.ndarray
 
@@ -89,7 +89,7 @@ class Metric:
         if self.needs not in COMPARED:
             asked -= {Property.SYMMETRIC}
         if self.needs in OF_KNOWN:
-            asked -= {Property.BATCH, Property.DTYPE}  # no network is asked
+            asked -= {Property.BATCH, Property.DTYPE}  # no tool of the panel is asked
         return tuple(name for name in Property if name in asked)
 
     @property

@@ -95,7 +95,7 @@ def run(
     few = capped(generated, np.bincount(first.labels), generator=seeds.generator(Purpose.LADDERS, seed, 1))
     sides = [Sample.of(images, labels, opened) for images, labels in (few, (first.images, first.labels))]
     beside = Sample.of(real.images, real.labels, opened)
-    faces = known_faces.known_faces(seed=seed)
+    faces = known_faces.known_faces(tools.with_prompts(), seed=seed)
     values = tables.panel(METRICS, *sides, beside, known_faces=faces, known=known)
     seen = metric_of_metrics.what_is_seen(taus, replicates, METRICS)
     metrics = values.merge(seen.drop(columns=["title", "measures", "why"]), on="metric")

@@ -1,12 +1,14 @@
 """Every metric of the survey, and the study's own, by name: what each measures and needs, and how it is computed."""
 
+from functools import partial
 from math import inf
 from typing import Any
 
+from kpop_rca.image_metrics import segmentation_scores
+from kpop_rca.image_metrics.detection_scores import average_precision, mean_average_precision
 from kpop_rca.image_metrics.feature_extractors import LPIPS_SMALLEST
 from kpop_rca.image_metrics.no_reference import BRISQUE_SMALLEST, MSCN_SMALLEST, NIQE_PATCH
-from kpop_rca.metric_panel import boxes_and_masks, values
-from kpop_rca.metric_panel.boxes_and_masks import average_precision, mean_average_precision
+from kpop_rca.metric_panel import values
 from kpop_rca.metric_panel.metric import Metric, Needs, Property
 from kpop_rca.metric_panel.values import of_boxes, of_masks
 
@@ -88,7 +90,8 @@ def _by_itself(title: str, **row: Any) -> Metric:
 
 def _prompted(title: str, tool: str, source: str, **row: Any) -> Metric:
     every = {"measures": "alignment", "direction": 1, "needs": Needs.PROMPT, "of_image": True}
-    return Metric(title=title, value=values.prompted(tool), source=source, **(every | row))
+    every["value"] = values.prompted(tool)
+    return Metric(title=title, source=source, **(every | row))
 
 
 def _found(title: str, source: str, value: values.Of) -> Metric:
@@ -97,9 +100,9 @@ def _found(title: str, source: str, value: values.Of) -> Metric:
     return Metric(title=f"{title}, MTCNN", measures="detection", needs=Needs.BOXES, source=source, value=value, **every)
 
 
-def _outlined(title: str, source: str, value: values.Of, **row: Any) -> Metric:
-    """Of an ellipse in each of MTCNN's boxes, on avatars whose faces are known."""
-    every = {"direction": 1, "range": FRACTION, "weights": "MTCNN", "licence": "MIT"} | row
+def _outlined(title: str, source: str, value: values.Of) -> Metric:
+    """Of the hull of MTCNN's landmarks, on avatars whose faces are known."""
+    every = {"direction": 1, "range": FRACTION, "weights": "MTCNN", "licence": "MIT"}
     return Metric(
         title=f"{title}, MTCNN", measures="segmentation", needs=Needs.MASKS, source=source, value=value, **every
     )
@@ -133,19 +136,21 @@ CLASSIFICATION = {
 }
 DETECTION = {
     "ap_11_point": _found(
-        "AP, 11 points", "Everingham et al. (2010)", of_boxes(average_precision, recalls=boxes_and_masks.ELEVEN)
+        "AP, 11 points", "Everingham et al. (2010)", of_boxes(partial(average_precision, eleven_points=True))
     ),
     "ap_all_points": _found("AP, all points", "Everingham et al. (2010)", of_boxes(average_precision)),
-    "map_50": _found("mAP@[.5]", "Lin et al. (2014)", of_boxes(mean_average_precision, every=(0.5,))),
-    "map_50_95": _found("mAP@[.5:.95]", "Lin et al. (2014)", of_boxes(mean_average_precision)),
-    "iou": _found("IoU of boxes", "survey", of_boxes(boxes_and_masks.best_overlap)),
+    "map_50": _found(
+        "mAP@[.5]", "Lin et al. (2014)", of_boxes(lambda *boxes: mean_average_precision(*boxes)["map_50"])
+    ),
+    "map_50_95": _found(
+        "mAP@[.5:.95]", "Lin et al. (2014)", of_boxes(lambda *boxes: mean_average_precision(*boxes)["map_50_95"])
+    ),
+    "iou": _found("IoU of boxes", "survey", of_boxes(values.best_iou)),
 }
 SEGMENTATION = {
-    "mean_iou": _outlined("mIoU of face and background", "survey", of_masks(boxes_and_masks.mask_overlap)),
-    "boundary_iou": _outlined(
-        "boundary IoU", "Cheng et al. (2021), eq. 2", of_masks(boxes_and_masks.boundary_overlap), of_image=True
-    ),
-    "pixel_accuracy": _outlined("pixel accuracy", "survey", of_masks(boxes_and_masks.pixel_accuracy), of_image=True),
+    "mean_iou": _outlined("mIoU of face and background", "survey", of_masks(segmentation_scores.mean_iou)),
+    "boundary_iou": _outlined("boundary IoU", "Cheng et al. (2021)", of_masks(segmentation_scores.boundary_iou)),
+    "pixel_accuracy": _outlined("pixel accuracy", "survey", of_masks(segmentation_scores.pixel_accuracy)),
 }
 FULL_REFERENCE = {
     "psnr": _beside_truth(
@@ -367,7 +372,7 @@ NO_REFERENCE = {
         source="Wu et al. (2024)",
         value=values.own("q_align"),
         weights="mPLUG-Owl2",
-        licence="MIT; Llama 2's licence",
+        licence="MIT",
     ),
 }
 FACE_QUALITY = {
@@ -394,7 +399,7 @@ ALIGNMENT = {
         "CLIPScore",
         "clip_score",
         "Hessel et al. (2021)",
-        range=(0.0, 100.0),
+        range=(0.0, 2.5),
         weights="CLIP",
         licence=OPEN_CLIP,
     ),
@@ -402,20 +407,21 @@ ALIGNMENT = {
         "BLIPScore", "blip_score", "Li et al. (2022)", range=FRACTION, weights="BLIP", licence="BSD-3-Clause"
     ),
     "vqa_score": _prompted(
-        "VQAScore", "vqa_score", "Lin et al. (2024)", range=FRACTION, weights="CLIP-FlanT5", licence="Apache-2.0"
+        "VQAScore", "vqa_score", "Lin et al. (2024)", range=FRACTION, weights="LLaVA-1.5", licence="Llama 2"
     ),
     "template_questions": _prompted(
         "Gecko's questions, from a template",
-        "template_questions",
-        "after Wiles et al. (2024)",
+        "questions",
+        "after Wiles et al. (2025)",
         range=FRACTION,
-        weights="BLIP for VQA",
-        licence="BSD-3-Clause",
+        value=values.right_answers,
+        weights="LLaVA-1.5",
+        licence="Llama 2",
     ),
     "image_reward": _prompted(
         "ImageReward", "image_reward", "Xu et al. (2023)", range=ANY, weights="ImageReward", licence="Apache-2.0"
     ),
-    "hps_v2": _prompted("HPS v2", "hps_v2", "Wu et al. (2023)", range=ANY, weights="HPS v2", licence="Apache-2.0"),
+    "hps_v2": _prompted("HPS v2", "hpsv2", "Wu et al. (2023)", range=ANY, weights="HPS v2", licence="Apache-2.0"),
     "pick_score": _prompted(
         "PickScore", "pick_score", "Kirstain et al. (2023)", range=ANY, weights="PickScore v1", licence="MIT"
     ),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from kpop_rca.metric_panel.metric import OF_KNOWN, Metric, Property, measure
+from kpop_rca.metric_panel.metric import OF_KNOWN, Metric, Needs, Property, measure
 from kpop_rca.metric_panel.samples import Sample
 
 DIRECTIONS = {1: "higher", -1: "lower", 0: "as real"}
@@ -23,18 +23,21 @@ def panel(
     """Every metric of generated images and of as many other real ones, both beside the same real images.
 
     Args:
-        known_faces: see `known_faces.known_faces`; measures of boxes and masks are of these, in the column `real`.
+        known_faces: see `known_faces.known_faces`; measures of boxes, masks and prompts are of these, in column `real`.
         known: values of generated images that were found elsewhere, by the name of the metric.
 
     Returns:
         One row per metric: metric, title, measures, needs, better, generated, real, n_generated, smallest, weights,
         licence, source, and why there is no value.
     """
+    people = known_faces.part(np.flatnonzero([bool(prompt) for prompt in known_faces.about["prompt"]]))
+    known_sides = {Needs.BOXES: known_faces, Needs.MASKS: known_faces, Needs.PROMPT: people}
     rows = []
     for name, metric in metrics.items():
-        as_real = known_faces if metric.needs in OF_KNOWN else other_real
+        as_real = known_sides.get(metric.needs, other_real)
         found, beside = (measure(metric, sample, real) for sample in (generated, as_real))
         value, why = (known[name], "") if name in known else (found.value, found.why)
+        why = beside.why or why if metric.needs in OF_KNOWN else why
         rows.append(
             {
                 "metric": name,

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from kpop_rca.errors import StudyError
-from kpop_rca.image_metrics import full_reference, no_reference
+from kpop_rca.image_metrics import alignment, alignment_networks, full_reference, no_reference
 from kpop_rca.image_metrics.feature_extractors import EXTRACTORS, inception_features, load_inception
 from kpop_rca.image_metrics.pretrained import WeightsMissing
 from kpop_rca.metric_panel.samples import Tool
@@ -20,8 +20,23 @@ from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.system import parallel, seeds
 
 FACE_NETWORK = "dlib"
-SLOW = (FACE_NETWORK, "lpips_nearest")  # tools that are spared the ladders
+SLOW = (FACE_NETWORK, "lpips_nearest", "q_align")  # tools that are spared the ladders
 SHORTLIST = 10  # training images by LPIPS, of those nearest by coarse pixels
+BY_THEMSELVES = {
+    "clip_iqa": alignment.clip_iqa,
+    "aesthetic_v1": alignment.aesthetic_score,
+    "aesthetic_v2": alignment.aesthetic_score,
+    "q_align": alignment.level_score,
+}
+WITH_PROMPTS = {
+    "clip_score": alignment.clip_score,
+    "blip_score": alignment.blip_score,
+    "vqa_score": alignment.vqa_score,
+    "questions": alignment.yes_probability,
+    "image_reward": alignment.image_reward,
+    "hpsv2": alignment.cosines,
+    "pick_score": alignment.pick_score,
+}
 PIECE = 25  # images that a thread takes at once
 
 
@@ -50,8 +65,20 @@ def of_study(
         "detector": _in_pieces(face_quality.detector_probability),
         "ser_fiq": lambda images: face_quality.oracle_ser_fiq(oracle, images, generator=subnetworks()),
         "lpips_nearest": lambda images: _lpips_to_nearest(images, train),
+        **{name: _of_images(name, score) for name, score in BY_THEMSELVES.items()},
         FACE_NETWORK: _face_network(margin),
     }
+
+
+def with_prompts() -> dict[str, Tool]:
+    """The tools that take images, uint8 (N, H, W, 3), and a text of each."""
+    return {name: _of_images(name, score) for name, score in WITH_PROMPTS.items()}
+
+
+def _of_images(name: str, score: Callable[..., np.ndarray]) -> Tool:
+    """A metric of `alignment` on the network of that name."""
+    network = cache(partial(alignment_networks.load, name))
+    return lambda images, *texts: score(network(), torch.as_tensor(images).permute(0, 3, 1, 2), *texts)
 
 
 def _in_pieces(tool: Tool) -> Tool:

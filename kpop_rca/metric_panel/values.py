@@ -3,11 +3,12 @@
 Each function here gives, or is, a metric's `value`: of two samples a number, or one number per image.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from kpop_rca import rca
+from kpop_rca.image_metrics.detection_scores import box_iou
 from kpop_rca.image_metrics.diversity import feature_diversity, lpips_diversity
 from kpop_rca.image_metrics.frechet import Normal
 from kpop_rca.image_metrics.full_reference import full_reference, lpips_missing
@@ -17,7 +18,6 @@ from kpop_rca.image_metrics.no_reference import Reference, niqe_reference
 from kpop_rca.image_metrics.no_reference import niqe as niqe_beside
 from kpop_rca.image_metrics.prdc import Neighbourhoods, neighbourhood_measures
 from kpop_rca.image_metrics.pretrained import WeightsMissing
-from kpop_rca.metric_panel.boxes_and_masks import Boxes, Masks
 from kpop_rca.metric_panel.metric import Value
 from kpop_rca.metric_panel.samples import Sample
 from kpop_rca.oracles.face_quality import similarity_to_identity
@@ -192,14 +192,39 @@ def lpips_spread(sample: Sample, _: Sample) -> float:
     return _or_refuse(found)
 
 
-def of_boxes(measure: Callable[[Sequence[Boxes]], float], **how: object) -> Of:
-    """A measure of found boxes beside the true ones."""
-    return lambda sample, _: measure(sample.about["boxes"], **how)
+def of_boxes(measure: Callable[..., float]) -> Of:
+    """A measure of found boxes, their probabilities and the true boxes, lists with an array per image."""
+
+    def value(sample: Sample, _: Sample) -> float:
+        boxes = sample.about["boxes"]
+        return measure([of.found for of in boxes], [of.probability for of in boxes], [of.true for of in boxes])
+
+    return value
 
 
-def of_masks(measure: Callable[[Sequence[Masks]], Value]) -> Of:
-    """A measure of found masks beside the true ones."""
-    return lambda sample, _: measure(sample.about["mask"])
+def best_iou(found: list[np.ndarray], _: list[np.ndarray], true: list[np.ndarray]) -> float:
+    """Mean over all true boxes of the IoU with the nearest found one; 0 of one without."""
+    best = [box_iou(boxes, others).max(axis=1, initial=0.0) for boxes, others in zip(true, found, strict=True)]
+    return float(np.concatenate(best).mean())
+
+
+def of_masks(measure: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Of:
+    """Mean of a measure of found and true masks over the images in which it has a value: those with a face."""
+
+    def value(sample: Sample, _: Sample) -> float:
+        found, true = (np.stack([getattr(of, side) for of in sample.about["mask"]]) for side in ("found", "true"))
+        return float(np.nanmean(measure(found, true)))
+
+    return value
+
+
+def right_answers(sample: Sample, _: Sample) -> np.ndarray:
+    """Of each image, the mean probability of the right answers to its questions; the tool gives that of yes."""
+    ask, found = sample.seen.tool("questions"), []
+    for image, questions in zip(sample.images, sample.about["questions"], strict=True):
+        yes = ask(np.stack([image] * len(questions)), [question.text for question in questions])
+        found.append(np.mean(np.where([question.answer for question in questions], yes, 1 - yes)))
+    return np.array(found)
 
 
 def _pairs(sample: Sample) -> dict:
