@@ -21,7 +21,11 @@ PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
 # change of theirs.
 BOOKKEEPING = frozenset({"errors", "study", "system.console", "system.files", "system.fonts", "system.locks"})
 # Files that the package ships, by the module that reads them.
-PACKAGE_DATA = {"results.paper": "results/paper_tables", "results.pages": "results/templates"}
+PACKAGE_DATA = {
+    "human_ratings.reference_answers": "human_ratings/reference",
+    "results.paper": "results/paper_tables",
+    "results.pages": "results/templates",
+}
 
 
 class Cell(NamedTuple):

@@ -58,6 +58,7 @@ class Purpose(IntEnum):
     ENLARGED_FACES = 44
     ENLARGED_INTERVALS = 45
     TRAINING = 46  # number of the training, 1 and above
+    SIMULATED_RATERS = 47  # spammers, first simulation
 
 
 def sequence(purpose: Purpose, seed: int, *indices: int) -> np.random.SeedSequence:

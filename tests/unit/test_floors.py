@@ -27,6 +27,7 @@ FLOORS = (
     "scoring",
     "validity",
     "claims",
+    "human_ratings",
     "results",
     "benchmarks",
 )  # from the ground up

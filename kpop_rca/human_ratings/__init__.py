@@ -1,0 +1,27 @@
+"""What people say of images: from raw ratings to MOS, outliers, agreement, and which metric agrees with them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "agreement": ["krippendorff_alpha", "points_by_majority", "ranks_in_groups", "sos"],
+        "correlation": ["agreement_table", "by_group", "correlations", "fitted"],
+        "maximum_likelihood": ["Fit", "fit"],
+        "mos": ["LEAST_RATINGS", "by_image", "group_means", "group_replicates", "long", "z_scores"],
+        "outliers": ["bt500", "inconsistent", "screen"],
+        "pairs": ["bradley_terry"],
+        "raw_ratings": ["COLUMNS", "SCALE", "checked", "matrix", "pseudonymous", "read_folder", "self_consistency"],
+        "reference_answers": [
+            "OUTLIERS",
+            "agiqa3k",
+            "facescore_table1",
+            "fbench_not_measured",
+            "fbench_tables",
+            "human_error_rates",
+            "model_ranking",
+            "nflx",
+        ],
+        "simulated": ["NOTE", "Panel", "qualities", "rate", "trial_table"],
+    },
+)
