@@ -1,9 +1,10 @@
-"""The command `kpop-rca`: score a generator's images, run a study, check it, write its report.
+"""The command `kpop-rca`: score a generator's images, have people rate a study's, run a study, check it, report it.
 
 kpop-rca score --real people/ --generated sdxl=gen/sdxl --generated instantid=gen/instantid --out reports/mine
 kpop-rca score                                               # avatars, and generators whose truth is known
 kpop-rca score --plan --people 20 --photos 15 --width 0.1    # how many images are needed
 kpop-rca study --study quick
+kpop-rca rate --study quick --raters 12 --out ratings/
 """
 
 import argparse
@@ -24,6 +25,7 @@ STUDIES = {"study": "studies", "verify": "verify", "report": "report"}  # comman
 ABOUT = {
     "score": "score the images of generators on photographs of the people that they claim to show",
     "study": "run whole studies of this project's own generator",
+    "rate": "write pages on which people rate a study's images",
     "verify": "check every file of a study again",
     "report": "write a study's report",
 }
@@ -167,6 +169,72 @@ def embed_shard(options: argparse.Namespace, named: dict[str, Path] | Path, how:
     return 0
 
 
+def rating_parser() -> argparse.ArgumentParser:
+    """The options of `kpop-rca rate`."""
+    found = argparse.ArgumentParser(
+        prog="kpop-rca rate",
+        description="Write one HTML page per rater, to be opened in a browser; nothing is sent. Each rater saves a CSV "
+        "and a JSON at the end, and sends them back.",
+        allow_abbrev=False,
+    )
+    found.add_argument("--study", default="quick", help="a finished study (default: quick)")
+    found.add_argument("--raters", type=_count, default=12, metavar="N", help="pages to write (default: 12)")
+    found.add_argument(
+        "--out",
+        type=Path,
+        default=Path("ratings"),
+        metavar="FOLDER",
+        help="of the pages and their key (default: ratings)",
+    )
+    found.add_argument("--images", type=_count, default=300, metavar="N", help="images to rate (default: 300)")
+    found.add_argument("--mode", choices=["rating", "pairwise", "triplet"], default="rating", help="what is asked")
+    found.add_argument("--repeats", type=int, default=20, metavar="N", help="questions asked twice (default: 20)")
+    found.add_argument(
+        "--practice", type=int, default=10, metavar="N", help="questions that do not count (default: 10)"
+    )
+    found.add_argument("--smooth", action="store_true", help="enlarge images smoothly, not pixel by pixel")
+    found.add_argument("--contact", metavar="TEXT", help="whom raters send their files to, and ask to delete them")
+    found.add_argument("--consent", type=Path, metavar="FILE", help="text of your ethics board, one paragraph a line")
+    return found
+
+
+def _count(text: str) -> int:
+    """A whole number above 0, of an option."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def rate(arguments: Sequence[str] | None = None) -> int:
+    """`kpop-rca rate`; returns the exit status."""
+    options = rating_parser().parse_args(arguments)
+    from kpop_rca.human_ratings import rating_page, stimuli
+    from kpop_rca.study import params, privacy
+
+    told = params.resolve(options.study)
+    public = privacy.may_show(told["data_source"], publish_images=told["publish_images"])
+    rating_page.require_private(options.out, public=public)
+    how = {"contact": options.contact} if options.contact else {}
+    if options.consent:
+        if not options.consent.is_file():
+            raise StudyError(f"--consent {options.consent}: there is no such file")
+        how["consent"] = [line for line in options.consent.read_text(encoding="utf-8").splitlines() if line.strip()]
+    plan = rating_page.Plan(
+        raters=options.raters,
+        seed=told["seed"],
+        mode=options.mode,
+        repeats=options.repeats,
+        practice=options.practice,
+        pixelated=not options.smooth,
+        **how,
+    )
+    written = rating_page.write_pages(stimuli.of_study(options.study, n_images=options.images), options.out, plan)
+    print(f"{len(written)} pages in {options.out}, one per rater, and {rating_page.KEY}, which no rater may see")
+    if not public:
+        print("they show photographs of people: send them to your raters alone, and publish none of them")
+    return 0
+
+
 @said_in_a_line
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
@@ -193,7 +261,7 @@ def command(name: str) -> Callable[[list[str]], int]:
     """
     if name == "score":
         return score
-    if name not in STUDIES:
+    if name not in STUDIES and name != "rate":
         close = difflib.get_close_matches(name, ABOUT, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise StudyError(f"there is no command {name!r}; {hint}There are {', '.join(ABOUT)}")
@@ -201,7 +269,7 @@ def command(name: str) -> Callable[[list[str]], int]:
         raise StudyError(
             f"{name} works in a checkout of the project, which has notebooks/ and params/; score needs none"
         )
-    return importlib.import_module(f"kpop_rca.{STUDIES[name]}").main
+    return rate if name == "rate" else importlib.import_module(f"kpop_rca.{STUDIES[name]}").main
 
 
 if __name__ == "__main__":

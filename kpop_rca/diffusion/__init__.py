@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "generation": ["GenerationPlan", "generate", "generate_by_trainings"],
         "objective": ["compare_losses", "forward_process"],
         "published_weights": ["PublishedWeights"],
+        "restoration": ["restore"],
         "samplers": ["forward_states", "image_generator", "sample", "sampling_process"],
         "super_resolution": ["super_resolution_recipe", "train_super_resolution"],
         "trainer": ["DiffusionRecipe", "Trainer", "load_grids", "load_trained", "trained_precision"],

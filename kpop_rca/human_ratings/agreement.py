@@ -42,11 +42,6 @@ def sos(ratings: np.ndarray, *, scale: tuple[float, float]) -> float:
     return float((variance * parabola).sum() / (parabola**2).sum())
 
 
-def ranks_in_groups(table: pd.DataFrame, groups: str, value: str, *, by: list[str]) -> pd.Series:
-    """Points in each group of alternatives (a prompt's images): the worst has 1, the best as many as there are."""
-    return table.groupby([*by, groups])[value].rank(method="first").astype(int)
-
-
 def points_by_majority(points: pd.DataFrame, model: pd.Series) -> tuple[pd.DataFrame, float]:
     """FaceScore's Table 1: how often each model has each number of points by majority vote, and the agreement.
 

@@ -12,6 +12,7 @@ from kpop_rca.errors import StudyError
 NEEDED = ("rater", "image", "dimension", "rating")
 COLUMNS = (*NEEDED, "trial", "seconds")  # trial: 0, and 1, 2, … where a rater sees an image again
 SCALE = (0.0, 5.0)  # of the rating page's sliders
+KEY = "key.csv"  # of the pages: which image is which; not a file of a rater
 
 
 def read_folder(folder: Path, *, scale: tuple[float, float] = SCALE) -> pd.DataFrame:
@@ -19,7 +20,7 @@ def read_folder(folder: Path, *, scale: tuple[float, float] = SCALE) -> pd.DataF
 
     A JSON file has its rows under "ratings". Whatever else a file holds, a rater's name among it, is not read.
     """
-    files = sorted(path for path in Path(folder).glob("*") if path.suffix in (".csv", ".json"))
+    files = sorted(path for path in Path(folder).glob("*") if path.suffix in (".csv", ".json") and path.name != KEY)
     if not files:
         raise StudyError(f"{folder} holds no .csv or .json of a rater; name the folder with the files sent back")
     tables = [checked(_read(path), source=path.name, scale=scale) for path in files]

@@ -5,6 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "content_diversity": ["diversity_of_content"],
         "diversity": ["feature_diversity", "lpips_diversity"],
         "feature_panel": ["feature_measures"],
         "frechet": ["frechet_distance"],

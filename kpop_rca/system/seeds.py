@@ -58,7 +58,16 @@ class Purpose(IntEnum):
     ENLARGED_FACES = 44
     ENLARGED_INTERVALS = 45
     TRAINING = 46  # number of the training, 1 and above
-    SIMULATED_RATERS = 47  # spammers, first simulation
+    RATED_IMAGES = 71  # which images are rated
+    RATING_IDS = 72
+    RATING_ORDER = 73  # number of the rater
+    DEGRADATION_PIPELINE = 74  # index
+    RESTORED = 75  # index
+    IQA_SPLITS = 76  # number of the split
+    IQA_NETWORK = 77  # number of the split
+    SIMULATED_RATERS = 78  # spammers, first simulation
+    SIMULATED_QUALITY = 79
+    RATING_INTERVALS = 80
 
 
 def sequence(purpose: Purpose, seed: int, *indices: int) -> np.random.SeedSequence:

@@ -28,8 +28,3 @@ def test_majority_of_five():
     assert agreed == pytest.approx(2 / 3)
     assert table.set_index("model").loc["x"].tolist() == [0, 0, 1, 3]
     assert table.set_index("model").loc["y", "score 2"] == 1.0
-
-
-def test_ranks_of_a_triplet():
-    table = pd.DataFrame({"prompt": [1, 1, 1], "rater": "r", "rating": [0.5, 4.0, 3.0]})
-    assert agreement.ranks_in_groups(table, "prompt", "rating", by=["rater"]).tolist() == [1, 3, 2]
