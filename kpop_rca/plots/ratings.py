@@ -28,7 +28,8 @@ def inconsistencies(tables: dict[str, pd.DataFrame], *, planted: Sequence[int]) 
         ax.axhline(2 * table["inconsistency"].median(), color=CHANCE, ls="--", label="twice the median")
         for row in table[table["rater"].isin(planted)].itertuples():
             ax.annotate(row.rater, (row.Index, row.inconsistency), xytext=(5, -12), textcoords="offset points")
-        ax.set(title=title, xlabel="rater", ylabel="inconsistency, points of 1 to 5", ylim=(0, None))
+        ax.set(title=title, xlabel="rater", ylabel="inconsistency, points of 1 to 5")
+    axes[0].set_ylim(0, 1.1 * max(table["inconsistency"].max() for table in tables.values()))
     axes[-1].legend(**BESIDE)
     return figure
 
@@ -60,8 +61,8 @@ def rankings(tables: dict[str, pd.DataFrame], names: str, *, xlabels: Sequence[s
 
 
 def dimension_dots(tables: dict[str, pd.DataFrame], *, title: str) -> Figure:
-    """Mean of each generator on every dimension: dimension to a table of `human_ratings.group_means`."""
-    order = max(tables.values(), key=len)["generator"].tolist()
+    """Mean of each generator on every dimension, by its quality: dimension to a table of `human_ratings.group_means`."""
+    order = tables["quality"]["generator"].tolist()
     figure, ax = plt.subplots(figsize=(WIDTH * 0.8, 1.2 + 0.45 * len(order)), layout="constrained")
     for number, (dimension, table) in enumerate(tables.items()):
         place = np.array([order.index(name) for name in table["generator"]]) + 0.18 * (number - (len(tables) - 1) / 2)
@@ -84,7 +85,8 @@ def mos_densities(table: pd.DataFrame, *, title: str) -> Figure:
         part = quality.loc[quality["generator"] == generator, "mos"]
         if part.nunique() > 2:
             sns.kdeplot(x=part, color=colour, label=as_text(generator), ax=right)
-    left.set(title="All images", xlabel=MOS)
+    left.set(title="All images", xlabel=MOS, ylim=(0, 1.4 * left.get_ylim()[1]))
+    sns.move_legend(left, "upper left", ncols=2, title=None)
     right.set(title="Quality, by generator", xlabel=MOS)
     right.legend(**BESIDE)
     figure.suptitle(title, fontweight="bold")
