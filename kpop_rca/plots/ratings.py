@@ -61,7 +61,7 @@ def rankings(tables: dict[str, pd.DataFrame], names: str, *, xlabels: Sequence[s
 
 
 def dimension_dots(tables: dict[str, pd.DataFrame], *, title: str) -> Figure:
-    """Mean of each generator on every dimension, by its quality: dimension to a table of `human_ratings.group_means`."""
+    """Mean of each generator on every dimension, best quality first: dimension to `human_ratings.group_means`."""
     order = tables["quality"]["generator"].tolist()
     figure, ax = plt.subplots(figsize=(WIDTH * 0.8, 1.2 + 0.45 * len(order)), layout="constrained")
     for number, (dimension, table) in enumerate(tables.items()):
