@@ -85,8 +85,7 @@ class _Sampled:
         self.real = crops.load_crops(folder["faces"], size=size, split="test")
         self.generated = generated_images.load(folder["generated"])
         self.names = crops.class_names(folder["faces"])
-        references = crops.load_crops(folder["faces"], size=size, split="train")
-        self.references = crops.first_of_each(*references, count=1)[:, 0]
+        self.references = _most_typical(*crops.load_crops(folder["faces"], size=size, split="train"))
         random = seeds.generator(Purpose.RATED_IMAGES, self.seed)
         self.rows = _in_turns(self.real[1], random)
         self.made = _in_turns(self.generated[1], random)
@@ -187,6 +186,15 @@ class _Sampled:
 def _factors(side: int) -> Sequence[int]:
     """Factors of downsampling that leave an image of this side recognisable."""
     return pipelines.FACTORS if side >= 128 else tuple(f for f in SMALL_FACTORS if side // f >= 8) or (2,)
+
+
+def _most_typical(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Of every class the image nearest to their mean: uint8 (K, H, W, 3)."""
+    found = []
+    for label in range(labels.max() + 1):
+        own = images[labels == label].astype(np.float64)
+        found.append(images[labels == label][((own - own.mean(0)) ** 2).sum(axis=(1, 2, 3)).argmin()])
+    return np.stack(found)
 
 
 def _in_turns(labels: np.ndarray, random: np.random.Generator) -> list[int]:

@@ -1,9 +1,12 @@
 """The command `kpop-rca`: what it hands on, and what it says of a user's mistake."""
 
+import numpy as np
 import pytest
 import small_scores
 
 from kpop_rca import cli, scoring
+from kpop_rca.human_ratings import stimuli
+from kpop_rca.human_ratings.stimuli import Stimulus
 from kpop_rca.study import paths
 
 
@@ -54,7 +57,7 @@ def test_without_images_avatars_are_scored(called):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["scor"], "there is no command 'scor'; did you mean 'score'? There are score, study, verify, report"),
+        (["scor"], "there is no command 'scor'; did you mean 'score'? There are score, study, rate, verify, report"),
         (["score", "--anonymise", "--publish-images"], "shows the faces of those whom --anonymise hides"),
         (["score", "--real", "people"], "--generated name=folder is missing"),
         (["score", "--generated", "sdxl=gen"], "--real folder is missing"),
@@ -88,6 +91,35 @@ def test_studies_want_a_checkout(monkeypatch, capsys, tmp_path):
 def test_a_study_is_handed_its_own_words(capsys):
     assert cli.main(["verify", "nobodys-study"]) == 1
     assert "there is no study 'nobodys-study'" in capsys.readouterr().err
+
+
+def test_rating_pages_of_a_study_without_images_say_what_to_run(output, capsys):
+    assert cli.main(["rate", "--study", "smoke", "--out", str(output / "pages")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: artifacts/smoke/") and "run: " in error and "Traceback" not in error
+    assert not (output / "pages").exists()
+    assert cli.main(["rate", "--study", "nobodys-study"]) == 1
+    assert "there is no study 'nobodys-study'" in capsys.readouterr().err
+
+
+def test_photographs_of_people_are_not_written_into_the_project(output, capsys):
+    docs = paths.project_root() / "docs" / "pages"
+    assert cli.main(["rate", "--study", "lfw10-quick", "--out", str(docs)]) == 1
+    assert "the pages show photographs of people" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("public", [True, False])
+def test_rating_pages_are_written(monkeypatch, tmp_path, capsys, public):
+    found = [
+        Stimulus(np.full((8, 8, 3), k, np.uint8), name=str(k), generator="g", level="l", identity="i")
+        for k in range(30)
+    ]
+    monkeypatch.setattr(stimuli, "of_study", lambda study, n_images: found[:n_images])
+    study = "smoke" if public else "lfw10-quick"
+    words = ["rate", "--study", study, "--raters", "3", "--images", "20", "--practice", "2", "--out", str(tmp_path)]
+    assert cli.main(words) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["key.csv", *(f"rater-0{k}.html" for k in (1, 2, 3))]
+    assert ("photographs of people" in capsys.readouterr().out) is not public
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"]])

@@ -119,7 +119,7 @@
     at("heading").textContent = `${kind} ${number} of ${of}`;
     at("progress").max = plan.items.length;
     at("progress").value = state.place;
-    const captions = own.images.length > 1 ? LETTERS : ["Rate this image"];
+    const captions = own.images.length > 1 ? LETTERS : ["This image"];
     const beside = own.beside.map(([id, caption]) => picture(id, caption));
     beside.forEach((figure) => figure.classList.add("beside"));
     at("stage").replaceChildren(...own.images.map((id, k) => picture(id, captions[k])), ...beside);
