@@ -68,10 +68,11 @@ def correlations(metric: np.ndarray, mos: np.ndarray) -> dict[str, float]:
 
 def _statistics(metric: np.ndarray, mos: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     sign = np.sign(np.corrcoef(metric, mos)[0, 1]) or 1.0  # the fit takes the direction, so that its PLCC is positive
+    flat = np.ptp(predicted) <= 1e-9 * np.ptp(mos)  # no logistic is better than a constant
     return {
         "srcc": float(stats.spearmanr(metric, mos).statistic),
         "krcc": float(stats.kendalltau(metric, mos).statistic),
-        "plcc": float(sign * np.corrcoef(predicted, mos)[0, 1]),
+        "plcc": 0.0 if flat else float(sign * np.corrcoef(predicted, mos)[0, 1]),
         "plcc_unfitted": float(np.corrcoef(metric, mos)[0, 1]),
         "rmse": float(np.sqrt(np.mean((predicted - mos) ** 2))),
     }
