@@ -115,7 +115,7 @@ def agreement_table(
     Returns:
         metric, n, the five statistics with `_low` and `_high` (95 % bootstrap intervals over images), reason; and
         metric, other, difference of |SRCC|, low, high, p (paired bootstrap), p_holm. A metric that can't be correlated
-        has NaN and a reason, and no pair.
+        has NaN and a reason. Pairs are of metrics that have a value for every image.
     """
     table = table[table[mos].notna()]
     rows = [_row(table, name, mos) for name in metrics]
@@ -123,6 +123,11 @@ def agreement_table(
     draws = generator.integers(len(table), size=(n_replicates, max(len(table), 1)))
     whole = [name for name in usable if table[name].notna().all()]
     resampled = dict(zip(whole, replicates(table, whole, draws, mos=mos), strict=True))
+    for name in usable:
+        if name not in resampled:  # it lacks a value for some images, and is compared with no other metric
+            part = table[table[name].notna()]
+            own = generator.integers(len(part), size=(n_replicates, len(part)))
+            resampled[name] = replicates(part, [name], own, mos=mos)[0]
     for row in rows:
         if row["metric"] in resampled:
             low, high = np.nanpercentile(resampled[row["metric"]], [2.5, 97.5], axis=0)

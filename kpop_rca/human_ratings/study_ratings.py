@@ -1,6 +1,6 @@
 """A study's images as they are rated, by simulated raters or by people, and what metrics say of the same images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -109,20 +109,29 @@ def of_people(folder: Path, images: pd.DataFrame) -> pd.DataFrame:
     return table.assign(image=names)
 
 
-def scored(table: pd.DataFrame, *, least_ratings: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def scored(
+    table: pd.DataFrame, *, least_ratings: int, rater_groups: Mapping[str, str] | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Every dimension from raw ratings to MOS; a rater who is rejected in one is left out of that one.
+
+    Args:
+        rater_groups: rater to group, where groups rated different images, as in F-Bench: each is screened for itself.
 
     Returns:
         screening (dimension and the columns of `outliers.screen`), scores (dimension, image, rater, score: z-scores on
         0 to 100 of the raters who count), and MOS (dimension and the columns of `mos.by_image`).
     """
+    groups = table["rater"].map(rater_groups) if rater_groups else pd.Series("all", index=table.index)
     screened, scores, means = [], [], []
     for dimension in sorted(table["dimension"].unique()):
-        matrix = raw_ratings.matrix(table, dimension)
-        found = outliers.screen(matrix)
-        kept = matrix.loc[:, ~found["rejected"].to_numpy()]
-        z = pd.DataFrame(mos.z_scores(kept.to_numpy()), index=kept.index, columns=kept.columns)
-        screened.append(found.assign(dimension=dimension))
+        parts = []
+        for _, of_group in table[table["dimension"] == dimension].groupby(groups):
+            matrix = raw_ratings.matrix(of_group, dimension)
+            found = outliers.screen(matrix)
+            kept = matrix.loc[:, ~found["rejected"].to_numpy()]
+            parts.append(pd.DataFrame(mos.z_scores(kept.to_numpy()), index=kept.index, columns=kept.columns))
+            screened.append(found.assign(dimension=dimension))
+        z = pd.concat(parts, axis="columns").sort_index()
         scores.append(mos.long(z).assign(dimension=dimension))
         means.append(mos.by_image(z, least_ratings=least_ratings).assign(dimension=dimension))
     return tuple(pd.concat(part, ignore_index=True) for part in (screened, scores, means))

@@ -27,7 +27,12 @@ def inconsistencies(tables: dict[str, pd.DataFrame], *, planted: Sequence[int]) 
             ax.plot(part.index, part["inconsistency"], "o", color=colour, label=label)
         ax.axhline(2 * table["inconsistency"].median(), color=CHANCE, ls="--", label="twice the median")
         for row in table[table["rater"].isin(planted)].itertuples():
-            ax.annotate(row.rater, (row.Index, row.inconsistency), xytext=(5, -12), textcoords="offset points")
+            ax.annotate(
+                row.rater,
+                (row.Index, row.inconsistency),
+                xytext=(5, (-12, 5)[row.rater % 2]),
+                textcoords="offset points",
+            )
         ax.set(title=title, xlabel="rater", ylabel="inconsistency, points of 1 to 5")
     axes[0].set_ylim(0, 1.1 * max(table["inconsistency"].max() for table in tables.values()))
     axes[-1].legend(**BESIDE)

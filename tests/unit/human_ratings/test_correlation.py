@@ -28,6 +28,14 @@ def test_metrics_against_mos(table):
     assert not {"flat", "two"} & {*tested["metric"], *tested["other"]}
 
 
+def test_a_metric_of_some_images_has_an_interval_and_no_pair(table):
+    table.loc[:20, "good"] = np.nan
+    how = {"n_replicates": 60, "generator": np.random.default_rng(1)}
+    found, tested = correlation.agreement_table(table, ["good", "poor", "falling"], **how)
+    assert found.loc[0, "n"] == 59 and found.loc[0, "srcc_low"] > 0.9
+    assert tested[["metric", "other"]].to_numpy().tolist() == [["poor", "falling"]]
+
+
 def test_the_logistic_is_found_again():
     x = np.linspace(-3, 3, 60)
     truth = correlation.logistic(x, 80, 20, 0.5, 0.6)

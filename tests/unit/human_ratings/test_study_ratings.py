@@ -59,6 +59,21 @@ def test_from_ratings_to_mos(shown, rated):
     assert effect["low"] < effect["change"] < effect["high"] < 0
 
 
+def test_groups_of_raters_are_screened_for_themselves(rated):
+    images, _, _, table = rated
+    half = set(images["image"][:30])
+    other = table.assign(rater="second " + table["rater"])
+    both = pd.concat([table[table["image"].isin(half)], other[~other["image"].isin(half)]])
+    groups = {rater: str(rater.startswith("second")) for rater in both["rater"].unique()}
+    screened, _, means = study_ratings.scored(both, least_ratings=15, rater_groups=groups)
+    assert (means["ratings"] <= 18).all() and len(screened) == 3 * 36
+    alone = study_ratings.scored(table[table["image"].isin(half)], least_ratings=15)[2].set_index(
+        ["dimension", "image"]
+    )
+    again = means.set_index(["dimension", "image"]).loc[alone.index]
+    assert np.allclose(again["mos"], alone["mos"])
+
+
 def test_triplets_have_three_two_and_one_point(rated):
     images, _, _, table = rated
     points = study_ratings.triplets(table, images)
