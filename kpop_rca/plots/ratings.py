@@ -21,6 +21,7 @@ def inconsistencies(tables: dict[str, pd.DataFrame], *, planted: Sequence[int]) 
         tables: from `human_ratings.screen`.
     """
     figure, axes = plt.subplots(1, len(tables), figsize=(WIDTH, 3.6), sharey=True, layout="constrained")
+    beside = -19, 6  # points: even numbers stand left, odd ones right, so that neighbours have room
     for ax, (title, table) in zip(axes, tables.items(), strict=True):
         for rejected, colour, label in ((False, REAL, "kept by BT.500"), (True, GENERATED, "rejected by BT.500")):
             part = table[table["bt500"] == rejected]
@@ -30,7 +31,7 @@ def inconsistencies(tables: dict[str, pd.DataFrame], *, planted: Sequence[int]) 
             ax.annotate(
                 row.rater,
                 (row.Index, row.inconsistency),
-                xytext=(5, (-12, 5)[row.rater % 2]),
+                xytext=(beside[row.rater % 2], -4),
                 textcoords="offset points",
             )
         ax.set(title=title, xlabel="rater", ylabel="inconsistency, points of 1 to 5")
