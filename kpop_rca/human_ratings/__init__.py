@@ -1,11 +1,39 @@
-"""What people say of images: pages to rate them on, mean opinion scores, and which metric agrees with them."""
+"""What people say of images: pages to rate them on, MOS, outliers, agreement, and metrics that agree with them."""
 
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "agreement": ["krippendorff_alpha", "points_by_majority", "sos"],
+        "correlation": ["agreement_table", "by_group", "correlations", "fitted"],
+        "maximum_likelihood": ["Fit", "fit"],
+        "mos": ["LEAST_RATINGS", "by_image", "group_means", "group_replicates", "long", "z_scores"],
+        "outliers": ["bt500", "inconsistent", "screen"],
+        "pairs": ["bradley_terry"],
         "rating_page": ["write_pages"],
+        "raw_ratings": ["COLUMNS", "SCALE", "checked", "matrix", "pseudonymous", "read_folder", "self_consistency"],
+        "reference_answers": [
+            "OUTLIERS",
+            "agiqa3k",
+            "facescore_table1",
+            "fbench_not_measured",
+            "fbench_tables",
+            "human_error_rates",
+            "model_ranking",
+            "nflx",
+        ],
+        "simulated": ["NOTE", "Panel", "targets", "trial_table"],
         "stimuli": ["Stimulus", "of_study"],
+        "study_ratings": [
+            "effect_of_steps",
+            "images_of",
+            "known_qualities",
+            "metrics_of",
+            "of_people",
+            "scored",
+            "simulated_ratings",
+            "triplets",
+        ],
     },
 )

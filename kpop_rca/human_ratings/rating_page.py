@@ -19,13 +19,13 @@ import pandas as pd
 from PIL import Image
 
 from kpop_rca.errors import StudyError
+from kpop_rca.human_ratings.raw_ratings import KEY
 from kpop_rca.human_ratings.stimuli import AUTHENTICITY, CORRESPONDENCE, ID_FIDELITY, QUALITY, Stimulus
 from kpop_rca.study import paths
 from kpop_rca.system import files, html, seeds
 from kpop_rca.system.seeds import Purpose
 
 VERSION = 1  # of the files that raters send back
-KEY = "key.csv"
 FOLDER = "ratings"  # of the project; git ignores it
 PACKAGE, TEMPLATE = "kpop_rca.human_ratings", "rating_page"
 MODES = {"rating": 1, "pairwise": 2, "triplet": 3}  # to the images that one question is about

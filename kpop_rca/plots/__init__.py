@@ -1,7 +1,7 @@
 """Every figure: arrays and tables in, figures out.
 
-`charts` are curves, bars and matrices, `contact_sheets` show faces; `scoring`, `validity`, `claims` and `benchmarks`
-are the figures of one notebook each.
+`charts` are curves, bars and matrices, `contact_sheets` show faces; `ratings`, `scoring`, `validity`, `claims` and
+`benchmarks` are the figures of one notebook each.
 """
 
 import lazy_loader
@@ -30,6 +30,14 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "claims": ["identity_loss", "levels", "trade_off", "verdicts"],
         "contact_sheets": ["face_rows", "face_sizes", "mistaken_faces", "photographs", "real_beside_generated"],
         "metric_panel": ["what_is_seen"],
+        "ratings": [
+            "dimension_dots",
+            "inconsistencies",
+            "metric_scatter",
+            "mos_densities",
+            "mos_violins",
+            "rankings",
+        ],
         "scoring": ["dots", "intervals"],
         "validity": ["control_generators", "degradations", "interval_widths", "mixture_trials"],
     },

@@ -23,6 +23,7 @@ BOOKKEEPING = frozenset({"errors", "study", "system.console", "system.files", "s
 # Files that the package ships, by the module that reads them.
 PACKAGE_DATA = {
     "image_metrics.no_reference": "image_metrics/parameters",
+    "human_ratings.reference_answers": "human_ratings/reference",
     "results.paper": "results/paper_tables",
     "results.pages": "results/templates",
 }

@@ -157,6 +157,14 @@ class Parameters(BaseModel):
     equivalence_margin: Fraction = None
     runs_of: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] = None
 
+    ratings_folder: Place = None
+    rated_images: Annotated[int, Field(ge=30, le=2_000)] = None
+    least_ratings: Annotated[int, Field(ge=2, le=1_000)] = None
+    simulated_raters: Annotated[int, Field(ge=4, le=1_000)] = None
+    simulated_spammers: Count = None
+    rating_simulations: Annotated[int, Field(ge=2, le=10_000)] = None
+    rating_replicates: Annotated[int, Field(ge=50, le=10_000)] = None
+
     real_folder: Place = None
     generated_folders: list[Annotated[str, Field(pattern=r"^[^=]+=.+$", description="name=folder")]] = None
     score_oracles: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] = None

@@ -32,11 +32,14 @@ OF_SMALL_STUDY = STAGES[:5]  # what a sweep wants of each of its small studies
 SCORES = Stage("00_score_your_images", "scores", (), "scoring.pipeline")
 # A sweep's notebook reads the artifacts of its small studies, not of stages before it in its own study.
 CLAIMS = Stage("08_claims", "claims", (), "claims.runs")
+# Ratings of the study's images, by people or simulated raters; it has a model sample with fewer steps.
+RATINGS = Stage("11_human_ratings", "ratings", ("faces", "ddpm", "oracle", "generated"), "human_ratings.study_ratings")
 # The second stage of a cascade, on the study's faces and generated images.
 CASCADE = Stage("12_cascaded_diffusion", "cascade", ("faces", "generated"), "diffusion.cascade")
 # How fast all of it is; it makes its own data, and reads nothing of the study.
 BENCHMARKS = Stage("90_benchmarks", "benchmarks", (), "benchmarks.collection")
-EVERY = tuple(sorted((SCORES, *STAGES, CLAIMS, CASCADE, BENCHMARKS)))
+EVERY = tuple(sorted((SCORES, *STAGES, CLAIMS, RATINGS, CASCADE, BENCHMARKS)))
+
 DATA_FILES = "kpop_rca.data.data_files"  # says what the photographs of a data folder are
 
 
@@ -51,7 +54,8 @@ def further(resolved: dict[str, Any]) -> tuple[Stage, ...]:
     """What a study of one model runs besides with NOTEBOOKS=all; a cascade wants larger crops."""
     if of_study(resolved) is not STAGES:
         return ()
-    return (SCORES, CASCADE) if 2 * resolved["image_size"] in resolved["face_sizes"] else (SCORES,)
+    cascade = (CASCADE,) if 2 * resolved["image_size"] in resolved["face_sizes"] else ()
+    return (SCORES, RATINGS, *cascade)
 
 
 def by_notebook(notebook: str) -> Stage:

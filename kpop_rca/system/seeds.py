@@ -69,6 +69,9 @@ class Purpose(IntEnum):
     RESTORED = 75  # index
     IQA_SPLITS = 76  # number of the split
     IQA_NETWORK = 77  # number of the split
+    SIMULATED_RATERS = 78  # spammers, first simulation
+    SIMULATED_QUALITY = 79
+    RATING_INTERVALS = 80
 
 
 def sequence(purpose: Purpose, seed: int, *indices: int) -> np.random.SeedSequence:

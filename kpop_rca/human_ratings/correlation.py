@@ -1,0 +1,169 @@
+"""Which metric agrees with people: correlations with MOS, their intervals, and paired tests between metrics."""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy import optimize, stats
+from statsmodels.stats.multitest import multipletests
+
+LEAST_IMAGES = 8  # for the logistic's four parameters
+LEAST, MOST = np.array([-6.0, -6.0, -4.0, 0.05]), np.array([6.0, 6.0, 4.0, 10.0])  # top, bottom, middle, width
+STATISTICS = ("srcc", "krcc", "plcc", "plcc_unfitted", "rmse")
+
+
+def logistic(x: np.ndarray, top: float, bottom: float, middle: float, width: float) -> np.ndarray:
+    """The 4-parameter logistic of VQEG: from bottom to top about the middle; width > 0."""
+    return bottom + (top - bottom) * stats.logistic.cdf((x - middle) / width)
+
+
+def fitted(metric: np.ndarray, mos: np.ndarray, *, start: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """MOS as the best logistic of a metric predicts it, (N,), and the four parameters, on standardised x and y.
+
+    Bounded least squares on standardised values; the direction may be either.
+    """
+    x, y = stats.zscore(metric), stats.zscore(mos)
+    sign = 1.0 if np.corrcoef(x, y)[0, 1] >= 0 else -1.0
+    first = np.array([1.5 * sign, -1.5 * sign, 0.0, 0.7]) if start is None else start
+    found = optimize.least_squares(
+        lambda p: logistic(x, *p) - y,
+        first.clip(LEAST + 1e-3, MOST - 1e-3),  # a start must lie within the bounds
+        jac=lambda p: _jacobian(x, p),
+        bounds=(LEAST, MOST),
+        max_nfev=60,
+    )
+    return np.mean(mos) + np.std(mos) * logistic(x, *found.x), found.x
+
+
+def _jacobian(x: np.ndarray, parameters: np.ndarray) -> np.ndarray:
+    top, bottom, middle, width = parameters
+    cdf = stats.logistic.cdf((x - middle) / width)
+    slope = (top - bottom) * cdf * (1 - cdf) / width
+    return np.stack([cdf, 1 - cdf, -slope, -slope * (x - middle) / width], axis=1)
+
+
+def no_correlation(metric: np.ndarray, mos: np.ndarray) -> str:
+    """Why a metric can't be correlated with MOS; "" where it can."""
+    if len(metric) < LEAST_IMAGES:
+        return f"{len(metric)} images, {LEAST_IMAGES} needed"
+    for name, values in {"the metric": metric, "the MOS": mos}.items():
+        if np.ptp(values) <= 1e-12 * max(1.0, np.abs(values).max()):
+            return f"{name} is the same for all images"
+        if np.unique(values).size < 3:
+            return f"{name} has two values only"
+    return ""
+
+
+def correlations(metric: np.ndarray, mos: np.ndarray) -> dict[str, float]:
+    """SRCC, KRCC (tau-b), PLCC after the logistic and without it, and RMSE of the fit, in the unit of the MOS.
+
+    >>> better = np.arange(10.0)
+    >>> {name: round(value, 6) for name, value in correlations(better, 2 * better).items() if name != "rmse"}
+    {'srcc': 1.0, 'krcc': 1.0, 'plcc': 0.999976, 'plcc_unfitted': 1.0}
+    """
+    predicted, _ = fitted(metric, mos)
+    return _statistics(metric, mos, predicted)
+
+
+def _statistics(metric: np.ndarray, mos: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    sign = np.sign(np.corrcoef(metric, mos)[0, 1]) or 1.0  # the fit takes the direction, so that its PLCC is positive
+    flat = np.ptp(predicted) <= 1e-9 * np.ptp(mos)  # no logistic is better than a constant
+    return {
+        "srcc": float(stats.spearmanr(metric, mos).statistic),
+        "krcc": float(stats.kendalltau(metric, mos).statistic),
+        "plcc": 0.0 if flat else float(sign * np.corrcoef(predicted, mos)[0, 1]),
+        "plcc_unfitted": float(np.corrcoef(metric, mos)[0, 1]),
+        "rmse": float(np.sqrt(np.mean((predicted - mos) ** 2))),
+    }
+
+
+def replicates(table: pd.DataFrame, metrics: Sequence[str], draws: np.ndarray, *, mos: str = "mos") -> np.ndarray:
+    """The statistics of each metric in each resample of the images, float (metrics, resamples, 5).
+
+    The logistic is fitted again in every resample. A resample without variance is NaN. All metrics share the resamples,
+    so that their differences are paired.
+
+    Args:
+        draws: numbers of the rows drawn, (resamples, N).
+    """
+    y = table[mos].to_numpy(dtype=float)
+    found = np.full((len(metrics), len(draws), len(STATISTICS)), np.nan)
+    for m, name in enumerate(metrics):
+        x = table[name].to_numpy(dtype=float)
+        start = fitted(x, y)[1]
+        for r, drawn in enumerate(draws):
+            if not no_correlation(x[drawn], y[drawn]):
+                predicted, _ = fitted(x[drawn], y[drawn], start=start)
+                found[m, r] = list(_statistics(x[drawn], y[drawn], predicted).values())
+    return found
+
+
+def agreement_table(
+    table: pd.DataFrame,
+    metrics: Sequence[str],
+    *,
+    n_replicates: int,
+    generator: np.random.Generator,
+    mos: str = "mos",
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Each metric against MOS, and each pair of metrics against each other.
+
+    Args:
+        table: one row per image: `mos` and the metrics; rows without a MOS are left out.
+
+    Returns:
+        metric, n, the five statistics with `_low` and `_high` (95 % bootstrap intervals over images), reason; and
+        metric, other, difference of |SRCC|, low, high, p (paired bootstrap), p_holm. A metric that can't be correlated
+        has NaN and a reason. Pairs are of metrics that have a value for every image.
+    """
+    table = table[table[mos].notna()]
+    rows = [_row(table, name, mos) for name in metrics]
+    usable = [row["metric"] for row in rows if not row["reason"]]
+    draws = generator.integers(len(table), size=(n_replicates, max(len(table), 1)))
+    whole = [name for name in usable if table[name].notna().all()]
+    resampled = dict(zip(whole, replicates(table, whole, draws, mos=mos), strict=True))
+    for name in usable:
+        if name not in resampled:  # it lacks a value for some images, and is compared with no other metric
+            part = table[table[name].notna()]
+            own = generator.integers(len(part), size=(n_replicates, len(part)))
+            resampled[name] = replicates(part, [name], own, mos=mos)[0]
+    for row in rows:
+        if row["metric"] in resampled:
+            low, high = np.nanpercentile(resampled[row["metric"]], [2.5, 97.5], axis=0)
+            row |= {f"{name}_low": value for name, value in zip(STATISTICS, low, strict=True)}
+            row |= {f"{name}_high": value for name, value in zip(STATISTICS, high, strict=True)}
+    pairs = [
+        _pair(row, other, resampled)
+        for row, other in combinations(rows, 2)
+        if {row["metric"], other["metric"]} <= set(whole)
+    ]
+    tested = pd.DataFrame(pairs, columns=["metric", "other", "difference", "low", "high", "p"])
+    if len(tested):
+        tested["p_holm"] = multipletests(tested["p"], method="holm")[1]
+    shown = ["metric", "n", *(f"{name}{end}" for name in STATISTICS for end in ("", "_low", "_high")), "reason"]
+    return pd.DataFrame(rows).reindex(columns=shown), tested
+
+
+def _row(table: pd.DataFrame, name: str, mos: str) -> dict[str, float | str]:
+    part = table[table[name].notna()]
+    pair = part[name].to_numpy(dtype=float), part[mos].to_numpy(dtype=float)
+    reason = no_correlation(*pair)
+    return {"metric": name, "n": len(part), "reason": reason} | ({} if reason else correlations(*pair))
+
+
+def _pair(row: dict, other: dict, resampled: dict[str, np.ndarray]) -> tuple:
+    one, two = (np.abs(resampled[which["metric"]][:, 0]) for which in (row, other))
+    change = one - two
+    low, high = np.nanpercentile(change, [2.5, 97.5])
+    tail = min((change <= 0).sum(), (change >= 0).sum())
+    p = min(1.0, 2 * (tail + 1) / (len(change) + 1))
+    return row["metric"], other["metric"], abs(row["srcc"]) - abs(other["srcc"]), low, high, p
+
+
+def by_group(table: pd.DataFrame, metrics: Sequence[str], group: str, *, mos: str = "mos") -> pd.DataFrame:
+    """The five statistics of each metric within each group (a generator, a person), without intervals."""
+    rows = []
+    for name, part in table[table[mos].notna()].groupby(group):
+        rows += [{group: name} | _row(part, metric, mos) for metric in metrics]
+    return pd.DataFrame(rows).reindex(columns=[group, "metric", "n", *STATISTICS, "reason"])
