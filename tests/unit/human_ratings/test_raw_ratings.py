@@ -48,12 +48,20 @@ def test_a_column_that_is_missing_a_file_sent_twice_and_no_files(tmp_path):
     with pytest.raises(StudyError, match=r"holds no \.csv"):
         raw_ratings.read_folder(tmp_path)
     for name in ("one.csv", "two.csv"):
-        pd.DataFrame(ROWS).to_csv(tmp_path / name, index=False)
+        pd.DataFrame(ROWS).assign(rating=[4.0, 3.0, 1.25 if name == "one.csv" else 2.0]).to_csv(
+            tmp_path / name, index=False
+        )
     with pytest.raises(StudyError, match="twice"):
         raw_ratings.read_folder(tmp_path)
     (tmp_path / "one.csv").rename(tmp_path / "one.json")
     with pytest.raises(StudyError, match="no file of ratings"):
         raw_ratings.read_folder(tmp_path)
+
+
+def test_the_same_answers_as_csv_and_as_json_count_once(tmp_path):
+    pd.DataFrame(ROWS).to_csv(tmp_path / "ann.csv", index=False)
+    (tmp_path / "ann.json").write_text(json.dumps({"ratings": ROWS}), encoding="utf-8")
+    assert len(raw_ratings.read_folder(tmp_path)) == len(ROWS)
 
 
 def test_a_dimension_that_nobody_rated_is_refused():
