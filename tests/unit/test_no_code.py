@@ -142,7 +142,7 @@ def hostile(tmp_path):
         (tmp_path / "data" / name).mkdir(parents=True)
         Image.new("RGB", (32, 32)).save(tmp_path / "data" / name / "1.png")
     scanned = identity_folders.scan(tmp_path / "data")
-    index = splits.make_index(scanned.assign(split="test"))
+    index = splits.make_index(scanned.assign(split="test", duplicate_group=-1))
     crops.save_crops(tmp_path / "faces", {32: np.zeros((len(index), 32, 32, 3), np.uint8)}, index)
     return tmp_path
 
