@@ -20,9 +20,13 @@ def answer(study: str) -> str:
         return f"{study}: of {counts.sum()} comparisons {said}; {place}"
     found = pages.metrics(study)["rca"]
     low, high = found["ci95"]
+    images = f"RCA {found['global']:.2f} (95 % interval {low:.2f} to {high:.2f}, chance {found['chance']:.2f})"
+    recipe = found.get("recipe", {})  # which reports of earlier versions lack
+    if recipe.get("value") is None:
+        return f"{study}: {images}; {place}"
+    low, high = recipe["ci95"]
     return (
-        f"{study}: RCA {found['global']:.2f} (95 % interval {low:.2f} to {high:.2f}, "
-        f"chance {found['chance']:.2f}); {place}"
+        f"{study}: RCA of the recipe {recipe['value']:.2f} ({low:.2f} to {high:.2f}); of these images {images}; {place}"
     )
 
 

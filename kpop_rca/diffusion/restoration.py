@@ -42,7 +42,7 @@ def restore(
         sampler: see `samplers.sampling_process`.
         steps: of a whole reverse process, of which the part below the strength is taken.
         seed: of the study; image i follows from (seed, i) alone.
-        labels: int64 (N,), whom each image is taken to show; without them the network is asked for no class.
+        labels: int64 (N,), whom each image is taken to show; without them the network is conditioned on no class.
         progress: wraps the list of batches, `tqdm` for example.
 
     Returns:

@@ -246,7 +246,7 @@ def _page(shown: _Shown, questions: list[list[Stimulus]], plan: Plan, *, number:
 
 
 def _anchors(shown: _Shown) -> list[tuple[str, str]]:
-    """Ids and captions of two examples: a photograph, and a degraded one; none where the images have no such."""
+    """Ids and captions of two examples: a real face, and a degraded one; none where the images have no such."""
     of = {s.generator: s for s in reversed(shown.stimuli)}
     if not {BEST, WORST} <= of.keys():
         return []

@@ -1,4 +1,4 @@
-"""What people are asked to rate: a study's photographs and generated images, restored ones, and anchors."""
+"""What people are asked to rate: a study's real and generated images, restored ones, and anchors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,10 +16,10 @@ from kpop_rca.study import manifests, params
 from kpop_rca.system import devices, seeds
 from kpop_rca.system.seeds import Purpose
 
-# Fractions of the images to rate. The last two are anchors: a degraded photograph has a low quality, and one beside a
-# photograph of another person a low ID fidelity.
+# Fractions of the images to rate. The last two are anchors: a degraded face has a low quality, and one beside an
+# image of another person a low ID fidelity.
 FRACTIONS = {
-    ("real", "photograph"): 0.2,
+    ("real", "held out"): 0.2,
     ("ddpm", "all steps"): 0.25,
     ("ddpm", "quarter of the steps"): 0.15,
     ("bicubic", "restored"): 0.15,
@@ -92,7 +92,7 @@ class _Sampled:
 
     def stimuli(self, wanted: dict[tuple[str, str], int]) -> list[Stimulus]:
         sizes = iter(wanted.values())
-        found = [self._of_photograph(row, "real", "photograph") for row in self._take(next(sizes))]
+        found = [self._of_real(row, "real", "held out") for row in self._take(next(sizes))]
         chosen = self._take_generated(next(sizes))
         found += [self._of_generated(row, self.generated[0][row], "all steps") for row in chosen]
         found += self._quarter_steps(self._take_generated(next(sizes)))
@@ -110,7 +110,7 @@ class _Sampled:
     def _reference(self, label: int) -> list[tuple[str, np.ndarray, str]]:
         return [("Reference", self.references[label], f"reference/{label}")]
 
-    def _of_photograph(self, row: int, generator: str, level: str, **how) -> Stimulus:
+    def _of_real(self, row: int, generator: str, level: str, **how) -> Stimulus:
         label = int(self.real[1][row])
         how = {"image": self.real[0][row], "beside": self._reference(label)} | how
         return Stimulus(
@@ -147,12 +147,12 @@ class _Sampled:
         return [self._of_generated(row, image, "quarter of the steps") for row, image in zip(rows, images, strict=True)]
 
     def _restored(self, rows: list[int], *, n_bicubic: int, n_ddpm: int) -> list[Stimulus]:
-        """Degraded photographs as bicubic interpolation and the DDPM restore them, beside the low quality and truth."""
+        """Degraded real faces as bicubic interpolation and the DDPM restore them, beside the low quality and truth."""
         if not rows:
             return []
-        photographs = self.real[0][rows]
-        low, _ = pipelines.degraded(photographs, seed=self.seed, factors=_factors(photographs.shape[1]))
-        enlarged = pipelines.bicubic(low, photographs.shape[1:3])
+        originals = self.real[0][rows]
+        low, _ = pipelines.degraded(originals, seed=self.seed, factors=_factors(originals.shape[1]))
+        enlarged = pipelines.bicubic(low, originals.shape[1:3])
         of_ddpm = enlarged[:0]
         if n_ddpm:
             told = self.parameters
@@ -163,24 +163,24 @@ class _Sampled:
             for row, image, small in zip(rows, images, low, strict=False):
                 beside = [
                     ("Low quality", small, f"low/{row}"),
-                    ("Original", self.real[0][row], f"real/photograph/{row}"),
+                    ("Original", self.real[0][row], f"real/held out/{row}"),
                 ]
-                found.append(self._of_photograph(row, generator, "restored", image=image, beside=beside, restored=True))
+                found.append(self._of_real(row, generator, "restored", image=image, beside=beside, restored=True))
         return found
 
     def _degraded(self, rows: list[int]) -> list[Stimulus]:
-        """Photographs of a quality that nobody can miss: the second-order pipeline at its largest factor."""
+        """Real faces of a quality that nobody can miss: the second-order pipeline at its largest factor."""
         found, largest = [], max(_factors(self.real[0].shape[1]))
         for number, row in enumerate(rows):
             rng = seeds.generator(Purpose.RATED_IMAGES, self.seed, number)
             small, _ = pipelines.second_order(self.real[0][row], factor=largest, generator=rng)
             image = pipelines.bicubic([small], self.real[0].shape[1:3])[0]
-            found.append(self._of_photograph(row, "degraded", "anchor", image=image, anchor=True))
+            found.append(self._of_real(row, "degraded", "anchor", image=image, anchor=True))
         return found
 
     def _swapped(self, row: int) -> Stimulus:
         other = (int(self.real[1][row]) + 1) % len(self.names)
-        return self._of_photograph(row, "swapped", "anchor", beside=self._reference(other), anchor=True)
+        return self._of_real(row, "swapped", "anchor", beside=self._reference(other), anchor=True)
 
 
 def _factors(side: int) -> Sequence[int]:

@@ -14,7 +14,7 @@ from kpop_rca.system import seeds
 
 # Qualities that simulated raters see, 0 to 5. They are invented, and in the order in which one would expect them.
 KNOWN = {
-    "real, photograph": 3.9,
+    "real, held out": 3.9,
     "ddpm, all steps": 3.1,
     "ddpm, quarter of the steps": 2.0,
     "bicubic, restored": 1.8,
@@ -22,10 +22,10 @@ KNOWN = {
     "degraded, anchor": 0.9,
     "swapped, anchor": 3.9,
 }
-REAL_BONUS = 0.6  # of authenticity, for photographs
+REAL_BONUS = 0.6  # of authenticity, for real images
 SPREAD = 0.4  # standard deviation of quality about that, half of its variance from sharpness
 REPEATED = 20  # images that a simulated rater sees twice
-TRIPLET = ("real, photograph", "ddpm, all steps", "ddpm, quarter of the steps")
+TRIPLET = ("real, held out", "ddpm, all steps", "ddpm, quarter of the steps")
 
 
 def images_of(stimuli: Sequence[Stimulus], groups: Sequence[Sequence[int]], names: Sequence[str]) -> pd.DataFrame:
@@ -146,7 +146,7 @@ def effect_of_steps(replicates: pd.DataFrame, means: pd.DataFrame) -> dict[str, 
 
 
 def triplets(table: pd.DataFrame, images: pd.DataFrame, *, annotators: int = 5) -> pd.DataFrame:
-    """Three images of one identity (a photograph, all steps, a quarter) with five raters' points, 3 for the best.
+    """Three images of one identity (a real one, all steps, a quarter) with five raters' points, 3 for the best.
 
     Returns:
         one row per image: triplet, generator, and the points of each of the first raters who rated all of them.

@@ -122,7 +122,7 @@ def image_reward(network: Network, images: Tensor, prompts: Sequence[str]) -> np
 
 
 def vqa_score(network: Network, images: Tensor, prompts: Sequence[str]) -> np.ndarray:
-    """VQAScore, in [0, 1]: the probability that a vision-language model answers "Yes" when asked for the prompt.
+    """VQAScore, in [0, 1]: how probably a vision-language model says "Yes", the image shows the prompt.
 
     Source: Lin et al. (2024), equation 1.
     """

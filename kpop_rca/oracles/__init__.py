@@ -24,7 +24,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "embeddings": ["EMBEDDINGS", "open_embedding"],
         "face_quality": [
             "detector_probability",
-            "facenet_ser_fiq",
             "oracle_ser_fiq",
             "similarity_to_identity",
         ],

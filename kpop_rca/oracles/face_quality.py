@@ -4,15 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from facenet_pytorch import InceptionResnetV1
 from PIL import Image
 from scipy.spatial.distance import pdist
 from scipy.special import expit
 from torch import Tensor
 
 from kpop_rca.faces import detection
-from kpop_rca.image_metrics.feature_extractors import EXTRACTORS
 from kpop_rca.oracles import training
 from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.system.parallel import one_thread
@@ -79,27 +76,6 @@ def oracle_ser_fiq(
         return oracle.fc(shown.to(device)).softmax(1).cpu()
 
     return ser_fiq(features, head, generator=generator, passes=passes)
-
-
-@torch.inference_mode()
-def facenet_ser_fiq(
-    network: InceptionResnetV1, faces: np.ndarray, *, generator: np.random.Generator, passes: int = PASSES
-) -> np.ndarray:
-    """SER-FIQ on FaceNet, float64 (N,), of faces uint8 (N, 160, 160, 3), by the dropout that it was trained with."""
-    pooled: list[Tensor] = []
-    seen = network.avgpool_1a.register_forward_hook(lambda _, __, found: pooled.append(found.flatten(1).cpu()))
-    try:
-        for face in faces:  # one at a time, so that the others don't change its features
-            EXTRACTORS["facenet"].features(network, face[None])
-    finally:
-        seen.remove()
-
-    features, device = torch.cat(pooled).numpy(), network.last_linear.weight.device
-
-    def head(shown: Tensor) -> Tensor:
-        return F.normalize(network.last_bn(network.last_linear(shown.to(device)))).cpu()
-
-    return ser_fiq(features, head, generator=generator, passes=passes, dropout=network.dropout.p)
 
 
 def similarity_to_identity(

@@ -16,6 +16,8 @@ from scipy.stats import t as student
 from kpop_rca.errors import StudyError
 from kpop_rca.rca.ratio import CONFIDENCE
 
+ROUNDING = 1e-18  # mean square of trainings that are equal
+
 
 @dataclass(frozen=True)
 class RecipeMean:
@@ -59,8 +61,8 @@ def recipe_mean(rca: np.ndarray, architectures: Sequence[str], *, shared_varianc
         shared_variance: of all cells together, over the real test images; see `shared_variance`.
 
     Raises:
-        StudyError: one training, or an architecture with one oracle, or with another number than the others; or a
-            value is missing.
+        StudyError: one training, or an architecture with one oracle, or with another number than the others; a value
+            is missing; or all trainings have the same, which would leave an interval of no width.
 
     Source: Searle, Casella and McCulloch (1992), "Variance Components", sections 4.5 and 4.7, for the two-way crossed
     design; Satterthwaite (1946) for df; Hillis (2007) for the same in studies of several readers, the bound at 0
@@ -81,6 +83,8 @@ def recipe_mean(rca: np.ndarray, architectures: Sequence[str], *, shared_varianc
     if np.isnan(rca).any():
         raise StudyError("an RCA has no value under one of the oracles")
     ms_t, ms_b, ms_c = _mean_squares(rca, kind)
+    if ms_t < ROUNDING:
+        raise StudyError("all trainings have the same RCA, which does not tell how trainings vary")
     df_t, df_b = n_trainings - 1, n_oracles - len(names)
     value, excess = float(rca.mean()), max(ms_b - ms_c, 0.0)
     variance = (ms_t + excess) / rca.size + shared_variance

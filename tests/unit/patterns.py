@@ -20,7 +20,7 @@ def pattern(height, width, *, phase=0.0, noise=0.0):
 
 
 def avatars(n, *, size, first=0):
-    """uint8 (n, size, size, 3): portraits, of three identities in turn."""
+    """uint8 (n, size, size, 3): avatars of three identities in turn."""
     identities = dataset.people(seed=1, n_identities=3, alikeness=0.5)
     shots = [
         photograph.solo(identities[number % 3], artifact="", hard="", generator=np.random.default_rng(number))

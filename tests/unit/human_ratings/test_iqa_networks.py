@@ -45,7 +45,7 @@ def test_a_network_gives_a_number_for_each_image(name):
     assert (torch.random.get_rng_state() == before).all()
 
 
-def test_what_can_be_learnt_is_learnt(monkeypatch):
+def test_what_can_be_trained_on_is_found_again(monkeypatch):
     monkeypatch.setattr(iqa_networks, "NETWORKS", {"VGG-like": iqa_networks.NETWORKS["VGG-like"]})
     images, mos, identities = brightness_faces()
     how = {"recipe": Recipe(epochs=10, batch_size=16, width=8), "n_splits": 2, "seed": 0}

@@ -6,7 +6,7 @@ from kpop_rca.errors import StudyError
 from kpop_rca.human_ratings import agreement, mos, simulated, study_ratings
 from kpop_rca.human_ratings.stimuli import Stimulus
 
-KINDS = [("real", "photograph"), ("ddpm", "all steps"), ("ddpm", "quarter of the steps")]
+KINDS = [("real", "held out"), ("ddpm", "all steps"), ("ddpm", "quarter of the steps")]
 NAMES = ["ann", "bo"]
 
 
@@ -80,7 +80,7 @@ def test_triplets_have_three_two_and_one_point(rated):
     assert points["triplet"].nunique() == 20 and points.shape == (60, 2 + 5)
     assert (points.drop(columns="generator").groupby("triplet").sum() == 6).all().all()
     voted, agreed = agreement.points_by_majority(points.iloc[:, 2:], points["generator"])
-    assert voted.set_index("model")["average"].idxmax() == "real, photograph" and agreed > 0.8
+    assert voted.set_index("model")["average"].idxmax() == "real, held out" and agreed > 0.8
 
 
 def test_files_of_people_take_the_place_of_simulated_ones(tmp_path, rated):

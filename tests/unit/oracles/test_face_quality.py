@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from facenet_pytorch import InceptionResnetV1
 from patterns import avatars
 
 from kpop_rca import degradations
@@ -19,13 +18,6 @@ def oracle():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return resnet.SmallImageResNet("resnet10", n_classes=3, width=8).eval()
-
-
-@pytest.fixture(scope="module")
-def facenet():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return InceptionResnetV1().eval()
 
 
 def test_subnetworks_that_agree_and_that_do_not():
@@ -72,17 +64,6 @@ def test_ser_fiq_of_an_oracle_depends_on_no_other_image(oracle):
     np.testing.assert_allclose(alone, whole, rtol=0, atol=1e-6)
     assert len(set(whole)) == 5
     assert ((whole > 0) & (whole < 1)).all()
-
-
-def test_ser_fiq_on_facenet_uses_its_own_dropout(facenet):
-    faces = np.random.default_rng(0).integers(0, 256, (2, 160, 160, 3), dtype=np.uint8)
-    whole = face_quality.facenet_ser_fiq(facenet, faces, generator=rng(), passes=10)
-    alone = face_quality.facenet_ser_fiq(facenet, faces[1:], generator=rng(), passes=10)
-    assert alone == whole[1:]
-    assert not facenet.avgpool_1a._forward_hooks
-    facenet.dropout.p = 0.0
-    assert face_quality.facenet_ser_fiq(facenet, faces[1:], generator=rng(), passes=10) == pytest.approx(1, abs=1e-6)
-    facenet.dropout.p = 0.6
 
 
 def test_similarity_by_hand():

@@ -94,11 +94,6 @@ def test_neither_the_order_of_trainings_nor_of_oracles_changes_it():
     assert vars(other) == pytest.approx(vars(recipe_mean(rca, TWO_BY_THREE)))
 
 
-def test_equal_values_leave_an_interval_of_no_width():
-    found = recipe_mean(np.full((5, 6), 0.5), TWO_BY_THREE)
-    assert (found.low, found.high, found.next_low, found.training) == (0.5, 0.5, 0.5, 0.0)
-
-
 @pytest.mark.parametrize(
     ("rca", "architectures", "says"),
     [
@@ -106,6 +101,8 @@ def test_equal_values_leave_an_interval_of_no_width():
         (np.ones((5, 3)), ["a", "a", "b"], "2 a, 1 b"),
         (np.ones((5, 5)), ["a", "a", "a", "b", "b"], "3 a, 2 b"),
         (np.full((5, 2), np.nan), ["a", "a"], "no value"),
+        (np.full((5, 6), 0.3), TWO_BY_THREE, "same RCA"),
+        (np.tile([1.0, 1.1, 1.2, 1.3], (5, 1)), ["a", "a", "b", "b"], "same RCA"),  # every image right: no scatter
     ],
 )
 def test_what_does_not_suffice_is_refused(rca, architectures, says):
