@@ -58,6 +58,13 @@ class Purpose(IntEnum):
     ENLARGED_FACES = 44
     ENLARGED_INTERVALS = 45
     TRAINING = 46  # number of the training, 1 and above
+    INPAINTED = 81  # index
+    PAIRS = 82
+    SCORER = 83  # its training
+    PREFERENCE_PAIRS = 84
+    TUNING_STEP = 85  # step
+    ADAPTERS = 86
+    BENCHMARK_IMAGES = 87
 
 
 def sequence(purpose: Purpose, seed: int, *indices: int) -> np.random.SeedSequence:
