@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--study", default="quick", help="files in params/, comma-separated")
     parser.add_argument("--seeds", default="", help="the seeds of each, comma-separated; none for the study's own")
     parser.add_argument("--only-data", action="store_true", help="only 01 and 02, the notebooks on the photographs")
-    about = "all: also the notebooks that a study can do without, 00 and 12"
+    about = "all: also the notebooks that a study can do without, 00, 10 and 12"
     parser.add_argument("--notebooks", choices=["study", "all"], default="study", help=about)
     given.add_arguments(parser)
     options = parser.parse_args(arguments)

@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules={"generated_images"},
     submod_attrs={
         "generation": ["GenerationPlan", "generate", "generate_by_trainings"],
-        "inpainting": ["inpaint", "masks_of", "strengths_by_mask"],
+        "inpainting": ["MASKS", "inpaint", "masks_of", "strengths_by_mask"],
         "objective": ["compare_losses", "forward_process"],
         "published_weights": ["PublishedWeights"],
         "samplers": ["forward_states", "image_generator", "sample", "sampling_process"],

@@ -24,7 +24,7 @@ BATCH = 32  # images; the one shape of all batches, since another may change a p
 # Face area over the area of a whole photograph, up to which a strength is taken; None leaves the face out.
 # Source: Liao et al. (2024), "FaceScore", table 4.
 STRENGTH_BY_AREA = ((0.004, None), (0.01, 0.1), (0.1, 0.2), (1.0, 0.4))
-STRENGTH_BY_MASK = ((0.04, 0.1), (0.15, 0.2), (1.0, 0.4))  # of a crop, whose mask's size stands for the face's
+STRENGTH_BY_MASK = ((0.06, 0.1), (0.15, 0.2), (1.0, 0.4))  # of a crop, whose mask's size stands for the face's
 # Of a crop with a margin of a quarter: left eye, right eye, nose, left and right corner of the mouth, in sides.
 TYPICAL_LANDMARKS = np.array([0.37, 0.43, 0.63, 0.43, 0.5, 0.55, 0.4, 0.67, 0.6, 0.67])
 # Half axes of ellipses, in distances between the eyes and the mouth.
@@ -50,9 +50,11 @@ def masks_of(name: str, landmarks: np.ndarray, *, size: int) -> np.ndarray:
     """What is to be sampled anew of crops: bool (N, size, size).
 
     Args:
-        name: one of MASKS.
+        name: one of MASKS, or "whole" for all of each crop.
         landmarks: (N, 10), x and y in pixels of the crops, in the order of `detection.LANDMARKS`; NaN for none.
     """
+    if name == "whole":
+        return np.ones((len(landmarks), size, size), dtype=bool)
     known = np.isfinite(landmarks).all(axis=1, keepdims=True)
     points = np.where(known, landmarks, TYPICAL_LANDMARKS * size).reshape(-1, 5, 2)
     eyes, mouth = points[:, :2].mean(axis=1), points[:, 3:].mean(axis=1)

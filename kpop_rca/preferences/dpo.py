@@ -270,6 +270,11 @@ def load_tuned(folder: Path, device: torch.device) -> tuple[UNet2DModel, DDPMSch
     return load_trained(folder / RESULT, device)
 
 
+def read_watched(folder: Path) -> pd.DataFrame:
+    """What a tuning's `watch` found: step, and its columns."""
+    return pd.read_csv(folder / WATCHED)
+
+
 def face_reward(scorer: Scorer) -> Reward:
     """The face score, whoever was requested."""
     return lambda images, labels: scorer(images)

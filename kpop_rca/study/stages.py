@@ -33,9 +33,13 @@ SCORES = Stage("00_score_your_images", "scores", (), "scoring.pipeline")
 CLAIMS = Stage("08_claims", "claims", (), "claims.runs")
 # The second stage of a cascade, on the study's faces and generated images.
 CASCADE = Stage("12_cascaded_diffusion", "cascade", ("faces", "generated"), "diffusion.cascade")
+# A face scorer from pairs, and what preferences do to a generator.
+FACE_SCORE = Stage(
+    "10_face_score", "face_score", ("audit", "faces", "ddpm", "oracle", "generated"), "preferences.trials"
+)
 # How fast all of it is; it makes its own data, and reads nothing of the study.
 BENCHMARKS = Stage("90_benchmarks", "benchmarks", (), "benchmarks.collection")
-EVERY = (SCORES, *STAGES, CLAIMS, CASCADE, BENCHMARKS)
+EVERY = (SCORES, *STAGES, CLAIMS, FACE_SCORE, CASCADE, BENCHMARKS)
 DATA_FILES = "kpop_rca.data.data_files"  # says what the photographs of a data folder are
 
 
@@ -50,7 +54,9 @@ def further(resolved: dict[str, Any]) -> tuple[Stage, ...]:
     """What a study of one model runs besides with NOTEBOOKS=all; a cascade wants larger crops."""
     if of_study(resolved) is not STAGES:
         return ()
-    return (SCORES, CASCADE) if 2 * resolved["image_size"] in resolved["face_sizes"] else (SCORES,)
+    return (
+        (SCORES, FACE_SCORE, CASCADE) if 2 * resolved["image_size"] in resolved["face_sizes"] else (SCORES, FACE_SCORE)
+    )
 
 
 def by_notebook(notebook: str) -> Stage:
