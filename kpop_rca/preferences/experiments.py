@@ -7,6 +7,7 @@ within a tuning, and `reports/preferences/` has the tables of all seeds that are
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -269,9 +270,13 @@ def verdicts(scorers: pd.DataFrame, tunings: pd.DataFrame) -> pd.DataFrame:
             .to_dict("records")
         )
     table = pd.DataFrame(rows)
-    if len(table):
-        table["met"] = np.where(table["target"].isna(), _sign(table), table["mean"] >= table["target"])
-    return table
+    return table.assign(met=_met(table)) if len(table) else table
+
+
+def _met(table: pd.DataFrame) -> list[Any]:
+    """Whether a target is met; a gap that is closed wants an interval without 0 as well."""
+    reached = (table["mean"] >= table["target"]) & ~((table["target"] == GAP_TARGET) & ~(table["low"] > 0))
+    return [sign if math.isnan(t) else ok for t, ok, sign in zip(table["target"], reached, _sign(table), strict=True)]
 
 
 def _sign(table: pd.DataFrame) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -341,6 +341,16 @@ class Observers:
     real: Faces
     reference: Reference
 
+    @cached_property
+    def accuracy_on_real(self) -> dict[str, list[float]]:
+        """Of each oracle, by its kind."""
+        return {kind: [_accuracy(one, self.real) for one in oracles] for kind, oracles in self.oracles.items()}
+
+    @cached_property
+    def real_features(self) -> np.ndarray:
+        """Of the first held-out oracle, float64 (N, D)."""
+        return training.predict(self.oracles["held out"][0], self.real[0])[1].astype(np.float64)
+
 
 def identity_observers(folder: Path, *, rewarding: str, material: Material, device: torch.device) -> Observers:
     """Observers of a tuning for identity: the rewarding oracle, and all others of the study, one of which rewards, too.
@@ -388,21 +398,20 @@ def measured(observers: Observers, made: Faces) -> dict[str, float]:
     """
     found = rewards_seen(observers, made)
     for kind, oracles in observers.oracles.items():
-        ratios = []
-        for oracle in oracles:
-            right = [
-                (training.predict(oracle, i)[0].argmax(1) == labels).mean() for i, labels in (observers.real, made)
-            ]
-            ratios.append(right[1] / right[0])
+        accuracies = zip(oracles, observers.accuracy_on_real[kind], strict=True)
+        ratios = [_accuracy(oracle, made) / on_real for oracle, on_real in accuracies]
         found[f"rca_{kind.replace(' ', '_')}"] = float(np.mean(ratios)) if ratios else np.nan
-    one = observers.oracles["held out"][0]
-    real, own = (training.predict(one, images)[1].astype(np.float64) for images in (observers.real[0], made[0]))
+    own = training.predict(observers.oracles["held out"][0], made[0])[1].astype(np.float64)
     return found | {
-        "frechet": float(frechet_distance(real, own)),
+        "frechet": float(frechet_distance(observers.real_features, own)),
         "diversity": _diversity(own, made[1]),
         "mscn": mscn_set_distance(made[0], observers.reference),
         "sharpness": float(sharpness(made[0]).mean()),
     }
+
+
+def _accuracy(oracle: SmallImageResNet, faces: Faces) -> float:
+    return float((training.predict(oracle, faces[0])[0].argmax(1) == faces[1]).mean())
 
 
 def _diversity(features: np.ndarray, labels: np.ndarray) -> float:
