@@ -11,6 +11,8 @@ from scipy.stats import t as student
 from kpop_rca.degradations import blurred, compressed, noised
 from kpop_rca.preferences.pairs import Pairs
 from kpop_rca.preferences.scorer import Scorer
+from kpop_rca.system import seeds
+from kpop_rca.system.seeds import Purpose
 
 # From better to worse; None leaves the images as they are.
 LEVELS = {"blur": (0.0, 0.6, 1.0, 1.6), "noise": (0.0, 5.0, 12.0, 25.0), "JPEG": (None, 75, 40, 15)}
@@ -76,7 +78,7 @@ def scorer_table(
 
 def random_scorer(seed: int) -> Callable[[np.ndarray], np.ndarray]:
     """The control that knows nothing."""
-    generator = np.random.default_rng(seed)
+    generator = seeds.generator(Purpose.BENCHMARK_IMAGES, seed, 2)
     return lambda images: generator.random(len(images))
 
 

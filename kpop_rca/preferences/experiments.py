@@ -130,7 +130,9 @@ class Experiment:
     @cached_property
     def held_out_material(self) -> trials.Material:
         """The same with another seed and another oracle, for scorers that no tuning has seen."""
-        return replace(self.material, oracle=self.oracles["held out"][0], seed=self.seed + 1000)
+        return replace(
+            self.material, oracle=self.oracles["held out"][0], seed=seeds.number(Purpose.SCORER, self.seed, 2)
+        )
 
     @cached_property
     def observers(self) -> trials.Observers:

@@ -142,7 +142,7 @@ def inpainted(material: Material, part: str, *, strength: float | str = ADAPTIVE
     number = (TRAINING, DEVELOPMENT, HELD_OUT).index(part)
     available = len(material.faces[part][1])
     rows = material.generator(number).choice(available, n, replace=n > available)
-    seed, landmarks = 3 * material.seed + number, material.landmarks[part]
+    seed, landmarks = seeds.number(Purpose.PAIRS, material.seed, number), material.landmarks[part]
     found = pairs.inpainted(
         *material.model, material.faces[part], rows, landmarks=landmarks, strength=strength, seed=seed, **how
     )
@@ -484,7 +484,7 @@ def training_faces(folders: dict[str, Path]) -> Faces:
 
 def other_noise(plan: GenerationPlan) -> GenerationPlan:
     """The same plan with other noise, for images by which a generator is tuned and not measured."""
-    return replace(plan, seed=plan.seed + 1)
+    return replace(plan, seed=seeds.number(Purpose.PREFERENCE_PAIRS, plan.seed, 1))
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,8 @@ def test_further_notebooks_are_asked_for_beside_all(monkeypatch, tmp_path):
     monkeypatch.setattr(studies, "run", lambda command: seen.append(command) or 0)
     studies.main(["--study", "smoke,claims-smoke,koin10-64", "--data-root", str(tmp_path), "--notebooks", "all"])
     studies.main(["--study", "smoke"])
-    of_all = [f"artifacts/{place}/manifest.json" for place in ("smoke/scores", "smoke/cascade", "koin10-64/scores")]
+    further = ("smoke/scores", "smoke/face_score", "smoke/cascade", "koin10-64/scores", "koin10-64/face_score")
+    of_all = [f"artifacts/{place}/manifest.json" for place in further]
     wanted = [[word for word in command if word.startswith("artifacts/")] for command in seen]
     assert wanted == [of_all, []]
     assert all("all" in command for command in seen)
