@@ -42,6 +42,7 @@ STRENGTHS = (0.0, 1.0, 3.0, 10.0, 30.0)  # of score guidance
 IDENTITY, FACE, BOTH, PAPER = "identity", "face_score", "both", "paper's scorer"  # rewards
 FULL = {"adapter": "full", "learning_rate": 3e-5}
 BEST_OF = 4
+EARLY = 2  # a generator to be tuned has 1 / EARLY of the study's steps
 # Name to reward and recipe. Random pairs and winners only have the recipe of the tuning that they are controls of.
 PLANNED: dict[str, tuple[str, dict[str, Any]]] = {
     "identity, adapters": (IDENTITY, {}),
@@ -169,7 +170,7 @@ def measure_scorers(experiment: Experiment) -> pd.DataFrame:
 
 def measure_tunings(experiment: Experiment) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What each tuning of an early generator did, and its rewards on the way."""
-    base = experiment.trained_for(max(2, experiment.resolved["train_steps"] // 4))
+    base = experiment.trained_for(max(2, experiment.resolved["train_steps"] // EARLY))
     seen, plan, n_classes = experiment.observers, experiment.plan, experiment.n_classes
     small = trials.plan_of(experiment.stage("generated"), images_per_identity=max(2, experiment.images // 8))
     candidates = trials.sampled(base, trials.other_noise(plan), n_classes=n_classes)
