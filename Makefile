@@ -61,12 +61,12 @@ record: .venv-bench/.complete  ## time to identity, beside others: hours; stoppe
 	@$(BIN)/python -m kpop_rca.studies --only-data $(OF_A_RECORD)
 	@.venv-bench/bin/python -m kpop_rca.benchmarks.record $(OF_A_RECORD)
 
-# 11 and 12, which no other notebook needs, take nearly as long as the others together.
-nbval: .venv/.complete  ## run the committed notebooks but 11 and 12 again in a scratch folder and compare
+# 10, 11 and 12, which no other notebook needs, take longer than the others together.
+nbval: .venv/.complete  ## run the committed notebooks but 10, 11 and 12 again in a scratch folder and compare
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
 	KPOP_RCA_OUTPUT="$$scratch" $(APART) $(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=3600 \
 	    --nbval-sanitize-with tests/notebooks/nbval_sanitize.cfg -p no:cacheprovider \
-	    --ignore=notebooks/11_human_ratings.ipynb --ignore=notebooks/12_cascaded_diffusion.ipynb notebooks
+	    $(foreach name,10_face_score 11_human_ratings 12_cascaded_diffusion,--ignore=notebooks/$(name).ipynb) notebooks
 
 lint: .venv/.complete  ## style, risky calls, known vulnerabilities of the packages
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -78,9 +78,9 @@ lab: .venv/.complete  ## JupyterLab with this environment as its kernel: LAB="--
 	@JUPYTER_PATH= JUPYTER_PREFER_ENV_PATH=1 $(BIN)/python -m jupyterlab --LabApp.default_url=/lab/tree/notebooks $(LAB)
 
 notebooks: study  ## adopt the results of `quick` as the committed notebooks
-	@$(BIN)/python -m kpop_rca.run 11 && $(BIN)/python -m kpop_rca.run 12
+	@$(foreach number,10 11 12,$(BIN)/python -m kpop_rca.run $(number) &&) true
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && cp reports/quick/notebooks/0[1-79]_*.ipynb notebooks && \
-	cp reports/quick/notebooks/1[12]_*.ipynb notebooks && \
+	cp reports/quick/notebooks/1[012]_*.ipynb notebooks && \
 	for name in 00_score_your_images 08_claims 90_benchmarks; do \
 	    KPOP_RCA_OUTPUT="$$scratch" $(BIN)/python -m kpop_rca.run $$name && \
 	    cp "$$scratch"/reports/quick/notebooks/$$name.ipynb notebooks || exit 1; \

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules={"generated_images"},
     submod_attrs={
         "generation": ["GenerationPlan", "generate", "generate_by_trainings"],
+        "inpainting": ["MASKS", "inpaint", "masks_of", "strengths_by_mask"],
         "objective": ["compare_losses", "forward_process"],
         "published_weights": ["PublishedWeights"],
         "restoration": ["restore"],

@@ -32,7 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def add_notebooks(parser: ArgumentParser) -> None:
     """Declare the option that asks for all of a study, of which `give` is told."""
-    about = "all: also the notebooks that a study can do without, 00 and 12, and every metric in 09"
+    about = "all: also the notebooks that a study can do without, 00, 10, 11 and 12, and every metric in 09"
     parser.add_argument("--notebooks", choices=["study", "all"], default="study", help=about)
 
 

@@ -145,6 +145,10 @@ class Parameters(BaseModel):
     cascade_oracle_epochs: Positive = None
     cascade_gallery: Positive = None
 
+    preference_pairs: Annotated[int, Field(ge=12, le=LARGEST)] = None  # two of each third, and of each half
+    preference_images: Annotated[int, Field(ge=4, le=LARGEST)] = None
+    preference_steps: Positive = None
+
     sweep_seeds: Annotated[int, Field(ge=0, le=50)] = None
     sweep_one_seed: list[Annotated[str, Field(pattern=r"^[a-z]+=.+$")]] = None
     sweep_sizes: list[Literal[16, 32, 64]] = None

@@ -36,9 +36,13 @@ CLAIMS = Stage("08_claims", "claims", (), "claims.runs")
 RATINGS = Stage("11_human_ratings", "ratings", ("faces", "ddpm", "oracle", "generated"), "human_ratings.study_ratings")
 # The second stage of a cascade, on the study's faces and generated images.
 CASCADE = Stage("12_cascaded_diffusion", "cascade", ("faces", "generated"), "diffusion.cascade")
+# A face scorer from pairs, and what preferences do to a generator.
+FACE_SCORE = Stage(
+    "10_face_score", "face_score", ("audit", "faces", "ddpm", "oracle", "generated"), "preferences.trials"
+)
 # How fast all of it is; it makes its own data, and reads nothing of the study.
 BENCHMARKS = Stage("90_benchmarks", "benchmarks", (), "benchmarks.collection")
-EVERY = tuple(sorted((SCORES, *STAGES, CLAIMS, RATINGS, CASCADE, BENCHMARKS)))
+EVERY = tuple(sorted((SCORES, *STAGES, CLAIMS, FACE_SCORE, RATINGS, CASCADE, BENCHMARKS)))
 
 DATA_FILES = "kpop_rca.data.data_files"  # says what the photographs of a data folder are
 
@@ -55,7 +59,7 @@ def further(resolved: dict[str, Any]) -> tuple[Stage, ...]:
     if of_study(resolved) is not STAGES:
         return ()
     cascade = (CASCADE,) if 2 * resolved["image_size"] in resolved["face_sizes"] else ()
-    return (SCORES, RATINGS, *cascade)
+    return (SCORES, FACE_SCORE, RATINGS, *cascade)
 
 
 def by_notebook(notebook: str) -> Stage:

@@ -72,6 +72,13 @@ class Purpose(IntEnum):
     SIMULATED_RATERS = 78  # spammers, first simulation
     SIMULATED_QUALITY = 79
     RATING_INTERVALS = 80
+    INPAINTED = 81  # index
+    PAIRS = 82
+    SCORER = 83  # its training
+    PREFERENCE_PAIRS = 84
+    TUNING_STEP = 85  # step
+    ADAPTERS = 86
+    BENCHMARK_IMAGES = 87
 
 
 def sequence(purpose: Purpose, seed: int, *indices: int) -> np.random.SeedSequence:

@@ -23,6 +23,7 @@ FLOORS = (
     "diffusion",
     "image_metrics",
     "oracles",
+    "preferences",
     "controls",
     "scoring",
     "validity",

@@ -53,7 +53,8 @@ def test_further_notebooks_are_asked_for_beside_all(monkeypatch, tmp_path):
     monkeypatch.setattr(studies, "run", lambda command: seen.append(command) or 0)
     studies.main(["--study", "smoke,claims-smoke,koin10-64", "--data-root", str(tmp_path), "--notebooks", "all"])
     studies.main(["--study", "smoke"])
-    places = ("smoke/scores", "smoke/ratings", "smoke/cascade", "koin10-64/scores", "koin10-64/ratings")
+    further = ("scores", "face_score", "ratings")
+    places = [*(f"smoke/{stage}" for stage in (*further, "cascade")), *(f"koin10-64/{stage}" for stage in further)]
     of_all = [f"artifacts/{place}/manifest.json" for place in places]
     wanted = [[word for word in command if word.startswith("artifacts/")] for command in seen]
     assert wanted == [of_all, []]

@@ -1,0 +1,61 @@
+"""The figures of `10_face_score`: scorers on pairs and on ladders, and rewards along a tuning."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from kpop_rca.plots.charts import BESIDE, CHANCE, GENERATED, INK, REAL, WIDTH
+
+
+def pairs_and_ladders(table: pd.DataFrame, *, pairs: str, title: str, highlighted: dict[str, str]) -> Figure:
+    """Each scorer's fraction of pairs ordered right (a circle) and of each ladder's steps (ticks): a row each.
+
+    Args:
+        table: scorer, kind ("pairs", "ladder"), name, fraction.
+        pairs: name of the pairs.
+        highlighted: scorers to the colours of their names.
+    """
+    own = table[(table["kind"] == "pairs") & (table["name"] == pairs)].set_index("scorer")["fraction"]
+    ladders = table[table["kind"] == "ladder"]
+    worst = ladders.groupby("scorer")["fraction"].min()
+    order = worst.sort_values().index
+    figure, ax = plt.subplots(figsize=(WIDTH, 0.36 * len(order) + 1.2), layout="constrained")
+    place = {scorer: row for row, scorer in enumerate(order)}
+    rows = ladders["scorer"].map(place)
+    ax.hlines(range(len(order)), worst[order], ladders.groupby("scorer")["fraction"].max()[order], color=CHANCE, lw=1)
+    ax.plot(ladders["fraction"], rows, "|", color=GENERATED, ms=11, mew=2, label="each ladder")
+    ax.plot(own[order], np.arange(len(order)), "o", color=REAL, ms=7, label=f"held-out pairs, {pairs}")
+    ax.axvline(0.5, color=CHANCE, ls=":", lw=1.2)
+    ax.set_yticks(range(len(order)), labels=order)
+    for label in ax.get_yticklabels():
+        label.set_color(highlighted.get(label.get_text(), INK))
+        label.set_fontweight("bold" if label.get_text() in highlighted else "normal")
+    ax.set(xlim=(-0.02, 1.02), xlabel="fraction ordered right; dotted: chance")
+    ax.set_title(title, loc="left")
+    ax.grid(axis="y", visible=False)
+    ax.legend(**BESIDE)
+    return figure
+
+
+def rewards_on_the_way(curves: pd.DataFrame, *, reward: str, title: str) -> Figure:
+    """A reward along each tuning, by the network that rewards and by one that does not: a panel each.
+
+    Args:
+        curves: tuning, step, `<reward>_own` and `<reward>_held_out`.
+        reward: its name.
+    """
+    tunings = curves["tuning"].unique()
+    wide = {"figsize": (WIDTH, 3.2), "squeeze": False, "layout": "constrained"}
+    figure, axes = plt.subplots(ncols=len(tunings), sharey=True, **wide)
+    for ax, tuning in zip(axes[0], tunings, strict=True):
+        rows = curves[curves["tuning"] == tuning]
+        for kind, colour, style in (("own", GENERATED, "-"), ("held_out", REAL, "--")):
+            name = {"own": "the rewarding network", "held_out": "another network"}[kind]
+            ax.plot(rows["step"], rows[f"{reward}_{kind}"], style, color=colour, marker="o", ms=4, label=name)
+        ax.set_title(tuning, loc="left")
+        ax.set(xlabel="step")
+    axes[0, 0].set(ylabel=f"mean reward: {reward}")
+    axes[0, -1].legend(title="reward by", **BESIDE)
+    figure.suptitle(title, fontweight="bold", x=0.01, ha="left")
+    return figure

@@ -1,0 +1,48 @@
+"""A face scorer from (win, loss) pairs, a generator tuned by preferences, and the controls that show when either lies.
+
+`pairs` are made without annotators, `scorer` learns from them, `benchmark` sets scorers beside ladders of known
+quality; `dpo` and `guidance` turn a generator towards a score. `experiments` is a study of its own.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "benchmark": ["scorer_table"],
+        "dpo": ["TuningRecipe", "best_of_n", "load_tuned", "ranked_pairs", "read_watched", "tune"],
+        "experiments": ["committed"],
+        "guidance": ["guided_sample"],
+        "pairs": ["Pairs"],
+        "scorer": ["FaceScore", "fit_face_score", "score", "train_scorer"],
+        "trials": [
+            "FACE_SCORE",
+            "IN_FACE_SCORE",
+            "MATCHED",
+            "MIXED",
+            "PAPER",
+            "REAL",
+            "SHARPNESS",
+            "Watch",
+            "all_ladders",
+            "answer",
+            "as_scorers",
+            "baselines",
+            "face_score",
+            "held_out_pairs",
+            "identity_observers",
+            "material_of",
+            "measured",
+            "other_noise",
+            "plan_of",
+            "sampled",
+            "sharpness_table",
+            "shorter_training",
+            "trained_scorers",
+            "training_faces",
+            "training_pairs",
+            "training_parameters",
+            "with_means",
+        ],
+    },
+)

@@ -1,0 +1,500 @@
+"""Trials of scorers and of tunings on one generator: every recipe of pairs, every control, what each costs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from diffusers import DDPMScheduler, UNet2DModel
+
+from kpop_rca.diffusion import generated_images
+from kpop_rca.diffusion.generation import GenerationPlan, Model, generate_batch
+from kpop_rca.diffusion.samplers import image_generator
+from kpop_rca.diffusion.trainer import LOG, DiffusionRecipe, Trainer, load_trained, trained_precision
+from kpop_rca.diffusion.trainings import seed_of, training_folder
+from kpop_rca.diffusion.unet import NETWORK, build_unet
+from kpop_rca.errors import StudyError
+from kpop_rca.faces import crops, load_audit
+from kpop_rca.image_metrics import frechet_distance
+from kpop_rca.image_metrics.no_reference import (
+    Reference,
+    brisque,
+    mscn_distance,
+    mscn_reference,
+    mscn_set_distance,
+    sharpness,
+)
+from kpop_rca.oracles import predictions, training
+from kpop_rca.oracles.candidates import Faces
+from kpop_rca.oracles.face_quality import oracle_ser_fiq
+from kpop_rca.oracles.resnet import SmallImageResNet
+from kpop_rca.preferences import benchmark, dpo, guidance, pairs
+from kpop_rca.preferences.pairs import ADAPTIVE, Pairs
+from kpop_rca.preferences.scorer import FaceScore, Scorer, ScorerRecipe, fit_face_score, score, train_scorer
+from kpop_rca.study import manifests
+from kpop_rca.system import parallel, seeds
+from kpop_rca.system.seeds import Purpose
+
+TRAINING, DEVELOPMENT, HELD_OUT = "training", "development", "held out"  # faces of a trial of scorers
+# Scorers by the pairs that they are trained on.
+PAPER, FIXED_LOW, FIXED_HIGH, WHOLE = "paper (adaptive)", "local, 0.1", "local, 0.4", "whole picture, 0.4"
+MATCHED, REAL, MIXED = "sharpness-matched", "real above generated", "mixed losers"
+SPLITS = {TRAINING: "oracle", DEVELOPMENT: "validation", HELD_OUT: "test"}  # of the study's faces
+LARGEST_BATCH = 20  # of generated images
+TRAINED = (PAPER, FIXED_LOW, FIXED_HIGH, WHOLE, MATCHED, REAL, MIXED)
+FACE_SCORE, MSCN, SHARPNESS, RANDOM = "face_score", "MSCN moments", "Laplacian variance", "random"
+IN_FACE_SCORE = (PAPER, MIXED)
+# Ladders that are no degradation of pixels.
+TRAININGS, SAMPLING = "training steps", "sampling steps"
+OF_GENERATORS = (TRAININGS, SAMPLING)
+SAMPLING_STEPS = (16, 8, 4, 2)
+ADAPTIVE_PAIRS, HIGH_PAIRS, MATCHED_PAIRS = "adaptive", "strength 0.4", "sharpness-matched"
+BASE = "base"
+INVERTED = 0.5  # below that fraction of a ladder's steps ordered right a scorer is upside down on it
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a trial of scorers needs.
+
+    Attributes:
+        model: the generator that inpaints, in evaluation mode, and its forward process.
+        oracle: that the scorers start from.
+        faces: real faces by TRAINING, DEVELOPMENT and HELD_OUT.
+        landmarks: of these, float (N, 10) each; NaN for none.
+        made: images of the generator.
+        n_pairs: of each kind for training; half as many for development, and for each held-out set.
+        recipe: of the scorers.
+        seed: of everything random.
+    """
+
+    model: Model
+    oracle: SmallImageResNet
+    faces: dict[str, Faces]
+    landmarks: dict[str, np.ndarray]
+    made: Faces
+    n_pairs: int
+    recipe: ScorerRecipe
+    seed: int
+
+    def generator(self, *indices: int) -> np.random.Generator:
+        return seeds.generator(Purpose.PAIRS, self.seed, *indices)
+
+
+def material_of(
+    folders: dict[str, Path], *, training_number: int, oracle: str, n_pairs: int, seed: int, device: torch.device
+) -> Material:
+    """The material of a study's trials.
+
+    Scorers are trained on the oracles' own faces, which the generator has not seen, where the study keeps some.
+
+    Args:
+        folders: of the stages "audit", "faces", "ddpm", "oracle" and "generated", by these names.
+        training_number: of the generator that inpaints.
+        oracle: that the scorers start from.
+    """
+    index, parameters = crops.load_index(folders["faces"]), manifests.read(folders["faces"])["parameters"]
+    size = training_parameters(folders["ddpm"])["image_size"]
+    audit, how = load_audit(folders["audit"])[0], {"margin": parameters["crop_margin"], "size": size}
+    splits = SPLITS if (index["split"] == "oracle").any() else SPLITS | {TRAINING: "train"}
+    landmarks = {
+        part: pairs.landmarks_in_crops(audit, index.loc[index["split"] == split, "path"], **how)
+        for part, split in splits.items()
+    }
+    return Material(
+        load_trained(training_folder(folders["ddpm"], training_number), device),
+        training.load_oracle(folders["oracle"] / oracle, device),
+        {part: crops.load_crops(folders["faces"], size=size, split=split) for part, split in splits.items()},
+        landmarks,
+        generated_images.load(folders["generated"]),
+        n_pairs,
+        ScorerRecipe(),
+        seed,
+    )
+
+
+def plan_of(generated: Path, *, images_per_identity: int) -> GenerationPlan:
+    """How a study's images were generated, for another number of them by one training."""
+    parameters = manifests.read(generated)["parameters"]
+    batch = min(images_per_identity, LARGEST_BATCH)
+    changed = {"images_per_identity": images_per_identity, "sampling_batch_size": batch, "trainings": 1}
+    precision = trained_precision(manifests.folder_of(parameters["study"], "ddpm"))
+    return GenerationPlan.of(parameters | changed, mixed_precision=precision)
+
+
+def sharpness_table(own: dict[str, Pairs]) -> pd.DataFrame:
+    """How sharp winners and losers are: pairs, n, winner, loser (means), winner_sharper (fraction of pairs)."""
+    rows = []
+    for name, one in own.items():
+        win, loss = sharpness(one.win), sharpness(one.loss)
+        fraction = benchmark.ordered_fraction(win, loss)
+        rows.append({"pairs": name, "n": len(one), "winner": win.mean(), "loser": loss.mean(), "sharper": fraction})
+    return pd.DataFrame(rows)
+
+
+def inpainted(material: Material, part: str, *, strength: float | str = ADAPTIVE, **how: Sequence[str]) -> Pairs:
+    """Inpainted pairs of a part of the faces, of the same faces whatever the strength."""
+    n = material.n_pairs if part == TRAINING else material.n_pairs // 2
+    number = (TRAINING, DEVELOPMENT, HELD_OUT).index(part)
+    available = len(material.faces[part][1])
+    rows = material.generator(number).choice(available, n, replace=n > available)
+    seed, landmarks = seeds.number(Purpose.PAIRS, material.seed, number), material.landmarks[part]
+    found = pairs.inpainted(
+        *material.model, material.faces[part], rows, landmarks=landmarks, strength=strength, seed=seed, **how
+    )
+    return found
+
+
+def training_pairs(material: Material, names: Sequence[str] = TRAINED) -> dict[str, Pairs]:
+    """The pairs that each of some scorers is trained on."""
+    own, n = material.faces[TRAINING], material.n_pairs
+    adaptive = inpainted(material, TRAINING)
+    generated = partial(pairs.generated, own, material.made, generator=material.generator(3))
+    mixed = [
+        adaptive[np.arange(n // 3)],
+        generated(n=n // 3),
+        pairs.degraded(own, n=n // 3, generator=material.generator(4)),
+    ]
+    make = {
+        PAPER: lambda: adaptive,
+        FIXED_LOW: lambda: inpainted(material, TRAINING, strength=0.1),
+        FIXED_HIGH: lambda: inpainted(material, TRAINING, strength=0.4),
+        WHOLE: lambda: inpainted(material, TRAINING, strength=0.4, masks=["whole"]),
+        MATCHED: lambda: pairs.sharpness_matched(adaptive),
+        REAL: lambda: generated(n=n),
+        MIXED: lambda: pairs.joined(mixed),
+    }
+    return {name: make[name]() for name in names}
+
+
+def held_out_pairs(material: Material) -> dict[str, Pairs]:
+    """Inpainted pairs of faces that no scorer has seen, adaptive and at 0.4; and the first of these, as sharp."""
+    adaptive = inpainted(material, HELD_OUT)
+    high = inpainted(material, HELD_OUT, strength=0.4)
+    return {ADAPTIVE_PAIRS: adaptive, HIGH_PAIRS: high, MATCHED_PAIRS: pairs.sharpness_matched(adaptive)}
+
+
+def development_pairs(material: Material) -> Pairs:
+    """Pairs by which the face score weighs its parts: inpainted, generated, blurred and noised."""
+    own, n = material.faces[DEVELOPMENT], material.n_pairs // 2
+    return pairs.joined(
+        [
+            inpainted(material, DEVELOPMENT),
+            inpainted(material, DEVELOPMENT, strength=0.4),
+            pairs.generated(own, material.made, n=n, generator=material.generator(5)),
+            pairs.degraded(own, n=n, generator=material.generator(6)),
+        ]
+    )
+
+
+def trained_scorers(material: Material, own: dict[str, Pairs]) -> dict[str, SmallImageResNet]:
+    """A scorer by the pairs that it is trained on."""
+    return {
+        name: train_scorer(material.oracle, given, recipe=material.recipe, seed=material.seed)
+        for name, given in own.items()
+    }
+
+
+def face_score(material: Material, scorers: dict[str, SmallImageResNet]) -> FaceScore:
+    """The study's face score from its two scorers, weighed on the development faces."""
+    parts = [scorers[name] for name in IN_FACE_SCORE]
+    return fit_face_score(parts, material.faces[TRAINING][0], development_pairs(material))
+
+
+def baselines(material: Material) -> dict[str, Scorer]:
+    """Scores that no pair has trained, each higher for better."""
+    real = material.faces[TRAINING][0]
+    texture = mscn_reference(real)
+    features = Reference.of(training.predict(material.oracle, real)[1].astype(np.float64))
+
+    def of_features(images: np.ndarray) -> np.ndarray:
+        return training.predict(material.oracle, images)[1].astype(np.float64)
+
+    return {
+        RANDOM: benchmark.random_scorer(material.seed),
+        SHARPNESS: sharpness,
+        MSCN: lambda images: -mscn_distance(images, texture),
+        "BRISQUE": lambda images: -brisque(images),
+        "oracle's largest probability": lambda images: training.predict(material.oracle, images)[0].max(axis=1),
+        "SER-FIQ (oracle)": lambda images: oracle_ser_fiq(material.oracle, images, generator=material.generator(7)),
+        "embedding norm": lambda images: np.linalg.norm(of_features(images), axis=1),
+        "Mahalanobis": lambda images: np.array([-features.distance(row[None]) for row in of_features(images)]),
+    }
+
+
+def shorter_training(
+    parameters: dict[str, Any],
+    faces: Faces,
+    *,
+    steps: int,
+    number: int,
+    folder: Path,
+    device: torch.device,
+    bar: Callable,
+) -> Model:
+    """A generator by a study's recipe in fewer steps, trained unless it was: training `number` of the study.
+
+    Args:
+        parameters: those of 03.
+        faces: that the study's generators are trained on.
+    """
+    if not (folder / LOG).is_file():
+        seed, n_classes = seed_of(number, seed=parameters["seed"]), int(faces[1].max()) + 1
+        torch.manual_seed(seeds.number(Purpose.NETWORK, seed))
+        unet = build_unet(**{name: parameters[name] for name in NETWORK}, n_classes=n_classes)
+        recipe = DiffusionRecipe.of(parameters | {"seed": seed, "train_steps": steps})
+        trainer = Trainer(unet, recipe=recipe, folder=folder, device=device)
+        trainer.fit(*faces, checkpoint_minutes=1.0, sample_grids=1, bar=bar)
+    return load_trained(folder, device)
+
+
+def sampled(model: Model, plan: GenerationPlan, *, n_classes: int) -> Faces:
+    """Every image of a plan by one model, and the requested identities; the same noise whatever the model."""
+    plan = replace(plan, trainings=1)
+    batches = [(label, first) for label in range(n_classes) for first in plan.first_images]
+    made = list(parallel.a_core_each(lambda b: generate_batch(*model, plan, b), batches, device=model[0].device))
+    return np.concatenate(made), np.repeat([label for label, _ in batches], [len(part) for part in made])
+
+
+def all_ladders(
+    material: Material, plan: GenerationPlan, models: Sequence[Model], *, n_images: int, n_classes: int
+) -> dict[str, list[np.ndarray]]:
+    """Degraded held-out faces, and images of generators trained longer to shorter, and sampled in many to few steps.
+
+    Args:
+        plan: of the images of a generator.
+        models: from the longest trained to the shortest.
+        n_images: held-out faces.
+    """
+    real = material.faces[HELD_OUT][0]
+    rows = seeds.generator(Purpose.BENCHMARK_IMAGES, material.seed).permutation(len(real))[:n_images]
+    rng = seeds.generator(Purpose.BENCHMARK_IMAGES, material.seed, 1)
+    found = benchmark.ladders(real[rows], generator=rng)
+    found[TRAININGS] = [sampled(model, plan, n_classes=n_classes)[0] for model in models]
+    by_steps = [replace(plan, steps=steps) for steps in SAMPLING_STEPS]
+    found[SAMPLING] = [sampled(models[0], own, n_classes=n_classes)[0] for own in by_steps]
+    return found
+
+
+def with_means(table: pd.DataFrame) -> pd.DataFrame:
+    """`benchmark.scorer_table` with the mean over each scorer's ladders, all and those of generators alone."""
+    ladder = table[table["kind"] == "ladder"]
+    means = []
+    for name, chosen in (
+        ("ladders, mean", ladder),
+        ("ladders of generators, mean", ladder[ladder["name"].isin(OF_GENERATORS)]),
+    ):
+        mean = chosen.groupby("scorer", sort=False)["fraction"].mean().reset_index()
+        means.append(mean.assign(kind="mean", name=name, n=chosen["n"].min()))
+    return pd.concat([table, *means], ignore_index=True)[table.columns]
+
+
+def answer(table: pd.DataFrame) -> list[str]:
+    """Whether the accuracy on held-out pairs alone ships an inverted metric, in sentences, from `with_means`.
+
+    >>> rows = [("paper (adaptive)", "adaptive", 0.8), ("paper (adaptive)", "noise", 0.1)]
+    >>> rows += [("Laplacian variance", "adaptive", 0.9), ("Laplacian variance", "noise", 0.0)]
+    >>> rows += [("face_score", "adaptive", 0.7), ("face_score", "noise", 0.9)]
+    >>> kinds = ["pairs", "ladder"] * 3
+    >>> print(*answer(pd.DataFrame(rows, columns=["scorer", "name", "fraction"]).assign(kind=kinds)), sep=chr(10))
+    Yes: the paper's recipe orders 80 % of its own held-out pairs right, and less than half of the steps of: noise.
+    Laplacian variance, which has learned nothing, orders 90 % of the same pairs right.
+    face_score orders 70 % of the pairs right, and less than half of the steps of: none.
+    """
+    fraction = table.set_index(["scorer", "name"])["fraction"]
+
+    def inverted(scorer: str) -> str:
+        own = table[(table["scorer"] == scorer) & (table["kind"] == "ladder") & (table["fraction"] < INVERTED)]
+        return ", ".join(own["name"]) or "none"
+
+    upside_down = inverted(PAPER)
+    yes = "No" if upside_down == "none" else "Yes"
+    return [
+        f"{yes}: the paper's recipe orders {fraction[PAPER, ADAPTIVE_PAIRS]:.0%} of its own held-out pairs right, and "
+        f"less than half of the steps of: {upside_down}.".replace("%", " %"),
+        f"{SHARPNESS}, which has learned nothing, orders {fraction[SHARPNESS, ADAPTIVE_PAIRS]:.0%} of the same pairs "
+        "right.".replace("%", " %"),
+        f"{FACE_SCORE} orders {fraction[FACE_SCORE, ADAPTIVE_PAIRS]:.0%} of the pairs right, and less than half of the "
+        f"steps of: {inverted(FACE_SCORE)}.".replace("%", " %"),
+    ]
+
+
+@dataclass(frozen=True)
+class Observers:
+    """Who looks at images of a tuned generator.
+
+    Attributes:
+        own: rewards by name, by which tunings may be rewarded.
+        held_out: the same rewards by other networks, which no tuning has seen.
+        oracles: kind ("rewarding", "held out", "other photographs") to oracles.
+        real: held-out faces.
+        reference: MSCN moments of real faces.
+    """
+
+    own: dict[str, dpo.Reward]
+    held_out: dict[str, dpo.Reward]
+    oracles: dict[str, list[SmallImageResNet]]
+    real: Faces
+    reference: Reference
+
+    @cached_property
+    def accuracy_on_real(self) -> dict[str, list[float]]:
+        """Of each oracle, by its kind."""
+        return {kind: [_accuracy(one, self.real) for one in oracles] for kind, oracles in self.oracles.items()}
+
+    @cached_property
+    def real_features(self) -> np.ndarray:
+        """Of the first held-out oracle, float64 (N, D)."""
+        return training.predict(self.oracles["held out"][0], self.real[0])[1].astype(np.float64)
+
+
+def identity_observers(folder: Path, *, rewarding: str, material: Material, device: torch.device) -> Observers:
+    """Observers of a tuning for identity: the rewarding oracle, and all others of the study, one of which rewards, too.
+
+    Args:
+        folder: `artifacts/<study>/oracle`.
+        rewarding: name of the rewarding oracle.
+    """
+    oracles = oracles_by_kind(folder, rewarding=rewarding, device=device)
+    first, second = oracles["rewarding"][0], oracles["held out"][0]
+    rewards = ({"identity": dpo.identity_reward(oracle)} for oracle in (first, second))
+    return Observers(*rewards, oracles, material.faces[HELD_OUT], mscn_reference(material.faces[TRAINING][0]))
+
+
+def oracles_by_kind(folder: Path, *, rewarding: str, device: torch.device) -> dict[str, list[SmallImageResNet]]:
+    """The rewarding oracle, the others that share its faces, and those that were trained on the generator's.
+
+    Raises:
+        StudyError: none shares its faces.
+    """
+    table = predictions.trained(folder)
+    held_out = table.loc[table["eligible"] & (table["oracle"] != rewarding), "oracle"]
+    if held_out.empty:
+        raise StudyError(f"{rewarding} is the only oracle of its faces, and none is held out; set oracle_seeds to 2")
+    kinds = {
+        "rewarding": [rewarding],
+        "held out": held_out,
+        "other photographs": table.loc[~table["eligible"], "oracle"],
+    }
+    return {kind: [training.load_oracle(folder / name, device) for name in names] for kind, names in kinds.items()}
+
+
+def rewards_seen(observers: Observers, made: Faces) -> dict[str, float]:
+    """The mean of each reward over images, by the network that rewards and by the one that does not."""
+    kinds = (("own", observers.own), ("held_out", observers.held_out))
+    return {
+        f"{name}_{kind}": float(reward(*made).mean()) for kind, rewards in kinds for name, reward in rewards.items()
+    }
+
+
+def measured(observers: Observers, made: Faces) -> dict[str, float]:
+    """Rewards, RCA by kind of oracle, Fréchet distance and diversity on a held-out oracle, MSCN distance, sharpness.
+
+    diversity is the mean distance of the features of two images of one identity; mscn that of the set to real faces.
+    """
+    found = rewards_seen(observers, made)
+    for kind, oracles in observers.oracles.items():
+        accuracies = zip(oracles, observers.accuracy_on_real[kind], strict=True)
+        ratios = [_accuracy(oracle, made) / on_real for oracle, on_real in accuracies]
+        found[f"rca_{kind.replace(' ', '_')}"] = float(np.mean(ratios)) if ratios else np.nan
+    own = training.predict(observers.oracles["held out"][0], made[0])[1].astype(np.float64)
+    return found | {
+        "frechet": float(frechet_distance(observers.real_features, own)),
+        "diversity": _diversity(own, made[1]),
+        "mscn": mscn_set_distance(made[0], observers.reference),
+        "sharpness": float(sharpness(made[0]).mean()),
+    }
+
+
+def _accuracy(oracle: SmallImageResNet, faces: Faces) -> float:
+    return float((training.predict(oracle, faces[0])[0].argmax(1) == faces[1]).mean())
+
+
+def _diversity(features: np.ndarray, labels: np.ndarray) -> float:
+    """The mean distance of two images of one identity, over identities."""
+    means = []
+    for label in np.unique(labels):
+        own = features[labels == label]
+        distances = np.linalg.norm(own[:, None] - own[None], axis=2)
+        means.append(distances.sum() / (len(own) * (len(own) - 1)))
+    return float(np.mean(means))
+
+
+def gap_closed(base: float, tuned: float) -> float:
+    """The fraction of the way from a generator's RCA to that of real faces, 1, that a tuning went.
+
+    >>> gap_closed(0.6, 0.7).__round__(3)
+    0.25
+    """
+    return (tuned - base) / (1 - base)
+
+
+def guided_images(
+    model: Model,
+    plan: GenerationPlan,
+    towards: guidance.Score,
+    *,
+    strength: float,
+    n_classes: int,
+    largest: float = guidance.LARGEST,
+) -> Faces:
+    """`sampled` with each estimate moved towards a score."""
+
+    def of_batch(batch: tuple[int, int]) -> np.ndarray:
+        label, first = batch
+        rows = range(first, first + plan.batch_size)
+        return guidance.guided_sample(
+            *model,
+            torch.full((plan.batch_size,), label, device=model[0].device),
+            towards,
+            strength=strength,
+            generators=[image_generator(seed=plan.seed, label=label, index=i) for i in rows],
+            sampler=plan.sampler,
+            steps=plan.steps,
+            guidance=plan.guidance,
+            guidance_interval=plan.guidance_interval,
+            largest=largest,
+        )[: plan.images_per_identity - first]
+
+    plan = replace(plan, trainings=1)
+    batches = [(label, first) for label in range(n_classes) for first in plan.first_images]
+    made = list(map(of_batch, batches))
+    return np.concatenate(made), np.repeat([label for label, _ in batches], [len(part) for part in made])
+
+
+def as_scorers(scorers: dict[str, SmallImageResNet]) -> dict[str, Callable]:
+    """Trained networks as functions of images."""
+    return {name: partial(score, network) for name, network in scorers.items()}
+
+
+def training_parameters(ddpm: Path) -> dict[str, Any]:
+    """The parameters of 03 by which a study's generators were trained."""
+    return manifests.read(ddpm)["parameters"]
+
+
+def training_faces(folders: dict[str, Path]) -> Faces:
+    """The faces that a study's generators are trained on."""
+    size = training_parameters(folders["ddpm"])["image_size"]
+    return crops.load_crops(folders["faces"], size=size, split="train")
+
+
+def other_noise(plan: GenerationPlan) -> GenerationPlan:
+    """The same plan with other noise, for images by which a generator is tuned and not measured."""
+    return replace(plan, seed=seeds.number(Purpose.PREFERENCE_PAIRS, plan.seed, 1))
+
+
+@dataclass(frozen=True)
+class Watch:
+    """`rewards_seen` of a network at work, for `dpo.tune`."""
+
+    observers: Observers
+    forward: DDPMScheduler
+    plan: GenerationPlan
+    n_classes: int
+
+    def __call__(self, unet: UNet2DModel) -> dict[str, float]:
+        return rewards_seen(self.observers, sampled((unet, self.forward), self.plan, n_classes=self.n_classes))

@@ -1,0 +1,21 @@
+import pandas as pd
+
+from kpop_rca.plots import face_score
+
+
+def test_scorers_are_in_the_order_of_their_worst_ladder():
+    rows = [("good", "pairs", "adaptive", 0.8), ("good", "ladder", "blur", 0.9), ("good", "ladder", "noise", 0.7)]
+    rows += [("bad", "pairs", "adaptive", 0.9), ("bad", "ladder", "blur", 1.0), ("bad", "ladder", "noise", 0.1)]
+    table = pd.DataFrame(rows, columns=["scorer", "kind", "name", "fraction"])
+    figure = face_score.pairs_and_ladders(table, pairs="adaptive", title="T", highlighted={"bad": "red"})
+    (ax,) = figure.axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["bad", "good"]
+    assert ax.get_yticklabels()[0].get_color() == "red"
+    assert ax.lines[1].get_xdata().tolist() == [0.9, 0.8]
+
+
+def test_each_tuning_has_a_panel_of_both_rewards():
+    curves = pd.DataFrame({"tuning": ["a", "a", "b"], "step": [0, 9, 0], "r_own": 1.0, "r_held_out": 0.0})
+    figure = face_score.rewards_on_the_way(curves, reward="r", title="T")
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["a", "b"]
+    assert [len(ax.lines) for ax in figure.axes] == [2, 2]

@@ -1,0 +1,60 @@
+"""The study's tables: verdicts over seeds, and runs that are not done again."""
+
+import pandas as pd
+import pytest
+import torch
+
+from kpop_rca.preferences import experiments, trials
+from kpop_rca.study import paths
+
+
+def scorers(face_score, mscn):
+    names = [trials.ADAPTIVE_PAIRS, trials.HIGH_PAIRS, "ladders of generators, mean"]
+    return pd.DataFrame(
+        [
+            {"scorer": scorer, "kind": "pairs", "name": name, "n": 9, "fraction": value + 0.01 * seed, "seed": seed}
+            for scorer, value in ((trials.FACE_SCORE, face_score), (trials.MSCN, mscn))
+            for name in names
+            for seed in range(3)
+        ]
+    )
+
+
+@pytest.mark.parametrize(("mscn", "sign"), [(0.7, "higher"), (0.95, "lower")])
+def test_targets_are_met_or_not_and_a_gain_has_a_sign(mscn, sign):
+    found = scorers(0.86, mscn)
+    found.loc[(found["scorer"] == trials.MSCN) & (found["seed"] == 1), "fraction"] += 0.005
+    table = experiments.verdicts(found, pd.DataFrame()).set_index("claim")
+    assert table["met"].tolist() == [True, True, False, sign]
+    assert table.loc["face_score on adaptive", ["mean", "n_seeds", "target"]].tolist() == [pytest.approx(0.87), 3, 0.7]
+
+
+def test_the_gap_is_that_of_the_tuning_for_identity():
+    tunings = pd.DataFrame(
+        {
+            "tuning": ["base", "identity, adapters"] * 2,
+            "gap_closed_held_out": [0.0, 0.3, 0.0, 0.4],
+            "seed": [0, 0, 1, 1],
+        }
+    )
+    (row,) = experiments.verdicts(pd.DataFrame(), tunings).to_dict("records")
+    assert row["mean"] == pytest.approx(0.35) and row["low"] < 0 and row["met"] is False
+
+
+def test_a_mean_above_the_target_is_met_only_with_an_interval_above_0():
+    tunings = pd.DataFrame({"tuning": "identity, adapters", "gap_closed_held_out": [0.3, 0.31], "seed": [0, 1]})
+    (row,) = experiments.verdicts(pd.DataFrame(), tunings).to_dict("records")
+    assert row["low"] > 0 and row["met"] is True
+
+
+def test_tables_of_all_seeds_of_one_size_come_together(output):
+    for seed, size in ((0, 12), (1, 12), (2, 99)):
+        one = experiments.Experiment({"study": "smoke"}, seed, size, 4, 10, torch.device("cpu"))
+        experiments.write(one, {experiments.SCORERS: scorers(0.9, 0.8).query("seed == 0").drop(columns="seed")})
+    one = experiments.Experiment({"study": "smoke"}, 0, 12, 4, 10, torch.device("cpu"))
+    assert experiments.done(one, experiments.SCORERS)["seed"].unique().tolist() == [0, 1]
+    assert experiments.done(one, experiments.TUNINGS).empty
+    experiments.write_report(one)
+    written = {path.name for path in paths.report_folder(experiments.REPORT).iterdir()}
+    assert written == {experiments.SCORERS, "scorers_mean.csv", experiments.VERDICTS}
+    assert experiments.committed().equals(pd.DataFrame()) or "claim" in experiments.committed()
