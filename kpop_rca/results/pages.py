@@ -17,7 +17,7 @@ from traitlets.config import Config
 
 from kpop_rca.errors import StudyError
 from kpop_rca.results import tables
-from kpop_rca.study import fingerprint, flat_yaml, manifests, params, paths, privacy, stages
+from kpop_rca.study import colab, fingerprint, flat_yaml, manifests, params, paths, privacy, stages
 from kpop_rca.system import files, html
 
 TITLES = {
@@ -41,7 +41,6 @@ TEMPLATES = "kpop_rca.results"  # the package whose they are
 NOT_THERE, DAMAGED = "is not there", "is damaged"
 # Whether a notebook may show people: in its parameters cell, then in the one that the runner put in.
 PUBLISHES = re.compile(r"^publish_images(?:: bool)? = (True|False)", re.M)
-COLAB_BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)\n*")
 # Of the measures of image quality, those on the first page; all of them are in metrics.json and notebook 09.
 OF_PRETRAINED = ("fid", "kid", "is", "lpips_diversity", "dinov2_frechet", "facenet_frechet")
 OF_ORACLE = ("oracle_frechet", "oracle_precision", "oracle_recall", "oracle_coverage", "oracle_feature_diversity")
@@ -175,7 +174,7 @@ def notebook_page(study: str, notebook: str, *, pages: dict[str, str], here: str
         _drop_images_of_widgets(executed)
     for cell in executed.cells:
         if cell.cell_type == "markdown":
-            cell.source = COLAB_BADGE.sub("", cell.source)  # its image lies on another server
+            cell.source = colab.BADGE.sub("", cell.source)  # its image lies on another server
     config = Config()
     config.HTMLExporter.update(mathjax_url="", require_js_url="", embed_images=True)
     config.HTMLExporter.preprocessors = ["nbconvert.preprocessors.TagRemovePreprocessor"]

@@ -37,7 +37,7 @@ def test_it_opens_with_the_question_and_the_paper_section(notebook):
     first = notebook.cells[0]
     assert first.cell_type == "markdown"
     assert first.source.startswith("# ")
-    for needed in ("**Question**", "paper section", "| reads |", "| writes |", "| takes |", "colab-badge"):
+    for needed in ("**Question**", "paper section", "| reads |", "| writes |", "| takes |"):
         assert needed in first.source, needed
     assert notebook.cells[-1].source.startswith("## What differs from the paper")
 
