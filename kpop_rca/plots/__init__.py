@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "loss_by_timestep",
             "loss_curves",
             "oracle_histories",
+            "people",
             "predicted_class_frequencies",
             "rca_by_oracle",
             "rca_by_training",

@@ -122,8 +122,11 @@ def person_verdicts(
     Raises:
         StudyError: somebody has no image.
 
+    That recall is below the limit and that it is above exclude each other: two of a person's three null hypotheses can
+    be true at once, which Holm's procedure takes into account.
+
     Source: Wellek (2010), "Testing Statistical Hypotheses of Equivalence and Noninferiority", for one-sided tests at a
-    margin; Holm (1979); Hillis (2007) and Satterthwaite (1946) for v and its degrees of freedom; Box (1954) for those
+    margin; Holm (1979) and Shaffer (1986); Hillis (2007) and Satterthwaite (1946) for v and its degrees of freedom; Box (1954) for those
     of pooled mean squares, by the estimates of Bai and Saranadasa (1996).
     """
     _, kind = np.unique(architectures, return_inverse=True)
@@ -133,7 +136,8 @@ def person_verdicts(
     recall = _contrast(on_generated, on_real, kind, margin=NON_INFERIORITY_LIMIT)
     rise = _contrast(on_generated.informedness, on_real.informedness, kind, margin=NO_EFFECT_LIMIT)
     p_values = np.stack([recall.p_above, 1 - recall.p_above, 1 - rise.p_above], axis=1)
-    p_values = holm(np.where(why[:, None] == "", p_values, np.nan).ravel()).reshape(-1, len(TESTS))
+    p_values = np.where(why[:, None] == "", p_values, np.nan)
+    p_values = holm(p_values.ravel(), most_true=2 * int((why == "").sum())).reshape(-1, len(TESTS))
     shown = p_values < 1 - CONFIDENCE
     cases = {NOT_MEASURABLE: why != "", NO_EFFECT: shown[:, 2], INFERIOR: shown[:, 1], NON_INFERIOR: shown[:, 0]}
     table = pd.DataFrame({"class": [str(name) for name in classes]})
@@ -161,7 +165,9 @@ def _side(images: Predicted, group: np.ndarray, *, bursts: np.ndarray, classes: 
     recall, n = own / n_own, np.bincount(images.labels)
     p, f = (n * recall.mean(axis=(0, 1)) + ADDED) / (n + 2 * ADDED), false_alarms.mean(axis=(0, 1))
     others, scores = n.sum() - n, (images.predicted == images.labels).mean(axis=0)
-    variance = np.array([_image_variance(scores[images.labels == c], bursts[images.labels == c]) for c in range(len(n))])
+    variance = np.array(
+        [_image_variance(scores[images.labels == c], bursts[images.labels == c]) for c in range(len(n))]
+    )
     return _Side(recall, false_alarms, variance, f * (1 - f) / others, p * (1 - p), f * (1 - f) * n / others)
 
 
@@ -198,7 +204,7 @@ def _box_df(products: np.ndarray, df: int) -> float:
 
     S is the covariance of people; that of the sample has too large a tr S^2, which is taken out.
 
-    >>> _box_df(np.array([[1.0, 1.0], [1.0, 1.0]]), 4)  # both vary as one
+    >>> round(_box_df(np.array([[1.0, 1.0], [1.0, 1.0]]), 4), 3)  # both vary as one
     4.0
     """
     trace, squares = np.trace(products), (products**2).sum()
@@ -238,3 +244,25 @@ def _why_not_measurable(real: _Side, kind: np.ndarray, n: np.ndarray, n_all: int
 
     clear = found.p_above < (1 - CONFIDENCE) / 2
     return np.array(["" if clear[c] else why(c) for c in range(len(n))])
+
+
+def verdict_entries(verdicts: pd.DataFrame) -> list[dict[str, Any]]:
+    """The verdicts for `metrics.json`: of each class verdict, why where there is one, and the part `recipe`.
+
+    >>> row = {"class": "Bo", "verdict": NOT_MEASURABLE, "rca": math.nan, "low": math.nan, "high": math.nan}
+    >>> row |= {"df": 4.0, "over": "images", "why": "no clear difference"} | dict.fromkeys(TESTS, math.nan)
+    >>> verdict_entries(pd.DataFrame([row]))[0]["recipe"]["ci95"] is None
+    True
+    """
+    entries = []
+    for row in verdicts.to_dict("records"):
+        numbers = {name: None if math.isnan(row[name]) else float(row[name]) for name in ("rca", "low", *TESTS)}
+        df = float(row["df"]) if math.isfinite(row["df"]) else None
+        ends = None if numbers.pop("low") is None else [float(row["low"]), float(row["high"])]
+        recipe = {"rca": numbers.pop("rca"), "ci95": ends, "df": df} | numbers
+        if df is None:
+            recipe["df_why"] = "the variance is that over images, by the normal distribution"
+        if row["why"]:
+            recipe |= {"why": row["why"]}
+        entries.append({"verdict": row["verdict"], "recipe": recipe} | ({"why": row["why"]} if row["why"] else {}))
+    return entries

@@ -10,6 +10,8 @@ def about_identity(part: dict[str, Any]) -> list[str]:
     ratio, corrected, verdicts = part["rca"], part["confusion_corrected_accuracy"], tables.identities_by_verdict(part)
     counted = ", ".join(f"{row.verdict} ({row.n})" for row in verdicts.itertuples())
     verdict = f"the verdict on the {len(ratio['per_class'])} identities is {counted}."
+    if over := ratio["verdict_limits"].get("over"):
+        verdict = f"{verdict.removesuffix('.')}, over {over}."
     recognised = (
         f"The oracle recognises the requested identity {ratio['global']:.2f} times as often in generated faces as in "
         f"real ones (RCA, 95 % interval {_interval(ratio['ci95'])}), where a model that ignores the condition would "
@@ -42,8 +44,8 @@ def about_correction(part: dict[str, Any]) -> list[str]:
     ratio, corrected = part["rca"], part["confusion_corrected_accuracy"]
     limits = ratio["verdict_limits"]
     said = [
-        f"Non-inferior to real: class RCA above {limits['non_inferior']}. No effect of the condition: a rise below "
-        f"{limits['no_effect']} of that on real faces.",
+        f"Non-inferior to real: class RCA above {limits['non_inferior']}; inferior: below. No effect of the condition: a "
+        f"rise below {limits['no_effect']} of that on real faces.",
         f"RCA of a perfect generator with these test faces: {ratio['perfect']:.3f}.",
     ]
     if corrected["mean"] is None:

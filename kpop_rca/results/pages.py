@@ -45,7 +45,7 @@ PUBLISHES = re.compile(r"^publish_images(?:: bool)? = (True|False)", re.M)
 OF_PRETRAINED = ("fid", "kid", "is", "lpips_diversity", "dinov2_frechet", "facenet_frechet")
 OF_ORACLE = ("oracle_frechet", "oracle_precision", "oracle_recall", "oracle_coverage", "oracle_feature_diversity")
 SHEET = "05_real_beside_generated"
-FIGURES = {"identity": "06_identity", "confusions": "06_fig7_confusions", "by_oracle": "06_by_oracle"}
+FIGURES = {"people": "06_people", "confusions": "06_fig7_confusions", "by_oracle": "06_by_oracle"}
 
 
 def build(study: str) -> Path:

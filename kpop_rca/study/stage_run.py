@@ -79,6 +79,11 @@ class StageRun:
             table.to_csv(temporary, index=not isinstance(table.index, pd.RangeIndex))
         return table
 
+    def save_compressed_table(self, table: pd.DataFrame, name: str) -> None:
+        """Save a table of many rows as `reports/<study>/tables/<name>.csv.gz`, without its index."""
+        with self._saving("tables", f"{name}.csv.gz") as temporary:
+            files.write_gzip(temporary, table.to_csv(index=False))
+
     def save_metrics(self, metrics: dict[str, Any]) -> None:
         """Save what the study found as `reports/<study>/metrics.json`."""
         path = self.report / manifests.METRICS

@@ -5,7 +5,7 @@
 A study with T trainings has those of the numbers 0 to T - 1. Here the next ones are made, from the seeds and with the
 noise that they would have in a study of more trainings, and each generates as many images as the study's own do. 01,
 02 and 04 must be there. What was done is not done again: stop it and go on at any time. Predictions by the study's
-oracles go into `reports/<study>/tables/`, where 06 reads them.
+oracles, and what they were made with, go into `reports/further_trainings/`, where 06 reads them.
 """
 
 import argparse
@@ -30,7 +30,8 @@ from kpop_rca.study import checksums, given, manifests, params, paths
 from kpop_rca.system import devices, files, parallel
 
 FURTHER = 10
-TABLE, ABOUT = "06_further_predictions.csv.gz", "06_further_trainings.json"
+REPORT = "further_trainings"  # the folder of what they found, in reports/
+PREDICTIONS, ABOUT = "predictions.csv.gz", "about.json"
 OF_RECIPE = ("03_ddpm_training", "05_generation")  # notebooks whose parameters are the recipe
 NOT_OF_RECIPE = {"study", "device", "trainings", "images_per_identity", "sample_grids", "checkpoint_minutes"}
 NOT_OF_RECIPE |= {"publish_images", "weights"}
@@ -122,13 +123,16 @@ def predict(further: Further, *, device: torch.device) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def write_tables(further: Further, table: pd.DataFrame) -> None:
-    """Write the predictions, and what they were made with, into the study's report."""
-    folder = paths.report_folder(further.resolved["study"]) / "tables"
-    prediction_tables.write(folder / TABLE, table)
-    numbers = sorted(table["training"].unique().tolist())
-    about = {"trainings": numbers, "images_per_identity": further.images_per_identity}
-    files.write_json(folder / ABOUT, about | {"recipe": recipe_of(further.resolved)})
+def write_report(further: Further, table: pd.DataFrame) -> None:
+    """Write the predictions, and what they were made with."""
+    folder, resolved = paths.report_folder(REPORT), further.resolved
+    real = predictions.load_predictions(further.of_study("oracle"))
+    right = (real["label"] == real["predicted"]).groupby(real["oracle"], sort=False).mean()
+    with files.atomic(folder / PREDICTIONS) as temporary:
+        files.write_gzip(temporary, table.to_csv(index=False))
+    about = {"study": resolved["study"], "trainings": sorted(table["training"].unique().tolist())}
+    about |= {"images_per_identity": further.images_per_identity, "accuracy_real": right.round(6).to_dict()}
+    files.write_json(folder / ABOUT, about | {"recipe": recipe_of(resolved)})
 
 
 def steps(further: Further, *, device: torch.device) -> Iterator[int]:
@@ -153,7 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
     device = devices.choose(further.resolved["device"])
     for number in steps(further, device=device):
         print(f"training {number} and its images are there", flush=True)
-    write_tables(further, predict(further, device=device))
+        write_report(further, predict(further, device=device))
     return 0
 
 
