@@ -126,8 +126,8 @@ def person_verdicts(
     be true at once, which Holm's procedure takes into account.
 
     Source: Wellek (2010), "Testing Statistical Hypotheses of Equivalence and Noninferiority", for one-sided tests at a
-    margin; Holm (1979) and Shaffer (1986); Hillis (2007) and Satterthwaite (1946) for v and its degrees of freedom; Box (1954) for those
-    of pooled mean squares, by the estimates of Bai and Saranadasa (1996).
+    margin; Holm (1979) and Shaffer (1986); Hillis (2007) and Satterthwaite (1946) for v and its degrees of freedom;
+    Box (1954) for those of pooled mean squares, by the estimates of Bai and Saranadasa (1996).
     """
     _, kind = np.unique(architectures, return_inverse=True)
     on_real = _side(real, np.zeros(len(real.labels), int), bursts=real.group, classes=classes)
@@ -165,9 +165,8 @@ def _side(images: Predicted, group: np.ndarray, *, bursts: np.ndarray, classes: 
     recall, n = own / n_own, np.bincount(images.labels)
     p, f = (n * recall.mean(axis=(0, 1)) + ADDED) / (n + 2 * ADDED), false_alarms.mean(axis=(0, 1))
     others, scores = n.sum() - n, (images.predicted == images.labels).mean(axis=0)
-    variance = np.array(
-        [_image_variance(scores[images.labels == c], bursts[images.labels == c]) for c in range(len(n))]
-    )
+    of_classes = [images.labels == c for c in range(n_classes)]
+    variance = np.array([_image_variance(scores[of_class], bursts[of_class]) for of_class in of_classes])
     return _Side(recall, false_alarms, variance, f * (1 - f) / others, p * (1 - p), f * (1 - f) * n / others)
 
 

@@ -44,8 +44,8 @@ def about_correction(part: dict[str, Any]) -> list[str]:
     ratio, corrected = part["rca"], part["confusion_corrected_accuracy"]
     limits = ratio["verdict_limits"]
     said = [
-        f"Non-inferior to real: class RCA above {limits['non_inferior']}; inferior: below. No effect of the condition: a "
-        f"rise below {limits['no_effect']} of that on real faces.",
+        f"Non-inferior to real: class RCA above {limits['non_inferior']}; inferior: below. No effect of the condition: "
+        f"a rise below {limits['no_effect']} of that on real faces.",
         f"RCA of a perfect generator with these test faces: {ratio['perfect']:.3f}.",
     ]
     if corrected["mean"] is None:

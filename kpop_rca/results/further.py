@@ -34,7 +34,7 @@ def further_trainings(study: str, recipe: dict[str, Any]) -> tuple[pd.DataFrame,
         recipe: the part `recipe` of `metrics.json`.
 
     Returns:
-        The table of `rca_of_further` with within (whether the RCA lies in the prediction interval of one more training),
+        The table of `rca_of_further` with within (whether the RCA is in the prediction interval of one more training),
         without rows where there is nothing to compare; and n, n_within, mean and mean_within (in the interval of the
         recipe's mean), None with `why` there.
     """

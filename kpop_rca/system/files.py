@@ -81,7 +81,7 @@ def sha256(path: Path) -> str:
 
 
 def write_gzip(path: Path, text: str) -> None:
-    """Write a text compressed by gzip; the same text is the same file, whenever and under whatever name it is written."""
+    """Write a text compressed by gzip; the same text is the same file, whenever it is written."""
     path.write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
