@@ -148,7 +148,7 @@ def person_verdicts(
 
 def _what_varies(n_trainings: int, n_seeds: np.ndarray) -> str:
     found = [name for name, n in (("trainings", n_trainings), ("oracle seeds", n_seeds.max())) if n > 1]
-    return ", ".join([*found, "images"])
+    return f"{', '.join(found)} and images" if found else "images"
 
 
 def _side(images: Predicted, group: np.ndarray, *, bursts: np.ndarray, classes: Sequence[Any]) -> _Side:

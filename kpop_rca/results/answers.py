@@ -6,25 +6,24 @@ from kpop_rca.results import tables
 
 
 def about_identity(part: dict[str, Any]) -> list[str]:
-    """How often the requested identity is shown: two sentences, from what 06 found."""
+    """How often the requested identity is shown, from what 06 found."""
     ratio, corrected, verdicts = part["rca"], part["confusion_corrected_accuracy"], tables.identities_by_verdict(part)
     counted = ", ".join(f"{row.verdict} ({row.n})" for row in verdicts.itertuples())
-    verdict = f"the verdict on the {len(ratio['per_class'])} identities is {counted}."
-    if over := ratio["verdict_limits"].get("over"):
-        verdict = f"{verdict.removesuffix('.')}, over {over}."
+    over = f", over {ratio['verdict_limits']['over']}," if "over" in ratio["verdict_limits"] else ""
+    verdict = f"The verdict on the {len(ratio['per_class'])} identities{over} is {counted}."
     recognised = (
         f"The oracle recognises the requested identity {ratio['global']:.2f} times as often in generated faces as in "
         f"real ones (RCA, 95 % interval {_interval(ratio['ci95'])}), where a model that ignores the condition would "
         f"have {ratio['chance']:.2f}."
     )
     if corrected["mean"] is None:
-        return [recognised, verdict.capitalize()]
+        return [recognised, verdict]
     low, high = corrected["ci95"]
     shown = (
         f"With the oracle's errors taken out, {_percent(corrected['mean'])} of the faces show it "
         f"({_percent(low)} to {_percent(high)})"
     )
-    return [recognised, f"{shown}; {verdict}"]
+    return [recognised, f"{shown}.", verdict]
 
 
 def about_recipe(part: dict[str, Any]) -> str:

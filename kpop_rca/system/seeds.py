@@ -79,6 +79,8 @@ class Purpose(IntEnum):
     TUNING_STEP = 85  # step
     ADAPTERS = 86
     BENCHMARK_IMAGES = 87
+    VERDICT_TRIALS = 100  # setting, draw
+    VERDICT_RERUNS = 101  # draw
 
 
 def sequence(purpose: Purpose, seed: int, *indices: int) -> np.random.SeedSequence:

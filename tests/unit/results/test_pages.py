@@ -35,7 +35,7 @@ def folder(output):
     """The report folder of a study whose first identity has a hostile name, and of which FID is missing."""
     folder = write_executed_notebooks("mine", opening=opening)
     (folder / "figures").mkdir()
-    for name in ("05_real_beside_generated", "06_identity", "06_by_oracle", "06_fig7_confusions"):
+    for name in ("05_real_beside_generated", "06_people", "06_by_oracle", "06_fig7_confusions"):
         plt.figure(figsize=(1, 1)).savefig(folder / "figures" / f"{name}.png")
     plt.close("all")
     (folder / "params.yaml").write_text("seed: 0\n")
@@ -46,6 +46,15 @@ def folder(output):
     own = {name: values[:, 0] for name, values in replicates.items()}
     parts = rca.summary(real, generated, names, own)
     accuracy = {"accuracy": 0.4, "ci95": [0.3, 0.5], "n_train": 9, "n_test": 101}
+    sides = (predictions(counts) for counts in (real, generated))
+    images = [
+        rca.Predicted(labels, found, np.full(len(labels), group))
+        for (labels, found), group in zip(sides, (-1, 0), strict=True)
+    ]
+    table = rca.person_verdicts(*images, ["resnet10"], classes=names)
+    entries = zip(parts["rca"]["per_class"], rca.verdict_entries(table), strict=True)
+    parts["rca"]["per_class"] = [entry | verdict for entry, verdict in entries]
+    parts["rca"]["verdict_limits"]["over"] = table["over"][0]
     parts["generated"] |= {"sampler": "ddim", "steps": 20, "guidance": 1.5}
     missing = {"value": None, "why": "its weights can't be had"}
     features = [rng.normal(size=(20, 3)) for _ in range(3)]
