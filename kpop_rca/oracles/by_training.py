@@ -102,15 +102,16 @@ def recipe_summary(
         how: see `recipe_rca`, as are the others.
 
     Returns:
-        n_trainings and oracles (names); value, ci95, df, next_training (prediction interval) and sd (by source of
-        variance), None with `why` where there is too little to tell.
+        n_trainings and oracles (names); value, ci95, df, next_training (prediction interval), and the components of
+        variance as sd and variance: training, oracle_seed, interaction and real_images. None with `why` where there is
+        too little to tell.
     """
     sides = of_headline_kind(real_predictions, generated_predictions, headline=headline)
     about = {"n_trainings": int(training.max()) + 1, "oracles": sides[0]["oracle"].unique().tolist()}
     try:
         found = recipe_rca(*sides, training, bursts, **how)
     except StudyError as refusal:
-        return about | dict.fromkeys(("value", "ci95", "df", "next_training", "sd")) | {"why": str(refusal)}
+        return about | dict.fromkeys(("value", "ci95", "df", "next_training", "sd", "variance")) | {"why": str(refusal)}
     sources = ("training", "oracle_seed", "interaction", "real_images")
     return about | {
         "value": found.value,
@@ -118,6 +119,7 @@ def recipe_summary(
         "df": found.df,
         "next_training": [found.next_low, found.next_high],
         "sd": {name: getattr(found, name) for name in sources},
+        "variance": {name: getattr(found, name) ** 2 for name in sources},
     }
 
 
