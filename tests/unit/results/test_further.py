@@ -36,7 +36,7 @@ def test_who_falls_into_the_interval_is_counted(report):
     np.testing.assert_allclose(table["rca"], [0.9, 0.675, 0.225])  # right, times (1 + 1 / 0.8) / 2
     assert table["within"].tolist() == [True, True, False]
     assert part == {"n": 3, "n_within": 2, "mean": pytest.approx(0.6), "mean_within": True}
-    assert "2 have an RCA in the prediction interval" in further.about_further(part, RECIPE)
+    assert "2 of 3 in the prediction interval" in further.about_further(part, RECIPE)
     outside = part | {"mean_within": False}
     assert "lies outside the interval of the mean (0.60 to 0.80)" in further.about_further(outside, RECIPE)
 
