@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "pairwise",
             "rca_by_oracle",
         ],
+        "assumption": ["Seen", "agreement_test", "assumption_summary", "feature_distances", "seen_by_all"],
         "by_training": ["about_trainings", "rca_by_training", "recipe_summary", "trainings_summary"],
         "candidates": ["capped", "list_candidates"],
         "cas": ["classification_accuracy_scores"],

@@ -79,6 +79,12 @@ class Purpose(IntEnum):
     TUNING_STEP = 85  # step
     ADAPTERS = 86
     BENCHMARK_IMAGES = 87
+    ASSUMPTION = 105  # mixtures on which its tests are calibrated
+    SWAPPED_PAIRS = 106
+    MORPHS = 107  # identity, index
+    DIFFUSED = 108
+    ALTERED = 109
+    MASKED = 110  # halves, and oracles that see a part
 
 
 def sequence(purpose: Purpose, seed: int, *indices: int) -> np.random.SeedSequence:
