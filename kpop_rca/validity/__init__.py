@@ -8,6 +8,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "assumption": [
             "Altered",
             "about_assumption",
+            "about_density",
+            "about_parts",
             "agreement_trial",
             "altered_trial",
             "density_limit",
@@ -49,7 +51,14 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "retrained_on_blurred",
         ],
         "estimators": ["halves"],
-        "mixtures": ["COVERAGE_WANTED", "coverage_findings", "mixture_trial", "trial_summary", "worst_classes"],
+        "mixtures": [
+            "COVERAGE_WANTED",
+            "about_mixtures",
+            "coverage_findings",
+            "mixture_trial",
+            "trial_summary",
+            "worst_classes",
+        ],
         "sample_sizes": ["balanced_generated", "interval_widths", "recommendation", "with_own"],
     },
 )

@@ -132,21 +132,38 @@ def density_limit(altered: pd.DataFrame) -> float:
     return float(misled.max()) if len(misled) else float("nan")
 
 
-def about_assumption(trial: pd.DataFrame, altered: pd.DataFrame) -> list[str]:
-    """Two sentences: how often the oracles' test is right, and below which density correction misleads."""
-    rates, limit = pooled_rates(trial), density_limit(altered)
+def about_assumption(trial: pd.DataFrame) -> str:
+    """How often the oracles' test is right, in one sentence."""
+    rates = pooled_rates(trial)
     alarms = rates.loc[rates["images"] == AS_THEY_ARE, "rejected"].iloc[0]
     power = [f"{row.rejected:.0%} of those of images with {row.images}" for row in rates.iloc[1:].itertuples()]
-    said = f"The test of the oracles' agreement rejects {alarms:.1%} of the mixtures of real images (5 % are meant)"
-    said = f"{said} and {', '.join(power)}."
+    return (
+        f"Where the oracle errs otherwise than on real images, this is seen: oracles are found to disagree in "
+        f"{alarms:.1%} of the mixtures of real images (by design in 5 %), and in {', and in '.join(power)}."
+    )
+
+
+def about_density(altered: pd.DataFrame, *, limit_in_use: float) -> list[str]:
+    """Below which density correction misleads here, and the limit that a study is held to."""
+    limit = density_limit(altered)
     if np.isnan(limit):
-        return [said, f"No alteration misled confusion-corrected accuracy by more than {MISLEADING}."]
+        return [f"No alteration misled confusion-corrected accuracy by more than {MISLEADING}."]
     below = altered[altered["density"] <= limit]
-    wrongly = int((below["error"] <= MISLEADING).sum())
+    wrongly, missed = int((below["error"] <= MISLEADING).sum()), altered["density"] > limit_in_use
+    missed = int((missed & (altered["error"] > MISLEADING)).sum())
     return [
-        said,
         f"Wherever confusion-corrected accuracy was off by more than {MISLEADING}, the density of the images was at "
         f"most {limit:.2f}; of the {len(below)} kinds of images there, {wrongly} misled by less.",
+        f"A study is warned at {limit_in_use:.2f} or less; above that, {missed} of these kinds mislead.",
+    ]
+
+
+def about_parts(table: pd.DataFrame) -> list[str]:
+    """RCA by what an oracle sees, from `parts_trial`."""
+    return [
+        f"Seeing {row.sees}, an oracle is right on {row.accuracy_real:.0%} of the real faces, and RCA is {row.rca:.2f} "
+        f"({row.rca_low:.2f} to {row.rca_high:.2f})."
+        for row in table.itertuples()
     ]
 
 
