@@ -29,6 +29,7 @@ def identity_part(
     trainings: dict[str, Any],  # from `oracles.trainings_summary`
     recipe: dict[str, Any],  # from `oracles.recipe_summary`
     collapse: dict[str, Any],  # from `rca.collapse_summary`
+    assumption: dict[str, Any],  # from `oracles.assumption_summary`
 ) -> dict[str, Any]:
     """What `metrics.json` says of identity, by the stage that finds it, 06; it is left in the stage's folder, too.
 
@@ -46,6 +47,7 @@ def identity_part(
         "headline_oracle": headline.name,
         **parts,
         "confusion_corrected_accuracy": corrected,
+        "assumption": assumption,
         "over_oracles": over_oracles,
         "trainings": trainings,
         **collapse,

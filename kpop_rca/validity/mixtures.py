@@ -178,6 +178,6 @@ def about_mixtures(summary: pd.DataFrame) -> str:
     corrected, ratio = found["confusion_corrected_accuracy"], found["rca"]
     return (
         f"Where the oracle errs as on real images, which mixtures of real test images guarantee, confusion-corrected "
-        f"accuracy is off by {corrected[0]:+.3f} at most and its 95 % intervals cover the truth in {corrected[1]:.0%} of "
-        f"the draws; RCA is off by up to {ratio[0]:+.3f}, and its intervals cover in {ratio[1]:.0%}."
+        f"accuracy is off by {corrected[0]:+.3f} at most and its 95 % intervals cover the truth in {corrected[1]:.0%} "
+        f"of the draws; RCA is off by up to {ratio[0]:+.3f}, and its intervals cover in {ratio[1]:.0%}."
     )
