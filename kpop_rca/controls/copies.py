@@ -11,7 +11,7 @@ from kpop_rca.oracles.candidates import Faces
 
 JPEG_QUALITY = 50
 DIFFUSED_TO = 120  # of 1000 timesteps: noise of about 24 grey levels on the cosine schedule
-DIFFUSED_LEVELS = (80, 200, 400, 600)  # timesteps of a sweep
+DIFFUSED_LEVELS = (80, 200, 400)  # timesteps of a sweep
 DENOISING_STEPS = 25  # of the whole reverse process, of which the last few are taken
 AT_ONCE = 100  # faces that are diffused in one batch
 
