@@ -17,6 +17,15 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "pairwise",
             "rca_by_oracle",
         ],
+        "assumption": [
+            "DENSITY_LIMIT",
+            "MISLEADING",
+            "Seen",
+            "agreement_test",
+            "assumption_summary",
+            "feature_distances",
+            "seen_by_all",
+        ],
         "by_training": [
             "about_trainings",
             "class_rca_by_training",

@@ -41,6 +41,14 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "rankings",
         ],
         "scoring": ["dots", "intervals"],
-        "validity": ["control_generators", "degradations", "interval_widths", "mixture_trials"],
+        "validity": [
+            "assumption_tests",
+            "control_generators",
+            "degradations",
+            "dose_responses",
+            "interval_widths",
+            "mixture_trials",
+            "seen_parts",
+        ],
     },
 )

@@ -9,7 +9,14 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules={"paper"},
     submod_attrs={
-        "answers": ["about_correction", "about_groups", "about_identity", "about_quality", "about_recipe"],
+        "answers": [
+            "about_assumption",
+            "about_correction",
+            "about_groups",
+            "about_identity",
+            "about_quality",
+            "about_recipe",
+        ],
         "further": ["about_further", "further_trainings"],
         "metrics_json": ["assemble", "identity_part", "read_identity_part"],
         "tables": [

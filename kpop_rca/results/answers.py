@@ -58,6 +58,30 @@ def about_correction(part: dict[str, Any]) -> list[str]:
     ]
 
 
+def about_assumption(part: dict[str, Any]) -> list[str]:
+    """Whether the assumption of confusion-corrected accuracy holds up, and bounds where it does not: from 06."""
+    found = part["assumption"]
+    agreed, density, bounds = found["agreement"], found["density"], found["bounds"]
+    if agreed["agree"] is None:
+        oracles = f"Whether the oracles can all be right was not tested: {agreed['why']}."
+    else:
+        verdict = "may all be right" if agreed["agree"] else "cannot all be right"
+        p = "" if agreed["p"] is None else f" (p = {agreed['p']:.2g})"
+        oracles = f"The {len(agreed['oracles'])} oracles {verdict} about these images{p}."
+    where = "above" if density["within"] else "not above"
+    said = [oracles, f"The density of the images among real features is {density['density']:.2f}, {where} the limit of "
+            f"{density['limit']:.2f}."]  # fmt: skip
+    if bounds is None or bounds["all"] is None:
+        return said
+    matched = bounds["matched"]
+    alike = f"{matched['kind']} of {matched['level']:g}" if matched["level"] else "no degradation"
+    said.append(
+        f"So corrected accuracy is bounded only: {_interval(bounds['all'])} over the oracles, and over these with the "
+        f"confusion on real faces degraded alike ({alike})."
+    )
+    return said
+
+
 def about_groups(within: dict[str, Any] | None) -> str:
     """How much more often a look-alike is predicted for generated faces than for real ones: `within_groups` of 06."""
     excess = (within or {}).get("excess", {})

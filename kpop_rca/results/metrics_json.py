@@ -31,6 +31,7 @@ def identity_part(
     verdicts: pd.DataFrame,  # from `oracles.person_verdicts`
     further: dict[str, Any],  # from `results.further_trainings`
     collapse: dict[str, Any],  # from `rca.collapse_summary`
+    assumption: dict[str, Any],  # from `oracles.assumption_summary`
 ) -> dict[str, Any]:
     """What `metrics.json` says of identity, by the stage that finds it, 06; it is left in the stage's folder, too.
 
@@ -51,6 +52,7 @@ def identity_part(
         "headline_oracle": headline.name,
         **parts,
         "confusion_corrected_accuracy": corrected,
+        "assumption": assumption,
         "over_oracles": over_oracles,
         "trainings": trainings,
         **collapse,

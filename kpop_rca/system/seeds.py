@@ -81,6 +81,12 @@ class Purpose(IntEnum):
     BENCHMARK_IMAGES = 87
     VERDICT_TRIALS = 100  # setting, draw
     VERDICT_RERUNS = 101  # draw
+    ASSUMPTION = 105  # mixtures on which its tests are calibrated
+    SWAPPED_PAIRS = 106
+    MORPHS = 107  # identity, index
+    DIFFUSED = 108
+    ALTERED = 109
+    MASKED = 110  # halves, and oracles that see a part
 
 
 def sequence(purpose: Purpose, seed: int, *indices: int) -> np.random.SeedSequence:

@@ -126,6 +126,23 @@ def test_the_first_page_opens_with_the_answer(folder):
     assert "The most frequent confusion: requested Cy, predicted Bo, in 100 % of these images" in page
 
 
+def test_the_first_page_gives_bounds_where_the_assumption_is_rejected(folder):
+    metrics = files.read_json(folder / "metrics.json")
+    assert "The correction assumes" not in pages.build("mine").read_text()  # of an earlier study, nothing is said
+    agreement = {"oracles": ["a", "b"], "statistic": 9.0, "freedom": 2, "p": 0.2, "agree": True, "why": ""}
+    density = {"oracle": "a", "density": 0.95, "coverage": 0.9, "energy": 0.01, "limit": 0.7, "within": True}
+    found = {"agreement": agreement, "density": density, "rejected_by": [], "bounds": None}
+    files.write_json(folder / "metrics.json", metrics | {"assumption": found})
+    assert "neither test rejects that (oracles: p = 0.20; density 0.95, limit 0.70)" in pages.build("mine").read_text()
+    bounds = {"over_oracles": [0.6, 0.7], "matched": {"kind": "blur", "level": 0.75, "over_oracles": [0.5, 0.8]}}
+    found = found | {"rejected_by": ["agreement"], "bounds": bounds | {"all": [0.5, 0.8]}}
+    files.write_json(folder / "metrics.json", metrics | {"assumption": found})
+    page = pages.build("mine").read_text()
+    assert "the 2 oracles cannot all be right about them (p = 0.20)" in page
+    assert "50 % to 80 % of the images show the requested identity" in page and "blur of 0.75" in page
+    assert "lie outside" not in page
+
+
 def test_the_first_page_tells_how_far_trainings_differ(folder):
     assert "Their RCA is 0.61 to 0.74, with a standard deviation of 0.09" in pages.build("mine").read_text()
     metrics = files.read_json(folder / "metrics.json")
