@@ -5,6 +5,8 @@ from the same; else it is moved aside. Versions of libraries may differ: a train
 both are recorded.
 """
 
+import io
+import json
 import os
 import shlex
 import shutil
@@ -18,9 +20,12 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from kpop_rca.errors import StudyError
 from kpop_rca.study import checksums, manifests, paths, privacy, stages
 from kpop_rca.study.manifests import MANIFEST, STARTED
-from kpop_rca.system import console, files, fonts, locks
+from kpop_rca.system import console, files, fonts, locks, pictures
+
+SECONDS = ("seconds", "seconds_together")  # in metrics.json
 
 
 @dataclass
@@ -67,7 +72,9 @@ class StageRun:
             privacy.leave_out(figure)
             return
         with self._saving("figures", f"{name}.png") as temporary:
-            figure.savefig(temporary, dpi=110, bbox_inches="tight", metadata={"Software": None})
+            drawn = io.BytesIO()
+            figure.savefig(drawn, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
+            temporary.write_bytes(pictures.small_png(drawn.getvalue()))
         if isinstance(figure, privacy.Sheet):
             privacy.show(figure)
         if note := fonts.note(figure):
@@ -80,9 +87,14 @@ class StageRun:
         return table
 
     def save_metrics(self, metrics: dict[str, Any]) -> None:
-        """Save what the study found as `reports/<study>/metrics.json`."""
+        """Save what the study found as `reports/<study>/metrics.json`.
+
+        A file that says the same but for its seconds stays: they are then those of the run that found this first, and
+        a rerun that changes nothing changes no file.
+        """
         path = self.report / manifests.METRICS
-        files.write_json(path, metrics)
+        if not _says_the_same(path, metrics):
+            files.write_json(path, metrics)
         self.saved.add(path)
 
     @contextmanager
@@ -124,6 +136,16 @@ class StageRun:
         files.write_json(self.folder / MANIFEST, manifest)
         locks.release(manifests.lock_of(self.study, self.stage.folder))
         print(f"{self.stage.notebook}: complete, {len(made)} files in artifacts/{self.study}/{self.stage.folder}")
+
+
+def _says_the_same(path: Path, metrics: dict[str, Any]) -> bool:
+    """Whether a file of metrics holds these, whatever the seconds of its run were."""
+    try:
+        known = files.read_json(path)
+    except (FileNotFoundError, StudyError):
+        return False
+    found = json.loads(json.dumps(metrics))
+    return isinstance(known, dict) and known == found | {name: known[name] for name in SECONDS if name in known}
 
 
 def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:

@@ -236,6 +236,19 @@ def test_what_an_earlier_run_saved_and_this_one_did_not_leaves_the_report(output
     assert finished("01_b") == {"01_b", "02_c"}
 
 
+def test_metrics_that_differ_in_seconds_alone_stay_as_they_are(output):
+    stage = stage_run.begin("01_data_audit", AUDIT)
+    path = stage.report / "metrics.json"
+    stage.save_metrics({"rca": 0.7, "seconds": {"a": 1.0}, "seconds_together": 1.0})
+    stage.save_metrics({"rca": 0.7, "seconds": {"a": 2.0}, "seconds_together": 2.0})
+    assert json.loads(path.read_text())["seconds_together"] == 1.0
+    stage.save_metrics({"rca": 0.8, "seconds": {"a": 3.0}, "seconds_together": 3.0})
+    assert json.loads(path.read_text())["seconds_together"] == 3.0
+    path.write_text("{")
+    stage.save_metrics({"rca": 0.8})
+    assert json.loads(path.read_text()) == {"rca": 0.8}
+
+
 def test_tables_keep_a_named_index_and_drop_a_plain_one(output):
     stage = stage_run.begin("01_data_audit", AUDIT)
     stage.save_table(pd.DataFrame({"n": [1]}), "plain")
