@@ -81,9 +81,18 @@ class StageRun:
             console.print_once(note)
 
     def save_table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
-        """Save a table as `reports/<study>/tables/<name>.csv` and hand it back to be shown."""
-        with self._saving("tables", f"{name}.csv") as temporary:
-            table.to_csv(temporary, index=not isinstance(table.index, pd.RangeIndex))
+        """Save a table as `reports/<study>/tables/<name>.csv` and hand it back to be shown.
+
+        As with metrics, a file that differs in its seconds alone stays, unless seconds are what the stage measures.
+        """
+        text, path = (
+            table.to_csv(index=not isinstance(table.index, pd.RangeIndex)),
+            self.report / "tables" / f"{name}.csv",
+        )
+        if self.stage is stages.BENCHMARKS or not _same_table(path, text):
+            with self._saving("tables", path.name) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        self.saved.add(path)
         return table
 
     def save_metrics(self, metrics: dict[str, Any]) -> None:
@@ -136,6 +145,16 @@ class StageRun:
         files.write_json(self.folder / MANIFEST, manifest)
         locks.release(manifests.lock_of(self.study, self.stage.folder))
         print(f"{self.stage.notebook}: complete, {len(made)} files in artifacts/{self.study}/{self.stage.folder}")
+
+
+def _same_table(path: Path, text: str) -> bool:
+    """Whether a CSV file is this text but for a column of seconds; a table without one is written each time."""
+    try:
+        known, found = pd.read_csv(path), pd.read_csv(io.StringIO(text))
+    except (OSError, ValueError):  # not there, or no table
+        return False
+    timed = "seconds" in found and "seconds" in known
+    return timed and known.drop(columns="seconds").equals(found.drop(columns="seconds"))
 
 
 def _says_the_same(path: Path, metrics: dict[str, Any]) -> bool:
