@@ -24,7 +24,7 @@ OF_A_STUDY = --study $(call one_word,$(call told,STUDY,quick)) $(call option,--s
 OF_A_RECORD = --study $(call one_word,$(call told,STUDY,record)) $(call option,--settings,SET)
 BENCH ?= benchmarks-cpu
 
-.PHONY: study audit score new help test soak verify bench record nbval lint lab notebooks lock clean
+.PHONY: study audit score new help test soak verify bench record nbval lint docs counts lab notebooks lock clean
 
 study: .venv/.complete  ## run a study: STUDY=name, DATA_ROOT=folder, SEEDS=0,1, NOTEBOOKS=all, SET="train_steps=100 guidance=1.0"
 	@$(BIN)/python -m kpop_rca.studies $(OF_A_STUDY) $(call option,--notebooks,NOTEBOOKS)
@@ -70,8 +70,15 @@ nbval: .venv/.complete  ## run the committed notebooks but 10, 11 and 12 again i
 
 lint: .venv/.complete  ## style, risky calls, known vulnerabilities of the packages
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/python -m kpop_rca.results.findings --check
 	@$(BIN)/python -m bandit --quiet --configfile pyproject.toml --recursive kpop_rca
 	@$(BIN)/python .ci/audit_packages.py
+
+docs: .venv/.complete  ## fill the findings in README and docs from reports/; lint fails where one is stale
+	@$(BIN)/python -m kpop_rca.results.findings
+
+counts: .venv/.complete  ## of each notebook: cells, tables, words, sentences and those of more than 25 words
+	@$(BIN)/python tests/notebook_counts.py
 
 lab: .venv/.complete  ## JupyterLab with this environment as its kernel: LAB="--no-browser --allow-root"
 	@$(BIN)/python -m ipykernel install --sys-prefix --name python3 --display-name "kpop_rca"

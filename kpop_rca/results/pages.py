@@ -4,6 +4,7 @@ They are built from the study's report folder alone. Of a sweep, and of benchmar
 the whole report.
 """
 
+import os
 import re
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +18,7 @@ from traitlets.config import Config
 
 from kpop_rca.errors import StudyError
 from kpop_rca.results import tables
-from kpop_rca.study import colab, fingerprint, flat_yaml, manifests, params, paths, privacy, stages
+from kpop_rca.study import colab, committed, fingerprint, flat_yaml, manifests, params, paths, privacy, stages
 from kpop_rca.system import files, html
 
 TITLES = {
@@ -91,9 +92,9 @@ def alone_in(study: str) -> tuple[stages.Stage, str, str] | None:
 def sources(study: str) -> dict[str, Path]:
     """What the pages are written from, by name in the report folder; the figures change with the notebooks."""
     folder = paths.report_folder(study)
-    notebooks = [paths.executed_notebook(study, stage.notebook) for stage in stages.EVERY]
+    notebooks = [committed.shown_notebook(study, stage.notebook) for stage in stages.EVERY]
     found = [folder / manifests.METRICS, folder / PARAMETERS, *notebooks]
-    return {path.relative_to(folder).as_posix(): path for path in found if path.is_file()}
+    return {os.path.relpath(path, folder): path for path in found if path.is_file()}
 
 
 def code() -> str:
@@ -186,7 +187,7 @@ def notebook_page(study: str, notebook: str, *, pages: dict[str, str], here: str
 
 def _executed(study: str, notebook: str) -> nbformat.NotebookNode:
     """An executed notebook that ran to its end; of a cell that failed, the page tells."""
-    path, flaw = paths.executed_notebook(study, notebook), NOT_THERE
+    path, flaw = committed.shown_notebook(study, notebook), NOT_THERE
     if path.is_file():
         try:
             found = nbformat.read(path, as_version=4)
