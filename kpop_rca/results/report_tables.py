@@ -80,10 +80,16 @@ def comparison(study: str, alone: tuple[stages.Stage, str, str]) -> str:
         study=study,
         title=title,
         said=verdicts_in_words(study, alone),
-        table=shown(_read(study, f"{table}.csv")),
+        table=shown(_answer_first(_read(study, f"{table}.csv"))),
         notebook=stage.notebook,
         figures=[(in_words(path.stem), html.embedded(path.read_bytes())) for path in figures],
     )
+
+
+def _answer_first(table: pd.DataFrame) -> pd.DataFrame:
+    """What a row is about, what came out, and then the numbers behind it."""
+    first = [table.columns[0], "verdict"]
+    return table[[*first, *(name for name in table.columns if name not in first)]]
 
 
 def page_of(study: str) -> str:

@@ -36,7 +36,7 @@ def test_linux_and_macos_with_every_python_and_windows():
 
 def test_the_site_that_is_built_is_the_one_that_is_published():
     jobs = content("site.yml")["jobs"]
-    assert {"make site", *()} <= {step.get("run") for step in jobs["build"]["steps"]}
+    assert "make site" in {step.get("run") for step in jobs["build"]["steps"]}
     (upload,) = (step for step in jobs["build"]["steps"] if "upload" in step.get("uses", ""))
     assert upload["with"]["path"] == "site" and jobs["publish"]["needs"] == "build"
     makefile = (paths.project_root() / "Makefile").read_text(encoding="utf-8")
