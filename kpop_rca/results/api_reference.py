@@ -50,6 +50,8 @@ def _body(module: Any, modules: dict[str, Any]) -> str:
         tag.decompose()
     for tag in main.find_all(["input", "label"]):
         tag.decompose()
+    for tag in main.find_all(["h4", "h5", "h6"]):  # Arguments, Returns: of each function, so no headings of the page
+        tag.name, tag.attrs = "p", {"class": "part"}
     for section in main.find_all("section", id=True):
         _give_heading(soup, section)
     return f'<div class="reference">{main.decode_contents()}</div>'

@@ -18,7 +18,8 @@
   room.addEventListener("change", unfold);
   wide.addEventListener("change", unfold);
   unfold();
-  menu.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
+  const here = menu.querySelector("[aria-current]");
+  if (here && room.matches) menu.scrollTop = here.offsetTop - menu.clientHeight / 2;
   // What is wider than the page says so, and can be scrolled by keys.
   const mark = () => document.querySelectorAll(".scroll, pre").forEach((box) => {
     const over = box.clientWidth > 0 && box.scrollWidth > box.clientWidth + 1, hint = box.previousElementSibling;

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(browser.PROGRAM is None, reason="no Chromium on 
 AXE = Path(os.environ.get("AXE") or paths.project_root() / "node_modules/axe-core/axe.min.js")
 STUDIES = ("studies/quick.html", "studies/claims.html")
 KINDS = ("index.html", *STUDIES, "notebooks/06_rca_analysis.html", "docs/limits.html")
+KINDS += ("api/rca.html", "search.html") if WITH_REFERENCE else ()
 PHONE, DESK = (390, 844), (1280, 900)
 # Wider than the window, and in no box of its own that scrolls.
 CLIPPED = """[...document.querySelectorAll("main *")].filter((part) => {
