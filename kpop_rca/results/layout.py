@@ -1,6 +1,7 @@
 """The frame of every page, and what a text becomes in it: tables that scroll, images with a size, MathML formulas."""
 
 import base64
+import contextlib
 import importlib.util
 import io
 import itertools
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 from bs4 import BeautifulSoup, Tag
 from markupsafe import Markup
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from kpop_rca.system import html
 
@@ -165,7 +166,8 @@ def _mend_image(tag: Tag, image: Callable[[bytes], str] | None) -> None:
         return
     content = base64.b64decode(coded)
     if not tag.get("width"):
-        tag["width"], tag["height"] = map(str, Image.open(io.BytesIO(content)).size)
+        with contextlib.suppress(UnidentifiedImageError):  # a damaged one is shown as a browser shows it
+            tag["width"], tag["height"] = map(str, Image.open(io.BytesIO(content)).size)
     if image:
         tag["src"] = image(content)
 
