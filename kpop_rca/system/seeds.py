@@ -79,6 +79,12 @@ class Purpose(IntEnum):
     TUNING_STEP = 85  # step
     ADAPTERS = 86
     BENCHMARK_IMAGES = 87
+    SHARED_NOISE = 113  # number of the noise
+    RANDOM_SHEET = 114
+    PROJECTION = 115
+    FEWER_FACES = 116
+    KNOWN_FACES = 117
+    LEVEL_FACES = 118  # number of the person
 
 
 def sequence(purpose: Purpose, seed: int, *indices: int) -> np.random.SeedSequence:
