@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "answers": ["about_generation", "about_training"],
         "generation": ["GenerationPlan", "generate", "generate_by_trainings"],
         "inpainting": ["MASKS", "inpaint", "masks_of", "strengths_by_mask"],
-        "loss_difference": ["loss_difference", "losses_of_each", "mean_losses"],
+        "held_out_loss": ["loss_difference", "losses_of_each", "mean_losses"],
         "objective": ["forward_process"],
         "published_weights": ["PublishedWeights"],
         "restoration": ["restore"],

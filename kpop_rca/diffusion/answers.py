@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from kpop_rca.diffusion.loss_difference import ALL
+from kpop_rca.diffusion.held_out_loss import ALL
 
 
 def about_training(log: pd.DataFrame, difference: pd.DataFrame) -> list[str]:
@@ -17,7 +17,7 @@ def about_training(log: pd.DataFrame, difference: pd.DataFrame) -> list[str]:
     by_part = log.assign(part=np.where(log["step"] > 0.9 * last, "end", "before"))
     ends = by_part[by_part["part"] == "end"].groupby("training")["loss"].mean()
     first = log[log["step"] <= max(0.1 * last, log["step"].min())].groupby("training")["loss"].mean()
-    reach = f"{ends.min():.3f} to {ends.max():.3f}" if len(ends) > 1 else f"{ends.iloc[0]:.3f}"
+    reach = f"between {ends.min():.3f} and {ends.max():.3f}" if len(ends) > 1 else f"{ends.iloc[0]:.3f}"
     trainings = f"{len(ends)} trainings" if len(ends) > 1 else "One training"
     told = f"{trainings} of {last:,} steps: the loss falls from {first.mean():.3f} to {reach}."
     row = difference.set_index("t").loc[ALL]

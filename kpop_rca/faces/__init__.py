@@ -34,7 +34,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "save_summary",
         ],
         "detection": ["detect_faces"],
-        "flag_scores": ["flag_scores", "operating_points", "precision_recall", "score_histogram"],
+        "flag_scores": ["images_by_score", "operating_points", "precision_recall", "score_histogram"],
         "flags": ["flag_counts", "flag_images", "mismatch_trial", "rules_table", "trial_table"],
         "hand_labels": ["join_hand_labels"],
         "splits": [

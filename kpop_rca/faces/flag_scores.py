@@ -19,7 +19,7 @@ N_BINS = 25
 UNKNOWN, RIGHT, WRONG = "truth not known", "right", "wrong"
 
 
-def flag_scores(flagged: pd.DataFrame, trial: pd.DataFrame, root: Path) -> pd.DataFrame:
+def images_by_score(flagged: pd.DataFrame, trial: pd.DataFrame, root: Path) -> pd.DataFrame:
     """The score of every image that has one, and whether the flag would be right about it.
 
     Args:
@@ -50,7 +50,7 @@ def _deserved(table: pd.DataFrame, flag: str) -> pd.Series:
 
 
 def score_histogram(scores: pd.DataFrame) -> pd.DataFrame:
-    """Images by score, for each flag and truth of `flag_scores`: flag, truth, low, high (edges of a bin), images.
+    """Images by score, for each flag and truth of `images_by_score`: flag, truth, low, high (edges of a bin), images.
 
     >>> table = pd.DataFrame({"flag": "non_facial", "truth": RIGHT, "score": [0.01, 0.02, 1.0]})
     >>> found = score_histogram(table)

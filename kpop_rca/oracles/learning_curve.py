@@ -29,7 +29,8 @@ def accuracy_by_size(
 ) -> pd.DataFrame:
     """Test accuracy of an architecture's first oracle, and of others like it that are trained on fewer faces.
 
-    Each takes about as many steps: half of the faces are seen in twice the epochs. The others leave no files.
+    Each takes about as many steps: half of the faces are seen in twice the epochs. As many fewer validation
+    faces choose the epoch. The others leave no files.
 
     Args:
         splits: as for `training.train_all`.
@@ -44,12 +45,12 @@ def accuracy_by_size(
     trained_on = "oracle" if len(splits["oracle"][1]) else "train"
     faces = training_faces(splits, seed=recipe.seed)[trained_on]
     own = replace(recipe, seed=oracle_seed(recipe.seed, 0))
-    counts, test = np.bincount(faces[1]), splits["test"][1]
+    chosen, test = {"train": faces, "validation": splits["validation"]}, splits["test"][1]
     with tempfile.TemporaryDirectory() as scratch:
         trainings = [
             training.Training(
                 architecture,
-                splits | {"train": capped(faces, _fewer(counts, fraction), generator=_generator(recipe.seed))},
+                splits | {name: _part(part, fraction, seed=recipe.seed) for name, part in chosen.items()},
                 recipe=replace(own, epochs=round(recipe.epochs / fraction)),
                 folder=Path(scratch) / f"{fraction:g}",
                 notes={"seed": 0, "trained_on": trained_on},
@@ -65,9 +66,7 @@ def accuracy_by_size(
     return table.assign(low=low, high=high)
 
 
-def _generator(seed: int) -> np.random.Generator:
-    return seeds.generator(seeds.Purpose.FEWER_FACES, seed)
-
-
-def _fewer(counts: np.ndarray, fraction: float) -> np.ndarray:
-    return np.maximum(1, np.round(counts * fraction).astype(int))
+def _part(faces: Faces, fraction: float, *, seed: int) -> Faces:
+    """A fraction of the faces of each identity, at random, and at least one."""
+    fewer = np.maximum(1, np.round(np.bincount(faces[1]) * fraction).astype(int))
+    return capped(faces, fewer, generator=seeds.generator(seeds.Purpose.FEWER_FACES, seed))
