@@ -4,6 +4,11 @@ import pandas as pd
 
 from kpop_rca.faces.splits import SPLITS
 
+FOUND = {
+    "several_faces": "group shots",
+    "non_facial": "images without a human face",
+    "identity_mismatch": "images of someone else",
+}
 DOUBTS = ("non_facial", "several_faces", "identity_mismatch", "cross_identity_duplicate")  # who or what is shown
 
 
@@ -22,9 +27,9 @@ def about_audit(flagged: pd.DataFrame, accuracy: pd.DataFrame, strength: pd.Data
         f"Flags doubt who or what is shown in {doubted:,} of {n:,} images ({doubted / n:.1%}); in {nothing:,} others "
         "no face is found."
     ]
-    known = accuracy.loc[list(DOUBTS[:3])].dropna(subset="recall") if len(accuracy) else accuracy
+    known = accuracy.loc[list(FOUND), "recall"].dropna() if len(accuracy) else accuracy
     if len(known):
-        found = ", ".join(f"{row.recall:.0%} of {row.truth}" for row in known.itertuples())
+        found = ", ".join(f"{recall:.0%} of {FOUND[flag]}" for flag, recall in known.items())
         return [*said, f"Held against the truth of the avatars, they find {found}."]
     if len(strength):
         own = strength.iloc[0]

@@ -63,10 +63,9 @@ def test_the_answer_counts_an_image_once(flagged):
     said = answers.about_audit(flagged, pd.DataFrame(), pd.DataFrame())
     assert said[0] == "Flags doubt who or what is shown in 2 of 5 images (40.0%); in 1 others no face is found."
     assert "not known" in said[1]
-    accuracy = pd.DataFrame({"truth": ["no human face", "group shot", "someone else"], "recall": [0.5, 1.0, np.nan]})
-    accuracy.index = ["non_facial", "several_faces", "identity_mismatch"]
+    accuracy = pd.DataFrame({"recall": [0.5, 1.0, np.nan]}, index=["non_facial", "several_faces", "identity_mismatch"])
     said = answers.about_audit(flagged, accuracy, pd.DataFrame())
-    assert said[1].endswith("they find 50% of no human face, 100% of group shot.")
+    assert said[1].endswith("they find 100% of group shots, 50% of images without a human face.")
     strength = pd.DataFrame({"recall": [0.6], "low": [0.5], "high": [0.7]})
     assert "flags 60% (95 % interval 50% to 70%)" in answers.about_audit(flagged, pd.DataFrame(), strength)[1]
 
