@@ -73,13 +73,23 @@ def loss_curves(log: pd.DataFrame) -> Figure:
     return figure
 
 
-def loss_by_timestep(table: pd.DataFrame) -> Figure:
-    """Noise loss by timestep, on both kinds of faces: t, loss, faces ("training" or "held out")."""
-    figure, ax = plt.subplots(figsize=(WIDTH / 2, 3))
+def loss_by_timestep(table: pd.DataFrame, difference: pd.DataFrame) -> Figure:
+    """Loss by timestep on both kinds of faces, and how much higher it is on those that were held out.
+
+    Args:
+        table: t, loss, faces ("training" or "held out").
+        difference: t, difference, low, high, with a last row for the mean over the timesteps.
+    """
+    figure, (left, right) = plt.subplots(ncols=2, figsize=(WIDTH, 3.2), layout="constrained")
     palette = {"training": REAL, "held out": SPLIT_COLOURS["test"]}
-    sns.lineplot(table, x="t", y="loss", hue="faces", marker="o", palette=palette, ax=ax)
-    ax.set(title="Loss by timestep", ylabel="MSE of the prediction", yscale="log")
-    ax.legend(title=None)
+    sns.lineplot(table, x="t", y="loss", hue="faces", marker="o", palette=palette, ax=left)
+    left.set(title="Loss by timestep", ylabel="MSE of the prediction", yscale="log")
+    left.legend(title=None)
+    place, ends = np.arange(len(difference)), bar_lengths(difference, "difference")
+    right.errorbar(place, difference["difference"], yerr=ends, fmt="o", color=INK, capsize=3)
+    right.axhline(0, color=CHANCE, ls="--")
+    right.set_xticks(place, labels=difference["t"])
+    right.set(title="Held out less training (95 % intervals)", xlabel="t", ylabel="difference of the loss")
     return figure
 
 

@@ -87,6 +87,12 @@ class Purpose(IntEnum):
     DIFFUSED = 108
     ALTERED = 109
     MASKED = 110  # halves, and oracles that see a part
+    SHARED_NOISE = 113  # number of the noise
+    RANDOM_SHEET = 114
+    PROJECTION = 115
+    FEWER_FACES = 116
+    KNOWN_FACES = 117
+    LEVEL_FACES = 118  # number of the person
 
 
 def sequence(purpose: Purpose, seed: int, *indices: int) -> np.random.SeedSequence:
