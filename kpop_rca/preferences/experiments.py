@@ -23,7 +23,7 @@ from tqdm import tqdm
 from kpop_rca.diffusion.generation import GenerationPlan, Model
 from kpop_rca.errors import said_in_a_line
 from kpop_rca.faces import crops
-from kpop_rca.image_metrics.no_reference import mscn_reference
+from kpop_rca.image_metrics.no_reference import Reference, mscn_moments
 from kpop_rca.oracles import predictions, training
 from kpop_rca.oracles.candidates import Faces
 from kpop_rca.preferences import benchmark, dpo, guidance, trials
@@ -144,7 +144,7 @@ class Experiment:
         first, second = self.oracles["rewarding"][0], self.oracles["held out"][0]
         own = _rewards(self.face_score, trials.as_scorers(self.scorers)[trials.PAPER], first)
         held_out = _rewards(held_out_score, trials.as_scorers(others)[trials.PAPER], second)
-        reference = mscn_reference(self.material.faces[trials.TRAINING][0])
+        reference = Reference.of(mscn_moments(self.material.faces[trials.TRAINING][0]))
         return trials.Observers(own, held_out, self.oracles, self.faces("test"), reference)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from kpop_rca.data import tensors
 from kpop_rca.errors import StudyError
-from kpop_rca.image_metrics.no_reference import Reference, mscn_distance, mscn_reference
+from kpop_rca.image_metrics.no_reference import Reference, mscn_moments
 from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.preferences.pairs import Pairs
 from kpop_rca.system import finite, seeds
@@ -166,12 +166,14 @@ class FaceScore:
 
 def components(scorers: Sequence[SmallImageResNet], reference: Reference, images: np.ndarray) -> np.ndarray:
     """What `FaceScore` weighs, float64 (N, 1 + number of scorers): minus the distance, and the scores."""
-    return np.stack([-mscn_distance(checked(images), reference), *(score(s, images) for s in scorers)], axis=1)
+    return np.stack(
+        [-reference.distance_of_each(mscn_moments(checked(images))), *(score(s, images) for s in scorers)], axis=1
+    )
 
 
 def fit_face_score(scorers: Sequence[SmallImageResNet], real: np.ndarray, pairs: Pairs) -> FaceScore:
     """A `FaceScore` beside real faces, uint8 (N, H, W, 3), weighed on pairs that no scorer was trained on."""
     _require_pairs(pairs)
-    reference = mscn_reference(real)
+    reference = Reference.of(mscn_moments(real))
     sides = (components(scorers, reference, images) for images in (pairs.win, pairs.loss))
     return FaceScore(scorers, reference, *fit_head(*sides))

@@ -20,14 +20,7 @@ from kpop_rca.diffusion.unet import NETWORK, build_unet
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import crops, load_audit
 from kpop_rca.image_metrics import frechet_distance
-from kpop_rca.image_metrics.no_reference import (
-    Reference,
-    brisque,
-    mscn_distance,
-    mscn_reference,
-    mscn_set_distance,
-    sharpness,
-)
+from kpop_rca.image_metrics.no_reference import Reference, brisque, mscn_moments, sharpness
 from kpop_rca.oracles import predictions, training
 from kpop_rca.oracles.candidates import Faces
 from kpop_rca.oracles.face_quality import oracle_ser_fiq
@@ -208,7 +201,7 @@ def face_score(material: Material, scorers: dict[str, SmallImageResNet]) -> Face
 def baselines(material: Material) -> dict[str, Scorer]:
     """Scores that no pair has trained, each higher for better."""
     real = material.faces[TRAINING][0]
-    texture = mscn_reference(real)
+    texture = Reference.of(mscn_moments(real))
     features = Reference.of(training.predict(material.oracle, real)[1].astype(np.float64))
 
     def of_features(images: np.ndarray) -> np.ndarray:
@@ -217,12 +210,12 @@ def baselines(material: Material) -> dict[str, Scorer]:
     return {
         RANDOM: benchmark.random_scorer(material.seed),
         SHARPNESS: sharpness,
-        MSCN: lambda images: -mscn_distance(images, texture),
+        MSCN: lambda images: -texture.distance_of_each(mscn_moments(images)),
         "BRISQUE": lambda images: -brisque(images),
         "oracle's largest probability": lambda images: training.predict(material.oracle, images)[0].max(axis=1),
         "SER-FIQ (oracle)": lambda images: oracle_ser_fiq(material.oracle, images, generator=material.generator(7)),
         "embedding norm": lambda images: np.linalg.norm(of_features(images), axis=1),
-        "Mahalanobis": lambda images: np.array([-features.distance(row[None]) for row in of_features(images)]),
+        "Mahalanobis": lambda images: -features.distance_of_each(of_features(images)),
     }
 
 
@@ -362,7 +355,8 @@ def identity_observers(folder: Path, *, rewarding: str, material: Material, devi
     oracles = oracles_by_kind(folder, rewarding=rewarding, device=device)
     first, second = oracles["rewarding"][0], oracles["held out"][0]
     rewards = ({"identity": dpo.identity_reward(oracle)} for oracle in (first, second))
-    return Observers(*rewards, oracles, material.faces[HELD_OUT], mscn_reference(material.faces[TRAINING][0]))
+    texture = Reference.of(mscn_moments(material.faces[TRAINING][0]))
+    return Observers(*rewards, oracles, material.faces[HELD_OUT], texture)
 
 
 def oracles_by_kind(folder: Path, *, rewarding: str, device: torch.device) -> dict[str, list[SmallImageResNet]]:
@@ -405,7 +399,7 @@ def measured(observers: Observers, made: Faces) -> dict[str, float]:
     return found | {
         "frechet": float(frechet_distance(observers.real_features, own)),
         "diversity": _diversity(own, made[1]),
-        "mscn": mscn_set_distance(made[0], observers.reference),
+        "mscn": observers.reference.distance(mscn_moments(made[0])),
         "sharpness": float(sharpness(made[0]).mean()),
     }
 

@@ -9,7 +9,7 @@ from small_training import small_unet
 from kpop_rca.diffusion.generation import GenerationPlan
 from kpop_rca.diffusion.objective import forward_process
 from kpop_rca.errors import StudyError
-from kpop_rca.image_metrics.no_reference import mscn_reference
+from kpop_rca.image_metrics.no_reference import Reference, mscn_moments
 from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.preferences import benchmark, dpo, guidance, trials
 from kpop_rca.preferences.scorer import ScorerRecipe
@@ -73,7 +73,7 @@ def observers(material, *, other=True):
     kinds = {"rewarding": [oracle], "held out": [oracle] if other else [], "other photographs": []}
     reward = {"identity": dpo.identity_reward(oracle)}
     real = material.faces[trials.HELD_OUT]
-    return trials.Observers(reward, reward, kinds, real, mscn_reference(real[0]))
+    return trials.Observers(reward, reward, kinds, real, Reference.of(mscn_moments(real[0])))
 
 
 def test_real_faces_have_an_rca_of_1_and_no_distance(material):
