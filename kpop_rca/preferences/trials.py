@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
 
+from kpop_rca import rca
 from kpop_rca.diffusion import generated_images
 from kpop_rca.diffusion.generation import GenerationPlan, Model, generate_batch
 from kpop_rca.diffusion.samplers import image_generator
@@ -19,7 +20,7 @@ from kpop_rca.diffusion.trainings import seed_of, training_folder
 from kpop_rca.diffusion.unet import NETWORK, build_unet
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import crops, load_audit
-from kpop_rca.image_metrics import frechet_distance
+from kpop_rca.image_metrics import copying, frechet_distance, views
 from kpop_rca.image_metrics.no_reference import Reference, brisque, mscn_moments, sharpness
 from kpop_rca.oracles import predictions, training
 from kpop_rca.oracles.candidates import Faces
@@ -28,6 +29,7 @@ from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.preferences import benchmark, dpo, guidance, pairs
 from kpop_rca.preferences.pairs import ADAPTIVE, Pairs
 from kpop_rca.preferences.scorer import FaceScore, Scorer, ScorerRecipe, fit_face_score, score, train_scorer
+from kpop_rca.rca.estimators import usable
 from kpop_rca.study import manifests
 from kpop_rca.system import parallel, seeds
 from kpop_rca.system.seeds import Purpose
@@ -273,6 +275,18 @@ def all_ladders(
     return found
 
 
+def by_generator(steps: dict[str, benchmark.Ladder], *, real: np.ndarray, full_steps: int) -> dict[str, np.ndarray]:
+    """The rungs of the ladders of generators under names of their own, beside real faces.
+
+    Args:
+        steps: from `all_ladders`, with the full training and a half, a quarter ... of its steps.
+        full_steps: of that training.
+    """
+    trained = {f"{full_steps // 2**k} training steps": images for k, images in enumerate(steps[TRAININGS])}
+    by_steps = zip(SAMPLING_STEPS, steps[SAMPLING], strict=True)
+    return {"real faces": real} | trained | {f"{n} sampling steps": images for n, images in by_steps}
+
+
 def with_means(table: pd.DataFrame) -> pd.DataFrame:
     """`benchmark.scorer_table` with the mean over each scorer's ladders, all and those of generators alone."""
     ladder = table[table["kind"] == "ladder"]
@@ -326,6 +340,7 @@ class Observers:
         oracles: kind ("rewarding", "held out", "other photographs") to oracles.
         real: held-out faces.
         reference: MSCN moments of real faces.
+        train: faces that the generator was trained on, to look for copies of; None for no look.
     """
 
     own: dict[str, dpo.Reward]
@@ -333,6 +348,12 @@ class Observers:
     oracles: dict[str, list[SmallImageResNet]]
     real: Faces
     reference: Reference
+    train: Faces | None = None
+
+    @cached_property
+    def real_counts(self) -> list[np.ndarray]:
+        """Each held-out oracle's answers to the real faces, int (K, K)."""
+        return [_counts(oracle, self.real) for oracle in self.oracles["held out"]]
 
     @cached_property
     def accuracy_on_real(self) -> dict[str, list[float]]:
@@ -386,9 +407,11 @@ def rewards_seen(observers: Observers, made: Faces) -> dict[str, float]:
 
 
 def measured(observers: Observers, made: Faces) -> dict[str, float]:
-    """Rewards, RCA by kind of oracle, Fréchet distance and diversity on a held-out oracle, MSCN distance, sharpness.
+    """Rewards, RCA by kind of oracle, and under the held-out ones what else is known of images.
 
-    diversity is the mean distance of the features of two images of one identity; mscn that of the set to real faces.
+    confusion_corrected is the mean over identities and held-out oracles; frechet and diversity are by the features of
+    the first of these, diversity the mean distance of two images of one identity; mscn is the distance of the set from
+    real faces, copied the excess of images at training faces (see `memorisation.copying`).
     """
     found = rewards_seen(observers, made)
     for kind, oracles in observers.oracles.items():
@@ -396,6 +419,9 @@ def measured(observers: Observers, made: Faces) -> dict[str, float]:
         ratios = [_accuracy(oracle, made) / on_real for oracle, on_real in accuracies]
         found[f"rca_{kind.replace(' ', '_')}"] = float(np.mean(ratios)) if ratios else np.nan
     own = training.predict(observers.oracles["held out"][0], made[0])[1].astype(np.float64)
+    found["confusion_corrected"] = _confusion_corrected(observers, made)
+    if observers.train is not None:
+        found["copied"] = _copied(observers, made)
     return found | {
         "frechet": float(frechet_distance(observers.real_features, own)),
         "diversity": _diversity(own, made[1]),
@@ -406,6 +432,35 @@ def measured(observers: Observers, made: Faces) -> dict[str, float]:
 
 def _accuracy(oracle: SmallImageResNet, faces: Faces) -> float:
     return float((training.predict(oracle, faces[0])[0].argmax(1) == faces[1]).mean())
+
+
+def _counts(oracle: SmallImageResNet, faces: Faces) -> np.ndarray:
+    answers = training.predict(oracle, faces[0])[0]
+    return rca.confusion_counts(faces[1], answers.argmax(1), answers.shape[1])
+
+
+def _confusion_corrected(observers: Observers, made: Faces) -> float:
+    """The mean over held-out oracles; NaN where none of them can be inverted."""
+    values = []
+    for oracle, real in zip(observers.oracles["held out"], observers.real_counts, strict=True):
+        if usable(real):
+            values.append(rca.confusion_corrected_accuracy(real, _counts(oracle, made)).mean())
+    return float(np.mean(values)) if values else np.nan
+
+
+def _copied(observers: Observers, made: Faces) -> float:
+    """The estimated fraction of images that are copies of training faces, on coarse pixels."""
+    train, real = observers.train, observers.real
+    found = copying(
+        views(made[0]),
+        views(train[0])[0],
+        views(real[0])[0],
+        labels=(train[1], real[1]),
+        features="pixels",
+        features_saw_training=False,
+        generator=seeds.generator(Purpose.TUNED_COPIES, 0),
+    )
+    return found["excess"]
 
 
 def _diversity(features: np.ndarray, labels: np.ndarray) -> float:
