@@ -29,7 +29,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "cascade": ["identity_by_level", "identity_by_method"],
         "claims": ["identity_loss", "levels", "trade_off", "verdicts"],
         "contact_sheets": ["face_rows", "face_sizes", "mistaken_faces", "photographs", "real_beside_generated"],
-        "face_score": ["pairs_and_ladders", "rewards_on_the_way"],
+        "face_score": ["changes_by_tuning", "pairs_and_ladders", "rewards_on_the_way"],
         "metric_panel": ["what_is_seen"],
         "ratings": [
             "dimension_dots",

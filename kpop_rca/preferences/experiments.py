@@ -11,6 +11,7 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from kpop_rca.errors import said_in_a_line
-from kpop_rca.preferences import analysis, benchmark, guidance, trials, tunings
+from kpop_rca.preferences import analysis, benchmark, guidance, photographs, trials, tunings
 from kpop_rca.preferences.experiment import FACE, IDENTITY, Experiment
 from kpop_rca.study import given, params, paths
 from kpop_rca.system import devices
@@ -33,6 +34,9 @@ TUNINGS, SCORED, CURVES, GUIDED, VERDICTS = (
     f"{name}.csv" for name in ("tunings", "scored", "curves", "guided", "verdicts")
 )
 OF_SCORERS = (SCORERS, GENERATORS, PEARSON, ATTRIBUTES)
+OF_PHOTOGRAPHS, HEAD = "photographs.csv", "head.csv"
+EMBEDDING, PAIRS_OF_HEAD = "dlib", 100
+N_PHOTOGRAPHS = 300
 STRENGTHS = (0.0, 3.0, 10.0, 30.0)  # of score guidance
 FEWER = 4  # so many times fewer images on a rung of a ladder, and of a strength of guidance, than of a tuning
 TARGETS = {  # of the shipped face score: name of what is measured to the least mean over seeds
@@ -40,6 +44,8 @@ TARGETS = {  # of the shipped face score: name of what is measured to the least 
     trials.HIGH_PAIRS: 0.85,
     "ladders of generators, mean": 0.90,
 }
+PHOTOGRAPHS_TARGET = 0.85  # mean over ladders of degradations
+NOTHING = pd.DataFrame()
 VERDICT_COLUMNS = ["claim", "mean", "low", "high", "n_seeds", "target"]
 GAP_TARGET = 0.25  # of the gap between base and real that a tuning for identity closes under held-out oracles
 EFFECTS = {  # changes from the base, whose sign is the verdict: column to words
@@ -140,13 +146,29 @@ def run_guidance(experiments: Sequence[Experiment]) -> None:
                     write_report(one)
 
 
+def run_head(experiments: Sequence[Experiment]) -> None:
+    for one in experiments:
+        if read(one, HEAD).empty:
+            how = {"margin": one.resolved["crop_margin"], "most": PAIRS_OF_HEAD}
+            write(one, {HEAD: trials.head_on_embedding(one.material, name=EMBEDDING, **how)})
+            write_report(one)
+
+
+def run_photographs(experiments: Sequence[Experiment], folder: Path) -> None:
+    for one in experiments:
+        if read(one, OF_PHOTOGRAPHS).empty:
+            faces = photographs.crops_of(folder, n=N_PHOTOGRAPHS, seed=one.seed)
+            write(one, {OF_PHOTOGRAPHS: photographs.degraded_ladders(one.face_score, faces, seed=one.seed)})
+            write_report(one)
+
+
 def done(experiment: Experiment, name: str) -> pd.DataFrame:
     """A table of all seeds of this size that are there; without rows for none."""
     found = sorted(experiment.folder.parent.glob(f"seed-*-{experiment.size}/{name}"))
     return pd.concat([pd.read_csv(path) for path in found], ignore_index=True) if found else pd.DataFrame()
 
 
-def verdicts(scorers: pd.DataFrame, tuned: pd.DataFrame) -> pd.DataFrame:
+def verdicts(scorers: pd.DataFrame, tuned: pd.DataFrame, of_photographs: pd.DataFrame = NOTHING) -> pd.DataFrame:
     """Each target beside what was found: claim, mean, low, high, n_seeds, target, met.
 
     What has no target, the gain over MSCN moments and every change from the base, has a verdict that says which way its
@@ -163,6 +185,11 @@ def verdicts(scorers: pd.DataFrame, tuned: pd.DataFrame) -> pd.DataFrame:
         )
         gain = pd.DataFrame({"claim": "gain over MSCN moments", "gain": mean[trials.FACE_SCORE] - mean[trials.MSCN]})
         rows += benchmark.over_seeds(gain, by=["claim"], value="gain").to_dict("records")
+    if len(of_photographs):
+        own = of_photographs.query("scorer == @trials.FACE_SCORE and kind == 'mean'")
+        own = own.assign(claim="face_score on photographs: " + own["name"])
+        found = benchmark.over_seeds(own, by=["claim"], value="fraction")
+        rows += found.assign(target=PHOTOGRAPHS_TARGET).to_dict("records")
     if len(tuned):
         closed = tuned[tuned["tuning"] == tunings.HEADLINE].assign(claim="gap closed under held-out oracles")
         found = benchmark.over_seeds(closed, by=["claim"], value="gap_closed_held_out")
@@ -200,10 +227,12 @@ def _sign(table: pd.DataFrame) -> np.ndarray:
 
 def write_report(experiment: Experiment) -> pd.DataFrame:
     """Write the tables of all seeds, the means of scorers over seeds, and the verdicts, which are handed back."""
-    tables = {name: done(experiment, name) for name in (*OF_SCORERS, TUNINGS, SCORED, CURVES, GUIDED)}
+    tables = {
+        name: done(experiment, name) for name in (*OF_SCORERS, TUNINGS, SCORED, CURVES, GUIDED, OF_PHOTOGRAPHS, HEAD)
+    }
     if len(tables[TUNINGS]):
         tables[TUNINGS] = tunings.with_gaps(_with_scores(tables[TUNINGS], tables.pop(SCORED)))
-    found = verdicts(tables[SCORERS], tables[TUNINGS])
+    found = verdicts(tables[SCORERS], tables[TUNINGS], tables[OF_PHOTOGRAPHS])
     if len(tables[SCORERS]):
         how = {"by": ["scorer", "kind", "name"], "value": "fraction"}
         tables["scorers_mean.csv"] = benchmark.over_seeds(tables[SCORERS], **how)
@@ -228,7 +257,13 @@ def committed() -> pd.DataFrame:
     return pd.read_csv(path) if path.is_file() else pd.DataFrame()
 
 
-PARTS = {"scorers": run_scorers, "tuning": run_tunings, "scores": run_scores, "guidance": run_guidance}
+PARTS = {
+    "scorers": run_scorers,
+    "tuning": run_tunings,
+    "scores": run_scores,
+    "head": run_head,
+    "guidance": run_guidance,
+}
 
 
 @said_in_a_line
@@ -246,6 +281,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--base-steps", type=int, default=0, help="of the tuned generator's training; 0: the study's own"
     )
+    parser.add_argument("--photographs", type=Path, help="a folder per person: the face score is tried on them, too")
     given.add_arguments(parser)
     asked = parser.parse_args(arguments)
     given.give(asked.set)
@@ -253,8 +289,10 @@ def main(arguments: list[str] | None = None) -> int:
     of_size = [getattr(asked, name) or sizes[f"preference_{name}"] for name in ("pairs", "images", "steps")]
     how = {"device": devices.choose(resolved["device"]), "base_steps": asked.base_steps}
     experiments = [Experiment(resolved, seed, *of_size, **how) for seed in asked.seed or range(3)]
-    for part in asked.part or PARTS:
+    for part in asked.part or (() if asked.photographs else PARTS):
         PARTS[part](experiments, **({"names": asked.tuning or tunings.EVERY} if part == "tuning" else {}))
+    if asked.photographs:
+        run_photographs(experiments, asked.photographs)
     print(write_report(experiments[0]).round(3).to_string(index=False))
     return 0
 

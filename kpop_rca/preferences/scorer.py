@@ -141,6 +141,20 @@ def fit_head(win: np.ndarray, loss: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return fitted.coef_[0], spread
 
 
+def train_head(embed: Callable[[np.ndarray], np.ndarray], pairs: Pairs) -> Scorer:
+    """A scorer on a network that stays as it is: a linear head on its features, which is all that dlib's can have.
+
+    Args:
+        embed: images uint8 (N, H, W, 3) to features, float (N, D).
+
+    Raises:
+        StudyError: there are too few pairs, or an image cannot be scored.
+    """
+    _require_pairs(pairs)
+    weights, spread = fit_head(*(embed(images).astype(np.float64) for images in (pairs.win, pairs.loss)))
+    return lambda images: embed(checked(images)).astype(np.float64) / spread @ weights
+
+
 @dataclass(frozen=True)
 class FaceScore:
     """The study's `face_score`: scorers and how unlike real images an image's texture is, weighed by `weights`.

@@ -24,11 +24,13 @@ from kpop_rca.image_metrics import copying, frechet_distance, views
 from kpop_rca.image_metrics.no_reference import Reference, brisque, mscn_moments, sharpness
 from kpop_rca.oracles import predictions, training
 from kpop_rca.oracles.candidates import Faces
+from kpop_rca.oracles.centroids import embed_crops
+from kpop_rca.oracles.embeddings import open_embedding
 from kpop_rca.oracles.face_quality import oracle_ser_fiq
 from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.preferences import benchmark, dpo, guidance, pairs
 from kpop_rca.preferences.pairs import ADAPTIVE, Pairs
-from kpop_rca.preferences.scorer import FaceScore, Scorer, ScorerRecipe, fit_face_score, score, train_scorer
+from kpop_rca.preferences.scorer import FaceScore, Scorer, ScorerRecipe, fit_face_score, score, train_head, train_scorer
 from kpop_rca.rca.estimators import usable
 from kpop_rca.study import manifests
 from kpop_rca.system import parallel, seeds
@@ -219,6 +221,31 @@ def baselines(material: Material) -> dict[str, Scorer]:
         "embedding norm": lambda images: np.linalg.norm(of_features(images), axis=1),
         "Mahalanobis": lambda images: -features.distance_of_each(of_features(images)),
     }
+
+
+def head_on_embedding(material: Material, *, name: str, margin: float, most: int) -> pd.DataFrame:
+    """A head on a pretrained face network, trained on the paper's pairs, beside held-out pairs and held-out ladders.
+
+    Where the network cannot be used here, a row without a fraction says why.
+
+    Args:
+        name: of the embedding.
+        margin: of the crops.
+        most: pairs that it is trained on, half as many that it is tried on: such a network is slow.
+    """
+    scorer = f"head on {name}"
+    try:
+        embedding = open_embedding(name)
+    except StudyError as error:
+        return pd.DataFrame([{"scorer": scorer, "kind": "pairs", "name": ADAPTIVE_PAIRS, "n": 0, "why": str(error)}])
+    first = np.arange(min(most, material.n_pairs))
+    small = replace(material, n_pairs=len(first))
+    embed = partial(embed_crops, embedding, margin=margin)
+    head = train_head(embed, inpainted(small, TRAINING))
+    own = inpainted(small, HELD_OUT)
+    steps = benchmark.ladders(own.win, generator=material.generator(8))
+    judged = {ladder: rungs for ladder, rungs in steps.items() if ladder not in benchmark.DEVELOPMENT}
+    return benchmark.scorer_table({scorer: head}, {ADAPTIVE_PAIRS: own}, judged).assign(why="")
 
 
 def shorter_training(

@@ -80,6 +80,7 @@ class Purpose(IntEnum):
     ADAPTERS = 86
     BENCHMARK_IMAGES = 87
     TUNED_COPIES = 95
+    PHOTOGRAPHS = 96  # of people, on which the face score is tried
 
 
 def sequence(purpose: Purpose, seed: int, *indices: int) -> np.random.SeedSequence:
