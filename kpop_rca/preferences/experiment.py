@@ -138,7 +138,8 @@ class Experiment:
         """Who rewards identity, and who looks at identity and quality."""
         own, held_out = ({IDENTITY: dpo.identity_reward(self.oracles[kind][0])} for kind in ("rewarding", "held out"))
         texture = Reference.of(mscn_moments(self.material.faces[trials.TRAINING][0]))
-        return trials.Observers(own, held_out, self.oracles, self.faces("test"), texture, self.faces("train"))
+        answers = trials.answers_by_kind(self.stage("oracle"), rewarding=self.rewarding)
+        return trials.Observers(own, held_out, self.oracles, self.faces("test"), texture, self.faces("train"), answers)
 
     @cached_property
     def all_observers(self) -> trials.Observers:

@@ -368,6 +368,7 @@ class Observers:
         real: held-out faces.
         reference: MSCN moments of real faces.
         train: faces that the generator was trained on, to look for copies of; None for no look.
+        answers: `real_counts` where they are known; None to ask the oracles.
     """
 
     own: dict[str, dpo.Reward]
@@ -376,16 +377,14 @@ class Observers:
     real: Faces
     reference: Reference
     train: Faces | None = None
+    answers: dict[str, list[np.ndarray]] | None = None
 
     @cached_property
-    def real_counts(self) -> list[np.ndarray]:
-        """Each held-out oracle's answers to the real faces, int (K, K)."""
-        return [_counts(oracle, self.real) for oracle in self.oracles["held out"]]
-
-    @cached_property
-    def accuracy_on_real(self) -> dict[str, list[float]]:
-        """Of each oracle, by its kind."""
-        return {kind: [_accuracy(one, self.real) for one in oracles] for kind, oracles in self.oracles.items()}
+    def real_counts(self) -> dict[str, list[np.ndarray]]:
+        """Each oracle's answers to the real faces, int (K, K), by its kind."""
+        if self.answers is not None:
+            return self.answers
+        return {kind: [_counts(oracle, self.real) for oracle in oracles] for kind, oracles in self.oracles.items()}
 
     @cached_property
     def real_features(self) -> np.ndarray:
@@ -413,16 +412,31 @@ def oracles_by_kind(folder: Path, *, rewarding: str, device: torch.device) -> di
     Raises:
         StudyError: none shares its faces.
     """
+    names = names_by_kind(folder, rewarding=rewarding)
+    return {kind: [training.load_oracle(folder / name, device) for name in own] for kind, own in names.items()}
+
+
+def names_by_kind(folder: Path, *, rewarding: str) -> dict[str, list[str]]:
+    """The names of `oracles_by_kind`."""
     table = predictions.trained(folder)
     held_out = table.loc[table["eligible"] & (table["oracle"] != rewarding), "oracle"]
     if held_out.empty:
         raise StudyError(f"{rewarding} is the only oracle of its faces, and none is held out; set oracle_seeds to 2")
-    kinds = {
+    return {
         "rewarding": [rewarding],
-        "held out": held_out,
-        "other photographs": table.loc[~table["eligible"], "oracle"],
+        "held out": [*held_out],
+        "other photographs": [*table.loc[~table["eligible"], "oracle"]],
     }
-    return {kind: [training.load_oracle(folder / name, device) for name in names] for kind, names in kinds.items()}
+
+
+def answers_by_kind(folder: Path, *, rewarding: str) -> dict[str, list[np.ndarray]]:
+    """The answers of `oracles_by_kind` to the real test faces, int (K, K) each, as the study has kept them."""
+    names, found = names_by_kind(folder, rewarding=rewarding), {}
+    for kind, own in names.items():
+        tables = [training.read_test_predictions(folder / name) for name in own]
+        answers = [(table["label"], predictions.probabilities_of(table)) for table in tables]
+        found[kind] = [rca.confusion_counts(label, p.argmax(axis=1), p.shape[1]) for label, p in answers]
+    return found
 
 
 def rewards_seen(observers: Observers, made: Faces) -> dict[str, float]:
@@ -441,12 +455,13 @@ def measured(observers: Observers, made: Faces) -> dict[str, float]:
     real faces, copied the excess of images at training faces (see `memorisation.copying`).
     """
     found = rewards_seen(observers, made)
-    for kind, oracles in observers.oracles.items():
-        accuracies = zip(oracles, observers.accuracy_on_real[kind], strict=True)
-        ratios = [_accuracy(oracle, made) / on_real for oracle, on_real in accuracies]
+    counts = {kind: [_counts(oracle, made) for oracle in oracles] for kind, oracles in observers.oracles.items()}
+    for kind, of_kind in counts.items():
+        both = zip(of_kind, observers.real_counts[kind], strict=True)
+        ratios = [rca.accuracy(own) / rca.accuracy(real) for own, real in both]
         found[f"rca_{kind.replace(' ', '_')}"] = float(np.mean(ratios)) if ratios else np.nan
     own = training.predict(observers.oracles["held out"][0], made[0])[1].astype(np.float64)
-    found["confusion_corrected"] = _confusion_corrected(observers, made)
+    found["confusion_corrected"] = _confusion_corrected(observers.real_counts["held out"], counts["held out"])
     if observers.train is not None:
         found["copied"] = _copied(observers, made)
     return found | {
@@ -457,21 +472,15 @@ def measured(observers: Observers, made: Faces) -> dict[str, float]:
     }
 
 
-def _accuracy(oracle: SmallImageResNet, faces: Faces) -> float:
-    return float((training.predict(oracle, faces[0])[0].argmax(1) == faces[1]).mean())
-
-
 def _counts(oracle: SmallImageResNet, faces: Faces) -> np.ndarray:
     answers = training.predict(oracle, faces[0])[0]
     return rca.confusion_counts(faces[1], answers.argmax(1), answers.shape[1])
 
 
-def _confusion_corrected(observers: Observers, made: Faces) -> float:
-    """The mean over held-out oracles; NaN where none of them can be inverted."""
-    values = []
-    for oracle, real in zip(observers.oracles["held out"], observers.real_counts, strict=True):
-        if usable(real):
-            values.append(rca.confusion_corrected_accuracy(real, _counts(oracle, made)).mean())
+def _confusion_corrected(of_real: Sequence[np.ndarray], of_made: Sequence[np.ndarray]) -> float:
+    """The mean over oracles; NaN where none of them can be inverted."""
+    both = zip(of_real, of_made, strict=True)
+    values = [rca.confusion_corrected_accuracy(real, made).mean() for real, made in both if usable(real)]
     return float(np.mean(values)) if values else np.nan
 
 

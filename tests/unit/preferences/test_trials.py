@@ -141,9 +141,10 @@ def test_copies_of_training_faces_are_counted(material):
 
 def test_an_oracle_that_cannot_be_inverted_leaves_no_corrected_accuracy(material):
     seen = observers(material)
-    useless = [np.full((3, 3), 8)]
-    seen.__dict__["real_counts"] = useless
-    assert np.isnan(trials.measured(seen, seen.real)["confusion_corrected"])
-    seen.__dict__["real_counts"] = [8 * np.eye(3, dtype=int)]
-    found = trials.measured(seen, seen.real)
-    assert found["confusion_corrected"] == pytest.approx(trials._accuracy(material.oracle, seen.real))
+    useless = trials.replace(seen, answers=seen.real_counts | {"held out": [np.full((3, 3), 8)]})
+    assert np.isnan(trials.measured(useless, seen.real)["confusion_corrected"])
+    perfect = trials.replace(seen, answers=seen.real_counts | {"held out": [8 * np.eye(3, dtype=int)]})
+    found = trials.measured(perfect, seen.real)  # an oracle that never errs has nothing to correct
+    (own,) = seen.real_counts["held out"]
+    assert found["confusion_corrected"] == pytest.approx(own.trace() / 24)
+    assert found["rca_held_out"] == pytest.approx(own.trace() / 24)
