@@ -38,7 +38,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "photographs",
             "real_beside_generated",
         ],
-        "face_score": ["pairs_and_ladders", "rewards_on_the_way"],
+        "face_score": ["changes_by_tuning", "pairs_and_ladders", "rewards_on_the_way"],
         "metric_panel": ["what_is_seen"],
         "oracles": ["accuracy_by_size", "embedding", "oracle_accuracies"],
         "ratings": [

@@ -93,6 +93,8 @@ class Purpose(IntEnum):
     FEWER_FACES = 116
     KNOWN_FACES = 117
     LEVEL_FACES = 118  # number of the person
+    TUNED_COPIES = 95
+    PHOTOGRAPHS = 96  # of people, on which the face score is tried
 
 
 def sequence(purpose: Purpose, seed: int, *indices: int) -> np.random.SeedSequence:
