@@ -71,6 +71,7 @@ def about_further(part: dict[str, Any], recipe: dict[str, Any]) -> str:
     inside = "inside" if part["mean_within"] else "outside"
     low, high = recipe["ci95"]
     return (
-        f"Further trainings of this recipe, under the same oracles: {part['n_within']} of {part['n']} in the prediction "
-        f"interval; their mean RCA, {part['mean']:.2f}, lies {inside} the interval of the mean ({low:.2f} to {high:.2f})."
+        f"Further trainings of this recipe, under the same oracles: {part['n_within']} of {part['n']} in the "
+        f"prediction interval; their mean RCA, {part['mean']:.2f}, lies {inside} the interval of the mean "
+        f"({low:.2f} to {high:.2f})."
     )
