@@ -85,9 +85,7 @@ def about_swapped_pair(coverage: pd.DataFrame) -> list[str]:
     """Why each interval covers the truth as often as it does: its bias, and its width beside the scatter of values."""
     said = []
     for row in coverage.itertuples():
-        why = (
-            f"bias {row.bias:+.3f}, scatter {row.sd:.3f}, of which the width of the interval takes {row.sd_assumed:.3f}"
-        )
+        why = f"bias {row.bias:+.3f}, scatter {row.sd:.3f}, the interval is made for {row.sd_assumed:.3f}"
         said.append(f"{TITLES[row.estimator]} covers in {row.coverage:.0%} of {row.n_draws} draws: {why}.")
     return said
 
