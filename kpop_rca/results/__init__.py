@@ -1,6 +1,7 @@
 """What a study found, as it is read: `metrics_json` writes it, `tables` show it, `answers` say it in two sentences.
 
-`paper` has the published numbers. `pages` are the notebooks and the first page as HTML.
+`paper` has the published numbers. `pages` are a study's notebooks and first page as HTML.
+`site` is the whole project as pages.
 """
 
 import lazy_loader

@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 from functools import cache, partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from bs4 import BeautifulSoup
@@ -28,12 +29,19 @@ def packages() -> list[Package]:
     """
     pdoc = _pdoc()
     names = [found.name for found in pkgutil.iter_modules(kpop_rca.__path__) if found.ispkg]
-    modules = {f"kpop_rca.{name}": pdoc.doc.Module(importlib.import_module(f"kpop_rca.{name}")) for name in names}
+    modules = {f"kpop_rca.{name}": pdoc.doc.Module(_loaded(f"kpop_rca.{name}")) for name in names}
     pdoc.render.configure(docformat="google", show_source=False, search=False)
     return [
         Package(name, (module.docstring.strip().splitlines() or [""])[0], partial(_body, module, modules))
         for name, module in zip(names, modules.values(), strict=True)
     ]
+
+
+def _loaded(name: str) -> ModuleType:
+    """A package with all that it hands on, in its dictionary, where pdoc looks: it is loaded lazily."""
+    module = importlib.import_module(name)
+    vars(module).update({public: getattr(module, public) for public in getattr(module, "__all__", ())})
+    return module
 
 
 def search_library() -> str:
