@@ -5,13 +5,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kpop_rca.plots.charts import BESIDE, CHANCE, GENERATED, INK, REAL, SPLIT_COLOURS, WIDTH
+from kpop_rca.plots.charts import CHANCE, GENERATED, INK, REAL, SPLIT_COLOURS, WIDTH
 
 TRUTHS = {"right": REAL, "wrong": GENERATED, "truth not known": CHANCE}
 TITLES = {
-    "non_facial": "probability of a face,\nwith its neighbours",
-    "identity_mismatch": "probability of its own label",
-    "exchanged labels": "the same, one label\nin twenty exchanged",
+    "non_facial": "Probability of a face, with its neighbours",
+    "identity_mismatch": "Probability of its own label",
+    "exchanged labels": "The same, one label in twenty exchanged",
 }
 CURVES = {"non_facial": REAL, "identity_mismatch": GENERATED, "exchanged labels": SPLIT_COLOURS["test"]}
 
@@ -63,8 +63,11 @@ def flag_scores(
     """
     flags = histogram["flag"].unique().tolist()
     n_panels = len(flags) + bool(len(curves))
-    figure, axes = plt.subplots(ncols=n_panels, figsize=(WIDTH, 3.3), squeeze=False, layout="constrained")
-    for ax, flag in zip(axes[0], flags, strict=False):
+    rows = -(-n_panels // 2)
+    figure, axes = plt.subplots(rows, 2, figsize=(WIDTH, 3 * rows), squeeze=False, layout="constrained")
+    for ax in axes.flat[n_panels:]:
+        ax.remove()
+    for ax, flag in zip(axes.flat, flags, strict=False):
         for truth, part in histogram[histogram["flag"] == flag].groupby("truth", sort=False):
             edges = [*part["low"], part["high"].iloc[-1]]
             ax.stairs(part["images"], edges, color=TRUTHS[truth], fill=True, alpha=0.5, label=truth)
@@ -72,7 +75,7 @@ def flag_scores(
         ax.set(title=TITLES[flag], xlabel="score", ylabel="images", yscale="symlog", ylim=(0, None))
         ax.legend(loc="upper center")
     if len(curves):
-        _precision_recall(axes[0, -1], curves, points)
+        _precision_recall(axes.flat[n_panels - 1], curves, points)
     return figure
 
 
@@ -81,6 +84,6 @@ def _precision_recall(ax: Axes, curves: pd.DataFrame, points: pd.DataFrame) -> N
         ax.plot(part["recall"], part["precision"], color=CURVES[flag], label=flag)
     for row in points.itertuples():
         ax.plot(row.recall, row.precision, "o", color=CURVES[row.flag], ms=8, mec=INK)
-    ax.set(title="Precision against recall\n(dots: the flags)", xlabel="recall", ylabel="precision")
+    ax.set(title="Precision against recall (dots: the flags)", xlabel="recall", ylabel="precision")
     ax.set(xlim=(0, 1.03), ylim=(0, 1.03))
-    ax.legend(**BESIDE)
+    ax.legend(loc="lower left")
