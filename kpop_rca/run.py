@@ -10,6 +10,7 @@ import argparse
 import base64
 import logging
 import os
+import re
 import shlex
 import signal
 import sys
@@ -40,6 +41,9 @@ KERNEL = (
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} cells, {elapsed}"
 BAR_OF_A_CELL = "application/vnd.jupyter.widget-view+json"
 NOT_COMPARED = "nbval-ignore-output"
+INJECTED = "injected-parameters"
+OF_A_TABLE = re.compile(r"\bT_[0-9a-f]{5}(?=[_\"\s])")  # pandas' number of a formatted table
+ADDRESS = re.compile(r" at 0x[0-9a-f]+>")
 LONGEST_SOCKET = 103  # bytes of a path, on macOS; Linux allows four more
 
 
@@ -153,23 +157,36 @@ def _without_machine_traces(output: Path) -> None:
     for part in (notebook, *notebook.cells):
         for noted in ("papermill", "execution"):
             part.metadata.pop(noted, None)
+    known: dict[str, str] = {}
     for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        if INJECTED in tags:
+            cell.id = INJECTED  # papermill's cell has another number each time
         if "outputs" in cell:
-            cell.outputs = _settled(cell.outputs, compared=NOT_COMPARED not in cell.metadata.get("tags", []))
+            cell.outputs = _settled(cell.outputs, known=known, compared=NOT_COMPARED not in tags)
     with files.atomic(output) as temporary:
         nbformat.write(notebook, temporary)
 
 
-def _settled(outputs: list[nbformat.NotebookNode], *, compared: bool) -> list[nbformat.NotebookNode]:
-    """A cell's outputs without progress bars, with small pictures.
+def _settled(
+    outputs: list[nbformat.NotebookNode], *, known: dict[str, str], compared: bool
+) -> list[nbformat.NotebookNode]:
+    """A cell's outputs without progress bars, with small pictures and with formatted tables counted through.
 
-    A bar has a number of its own in each run. In a cell whose outputs nbval compares its first words stay.
+    A bar, and a table that pandas formats, have numbers of their own in each run. In a cell whose outputs nbval
+    compares a bar's first words stay. `known` has the tables' numbers of the cells before, and gets those of this one.
     """
     kept = []
     for output in outputs:
         data = output.get("data", {})
         if data.pop(BAR_OF_A_CELL, None) is not None and not compared:
             continue
+        if "text/html" in data:
+            data["text/html"] = OF_A_TABLE.sub(
+                lambda found: known.setdefault(found[0], f"T_{len(known):05x}"), data["text/html"]
+            )
+        if "text/plain" in data:
+            data["text/plain"] = ADDRESS.sub(">", data["text/plain"])
         if "image/png" in data:
             small = pictures.small_png(base64.b64decode(data["image/png"]))
             data["image/png"] = base64.b64encode(small).decode()

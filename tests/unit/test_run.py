@@ -14,6 +14,7 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 from children import hears_interrupts
@@ -209,3 +210,24 @@ def test_a_notebook_keeps_no_times_and_small_pictures(tmp_path, tags, kept):
     before = path.read_text()
     run._without_machine_traces(path)
     assert path.read_text() == before
+
+
+def formatted(frame, name):
+    """A cell that shows a formatted table, as pandas leaves it."""
+    style = frame.style.format(precision=2)
+    data = {"text/html": style.to_html(), "text/plain": repr(style)}
+    cell = nbformat.v4.new_code_cell("show", outputs=[nbformat.v4.new_output("display_data", data)])
+    cell.id = name
+    return cell
+
+
+def test_two_runs_leave_the_same_notebook(tmp_path):
+    left = []
+    for place in (tmp_path / "a.ipynb", tmp_path / "b.ipynb"):
+        handed = nbformat.v4.new_code_cell("study = 'x'", metadata={"tags": ["injected-parameters"]})
+        tables = [formatted(pd.DataFrame({"x": [value]}), f"t{value}") for value in (1, 2)]
+        nbformat.write(nbformat.v4.new_notebook(cells=[handed, *tables]), place)
+        run._without_machine_traces(place)
+        left.append(place.read_text())
+    assert left[0] == left[1]
+    assert "T_00000_row0_col0" in left[0] and "T_00001_row0_col0" in left[0] and "0x" not in left[0]
