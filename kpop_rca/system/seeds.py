@@ -79,6 +79,9 @@ class Purpose(IntEnum):
     TUNING_STEP = 85  # step
     ADAPTERS = 86
     BENCHMARK_IMAGES = 87
+    SIMULATED_COMPARISONS = 90
+    PHOTOGRAPHS_RESTORED = 91
+    COMPARISON_INTERVALS = 92
 
 
 def sequence(purpose: Purpose, seed: int, *indices: int) -> np.random.SeedSequence:
