@@ -24,7 +24,7 @@ OF_A_STUDY = --study $(call one_word,$(call told,STUDY,quick)) $(call option,--s
 OF_A_RECORD = --study $(call one_word,$(call told,STUDY,record)) $(call option,--settings,SET)
 BENCH ?= benchmarks-cpu
 
-.PHONY: study audit score new help test soak verify bench record nbval lint lab notebooks lock clean
+.PHONY: study audit score new help test soak verify bench record site nbval lint docs counts lab notebooks lock clean
 
 study: .venv/.complete  ## run a study: STUDY=name, DATA_ROOT=folder, SEEDS=0,1, NOTEBOOKS=all, SET="train_steps=100 guidance=1.0"
 	@$(BIN)/python -m kpop_rca.studies $(OF_A_STUDY) $(call option,--notebooks,NOTEBOOKS)
@@ -61,6 +61,9 @@ record: .venv-bench/.complete  ## time to identity, beside others: hours; stoppe
 	@$(BIN)/python -m kpop_rca.studies --only-data $(OF_A_RECORD)
 	@.venv-bench/bin/python -m kpop_rca.benchmarks.record $(OF_A_RECORD)
 
+site: .venv-site/.complete  ## studies, notebooks, docs and the packages' reference as pages: SITE=folder
+	@.venv-site/bin/python -m kpop_rca.report --site $(call one_word,$(call told,SITE,site))
+
 # 10, 11 and 12, which no other notebook needs, take longer than the others together.
 nbval: .venv/.complete  ## run the committed notebooks but 10, 11 and 12 again in a scratch folder and compare
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
@@ -70,8 +73,15 @@ nbval: .venv/.complete  ## run the committed notebooks but 10, 11 and 12 again i
 
 lint: .venv/.complete  ## style, risky calls, known vulnerabilities of the packages
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/python -m kpop_rca.results.findings --check
 	@$(BIN)/python -m bandit --quiet --configfile pyproject.toml --recursive kpop_rca
 	@$(BIN)/python .ci/audit_packages.py
+
+docs: .venv/.complete  ## fill the findings in README and docs from reports/; lint fails where one is stale
+	@$(BIN)/python -m kpop_rca.results.findings
+
+counts: .venv/.complete  ## of each notebook: cells, tables, words, sentences and those of more than 25 words
+	@$(BIN)/python tests/notebook_counts.py
 
 lab: .venv/.complete  ## JupyterLab with this environment as its kernel: LAB="--no-browser --allow-root"
 	@$(BIN)/python -m ipykernel install --sys-prefix --name python3 --display-name "kpop_rca"
@@ -95,19 +105,22 @@ notebooks: study  ## adopt the results of `quick` as the committed notebooks
 	$(BIN)/$(INSTALL) --no-build-isolation -e .
 	@touch $@
 
-# The baselines that only the benchmarks need, in an environment that has everything else from .venv, which stays as it is.
-.venv-bench/.complete: requirements-bench.lock .venv/.complete
-	$(BIN)/python -m venv --clear .venv-bench
+# What only the benchmarks, or only the site, need, in an environment that has everything else from .venv, which stays as
+# it is.
+.venv-%/.complete: requirements-%.lock .venv/.complete
+	$(BIN)/python -m venv --clear .venv-$*
 	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
-	    > "$$(.venv-bench/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/locked_environment.pth"
-	.venv-bench/bin/$(INSTALL) --require-hashes -r requirements-bench.lock
+	    > "$$(.venv-$*/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/locked_environment.pth"
+	.venv-$*/bin/$(INSTALL) --require-hashes -r requirements-$*.lock
 	@touch $@
 
 lock:  ## for maintainers: resolve pyproject.toml anew (needs uv)
 	uv pip compile --universal --generate-hashes --no-header --python-version 3.11 --extra dev \
 	    --constraint requirements.in pyproject.toml -o requirements.lock
-	uv pip compile --universal --generate-hashes --no-header --no-deps --no-annotate --python-version 3.11 \
-	    requirements-bench.in -o requirements-bench.lock
+	for name in bench site; do \
+	    uv pip compile --universal --generate-hashes --no-header --no-deps --no-annotate --python-version 3.11 \
+	        requirements-$$name.in -o requirements-$$name.lock || exit 1; \
+	done
 
 clean:  ## artifacts and drawn pictures; photographs that you put into data/ stay
 	rm -rf artifacts data/idols-* .snakemake .cache

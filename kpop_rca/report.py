@@ -1,12 +1,13 @@
-"""Write a study's report, and print its result: python -m kpop_rca.report --study quick."""
+"""Write a study's report, and print its result: python -m kpop_rca.report --study quick; or a site of all reports."""
 
 import argparse
 import sys
+from pathlib import Path
 
 import pandas as pd
 
 from kpop_rca.errors import said_in_a_line
-from kpop_rca.results import pages
+from kpop_rca.results import pages, site
 from kpop_rca.study import paths, sweeps
 
 
@@ -36,12 +37,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m kpop_rca.report", description="Write a study's report.")
     parser.add_argument("--study", action="append", default=[], help="write the report of this study")
     parser.add_argument("--where", action="append", default=[], help="print the result of these, comma-separated")
+    parser.add_argument("--site", metavar="FOLDER", help="write all published reports, notebooks and docs as one site")
+    parser.add_argument(
+        "--no-reference", action="store_true", help="with --site: without reference and search, so pdoc"
+    )
     parser.add_argument("--seeds", help="with --where: the seeds, comma-separated")
     options = parser.parse_args(arguments)
     for study in options.study:
         pages.build(study)
     for study in sweeps.named(",".join(options.where), options.seeds or "") if options.where else []:
         print(answer(study))
+    if options.site:
+        written = site.build(Path(options.site).resolve(), reference=not options.no_reference)
+        print(f"{len(written)} pages; open {written[0]}")
     return 0
 
 

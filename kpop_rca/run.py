@@ -7,6 +7,7 @@ the partly executed notebook. Ctrl-C, and SIGTERM as a cluster sends it, let the
 """
 
 import argparse
+import base64
 import logging
 import os
 import shlex
@@ -29,7 +30,7 @@ from traitlets.config import Config
 
 from kpop_rca.errors import StudyError, said_in_a_line
 from kpop_rca.study import account, flat_yaml, given, manifests, params, paths, stages
-from kpop_rca.system import console, files, locks
+from kpop_rca.system import console, files, locks, pictures
 
 KERNEL = (
     "--IPKernelApp.log_level=CRITICAL",  # a local kernel need not say that it is one, or that it was interrupted
@@ -37,6 +38,8 @@ KERNEL = (
 )
 # Cells take from milliseconds to hours: no time that is left can be told from those that are done.
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} cells, {elapsed}"
+BAR_OF_A_CELL = "application/vnd.jupyter.widget-view+json"
+NOT_COMPARED = "nbval-ignore-output"
 LONGEST_SOCKET = 103  # bytes of a path, on macOS; Linux allows four more
 
 
@@ -144,12 +147,34 @@ def _execute(stage: stages.Stage, resolved: dict[str, Any]) -> None:
 
 
 def _without_machine_traces(output: Path) -> None:
-    """Drop what papermill notes of paths and times: a rerun should change what the results change."""
+    """Drop what is noted of paths and times, and make pictures small: a rerun should change what the results change."""
     notebook = nbformat.read(output, as_version=4)
+    notebook.metadata.pop("widgets", None)  # where the bars stood
     for part in (notebook, *notebook.cells):
-        part.metadata.pop("papermill", None)
+        for noted in ("papermill", "execution"):
+            part.metadata.pop(noted, None)
+    for cell in notebook.cells:
+        if "outputs" in cell:
+            cell.outputs = _settled(cell.outputs, compared=NOT_COMPARED not in cell.metadata.get("tags", []))
     with files.atomic(output) as temporary:
         nbformat.write(notebook, temporary)
+
+
+def _settled(outputs: list[nbformat.NotebookNode], *, compared: bool) -> list[nbformat.NotebookNode]:
+    """A cell's outputs without progress bars, with small pictures.
+
+    A bar has a number of its own in each run. In a cell whose outputs nbval compares its first words stay.
+    """
+    kept = []
+    for output in outputs:
+        data = output.get("data", {})
+        if data.pop(BAR_OF_A_CELL, None) is not None and not compared:
+            continue
+        if "image/png" in data:
+            small = pictures.small_png(base64.b64decode(data["image/png"]))
+            data["image/png"] = base64.b64encode(small).decode()
+        kept.append(output)
+    return kept
 
 
 @said_in_a_line

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "dataset": ["read_truth", "render_dataset"],
+        "morphs": ["morphed", "people_of"],
         "truth": ["attributes", "face_boxes", "face_mask", "full_prompt", "prompts", "questions", "shots"],
     },
 )

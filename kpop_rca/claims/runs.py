@@ -57,10 +57,10 @@ def _oracles_of(member: sweeps.Member, members: list[sweeps.Member]) -> str:
 
 def _measured(study: str, oracles_of: str, group_text: str, device: torch.device) -> list[dict[str, Any]]:
     """The measures of `study` under each oracle of the study `oracles_of`, on whose real test faces they are based."""
-    generated_folder = _made(study, "generated")
+    generated_folder = made_by(study, "generated")
     images, requested = generated_images.load(generated_folder)
     made = manifests.identity(manifests.read(generated_folder))
-    size, oracle_faces, oracles_folder = images.shape[1], _made(oracles_of, "faces"), _made(oracles_of, "oracle")
+    size, oracle_faces, oracles_folder = images.shape[1], made_by(oracles_of, "faces"), made_by(oracles_of, "oracle")
     real = crops.load_crops(oracle_faces, size=size, split="test")
     groups = params.parse_groups(group_text, int(requested.max()) + 1)
     rows = []
@@ -68,13 +68,13 @@ def _measured(study: str, oracles_of: str, group_text: str, device: torch.device
         oracle = training.load_oracle(oracles_folder / about.oracle, device)
         found = measurements.measured_by_one(oracle, real, (images, requested), groups=groups)
         both = measurements.shared_training_faces(
-            _made(study, "faces"), oracle_faces, size=size, oracle_trained_on=about.trained_on
+            made_by(study, "faces"), oracle_faces, size=size, oracle_trained_on=about.trained_on
         )
         rows.append({"oracle": about.oracle} | found | both | {"images": made})
     return rows
 
 
-def _made(study: str, folder: str) -> Path:
+def made_by(study: str, folder: str) -> Path:
     """Where artifacts of a small study lie, its own or borrowed, that were made with all of its parameters.
 
     Raises:

@@ -5,7 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "images": ["NOISE_SDS", "blurred", "compressed", "noised", "shifted"],
+        "images": ["NOISE_SDS", "blurred", "compressed", "noised", "shifted", "without_part"],
         "pipelines": ["bicubic", "degraded", "write_degraded"],
     },
 )

@@ -7,6 +7,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 NOISE_SDS = (0.0, 10.0, 20.0, 40.0)  # grey levels, from none to strong
+FACE_AREA = (0.36, 0.86, 0.22, 0.78)  # top, bottom, left and right of brows to chin, by the side of a crop
+GREY = 127
 
 
 def blurred(images: np.ndarray, sigma: float) -> np.ndarray:
@@ -37,3 +39,23 @@ def shifted(images: np.ndarray) -> np.ndarray:
     [0, 0, 0, 0]
     """
     return np.pad(images, ((0, 0), (1, 0), (1, 0), (0, 0)), mode="edge")[:, :-1, :-1]
+
+
+def without_part(images: np.ndarray, part: str) -> np.ndarray:
+    """Square crops with a margin of a quarter of the face, of which "face" or "hair" is grey; "" leaves them.
+
+    The face is where brows, eyes, nose, mouth and chin lie in a crop about MTCNN's box; hair is all the rest,
+    neck and backdrop with it.
+
+    >>> images = np.full((1, 32, 32, 3), 255, dtype=np.uint8)
+    >>> grey = {part: (without_part(images, part) == GREY).mean() for part in ("face", "hair")}
+    >>> grey["face"] + grey["hair"]
+    1.0
+    """
+    if not part:
+        return images
+    side = images.shape[1]
+    top, bottom, left, right = (round(side * end) for end in FACE_AREA)
+    face = np.zeros(images.shape[1:3], dtype=bool)
+    face[top:bottom, left:right] = True
+    return np.where((face if part == "face" else ~face)[None, :, :, None], np.uint8(GREY), images)

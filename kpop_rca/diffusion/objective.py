@@ -6,16 +6,10 @@ A noisy image is x_t = a x_0 + b eps; whatever is predicted, it is p x_0 + q eps
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F
-from diffusers import DDPMScheduler, DPMSolverMultistepScheduler, SchedulerMixin, UNet2DModel
+from diffusers import DDPMScheduler, DPMSolverMultistepScheduler, SchedulerMixin
 from torch import Tensor, nn
-
-from kpop_rca.data import tensors
-from kpop_rca.errors import StudyError
-from kpop_rca.system import finite, seeds
 
 TIMESTEPS = 1000  # T of the paper, section 4.2.3
 PREDICTIONS = {
@@ -24,7 +18,6 @@ PREDICTIONS = {
     "flow": "flow_prediction",
     "x_0": "sample",
 }  # as diffusers' processes call them
-COMPARED_TIMESTEPS = (10, 50, 100, 200, 350, 500, 700, 900)
 # Of n images as the network denoises them, (n, 3, H, W), their true labels, int64 (n,), and the ratio of noise to image
 # b / a, (n,): a scalar, the mean over them.
 ExtraLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -189,37 +182,3 @@ def prediction_loss(
     x_0 = of_class.denoised(predicted[labelled].float())
     extra = extra_loss(x_0, of_class.class_labels, (of_class.b / of_class.a).flatten())
     return loss + labelled.float().mean() * extra  # so that parts of a batch still make up the whole
-
-
-@torch.inference_mode()
-def loss_by_timestep(
-    unet: UNet2DModel, images: np.ndarray, labels: np.ndarray, *, forward: DDPMScheduler, seed: int
-) -> pd.DataFrame:
-    """The loss of the training at `COMPARED_TIMESTEPS`: columns t and loss.
-
-    The images, uint8 (N, H, W, 3), are one batch; the same seed and N give the same noise.
-
-    Raises:
-        StudyError: a loss is not finite.
-    """
-    generator = torch.Generator().manual_seed(seeds.number(seeds.Purpose.COMPARED_NOISE, seed))
-    x_0 = tensors.to_model(torch.as_tensor(images, device=unet.device))
-    class_labels = torch.as_tensor(labels, device=unet.device)
-    rows = []
-    for timestep in COMPARED_TIMESTEPS:
-        t = torch.full((len(x_0),), timestep, device=unet.device)
-        eps, (a, b) = torch.randn(x_0.shape, generator=generator).to(unet.device), levels(forward, t)
-        task = noised(forward.config.prediction_type, x_0, eps, class_labels, t=t, a=a, b=b)
-        rows.append({"t": timestep, "loss": prediction_loss(unet, task).item()})
-    bad = finite.first_bad(torch.tensor([row["loss"] for row in rows]))
-    if bad is not None:
-        raise StudyError(f"the loss at t = {rows[bad]['t']} is not finite; train again with a lower learning_rate")
-    return pd.DataFrame(rows)
-
-
-def compare_losses(
-    unet: UNet2DModel, sets: dict[str, tuple[np.ndarray, np.ndarray]], *, forward: DDPMScheduler, seed: int
-) -> pd.DataFrame:
-    """`loss_by_timestep` of several sets of images and labels, with a column `faces` for the name of the set."""
-    tables = [loss_by_timestep(unet, *data, forward=forward, seed=seed).assign(faces=n) for n, data in sets.items()]
-    return pd.concat(tables, ignore_index=True)

@@ -10,6 +10,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "answers": ["about_audit", "about_split"],
         "audit_files": ["load_audit", "save_audit"],
         "audit_tables": [
             "contextual_artifacts",
@@ -23,14 +24,17 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "crops": [
             "class_names",
+            "crop_areas",
             "crop_faces",
             "first_of_each",
             "load_bursts",
             "load_crops",
+            "mean_faces",
             "save_crops",
             "save_summary",
         ],
         "detection": ["detect_faces"],
+        "flag_scores": ["images_by_score", "operating_points", "precision_recall", "score_histogram"],
         "flags": ["flag_counts", "flag_images", "mismatch_trial", "rules_table", "trial_table"],
         "hand_labels": ["join_hand_labels"],
         "splits": [

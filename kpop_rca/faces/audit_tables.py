@@ -63,14 +63,14 @@ def samples(detections: pd.DataFrame, *, identities: int, of_each: int) -> pd.Da
     return detections[detections["identity"].isin(chosen)].groupby("identity", sort=False).head(of_each)
 
 
-def _truth_of(root: Path) -> pd.DataFrame | None:
+def truth_of(root: Path) -> pd.DataFrame | None:
     """The truth of rendered avatars; None for photographs, of which nobody knows it."""
     return avatars.read_truth(root) if (root / TRUTH).is_file() else None
 
 
 def contextual_artifacts(flagged: pd.DataFrame, root: Path) -> pd.DataFrame:
     """Images labelled by hand as holding a contextual artifact, or, of avatars, those rendered with one."""
-    truth = _truth_of(root)
+    truth = truth_of(root)
     if truth is None:
         return flagged[flagged["hand_label"] == "contextual_artifact"]
     return flagged[flagged["path"].isin(truth.loc[truth["artifact"] != "", "path"])]
@@ -87,10 +87,10 @@ def flag_accuracy(flagged: pd.DataFrame, root: Path) -> pd.DataFrame:
     Raises:
         StudyError: the truth misses an image.
     """
-    truth = _truth_of(root)
+    truth = truth_of(root)
     if truth is None:
         return pd.DataFrame()
-    table = _with_truth(flagged, truth)
+    table = with_truth(flagged, truth)
     found = table["n_faces"] > 0
     non_face = table["kind"].isin(photograph.NONFACE)
     nothing = table["flag_no_face"] | table["flag_non_facial"]
@@ -124,7 +124,7 @@ def _agreement(predicted: pd.Series, actual: pd.Series) -> dict[str, float]:
     }
 
 
-def _with_truth(flagged: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+def with_truth(flagged: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     missing = ~flagged["path"].isin(truth["path"])
     if missing.any():
         raise StudyError(
@@ -140,9 +140,9 @@ def detection_rate(flagged: pd.DataFrame, root: Path) -> pd.DataFrame:
     Returns:
         One row: n (avatars), found, rate = found / n. Empty for photographs.
     """
-    truth = _truth_of(root)
+    truth = truth_of(root)
     if truth is None:
         return pd.DataFrame()
-    table = _with_truth(flagged, truth)
+    table = with_truth(flagged, truth)
     found = table.loc[table["kind"] == "portrait", "n_faces"] > 0
     return pd.DataFrame([{"n": len(found), "found": int(found.sum()), "rate": found.mean()}])

@@ -140,3 +140,22 @@ def first_of_each(images: np.ndarray, labels: np.ndarray, *, count: int) -> np.n
     """
     count = min(count, np.bincount(labels).min())
     return np.stack([images[labels == label][:count] for label in range(labels.max() + 1)])
+
+
+def mean_faces(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The mean face of every class, in the order of the labels: uint8 (K, H, W, 3), of uint8 (N, H, W, 3).
+
+    >>> faces = np.stack([np.full((1, 1, 3), grey, dtype=np.uint8) for grey in (10, 20, 200)])
+    >>> mean_faces(faces, np.array([0, 0, 1]))[:, 0, 0, 0].tolist()
+    [15, 200]
+    """
+    means = np.stack([images[labels == label].mean(axis=0) for label in range(labels.max() + 1)])
+    return np.rint(means).astype(np.uint8)
+
+
+def crop_areas(detections: pd.DataFrame, *, margin: float) -> np.ndarray:
+    """The squares that `crop_faces` takes, float (N, 4): x0, y0, x1, y1 in pixels of the images."""
+    boxes = np.array([boxes[0] for boxes in detections["boxes"]], dtype=float).reshape(-1, 2, 2)
+    middle, sides = boxes.mean(axis=1), (boxes[:, 1] - boxes[:, 0]).max(axis=1)
+    reach = sides[:, None] * (1 + 2 * margin) / 2
+    return np.concatenate([middle - reach, middle + reach], axis=1)

@@ -22,6 +22,8 @@ from kpop_rca.system.seeds import Purpose
 COMPONENTS = 120  # of the PCA
 LANDMARK_FACES = 400  # of the kernel's approximation
 FOLDS = 5
+# Of the gradient. At scikit-learn's 1e-4 rounding decides when the solver stops, and moves probabilities by up to 0.02.
+TOLERANCE = 1e-6
 SWAPPED = 0.05  # of the labels, in a trial of the flag
 ENOUGH_SWAPPED = 60  # faces, over all trials: a fraction found is then known to about an eighth
 MOST_TRIALS = 6
@@ -35,18 +37,19 @@ def identity_features(detections: pd.DataFrame, *, candidates: np.ndarray) -> np
         candidates: (n,) bool, images with an aligned face that is worth a look.
 
     Returns:
-        (n, 120) float32, fewer where there are few; NaN for the other images.
+        (n, 120) float64, fewer where there are few; NaN for the other images.
     """
     faces = detections[candidates]
     if len(faces) < 2:  # nothing to compare with
-        return np.zeros((len(detections), 1), dtype=np.float32)
-    pixels = np.stack(list(faces["aligned_face"])).reshape(len(faces), -1).astype(np.float32)
+        return np.zeros((len(detections), 1))
+    pixels = np.stack(list(faces["aligned_face"])).reshape(len(faces), -1).astype(np.float64)
+    # In float32 another number of threads turns the smallest components, and a doubted label into one that is not.
     # 8 grey levels keep a flat patch, whose contrast is only noise, from being blown up.
     pixels = (pixels - pixels.mean(axis=1, keepdims=True)) / (pixels.std(axis=1, keepdims=True) + 8)
     components = min(COMPONENTS, len(faces) // 2)
     # Fitted to all faces at once: it sees no labels, and is most of the work.
     found = PCA(components, svd_solver="randomized", iterated_power=2, random_state=0).fit_transform(pixels)
-    features = np.full((len(detections), found.shape[1]), np.nan, dtype=np.float32)
+    features = np.full((len(detections), found.shape[1]), np.nan)
     features[candidates] = found
     return features
 
@@ -61,7 +64,7 @@ def _classifier(n_images: int, n_features: int) -> VotingClassifier:
     return VotingClassifier(
         [
             ("linear", LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")),
-            ("kernel", make_pipeline(StandardScaler(), kernel, LogisticRegression(C=10, max_iter=300))),
+            ("kernel", make_pipeline(StandardScaler(), kernel, LogisticRegression(C=10, tol=TOLERANCE, max_iter=3000))),
         ],
         voting="soft",
     )

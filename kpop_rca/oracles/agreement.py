@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.linalg import helmert
+from scipy.linalg import block_diag, helmert
 from scipy.stats import chi2, kendalltau
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import cohen_kappa_score
@@ -277,15 +277,31 @@ def overidentification(estimates: ArrayLike, replicates: ArrayLike) -> Overident
     together = replicates[given][:, np.isfinite(replicates[given]).all(axis=0)]
     if together.shape[1] < LEAST_REPLICATES:
         return without(f"the oracles have a value together in {together.shape[1]} resamples alone")
-    contrasts = helmert(len(estimates))  # of all but the mean, in which oracles can't differ
-    variances, directions = np.linalg.eigh(np.atleast_2d(np.cov(contrasts @ together)))
-    apart = directions.T @ contrasts @ estimates
+    return restrictions_test(estimates, np.cov(together))
+
+
+def restrictions_test(
+    estimates: np.ndarray, covariance: np.ndarray, *, zeros: np.ndarray | None = None
+) -> Overidentification:
+    """Whether S estimates are of one truth, and R other quantities 0, given the covariance of all, (S + R, S + R).
+
+    Args:
+        estimates: float (S,), two or more.
+        zeros: float (R,), further quantities of which the assumption says that they are 0.
+
+    Source: as for `overidentification`.
+    """
+    zeros, ends = np.zeros(0) if zeros is None else zeros, (float(estimates.min()), float(estimates.max()))
+    contrasts = block_diag(helmert(len(estimates)), np.eye(len(zeros)))  # all but the mean, in which they can't differ
+    variances, directions = np.linalg.eigh(contrasts @ np.atleast_2d(covariance) @ contrasts.T)
+    apart = directions.T @ contrasts @ np.concatenate([estimates, zeros])
     varying = variances > max(RELATIVE_ZERO * variances.max(), ZERO**2)
     freedom = int(varying.sum())
     if (np.abs(apart[~varying]) > ZERO).any():
         return Overidentification(math.inf, freedom, 0.0, False, *ends, "")
     if not freedom:
-        return without("the oracles give one estimate in every resample; there is nothing to test")
+        reason = "the oracles give one estimate in every resample; there is nothing to test"
+        return Overidentification(math.nan, 0, math.nan, None, *ends, reason)
     statistic = float((apart[varying] ** 2 / variances[varying]).sum())
     p = float(chi2.sf(statistic, freedom))
     return Overidentification(statistic, freedom, p, p > 1 - rca.CONFIDENCE, *ends, "")

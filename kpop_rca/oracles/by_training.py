@@ -1,11 +1,13 @@
 """How much depends on the training of the generator: RCA of the images that each of its trainings made."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from kpop_rca import rca
 from kpop_rca.errors import StudyError
 from kpop_rca.oracles.agreement import rca_by_oracle
 from kpop_rca.rca.recipe import RecipeMean, recipe_mean, shared_variance
@@ -100,16 +102,16 @@ def recipe_summary(
         how: see `recipe_rca`, as are the others.
 
     Returns:
-        n_trainings and oracles (names); value, ci95, df, next_training (prediction interval) and sd (by source of
-        variance), None with `why` where there is too little to tell.
+        n_trainings and oracles (names); value, ci95, df, next_training (prediction interval), and the components of
+        variance as sd and variance: training, oracle_seed, interaction and real_images. None with `why` where there is
+        too little to tell.
     """
-    kind = real_predictions.loc[real_predictions["oracle"] == headline, "trained_on"].iloc[0]
-    sides = [part[part["trained_on"] == kind] for part in (real_predictions, generated_predictions)]
+    sides = of_headline_kind(real_predictions, generated_predictions, headline=headline)
     about = {"n_trainings": int(training.max()) + 1, "oracles": sides[0]["oracle"].unique().tolist()}
     try:
         found = recipe_rca(*sides, training, bursts, **how)
     except StudyError as refusal:
-        return about | dict.fromkeys(("value", "ci95", "df", "next_training", "sd")) | {"why": str(refusal)}
+        return about | dict.fromkeys(("value", "ci95", "df", "next_training", "sd", "variance")) | {"why": str(refusal)}
     sources = ("training", "oracle_seed", "interaction", "real_images")
     return about | {
         "value": found.value,
@@ -117,7 +119,71 @@ def recipe_summary(
         "df": found.df,
         "next_training": [found.next_low, found.next_high],
         "sd": {name: getattr(found, name) for name in sources},
+        "variance": {name: getattr(found, name) ** 2 for name in sources},
     }
+
+
+def of_headline_kind(*predictions: pd.DataFrame, headline: str) -> list[pd.DataFrame]:
+    """Of each long table, the oracles that were trained on the same kind of faces as the headline oracle."""
+    about = predictions[0]
+    kind = about.loc[about["oracle"] == headline, "trained_on"].iloc[0]
+    return [part[part["trained_on"] == kind] for part in predictions]
+
+
+def person_verdicts(
+    real_predictions: pd.DataFrame,
+    generated_predictions: pd.DataFrame,
+    training: np.ndarray,
+    bursts: np.ndarray,
+    *,
+    headline: str,
+    classes: Sequence[str],
+) -> pd.DataFrame:
+    """`rca.person_verdicts`, over the oracles that were trained on the same kind of faces as the headline oracle.
+
+    Args:
+        real_predictions, generated_predictions, training: as for `rca_by_training`.
+        bursts: as for `recipe_rca`.
+        classes: K names.
+    """
+    sides = of_headline_kind(real_predictions, generated_predictions, headline=headline)
+    groups = (bursts, training)
+    real, generated = (_predicted(part, group) for part, group in zip(sides, groups, strict=True))
+    architectures = sides[0].drop_duplicates("oracle")["architecture"].to_list()
+    return rca.person_verdicts(real, generated, architectures, classes=classes)
+
+
+def _predicted(predictions: pd.DataFrame, group: np.ndarray) -> rca.Predicted:
+    """The long table as arrays, oracles in its order."""
+    table = predictions.pivot(index="oracle", columns="image", values="predicted")
+    labels = predictions.drop_duplicates("image").set_index("image")["label"].loc[table.columns]
+    return rca.Predicted(labels.to_numpy(), table.loc[predictions["oracle"].unique()].to_numpy(), np.asarray(group))
+
+
+def class_rca_by_training(
+    real_predictions: pd.DataFrame,
+    generated_predictions: pd.DataFrame,
+    training: np.ndarray,
+    *,
+    headline: str,
+    classes: Sequence[str],
+) -> pd.DataFrame:
+    """Class RCA of every training's images under every oracle that took part in the verdicts.
+
+    Returns:
+        One row per class, oracle and training: class, oracle, architecture, training, n (images), recall_real,
+        recall_generated, rca; NaN where the oracle recognises nobody.
+    """
+    real, generated = of_headline_kind(real_predictions, generated_predictions, headline=headline)
+    names = ["label", "oracle", "architecture"]
+    right = [part.assign(right=part["label"] == part["predicted"]) for part in (real, generated)]
+    recall_real = right[0].groupby(names, sort=False)["right"].mean().rename("recall_real")
+    made_by = right[1].assign(training=training[right[1]["image"].to_numpy()])
+    cells = made_by.groupby([*names, "training"], sort=False)["right"].agg(n="size", recall_generated="mean")
+    table = cells.reset_index().merge(recall_real.reset_index(), on=names)
+    table["rca"] = table["recall_generated"] / table["recall_real"].where(table["recall_real"] > 0)
+    table.insert(0, "class", [classes[label] for label in table.pop("label")])
+    return table[["class", "oracle", "architecture", "training", "n", "recall_real", "recall_generated", "rca"]]
 
 
 def _right(predictions: pd.DataFrame) -> pd.DataFrame:

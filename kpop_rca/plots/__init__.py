@@ -9,7 +9,8 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "benchmarks": ["growth", "speeds", "time_to_identity"],
+        "audit": ["flag_scores", "flags_found"],
+        "benchmarks": ["growth", "ratios", "speeds", "time_to_identity"],
         "charts": [
             "SPLIT_COLOURS",
             "beside_real",
@@ -19,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "loss_by_timestep",
             "loss_curves",
             "oracle_histories",
+            "people",
             "predicted_class_frequencies",
             "rca_by_oracle",
             "rca_by_training",
@@ -28,9 +30,17 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "cascade": ["identity_by_level", "identity_by_method"],
         "claims": ["identity_loss", "levels", "trade_off", "verdicts"],
-        "contact_sheets": ["face_rows", "face_sizes", "mistaken_faces", "photographs", "real_beside_generated"],
-        "face_score": ["pairs_and_ladders", "rewards_on_the_way"],
+        "contact_sheets": [
+            "crop_steps",
+            "face_rows",
+            "face_sizes",
+            "mistaken_faces",
+            "photographs",
+            "real_beside_generated",
+        ],
+        "face_score": ["changes_by_tuning", "pairs_and_ladders", "rewards_on_the_way"],
         "metric_panel": ["what_is_seen"],
+        "oracles": ["accuracy_by_size", "embedding", "oracle_accuracies"],
         "ratings": [
             "dimension_dots",
             "inconsistencies",
@@ -40,6 +50,14 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "rankings",
         ],
         "scoring": ["dots", "intervals"],
-        "validity": ["control_generators", "degradations", "interval_widths", "mixture_trials"],
+        "validity": [
+            "assumption_tests",
+            "control_generators",
+            "degradations",
+            "dose_responses",
+            "interval_widths",
+            "mixture_trials",
+            "seen_parts",
+        ],
     },
 )

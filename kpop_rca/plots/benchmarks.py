@@ -16,6 +16,33 @@ LEAST_SPAN = 8.0
 COSTS = {"seconds": "seconds", "peak_bytes": "peak memory in MB"}
 
 
+def ratios(table: pd.DataFrame) -> Figure:
+    """How many times as fast ours is as each baseline, where there is a number.
+
+    Columns are task, who, ratio, low, high, per and target.
+    """
+    known = table.dropna(subset="ratio").reset_index(drop=True)
+    figure, ax = plt.subplots(figsize=(WIDTH, 1.1 + 0.33 * len(known)))
+    ax.hlines(known.index, known["low"], known["high"], color=INK, lw=1.2)
+    ax.plot(known["ratio"], known.index, "o", color=REAL, label="ours, relative to the baseline")
+    ax.plot(known["target"], known.index, "|", color=TARGET, ms=16, mew=3, label="target")
+    ax.axvline(1, color=GENERATED, ls="--", lw=1.2, label="as fast as the baseline")
+    at = ["" if per == "item" else ", at equal FLOPs" for per in known["per"]]
+    names = [f"{task}: {who}{how}" for task, who, how in zip(known["task"], known["who"], at, strict=True)]
+    ax.set_yticks(known.index, labels=names)
+    ax.set(
+        title="How many times as fast ours is", xlabel="ratio of speeds (median and range of the repeats)", xscale="log"
+    )
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_ylim(len(known) - 0.4, -0.6)
+    ax.grid(axis="y", visible=False)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.set_layout_engine("constrained")
+    return figure
+
+
 def speeds(rates: pd.DataFrame, ratios: pd.DataFrame, *, ours: str) -> Figure:
     """Items per second of every baseline, one panel per task, with ours relative to theirs on each bar.
 

@@ -73,13 +73,23 @@ def loss_curves(log: pd.DataFrame) -> Figure:
     return figure
 
 
-def loss_by_timestep(table: pd.DataFrame) -> Figure:
-    """Noise loss by timestep, on both kinds of faces: t, loss, faces ("training" or "held out")."""
-    figure, ax = plt.subplots(figsize=(WIDTH / 2, 3))
+def loss_by_timestep(table: pd.DataFrame, difference: pd.DataFrame) -> Figure:
+    """Loss by timestep on both kinds of faces, and how much higher it is on those that were held out.
+
+    Args:
+        table: t, loss, faces ("training" or "held out").
+        difference: t, difference, low, high, with a last row for the mean over the timesteps.
+    """
+    figure, (left, right) = plt.subplots(ncols=2, figsize=(WIDTH, 3.2), layout="constrained")
     palette = {"training": REAL, "held out": SPLIT_COLOURS["test"]}
-    sns.lineplot(table, x="t", y="loss", hue="faces", marker="o", palette=palette, ax=ax)
-    ax.set(title="Loss by timestep", ylabel="MSE of the prediction", yscale="log")
-    ax.legend(title=None)
+    sns.lineplot(table, x="t", y="loss", hue="faces", marker="o", palette=palette, ax=left)
+    left.set(title="Loss by timestep", ylabel="MSE of the prediction", yscale="log")
+    left.legend(title=None)
+    place, ends = np.arange(len(difference)), bar_lengths(difference, "difference")
+    right.errorbar(place, difference["difference"], yerr=ends, fmt="o", color=INK, capsize=3)
+    right.axhline(0, color=CHANCE, ls="--")
+    right.set_xticks(place, labels=difference["t"])
+    right.set(title="Held out less training (95 % intervals)", xlabel="t", ylabel="difference of the loss")
     return figure
 
 
@@ -158,6 +168,42 @@ def identity(ratios: pd.DataFrame, corrected: pd.DataFrame, *, chance: float, ov
     _class_ticks(ax, ratios["class"])
     ax.legend(**BESIDE)
     return figure
+
+
+def people(cells: pd.DataFrame, verdicts: pd.DataFrame, *, margin: float) -> Figure:
+    """Class RCA of every person, a dot for each training and oracle, with the mean and the verdict.
+
+    Args:
+        cells: class, oracle, architecture, training, rca.
+        verdicts: class, verdict, rca, low, high, in the order of the rows.
+        margin: class RCA that separates non-inferior from inferior.
+    """
+    figure, ax = plt.subplots(figsize=(WIDTH, 1.2 + 0.42 * len(verdicts)), layout="constrained")
+    rows = np.arange(len(verdicts))
+    _dots_of_people(ax, cells, dict(zip(verdicts["class"], rows, strict=True)))
+    look = {"fmt": "D", "color": INK, "ms": 5, "capsize": 3, "label": "mean, 95 % interval"}
+    ax.errorbar(verdicts["rca"], rows, xerr=bar_lengths(verdicts, "rca"), **look)
+    ax.axvline(margin, color=GENERATED, ls="--", lw=1, label=f"margin, {margin:g}")
+    ax.axvline(1, color=CHANCE, ls=":", label="as real faces")
+    ax.set(title="Is each person shown as in real faces? All trainings, all oracles", xlabel="class RCA")
+    ax.set(xlim=(0, None), ylim=(len(verdicts) - 0.4, -0.6))
+    ax.set_yticks(rows, labels=[as_text(name) for name in verdicts["class"]])
+    ax.grid(axis="y", visible=False)
+    beside = ax.secondary_yaxis("right")
+    beside.set_yticks(rows, labels=list(verdicts["verdict"]))
+    beside.spines["right"].set_visible(False)
+    beside.tick_params(length=0)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+def _dots_of_people(ax: Axes, cells: pd.DataFrame, place: dict[str, int]) -> None:
+    """A dot for each training and oracle: within a person's row a line for each training, side by side the kinds."""
+    kinds, n_trainings = list(cells["architecture"].unique()), cells["training"].max() + 1
+    for number, (kind, colour) in enumerate(zip(kinds, sns.color_palette("colorblind", len(kinds)), strict=True)):
+        part = cells[cells["architecture"] == kind]
+        line = (part["training"] + (number + 0.5) / len(kinds)) / n_trainings - 0.5
+        ax.scatter(part["rca"], part["class"].map(place) + 0.7 * line, s=9, color=colour, lw=0, label=as_text(kind))
 
 
 def rca_by_oracle(table: pd.DataFrame) -> Figure:

@@ -112,3 +112,39 @@ def photographs(images: Sequence[ArrayLike], rows: pd.DataFrame, *, title: str, 
     figure.suptitle(as_text(title if len(rows) else f"{title}: none"), fontweight="bold", x=0.01, ha="left")
     figure.tight_layout()
     return figure
+
+
+def crop_steps(
+    images: Sequence[ArrayLike],
+    boxes: np.ndarray,
+    areas: np.ndarray,
+    crops: dict[int, np.ndarray],
+    names: Sequence[str],
+    *,
+    title: str,
+) -> Sheet:
+    """From image to crop, a column each: the image with the face's box and the area that is cropped, then the crops.
+
+    Args:
+        images: as they were read.
+        boxes: (N, 4) x0, y0, x1, y1 in pixels, in red.
+        areas: (N, 4) squares of the crops, dashed.
+        crops: side in pixels to uint8 (N, side, side, 3), a row each.
+        names: of the columns.
+    """
+    n, rows = len(names), 1 + len(crops)
+    figure = _sheet(WIDTH, rows * WIDTH / n + 0.5, shows=f"{title}: {n} images and their crops")
+    axes = figure.subplots(rows, n, squeeze=False)
+    for column, (image, box, area) in enumerate(zip(images, boxes, areas, strict=True)):
+        _show(axes[0, column], image, interpolation=None)
+        for (x0, y0, x1, y1), look in ((box, {"edgecolor": GENERATED, "lw": 2}), (area, {"edgecolor": "white"})):
+            line = "-" if "lw" in look else "--"
+            axes[0, column].add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, linestyle=line, **look))
+        axes[0, column].set_title(as_text(names[column]), fontsize="small", fontweight="normal")
+        for row, faces in enumerate(crops.values(), 1):
+            _show(axes[row, column], faces[column])
+    for row, name in enumerate(["image", *(f"{size} px" for size in crops)]):
+        axes[row, 0].set_ylabel(name)
+    figure.suptitle(as_text(title), fontweight="bold", x=0.01, ha="left")
+    figure.tight_layout(pad=0.4)
+    return figure

@@ -1,4 +1,4 @@
-"""The figures of `10_face_score`: scorers on pairs and on ladders, and rewards along a tuning."""
+"""The figures of `10_face_score`: scorers on pairs and on ladders, rewards along a tuning, and what tunings changed."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -58,4 +58,25 @@ def rewards_on_the_way(curves: pd.DataFrame, *, reward: str, title: str) -> Figu
     axes[0, 0].set(ylabel=f"mean reward: {reward}")
     axes[0, -1].legend(title="reward by", **BESIDE)
     figure.suptitle(title, fontweight="bold", x=0.01, ha="left")
+    return figure
+
+
+def changes_by_tuning(verdicts: pd.DataFrame, *, words: str, title: str) -> Figure:
+    """What each tuning changed, with its interval over seeds: a row each; 0 is the generator before the tuning.
+
+    Args:
+        verdicts: claim ("change in <words>: <tuning>"), mean, low, high.
+        words: of the quantity.
+    """
+    start = f"change in {words}: "
+    own = verdicts[verdicts["claim"].str.startswith(start)].iloc[::-1]
+    figure, ax = plt.subplots(figsize=(WIDTH, 0.36 * len(own) + 1.2), layout="constrained")
+    rows = np.arange(len(own))
+    ax.hlines(rows, own["low"], own["high"], color=GENERATED, lw=2)
+    ax.plot(own["mean"], rows, "o", color=GENERATED, ms=7)
+    ax.axvline(0, color=CHANCE, ls=":", lw=1.2)
+    ax.set_yticks(rows, labels=own["claim"].str.removeprefix(start))
+    ax.set(xlabel=f"change in {words}; bar: 95 % interval over seeds")
+    ax.set_title(title, loc="left")
+    ax.grid(axis="y", visible=False)
     return figure

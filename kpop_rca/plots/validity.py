@@ -159,3 +159,85 @@ def interval_widths(table: pd.DataFrame, *, studied: tuple[float, float]) -> Fig
         ax.label_outer()
     figure.legend(*axes[0, 0].get_legend_handles_labels(), title="real faces of each", loc="outside right center")
     return figure
+
+
+KIND_LOOKS = {
+    "as they are": (REAL, "o"),
+    "blur": (GENERATED, "s"),
+    "noise": (SPLIT_COLOURS["test"], "^"),
+    "diffused": (INK, "D"),
+    "morph": (PAPER, "v"),
+}
+
+
+def assumption_tests(trial: pd.DataFrame, altered: pd.DataFrame, *, limit: float, misleading: float) -> Figure:
+    """How often oracles disagree by their test (left), and the error of correction against the density (right).
+
+    Args:
+        trial: from `validity.agreement_trial`.
+        altered: from `validity.altered_trial`.
+        limit: density at or below which correction misled.
+        misleading: the error that is too large.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 4.2), layout="constrained")
+    colours = (REAL, GENERATED, SPLIT_COLOURS["test"], INK)
+    for (name, of_kind), colour in zip(trial.groupby("images", sort=False), colours, strict=False):
+        for (pattern, own), marker in zip(of_kind.groupby("pattern", sort=False), "os^", strict=False):
+            ends = bar_lengths(own, "rejected", low="rejected_low", high="rejected_high")
+            label = f"{name}, wrong ones show {pattern}"
+            left.errorbar(own["truth"], own["rejected"], yerr=ends, fmt=f"{marker}-", ms=4, lw=1, capsize=2,
+                          color=colour, label=label)  # fmt: skip
+    left.axhline(0.05, color=CHANCE, ls=":", lw=1.2)
+    left.set(title="How often the oracles are found to disagree", ylim=(-0.03, 1.03))
+    left.set(xlabel="truth: fraction of the requested identity", ylabel="fraction of draws rejected at 5 %")
+    left.legend(fontsize=8, loc="center left")
+    for kind, own in altered.groupby("kind", sort=False):
+        colour, marker = KIND_LOOKS[kind]
+        right.scatter(own["density"], own["error"], color=colour, marker=marker, s=28, label=kind)
+    right.axhline(misleading, color=CHANCE, ls=":", lw=1.2)
+    if np.isfinite(limit):
+        right.axvspan(0, limit, color=CHANCE, alpha=0.15, lw=0, label="correction may mislead")
+    right.set(title="Correction misleads off the real features", xlabel="density of the images (1: as real ones)")
+    right.set(ylabel="error of corrected accuracy", ylim=(-0.02, None), xlim=(0, None))
+    right.legend(fontsize=8)
+    return figure
+
+
+def dose_responses(altered: pd.DataFrame, *, titles: dict[str, str]) -> Figure:
+    """Every estimator against the dose, a panel for each kind of images; from `validity.altered_trial`.
+
+    Args:
+        altered: with the kinds of `titles`; a truth that is known is dotted.
+        titles: label of the dose, by kind.
+    """
+    estimators = [name for name in LOOKS if name in altered]
+    figure, axes = plt.subplots(
+        1, len(titles), figsize=(WIDTH, 4.2), sharey=True, squeeze=False, layout="constrained"
+    )  # fmt: skip
+    for ax, (kind, label) in zip(axes[0], titles.items(), strict=True):
+        own = altered[altered["kind"] == kind]
+        for estimator in estimators:
+            _points(ax, own, "level", estimator, estimator)
+        ax.plot(own["level"], own["truth"], color=REAL, ls=":", marker="_", ms=14, mew=2)
+        ax.set(xlabel=label, ylim=(LOWEST, 1.3), title=kind)
+    axes[0, 0].set_ylabel("value, 95 % interval")
+    _legend(figure, estimators, Line2D([], [], color=REAL, ls=":", marker="_", ms=12, label="truth, where it is known"))
+    return figure
+
+
+def seen_parts(table: pd.DataFrame) -> Figure:
+    """Every estimator by what the oracle sees of the faces, from `validity.parts_trial`."""
+    estimators = [name for name in LOOKS if name in table]
+    figure, ax = plt.subplots(figsize=(WIDTH, 0.7 * len(table) + 1.6), layout="constrained")
+    for number, estimator in enumerate(estimators):
+        place = np.arange(len(table)) + 0.18 * (number - (len(estimators) - 1) / 2)
+        ends = bar_lengths(table, estimator, low=f"{estimator}_low", high=f"{estimator}_high")
+        _, colour, marker = LOOKS[estimator]
+        ax.errorbar(table[estimator], place, xerr=ends, fmt=marker, ms=5, color=colour, capsize=2)
+    labels = [f"{row.sees}\n(real: {row.accuracy_real:.0%} right)" for row in table.itertuples()]
+    ax.set_yticks(np.arange(len(table)), labels=labels)
+    ax.invert_yaxis()
+    ax.set(title="Generated faces, by what the oracle sees of them and of real ones", xlabel="value, 95 % interval")
+    ax.grid(axis="y", visible=False)
+    _legend(figure, estimators)
+    return figure

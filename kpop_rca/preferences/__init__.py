@@ -1,7 +1,8 @@
 """A face scorer from (win, loss) pairs, a generator tuned by preferences, and the controls that show when either lies.
 
 `pairs` are made without annotators, `scorer` learns from them, `benchmark` sets scorers beside ladders of known
-quality; `dpo` and `guidance` turn a generator towards a score. `experiments` is a study of its own.
+quality; `dpo` and `guidance` turn a generator towards a score. `experiments` is a study of its own, over seeds:
+`experiment` is one of them, `tunings` what is tried on its generator, `analysis` and `photographs` try the score.
 """
 
 import lazy_loader
@@ -12,7 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "benchmark": ["scorer_table"],
         "dpo": ["TuningRecipe", "best_of_n", "load_tuned", "ranked_pairs", "read_watched", "tune"],
         "experiments": ["committed"],
-        "guidance": ["guided_sample"],
+        "guidance": ["face_guidance", "guided_sample", "identity_guidance"],
         "pairs": ["Pairs"],
         "scorer": ["FaceScore", "fit_face_score", "score", "train_scorer"],
         "trials": [
@@ -29,6 +30,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "as_scorers",
             "baselines",
             "face_score",
+            "guided_images",
             "held_out_pairs",
             "identity_observers",
             "material_of",

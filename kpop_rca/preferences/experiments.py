@@ -1,257 +1,178 @@
 """The study of FaceScore: scorers beside ladders, generators tuned by preferences, sampling guided by a score.
 
-    python -m kpop_rca.preferences.experiments --study quick --part scorers --seed 0 --seed 1
+    python -m kpop_rca.preferences.experiments --study quick --part tuning --seed 0 --seed 1
 
-The study's faces, generators, oracles and images (01 to 05) must be there. What was done is not done again, also
-within a tuning, and `reports/preferences/` has the tables of all seeds that are there.
+The study's faces, generators, oracles and images (01 to 05) must be there; sizes are in `params/preferences.yaml`. What
+was done is not done again, also within a tuning, and `reports/preferences/` has the tables of all seeds that are there.
+Seeds take turns: the first tuning of every seed comes before the second of any.
 """
 
 import argparse
 import math
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from tqdm import tqdm
 
-from kpop_rca.diffusion.generation import GenerationPlan, Model
 from kpop_rca.errors import said_in_a_line
-from kpop_rca.faces import crops
-from kpop_rca.image_metrics.no_reference import mscn_reference
-from kpop_rca.oracles import predictions, training
-from kpop_rca.oracles.candidates import Faces
-from kpop_rca.preferences import benchmark, dpo, guidance, trials
-from kpop_rca.preferences.scorer import FaceScore
-from kpop_rca.study import given, manifests, params, paths
-from kpop_rca.system import devices, seeds
+from kpop_rca.preferences import analysis, benchmark, guidance, photographs, trials, tunings
+from kpop_rca.preferences.experiment import FACE, IDENTITY, Experiment
+from kpop_rca.study import given, params, paths
+from kpop_rca.system import devices
 from kpop_rca.system.files import atomic
-from kpop_rca.system.seeds import Purpose
 
 REPORT = "preferences"
-SCORERS, TUNINGS, CURVES, GUIDED, VERDICTS = (
-    f"{n}.csv" for n in ("scorers", "tunings", "curves", "guided", "verdicts")
+SIZES = "preferences"  # the study file of the sizes
+SCORERS, GENERATORS, PEARSON, ATTRIBUTES = (
+    f"{name}.csv" for name in ("scorers", "generators", "pearson", "attributes")
 )
-PARTS = {"scorers": SCORERS, "tuning": TUNINGS, "guidance": GUIDED}
-STRENGTHS = (0.0, 1.0, 3.0, 10.0, 30.0)  # of score guidance
-IDENTITY, FACE, BOTH, PAPER = "identity", "face_score", "both", "paper's scorer"  # rewards
-FULL = {"adapter": "full", "learning_rate": 3e-5}
-BEST_OF = 4
-EARLY = 2  # a generator to be tuned has 1 / EARLY of the study's steps
-# Name to reward and recipe. Random pairs and winners only have the recipe of the tuning that they are controls of.
-PLANNED: dict[str, tuple[str, dict[str, Any]]] = {
-    "identity, adapters": (IDENTITY, {}),
-    "identity, all weights": (IDENTITY, FULL),
-    "face score, adapters": (FACE, {}),
-    "face score, all weights": (FACE, FULL),
-    "both, adapters": (BOTH, {}),
-    "paper's scorer, all weights": (PAPER, FULL),
-    "random pairs": ("random", {}),
-    "winners only": (IDENTITY, {"objective": "winners"}),
-    "real faces": ("real", {"objective": "winners"}),
-}
+TUNINGS, SCORED, CURVES, GUIDED, VERDICTS = (
+    f"{name}.csv" for name in ("tunings", "scored", "curves", "guided", "verdicts")
+)
+OF_SCORERS = (SCORERS, GENERATORS, PEARSON, ATTRIBUTES)
+OF_PHOTOGRAPHS, HEAD = "photographs.csv", "head.csv"
+EMBEDDING, PAIRS_OF_HEAD = "dlib", 100
+N_PHOTOGRAPHS = 300
+STRENGTHS = (0.0, 3.0, 10.0, 30.0)  # of score guidance
+FEWER = 4  # so many times fewer images on a rung of a ladder, and of a strength of guidance, than of a tuning
 TARGETS = {  # of the shipped face score: name of what is measured to the least mean over seeds
     trials.ADAPTIVE_PAIRS: 0.70,
     trials.HIGH_PAIRS: 0.85,
     "ladders of generators, mean": 0.90,
 }
+PHOTOGRAPHS_TARGET = 0.85  # mean over ladders of degradations
+NOTHING = pd.DataFrame()
+VERDICT_COLUMNS = ["claim", "mean", "low", "high", "n_seeds", "target"]
 GAP_TARGET = 0.25  # of the gap between base and real that a tuning for identity closes under held-out oracles
+EFFECTS = {  # changes from the base, whose sign is the verdict: column to words
+    "rca_held_out": "RCA under held-out oracles",
+    "face_score_held_out": "held-out face score",
+    "frechet": "Fréchet distance",
+    "diversity": "diversity",
+}
 
 
-@dataclass(frozen=True)
-class Experiment:
-    """One seed of the study: its generator, its rewarding oracle, everything random."""
-
-    resolved: dict[str, Any]
-    seed: int
-    n_pairs: int
-    images: int  # of each identity, that are scored
-    steps: int  # of a tuning
-    device: torch.device
-
-    @cached_property
-    def folder(self) -> Path:
-        size = f"{self.n_pairs}-{self.images}-{self.steps}"
-        return paths.artifacts_folder(self.resolved["study"]) / REPORT / f"seed-{self.seed}-{size}"
-
-    def stage(self, folder: str) -> Path:
-        return manifests.folder_of(self.resolved["study"], folder)
-
-    @cached_property
-    def n_classes(self) -> int:
-        return len(crops.class_names(self.stage("faces")))
-
-    def faces(self, split: str) -> Faces:
-        return crops.load_crops(self.stage("faces"), size=self.resolved["image_size"], split=split)
-
-    @property
-    def plan(self) -> GenerationPlan:
-        return trials.plan_of(self.stage("generated"), images_per_identity=self.images)
-
-    def trained_for(self, steps: int) -> Model:
-        """A generator of the study's recipe with fewer steps, trained unless it was."""
-        folder = self.folder.parent / f"model-{self.seed}-{steps}"
-        how = {"steps": steps, "number": self.seed + 1, "folder": folder, "device": self.device, "bar": tqdm}
-        return trials.shorter_training(self.resolved, self.faces("train"), **how)
-
-    @cached_property
-    def oracles(self) -> dict[str, list[training.SmallImageResNet]]:
-        return trials.oracles_by_kind(self.stage("oracle"), rewarding=self.rewarding, device=self.device)
-
-    @cached_property
-    def rewarding(self) -> str:
-        table = predictions.trained(self.stage("oracle"))
-        own = table.loc[table["eligible"] & (table["architecture"] == self.resolved["architectures"][0]), "oracle"]
-        return own.iloc[self.seed % len(own)]
-
-    @cached_property
-    def material(self) -> trials.Material:
-        return trials.material_of(
-            {name: self.stage(name) for name in ("audit", "faces", "ddpm", "oracle", "generated")},
-            training_number=self.seed % self.resolved["trainings"],
-            oracle=self.rewarding,
-            n_pairs=self.n_pairs,
-            seed=self.seed,
-            device=self.device,
-        )
-
-    @cached_property
-    def scorers(self) -> dict[str, training.SmallImageResNet]:
-        return trials.trained_scorers(self.material, trials.training_pairs(self.material))
-
-    @cached_property
-    def face_score(self) -> FaceScore:
-        return trials.face_score(self.material, self.scorers)
-
-    @cached_property
-    def held_out_material(self) -> trials.Material:
-        """The same with another seed and another oracle, for scorers that no tuning has seen."""
-        return replace(
-            self.material, oracle=self.oracles["held out"][0], seed=seeds.number(Purpose.SCORER, self.seed, 2)
-        )
-
-    @cached_property
-    def observers(self) -> trials.Observers:
-        other = self.held_out_material
-        names = trials.IN_FACE_SCORE
-        others = trials.trained_scorers(other, trials.training_pairs(other, names))
-        held_out_score = trials.face_score(other, others)
-        first, second = self.oracles["rewarding"][0], self.oracles["held out"][0]
-        own = _rewards(self.face_score, trials.as_scorers(self.scorers)[trials.PAPER], first)
-        held_out = _rewards(held_out_score, trials.as_scorers(others)[trials.PAPER], second)
-        reference = mscn_reference(self.material.faces[trials.TRAINING][0])
-        return trials.Observers(own, held_out, self.oracles, self.faces("test"), reference)
-
-
-def _rewards(face_score: FaceScore, paper: Callable, oracle: training.SmallImageResNet) -> dict[str, dpo.Reward]:
-    return {
-        IDENTITY: dpo.identity_reward(oracle),
-        FACE: dpo.face_reward(face_score),
-        PAPER: dpo.face_reward(paper),
-    }
-
-
-def measure_scorers(experiment: Experiment) -> pd.DataFrame:
-    """Every scorer on held-out pairs and every ladder."""
+def measure_scorers(experiment: Experiment) -> dict[str, pd.DataFrame]:
+    """Every scorer on held-out pairs and ladders, its means over generators, its correlations, what it follows."""
     material, full = experiment.material, experiment.resolved["train_steps"]
     earlier = [experiment.trained_for(max(2, full // part)) for part in (2, 4, 8)]
-    models = [material.model, *earlier]
-    how = {"n_images": experiment.images * experiment.n_classes, "n_classes": experiment.n_classes}
-    steps = trials.all_ladders(material, experiment.plan, models, **how)
-    scorers = trials.as_scorers(experiment.scorers) | {trials.FACE_SCORE: experiment.face_score}
-    own = trials.held_out_pairs(material)
-    return trials.with_means(benchmark.scorer_table(scorers | trials.baselines(material), own, steps))
-
-
-def measure_tunings(experiment: Experiment) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What each tuning of an early generator did, and its rewards on the way."""
-    base = experiment.trained_for(max(2, experiment.resolved["train_steps"] // EARLY))
-    seen, plan, n_classes = experiment.observers, experiment.plan, experiment.n_classes
-    small = trials.plan_of(experiment.stage("generated"), images_per_identity=max(2, experiment.images // 8))
-    candidates = trials.sampled(base, trials.other_noise(plan), n_classes=n_classes)
-    compared = trials.sampled(base, plan, n_classes=n_classes)
-    rows, curves = [{"tuning": trials.BASE} | trials.measured(seen, compared)], []
-    rewards = seen.own | {BOTH: dpo.summed_reward(seen.own[IDENTITY], seen.own[FACE])}
-    for name, (reward, changed) in PLANNED.items():
-        images = _tuning_images(experiment, rewards, reward, candidates)
-        folder = experiment.folder / "tunings" / name.replace("'", "").replace(", ", "-").replace(" ", "_")
-        recipe = dpo.TuningRecipe(steps=experiment.steps, seed=experiment.seed, **changed)
-        recipe = replace(recipe, timestep_sampling=experiment.resolved["timestep_sampling"])
-
-        watch = trials.Watch(seen, base[1], small, n_classes)
-        log = dpo.tune(*base, images, recipe=recipe, folder=folder, bar=partial(tqdm, desc=name), watch=watch)
-        made = trials.sampled(dpo.load_tuned(folder, experiment.device), plan, n_classes=n_classes)
-        about = {"tuning": name, "steps": int(log["step"].iloc[-1]), "win": log["win"].iloc[-1]}
-        rows.append(about | {"lose": log["lose"].iloc[-1]} | trials.measured(seen, made))
-        curves.append(dpo.read_watched(folder).assign(tuning=name))
-    for name in (IDENTITY, FACE):
-        more = trials.sampled(
-            base, replace(plan, images_per_identity=BEST_OF * plan.images_per_identity), n_classes=n_classes
-        )
-        chosen = dpo.best_of_n(rewards[name](*more), more[1], n=BEST_OF)
-        best = more[0][chosen], more[1][chosen]
-        rows.append({"tuning": f"best of {BEST_OF} by {name}"} | trials.measured(seen, best))
-    table = pd.DataFrame(rows)
-    for kind in ("held_out", "other_photographs"):
-        table[f"gap_closed_{kind}"] = trials.gap_closed(table[f"rca_{kind}"].iloc[0], table[f"rca_{kind}"])
-    return table, pd.concat(curves, ignore_index=True)
-
-
-def _tuning_images(
-    experiment: Experiment, rewards: dict[str, dpo.Reward], reward: str, candidates: Faces
-) -> dpo.Images:
-    """Winners, losers and labels of one tuning."""
-    rng = seeds.generator(Purpose.PREFERENCE_PAIRS, experiment.seed)
-    n = experiment.steps * dpo.TuningRecipe.batch_size // 2
-    if reward == "real":
-        images, labels = experiment.faces("train")
-        rows = rng.permutation(len(labels))[:n]
-        return images[rows], images[rows], labels[rows]
-    images, labels = candidates
-    values = rng.random(len(labels)) if reward == "random" else rewards[reward](images, labels)
-    win, loss = dpo.ranked_pairs(values, labels, n=n, generator=rng)
-    return images[win], images[loss], labels[win]
-
-
-def measure_guidance(experiment: Experiment) -> pd.DataFrame:
-    """What guidance by the mixed scorer and by the identity oracle does, over its strength."""
-    seen, n_classes = experiment.observers, experiment.n_classes
-    plan = trials.plan_of(experiment.stage("generated"), images_per_identity=max(2, experiment.images // 2))
-    towards = {
-        FACE: guidance.face_guidance(experiment.scorers[trials.MIXED]),
-        IDENTITY: guidance.identity_guidance(seen.oracles["rewarding"][0]),
+    few = max(2, experiment.images // FEWER)
+    how = {"n_images": few * experiment.n_classes, "n_classes": experiment.n_classes}
+    steps = trials.all_ladders(material, experiment.plan(few), [material.model, *earlier], **how)
+    all_scorers = trials.trained_scorers(material, trials.training_pairs(material))
+    scorers = trials.as_scorers(all_scorers) | {trials.FACE_SCORE: experiment.face_score} | trials.baselines(material)
+    table = benchmark.scorer_table(scorers, trials.held_out_pairs(material), steps)
+    real = material.faces[trials.HELD_OUT][0][: how["n_images"]]
+    by_generator = trials.by_generator(steps, real=real, full_steps=full)
+    shown = analysis.test_faces(
+        experiment.stage("audit"), experiment.stage("faces"), size=material.model[0].config.sample_size
+    )
+    return {
+        SCORERS: trials.with_means(table),
+        GENERATORS: benchmark.mean_scores(scorers, by_generator),
+        PEARSON: benchmark.pearson(scorers, np.concatenate([*by_generator.values()])),
+        ATTRIBUTES: analysis.followed(scorers, *shown) if shown else pd.DataFrame(),
     }
-    rows = []
-    for name, score in towards.items():
-        for strength in tqdm(STRENGTHS, desc=f"guidance by {name}"):
-            made = trials.guided_images(experiment.material.model, plan, score, strength=strength, n_classes=n_classes)
-            rows.append({"score": name, "strength": strength} | trials.measured(seen, made))
-    return pd.DataFrame(rows)
+
+
+def measure_guidance(experiment: Experiment, name: str, strength: float) -> pd.DataFrame:
+    """What guidance by the mixed scorer or by the identity oracle does at one strength."""
+    few = experiment.plan(max(2, experiment.images // FEWER))
+    towards = {
+        FACE: lambda: guidance.face_guidance(experiment.parts[trials.MIXED]),
+        IDENTITY: lambda: guidance.identity_guidance(experiment.oracles["rewarding"][0]),
+    }[name]()
+    how = {"strength": strength, "n_classes": experiment.n_classes}
+    made = experiment.kept(
+        f"guided by {name} {strength:g}", lambda: trials.guided_images(experiment.base, few, towards, **how)
+    )
+    return pd.DataFrame([{"score": name, "strength": strength} | trials.measured(experiment.all_observers, made)])
+
+
+def read(experiment: Experiment, name: str) -> pd.DataFrame:
+    """What one seed has of a table; without rows for nothing."""
+    path = experiment.folder / name
+    return pd.read_csv(path) if path.is_file() else pd.DataFrame()
 
 
 def write(experiment: Experiment, tables: dict[str, pd.DataFrame]) -> None:
-    """Tables of one seed."""
+    """Add rows to tables of one seed."""
     for name, table in tables.items():
-        with atomic(experiment.folder / name) as temporary:
-            table.assign(seed=experiment.seed).to_csv(temporary, index=False)
+        if len(table):
+            with atomic(experiment.folder / name) as temporary:
+                rows = pd.concat([read(experiment, name), table.assign(seed=experiment.seed)], ignore_index=True)
+                rows.to_csv(temporary, index=False)
+
+
+def run_scorers(experiments: Sequence[Experiment]) -> None:
+    for one in experiments:
+        if read(one, SCORERS).empty:
+            found = measure_scorers(one)
+            write(one, {name: found[name] for name in reversed(OF_SCORERS)})  # the one that says "done" is the last
+            write_report(one)
+
+
+def run_tunings(experiments: Sequence[Experiment], names: Sequence[str]) -> None:
+    for name in dict.fromkeys((trials.BASE, *names)):
+        for one in experiments:
+            there = read(one, TUNINGS)
+            if there.empty or name not in set(there["tuning"]):
+                row, curve = tunings.measured(one, name)
+                write(one, {CURVES: curve, TUNINGS: row})
+                write_report(one)
+
+
+def run_scores(experiments: Sequence[Experiment]) -> None:
+    """Face scores of all images that tunings have left."""
+    for one in experiments:
+        there = read(one, SCORED)
+        for name in read(one, TUNINGS).get("tuning", []):
+            if there.empty or name not in set(there["tuning"]):
+                write(one, {SCORED: tunings.scored(one, name)})
+        write_report(one)
+
+
+def run_guidance(experiments: Sequence[Experiment]) -> None:
+    for name in (FACE, IDENTITY):
+        for strength in tqdm(STRENGTHS, desc=f"guidance by {name}", mininterval=60):
+            for one in experiments:
+                there = read(one, GUIDED)
+                if there.empty or not ((there["score"] == name) & (there["strength"] == strength)).any():
+                    write(one, {GUIDED: measure_guidance(one, name, strength)})
+                    write_report(one)
+
+
+def run_head(experiments: Sequence[Experiment]) -> None:
+    for one in experiments:
+        if read(one, HEAD).empty:
+            how = {"margin": one.resolved["crop_margin"], "most": PAIRS_OF_HEAD}
+            write(one, {HEAD: trials.head_on_embedding(one.material, name=EMBEDDING, **how)})
+            write_report(one)
+
+
+def run_photographs(experiments: Sequence[Experiment], folder: Path) -> None:
+    for one in experiments:
+        if read(one, OF_PHOTOGRAPHS).empty:
+            faces = photographs.crops_of(folder, n=N_PHOTOGRAPHS, seed=one.seed)
+            write(one, {OF_PHOTOGRAPHS: photographs.degraded_ladders(one.face_score, faces, seed=one.seed)})
+            write_report(one)
 
 
 def done(experiment: Experiment, name: str) -> pd.DataFrame:
-    """A table of all seeds of this size that are there; empty for none."""
-    size = experiment.folder.name.split("-", 2)[2]
-    found = sorted(experiment.folder.parent.glob(f"seed-*-{size}/{name}"))
+    """A table of all seeds of this size that are there; without rows for none."""
+    found = sorted(experiment.folder.parent.glob(f"seed-*-{experiment.size}/{name}"))
     return pd.concat([pd.read_csv(path) for path in found], ignore_index=True) if found else pd.DataFrame()
 
 
-def verdicts(scorers: pd.DataFrame, tunings: pd.DataFrame) -> pd.DataFrame:
+def verdicts(scorers: pd.DataFrame, tuned: pd.DataFrame, of_photographs: pd.DataFrame = NOTHING) -> pd.DataFrame:
     """Each target beside what was found: claim, mean, low, high, n_seeds, target, met.
 
-    The gain over MSCN moments has no target: its verdict says which way its interval leaves 0 out, if it does.
+    What has no target, the gain over MSCN moments and every change from the base, has a verdict that says which way its
+    interval leaves 0 out, if it does.
     """
     rows = []
     if len(scorers):
@@ -264,16 +185,34 @@ def verdicts(scorers: pd.DataFrame, tunings: pd.DataFrame) -> pd.DataFrame:
         )
         gain = pd.DataFrame({"claim": "gain over MSCN moments", "gain": mean[trials.FACE_SCORE] - mean[trials.MSCN]})
         rows += benchmark.over_seeds(gain, by=["claim"], value="gain").to_dict("records")
-    if len(tunings):
-        closed = tunings[tunings["tuning"] == "identity, adapters"]
-        closed = closed.assign(claim="gap closed under held-out oracles")
-        rows += (
-            benchmark.over_seeds(closed, by=["claim"], value="gap_closed_held_out")
-            .assign(target=GAP_TARGET)
-            .to_dict("records")
-        )
-    table = pd.DataFrame(rows)
-    return table.assign(met=_met(table)) if len(table) else table
+    if len(of_photographs):
+        own = of_photographs.query("scorer == @trials.FACE_SCORE and kind == 'mean'")
+        own = own.assign(claim="face_score on photographs: " + own["name"])
+        found = benchmark.over_seeds(own, by=["claim"], value="fraction")
+        rows += found.assign(target=PHOTOGRAPHS_TARGET).to_dict("records")
+    if len(tuned):
+        closed = tuned[tuned["tuning"] == tunings.HEADLINE].assign(claim="gap closed under held-out oracles")
+        found = benchmark.over_seeds(closed, by=["claim"], value="gap_closed_held_out")
+        rows += found.assign(target=GAP_TARGET).to_dict("records")
+        rows += effects(tuned)
+    if not rows:
+        return pd.DataFrame()
+    table = pd.DataFrame(rows, columns=VERDICT_COLUMNS)
+    return table.assign(met=_met(table))
+
+
+def effects(tuned: pd.DataFrame) -> list[dict[str, Any]]:
+    """Changes from the base of the same seed in what EFFECTS names, by every other row of tunings."""
+    base, rows = tuned[tuned["tuning"] == trials.BASE].set_index("seed"), []
+    for name in [name for name in tunings.EVERY[1:] if name in set(tuned["tuning"])]:
+        own = tuned[tuned["tuning"] == name]
+        for column, words in EFFECTS.items():
+            if column not in own or own[column].isna().all():
+                continue  # not scored yet
+            change = own[column] - own["seed"].map(base[column])
+            table = pd.DataFrame({"claim": f"change in {words}: {name}", "change": change.dropna()})
+            rows += benchmark.over_seeds(table, by=["claim"], value="change").to_dict("records")
+    return rows
 
 
 def _met(table: pd.DataFrame) -> list[Any]:
@@ -287,9 +226,13 @@ def _sign(table: pd.DataFrame) -> np.ndarray:
 
 
 def write_report(experiment: Experiment) -> pd.DataFrame:
-    """Write the tables of all seeds, the means of each over seeds, and the verdicts, which are handed back."""
-    tables = {name: done(experiment, name) for name in (SCORERS, TUNINGS, CURVES, GUIDED)}
-    found = verdicts(tables[SCORERS], tables[TUNINGS])
+    """Write the tables of all seeds, the means of scorers over seeds, and the verdicts, which are handed back."""
+    tables = {
+        name: done(experiment, name) for name in (*OF_SCORERS, TUNINGS, SCORED, CURVES, GUIDED, OF_PHOTOGRAPHS, HEAD)
+    }
+    if len(tables[TUNINGS]):
+        tables[TUNINGS] = tunings.with_gaps(_with_scores(tables[TUNINGS], tables.pop(SCORED)))
+    found = verdicts(tables[SCORERS], tables[TUNINGS], tables[OF_PHOTOGRAPHS])
     if len(tables[SCORERS]):
         how = {"by": ["scorer", "kind", "name"], "value": "fraction"}
         tables["scorers_mean.csv"] = benchmark.over_seeds(tables[SCORERS], **how)
@@ -300,10 +243,27 @@ def write_report(experiment: Experiment) -> pd.DataFrame:
     return found
 
 
+def _with_scores(tuned: pd.DataFrame, scored: pd.DataFrame) -> pd.DataFrame:
+    """The columns of scored that tuned lacks, NaN where a tuning was not scored."""
+    key = ["seed", "tuning"]
+    return (
+        tuned if scored.empty else tuned.merge(scored[[*key, *scored.columns.difference(tuned.columns)]], "left", key)
+    )
+
+
 def committed() -> pd.DataFrame:
     """The verdicts that the study's runs have left in the report that came with the project; empty for none."""
     path = paths.committed_report(REPORT) / VERDICTS
     return pd.read_csv(path) if path.is_file() else pd.DataFrame()
+
+
+PARTS = {
+    "scorers": run_scorers,
+    "tuning": run_tunings,
+    "scores": run_scores,
+    "head": run_head,
+    "guidance": run_guidance,
+}
 
 
 @said_in_a_line
@@ -314,27 +274,26 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--study", default="quick", help="a study with faces, generators, oracles and images")
     parser.add_argument("--part", choices=PARTS, action="append", help="as often as need be; all by default")
     parser.add_argument("--seed", action="append", type=int, help="as often as need be; 0 to 2 by default")
-    parser.add_argument("--pairs", type=int, default=600, help="that a scorer is trained on; 600 by default")
-    parser.add_argument("--images", type=int, default=80, help="of each identity, that are scored; 80 by default")
-    parser.add_argument("--steps", type=int, default=100, help="of a tuning; 100 by default")
+    parser.add_argument("--tuning", choices=tunings.EVERY, action="append", help="as often as need be; all by default")
+    parser.add_argument("--pairs", type=int, help="that a scorer is trained on")
+    parser.add_argument("--images", type=int, help="of each identity, that are scored")
+    parser.add_argument("--steps", type=int, help="of a tuning")
+    parser.add_argument(
+        "--base-steps", type=int, default=0, help="of the tuned generator's training; 0: the study's own"
+    )
+    parser.add_argument("--photographs", type=Path, help="a folder per person: the face score is tried on them, too")
     given.add_arguments(parser)
     asked = parser.parse_args(arguments)
     given.give(asked.set)
-    resolved = params.resolve(asked.study)
-    device = devices.choose(resolved["device"])
-    for seed in asked.seed or range(3):
-        experiment = Experiment(resolved, seed, asked.pairs, asked.images, asked.steps, device)
-        for part in asked.part or PARTS:
-            if (experiment.folder / PARTS[part]).is_file():
-                continue
-            if part == "scorers":
-                write(experiment, {SCORERS: measure_scorers(experiment)})
-            elif part == "guidance":
-                write(experiment, {GUIDED: measure_guidance(experiment)})
-            else:
-                table, curves = measure_tunings(experiment)
-                write(experiment, {CURVES: curves, TUNINGS: table})
-    print(write_report(experiment).round(3).to_string(index=False))
+    resolved, sizes = params.resolve(asked.study), params.resolve(SIZES)
+    of_size = [getattr(asked, name) or sizes[f"preference_{name}"] for name in ("pairs", "images", "steps")]
+    how = {"device": devices.choose(resolved["device"]), "base_steps": asked.base_steps}
+    experiments = [Experiment(resolved, seed, *of_size, **how) for seed in asked.seed or range(3)]
+    for part in asked.part or (() if asked.photographs else PARTS):
+        PARTS[part](experiments, **({"names": asked.tuning or tunings.EVERY} if part == "tuning" else {}))
+    if asked.photographs:
+        run_photographs(experiments, asked.photographs)
+    print(write_report(experiments[0]).round(3).to_string(index=False))
     return 0
 
 

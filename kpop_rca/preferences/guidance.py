@@ -1,4 +1,4 @@
-"""Sampling guided by a score, as by a classifier."""
+"""Sampling guided by a score, as by a classifier, and away from what is worse, as by a negative prompt."""
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -6,11 +6,12 @@ from contextlib import closing
 import numpy as np
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from kpop_rca.data.tensors import to_images
 from kpop_rca.diffusion import noise, objective
 from kpop_rca.diffusion.samplers import denoise, sampling_process, set_timesteps, step
+from kpop_rca.diffusion.unet import no_class
 from kpop_rca.oracles.resnet import SmallImageResNet
 
 Score = Callable[[Tensor, Tensor], Tensor]  # images (B, 3, H, W) in [-1, 1] and labels (B,): scores (B,)
@@ -25,6 +26,29 @@ def face_guidance(scorer: SmallImageResNet) -> Score:
 def identity_guidance(oracle: SmallImageResNet) -> Score:
     """The logarithm of an oracle's probability of the requested identity."""
     return lambda x_0, labels: oracle(x_0).log_softmax(1).gather(1, labels[:, None])[:, 0]
+
+
+class NegativeCondition(nn.Module):
+    """A network whose prediction without a class is that of a worse one of the same class: a negative prompt.
+
+    Classifier-free guidance then leads away from how a worse generator sees the identity, and not from no identity at
+    all. A class-conditional network has no words for a bad face: a generator of fewer steps makes them.
+
+    Source: "SDXL-Neg" of Liao et al. (2024); Karras et al. (2024), "Guiding a Diffusion Model with a Bad Version of
+    Itself".
+    """
+
+    def __init__(self, unet: UNet2DModel, worse: UNet2DModel):
+        super().__init__()
+        self.unet, self.worse, self.config, self.device = unet, worse, unet.config, unet.device
+
+    def forward(self, image: Tensor, time: Tensor, *, class_labels: Tensor, return_dict: bool = False) -> tuple[Tensor]:
+        """Of a batch with classes, or of one twice, first with classes and then without, as `samplers.guided` asks."""
+        if not (class_labels == no_class(self.unet)).any():
+            return self.unet(image, time, class_labels=class_labels, return_dict=return_dict)
+        halves, labels = image.chunk(2), class_labels.chunk(2)[0]
+        asked = zip((self.unet, self.worse), halves, strict=True)
+        return (torch.cat([net(half, time, class_labels=labels, return_dict=False)[0] for net, half in asked]),)
 
 
 def guided_sample(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from kpop_rca.data import tensors
 from kpop_rca.errors import StudyError
-from kpop_rca.image_metrics.no_reference import Reference, mscn_distance, mscn_reference
+from kpop_rca.image_metrics.no_reference import Reference, mscn_moments
 from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.preferences.pairs import Pairs
 from kpop_rca.system import finite, seeds
@@ -141,6 +141,20 @@ def fit_head(win: np.ndarray, loss: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return fitted.coef_[0], spread
 
 
+def train_head(embed: Callable[[np.ndarray], np.ndarray], pairs: Pairs) -> Scorer:
+    """A scorer on a network that stays as it is: a linear head on its features, which is all that dlib's can have.
+
+    Args:
+        embed: images uint8 (N, H, W, 3) to features, float (N, D).
+
+    Raises:
+        StudyError: there are too few pairs, or an image cannot be scored.
+    """
+    _require_pairs(pairs)
+    weights, spread = fit_head(*(embed(images).astype(np.float64) for images in (pairs.win, pairs.loss)))
+    return lambda images: embed(checked(images)).astype(np.float64) / spread @ weights
+
+
 @dataclass(frozen=True)
 class FaceScore:
     """The study's `face_score`: scorers and how unlike real images an image's texture is, weighed by `weights`.
@@ -166,12 +180,14 @@ class FaceScore:
 
 def components(scorers: Sequence[SmallImageResNet], reference: Reference, images: np.ndarray) -> np.ndarray:
     """What `FaceScore` weighs, float64 (N, 1 + number of scorers): minus the distance, and the scores."""
-    return np.stack([-mscn_distance(checked(images), reference), *(score(s, images) for s in scorers)], axis=1)
+    return np.stack(
+        [-reference.distance_of_each(mscn_moments(checked(images))), *(score(s, images) for s in scorers)], axis=1
+    )
 
 
 def fit_face_score(scorers: Sequence[SmallImageResNet], real: np.ndarray, pairs: Pairs) -> FaceScore:
     """A `FaceScore` beside real faces, uint8 (N, H, W, 3), weighed on pairs that no scorer was trained on."""
     _require_pairs(pairs)
-    reference = mscn_reference(real)
+    reference = Reference.of(mscn_moments(real))
     sides = (components(scorers, reference, images) for images in (pairs.win, pairs.loss))
     return FaceScore(scorers, reference, *fit_head(*sides))

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
 
+from kpop_rca import rca
 from kpop_rca.diffusion import generated_images
 from kpop_rca.diffusion.generation import GenerationPlan, Model, generate_batch
 from kpop_rca.diffusion.samplers import image_generator
@@ -19,22 +20,18 @@ from kpop_rca.diffusion.trainings import seed_of, training_folder
 from kpop_rca.diffusion.unet import NETWORK, build_unet
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import crops, load_audit
-from kpop_rca.image_metrics import frechet_distance
-from kpop_rca.image_metrics.no_reference import (
-    Reference,
-    brisque,
-    mscn_distance,
-    mscn_reference,
-    mscn_set_distance,
-    sharpness,
-)
+from kpop_rca.image_metrics import copying, frechet_distance, views
+from kpop_rca.image_metrics.no_reference import Reference, brisque, mscn_moments, sharpness
 from kpop_rca.oracles import predictions, training
 from kpop_rca.oracles.candidates import Faces
+from kpop_rca.oracles.centroids import embed_crops
+from kpop_rca.oracles.embeddings import open_embedding
 from kpop_rca.oracles.face_quality import oracle_ser_fiq
 from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.preferences import benchmark, dpo, guidance, pairs
 from kpop_rca.preferences.pairs import ADAPTIVE, Pairs
-from kpop_rca.preferences.scorer import FaceScore, Scorer, ScorerRecipe, fit_face_score, score, train_scorer
+from kpop_rca.preferences.scorer import FaceScore, Scorer, ScorerRecipe, fit_face_score, score, train_head, train_scorer
+from kpop_rca.rca.estimators import usable
 from kpop_rca.study import manifests
 from kpop_rca.system import parallel, seeds
 from kpop_rca.system.seeds import Purpose
@@ -208,7 +205,7 @@ def face_score(material: Material, scorers: dict[str, SmallImageResNet]) -> Face
 def baselines(material: Material) -> dict[str, Scorer]:
     """Scores that no pair has trained, each higher for better."""
     real = material.faces[TRAINING][0]
-    texture = mscn_reference(real)
+    texture = Reference.of(mscn_moments(real))
     features = Reference.of(training.predict(material.oracle, real)[1].astype(np.float64))
 
     def of_features(images: np.ndarray) -> np.ndarray:
@@ -217,13 +214,38 @@ def baselines(material: Material) -> dict[str, Scorer]:
     return {
         RANDOM: benchmark.random_scorer(material.seed),
         SHARPNESS: sharpness,
-        MSCN: lambda images: -mscn_distance(images, texture),
+        MSCN: lambda images: -texture.distance_of_each(mscn_moments(images)),
         "BRISQUE": lambda images: -brisque(images),
         "oracle's largest probability": lambda images: training.predict(material.oracle, images)[0].max(axis=1),
         "SER-FIQ (oracle)": lambda images: oracle_ser_fiq(material.oracle, images, generator=material.generator(7)),
         "embedding norm": lambda images: np.linalg.norm(of_features(images), axis=1),
-        "Mahalanobis": lambda images: np.array([-features.distance(row[None]) for row in of_features(images)]),
+        "Mahalanobis": lambda images: -features.distance_of_each(of_features(images)),
     }
+
+
+def head_on_embedding(material: Material, *, name: str, margin: float, most: int) -> pd.DataFrame:
+    """A head on a pretrained face network, trained on the paper's pairs, beside held-out pairs and held-out ladders.
+
+    Where the network cannot be used here, a row without a fraction says why.
+
+    Args:
+        name: of the embedding.
+        margin: of the crops.
+        most: pairs that it is trained on, half as many that it is tried on: such a network is slow.
+    """
+    scorer = f"head on {name}"
+    try:
+        embedding = open_embedding(name)
+    except StudyError as error:
+        return pd.DataFrame([{"scorer": scorer, "kind": "pairs", "name": ADAPTIVE_PAIRS, "n": 0, "why": str(error)}])
+    first = np.arange(min(most, material.n_pairs))
+    small = replace(material, n_pairs=len(first))
+    embed = partial(embed_crops, embedding, margin=margin)
+    head = train_head(embed, inpainted(small, TRAINING))
+    own = inpainted(small, HELD_OUT)
+    steps = benchmark.ladders(own.win, generator=material.generator(8))
+    judged = {ladder: rungs for ladder, rungs in steps.items() if ladder not in benchmark.DEVELOPMENT}
+    return benchmark.scorer_table({scorer: head}, {ADAPTIVE_PAIRS: own}, judged).assign(why="")
 
 
 def shorter_training(
@@ -280,6 +302,18 @@ def all_ladders(
     return found
 
 
+def by_generator(steps: dict[str, benchmark.Ladder], *, real: np.ndarray, full_steps: int) -> dict[str, np.ndarray]:
+    """The rungs of the ladders of generators under names of their own, beside real faces.
+
+    Args:
+        steps: from `all_ladders`, with the full training and a half, a quarter ... of its steps.
+        full_steps: of that training.
+    """
+    trained = {f"{full_steps // 2**k} training steps": images for k, images in enumerate(steps[TRAININGS])}
+    by_steps = zip(SAMPLING_STEPS, steps[SAMPLING], strict=True)
+    return {"real faces": real} | trained | {f"{n} sampling steps": images for n, images in by_steps}
+
+
 def with_means(table: pd.DataFrame) -> pd.DataFrame:
     """`benchmark.scorer_table` with the mean over each scorer's ladders, all and those of generators alone."""
     ladder = table[table["kind"] == "ladder"]
@@ -333,6 +367,8 @@ class Observers:
         oracles: kind ("rewarding", "held out", "other photographs") to oracles.
         real: held-out faces.
         reference: MSCN moments of real faces.
+        train: faces that the generator was trained on, to look for copies of; None for no look.
+        answers: `real_counts` where they are known; None to ask the oracles.
     """
 
     own: dict[str, dpo.Reward]
@@ -340,11 +376,15 @@ class Observers:
     oracles: dict[str, list[SmallImageResNet]]
     real: Faces
     reference: Reference
+    train: Faces | None = None
+    answers: dict[str, list[np.ndarray]] | None = None
 
     @cached_property
-    def accuracy_on_real(self) -> dict[str, list[float]]:
-        """Of each oracle, by its kind."""
-        return {kind: [_accuracy(one, self.real) for one in oracles] for kind, oracles in self.oracles.items()}
+    def real_counts(self) -> dict[str, list[np.ndarray]]:
+        """Each oracle's answers to the real faces, int (K, K), by its kind."""
+        if self.answers is not None:
+            return self.answers
+        return {kind: [_counts(oracle, self.real) for oracle in oracles] for kind, oracles in self.oracles.items()}
 
     @cached_property
     def real_features(self) -> np.ndarray:
@@ -362,7 +402,8 @@ def identity_observers(folder: Path, *, rewarding: str, material: Material, devi
     oracles = oracles_by_kind(folder, rewarding=rewarding, device=device)
     first, second = oracles["rewarding"][0], oracles["held out"][0]
     rewards = ({"identity": dpo.identity_reward(oracle)} for oracle in (first, second))
-    return Observers(*rewards, oracles, material.faces[HELD_OUT], mscn_reference(material.faces[TRAINING][0]))
+    texture = Reference.of(mscn_moments(material.faces[TRAINING][0]))
+    return Observers(*rewards, oracles, material.faces[HELD_OUT], texture)
 
 
 def oracles_by_kind(folder: Path, *, rewarding: str, device: torch.device) -> dict[str, list[SmallImageResNet]]:
@@ -371,16 +412,31 @@ def oracles_by_kind(folder: Path, *, rewarding: str, device: torch.device) -> di
     Raises:
         StudyError: none shares its faces.
     """
+    names = names_by_kind(folder, rewarding=rewarding)
+    return {kind: [training.load_oracle(folder / name, device) for name in own] for kind, own in names.items()}
+
+
+def names_by_kind(folder: Path, *, rewarding: str) -> dict[str, list[str]]:
+    """The names of `oracles_by_kind`."""
     table = predictions.trained(folder)
     held_out = table.loc[table["eligible"] & (table["oracle"] != rewarding), "oracle"]
     if held_out.empty:
         raise StudyError(f"{rewarding} is the only oracle of its faces, and none is held out; set oracle_seeds to 2")
-    kinds = {
+    return {
         "rewarding": [rewarding],
-        "held out": held_out,
-        "other photographs": table.loc[~table["eligible"], "oracle"],
+        "held out": [*held_out],
+        "other photographs": [*table.loc[~table["eligible"], "oracle"]],
     }
-    return {kind: [training.load_oracle(folder / name, device) for name in names] for kind, names in kinds.items()}
+
+
+def answers_by_kind(folder: Path, *, rewarding: str) -> dict[str, list[np.ndarray]]:
+    """The answers of `oracles_by_kind` to the real test faces, int (K, K) each, as the study has kept them."""
+    names, found = names_by_kind(folder, rewarding=rewarding), {}
+    for kind, own in names.items():
+        tables = [training.read_test_predictions(folder / name) for name in own]
+        answers = [(table["label"], predictions.probabilities_of(table)) for table in tables]
+        found[kind] = [rca.confusion_counts(label, p.argmax(axis=1), p.shape[1]) for label, p in answers]
+    return found
 
 
 def rewards_seen(observers: Observers, made: Faces) -> dict[str, float]:
@@ -392,26 +448,55 @@ def rewards_seen(observers: Observers, made: Faces) -> dict[str, float]:
 
 
 def measured(observers: Observers, made: Faces) -> dict[str, float]:
-    """Rewards, RCA by kind of oracle, Fréchet distance and diversity on a held-out oracle, MSCN distance, sharpness.
+    """Rewards, RCA by kind of oracle, and under the held-out ones what else is known of images.
 
-    diversity is the mean distance of the features of two images of one identity; mscn that of the set to real faces.
+    confusion_corrected is the mean over identities and held-out oracles; frechet and diversity are by the features of
+    the first of these, diversity the mean distance of two images of one identity; mscn is the distance of the set from
+    real faces, copied the excess of images at training faces (see `memorisation.copying`).
     """
     found = rewards_seen(observers, made)
-    for kind, oracles in observers.oracles.items():
-        accuracies = zip(oracles, observers.accuracy_on_real[kind], strict=True)
-        ratios = [_accuracy(oracle, made) / on_real for oracle, on_real in accuracies]
+    counts = {kind: [_counts(oracle, made) for oracle in oracles] for kind, oracles in observers.oracles.items()}
+    for kind, of_kind in counts.items():
+        both = zip(of_kind, observers.real_counts[kind], strict=True)
+        ratios = [rca.accuracy(own) / rca.accuracy(real) for own, real in both]
         found[f"rca_{kind.replace(' ', '_')}"] = float(np.mean(ratios)) if ratios else np.nan
     own = training.predict(observers.oracles["held out"][0], made[0])[1].astype(np.float64)
+    found["confusion_corrected"] = _confusion_corrected(observers.real_counts["held out"], counts["held out"])
+    if observers.train is not None:
+        found["copied"] = _copied(observers, made)
     return found | {
         "frechet": float(frechet_distance(observers.real_features, own)),
         "diversity": _diversity(own, made[1]),
-        "mscn": mscn_set_distance(made[0], observers.reference),
+        "mscn": observers.reference.distance(mscn_moments(made[0])),
         "sharpness": float(sharpness(made[0]).mean()),
     }
 
 
-def _accuracy(oracle: SmallImageResNet, faces: Faces) -> float:
-    return float((training.predict(oracle, faces[0])[0].argmax(1) == faces[1]).mean())
+def _counts(oracle: SmallImageResNet, faces: Faces) -> np.ndarray:
+    answers = training.predict(oracle, faces[0])[0]
+    return rca.confusion_counts(faces[1], answers.argmax(1), answers.shape[1])
+
+
+def _confusion_corrected(of_real: Sequence[np.ndarray], of_made: Sequence[np.ndarray]) -> float:
+    """The mean over oracles; NaN where none of them can be inverted."""
+    both = zip(of_real, of_made, strict=True)
+    values = [rca.confusion_corrected_accuracy(real, made).mean() for real, made in both if usable(real)]
+    return float(np.mean(values)) if values else np.nan
+
+
+def _copied(observers: Observers, made: Faces) -> float:
+    """The estimated fraction of images that are copies of training faces, on coarse pixels."""
+    train, real = observers.train, observers.real
+    found = copying(
+        views(made[0]),
+        views(train[0])[0],
+        views(real[0])[0],
+        labels=(train[1], real[1]),
+        features="pixels",
+        features_saw_training=False,
+        generator=seeds.generator(Purpose.TUNED_COPIES, 0),
+    )
+    return found["excess"]
 
 
 def _diversity(features: np.ndarray, labels: np.ndarray) -> float:

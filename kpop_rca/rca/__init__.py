@@ -31,6 +31,7 @@ from kpop_rca.rca.confusion_corrected import (
 from kpop_rca.rca.counts import accuracy, class_recall, classwise_report, confusion_counts, informedness
 from kpop_rca.rca.oracle_seeds import OVER_ORACLES, over_oracles
 from kpop_rca.rca.paired import change_verdict, paired_accuracy, paired_rca
+from kpop_rca.rca.person_verdicts import Predicted, person_verdicts, verdict_entries
 from kpop_rca.rca.ratio import (
     CONFIDENCE,
     INCONCLUSIVE,
@@ -40,7 +41,6 @@ from kpop_rca.rca.ratio import (
     NON_INFERIOR,
     NON_INFERIORITY_LIMIT,
     NOT_MEASURABLE,
-    SUPERIOR,
     chance_corrected,
     chance_corrected_rca,
     chance_rca,
@@ -65,7 +65,7 @@ __all__ = [
     "NO_EFFECT",
     "NO_EFFECT_LIMIT",
     "OVER_ORACLES",
-    "SUPERIOR",
+    "Predicted",
     "accuracy",
     "bootstrap",
     "chance_corrected",
@@ -96,6 +96,7 @@ __all__ = [
     "paired_accuracy",
     "paired_rca",
     "perfect_rca",
+    "person_verdicts",
     "predicted_class_frequencies",
     "ratio_interval",
     "resampled",
@@ -104,6 +105,7 @@ __all__ = [
     "simplex_mixtures",
     "strongest_confusions",
     "summary",
+    "verdict_entries",
     "with_reasons",
     "within_group_rate",
 ]

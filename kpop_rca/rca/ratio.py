@@ -21,7 +21,7 @@ NO_EFFECT_LIMIT = 0.2  # informedness, relative to that on real images, below wh
 NO_EFFECT = "no effect of the condition"
 NON_INFERIOR = "non-inferior to real"
 INFERIOR = "inferior to real"
-SUPERIOR = "superior to real"
+SUPERIOR = "superior to real"  # of earlier versions alone
 INCONCLUSIVE = "inconclusive"
 NOT_MEASURABLE = "not measurable"  # the oracle does not recognise the person on real images
 
@@ -252,19 +252,27 @@ def chance_corrected_rca(real_counts: ArrayLike, generated_counts: ArrayLike) ->
     return chance_corrected(accuracy(generated_counts), accuracy(real), len(real))
 
 
-def holm(p_values: ArrayLike) -> np.ndarray:
+def holm(p_values: ArrayLike, *, most_true: int | None = None) -> np.ndarray:
     """Holm's step-down correction, float64 (n,): p_holm,(i) = max_{j <= i} min(1, (m - j + 1) p_(j)), smallest first.
 
     A p-value that is NaN stays NaN, and does not count among the m.
 
-    Source: Holm (1979). Not by statsmodels, whose `multipletests` collects garbage, .1 s in each call.
+    Args:
+        most_true: of the m hypotheses, how many can be true at once, where some exclude each other; m - j + 1 is then
+            not above it.
+
+    Source: Holm (1979); Shaffer (1986) for hypotheses that exclude each other. Not by statsmodels, whose
+    `multipletests` collects garbage, .1 s in each call.
 
     >>> holm([0.01, np.nan, 0.03])
     array([0.02,  nan, 0.03])
+    >>> holm([0.01, 0.99], most_true=1)  # that a mean is 0 or less, or 0 or more
+    array([0.01, 0.99])
     """
     p_values = np.asarray(p_values, dtype=float)
     adjusted, order = np.full(len(p_values), np.nan), np.argsort(p_values)[: np.isfinite(p_values).sum()]
-    adjusted[order] = np.maximum.accumulate(p_values[order] * np.arange(len(order), 0, -1)).clip(max=1)
+    times = np.minimum(np.arange(len(order), 0, -1), len(order) if most_true is None else most_true)
+    adjusted[order] = np.maximum.accumulate(p_values[order] * times).clip(max=1)
     return adjusted
 
 
@@ -303,69 +311,30 @@ def _requested_and_not(counts: np.ndarray, c: int) -> tuple[Sample, Sample]:
     return requested, (counts[:, c].sum() - requested[0], counts.sum() - requested[1])
 
 
-def most_of(generated: tuple[Sample, Sample], real: tuple[Sample, Sample], fraction: float) -> float:
-    """Upper end (95 %) of J_generated - fraction * J_real, with J the difference of two proportions (informedness).
-
-    high = J_g - f J_r + sqrt((u_g - J_g)^2 + f^2 (J_r - l_r)^2), with l and u the ends of `difference_interval`
-
-    Args:
-        generated, real: of the images conditioned on a class and of the others, each.
-
-    Source: Zou and Donner (2008), the recovery of variances from the ends of two intervals.
-
-    >>> nobody, all_right = ((1, 100), (9, 900)), ((60, 60), (0, 540))
-    >>> most_of(nobody, all_right, 0.2) < 0 < most_of(nobody, ((2, 60), (0, 540)), 0.2)
-    True
-    """
-    found = []
-    for own, others in (generated, real):
-        found.append((own[0] / own[1] - others[0] / others[1], *difference_interval(own, others)))
-    (raised, _, most), (possible, least, _) = found
-    return raised - fraction * possible + math.hypot(most - raised, fraction * (possible - least))
-
-
-def _why_not_measurable(own: Sample, others: Sample) -> str:
-    """Why a person can't be measured: the oracle's predictions of real images; empty where it recognises the person."""
-    if difference_interval(own, others)[0] > 0:
-        return ""
-    recognised = f"the oracle recognises {own[0]} of {own[1]} real images"
-    if not own[0]:
-        return recognised
-    return f"{recognised} and predicts this person for {others[0]} of {others[1]} of other people, no clear difference"
-
-
 def class_tests(
     real_counts: ArrayLike, generated_counts: ArrayLike, *, classes: Sequence[Any] | None = None
 ) -> pd.DataFrame:
-    """Two tests of every class that the oracle recognises, each with Holm's correction for there being so many of it.
+    """Two tests of every class under one oracle, of these images, each with Holm's correction for there being so many.
 
     p_no_effect: images conditioned on c are predicted as c as often as other images are (informedness of 0).
     p_equal_to_real: generated images of c are recognised as often as real ones (class RCA of 1).
 
-    | verdict, the first that holds | where |
-    |---|---|
-    | NOT_MEASURABLE | the 95 % interval of informedness_real reaches down to 0; not tested |
-    | NO_EFFECT | no rise is shown, and it is shown (`most_of`) to be below NO_EFFECT_LIMIT of that on real images |
-    | SUPERIOR, INFERIOR | the second difference is shown |
-    | NON_INFERIOR | a rise is shown, and the 95 % interval of the class RCA lies above NON_INFERIORITY_LIMIT |
-    | INCONCLUSIVE | elsewhere: few images are no evidence |
+    They are no verdicts: `person_verdicts` has these, over oracles and trainings.
 
     Args:
         classes: K names; numbers by default.
 
     Returns:
         One row per class: class, informedness, informedness_real (on real images), p_no_effect, p_equal_to_real
-        (two-sided score tests of two proportions; NaN for a class that is not tested), verdict, and why it is not
-        measurable.
+        (two-sided score tests of two proportions; NaN for a class of which the 95 % interval of informedness_real
+        reaches down to 0, which is not tested).
 
     Source: Holm (1979); score test as in Fagerland et al. (2015). Computed by statsmodels.
 
-    >>> class_tests([[80, 20], [20, 80]], [[75, 25], [60, 40]])[["p_no_effect", "p_equal_to_real", "verdict"]].round(3)
-       p_no_effect  p_equal_to_real               verdict
-    0        0.047            0.397  non-inferior to real
-    1        0.047            0.000      inferior to real
-    >>> class_tests([[80, 20], [11, 0]], [[80, 20], [100, 0]])[["verdict", "why"]].iloc[1].tolist()
-    ['not measurable', 'the oracle recognises 0 of 11 real images']
+    >>> class_tests([[80, 20], [20, 80]], [[75, 25], [60, 40]])[["p_no_effect", "p_equal_to_real"]].round(3)
+       p_no_effect  p_equal_to_real
+    0        0.047            0.397
+    1        0.047            0.000
     """
     real, generated = checked(real_counts), checked(generated_counts)
     names = class_titles(real, classes)
@@ -374,23 +343,9 @@ def class_tests(
     rows = []
     for c in range(len(real)):
         on_real, on_generated = _requested_and_not(real, c), _requested_and_not(generated, c)
-        why = _why_not_measurable(*on_real)
         p_values = (equal_proportions(*on_generated), equal_proportions(on_generated[0], on_real[0]))
-        no_effect, as_real = (math.nan, math.nan) if why else p_values
-        most = most_of(on_generated, on_real, NO_EFFECT_LIMIT)
-        rows.append({"p_no_effect": no_effect, "p_equal_to_real": as_real, "most": most, "why": why})
-    table = pd.DataFrame(rows)
-    table[["p_no_effect", "p_equal_to_real"]] = table[["p_no_effect", "p_equal_to_real"]].apply(holm)
-    raised, level = informedness(generated), 1 - CONFIDENCE
-    better = class_recall(generated, classes=names, kind="generated") > class_recall(real, classes=names)
-    not_raised = (table["p_no_effect"] >= level) | (raised <= 0)
-    cases = {
-        NOT_MEASURABLE: table["why"] != "",
-        NO_EFFECT: not_raised & (table["most"] < 0),
-        SUPERIOR: (table["p_equal_to_real"] < level) & better,
-        INFERIOR: table["p_equal_to_real"] < level,
-        NON_INFERIOR: ~not_raised & (class_rca(real, generated, classes=names)["low"] > NON_INFERIORITY_LIMIT),
-    }
-    verdict = np.select(list(cases.values()), list(cases), INCONCLUSIVE)
-    columns = {"class": names, "informedness": raised, "informedness_real": informedness(real)}
-    return pd.DataFrame(columns).assign(**table[["p_no_effect", "p_equal_to_real"]], verdict=verdict, why=table["why"])
+        recognised = difference_interval(*on_real)[0] > 0
+        rows.append(p_values if recognised else (math.nan, math.nan))
+    p_values = pd.DataFrame(rows, columns=["p_no_effect", "p_equal_to_real"]).apply(holm)
+    raised = {"informedness": informedness(generated), "informedness_real": informedness(real)}
+    return pd.DataFrame({"class": names, **raised}).assign(**p_values)

@@ -109,13 +109,29 @@ def recipe_mean(rca: np.ndarray, architectures: Sequence[str], *, shared_varianc
 
 def _mean_squares(rca: np.ndarray, kind: np.ndarray) -> tuple[float, float, float]:
     """Of trainings, of oracles within their kind, and of the interaction of both, from (T, O) and integers (O,)."""
-    of_kinds = np.stack([rca[:, kind == k].mean(axis=1) for k in np.unique(kind)], axis=1)  # (T, A)
-    n_trainings, n_oracles = rca.shape
+    ms_t, ms_b, ms_c = (products.item() for products, _ in mean_products(rca[..., None], kind))
+    return ms_t, ms_b, ms_c
+
+
+def mean_products(cells: np.ndarray, kind: np.ndarray) -> list[tuple[np.ndarray, int]]:
+    """Mean squares and products of K values that are measured together, each with its degrees of freedom.
+
+    Args:
+        cells: (T, O, K), of trainings and oracles.
+        kind: int (O,), architectures of the oracles, from 0.
+
+    Returns:
+        Of trainings, of oracles within architectures, and of the interaction of both: (K, K), and T - 1, O - A and
+        their product; zeros where there are no degrees of freedom.
+    """
+    n_trainings, n_oracles, _ = cells.shape
+    of_kinds = np.stack([cells[:, kind == k].mean(axis=1) for k in np.unique(kind)], axis=1)  # (T, A, K)
     df_t, df_b = n_trainings - 1, n_oracles - of_kinds.shape[1]
-    of_oracle = rca.mean(axis=0) - of_kinds.mean(axis=0)[kind]
-    of_both = rca - of_kinds[:, kind] - of_oracle
-    ms_t = n_oracles * rca.mean(axis=1).var(ddof=1)
-    return float(ms_t), float(n_trainings * (of_oracle**2).sum() / df_b), float((of_both**2).sum() / (df_t * df_b))
+    of_training = cells.mean(axis=1) - cells.mean(axis=(0, 1))
+    of_oracle = cells.mean(axis=0) - of_kinds.mean(axis=0)[kind]
+    of_both = (cells - of_kinds[:, kind] - of_oracle).reshape(n_trainings * n_oracles, -1)
+    parts = ((n_oracles, of_training, df_t), (n_trainings, of_oracle, df_b), (1, of_both, df_t * df_b))
+    return [(times * rows.T @ rows / max(df, 1), df) for times, rows, df in parts]
 
 
 def shared_variance(replicates: np.ndarray) -> float:

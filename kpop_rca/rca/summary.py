@@ -55,10 +55,12 @@ def _interval(replicates: np.ndarray) -> list[float] | None:
 
 def _class_entry(row: dict[str, Any], test: dict[str, Any]) -> dict[str, Any]:
     """One class, from `class_rca` and `class_tests`; null with a reason for what has no value."""
-    tested = _without_nan({name: value for name, value in test.items() if value != ""})  # `why` is often empty
+    tested = _without_nan(test)
     entry = {"class": row["class"], "n_real": int(row["n_real"]), "n_generated": int(row["n_generated"])}
     entry |= {name: float(row[name]) for name in ("recall_real", "recall_generated")}
-    if math.isnan(row["rca"]):  # the oracle recognises none, so it is not measurable either: one reason for both
+    if tested["p_no_effect"] is None:
+        tested["why"] = f"{row['recall_real'] * row['n_real']:.0f} of {row['n_real']} real images are recognised"
+    if math.isnan(row["rca"]):  # the oracle recognises none, so that it is not tested either: one reason for both
         return entry | {"rca": None, "ci95": None, "chance": None} | tested
     ends = {"ci95": [float(row["low"]), float(row["high"])]}
     return entry | {"rca": float(row["rca"])} | ends | {"chance": float(row["chance"])} | tested
@@ -67,7 +69,7 @@ def _class_entry(row: dict[str, Any], test: dict[str, Any]) -> dict[str, Any]:
 def summary(
     real_counts: ArrayLike, generated_counts: ArrayLike, classes: Sequence[Any], replicates: dict[str, np.ndarray]
 ) -> dict[str, dict[str, Any]]:
-    """The parts `real`, `generated` and `rca`, with intervals and Holm's tests of the classes.
+    """The parts `real`, `generated` and `rca` under one oracle, with intervals and Holm's tests of the classes.
 
     Args:
         classes: K names.
@@ -77,8 +79,8 @@ def summary(
     >>> result = summary([[8, 2], [2, 8]], [[30, 70], [50, 50]], ["Ari", "Bo"], replicates)
     >>> result["real"], result["generated"], result["rca"]["global"], result["rca"]["chance"]
     ({'n': 20, 'accuracy': 0.8}, {'n': 200, 'accuracy': 0.4}, 0.5, 0.625)
-    >>> [(c["class"], round(c["rca"], 3), c["verdict"]) for c in result["rca"]["per_class"]]
-    [('Ari', 0.375, 'no effect of the condition'), ('Bo', 0.625, 'no effect of the condition')]
+    >>> [(c["class"], round(c["rca"], 3)) for c in result["rca"]["per_class"]]
+    [('Ari', 0.375), ('Bo', 0.625)]
     """
     real, generated = checked(real_counts), checked(generated_counts)
     table = class_rca(real, generated, classes=classes)

@@ -1,6 +1,7 @@
 """What a study found, as it is read: `metrics_json` writes it, `tables` show it, `answers` say it in two sentences.
 
-`paper` has the published numbers. `pages` are the notebooks and the first page as HTML.
+`paper` has the published numbers. `pages` are a study's notebooks and first page as HTML.
+`site` is the whole project as pages.
 """
 
 import lazy_loader
@@ -9,16 +10,25 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules={"paper"},
     submod_attrs={
-        "answers": ["about_correction", "about_groups", "about_identity", "about_quality", "about_recipe"],
+        "answers": [
+            "about_assumption",
+            "about_correction",
+            "about_groups",
+            "about_identity",
+            "about_quality",
+            "about_recipe",
+        ],
+        "further": ["about_further", "further_trainings"],
         "metrics_json": ["assemble", "identity_part", "read_identity_part"],
         "tables": [
             "UNDEFINED",
+            "about_line",
             "beside_paper",
             "beside_real",
             "copying_table",
             "identities_by_verdict",
             "interval_columns",
-            "line_table",
+            "oracles_beside_paper",
             "over_oracles_by_class",
             "over_oracles_table",
             "read_metrics",

@@ -6,23 +6,24 @@ from kpop_rca.results import tables
 
 
 def about_identity(part: dict[str, Any]) -> list[str]:
-    """How often the requested identity is shown: two sentences, from what 06 found."""
+    """How often the requested identity is shown, from what 06 found."""
     ratio, corrected, verdicts = part["rca"], part["confusion_corrected_accuracy"], tables.identities_by_verdict(part)
     counted = ", ".join(f"{row.verdict} ({row.n})" for row in verdicts.itertuples())
-    verdict = f"the verdict on the {len(ratio['per_class'])} identities is {counted}."
+    over = f", over {ratio['verdict_limits']['over']}," if "over" in ratio["verdict_limits"] else ""
+    verdict = f"The verdict on the {len(ratio['per_class'])} identities{over} is {counted}."
     recognised = (
         f"The oracle recognises the requested identity {ratio['global']:.2f} times as often in generated faces as in "
         f"real ones (RCA, 95 % interval {_interval(ratio['ci95'])}), where a model that ignores the condition would "
         f"have {ratio['chance']:.2f}."
     )
     if corrected["mean"] is None:
-        return [recognised, verdict.capitalize()]
+        return [recognised, verdict]
     low, high = corrected["ci95"]
     shown = (
         f"With the oracle's errors taken out, {_percent(corrected['mean'])} of the faces show it "
         f"({_percent(low)} to {_percent(high)})"
     )
-    return [recognised, f"{shown}; {verdict}"]
+    return [recognised, f"{shown}.", verdict]
 
 
 def about_recipe(part: dict[str, Any]) -> str:
@@ -42,8 +43,8 @@ def about_correction(part: dict[str, Any]) -> list[str]:
     ratio, corrected = part["rca"], part["confusion_corrected_accuracy"]
     limits = ratio["verdict_limits"]
     said = [
-        f"Non-inferior to real: class RCA above {limits['non_inferior']}. No effect of the condition: a rise below "
-        f"{limits['no_effect']} of that on real faces.",
+        f"Non-inferior to real: class RCA above {limits['non_inferior']}; inferior: below. No effect of the condition: "
+        f"a rise below {limits['no_effect']} of that on real faces.",
         f"RCA of a perfect generator with these test faces: {ratio['perfect']:.3f}.",
     ]
     if corrected["mean"] is None:
@@ -55,6 +56,30 @@ def about_correction(part: dict[str, Any]) -> list[str]:
         f"The assumption seems to fail for {', '.join(corrected['outside']) or 'nobody'}. With every fraction held "
         f"between 0 and 1 the mean is {corrected['mean_on_simplex']:.3f}.",
     ]
+
+
+def about_assumption(part: dict[str, Any]) -> list[str]:
+    """Whether the assumption of confusion-corrected accuracy holds up, and bounds where it does not: from 06."""
+    found = part["assumption"]
+    agreed, density, bounds = found["agreement"], found["density"], found["bounds"]
+    if agreed["agree"] is None:
+        oracles = f"Whether the oracles can all be right was not tested: {agreed['why']}."
+    else:
+        verdict = "may all be right" if agreed["agree"] else "cannot all be right"
+        p = "" if agreed["p"] is None else f" (p = {agreed['p']:.2g})"
+        oracles = f"The {len(agreed['oracles'])} oracles {verdict} about these images{p}."
+    where = "above" if density["within"] else "not above"
+    said = [oracles, f"The density of the images among real features is {density['density']:.2f}, {where} the limit of "
+            f"{density['limit']:.2f}."]  # fmt: skip
+    if bounds is None or bounds["all"] is None:
+        return said
+    matched = bounds["matched"]
+    alike = f"{matched['kind']} of {matched['level']:g}" if matched["level"] else "no degradation"
+    said.append(
+        f"So corrected accuracy is bounded only: {_interval(bounds['all'])} over the oracles, and over these with the "
+        f"confusion on real faces degraded alike ({alike})."
+    )
+    return said
 
 
 def about_groups(within: dict[str, Any] | None) -> str:

@@ -28,7 +28,10 @@ def identity_part(
     over_oracles: dict[str, Any],  # from `rca.over_oracles`
     trainings: dict[str, Any],  # from `oracles.trainings_summary`
     recipe: dict[str, Any],  # from `oracles.recipe_summary`
+    verdicts: pd.DataFrame,  # from `oracles.person_verdicts`
+    further: dict[str, Any],  # from `results.further_trainings`
     collapse: dict[str, Any],  # from `rca.collapse_summary`
+    assumption: dict[str, Any],  # from `oracles.assumption_summary`
 ) -> dict[str, Any]:
     """What `metrics.json` says of identity, by the stage that finds it, 06; it is left in the stage's folder, too.
 
@@ -39,13 +42,17 @@ def identity_part(
     names = {"sampler": "sampler", "steps": "sampling_steps", "guidance": "guidance"}
     parts["generated"] |= {name: sampling[parameter] for name, parameter in names.items()}
     images = {"value": parts["rca"]["global"], "ci95": parts["rca"]["ci95"], "oracle": headline.name}
-    parts["rca"] |= {"images": images, "recipe": recipe}
+    parts["rca"] |= {"images": images, "recipe": recipe | {"further_trainings": further}}
+    entries = zip(parts["rca"]["per_class"], rca.verdict_entries(verdicts), strict=True)
+    parts["rca"]["per_class"] = [entry | verdict for entry, verdict in entries]
+    parts["rca"]["verdict_limits"]["over"] = verdicts["over"].iloc[0]
     found = {
         "classes": classes,
         "oracles": _oracles(stage, by_oracle),
         "headline_oracle": headline.name,
         **parts,
         "confusion_corrected_accuracy": corrected,
+        "assumption": assumption,
         "over_oracles": over_oracles,
         "trainings": trainings,
         **collapse,

@@ -4,6 +4,7 @@ They are built from the study's report folder alone. Of a sweep, and of benchmar
 the whole report.
 """
 
+import os
 import re
 from collections.abc import Callable
 from functools import partial
@@ -12,12 +13,10 @@ from typing import Any
 
 import nbformat
 import numpy as np
-from nbconvert import HTMLExporter
-from traitlets.config import Config
 
 from kpop_rca.errors import StudyError
-from kpop_rca.results import tables
-from kpop_rca.study import colab, fingerprint, flat_yaml, manifests, params, paths, privacy, stages
+from kpop_rca.results import layout, notebook_html, tables
+from kpop_rca.study import committed, fingerprint, flat_yaml, manifests, params, paths, privacy, stages
 from kpop_rca.system import files, html
 
 TITLES = {
@@ -37,7 +36,6 @@ ALONE = {
     "bench_repeats": (stages.BENCHMARKS, "90 Benchmarks", "90_ratios"),
 }
 PARAMETERS = "params.yaml"
-TEMPLATES = "kpop_rca.results"  # the package whose they are
 NOT_THERE, DAMAGED = "is not there", "is damaged"
 # Whether a notebook may show people: in its parameters cell, then in the one that the runner put in.
 PUBLISHES = re.compile(r"^publish_images(?:: bool)? = (True|False)", re.M)
@@ -45,7 +43,7 @@ PUBLISHES = re.compile(r"^publish_images(?:: bool)? = (True|False)", re.M)
 OF_PRETRAINED = ("fid", "kid", "is", "lpips_diversity", "dinov2_frechet", "facenet_frechet")
 OF_ORACLE = ("oracle_frechet", "oracle_precision", "oracle_recall", "oracle_coverage", "oracle_feature_diversity")
 SHEET = "05_real_beside_generated"
-FIGURES = {"identity": "06_identity", "confusions": "06_fig7_confusions", "by_oracle": "06_by_oracle"}
+FIGURES = {"people": "06_people", "confusions": "06_fig7_confusions", "by_oracle": "06_by_oracle"}
 
 
 def build(study: str) -> Path:
@@ -74,7 +72,15 @@ def _pages(study: str) -> dict[str, str]:
         return {"index": notebook_page(study, stage.notebook, pages={"index": title}, here="index")}
     found = metrics(study)
     pages = {name: notebook_page(study, name, pages=TITLES, here=name) for name in TITLES}
-    return pages | {"index": index_page(study, found)}
+    return pages | {"index": _page(study, index_body(study, found, pages=TITLES), TITLES, "index")}
+
+
+def _page(study: str, body: str, pages: dict[str, str], here: str) -> str:
+    """A page that needs no other file, with links to `pages` (titles by name)."""
+    menu = {"": [layout.Entry("Result", "index.html", here == "index")]} if "index" not in pages else {"": []}
+    menu[""] += [layout.Entry(title, f"{name}.html", name == here) for name, title in pages.items()]
+    title = f"{study} · {pages.get(here, 'does it show the requested identity?')}"
+    return layout.page(layout.finish(body), title=title, menu=menu, home=layout.Entry(study, "index.html"))
 
 
 def _error(study: str, name: str, flaw: str, stage: stages.Stage) -> StudyError:
@@ -88,12 +94,18 @@ def alone_in(study: str) -> tuple[stages.Stage, str, str] | None:
     return next((about for name, about in ALONE.items() if parameters.get(name)), None)
 
 
+def is_tables_alone(study: str) -> bool:
+    """Whether a report is tables, without a study of its own."""
+    folder = paths.report_folder(study)
+    return not (folder / PARAMETERS).is_file() and not (folder / manifests.METRICS).is_file()
+
+
 def sources(study: str) -> dict[str, Path]:
     """What the pages are written from, by name in the report folder; the figures change with the notebooks."""
     folder = paths.report_folder(study)
-    notebooks = [paths.executed_notebook(study, stage.notebook) for stage in stages.EVERY]
+    notebooks = [committed.shown_notebook(study, stage.notebook) for stage in stages.EVERY]
     found = [folder / manifests.METRICS, folder / PARAMETERS, *notebooks]
-    return {path.relative_to(folder).as_posix(): path for path in found if path.is_file()}
+    return {os.path.relpath(path, folder): path for path in found if path.is_file()}
 
 
 def code() -> str:
@@ -131,27 +143,31 @@ def _content(study: str, name: str, read: Callable[[Path], Any], stage: stages.S
     return found
 
 
-def _shows_people(study: str) -> bool:
+def shows_people(study: str) -> bool:
     """Whether the pages may show images of people; a study without a data source shows nobody."""
     given = _parameters(study)
     return privacy.may_show(given.get("data_source"), publish_images=given.get("publish_images", False))
 
 
-def index_page(study: str, found: dict[str, Any]) -> str:
-    """The first page, from `metrics.json`, the figures and the resolved parameters."""
-    figures = paths.report_folder(study) / "figures"
-    shown = {place: html.embedded((figures / f"{name}.png").read_bytes()) for place, name in FIGURES.items()}
-    return html.template(TEMPLATES, "index.html").render(
+def index_body(study: str, found: dict[str, Any], *, pages: dict[str, str]) -> str:
+    """The first page, from `metrics.json`, the figures and the resolved parameters, with links to notebooks' pages."""
+    shown = {place: _figure(study, name) for place, name in FIGURES.items()}
+    return html.template(layout.TEMPLATES, "index.html").render(
         study=study,
         metrics=found,
         verdicts=tables.identities_by_verdict(found).to_dict("records"),
         visual=_visual_rows(found),
-        pages=TITLES,
-        here="index",
-        sheet=html.embedded((figures / f"{SHEET}.png").read_bytes()) if _shows_people(study) else None,
+        pages=pages,
+        sheet=_figure(study, SHEET) if shows_people(study) else None,
         parameters=_parameters(study),
         **shown,
     )
+
+
+def _figure(study: str, name: str) -> str | None:
+    """A figure of the report as a data address; None in a report of numbers alone."""
+    path = paths.report_folder(study) / "figures" / f"{name}.png"
+    return html.embedded(path.read_bytes()) if path.is_file() else None
 
 
 def _visual_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
@@ -163,30 +179,25 @@ def _visual_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def notebook_page(study: str, notebook: str, *, pages: dict[str, str], here: str) -> str:
-    """An executed notebook as a page that needs no other file, with links to `pages` (titles by name) but `here`.
+    """An executed notebook as a page that needs no other file, with links to `pages` (titles by name) but `here`."""
+    return _page(study, notebook_body(study, notebook), pages, here)
+
+
+def notebook_body(study: str, notebook: str) -> str:
+    """What an executed notebook's page holds, without its frame.
 
     Raises:
         StudyError: it did not run to its end, is damaged, or shows people that the study leaves out.
     """
     executed = _executed(study, notebook)
-    if not _shows_people(study):
+    if not shows_people(study):
         _check_nobody_is_shown(study, notebook, executed)
-        _drop_images_of_widgets(executed)
-    for cell in executed.cells:
-        if cell.cell_type == "markdown":
-            cell.source = colab.BADGE.sub("", cell.source)  # its image lies on another server
-    config = Config()
-    config.HTMLExporter.update(mathjax_url="", require_js_url="", embed_images=True)
-    config.HTMLExporter.preprocessors = ["nbconvert.preprocessors.TagRemovePreprocessor"]
-    config.TagRemovePreprocessor.remove_cell_tags = {"colab"}
-    body, _ = HTMLExporter(config=config).from_notebook_node(executed, {"metadata": {"name": f"{study} · {notebook}"}})
-    navigation = html.template(TEMPLATES, "navigation.html").render(study=study, pages=pages, here=here)
-    return re.sub(r"(<body[^>]*>)", lambda match: match.group(1) + navigation, body, count=1)
+    return notebook_html.body(executed)
 
 
 def _executed(study: str, notebook: str) -> nbformat.NotebookNode:
     """An executed notebook that ran to its end; of a cell that failed, the page tells."""
-    path, flaw = paths.executed_notebook(study, notebook), NOT_THERE
+    path, flaw = committed.shown_notebook(study, notebook), NOT_THERE
     if path.is_file():
         try:
             found = nbformat.read(path, as_version=4)
@@ -209,10 +220,3 @@ def _check_nobody_is_shown(study: str, notebook: str, executed: nbformat.Noteboo
     if images and published[-1:] != ["False"] and "publish_images" in params.declared(notebook):
         shows = "may show people, which publish_images: false leaves out"
         raise _error(study, f"notebooks/{notebook}.ipynb", shows, stages.by_notebook(notebook))
-
-
-def _drop_images_of_widgets(executed: nbformat.NotebookNode) -> None:
-    """Take out the images that a labelling page leaves behind where someone put it into a notebook of the study."""
-    for saved in executed.metadata.get("widgets", {}).values():
-        models = saved.get("state", {})
-        saved["state"] = {key: model for key, model in models.items() if model.get("model_name") != "ImageModel"}

@@ -123,6 +123,31 @@ def shown(table: pd.DataFrame, columns: dict[str, str | tuple[str, str]], *, dig
     return pd.DataFrame(found).set_index(next(iter(columns)))
 
 
+def oracles_beside_paper(by_architecture: pd.DataFrame, measures: list[str]) -> pd.DataFrame:
+    """Table 1 as a page shows it: measures in rows; architectures, with mean and range over seeds, and the paper's.
+
+    Args:
+        by_architecture: from `oracles.over_seeds` of these measures.
+
+    >>> row = {"architecture": "resnet10", "trained_on": "oracle", "n_oracles": 2, "macro_f1_mean": 0.8}
+    >>> table = pd.DataFrame([row | {"macro_f1_lowest": 0.75, "macro_f1_highest": 0.9}])
+    >>> oracles_beside_paper(table, ["macro_f1"]).iloc[0].tolist()
+    ['0.80 (0.75 to 0.90)', '0.74', '0.77']
+    """
+    columns = {}
+    for row in by_architecture.to_dict("records"):
+        seen = ", generator's faces" if row["trained_on"] == "train" else ""
+        columns[f"{row['architecture']} ({row['n_oracles']} seeds{seen})"] = [
+            f"{row[f'{name}_mean']:.2f} ({row[f'{name}_lowest']:.2f} to {row[f'{name}_highest']:.2f})"
+            for name in measures
+        ]
+    theirs = paper.table1().set_index("metric").reindex(measures)
+    for name in theirs:
+        columns[f"paper, {name}"] = ["–" if pd.isna(value) else f"{value:.2f}" for value in theirs[name]]
+    titles = [name.replace("_", " ") for name in measures]
+    return pd.DataFrame(columns, index=pd.Index(titles, name="measure"))
+
+
 def over_oracles_table(over: dict[str, Any]) -> pd.DataFrame:
     """The means over oracles that differ by their seed, from `rca.over_oracles`.
 
@@ -144,14 +169,20 @@ def over_oracles_by_class(over: dict[str, Any]) -> pd.DataFrame:
     return interval_columns(pd.json_normalize(over["per_class"]).filter(regex="class|value|ci95$|why$"))
 
 
-def line_table(line: dict[str, Any]) -> pd.DataFrame:
-    """The end of a `frechet_infinity` and how well its line fits: value, standard_error, r_squared and why.
+def about_line(line: dict[str, Any]) -> str:
+    """The end of a `frechet_infinity` and how well its line fits, or why there is none.
 
-    >>> line_table({"value": 2.5, "standard_error": 0.02, "r_squared": 0.98}).values.tolist()
-    [[2.5, 0.02, 0.98, '']]
+    >>> about_line({"value": 2.5, "standard_error": 0.02, "r_squared": 0.98})
+    'Extrapolated to infinitely many images: 2.50, standard error of the line 0.02, R² 0.98.'
+    >>> about_line({"value": None, "why": "too few images"})
+    'Extrapolated to infinitely many images: null (too few images).'
     """
-    found = {name: line.get(name) for name in ("value", "standard_error", "r_squared")}
-    return pd.DataFrame([found | {"why": line.get("why", line.get("standard_error_why", ""))}])
+    if line.get("value") is None:
+        return f"Extrapolated to infinitely many images: null ({line.get('why', '')})."
+    error, fit = line.get("standard_error"), line.get("r_squared")
+    known = f"standard error of the line {error:.2f}" if error is not None else line.get("standard_error_why", "")
+    fitted = f", R² {fit:.2f}" if fit is not None else ""
+    return f"Extrapolated to infinitely many images: {line['value']:.2f}, {known}{fitted}."
 
 
 def copying_table(copying: list[dict[str, Any]]) -> pd.DataFrame:

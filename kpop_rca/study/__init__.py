@@ -11,6 +11,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "manifests": ["parameters_of"],
         "params": ["collect", "hand_labels_file", "parse_groups", "resolve"],
         "stage_run": ["begin"],
         "sweeps": ["RUNS"],

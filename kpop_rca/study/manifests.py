@@ -80,6 +80,11 @@ def begun(stage: stages.Stage, parameters: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def parameters_of(folder: Path) -> dict[str, Any]:
+    """The parameters that a stage was run with, from its folder; raises as `read` does."""
+    return read(folder)["parameters"]
+
+
 def read(folder: Path) -> dict[str, Any]:
     """The record in a stage's folder: its manifest, else what it was begun with.
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage, BboxImage, FigureImage
 
 from kpop_rca.study import paths
+from kpop_rca.system import pictures
 
 DRAWN = "idols"  # the data source that is nobody's face
 
@@ -47,7 +48,7 @@ def show(sheet: Sheet) -> None:
     """Show a sheet below the cell that runs, as other figures are."""
     picture = io.BytesIO()
     sheet.savefig(picture, format="png", bbox_inches="tight")
-    display(Image(picture.getvalue()))
+    display(Image(pictures.small_png(picture.getvalue())))
 
 
 def remove_pictures(study: str, notebook: str) -> None:

@@ -130,6 +130,8 @@ class Parameters(BaseModel):
 
     mixture_draws: Positive = None
     mixture_images: Positive = None
+    assumption_draws: Positive = None
+    morph_images: Positive = None
     mixture_replicates: Annotated[int, Field(ge=100, le=10_000)] = None
     blur_sigmas: Annotated[list[Annotated[float, Field(ge=0, le=10)]], Field(min_length=2)] = None
 

@@ -5,6 +5,8 @@ from the same; else it is moved aside. Versions of libraries may differ: a train
 both are recorded.
 """
 
+import io
+import json
 import os
 import shlex
 import shutil
@@ -18,9 +20,12 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from kpop_rca.errors import StudyError
 from kpop_rca.study import checksums, manifests, paths, privacy, stages
 from kpop_rca.study.manifests import MANIFEST, STARTED
-from kpop_rca.system import console, files, fonts, locks
+from kpop_rca.system import console, files, fonts, locks, pictures
+
+SECONDS = ("seconds", "seconds_together")  # in metrics.json
 
 
 @dataclass
@@ -67,22 +72,43 @@ class StageRun:
             privacy.leave_out(figure)
             return
         with self._saving("figures", f"{name}.png") as temporary:
-            figure.savefig(temporary, dpi=110, bbox_inches="tight", metadata={"Software": None})
+            drawn = io.BytesIO()
+            figure.savefig(drawn, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
+            temporary.write_bytes(pictures.small_png(drawn.getvalue()))
         if isinstance(figure, privacy.Sheet):
             privacy.show(figure)
         if note := fonts.note(figure):
             console.print_once(note)
 
     def save_table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
-        """Save a table as `reports/<study>/tables/<name>.csv` and hand it back to be shown."""
-        with self._saving("tables", f"{name}.csv") as temporary:
-            table.to_csv(temporary, index=not isinstance(table.index, pd.RangeIndex))
+        """Save a table as `reports/<study>/tables/<name>.csv` and hand it back to be shown.
+
+        As with metrics, a file that differs in its seconds alone stays, unless seconds are what the stage measures.
+        """
+        text, path = (
+            table.to_csv(index=not isinstance(table.index, pd.RangeIndex)),
+            self.report / "tables" / f"{name}.csv",
+        )
+        if self.stage is stages.BENCHMARKS or not _same_table(path, text):
+            with self._saving("tables", path.name) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        self.saved.add(path)
         return table
 
+    def save_compressed_table(self, table: pd.DataFrame, name: str) -> None:
+        """Save a table of many rows as `reports/<study>/tables/<name>.csv.gz`, without its index."""
+        with self._saving("tables", f"{name}.csv.gz") as temporary:
+            files.write_gzip(temporary, table.to_csv(index=False))
+
     def save_metrics(self, metrics: dict[str, Any]) -> None:
-        """Save what the study found as `reports/<study>/metrics.json`."""
+        """Save what the study found as `reports/<study>/metrics.json`.
+
+        A file that says the same but for its seconds stays: they are then those of the run that found this first, and
+        a rerun that changes nothing changes no file.
+        """
         path = self.report / manifests.METRICS
-        files.write_json(path, metrics)
+        if not _says_the_same(path, metrics):
+            files.write_json(path, metrics)
         self.saved.add(path)
 
     @contextmanager
@@ -124,6 +150,26 @@ class StageRun:
         files.write_json(self.folder / MANIFEST, manifest)
         locks.release(manifests.lock_of(self.study, self.stage.folder))
         print(f"{self.stage.notebook}: complete, {len(made)} files in artifacts/{self.study}/{self.stage.folder}")
+
+
+def _same_table(path: Path, text: str) -> bool:
+    """Whether a CSV file is this text but for a column of seconds; a table without one is written each time."""
+    try:
+        known, found = pd.read_csv(path), pd.read_csv(io.StringIO(text))
+    except (OSError, ValueError):  # not there, or no table
+        return False
+    timed = "seconds" in found and "seconds" in known
+    return timed and known.drop(columns="seconds").equals(found.drop(columns="seconds"))
+
+
+def _says_the_same(path: Path, metrics: dict[str, Any]) -> bool:
+    """Whether a file of metrics holds these, whatever the seconds of its run were."""
+    try:
+        known = files.read_json(path)
+    except (FileNotFoundError, StudyError):
+        return False
+    found = json.loads(json.dumps(metrics))
+    return isinstance(known, dict) and known == found | {name: known[name] for name in SECONDS if name in known}
 
 
 def begin(notebook: str, parameters: dict[str, Any]) -> StageRun:

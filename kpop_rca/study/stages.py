@@ -24,7 +24,7 @@ STAGES = (
     Stage("05_generation", "generated", ("faces", "ddpm"), "diffusion.generation"),
     Stage("06_rca_analysis", "rca", ("faces", "oracle", "generated"), "oracles.predictions"),
     # not "rca": what it shares with the analysis is quickly found again, and so the two can run side by side
-    Stage("07_rca_validity", "validity", ("faces", "ddpm", "oracle", "generated"), "validity.degraded"),
+    Stage("07_rca_validity", "validity", ("audit", "faces", "ddpm", "oracle", "generated"), "validity.degraded"),
     Stage("09_image_quality", "quality", ("faces", "ddpm", "oracle", "generated", "rca"), "oracles.cas"),
 )
 OF_SMALL_STUDY = STAGES[:5]  # what a sweep wants of each of its small studies

@@ -1,6 +1,7 @@
 """Files written whole or not at all, JSON and checksums, and one readable error where nothing can be written."""
 
 import errno
+import gzip
 import hashlib
 import json
 import math
@@ -77,6 +78,11 @@ def sha256(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_gzip(path: Path, text: str) -> None:
+    """Write a text compressed by gzip; the same text is the same file, whenever it is written."""
+    path.write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
 def write_json(path: Path, content: Any) -> None:

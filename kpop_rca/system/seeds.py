@@ -82,6 +82,22 @@ class Purpose(IntEnum):
     SIMULATED_COMPARISONS = 90
     PHOTOGRAPHS_RESTORED = 91
     COMPARISON_INTERVALS = 92
+    VERDICT_TRIALS = 100  # setting, draw
+    VERDICT_RERUNS = 101  # draw
+    ASSUMPTION = 105  # mixtures on which its tests are calibrated
+    SWAPPED_PAIRS = 106
+    MORPHS = 107  # identity, index
+    DIFFUSED = 108
+    ALTERED = 109
+    MASKED = 110  # halves, and oracles that see a part
+    SHARED_NOISE = 113  # number of the noise
+    RANDOM_SHEET = 114
+    PROJECTION = 115
+    FEWER_FACES = 116
+    KNOWN_FACES = 117
+    LEVEL_FACES = 118  # number of the person
+    TUNED_COPIES = 95
+    PHOTOGRAPHS = 96  # of people, on which the face score is tried
 
 
 def sequence(purpose: Purpose, seed: int, *indices: int) -> np.random.SeedSequence:

@@ -5,6 +5,17 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "assumption": [
+            "Altered",
+            "about_assumption",
+            "about_density",
+            "about_parts",
+            "agreement_trial",
+            "altered_trial",
+            "density_limit",
+            "morphs",
+            "pooled_rates",
+        ],
         "cascaded": [
             "PLAIN",
             "Enlarged",
@@ -22,10 +33,32 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "recognised",
             "write_summary",
         ],
-        "controls": ["class_blind_by_oracle", "control_trial", "copy_trial", "disguise_trial"],
-        "degraded": ["REMEDIES", "degradation_trial", "middle", "missed_levels", "retrained_on_blurred"],
+        "controls": [
+            "about_swapped_pair",
+            "class_blind_by_oracle",
+            "control_trial",
+            "copy_trial",
+            "disguise_trial",
+            "swapped_pair_coverage",
+        ],
+        "degraded": [
+            "REMEDIES",
+            "degradation_trial",
+            "middle",
+            "missed_levels",
+            "oracles_of_parts",
+            "parts_trial",
+            "retrained_on_blurred",
+        ],
         "estimators": ["halves"],
-        "mixtures": ["COVERAGE_WANTED", "coverage_findings", "mixture_trial", "trial_summary", "worst_classes"],
+        "mixtures": [
+            "COVERAGE_WANTED",
+            "about_mixtures",
+            "coverage_findings",
+            "mixture_trial",
+            "trial_summary",
+            "worst_classes",
+        ],
         "sample_sizes": ["balanced_generated", "interval_widths", "recommendation", "with_own"],
     },
 )

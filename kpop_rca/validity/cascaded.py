@@ -291,10 +291,18 @@ def cascade_answer(changes: pd.DataFrame, ratios: pd.DataFrame) -> dict[str, obj
         ratios: from `rca_changes`.
 
     Returns:
-        verdict, and sentences, one for each oracle and one for the verdict.
+        verdict, and sentences: the verdict, then RCA and then accuracy under each oracle.
     """
     of_stage = ratios[ratios["method"] == DIFFUSION]
-    verdicts, sentences = set(of_stage["verdict"]), []
+    verdicts = set(of_stage["verdict"])
+    verdict = verdicts.pop() if len(verdicts) == 1 else rca.INCONCLUSIVE
+    oracles = f"{len(of_stage)} oracles" if len(of_stage) > 1 else "one oracle"
+    sentences = [f"Does resolution bring identity back, by RCA under {oracles}? {verdict}."]
+    for row in of_stage.itertuples():
+        sentences.append(
+            f"{row.oracle}: RCA, with real faces enlarged alike, is {row.rca_bicubic:.2f} and {row.rca:.2f}, "
+            f"{_interval(row)}: {row.verdict}."
+        )
     after = changes[(changes["method"] == DIFFUSION) & (changes["level"] == 0)]
     for row in after[after["faces"] == GENERATED].itertuples():
         before = row.accuracy - row.change
@@ -302,13 +310,6 @@ def cascade_answer(changes: pd.DataFrame, ratios: pd.DataFrame) -> dict[str, obj
             f"{row.oracle}: accuracy on generated faces is {before:.2f} enlarged by a bicubic filter and "
             f"{row.accuracy:.2f} with the second stage, {_interval(row)}: {row.verdict}."
         )
-    for row in of_stage.itertuples():
-        sentences.append(
-            f"{row.oracle}: RCA, with real faces enlarged alike, is {row.rca_bicubic:.2f} and {row.rca:.2f}, "
-            f"{_interval(row)}: {row.verdict}."
-        )
-    verdict = verdicts.pop() if len(verdicts) == 1 else rca.INCONCLUSIVE
-    sentences.append(f"Does resolution bring identity back, by RCA under {len(of_stage)} oracle(s)? {verdict}.")
     return {"verdict": verdict, "sentences": sentences}
 
 

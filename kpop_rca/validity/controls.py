@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from kpop_rca import rca
 from kpop_rca.controls import control_conditions
@@ -9,8 +10,9 @@ from kpop_rca.image_metrics import memorisation
 from kpop_rca.oracles import training
 from kpop_rca.oracles.candidates import Faces, capped
 from kpop_rca.oracles.resnet import SmallImageResNet
-from kpop_rca.rca.estimators import ESTIMATORS, estimate, values
-from kpop_rca.validity.estimators import Parts, trial_rows
+from kpop_rca.rca.estimators import ESTIMATORS, TITLES, estimate, values
+from kpop_rca.validity.estimators import Parts, halves, trial_rows
+from kpop_rca.validity.mixtures import trial_summary
 
 COPIED = (1.0, 0.12)  # fractions of the images that a copier copies
 SCARCE = 49 / 850  # held-out faces for each training face, as the paper's split leaves them
@@ -45,6 +47,47 @@ def control_trial(
         found = estimate(real, generated, n_replicates=n_replicates, generator=generator)
         rows += trial_rows(found, truth, n_classes, control=name)
     return pd.DataFrame(rows)
+
+
+def swapped_pair_coverage(
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    *,
+    pair: tuple[int, int],
+    n_draws: int,
+    n_replicates: int,
+    generator: np.random.Generator,
+) -> pd.DataFrame:
+    """How often each interval covers the truth of the generator that swaps two people, over many halvings.
+
+    Args:
+        labels: int (N,), identities on the real test images.
+        predicted: int (N,), the oracle's predictions.
+        pair: the two classes to be swapped.
+
+    Returns:
+        `trial_summary` by estimator, and sd_assumed: the standard deviation that the width of the interval would have
+        if it were normal. An interval is too wide where that is more than sd.
+    """
+    n_classes, rows = int(labels.max()) + 1, []
+    for draw in range(n_draws):
+        playing, left = halves(labels, generator=generator)
+        real = rca.confusion_counts(labels[left], predicted[left], n_classes)
+        _, requested, truth = control_conditions(labels[playing], pair, generator=generator)["swapped pair"]
+        generated = rca.confusion_counts(requested, predicted[playing], n_classes)
+        found = estimate(real, generated, n_replicates=n_replicates, generator=generator)
+        rows += trial_rows(found, truth, n_classes, draw=draw)
+    summary = trial_summary(pd.DataFrame(rows), by=["estimator"])
+    return summary.assign(sd_assumed=summary["width"] / (2 * norm.isf((1 - rca.CONFIDENCE) / 2)))
+
+
+def about_swapped_pair(coverage: pd.DataFrame) -> list[str]:
+    """Why each interval covers the truth as often as it does: its bias, and its width beside the scatter of values."""
+    said = []
+    for row in coverage.itertuples():
+        why = f"bias {row.bias:+.3f}, scatter {row.sd:.3f}, the interval is made for {row.sd_assumed:.3f}"
+        said.append(f"{TITLES[row.estimator]} covers in {row.coverage:.0%} of {row.n_draws} draws: {why}.")
+    return said
 
 
 def class_blind_by_oracle(predictions: pd.DataFrame, *, parts: Parts) -> pd.DataFrame:

@@ -13,11 +13,11 @@ import pandas as pd
 import torch
 
 from kpop_rca import rca
-from kpop_rca.degradations import blurred, noised
+from kpop_rca.degradations import blurred, noised, without_part
 from kpop_rca.oracles import candidates, training
 from kpop_rca.oracles.candidates import Faces
-from kpop_rca.oracles.resnet import SmallImageResNet
-from kpop_rca.rca.estimators import estimate
+from kpop_rca.oracles.resnet import LEVELS, SmallImageResNet
+from kpop_rca.rca.estimators import ESTIMATORS, estimate
 from kpop_rca.validity.estimators import Parts, trial_rows
 
 REMEDIES = {
@@ -25,6 +25,9 @@ REMEDIES = {
     "confusion": "confusion from real faces degraded alike",
     "oracle": "oracle retrained on blurred real faces",
 }
+
+PARTS = ("hair", "face")  # that may be hidden from an oracle
+SEEN_WITHOUT = {"": "all", "hair": "brows to chin alone", "face": "all but brows to chin"}
 
 
 def middle(levels: Sequence[float]) -> float:
@@ -60,17 +63,81 @@ def retrained_on_blurred(
         The oracle, in evaluation mode.
     """
     about = training.read_about(like)
-    own = {"train": candidates.training_faces(splits, seed=seed)[about["trained_on"]]}
-    own |= {name: splits[name] for name in ("validation", "test")}
     one = training.Training(
         about["architecture"],
-        {name: (blurred(images, sigma), labels) for name, (images, labels) in own.items()},
+        _altered(splits, about["trained_on"], lambda images: blurred(images, sigma), seed=seed),
         recipe=training.OracleRecipe(**about["recipe"]),
         folder=folder,
         notes={"trained_on": about["trained_on"], "blur": sigma},
     )
     training.train_side_by_side([one], device=device, bar=bar)
     return training.load_oracle(folder, device)
+
+
+def _altered(
+    splits: dict[str, Faces], trained_on: str, alter: Callable[[np.ndarray], np.ndarray], *, seed: int
+) -> dict[str, Faces]:
+    """The faces that an oracle is trained, selected and tested on, altered."""
+    own = {"train": candidates.training_faces(splits, seed=seed)[trained_on]}
+    own |= {name: splits[name] for name in ("validation", "test")}
+    return {name: (alter(images), labels) for name, (images, labels) in own.items()}
+
+
+def oracles_of_parts(
+    splits: dict[str, Faces], *, like: Path, seed: int, folder: Path, device: torch.device, bar: Callable
+) -> dict[str, SmallImageResNet]:
+    """Oracles that see the face without its hair, and the hair without the face; the smallest network, half as long.
+
+    The arguments are those of `retrained_on_blurred`.
+
+    Returns:
+        By the part that is hidden (see `degradations.without_part`), in evaluation mode.
+    """
+    about = training.read_about(like)
+    recipe = training.OracleRecipe(**about["recipe"] | {"epochs": -(-about["recipe"]["epochs"] // 2)})
+    trainings = [
+        training.Training(
+            next(iter(LEVELS)),
+            _altered(splits, about["trained_on"], partial(without_part, part=part), seed=seed),
+            recipe=recipe,
+            folder=folder / part,
+            notes={"trained_on": about["trained_on"], "hidden": part},
+        )
+        for part in PARTS
+    ]
+    training.train_side_by_side(trainings, device=device, bar=bar)
+    return {part: training.load_oracle(folder / part, device) for part in PARTS}
+
+
+def parts_trial(
+    test: Faces,
+    generated: Faces,
+    oracles: dict[str, SmallImageResNet],
+    *,
+    n_replicates: int,
+    generator: np.random.Generator,
+) -> pd.DataFrame:
+    """RCA and confusion-corrected accuracy by what an oracle sees of real and of generated faces alike.
+
+    Args:
+        test, generated: real faces and who they show; generated ones and who was requested.
+        oracles: by the part that is hidden from each, "" for none.
+
+    Returns:
+        One row per oracle: sees, accuracy_real, and ESTIMATORS with _low and _high.
+    """
+    n_classes, rows = int(test[1].max()) + 1, []
+    for part, oracle in oracles.items():
+        tables = [
+            rca.confusion_counts(labels, _predicted(oracle, without_part(images, part)), n_classes)
+            for images, labels in (test, generated)
+        ]
+        found = estimate(*tables, n_replicates=n_replicates, generator=generator)
+        row = {"sees": SEEN_WITHOUT[part], "accuracy_real": rca.accuracy(tables[0])}
+        for name in ESTIMATORS:
+            row |= dict(zip((name, f"{name}_low", f"{name}_high"), map(float, found[name]), strict=True))
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def _predicted(oracle: SmallImageResNet, images: np.ndarray) -> np.ndarray:

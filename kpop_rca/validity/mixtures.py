@@ -164,3 +164,20 @@ def coverage_findings(summary: pd.DataFrame, worst: pd.DataFrame, *, n_classes: 
     table = pd.concat([pd.DataFrame([whole]), outside, lowest, pd.DataFrame([by_luck])], ignore_index=True)
     columns = ["what", "pattern", "truth", "class", "n_draws", "coverage", "coverage_low", "coverage_high", "width"]
     return table.reindex(columns=columns)
+
+
+def about_mixtures(summary: pd.DataFrame) -> str:
+    """How far RCA and confusion-corrected accuracy are from the truth of mixtures, in one sentence.
+
+    Args:
+        summary: from `trial_summary` by pattern, truth and estimator.
+    """
+    found = {}
+    for name, own in summary.groupby("estimator"):
+        found[name] = own.loc[own["bias"].abs().idxmax(), "bias"], own["coverage"].mean()
+    corrected, ratio = found["confusion_corrected_accuracy"], found["rca"]
+    return (
+        f"Where the oracle errs as on real images, which mixtures of real test images guarantee, confusion-corrected "
+        f"accuracy is off by {corrected[0]:+.3f} at most and its 95 % intervals cover the truth in {corrected[1]:.0%} "
+        f"of the draws; RCA is off by up to {ratio[0]:+.3f}, and its intervals cover in {ratio[1]:.0%}."
+    )

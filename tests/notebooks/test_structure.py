@@ -81,16 +81,23 @@ def test_what_is_said_of_colab_leaves_the_report_with_its_cell(notebook):
     assert [cell.metadata.tags for cell in introductions] == [["colab"]]
 
 
-def test_06_answers_one_question_shortly():
-    notebook = nbformat.read(paths.notebook_source("06_rca_analysis"), as_version=4)
+# Cells at most.
+LENGTHS = dict.fromkeys(NOTEBOOKS, 35) | {"06_rca_analysis": 30}
+NOT_YET = {"00_score_your_images", "07_rca_validity", "10_face_score", "11_human_ratings"}
+ANSWERING = [name for name in NOTEBOOKS if name not in NOT_YET]
+
+
+@pytest.mark.parametrize("name", ANSWERING)
+def test_it_answers_one_question_shortly(name):
+    notebook = nbformat.read(paths.notebook_source(name), as_version=4)
     shown = [
         output.data.get("text/html", "") for cell in code_cells(notebook) for output in cell.outputs if "data" in output
     ]
-    assert len(notebook.cells) <= 30
+    assert len(notebook.cells) <= LENGTHS[name]
     assert sum("<table" in text for text in shown) <= 5
 
 
-@pytest.mark.parametrize("name", ["06_rca_analysis", "09_image_quality", "12_cascaded_diffusion"])
+@pytest.mark.parametrize("name", ANSWERING)
 def test_it_begins_with_its_answer(name):
     """Under the first heading a figure, and sentences that are computed."""
     notebook = nbformat.read(paths.notebook_source(name), as_version=4)

@@ -98,7 +98,7 @@ def test_nothing_is_called_by_a_script_whose_first_line_names_its_interpreter():
     """Such a line holds no space, and no more than 127 bytes; a program that is compiled has none."""
     recipes = (paths.project_root() / "Makefile").read_text(encoding="utf-8")
     assert set(re.findall(r"\$\(BIN\)/([\w-]+)", recipes)) == {"python", "ruff"}
-    assert set(re.findall(r"\.venv-bench/bin/([\w-]+)", recipes)) == {"python"}
+    assert set(re.findall(r"\.venv-(?:bench|site|\$\*)/bin/([\w-]+)", recipes)) == {"python"}
 
 
 @pytest.mark.parametrize("setting", ["user = true", "target = elsewhere"])

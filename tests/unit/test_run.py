@@ -1,6 +1,8 @@
 """What the runner makes of a kernel: past it to the terminal, killed, interrupted. Real kernels, through papermill."""
 
 import asyncio
+import base64
+import io
 import logging
 import os
 import signal
@@ -11,9 +13,11 @@ import time
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import psutil
 import pytest
 from children import hears_interrupts
+from PIL import Image
 
 from kpop_rca import run
 from kpop_rca.errors import StudyError
@@ -175,3 +179,33 @@ def test_what_a_stopped_notebook_leaves_waiting_is_no_traceback(monkeypatch, cap
     finally:
         log.setLevel(before)
         loop.close()
+
+
+def bar(text="drawing: 0%"):
+    data = {"application/vnd.jupyter.widget-view+json": {"model_id": "5f"}, "text/plain": text}
+    return nbformat.v4.new_output("display_data", data)
+
+
+def picture():
+    greys = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    Image.fromarray(greys).convert("RGB").save(png := io.BytesIO(), "PNG")
+    return nbformat.v4.new_output("display_data", {"image/png": base64.b64encode(png.getvalue()).decode()})
+
+
+@pytest.mark.parametrize(("tags", "kept"), [(["nbval-ignore-output"], 2), ([], 3)])
+def test_a_notebook_keeps_no_times_and_small_pictures(tmp_path, tags, kept):
+    said = nbformat.v4.new_output("stream", text="12 faces")
+    noted = {"execution": {"iopub.status.busy": "2026-11-28T17:33:24Z"}, "papermill": {"duration": 3.1}, "tags": tags}
+    cell = nbformat.v4.new_code_cell("draw", outputs=[bar(), said, picture()], metadata=noted)
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"widgets": {"x": {"state": {}}}, "papermill": {}})
+    nbformat.write(notebook, path := tmp_path / "n.ipynb")
+    run._without_machine_traces(path)
+    (left,) = (found := nbformat.read(path, as_version=4)).cells
+    assert "widgets" not in found.metadata and "papermill" not in found.metadata
+    assert left.metadata == {"tags": tags}
+    assert len(left.outputs) == kept and left.outputs[-2] == said
+    assert "widget-view" not in path.read_text()
+    assert len(left.outputs[-1].data["image/png"]) < len(picture().data["image/png"])
+    before = path.read_text()
+    run._without_machine_traces(path)
+    assert path.read_text() == before

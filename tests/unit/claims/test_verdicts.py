@@ -337,9 +337,9 @@ def test_a_missing_small_study_is_not_predicted_by_the_oracles_of_its_base(outpu
     """Borrowing must stop where the level changed what is borrowed, in the oracles themselves or far behind them."""
     base = "claims-seed0"
     declare_made(base, "audit", "faces", "oracle")
-    assert runs._made("claims.guidance=0-seed0", "oracle") == paths.artifacts_folder(base) / "oracle"
+    assert runs.made_by("claims.guidance=0-seed0", "oracle") == paths.artifacts_folder(base) / "oracle"
     with pytest.raises(StudyError, match=r"is stale: .* was"):
-        runs._made(f"claims.{level}-seed0", "oracle")
+        runs.made_by(f"claims.{level}-seed0", "oracle")
 
 
 def test_committed_runs_that_are_not_there_name_the_command():

@@ -9,7 +9,7 @@ from small_training import CPU, RECIPE, small_trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tqdm import tqdm
 
-from kpop_rca.diffusion import objective
+from kpop_rca.diffusion import held_out_loss, objective
 from kpop_rca.diffusion import trainer as diffusion_trainer
 from kpop_rca.diffusion.objective import forward_process
 from kpop_rca.diffusion.unet import build_unet
@@ -339,8 +339,9 @@ def test_training_learns_and_the_result_can_be_loaded(coloured_faces, tmp_path, 
     unet, forward = diffusion_trainer.load_trained(tmp_path, torch.device("cpu"))
     assert not unet.training
     assert forward.config.beta_schedule == "squaredcos_cap_v2"
-    losses = objective.compare_losses(unet, {"a": coloured_faces, "b": coloured_faces}, forward=forward, seed=0)
-    by_set = losses.pivot(index="t", columns="faces", values="loss")
+    sets = {"a": coloured_faces, "b": coloured_faces}
+    losses = held_out_loss.losses_of_each(unet, sets, forward=forward, seed=0)
+    by_set = held_out_loss.mean_losses(losses).pivot(index="t", columns="faces", values="loss")
     assert (by_set["a"] == by_set["b"]).all()  # the same noise
     assert by_set.loc[900, "a"] < 1.0  # better than telling no noise at all
     grids = diffusion_trainer.load_grids(tmp_path)

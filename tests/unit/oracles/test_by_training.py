@@ -63,6 +63,18 @@ def test_the_recipe_is_the_mean_over_trainings_and_oracles_of_one_kind():
     assert found["value"] == pytest.approx((1.0 + 1.0 + 0.4 + 0.0) / 4)
     assert found["sd"]["training"] == pytest.approx(np.sqrt((2 * 0.32 - 0.04) / 2))  # means 1 and 0.2; MS_C 0.04
     assert (found["n_trainings"], found["oracles"]) == (2, ["one", "other"])
+    assert found["variance"] == pytest.approx({name: sd**2 for name, sd in found["sd"].items()})
+    assert set(found["variance"]) == {"training", "oracle_seed", "interaction", "real_images"}
+
+
+def test_people_have_verdicts_over_the_same_oracles():
+    made = predictions(one=7, other=4, seen=10)
+    table = by_training.person_verdicts(REAL, made, MADE_BY, np.full(20, -1), headline="one", classes=["Ari", "Bo"])
+    assert table["rca"].tolist() == pytest.approx([(0.7 + 0.4) / (1.0 + 0.8)] * 2)
+    cells = by_training.class_rca_by_training(REAL, made, MADE_BY, headline="one", classes=["Ari", "Bo"])
+    found = cells[cells["class"] == "Bo"].pivot(index="training", columns="oracle", values="rca")
+    np.testing.assert_allclose(found[["one", "other"]], [[1.0, 1.0], [0.4, 0.0]])
+    assert len(cells) == 8 and set(cells["n"]) == {5}
 
 
 def test_images_of_a_burst_count_as_one():

@@ -30,6 +30,11 @@ FIGURES = {
     "identity": lambda: charts.identity(
         pd.DataFrame({"class": NAMES, "rca": 0.5, "chance": 0.1} | VALUES), pd.DataFrame(), chance=0.1, overall=0.5
     ),
+    "people": lambda: charts.people(
+        pd.DataFrame({"class": NAMES, "oracle": "o-0", "architecture": "o", "training": 0, "rca": 0.5}),
+        pd.DataFrame({"class": NAMES, "verdict": "inconclusive", "rca": 0.5} | VALUES),
+        margin=0.8,
+    ),
     "predicted_class_frequencies": lambda: charts.predicted_class_frequencies(
         pd.DataFrame({"class": NAMES, "fraction": 0.5} | VALUES)
     ),

@@ -19,3 +19,13 @@ def test_each_tuning_has_a_panel_of_both_rewards():
     figure = face_score.rewards_on_the_way(curves, reward="r", title="T")
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["a", "b"]
     assert [len(ax.lines) for ax in figure.axes] == [2, 2]
+
+
+def test_changes_of_one_quantity_with_their_intervals():
+    table = pd.DataFrame(
+        {"claim": ["change in RCA: a", "change in RCA: b", "change in other: a"], "mean": [0.1, -0.2, 9.0],
+         "low": [0.0, -0.3, 8.0], "high": [0.2, -0.1, 10.0]}
+    )  # fmt: skip
+    (ax,) = face_score.changes_by_tuning(table, words="RCA", title="T").axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["b", "a"]  # the first on top
+    assert ax.lines[0].get_xdata().tolist() == [-0.2, 0.1]

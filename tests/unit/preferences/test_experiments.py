@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from kpop_rca.preferences import experiments, trials
+from kpop_rca.preferences.experiment import Experiment
 from kpop_rca.study import paths
 
 
@@ -35,23 +36,27 @@ def test_the_gap_is_that_of_the_tuning_for_identity():
             "tuning": ["base", "identity, adapters"] * 2,
             "gap_closed_held_out": [0.0, 0.3, 0.0, 0.4],
             "seed": [0, 0, 1, 1],
+            "rca_held_out": [0.5, 0.7, 0.5, 0.72],
         }
-    )
-    (row,) = experiments.verdicts(pd.DataFrame(), tunings).to_dict("records")
+    ).assign(face_score_held_out=1.0, frechet=[2.0, 3.0, 2.0, 1.0], diversity=[9.0, 8.0, 9.0, 9.5])
+    row, *changes = experiments.verdicts(pd.DataFrame(), tunings).to_dict("records")
+    assert [change["met"] for change in changes] == ["higher", "inconclusive", "inconclusive", "inconclusive"]
+    assert changes[0]["mean"] == pytest.approx(0.21)
     assert row["mean"] == pytest.approx(0.35) and row["low"] < 0 and row["met"] is False
 
 
 def test_a_mean_above_the_target_is_met_only_with_an_interval_above_0():
     tunings = pd.DataFrame({"tuning": "identity, adapters", "gap_closed_held_out": [0.3, 0.31], "seed": [0, 1]})
-    (row,) = experiments.verdicts(pd.DataFrame(), tunings).to_dict("records")
+    tunings = tunings.assign(**dict.fromkeys(experiments.EFFECTS, 1.0))
+    row, *_ = experiments.verdicts(pd.DataFrame(), tunings).to_dict("records")
     assert row["low"] > 0 and row["met"] is True
 
 
 def test_tables_of_all_seeds_of_one_size_come_together(output):
     for seed, size in ((0, 12), (1, 12), (2, 99)):
-        one = experiments.Experiment({"study": "smoke"}, seed, size, 4, 10, torch.device("cpu"))
+        one = Experiment({"study": "smoke"}, seed, size, 4, 10, torch.device("cpu"))
         experiments.write(one, {experiments.SCORERS: scorers(0.9, 0.8).query("seed == 0").drop(columns="seed")})
-    one = experiments.Experiment({"study": "smoke"}, 0, 12, 4, 10, torch.device("cpu"))
+    one = Experiment({"study": "smoke"}, 0, 12, 4, 10, torch.device("cpu"))
     assert experiments.done(one, experiments.SCORERS)["seed"].unique().tolist() == [0, 1]
     assert experiments.done(one, experiments.TUNINGS).empty
     experiments.write_report(one)

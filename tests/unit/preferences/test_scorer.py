@@ -102,3 +102,15 @@ def test_the_composite_does_not_prefer_noise(trained):
     composite = scorer.fit_face_score([trained], IMAGES, held_out)
     assert (composite(IMAGES) > composite(rough)).mean() > 0.9
     assert np.array_equal(composite(IMAGES[:3]), composite(IMAGES)[:3])
+
+
+def grey(images):
+    return np.stack([images.mean(axis=(1, 2, 3)), images.std(axis=(1, 2, 3))], axis=1)
+
+
+def test_a_head_learns_what_a_network_that_stays_tells_apart():
+    head = scorer.train_head(grey, blurry(slice(0, 48)))
+    held_out = blurry(slice(48, 64))
+    assert (head(held_out.win) > head(held_out.loss)).mean() >= 0.9
+    with pytest.raises(StudyError, match="cannot be trained on 1 pairs"):
+        scorer.train_head(grey, blurry(slice(0, 1)))

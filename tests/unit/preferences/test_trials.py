@@ -9,7 +9,7 @@ from small_training import small_unet
 from kpop_rca.diffusion.generation import GenerationPlan
 from kpop_rca.diffusion.objective import forward_process
 from kpop_rca.errors import StudyError
-from kpop_rca.image_metrics.no_reference import mscn_reference
+from kpop_rca.image_metrics.no_reference import Reference, mscn_moments
 from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.preferences import benchmark, dpo, guidance, trials
 from kpop_rca.preferences.scorer import ScorerRecipe
@@ -73,7 +73,7 @@ def observers(material, *, other=True):
     kinds = {"rewarding": [oracle], "held out": [oracle] if other else [], "other photographs": []}
     reward = {"identity": dpo.identity_reward(oracle)}
     real = material.faces[trials.HELD_OUT]
-    return trials.Observers(reward, reward, kinds, real, mscn_reference(real[0]))
+    return trials.Observers(reward, reward, kinds, real, Reference.of(mscn_moments(real[0])))
 
 
 def test_real_faces_have_an_rca_of_1_and_no_distance(material):
@@ -101,3 +101,50 @@ def test_oracles_that_none_can_be_held_out_of(tmp_path):
     write_oracle(tmp_path, "resnet10-0", np.zeros(6, dtype=int), np.arange(6) % 3)
     with pytest.raises(StudyError, match="resnet10-0 is the only oracle of its faces"):
         trials.oracles_by_kind(tmp_path, rewarding="resnet10-0", device=torch.device("cpu"))
+
+
+def test_a_head_on_a_network_that_is_not_there_says_why(material, monkeypatch):
+    def missing(name):
+        raise StudyError(f"the oracle {name} cannot be used: not installed")
+
+    monkeypatch.setattr(trials, "open_embedding", missing)
+    (row,) = trials.head_on_embedding(material, name="dlib", margin=0.25, most=6).to_dict("records")
+    assert "fraction" not in row and row["n"] == 0 and row["why"] == "the oracle dlib cannot be used: not installed"
+
+
+def test_a_head_on_features_of_crops(material, monkeypatch):
+    monkeypatch.setattr(trials, "open_embedding", lambda name: name)
+    monkeypatch.setattr(
+        trials, "embed_crops", lambda _, crops, margin: crops.reshape(len(crops), -1)[:, ::97].astype(float)
+    )
+    table = trials.head_on_embedding(material, name="dlib", margin=0.25, most=6)
+    assert table["name"].tolist() == [trials.ADAPTIVE_PAIRS, "JPEG", "downsampling"]
+    assert table["n"].tolist() == [3, 3, 3] and table["fraction"].between(0, 1).all()
+
+
+def test_rungs_of_ladders_have_names_of_their_own():
+    images = [np.full((2, 4, 4, 3), k, dtype=np.uint8) for k in range(7)]
+    steps = {trials.TRAININGS: images[:3], trials.SAMPLING: images[3:], "blur": images[:2]}
+    found = trials.by_generator(steps, real=images[0], full_steps=80)
+    assert [*found] == ["real faces", "80 training steps", "40 training steps", "20 training steps",
+                        *(f"{n} sampling steps" for n in (16, 8, 4, 2))]  # fmt: skip
+    assert found["20 training steps"].max() == 2
+
+
+def test_copies_of_training_faces_are_counted(material):
+    rng = np.random.default_rng(0)
+    train, real = ((rng.integers(0, 256, (60, 16, 16, 3), dtype=np.uint8), np.arange(60) % 3) for _ in range(2))
+    seen = trials.replace(observers(material), train=train, real=real)
+    copies, new = train, (rng.integers(0, 256, (60, 16, 16, 3), dtype=np.uint8), np.arange(60) % 3)
+    assert trials.measured(seen, copies)["copied"] > 0.9 > 0.4 > trials.measured(seen, new)["copied"]
+
+
+def test_an_oracle_that_cannot_be_inverted_leaves_no_corrected_accuracy(material):
+    seen = observers(material)
+    useless = trials.replace(seen, answers=seen.real_counts | {"held out": [np.full((3, 3), 8)]})
+    assert np.isnan(trials.measured(useless, seen.real)["confusion_corrected"])
+    perfect = trials.replace(seen, answers=seen.real_counts | {"held out": [8 * np.eye(3, dtype=int)]})
+    found = trials.measured(perfect, seen.real)  # an oracle that never errs has nothing to correct
+    (own,) = seen.real_counts["held out"]
+    assert found["confusion_corrected"] == pytest.approx(own.trace() / 24)
+    assert found["rca_held_out"] == pytest.approx(own.trace() / 24)

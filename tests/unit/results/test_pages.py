@@ -35,7 +35,7 @@ def folder(output):
     """The report folder of a study whose first identity has a hostile name, and of which FID is missing."""
     folder = write_executed_notebooks("mine", opening=opening)
     (folder / "figures").mkdir()
-    for name in ("05_real_beside_generated", "06_identity", "06_by_oracle", "06_fig7_confusions"):
+    for name in ("05_real_beside_generated", "06_people", "06_by_oracle", "06_fig7_confusions"):
         plt.figure(figsize=(1, 1)).savefig(folder / "figures" / f"{name}.png")
     plt.close("all")
     (folder / "params.yaml").write_text("seed: 0\n")
@@ -46,6 +46,15 @@ def folder(output):
     own = {name: values[:, 0] for name, values in replicates.items()}
     parts = rca.summary(real, generated, names, own)
     accuracy = {"accuracy": 0.4, "ci95": [0.3, 0.5], "n_train": 9, "n_test": 101}
+    sides = (predictions(counts) for counts in (real, generated))
+    images = [
+        rca.Predicted(labels, found, np.full(len(labels), group))
+        for (labels, found), group in zip(sides, (-1, 0), strict=True)
+    ]
+    table = rca.person_verdicts(*images, ["resnet10"], classes=names)
+    entries = zip(parts["rca"]["per_class"], rca.verdict_entries(table), strict=True)
+    parts["rca"]["per_class"] = [entry | verdict for entry, verdict in entries]
+    parts["rca"]["verdict_limits"]["over"] = table["over"][0]
     parts["generated"] |= {"sampler": "ddim", "steps": 20, "guidance": 1.5}
     missing = {"value": None, "why": "its weights can't be had"}
     features = [rng.normal(size=(20, 3)) for _ in range(3)]
@@ -107,7 +116,7 @@ def test_the_first_page_opens_with_the_answer(folder):
     assert re.search(r"above the 0\.\d\d of a model that ignores the condition", page)
     assert '<tr><td>not measurable</td><td>1</td><td class="note">Cy</td></tr>' in page
     assert "Cy is not measurable: " in page
-    assert "its weights can&#39;t be had" in page
+    assert "its weights can't be had" in page
     assert "10 no face" in page
     assert "tells the identities apart too badly" in page  # why there is no corrected accuracy
     assert "0.70 times" in page and "<td>53 %</td>" in page
@@ -115,6 +124,23 @@ def test_the_first_page_opens_with_the_answer(folder):
     assert "are copies</td>" not in page  # of a verdict that there are none, no estimate of how many
     assert "Only one oracle of its kind was trained" in page
     assert "The most frequent confusion: requested Cy, predicted Bo, in 100 % of these images" in page
+
+
+def test_the_first_page_gives_bounds_where_the_assumption_is_rejected(folder):
+    metrics = files.read_json(folder / "metrics.json")
+    assert "The correction assumes" not in pages.build("mine").read_text()  # of an earlier study, nothing is said
+    agreement = {"oracles": ["a", "b"], "statistic": 9.0, "freedom": 2, "p": 0.2, "agree": True, "why": ""}
+    density = {"oracle": "a", "density": 0.95, "coverage": 0.9, "energy": 0.01, "limit": 0.7, "within": True}
+    found = {"agreement": agreement, "density": density, "rejected_by": [], "bounds": None}
+    files.write_json(folder / "metrics.json", metrics | {"assumption": found})
+    assert "neither test rejects that (oracles: p = 0.20; density 0.95, limit 0.70)" in pages.build("mine").read_text()
+    bounds = {"over_oracles": [0.6, 0.7], "matched": {"kind": "blur", "level": 0.75, "over_oracles": [0.5, 0.8]}}
+    found = found | {"rejected_by": ["agreement"], "bounds": bounds | {"all": [0.5, 0.8]}}
+    files.write_json(folder / "metrics.json", metrics | {"assumption": found})
+    page = pages.build("mine").read_text()
+    assert "the 2 oracles cannot all be right about them (p = 0.20)" in page
+    assert "50 % to 80 % of the images show the requested identity" in page and "blur of 0.75" in page
+    assert "lie outside" not in page
 
 
 def test_the_first_page_tells_how_far_trainings_differ(folder):
@@ -163,12 +189,11 @@ def test_every_notebook_is_a_page_that_links_to_the_others(folder):
     assert 'href="index.html"' in page
 
 
-def test_the_links_come_first_in_the_body_of_a_page(folder):
+def test_the_links_come_before_the_text_of_a_page(folder):
     pages.build("mine")
     page = (folder / f"{stages.STAGES[0].notebook}.html").read_text()
-    before = page.split("<nav ", maxsplit=1)[0]
-    assert "<body" in before.rstrip().splitlines()[-1]
-    assert "&lt;body" not in page
+    assert page.index("<nav ") < page.index('<main id="main">') and page.count("<main ") == 1
+    assert page.index('<a class="skip" href="#main">') < page.index("<nav ")
 
 
 def test_a_sweep_has_its_one_notebook_for_a_report(folder):
@@ -243,7 +268,7 @@ def test_a_notebook_that_showed_real_people_is_not_made_a_page(folder):
     pages.build("mine")
 
 
-def test_images_of_a_labelling_page_are_dropped(folder):
+def test_widgets_which_need_a_kernel_are_dropped(folder):
     path = paths.executed_notebook("mine", "01_data_audit")
     notebook = nbformat.read(path, as_version=4)
     kinds = {"1": "ImageModel", "2": "HTMLModel"}
@@ -252,4 +277,4 @@ def test_images_of_a_labelling_page_are_dropped(folder):
     nbformat.write(notebook, path)
     pages.build("mine")
     page = (folder / "01_data_audit.html").read_text()
-    assert "value of HTMLModel" in page and "ImageModel" not in page
+    assert "HTMLModel" not in page and "ImageModel" not in page

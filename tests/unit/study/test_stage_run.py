@@ -236,6 +236,41 @@ def test_what_an_earlier_run_saved_and_this_one_did_not_leaves_the_report(output
     assert finished("01_b") == {"01_b", "02_c"}
 
 
+def test_metrics_that_differ_in_seconds_alone_stay_as_they_are(output):
+    stage = stage_run.begin("01_data_audit", AUDIT)
+    path = stage.report / "metrics.json"
+    stage.save_metrics({"rca": 0.7, "seconds": {"a": 1.0}, "seconds_together": 1.0})
+    stage.save_metrics({"rca": 0.7, "seconds": {"a": 2.0}, "seconds_together": 2.0})
+    assert json.loads(path.read_text())["seconds_together"] == 1.0
+    stage.save_metrics({"rca": 0.8, "seconds": {"a": 3.0}, "seconds_together": 3.0})
+    assert json.loads(path.read_text())["seconds_together"] == 3.0
+    path.write_text("{")
+    stage.save_metrics({"rca": 0.8})
+    assert json.loads(path.read_text()) == {"rca": 0.8}
+
+
+def test_tables_that_differ_in_seconds_alone_stay_as_they_are(output):
+    stage = stage_run.begin("01_data_audit", AUDIT)
+    path = stage.report / "tables" / "01_a.csv"
+    for loss, seconds in ((0.1, 1.0), (0.1, 2.0)):
+        stage.save_table(pd.DataFrame({"loss": [loss], "seconds": [seconds]}), "01_a")
+        assert path.read_text() == "loss,seconds\n0.1,1.0\n"
+    stage.save_table(pd.DataFrame({"loss": [0.2], "seconds": [3.0]}), "01_a")
+    assert path.read_text() == "loss,seconds\n0.2,3.0\n"
+    path.write_text("")
+    stage.save_table(pd.DataFrame({"loss": [0.2], "seconds": [4.0]}), "01_a")
+    assert path.read_text() == "loss,seconds\n0.2,4.0\n"
+    stage.finish()
+    assert path.is_file()
+
+
+def test_seconds_that_are_measured_are_saved(output):
+    stage = stage_run.begin("90_benchmarks", {"study": "mine"})
+    for seconds in (1.0, 2.0):
+        stage.save_table(pd.DataFrame({"seconds": [seconds]}), "90_a")
+    assert (stage.report / "tables" / "90_a.csv").read_text() == "seconds\n2.0\n"
+
+
 def test_tables_keep_a_named_index_and_drop_a_plain_one(output):
     stage = stage_run.begin("01_data_audit", AUDIT)
     stage.save_table(pd.DataFrame({"n": [1]}), "plain")

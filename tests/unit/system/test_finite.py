@@ -10,7 +10,7 @@ from small_training import CPU, RECIPE, small_trainer, small_unet
 from tqdm import tqdm
 
 from kpop_rca.data import tensors
-from kpop_rca.diffusion import generation, objective
+from kpop_rca.diffusion import generation, held_out_loss
 from kpop_rca.diffusion.objective import forward_process
 from kpop_rca.diffusion.samplers import CHECK_EVERY, image_generator, sample, sampling_process
 from kpop_rca.errors import StudyError
@@ -162,7 +162,7 @@ def test_the_losses_by_timestep_are_numbers(coloured_faces):
     torch.nn.init.constant_(unet.conv_out.bias, float("nan"))
     few = tuple(part[:4] for part in coloured_faces)
     with pytest.raises(StudyError, match="the loss at t = 10 is not finite"):
-        objective.loss_by_timestep(unet, *few, forward=FORWARD, seed=0)
+        held_out_loss.losses_of_each(unet, {"few": few}, forward=FORWARD, seed=0)
 
 
 def train_oracle(splits, folder, **changed):

@@ -1,0 +1,129 @@
+"""What becomes of a generator that is tuned by preferences, and of what is compared with that, one at a time."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from kpop_rca.diffusion.generation import Model
+from kpop_rca.errors import StudyError
+from kpop_rca.oracles.candidates import Faces
+from kpop_rca.preferences import dpo, guidance, trials
+from kpop_rca.preferences.experiment import BOTH, FACE, IDENTITY, PAPER, Experiment, as_file
+from kpop_rca.system import seeds
+from kpop_rca.system.seeds import Purpose
+
+FULL = {"adapter": "full", "learning_rate": 3e-5}
+WATCH_EVERY = 25  # steps
+HEADLINE, RANDOM = "identity, adapters", "random pairs"
+# Name to reward and recipe. Random pairs and winners only have the recipe of the tuning that they are controls of.
+TUNED: dict[str, tuple[str, dict[str, Any]]] = {
+    HEADLINE: (IDENTITY, {}),
+    RANDOM: ("random", {}),
+    "identity, all weights": (IDENTITY, FULL),
+    "face score, adapters": (FACE, {}),
+    "paper's scorer, all weights": (PAPER, FULL),
+    "winners only": (IDENTITY, {"objective": "winners"}),
+    "real faces": ("real", {"objective": "winners"}),
+    "both, adapters": (BOTH, {}),
+    "face score, all weights": (FACE, FULL),
+}
+BEST_OF = {f"best of 2 by {reward}": reward for reward in (IDENTITY, FACE)}
+NEGATIVE = "negative guidance"
+EVERY = (trials.BASE, *TUNED, *BEST_OF, NEGATIVE)
+HELD_OUT_KINDS = ("held_out", "other_photographs")  # of oracles
+
+
+def measured(experiment: Experiment, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A row of `trials.measured` of one of EVERY, and its rewards along the tuning, a table without rows for none.
+
+    Raises:
+        StudyError: it is none of EVERY.
+    """
+    if name not in EVERY:
+        raise StudyError(f"there is no tuning {name!r}; take one of: {'; '.join(EVERY)}")
+    about: dict[str, Any] = {"tuning": name}
+    curve = pd.DataFrame()
+    if name in TUNED:
+        log, curve = _tuned(experiment, name)
+        about |= {"steps": int(log["step"].iloc[-1]), "win": log["win"].iloc[-1], "lose": log["lose"].iloc[-1]}
+    return pd.DataFrame([about | trials.measured(experiment.observers, images_of(experiment, name))]), curve
+
+
+def scored(experiment: Experiment, name: str) -> pd.DataFrame:
+    """A row of the rewards of one of EVERY by networks that tunings are rewarded by, and by those that they are not."""
+    seen = trials.rewards_seen(experiment.all_observers, images_of(experiment, name))
+    return pd.DataFrame([{"tuning": name} | seen])
+
+
+def images_of(experiment: Experiment, name: str) -> Faces:
+    """The images of one of EVERY, with the base's noise and the base's requested identities."""
+    if name in TUNED:
+        return experiment.kept(name, lambda: experiment.sampled(_tuned_model(experiment, name), experiment.plan()))
+    if name in BEST_OF:
+        return best_of_two(experiment, BEST_OF[name])
+    if name == NEGATIVE:
+        return experiment.kept(name, lambda: experiment.sampled(_negative(experiment), experiment.plan()))
+    return experiment.base_images
+
+
+def _tuned_model(experiment: Experiment, name: str) -> Model:
+    return dpo.load_tuned(experiment.folder / "tunings" / as_file(name), experiment.device)
+
+
+def _negative(experiment: Experiment) -> Model:
+    unet, forward = experiment.base
+    return guidance.NegativeCondition(unet, experiment.worse[0]), forward
+
+
+def _tuned(experiment: Experiment, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Tune a generator unless it was: the log, and rewards on the way."""
+    reward, changed = TUNED[name]
+    base, folder = experiment.base, experiment.folder / "tunings" / as_file(name)
+    recipe = dpo.TuningRecipe(steps=experiment.steps, seed=experiment.seed, **changed)
+    recipe = replace(recipe, timestep_sampling=experiment.resolved["timestep_sampling"])
+    few = experiment.plan(max(2, experiment.images // 16))
+    watch = trials.Watch(experiment.observers_of(reward), base[1], few, experiment.n_classes)
+    how = {"recipe": recipe, "folder": folder, "watch": watch, "watch_every": WATCH_EVERY}
+    bar = partial(tqdm, desc=f"{name}, seed {experiment.seed}", mininterval=60)
+    log = dpo.tune(*base, preference_images(experiment, reward), bar=bar, **how)
+    return log, dpo.read_watched(folder).assign(tuning=name)
+
+
+def preference_images(experiment: Experiment, reward: str) -> dpo.Images:
+    """Winners, losers and labels of a tuning by a reward, by "random" ones, or of real faces as winners ("real")."""
+    rng = seeds.generator(Purpose.PREFERENCE_PAIRS, experiment.seed)
+    n = experiment.steps * dpo.TuningRecipe.batch_size // 2
+    if reward == "real":
+        images, labels = experiment.faces("train")
+        rows = rng.permutation(len(labels))[:n]
+        return images[rows], images[rows], labels[rows]
+    images, labels = experiment.candidates
+    values = rng.random(len(labels)) if reward == "random" else experiment.rewarded(reward)(images, labels)
+    win, loss = dpo.ranked_pairs(values, labels, n=n, generator=rng)
+    return images[win], images[loss], labels[win]
+
+
+def best_of_two(experiment: Experiment, reward: str) -> Faces:
+    """Of each image of the base and the candidate of the same number the better one: preferences without a tuning."""
+    (first, labels), (second, _) = experiment.base_images, experiment.candidates
+    images = np.stack([first, second], axis=1).reshape(-1, *first.shape[1:])
+    labels = labels.repeat(2)
+    chosen = dpo.best_of_n(experiment.rewarded(reward)(images, labels), labels, n=2)
+    return images[chosen], labels[chosen]
+
+
+def with_gaps(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `measured` of several seeds with gap_closed_held_out and gap_closed_other_photographs.
+
+    Each is beside the base of its own seed; rows of a seed without a base are left out.
+    """
+    base = table[table["tuning"] == trials.BASE].set_index("seed")
+    table = table[table["seed"].isin(base.index)].reset_index(drop=True)
+    for kind in HELD_OUT_KINDS:
+        own_base = table["seed"].map(base[f"rca_{kind}"])
+        table[f"gap_closed_{kind}"] = trials.gap_closed(own_base, table[f"rca_{kind}"])
+    return table

@@ -1,0 +1,56 @@
+"""Notebooks are short, and so are their sentences; `make counts` shows the numbers."""
+
+import doctest
+
+import nbformat
+import notebook_counts
+import pytest
+
+from kpop_rca.study import paths, stages
+
+LIMITS = {"cells": 35, "tables": 5, "fraction_long": 0.05}
+# Those that are not there yet, and in what. Whoever mends one takes it off the list; nothing is added.
+OFFENDERS = {
+    "00_score_your_images": {"fraction_long"},
+    "01_data_audit": {"cells", "tables", "fraction_long"},
+    "02_preprocessing": {"fraction_long"},
+    "03_ddpm_training": {"fraction_long"},
+    "04_oracle_benchmark": {"cells", "tables", "fraction_long"},
+    "05_generation": {"fraction_long"},
+    "06_rca_analysis": {"fraction_long"},
+    "07_rca_validity": {"cells", "tables", "fraction_long"},
+    "08_claims": {"cells", "tables", "fraction_long"},
+    "09_image_quality": {"tables", "fraction_long"},
+    "10_face_score": {"fraction_long"},
+    "11_human_ratings": {"tables", "fraction_long"},
+    "12_cascaded_diffusion": {"tables", "fraction_long"},
+    "90_benchmarks": {"tables", "fraction_long"},
+}
+
+
+def above(found):
+    return {name for name, most in LIMITS.items() if found[name] > most}
+
+
+@pytest.mark.parametrize("name", [stage.notebook for stage in stages.EVERY])
+def test_a_notebook_and_its_sentences_are_short(name):
+    found = notebook_counts.count(nbformat.read(paths.notebook_source(name), as_version=4))
+    assert above(found) <= OFFENDERS.get(name, set()), found
+
+
+def test_sentences_are_told_apart():
+    assert doctest.testmod(notebook_counts).failed == 0
+
+
+def test_words_of_a_sentence():
+    assert notebook_counts.words("RCA is 0.57 in `a.b(c, d)`, a look-alike's 95 %.") == 8
+
+
+def test_a_long_notebook_would_be_found():
+    long = " ".join(["word"] * 26) + "."
+    cells = [nbformat.v4.new_markdown_cell(f"# T\n\n{long} Short.\n\n| {long} |\n") for _ in range(36)]
+    shown = nbformat.v4.new_output("display_data", {"text/html": "<table></table>"})
+    cells.append(nbformat.v4.new_code_cell("x", outputs=[shown] * 6))
+    found = notebook_counts.count(nbformat.v4.new_notebook(cells=cells))
+    assert (found["sentences"], found["long"], found["tables"]) == (72, 36, 6)
+    assert above(found) == set(LIMITS)

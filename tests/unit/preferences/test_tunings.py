@@ -1,0 +1,87 @@
+"""Tunings one at a time: what they are tuned with, what they are compared with, and how much of a gap they close."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kpop_rca.errors import StudyError
+from kpop_rca.preferences import experiment, trials, tunings
+
+LABELS = np.repeat([0, 1], 8)
+
+
+def shades(first):
+    return np.broadcast_to((first + np.arange(16, dtype=np.uint8))[:, None, None, None], (16, 4, 4, 3)), LABELS
+
+
+def brightness(images, labels):
+    return images.mean(axis=(1, 2, 3))
+
+
+@dataclass
+class Made:
+    """Images and a reward in place of a generator's and an oracle's."""
+
+    base_images: tuple = shades(100)
+    candidates: tuple = shades(50)
+    seed: int = 0
+    steps: int = 4
+
+    def rewarded(self, reward):
+        return {experiment.IDENTITY: brightness}[reward]
+
+    def faces(self, split):
+        return shades(7)
+
+
+def test_winners_are_brighter_than_losers_where_brightness_is_the_reward():
+    win, loss, labels = tunings.preference_images(Made(), experiment.IDENTITY)
+    assert len(labels) == 32 and (brightness(win, labels) > brightness(loss, labels)).all()
+    assert win.min() >= 50 and win.max() < 66  # candidates, and no image that a tuning is measured by
+
+
+def test_random_pairs_follow_no_reward_and_real_faces_are_those_of_training():
+    win, loss, labels = tunings.preference_images(Made(), "random")
+    assert 0 < (brightness(win, labels) > brightness(loss, labels)).mean() < 1
+    real = tunings.preference_images(Made(), "real")
+    assert real[0].min() >= 7 and real[0].max() < 23 and np.array_equal(real[0], real[1])
+
+
+def test_the_better_of_each_two():
+    made = Made(candidates=(np.where(np.arange(16)[:, None, None, None] % 2, 200, 0).repeat(4, axis=1).repeat(4, axis=2)
+                            .repeat(3, axis=3).astype(np.uint8), LABELS))  # fmt: skip
+    images, labels = tunings.best_of_two(made, experiment.IDENTITY)
+    assert np.array_equal(labels, LABELS)
+    assert images[1::2].min() == 200 and np.array_equal(images[::2], made.base_images[0][::2])
+
+
+def test_a_gap_is_beside_the_base_of_its_own_seed():
+    table = pd.DataFrame(
+        {"tuning": [trials.BASE, "a", trials.BASE, "a", "a"], "seed": [0, 0, 1, 1, 2],
+         "rca_held_out": [0.6, 0.7, 0.8, 0.7, 0.9]}
+    ).assign(rca_other_photographs=0.5)  # fmt: skip
+    found = tunings.with_gaps(table)
+    assert found["gap_closed_held_out"].tolist() == pytest.approx([0, 0.25, 0, -0.5])
+    assert set(found["seed"]) == {0, 1}  # seed 2 has no base
+
+
+def test_images_are_made_once(tmp_path):
+    class Kept(experiment.Experiment):
+        folder = tmp_path
+
+    one, made = Kept({"study": "smoke"}, 0, 1, 1, 1, None), []
+
+    def make():
+        made.append(1)
+        return shades(3)
+
+    first, again = (one.kept("it's, this", make) for _ in range(2))
+    assert len(made) == 1 and np.array_equal(first[0], again[0]) and (tmp_path / "images" / "its-this.npz").is_file()
+
+
+def test_every_name_is_measured_or_refused():
+    assert len(set(tunings.EVERY)) == len(tunings.EVERY)
+    with pytest.raises(StudyError, match="there is no tuning 'mine'"):
+        tunings.measured(Made(), "mine")

@@ -1,0 +1,81 @@
+"""README and docs say what the reports have."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from kpop_rca.errors import StudyError
+from kpop_rca.results import findings
+from kpop_rca.study import paths
+
+MOST_LINES = 90
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """README, docs and the reports that they tell of, to be changed."""
+    root = paths.project_root()
+    shutil.copy(root / "README.md", tmp_path / "README.md")
+    shutil.copytree(root / "docs", tmp_path / "docs")
+    for study in findings.STUDIES:
+        (tmp_path / "reports" / study).mkdir(parents=True)
+        shutil.copy(root / "reports" / study / "metrics.json", tmp_path / "reports" / study / "metrics.json")
+    shutil.copytree(root / "reports" / "scoring-lfw", tmp_path / "reports" / "scoring-lfw")
+    monkeypatch.setattr(paths, "project_root", lambda: tmp_path)
+    findings.main([])
+    return tmp_path
+
+
+def change(project, study, alter):
+    path = project / "reports" / study / "metrics.json"
+    content = json.loads(path.read_text())
+    alter(content)
+    path.write_text(json.dumps(content))
+
+
+def test_no_page_is_stale():
+    """Of the reports as they are committed: a study that somebody has rerun here need not be told of."""
+    root = paths.project_root()
+    if (root / ".git").exists() and shutil.which("git"):
+        unchanged = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "reports"], cwd=root, check=False)
+        if unchanged.returncode:
+            pytest.skip("reports/ differs from what is committed; make lint compares all the same")
+    assert not findings.stale(), f"run: {findings.COMMAND}"
+
+
+def test_a_result_that_changed_makes_the_readme_stale_until_it_is_filled_in(project, capsys):
+    change(project, "quick", lambda m: m["rca"].update(recipe={"value": None, "why": "x"}, **{"global": 0.123456}))
+    assert findings.main(["--check"]) == 1
+    assert "README.md is stale; run: make docs" in capsys.readouterr().out
+    assert "0.12**" not in (project / "README.md").read_text()
+    assert findings.main([]) == 0
+    assert "**RCA 0.12**" in (project / "README.md").read_text()
+    assert findings.main(["--check"]) == 0
+
+
+def test_a_study_of_the_table_makes_docs_stale(project):
+    change(project, "lfw10-quick", lambda m: m["real"].update(accuracy=0.4321))
+    assert [path.name for path in findings.stale()] == ["results.md"]
+
+
+def test_what_is_not_a_finding_is_named():
+    with pytest.raises(StudyError, match="a page asks for the finding 'weather'; there are answer, "):
+        findings.filled("<!-- findings: weather -->\nx\n<!-- end of findings -->", where="a page")
+    with pytest.raises(StudyError, match="without <!-- end of findings -->"):
+        findings.filled("<!-- findings: answer -->\nx\n", where="a page")
+
+
+def test_the_readme_is_short_has_one_figure_and_the_result():
+    text = (paths.project_root() / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MOST_LINES
+    assert text.count("![") == 1
+    assert "<!-- findings: answer -->" in text
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in findings.pages():
+        for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+            assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
