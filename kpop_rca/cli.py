@@ -195,6 +195,12 @@ def rating_parser() -> argparse.ArgumentParser:
         "--practice", type=_count_or_none, default=10, metavar="N", help="questions that do not count (default: 10)"
     )
     found.add_argument("--smooth", action="store_true", help="enlarge images smoothly, not pixel by pixel")
+    found.add_argument(
+        "--photographs",
+        type=Path,
+        metavar="FOLDER",
+        help="photographs of people whose faces the study's model restores, such as LFW: a tenth of --images in addition",
+    )
     found.add_argument("--contact", metavar="TEXT", help="whom raters send their files to, and ask to delete them")
     found.add_argument("--consent", type=Path, metavar="FILE", help="text of your ethics board, one paragraph a line")
     return found
@@ -219,7 +225,7 @@ def rate(arguments: Sequence[str] | None = None) -> int:
     from kpop_rca.study import params, privacy
 
     told = params.resolve(options.study)
-    public = privacy.may_show(told["data_source"], publish_images=told["publish_images"])
+    public = privacy.may_show(told["data_source"], publish_images=told["publish_images"]) and not options.photographs
     rating_page.require_private(options.out, public=public)
     how = {"contact": options.contact} if options.contact else {}
     if options.consent:
@@ -235,7 +241,10 @@ def rate(arguments: Sequence[str] | None = None) -> int:
         pixelated=not options.smooth,
         **how,
     )
-    written = rating_page.write_pages(stimuli.of_study(options.study, n_images=options.images), options.out, plan)
+    shown = stimuli.of_study(options.study, n_images=options.images)
+    if options.photographs:
+        shown += stimuli.of_photographs(options.study, options.photographs, n_images=max(2, options.images // 10))
+    written = rating_page.write_pages(shown, options.out, plan)
     print(f"{len(written)} pages in {options.out}, one per rater, and {rating_page.KEY}, which no rater may see")
     if not public:
         print("they show photographs of people: send them to your raters alone, and publish none of them")

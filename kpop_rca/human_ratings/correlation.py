@@ -5,30 +5,31 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 from statsmodels.stats.multitest import multipletests
 
 LEAST_IMAGES = 8  # for the logistic's four parameters
 LEAST, MOST = np.array([-6.0, -6.0, -4.0, 0.05]), np.array([6.0, 6.0, 4.0, 10.0])  # top, bottom, middle, width
+MOST_STEPS, LEAST_GAIN = 60, 1e-7  # of the fits of all resamples; relative to the squared error
 STATISTICS = ("srcc", "krcc", "plcc", "plcc_unfitted", "rmse")
 
 
 def logistic(x: np.ndarray, top: float, bottom: float, middle: float, width: float) -> np.ndarray:
     """The 4-parameter logistic of VQEG: from bottom to top about the middle; width > 0."""
-    return bottom + (top - bottom) * stats.logistic.cdf((x - middle) / width)
+    return bottom + (top - bottom) * special.expit((x - middle) / width)
 
 
-def fitted(metric: np.ndarray, mos: np.ndarray, *, start: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def fitted(metric: np.ndarray, mos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """MOS as the best logistic of a metric predicts it, (N,), and the four parameters, on standardised x and y.
 
     Bounded least squares on standardised values; the direction may be either.
     """
     x, y = stats.zscore(metric), stats.zscore(mos)
     sign = 1.0 if np.corrcoef(x, y)[0, 1] >= 0 else -1.0
-    first = np.array([1.5 * sign, -1.5 * sign, 0.0, 0.7]) if start is None else start
+    first = np.array([1.5 * sign, -1.5 * sign, 0.0, 0.7])
     found = optimize.least_squares(
         lambda p: logistic(x, *p) - y,
-        first.clip(LEAST + 1e-3, MOST - 1e-3),  # a start must lie within the bounds
+        first,
         jac=lambda p: _jacobian(x, p),
         bounds=(LEAST, MOST),
         max_nfev=60,
@@ -38,9 +39,9 @@ def fitted(metric: np.ndarray, mos: np.ndarray, *, start: np.ndarray | None = No
 
 def _jacobian(x: np.ndarray, parameters: np.ndarray) -> np.ndarray:
     top, bottom, middle, width = parameters
-    cdf = stats.logistic.cdf((x - middle) / width)
+    cdf = special.expit((x - middle) / width)
     slope = (top - bottom) * cdf * (1 - cdf) / width
-    return np.stack([cdf, 1 - cdf, -slope, -slope * (x - middle) / width], axis=1)
+    return np.stack([cdf, 1 - cdf, -slope, -slope * (x - middle) / width], axis=-1)
 
 
 def no_correlation(metric: np.ndarray, mos: np.ndarray) -> str:
@@ -78,6 +79,52 @@ def _statistics(metric: np.ndarray, mos: np.ndarray, predicted: np.ndarray) -> d
     }
 
 
+def fitted_together(x: np.ndarray, y: np.ndarray, *, start: np.ndarray) -> np.ndarray:
+    """The logistic of `fitted` in many resamples at once: predictions of standardised y, float (R, N).
+
+    Levenberg and Marquardt's steps for all resamples side by side, clipped to the bounds; a parameter that the
+    gradient presses against its bound is held there. A resample that no step improves keeps what it has.
+
+    Args:
+        x: standardised metric of each resample, float (R, N).
+        y: standardised MOS, float (R, N).
+        start: parameters, float (4,), such as those of the whole sample.
+    """
+    p = np.tile(start.clip(LEAST + 1e-3, MOST - 1e-3), (len(x), 1))
+    damping, error = np.full(len(x), 1e-2), _errors(x, y, p)
+    for _ in range(MOST_STEPS):
+        step = _step(x, y, p, damping)
+        tried = (p + step).clip(LEAST, MOST)
+        found = _errors(x, y, tried)
+        better = found < error
+        gain = np.where(better, (error - found) / np.maximum(error, 1e-12), 0.0)
+        p, error = np.where(better[:, None], tried, p), np.where(better, found, error)
+        damping = np.where(better, damping / 4, damping * 4).clip(1e-9, 1e9)
+        if ((gain < LEAST_GAIN) & (better | (damping >= 1e6))).all():
+            break
+    return _predictions(x, p)
+
+
+def _predictions(x: np.ndarray, p: np.ndarray) -> np.ndarray:
+    return logistic(x, *(column[:, None] for column in p.T))
+
+
+def _errors(x: np.ndarray, y: np.ndarray, p: np.ndarray) -> np.ndarray:
+    return ((_predictions(x, p) - y) ** 2).sum(axis=1)
+
+
+def _step(x: np.ndarray, y: np.ndarray, p: np.ndarray, damping: np.ndarray) -> np.ndarray:
+    """A damped step of every resample, (R, 4)."""
+    jacobian = _jacobian(x, p.T[..., None])
+    gradient = (jacobian * (_predictions(x, p) - y)[..., None]).sum(axis=1)
+    held = ((p <= LEAST) & (gradient > 0)) | ((p >= MOST) & (gradient < 0))
+    normal = np.swapaxes(jacobian, 1, 2) @ jacobian
+    normal[held[:, :, None] | held[:, None, :]] = 0.0
+    diagonal = np.einsum("rkk->rk", normal)  # a view
+    diagonal += damping[:, None] * diagonal + np.where(held, 1.0, 1e-9)
+    return -np.linalg.solve(normal, np.where(held, 0.0, gradient)[..., None])[..., 0]
+
+
 def replicates(table: pd.DataFrame, metrics: Sequence[str], draws: np.ndarray, *, mos: str = "mos") -> np.ndarray:
     """The statistics of each metric in each resample of the images, float (metrics, resamples, 5).
 
@@ -91,12 +138,35 @@ def replicates(table: pd.DataFrame, metrics: Sequence[str], draws: np.ndarray, *
     found = np.full((len(metrics), len(draws), len(STATISTICS)), np.nan)
     for m, name in enumerate(metrics):
         x = table[name].to_numpy(dtype=float)
-        start = fitted(x, y)[1]
-        for r, drawn in enumerate(draws):
-            if not no_correlation(x[drawn], y[drawn]):
-                predicted, _ = fitted(x[drawn], y[drawn], start=start)
-                found[m, r] = list(_statistics(x[drawn], y[drawn], predicted).values())
+        usable = [not no_correlation(x[drawn], y[drawn]) for drawn in draws]
+        if any(usable):
+            found[m, usable] = _of_resamples(x, y, draws[usable])
     return found
+
+
+def _of_resamples(x: np.ndarray, y: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """The five statistics of resamples that have them, float (R, 5); tau-b counts each pair of images by its weight."""
+    x_drawn, y_drawn = x[draws], y[draws]
+    x_z, y_z = stats.zscore(x_drawn, axis=1), stats.zscore(y_drawn, axis=1)
+    predicted = fitted_together(x_z, y_z, start=fitted(x, y)[1])
+    srcc = _row_correlations(stats.rankdata(x_drawn, axis=1), stats.rankdata(y_drawn, axis=1))
+    weights = np.stack([np.bincount(drawn, minlength=len(x)) for drawn in draws]).astype(float)
+    x_signs, y_signs = np.sign(x[:, None] - x), np.sign(y[:, None] - y)
+    agreeing, x_apart, y_apart = (
+        ((weights @ signs) * weights).sum(axis=1) for signs in (x_signs * y_signs, np.abs(x_signs), np.abs(y_signs))
+    )
+    unfitted = _row_correlations(x_drawn, y_drawn)
+    flat = np.ptp(predicted, axis=1) <= 1e-9
+    plcc = np.zeros(len(draws))  # where no logistic is better than a constant
+    plcc[~flat] = np.where(unfitted < 0, -1.0, 1.0)[~flat] * _row_correlations(predicted[~flat], y_z[~flat])
+    rmse = y_drawn.std(axis=1) * np.sqrt(((predicted - y_z) ** 2).mean(axis=1))
+    return np.stack([srcc, agreeing / np.sqrt(x_apart * y_apart), plcc, unfitted, rmse], axis=1)
+
+
+def _row_correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Pearson's correlation of each row of a with the same row of b, (R,)."""
+    a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
+    return (a * b).sum(axis=1) / np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
 
 
 def agreement_table(

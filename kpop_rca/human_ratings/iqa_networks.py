@@ -1,13 +1,14 @@
 """Small networks that learn to predict MOS from images, tested on people whom they were not trained on.
 
-    python -m kpop_rca.human_ratings.iqa_networks --study quick --mos reports/quick/tables/11_mos.csv
+    python -m kpop_rca.human_ratings.iqa_networks --study quick
 
-A study of its own: ten splits by identity, of which four fifths are trained on. The MOS are those of notebook 11.
+A study of its own, `params/ratings.yaml`: splits by identity, of which four fifths are trained on. The MOS are those of
+notebook 11 of the study that is named.
 """
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from kpop_rca.data.tensors import to_model
 from kpop_rca.errors import StudyError, said_in_a_line
 from kpop_rca.human_ratings import stimuli
 from kpop_rca.oracles.resnet import SmallImageResNet
-from kpop_rca.study import paths
+from kpop_rca.study import params, paths
 from kpop_rca.system import console, files, seeds
 from kpop_rca.system.seeds import Purpose
 
@@ -235,7 +236,7 @@ def of_table(table: pd.DataFrame, images: dict[str, np.ndarray], **how) -> pd.Da
         StudyError: an image of the table is not among `images`, by name.
     """
     if strange := sorted(set(table["image"]) - images.keys()):
-        raise StudyError(f"the MOS are of other images, such as {strange[0]}; set --images as rated_images of 11 is")
+        raise StudyError(f"the MOS are of other images, such as {strange[0]}; rated_images of 11 was another")
     found = []
     for (dimension, raters), part in table.groupby(["dimension", "raters"], sort=False):
         pixels = np.stack([images[name] for name in part["image"]])
@@ -246,34 +247,62 @@ def of_table(table: pd.DataFrame, images: dict[str, np.ndarray], **how) -> pd.Da
     return pd.concat(found, ignore_index=True)
 
 
+def trained_on(
+    table: pd.DataFrame,
+    shown: Sequence[stimuli.Stimulus],
+    *,
+    dimensions: Sequence[str],
+    n_splits: int,
+    epochs: int,
+    seed: int,
+    progress: Callable = iter,
+) -> pd.DataFrame:
+    """`summary` of networks that are trained on a table of MOS and the rated images; see `of_table`."""
+    part = table[table["dimension"].isin(dimensions)].dropna(subset="mos")
+    images = {one.name: one.image for one in shown}
+    how = {"n_splits": n_splits, "seed": seed, "progress": progress}
+    return summary(of_table(part, images, recipe=Recipe(epochs=epochs), **how))
+
+
+def committed(study: str) -> pd.DataFrame:
+    """The summary that a study of networks left in its report, as `summary` has it.
+
+    Raises:
+        StudyError: it left none.
+    """
+    path = paths.report_folder(study) / "tables" / SUMMARY
+    if not path.is_file():
+        raise StudyError(f"there is no {path.name} in reports/{study}; python -m kpop_rca.human_ratings.iqa_networks")
+    return pd.read_csv(path)
+
+
 @said_in_a_line
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m kpop_rca.human_ratings.iqa_networks", description=__doc__)
     parser.add_argument("--study", default="quick", help="whose images were rated")
     parser.add_argument("--mos", type=Path, help="table of MOS (default: 11_mos.csv of the study's report)")
-    parser.add_argument("--images", type=int, default=200, help="rated_images of 11 (default: 200)")
-    parser.add_argument("--dimensions", default="quality", help="comma-separated (default: quality)")
-    parser.add_argument("--splits", type=int, default=10, help="(default: 10)")
-    parser.add_argument("--epochs", type=int, default=Recipe.epochs, help=f"(default: {Recipe.epochs})")
-    parser.add_argument("--seed", type=int, default=0, help="(default: 0)")
-    parser.add_argument("--out", type=Path, help="folder of the tables (default: reports/ratings/tables)")
+    parser.add_argument("--recipe", default="ratings", help="study file with iqa_splits and the like (default: ratings)")
+    parser.add_argument("--splits", type=int, help="in place of iqa_splits")
+    parser.add_argument("--epochs", type=int, help="in place of iqa_epochs")
+    parser.add_argument("--out", type=Path, help="folder of the tables (default: reports/<recipe>/tables)")
     options = parser.parse_args(arguments)
+    told = params.resolve(options.recipe)
     path = options.mos or paths.report_folder(options.study) / "tables" / "11_mos.csv"
     table = read_mos(path)
-    wanted = options.dimensions.split(",")
+    wanted = told["iqa_dimensions"]
     if unknown := sorted(set(wanted) - set(table["dimension"])):
         raise StudyError(f"{path} has no MOS of {unknown[0]}; it has {', '.join(table['dimension'].unique())}")
-    shown = stimuli.of_study(options.study, n_images=options.images)
+    shown = stimuli.of_study(options.study, n_images=params.resolve(options.study)["rated_images"])
     by_split = of_table(
         table[table["dimension"].isin(wanted)],
         {s.name: s.image for s in shown},
-        recipe=Recipe(epochs=options.epochs),
-        n_splits=options.splits,
-        seed=options.seed,
+        recipe=Recipe(epochs=options.epochs or told["iqa_epochs"]),
+        n_splits=options.splits or told["iqa_splits"],
+        seed=told["seed"],
         progress=console.bar,
     )
-    out = options.out or paths.report_folder("ratings") / "tables"
+    out = options.out or paths.report_folder(options.recipe) / "tables"
     for name, found in ((BY_SPLIT, by_split), (SUMMARY, summary(by_split))):
         with files.atomic(out / name) as temporary:
             found.to_csv(temporary, index=False)

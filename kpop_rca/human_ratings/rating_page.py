@@ -97,9 +97,9 @@ def write_pages(stimuli: Sequence[Stimulus], folder: Path, plan: Plan) -> list[P
     if len(stimuli) <= plan.practice:
         raise StudyError(f"{len(stimuli)} images are too few: {plan.practice} are for practice; give more images")
     shown = _Shown(stimuli, seed=plan.seed)
-    questions = _questions(stimuli, plan)
-    page = _page_id(shown, questions, plan)
-    key = shown.key(practice={s.name for group in questions[: plan.practice] for s in group}).assign(page=page)
+    asked = questions(stimuli, plan)
+    page = _page_id(shown, asked, plan)
+    key = shown.key(practice={s.name for group in asked[: plan.practice] for s in group}).assign(page=page)
     _require_same_key(folder / KEY, page)
     with files.atomic(folder / KEY) as temporary:
         key.to_csv(temporary, index=False)
@@ -107,7 +107,7 @@ def write_pages(stimuli: Sequence[Stimulus], folder: Path, plan: Plan) -> list[P
     for number in range(1, plan.raters + 1):
         path = folder / f"rater-{number:02d}.html"
         with files.atomic(path) as temporary:
-            temporary.write_text(_page(shown, questions, plan, number=number, page=page), encoding="utf-8")
+            temporary.write_text(_page(shown, asked, plan, number=number, page=page), encoding="utf-8")
         written.append(path)
     return written
 
@@ -158,7 +158,7 @@ def _page_id(shown: _Shown, questions: list[list[Stimulus]], plan: Plan) -> str:
     return hashlib.sha256(repr([told, content]).encode()).hexdigest()[:10]
 
 
-def _questions(stimuli: Sequence[Stimulus], plan: Plan) -> list[list[Stimulus]]:
+def questions(stimuli: Sequence[Stimulus], plan: Plan) -> list[list[Stimulus]]:
     """The images of each question, those for practice first; the same for all raters.
 
     Pairs and triplets are of one identity, each image of another generator and level.

@@ -12,6 +12,7 @@ from kpop_rca.errors import StudyError
 NEEDED = ("rater", "image", "dimension", "rating")
 COLUMNS = (*NEEDED, "trial", "seconds")  # trial: 0, and 1, 2, … where a rater sees an image again
 SCALE = (0.0, 5.0)  # of the rating page's sliders
+TEXT = ("rater", "image", "dimension", "first", "second", "answer", "triplet")  # an id may look like a number
 KEY = "key.csv"  # of the pages: which image is which; not a file of a rater
 
 
@@ -20,10 +21,7 @@ def read_folder(folder: Path, *, scale: tuple[float, float] = SCALE) -> pd.DataF
 
     A JSON file has its rows under "ratings". Whatever else a file holds, a rater's name among it, is not read.
     """
-    files = sorted(path for path in Path(folder).glob("*") if path.suffix in (".csv", ".json") and path.name != KEY)
-    if not files:
-        raise StudyError(f"{folder} holds no .csv or .json of a rater; name the folder with the files sent back")
-    tables = [checked(_read(path), source=path.name, scale=scale) for path in files]
+    tables = [checked(table, source=path.name, scale=scale) for path, table in tables_of(folder)]
     table = pd.concat(tables, ignore_index=True)
     # A rater sends the same answers as CSV and as JSON.
     table = table.drop_duplicates([*table.columns.drop("seconds")], ignore_index=True)
@@ -31,13 +29,29 @@ def read_folder(folder: Path, *, scale: tuple[float, float] = SCALE) -> pd.DataF
     return table
 
 
+def tables_of(folder: Path) -> list[tuple[Path, pd.DataFrame]]:
+    """Every file of a rater in a folder, `*.csv` and `*.json`, as it is; see `read_folder`."""
+    files = sorted(path for path in Path(folder).glob("*") if path.suffix in (".csv", ".json") and path.name != KEY)
+    if not files:
+        raise StudyError(f"{folder} holds no .csv or .json of a rater; name the folder with the files sent back")
+    return [(path, _read(path)) for path in files]
+
+
 def _read(path: Path) -> pd.DataFrame:
     try:
         if path.suffix == ".csv":
-            return pd.read_csv(path, dtype={"rater": str, "image": str, "dimension": str})
+            return pd.read_csv(path, dtype=dict.fromkeys(TEXT, str))
         return pd.DataFrame(json.loads(path.read_text(encoding="utf-8"))["ratings"])
     except (ValueError, KeyError, TypeError, pd.errors.ParserError) as error:
         raise StudyError(f"{path.name} is no file of ratings ({error}); ask the rater to send it again") from None
+
+
+def read_key(folder: Path) -> pd.DataFrame:
+    """The key of the pages in a folder, all text: id, image, generator, level, identity, role, beside, page."""
+    path = Path(folder) / KEY
+    if not path.is_file():
+        raise StudyError(f"{folder} has no {KEY}, which kpop-rca rate writes beside the pages; put it there")
+    return pd.read_csv(path, dtype=str)
 
 
 def checked(table: pd.DataFrame, *, source: str, scale: tuple[float, float] = SCALE) -> pd.DataFrame:
@@ -53,14 +67,14 @@ def checked(table: pd.DataFrame, *, source: str, scale: tuple[float, float] = SC
     table = table.reindex(columns=list(COLUMNS))
     for name in ("rater", "image", "dimension"):
         if table[name].isna().any():
-            raise StudyError(f"{source}, row {_first(table[name].isna())}: {name} is empty")
+            raise StudyError(f"{source}, row {first_row(table[name].isna())}: {name} is empty")
         table[name] = table[name].astype(str)
     table["trial"] = pd.to_numeric(table["trial"], errors="coerce").fillna(0).astype(int)
     table["seconds"] = pd.to_numeric(table["seconds"], errors="coerce")
     ratings = pd.to_numeric(table["rating"], errors="coerce")
     wrong = ~ratings.between(*scale)
     if wrong.any():
-        row = _first(wrong)
+        row = first_row(wrong)
         said = f"rating {table['rating'].iloc[row - 1]} is no number from {scale[0]:g} to {scale[1]:g}"
         raise StudyError(f"{source}, row {row}: {said}")
     table["rating"] = ratings.astype(float)
@@ -68,7 +82,7 @@ def checked(table: pd.DataFrame, *, source: str, scale: tuple[float, float] = SC
     return table
 
 
-def _first(wrong: pd.Series) -> int:
+def first_row(wrong: pd.Series) -> int:
     """The row, from 1, of the first thing that is wrong."""
     return int(np.flatnonzero(wrong)[0]) + 1
 

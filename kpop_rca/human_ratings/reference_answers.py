@@ -8,10 +8,23 @@ import pandas as pd
 from kpop_rca.human_ratings import mos
 
 OUTLIERS = (26, 27, 28, 29)  # raters of random answers, planted in the NFLX ratings
-# Rows of F-Bench that are not measured here, and why.
-NOT_MEASURED = ("ILNIQE", "HOSA", "BPRI", "BPRI-PSS", "BPRI-LSSn", "BMPRI", "FISBLIM", "DSL-FIQA")
-NOT_MEASURED += ("HyperIQA", "TReS", "MANIQA", "MINTIQA")
-REASON = "no maintained implementation under a licence that fits this project's"
+PYIQA = "the Python port is part of pyiqa, whose licence (PolyForm Noncommercial) this project can't take on"
+RESEARCH_ONLY = "MATLAB code whose notice allows education and research only, and no Python package"
+# Rows of F-Bench that are not measured here, and why, as looked up in November 2026.
+NOT_MEASURED = {
+    "ILNIQE": f"the authors' code is MATLAB; {PYIQA}",
+    "HOSA": "no package; its codebook and regression must be trained on a rated data set before it says anything",
+    "BPRI": f"{RESEARCH_ONLY}; a support vector model comes with it",
+    "BPRI-PSS": f"a part of BPRI (blockiness): {RESEARCH_ONLY}",
+    "BPRI-LSSn": f"a part of BPRI (noise): {RESEARCH_ONLY}",
+    "BMPRI": f"{RESEARCH_ONLY}; a support vector model comes with it",
+    "FISBLIM": "used by name in others' MATLAB benchmarks only; neither package nor a licence was found",
+    "DSL-FIQA": "research code without a licence; its weights lie on a file-sharing site, without a hash",
+    "HyperIQA": "the code is MIT; its weights lie on file-sharing sites, without a hash; pyiqa's are noncommercial",
+    "TReS": "its licence allows noncommercial research only",
+    "MANIQA": f"weights by a release page that the study doesn't fetch from; {PYIQA}",
+    "MINTIQA": "research code without a licence; its weights lie on a file-sharing site; a vision-language model",
+}
 
 
 def _read(name: str) -> pd.DataFrame:
@@ -47,9 +60,9 @@ def fbench_tables() -> pd.DataFrame:
 def fbench_not_measured() -> pd.DataFrame:
     """F-Bench's rows without a measurement here: model, the paper's SRCC on quality by task, reason."""
     table = fbench_tables()
-    part = table[(table["dimension"] == "quality") & table["model"].isin(NOT_MEASURED)]
-    wide = part.pivot(index="model", columns="task", values="srcc").reindex(NOT_MEASURED)
-    return wide.assign(reason=REASON).rename_axis(columns=None).reset_index()
+    part = table[(table["dimension"] == "quality") & table["model"].isin(list(NOT_MEASURED))]
+    wide = part.pivot(index="model", columns="task", values="srcc").reindex(list(NOT_MEASURED))
+    return wide.assign(reason=list(NOT_MEASURED.values())).rename_axis(columns=None).reset_index()
 
 
 def facescore_table1() -> pd.DataFrame:

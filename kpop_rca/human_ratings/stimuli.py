@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
 
+from kpop_rca.data.images import crop_square, read_rgb
 from kpop_rca.degradations import pipelines
 from kpop_rca.diffusion import generated_images, restoration, samplers, trainer
 from kpop_rca.diffusion.trainings import training_folders
 from kpop_rca.errors import StudyError
-from kpop_rca.faces import crops
+from kpop_rca.faces import crops, detection
 from kpop_rca.study import manifests, params
 from kpop_rca.system import devices, seeds
 from kpop_rca.system.seeds import Purpose
@@ -29,6 +31,7 @@ FRACTIONS = {
 }
 RESTORATION_STRENGTH = 0.5  # of the noise that the DDPM's restoration begins at
 SMALL_FACTORS = (2, 4, 8)  # of downsampling, for the small faces of a study
+PHOTOGRAPH, SOMEBODY = "restored photograph", "somebody"  # level and identity of what has no truth
 QUALITY, AUTHENTICITY, ID_FIDELITY, CORRESPONDENCE = "quality", "authenticity", "id_fidelity", "correspondence"
 
 
@@ -74,6 +77,56 @@ def of_study(study: str, *, n_images: int) -> list[Stimulus]:
         manifests.require(study, stage, parameters)
     folder = {stage: manifests.folder_of(study, stage) for stage in ("faces", "ddpm", "generated")}
     return _Sampled(parameters, folder).stimuli(counts(n_images))
+
+
+def of_photographs(study: str, folder: Path, *, n_images: int) -> list[Stimulus]:
+    """Faces of photographs as they are found, restored by bicubic interpolation and by the study's DDPM: no truth.
+
+    A face is brought to half of the study's size, as one far from the camera would be, and nothing else is done to it;
+    beside the restored image is that small one. Neither names nor files' names are kept.
+
+    Args:
+        study: whose model restores.
+        folder: with photographs, at any depth, such as LFW.
+        n_images: restored images, half of them by each.
+
+    Raises:
+        StudyError: no photograph is there, or in too few of them a face is found.
+    """
+    told = params.resolve(study)
+    manifests.require(study, "ddpm", told)
+    size, wanted = told["image_size"], (n_images + 1) // 2
+    paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    small = []
+    for place in seeds.generator(Purpose.PHOTOGRAPHS_RESTORED, told["seed"]).permutation(len(paths)):
+        if len(small) == wanted:
+            break
+        image = read_rgb(paths[place])
+        found = detection.faces_of(image, min_face_size=told["min_face_size"], min_side=0, max_side=told["max_side"])
+        if len(found.boxes):
+            crop = crop_square(image, found.boxes[0], margin=told["crop_margin"], size=size // 2)
+            small.append(np.asarray(crop))
+    if len(small) < wanted:
+        raise StudyError(f"{folder}: a face was found in {len(small)} of {len(paths)} photographs, {wanted} are needed")
+    enlarged = pipelines.bicubic(small, (size, size))
+    model = trainer.load_trained(
+        training_folders(manifests.folder_of(study, "ddpm"))[0], devices.choose(told["device"])
+    )
+    how = {"sampler": told["sampler"], "steps": told["sampling_steps"], "seed": told["seed"]}
+    of_ddpm = restoration.restore(*model, enlarged, strength=RESTORATION_STRENGTH, **how)
+    return [
+        Stimulus(
+            image,
+            name=f"{generator}/{PHOTOGRAPH}/{number}",
+            generator=generator,
+            level=PHOTOGRAPH,
+            identity=SOMEBODY,
+            beside=[("Low quality", small[number], f"photograph/{number}")],
+            restored=True,
+        )
+        for generator, images in (("bicubic", enlarged), ("ddpm", of_ddpm))
+        for number, image in enumerate(images)
+    ]
 
 
 class _Sampled:

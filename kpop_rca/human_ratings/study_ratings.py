@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 
 from kpop_rca.errors import StudyError
-from kpop_rca.human_ratings import mos, outliers, raw_ratings, simulated
+from kpop_rca.human_ratings import mos, outliers, pairs, rating_page, raw_ratings, simulated
 from kpop_rca.human_ratings.stimuli import AUTHENTICITY, ID_FIDELITY, QUALITY, Stimulus
-from kpop_rca.image_metrics import content_diversity, full_reference
 from kpop_rca.system import seeds
 
 # Qualities that simulated raters see, 0 to 5. They are invented, and in the order in which one would expect them.
@@ -19,6 +18,8 @@ KNOWN = {
     "ddpm, quarter of the steps": 2.0,
     "bicubic, restored": 1.8,
     "ddpm, restored": 2.5,
+    "bicubic, restored photograph": 1.6,
+    "ddpm, restored photograph": 2.0,
     "degraded, anchor": 0.9,
     "swapped, anchor": 3.9,
 }
@@ -35,43 +36,67 @@ def images_of(stimuli: Sequence[Stimulus], groups: Sequence[Sequence[int]], name
     return pd.DataFrame(rows, columns=["image", "generator", "identity", "group"])
 
 
-def metrics_of(stimuli: Sequence[Stimulus], probabilities: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
-    """Metrics of each image, in order: sharpness, contrast, oracle_probability (of the requested identity), psnr.
-
-    PSNR is of restored images, beside their original; NaN for the others.
+def known_qualities(
+    images: pd.DataFrame, *, sharpness: np.ndarray, likeness: np.ndarray, seed: int
+) -> dict[str, np.ndarray]:
+    """What simulated raters see in each image, 0 to 5, by dimension: a made-up truth, in which two metrics have a part.
 
     Args:
-        probabilities: float (N, K) by an oracle, of the stimuli's images.
+        images: from `images_of`, N rows.
+        sharpness: float (N,); its ranks count, towards quality.
+        likeness: of the requested identity, float (N,), at most 1, NaN where nobody knows; towards ID fidelity.
+        seed: of the study.
     """
-    found = content_diversity.low_level_features(np.stack([s.image for s in stimuli]))[["sharpness", "contrast"]]
-    requested = [names.index(s.identity) for s in stimuli]
-    found["oracle_probability"] = probabilities[np.arange(len(stimuli)), requested]
-    truth = {k: image for k, s in enumerate(stimuli) for caption, image, _ in s.beside if caption == "Original"}
-    found["psnr"] = np.nan
-    if truth:
-        pair = np.stack([stimuli[k].image for k in truth]), np.stack(list(truth.values()))
-        found.loc[list(truth), "psnr"] = full_reference.full_reference(*pair)["psnr"].to_numpy()
-    return found
-
-
-def known_qualities(images: pd.DataFrame, metrics: pd.DataFrame, *, seed: int) -> dict[str, np.ndarray]:
-    """What simulated raters see in each image, 0 to 5, by dimension: a made-up truth, in which metrics have a part."""
     rng = seeds.generator(seeds.Purpose.SIMULATED_QUALITY, seed)
     base = images["generator"].map(KNOWN).to_numpy()
-    sharpness = metrics["sharpness"].rank(pct=True).to_numpy() - 0.5
+    rank = pd.Series(sharpness).rank(pct=True).to_numpy() - 0.5
     noise = rng.standard_normal((3, len(images)))
-    quality = base + SPREAD * np.sqrt(0.5) * (np.sqrt(12) * sharpness + noise[0])
+    quality = base + SPREAD * np.sqrt(0.5) * (np.sqrt(12) * rank + noise[0])
     authenticity = quality - 0.5 + REAL_BONUS * images["generator"].eq(TRIPLET[0]) + SPREAD * noise[1]
     swapped = images["generator"].str.startswith("swapped")
-    fidelity = np.where(swapped, 0.5, 0.5 + 3.5 * metrics["oracle_probability"]) + SPREAD * noise[2]
+    like = np.nan_to_num(likeness, nan=0.5).clip(0, 1)
+    fidelity = np.where(swapped, 0.5, 0.5 + 3.5 * like) + SPREAD * noise[2]
     truth = {QUALITY: quality, AUTHENTICITY: authenticity, ID_FIDELITY: fidelity}
     return {name: np.clip(np.asarray(values), 0.1, 4.9) for name, values in truth.items()}
 
 
+def parse_groups(text: str, raters: Sequence[str]) -> dict[str, str] | None:
+    """Rater to group of a parameter such as "rater-01,rater-02|rater-03"; None for "", which is one group of all.
+
+    Raises:
+        StudyError: a rater is in no group, in two, or unknown.
+
+    >>> parse_groups("a|b,c", ["a", "b", "c"])
+    {'a': 'group 1', 'b': 'group 2', 'c': 'group 2'}
+    """
+    if not text:
+        return None
+    named = [(name.strip(), f"group {k}") for k, part in enumerate(text.split("|"), start=1) for name in part.split(",")]
+    if sorted(name for name, _ in named) != sorted(raters):
+        raise StudyError(
+            f"rater_groups is {text!r}; expected each of {', '.join(sorted(raters))} once, groups parted by |"
+        )
+    return dict(named)
+
+
+def simulated_names(panel: simulated.Panel) -> list[str]:
+    """simulated-01, simulated-02, …"""
+    return [f"simulated-{k + 1:02d}" for k in range(panel.raters)]
+
+
 def simulated_ratings(
-    stimuli: Sequence[Stimulus], truth: dict[str, np.ndarray], panel: simulated.Panel, *, seed: int
+    stimuli: Sequence[Stimulus],
+    truth: dict[str, np.ndarray],
+    panel: simulated.Panel,
+    *,
+    seed: int,
+    groups: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
-    """A table as `raw_ratings.read_folder` reads it, of simulated raters; some images are rated twice."""
+    """A table as `raw_ratings.read_folder` reads it, of simulated raters; some images are rated twice.
+
+    Args:
+        groups: rater to group; the groups then share the images among them, in turns, as F-Bench's do.
+    """
     tables = []
     for number, (dimension, quality) in enumerate(truth.items()):
         rng = seeds.generator(seeds.Purpose.SIMULATED_RATERS, seed, number)
@@ -79,34 +104,68 @@ def simulated_ratings(
         names = np.array([s.name for s in stimuli])[asked]
         seen = np.r_[np.arange(len(names)), np.arange(min(REPEATED, len(names)))]
         who = simulated.rate(quality[asked], panel, generator=rng, again=seen[len(names) :])
-        raters = [f"simulated-{k + 1:02d}" for k in range(panel.raters)]
-        frame = pd.DataFrame(who, columns=raters).assign(image=names[seen], trial=np.arange(len(seen)) // len(names))
+        frame = pd.DataFrame(who, columns=simulated_names(panel)).assign(image=names[seen], trial=np.arange(len(seen)) // len(names))
         tables.append(frame.melt(["image", "trial"], var_name="rater", value_name="rating").assign(dimension=dimension))
-    return raw_ratings.checked(pd.concat(tables, ignore_index=True), source=simulated.NOTE)
+    table = pd.concat(tables, ignore_index=True)
+    if groups:
+        order = sorted(set(groups.values()))
+        own = {s.name: order[k % len(order)] for k, s in enumerate(stimuli)}
+        table = table[table["rater"].map(groups) == table["image"].map(own)]
+    return raw_ratings.checked(table.reset_index(drop=True), source=simulated.NOTE)
 
 
-def of_people(folder: Path, images: pd.DataFrame) -> pd.DataFrame:
+def simulated_comparisons(
+    stimuli: Sequence[Stimulus], truth: np.ndarray, panel: simulated.Panel, *, seed: int, questions: int = 120
+) -> pd.DataFrame:
+    """Pairs as `pairs.of_folder` reads them, of simulated raters on the page's own questions; some come twice.
+
+    A rater sees each image with the panel's inconsistency, and calls closer ones than that a tie; spammers and lapses
+    answer at random.
+
+    Args:
+        truth: quality of the stimuli, 0 to 5, float (N,).
+    """
+    plan = rating_page.Plan(panel.raters, seed, mode="pairwise", practice=0)
+    quality = dict(zip((s.name for s in stimuli), truth, strict=True))
+    rng, rows = seeds.generator(seeds.Purpose.SIMULATED_COMPARISONS, seed), []
+    asked = rating_page.questions(stimuli, plan)[:questions]
+    for name, spams in zip(simulated_names(panel), np.arange(panel.raters) >= panel.raters - panel.spammers, strict=True):
+        for number, trial in [(k, 0) for k in range(len(asked))] + [(k, 1) for k in range(min(REPEATED, len(asked)))]:
+            one, other = (asked[number][k] for k in rng.permutation(2))
+            gap = quality[one.name] - quality[other.name] + panel.inconsistency * np.sqrt(2) * rng.standard_normal()
+            winner = "tie" if abs(gap) < panel.inconsistency / 2 else "first" if gap > 0 else "second"
+            if spams or rng.random() < panel.lapses:
+                winner = str(rng.choice(pairs.WINNERS))
+            rows.append((name, str(number), f"{one.generator}, {one.level}", f"{other.generator}, {other.level}", winner, trial))
+    return pd.DataFrame(rows, columns=pairs.COLUMNS)
+
+
+def of_people(folder: Path, images: pd.DataFrame, *, rater_groups: str = "") -> tuple[pd.DataFrame, dict | None]:
     """The files of a folder that raters sent back, with the images' names in place of the ids on their pages.
+
+    Args:
+        rater_groups: see `parse_groups`; of the raters' names in their files.
+
+    Returns:
+        the ratings, raters pseudonymous; and rater to group, by the same pseudonyms, None for one group.
 
     Raises:
         StudyError: the key of the pages is missing, or they show other images than `images`.
     """
-    key = Path(folder) / raw_ratings.KEY
-    if not key.is_file():
-        raise StudyError(
-            f"{folder} has no {raw_ratings.KEY}, which kpop-rca rate writes beside the pages; put it there"
-        )
-    known = pd.read_csv(key, dtype=str)
+    known = raw_ratings.read_key(folder)
     rated = known.loc[known["role"].isin(["practice", "anchor", "rated"]), "image"]
     if set(rated) - set(images["image"]):
         raise StudyError(
             f"the pages of {folder} show {len(rated)} images of another sample; set rated_images={len(rated)}"
         )
-    table = raw_ratings.pseudonymous(raw_ratings.read_folder(folder))
+    named = raw_ratings.read_folder(folder)
+    groups = parse_groups(rater_groups, named["rater"].unique())
+    table = raw_ratings.pseudonymous(named)
+    groups = groups and {new: groups[old] for old, new in zip(named["rater"], table["rater"], strict=True)}
     names = table["image"].map(known.set_index("id")["image"])
     if names.isna().any():
         raise StudyError(f"{folder}: image {table['image'][names.isna()].iloc[0]} is not in {raw_ratings.KEY}")
-    return table.assign(image=names)
+    return table.assign(image=names), groups
 
 
 def scored(
@@ -135,6 +194,26 @@ def scored(
         scores.append(mos.long(z).assign(dimension=dimension))
         means.append(mos.by_image(z, least_ratings=least_ratings).assign(dimension=dimension))
     return tuple(pd.concat(part, ignore_index=True) for part in (screened, scores, means))
+
+
+def valid_ratings(scores: pd.DataFrame, *, least: Sequence[int]) -> pd.DataFrame:
+    """What a least number of valid ratings costs and gives, by dimension.
+
+    Args:
+        scores: of `scored`.
+        least: numbers to try.
+
+    Returns:
+        dimension, least_ratings, images (with so many), half_width (mean of their 95 % intervals; NaN of no image).
+    """
+    rows = []
+    for dimension, part in scores.groupby("dimension"):
+        matrix = part.pivot(index="image", columns="rater", values="score")
+        for number in least:
+            found = mos.by_image(matrix, least_ratings=number)
+            width = (found["high"] - found["low"]).mean() / 2
+            rows.append((dimension, number, int(found["mos"].notna().sum()), width))
+    return pd.DataFrame(rows, columns=["dimension", "least_ratings", "images", "half_width"])
 
 
 def effect_of_steps(replicates: pd.DataFrame, means: pd.DataFrame) -> dict[str, float]:

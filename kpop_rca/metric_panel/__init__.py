@@ -8,7 +8,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "metric_of_metrics": ["SEES"],
         "metric": ["measure"],
         "panel": ["run", "sentences"],
+        "rated": ["of_each_image"],
         "registry": ["METRICS"],
         "tables": ["by_ladder"],
+        "tools": ["of_study"],
     },
 )

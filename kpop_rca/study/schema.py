@@ -164,6 +164,13 @@ class Parameters(BaseModel):
     runs_of: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] = None
 
     ratings_folder: Place = None
+    comparisons_folder: Place = None
+    photographs_folder: Place = None
+    rater_groups: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{0,4000}$")] = None
+    iqa_networks_of: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] = None
+    iqa_splits: Annotated[int, Field(ge=0, le=100)] = None
+    iqa_epochs: Positive = None
+    iqa_dimensions: Annotated[list[Literal["quality", "authenticity", "id_fidelity"]], Field(min_length=1)] = None
     rated_images: Annotated[int, Field(ge=30, le=2_000)] = None
     least_ratings: Annotated[int, Field(ge=2, le=1_000)] = None
     simulated_raters: Annotated[int, Field(ge=4, le=1_000)] = None

@@ -79,6 +79,9 @@ class Purpose(IntEnum):
     TUNING_STEP = 85  # step
     ADAPTERS = 86
     BENCHMARK_IMAGES = 87
+    SIMULATED_COMPARISONS = 90
+    PHOTOGRAPHS_RESTORED = 91
+    COMPARISON_INTERVALS = 92
     VERDICT_TRIALS = 100  # setting, draw
     VERDICT_RERUNS = 101  # draw
     ASSUMPTION = 105  # mixtures on which its tests are calibrated

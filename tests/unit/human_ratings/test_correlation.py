@@ -56,3 +56,19 @@ def test_order_of_images_changes_nothing(table):
     for name in ("good", "falling"):
         one, other = (correlation.correlations(t[name].to_numpy(), t["mos"].to_numpy()) for t in (table, shuffled))
         assert one == pytest.approx(other, abs=1e-6)
+
+
+@pytest.mark.parametrize("noise", [0.1, 0.5, 3.0])
+def test_resamples_have_the_statistics_that_scipy_finds_one_by_one(noise):
+    rng = np.random.default_rng(0)
+    mos = rng.normal(50, 10, size=80)
+    table = pd.DataFrame({"mos": mos, "metric": -np.exp((mos - 50) / 20) + noise * rng.normal(size=80)})
+    draws = rng.integers(80, size=(20, 80))
+    found = correlation.replicates(table, ["metric"], draws)[0]
+    for drawn, row in zip(draws, found, strict=True):
+        alone = correlation.correlations(table["metric"].to_numpy()[drawn], mos[drawn])
+        assert row[[0, 1, 3]] == pytest.approx([alone["srcc"], alone["krcc"], alone["plcc_unfitted"]], abs=1e-9)
+        # Where there is next to nothing to fit, each ends in a valley of its own, and either may be the deeper.
+        assert row[4] == pytest.approx(alone["rmse"], rel=1e-3 if noise < 1 else 0.05)
+        if noise < 1:
+            assert row[2] == pytest.approx(alone["plcc"], abs=2e-3)

@@ -1,0 +1,62 @@
+"""What every metric of the panel that looks at single images says of images that are rated, so that it meets a MOS."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from kpop_rca.human_ratings import Stimulus
+from kpop_rca.metric_panel.metric import Metric, Needs, measure
+from kpop_rca.metric_panel.registry import METRICS
+from kpop_rca.metric_panel.samples import Sample, Seen, Tool
+from kpop_rca.oracles.candidates import Faces
+
+ORIGINAL = "Original"  # caption of the true image beside a restored one
+OF_IDENTITY = (Needs.LABELS, Needs.SET_AND_LABELS)
+
+
+def of_each_image(
+    stimuli: Sequence[Stimulus],
+    names: Sequence[str],
+    real: Faces,
+    *,
+    tools: Mapping[str, Tool],
+    metrics: Mapping[str, Metric] = METRICS,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Every per-image metric of the registry, of each rated image.
+
+    Metrics beside the true image are of restored images that have one. Those of identities are of images of people
+    whom the study knows.
+
+    Args:
+        stimuli: N images of one size.
+        names: of the identities, by label.
+        real: images beside which they are measured, uint8 (M, H, W, 3), and their labels; none of them is rated.
+        tools: see `tools.of_study`.
+        metrics: a part of the registry, for tests.
+
+    Returns:
+        float (N rows), a column per metric that has a value, NaN for images that it is not of; and one row per metric
+        without any: metric, title, why.
+    """
+    number = {name: label for label, name in enumerate(names)}
+    truth = {k: image for k, one in enumerate(stimuli) for caption, image, _ in one.beside if caption == ORIGINAL}
+    labels = np.array([number.get(one.identity, 0) for one in stimuli])
+    seen = Seen(np.stack([*(one.image for one in stimuli), *truth.values()]), tools)
+    everything = Sample(seen, np.arange(len(stimuli)), labels)
+    known = everything.part(np.flatnonzero([one.identity in number for one in stimuli]))
+    restored = np.array(list(truth), dtype=int)
+    with_truth = Sample(seen, restored, labels[restored], truth=len(stimuli) + np.arange(len(truth)))
+    beside = Sample.of(*real, tools)
+    values, absent = pd.DataFrame(index=range(len(stimuli))), []
+    for name, metric in metrics.items():
+        if not metric.of_image:
+            continue
+        of_restored = metric.needs is Needs.REFERENCE_IMAGE
+        sample = with_truth if of_restored else known if metric.needs in OF_IDENTITY else everything
+        found = measure(metric, sample, beside) if len(sample) else None
+        if found is None or found.of_images is None:
+            absent.append((name, metric.title, found.why if found else "no image has a true one beside it"))
+        else:
+            values.loc[sample.rows, name] = found.of_images
+    return values, pd.DataFrame(absent, columns=["metric", "title", "why"])
