@@ -26,7 +26,7 @@ root = Path(sys.argv[1])
 table = data.scan(root, n_identities=0, min_per_identity=0, exclude_identities=[], max_per_identity=0)
 how = {"min_face_size": 32, "batch_size": 64, "max_side": 512, "device": "cpu", "workers": 1}
 flagged = faces.flag_images(
-    faces.detect_faces(table, root, **how), min_probability=0.86, min_face_width=28, max_mismatch_score=0.05, seed=0
+    faces.detect_faces(table, root, **how), min_probability=0.86, min_face_width=28, max_mismatch_score=1.0, seed=0
 )
 flags = ["non_facial", "several_faces", "identity_mismatch", "cross_identity_duplicate"]
 reasons = faces.exclusion_reasons(flagged, exclude_flags=flags, exclude_hand_labels=[])
