@@ -1,6 +1,7 @@
 """What a user gives, as folders or CSVs: photographs of people, and generated images that claim to show them."""
 
 import csv
+import difflib
 import io
 import re
 import unicodedata
@@ -16,6 +17,7 @@ from kpop_rca.data import identity_folders
 from kpop_rca.data.identity_folders import natural_key, plain, some
 from kpop_rca.errors import StudyError
 
+NEARLY = 0.8  # likeness, of at most 1, from which on two names may be one person
 MIN_PHOTOGRAPHS = 3  # of a person: one to be predicted, two from which its prediction can be wrong
 NEEDED = ("path", "person")
 ADDED = ("face", "face_size", "cluster", "reason")  # columns that `found` writes
