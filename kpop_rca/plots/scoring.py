@@ -98,7 +98,7 @@ def dots(table: pd.DataFrame, measures: dict[str, str], *, title: str) -> Figure
             values = [row[measure] for measure in measures]
             ax.plot(values, range(len(measures)), ls="", ms=8, alpha=0.85, **look[row["generator"]])
         ax.set(
-            xlabel="fraction",
+            xlabel="fraction of the images (similarity: of real); higher is better",
             xlim=(min(-0.03, ax.get_xlim()[0]), max(1.03, ax.get_xlim()[1])),
             ylim=(len(measures) - 0.5, -0.5),
         )

@@ -4,16 +4,18 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from kpop_rca.data.identity_folders import some
 from kpop_rca.scoring.scores import EXACT, HEADLINE, MEASURES, NUMBERS, WEAK, Scores
 from kpop_rca.system import html
 
+MOST_NAMED = 6  # generators in a sentence
 FEW = 12  # photographs of a person, below which the errors of an oracle are little known
 DO_NOT_USE = "Do not use these numbers."
 
 
 def lines(scores: Scores) -> list[str]:
-    """What is wrong first, then the answer in two sentences, then the ceiling of an oracle that errs."""
-    return [*warnings(scores), *sentences(scores), *copying(scores), *ceilings(scores)]
+    """What is wrong first, then the answer in two or three sentences, then what limits it."""
+    return [*warnings(scores), *sentences(scores), *incomplete(scores), *copying(scores), *ceilings(scores)]
 
 
 def warnings(scores: Scores) -> Iterator[str]:
@@ -31,30 +33,64 @@ def warnings(scores: Scores) -> Iterator[str]:
 
 
 def copying(scores: Scores) -> list[str]:
-    """Generators that repeat photographs, of which no measure of identity says how well they do."""
+    """Generators that repeat photographs: their accuracy is in part that of the photographs."""
     return [
-        f"{row['generator']} repeats photographs: {with_interval(row, 'copy_rate')} of its images are copies, and none "
-        "of its other numbers says that it can do more."
+        f"{row['generator']} repeats photographs: {with_interval(row, 'copy_rate')} of its images are copies"
+        f"{_of_others(scores, row['generator'])}. What it would show of its own is not measured by these."
         for _, row in scores.table.iterrows()
         if row["generator"] in scores.copying
     ]
 
 
-def sentences(scores: Scores) -> list[str]:
-    """How often the best generator shows the requested person, and what sets it apart from the next.
+def _of_others(scores: Scores, generator: str) -> str:
+    """How many of the copies are photographs of somebody who was not requested."""
+    if "copied_person" not in scores.images:
+        return ""
+    copies = scores.images[scores.images["generator"].eq(generator) & scores.images["copied_person"].ne("")]
+    others = int(copies["copied_person"].ne(copies["requested"]).sum())
+    return f", {others} of these {len(copies)} of another person than the requested" if others else ""
 
-    Generators that repeat photographs are left out, where there are others.
+
+def incomplete(scores: Scores) -> Iterator[str]:
+    """Generators that lack people, which are not compared on the same footing as the others."""
+    shown = scores.by_person
+    for name in scores.generators:
+        there = set(shown.loc[shown["generator"] == name, "person"])
+        lacking = [person for person in scores.people if person not in there]
+        if lacking:
+            yield f"{name} has no images of {some(lacking, sign='')}: its numbers are of {len(there)} people."
+
+
+def shown_instead(scores: Scores) -> pd.DataFrame:
+    """Who is predicted in place of the requested person, where that is no single image: the most frequent first."""
+    if scores.images.empty:
+        return pd.DataFrame()
+    images = scores.images.assign(of=1)
+    of = images.groupby(["generator", "requested"])["of"].sum()
+    wrong = images[images["predicted"].ne("") & images["predicted"].ne(images["requested"])]
+    table = wrong.groupby(["generator", "requested", "predicted"], as_index=False)["of"].sum()
+    table = table.rename(columns={"of": "images"}).query("images > 1")
+    total = of.loc[list(zip(table["generator"], table["requested"], strict=True))].to_numpy() if len(table) else []
+    order = {name: number for number, name in enumerate(scores.generators)}
+    table = table.assign(**{"of its images": total, "order": table["generator"].map(order)})
+    return table.sort_values(["order", "images"], ascending=[True, False], kind="stable").drop(columns="order")
+
+
+def sentences(scores: Scores) -> list[str]:
+    """How often each generator shows the requested person, and what sets the best apart from the next.
+
+    Those that repeat photographs come last, whatever their accuracy.
     """
     table = scores.table
-    copying = scores.copying if len(scores.copying) < len(table) else set()
-    table = table[~table["generator"].isin(copying)]
     best = table.iloc[0]
     measure = HEADLINE if pd.notna(best.get(HEADLINE)) else "accuracy"
     shown = f"{best.generator} shows the requested person in {with_interval(best, measure)} of its images"
     first = f"{shown}, by {MEASURES[measure]} under {scores.oracle}"
     if len(table) > 1:
-        others = " that do not repeat photographs" if copying else ""
-        return [f"{first}, the most of {len(table)} generators{others}.", _against_next(scores, best, table.iloc[1])]
+        others = [f"{row.generator} in {cell(row, measure)}" for _, row in table.iloc[1:MOST_NAMED].iterrows()]
+        others[0] = others[0].replace(" in ", " does in ", 1)
+        more = f"; {len(table) - MOST_NAMED} more are in the table" if len(table) > MOST_NAMED else ""
+        return [f"{first}.", f"{', '.join(others)}{more}.", _against_next(scores, best, table.iloc[1])]
     if pd.isna(best.get("rca")):
         return [f"{first}."]
     recognised = f"Its RCA, relative to photographs, is {with_interval(best, 'rca')}"

@@ -1,6 +1,7 @@
 """What a user gives, as folders or CSVs: photographs of people, and generated images that claim to show them."""
 
 import csv
+import difflib
 import io
 import re
 import unicodedata
@@ -16,6 +17,7 @@ from kpop_rca.data import identity_folders
 from kpop_rca.data.identity_folders import natural_key, plain, some
 from kpop_rca.errors import StudyError
 
+NEARLY = 0.8  # likeness, of at most 1, from which on two names may be one person
 MIN_PHOTOGRAPHS = 3  # of a person: one to be predicted, two from which its prediction can be wrong
 NEEDED = ("path", "person")
 ADDED = ("face", "face_size", "cluster", "reason")  # columns that `found` writes
@@ -313,15 +315,24 @@ def _people(photographs: pd.DataFrame, of_each: dict[str, pd.DataFrame], notes: 
     if alone:
         notes.append(f"photographs but no generated images, left out: {_people_named(alone)}")
     for name, rows in of_each.items():
-        _note_counterparts(name, rows["person"].value_counts(), people, notes)
+        _note_counterparts(name, rows["person"].value_counts(), people, notes, photographed=list(counts.index))
     return people
 
 
-def _note_counterparts(name: str, counts: pd.Series, people: list[str], notes: list[str]) -> None:
+def _meant(unknown: list[str], photographed: list[str]) -> str:
+    """A question for each unknown name that is nearly one with photographs."""
+    close = {name: difflib.get_close_matches(name, photographed, n=1, cutoff=NEARLY) for name in unknown}
+    asked = [f"{plain(name)} for {plain(found[0])}" for name, found in close.items() if found]
+    return f"; is it {' and '.join(asked)}?" if asked else ""
+
+
+def _note_counterparts(
+    name: str, counts: pd.Series, people: list[str], notes: list[str], *, photographed: list[str]
+) -> None:
     unknown = sorted(set(counts.index) - set(people), key=natural_key)
     if unknown:
         left_out = f"{counts[unknown].sum()} images of {plain(name)} left out"
-        notes.append(f"no photographs, so {left_out}: {_people_named(unknown)}")
+        notes.append(f"no photographs, so {left_out}: {_people_named(unknown)}{_meant(unknown, photographed)}")
     missing = [person for person in people if person not in counts]
     if len(missing) == len(people):
         raise StudyError(f"{name} has no images of anyone with photographs; give its folders the people's names")

@@ -18,7 +18,7 @@ from kpop_rca.oracles import agreement
 from kpop_rca.oracles.embeddings import EMBEDDINGS, open_embedding
 from kpop_rca.scoring import by_column, comparison, gate, inputs, shards, similarity
 from kpop_rca.scoring import found as faces
-from kpop_rca.scoring.cross_fitting import CrossFitted, cross_fit
+from kpop_rca.scoring.cross_fitting import NOBODY, CrossFitted, cross_fit
 from kpop_rca.scoring.estimates import Estimates, estimate
 from kpop_rca.scoring.own_resnet import cross_fitted_resnet
 from kpop_rca.scoring.scores import HEADLINE, Scores
@@ -87,15 +87,17 @@ def score(
     estimated = estimate(
         fitted, images["person"].to_numpy(), images["generator"], found.people, n_replicates=replicates, seed=seed
     )
+    similar, copies = _similarity(seen, calibrated)
     return Scores(
         people=found.people,
-        measures=pd.concat([estimated.measures, _similarity(seen, calibrated)], ignore_index=True),
+        measures=pd.concat([estimated.measures, similar], ignore_index=True),
         oracles=_oracles(estimated.oracles, embeddings),
         comparisons=_comparisons(images, fitted, estimated),
         columns=_by_column(seen, columns, fitted, estimated),
         fairness=_fairness(seen, calibrated, columns),
         agreement=_agreement(estimated, found.generators),
         gate=_controls(seen, calibrated, fitted),
+        images=_by_image(seen, next(iter(fitted.values())), next(iter(copies.values()), None)),
         notes=[*refused, *notes, *found.notes],
         settings={
             "size": size or "as found",
@@ -290,18 +292,42 @@ def _watched(work: Callable, total: int, progress: Callable | None) -> Any:
         return found
 
 
-def _similarity(seen: _Seen, calibrated: dict[str, similarity.Calibration]) -> pd.DataFrame:
-    """The measures of similarity of every generator under every oracle, as rows of `Scores.measures`."""
+def _similarity(
+    seen: _Seen, calibrated: dict[str, similarity.Calibration]
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """The measures of similarity of every generator under every oracle, as rows of `Scores.measures`.
+
+    And by oracle the photograph that each generated image copies, float (M,), NaN where it copies none.
+    """
     tables, names = [], dict(enumerate(seen.found.people))
+    copies = {oracle: np.full(len(seen.images), np.nan) for oracle in calibrated}
     for (oracle, calibration), generator in product(calibrated.items(), seen.found.generators):
         own = seen.images["generator"].eq(generator).to_numpy()
-        _, vectors = seen.apart(seen.found.embeddings[oracle])
+        photographs, vectors = seen.apart(seen.found.embeddings[oracle])
         requested, stream = seen.images.loc[own, PERSON].to_numpy(), seen.stream(seeds.Purpose.SIMILARITY)
         found = similarity.measure(calibration, vectors[own], requested, generator=stream)
+        with_face = np.flatnonzero(np.isfinite(photographs).all(axis=1))  # by these `nearest` counts
+        is_copy = found.images["copy_rate"].eq(1).to_numpy()
+        copies[oracle][own] = np.where(is_copy, with_face[found.images["nearest"]], np.nan)
         of_each = found.by_person.assign(person=found.by_person[PERSON].map(names))
         of_all = found.table.assign(person="")[[*of_each]]
         tables += [of.assign(oracle=oracle, generator=generator) for of in (of_all, of_each)]
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat(tables, ignore_index=True), copies
+
+
+def _by_image(seen: _Seen, fitted: CrossFitted, copies: np.ndarray | None) -> pd.DataFrame:
+    """The table `Scores.images`: whom most of an oracle's classifiers see on each image, and what it copies."""
+    images, names = seen.images, np.array([*seen.found.people, ""], dtype=object)  # NOBODY is the last
+    votes = np.stack([(fitted.generated == who).sum(axis=0) for who in range(len(seen.found.people))])
+    predicted = np.where((fitted.generated == NOBODY).all(axis=0), NOBODY, votes.argmax(axis=0))
+    table = pd.DataFrame({"generator": images["generator"], "path": images["path"], "face": images["face"]})
+    table = table.assign(requested=names[images[PERSON].to_numpy()], predicted=names[predicted])
+    if copies is None:
+        return table
+    paths, who = seen.photographs["path"].to_numpy(), names[seen.person]
+    nearest, is_copy = np.nan_to_num(copies).astype(int), np.isfinite(copies)
+    table["copied_person"], table["copied_path"] = (np.where(is_copy, of[nearest], "") for of in (who, paths))
+    return table
 
 
 def _oracles(accuracies: pd.DataFrame, embeddings: Sequence["Embedding"]) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from kpop_rca.plots import charts
 from kpop_rca.plots import scoring as plots
 from kpop_rca.scoring import answer
 from kpop_rca.scoring.inputs import neutralised
-from kpop_rca.scoring.scores import CONFIDENCE, HEADLINE, MEASURES, NUMBERS, REAL, Scores
+from kpop_rca.scoring.scores import CONFIDENCE, COPYING, HEADLINE, MEASURES, NUMBERS, REAL, Scores
 from kpop_rca.system import files, html
 
 PAGE, JSON, TABLES = "index.html", "scores.json", "tables"
@@ -30,6 +30,8 @@ HEADINGS = {"p_holm": "p (Holm)"}  # of columns whose name is not their heading
 COMPARED = ("a", "b", "difference", "low", "high", "p_holm", "verdict")
 P_VALUES, LEAST_P = frozenset({"p", "p_holm"}), 0.001
 TILE = 96  # side in pixels of an image on the sheet of faces
+SIDES = {"a": "generator", "b": "against"}  # headings of a comparison
+MOST_INSTEAD = 12  # rows of the page's table of who is shown instead
 MOST_PAIRS = 15  # of generators in one figure
 DOTS = (
     "accuracy",
@@ -38,14 +40,12 @@ DOTS = (
     "tar_at_far_0.01",
     "open_set_match_rate",
     "similarity_fraction",
-    "diversity_fraction",
 )
 LABELS = {
     HEADLINE: "corrected\naccuracy",
     "tar_at_far_0.01": "TAR at\n1 % FAR",
     "open_set_match_rate": "matched,\nopen set",
     "similarity_fraction": "similarity",
-    "diversity_fraction": "diversity",
 }  # in figures
 # The columns of the page's two tables of generators.
 IDENTITY = ("images", "failures", "accuracy", "rca", HEADLINE, "copy_rate")
@@ -79,6 +79,8 @@ def tables(scores: Scores) -> dict[str, pd.DataFrame]:
         "oracle_fairness": scores.fairness,
         "agreement": scores.agreement,
         "controls": scores.gate,
+        "images": scores.images,
+        "shown_instead": answer.shown_instead(scores),
         "notes": pd.DataFrame({"note": scores.notes}),
     }
     return {name: table for name, table in found.items() if len(table)}
@@ -118,13 +120,14 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 def page(scores: Scores) -> str:
     """The page: what is wrong, the answer, the table of generators and one figure, then all else."""
     overall = scores.measures[scores.measures["person"] == ""]
-    shown_tables = tables(scores) | {"pairs": compared(scores), "groups": groups(scores)}
+    shown_tables = tables(scores) | {"pairs": compared(scores).rename(columns=SIDES), "groups": groups(scores)}
+    shown_tables |= {"instead": answer.shown_instead(scores).head(MOST_INSTEAD)}
     missing = overall[overall["value"].isna() & (overall["reason"] != "")]
     return html.template("kpop_rca.scoring", "scores.html").render(
         scores=scores,
         warnings=list(answer.warnings(scores)),
         sentences=answer.sentences(scores),
-        remarks=[*answer.copying(scores), *answer.ceilings(scores)],
+        remarks=[*answer.incomplete(scores), *answer.copying(scores), *answer.ceilings(scores)],
         measures=MEASURES,
         numbers=NUMBERS,
         clipped=("x", HEADLINE),  # above 1 by noise alone
@@ -140,6 +143,7 @@ def page(scores: Scores) -> str:
         differences=differences(scores),
         sheet=sheet(scores),
         real=REAL,
+        copying=COPYING,
     )
 
 
@@ -293,14 +297,14 @@ def differences(scores: Scores) -> dict[str, str] | None:
         for row in table.itertuples()
     )
     table = table.rename(columns={"difference": "value"}).assign(
-        pair=[f"{row.a}\n− {row.b}" for row in table.itertuples()], what="difference"
+        pair=[f"{row.a} −\n{row.b}" for row in table.itertuples()], what="difference"
     )
     figure = plots.intervals(
         table.astype({"value": float, "low": float, "high": float}),
         rows="pair",
         hue="what",
-        title="Which generators differ?",
-        xlabel="difference of the corrected accuracy",
+        title="Differences of the\ncorrected accuracy",
+        xlabel="difference (95 % interval)",
         lines={"no difference": 0.0},
     )
     return shown(figure, f"Forest plot of differences with 95 % intervals: {values}.")

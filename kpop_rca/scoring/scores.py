@@ -52,6 +52,8 @@ class Scores:
         fairness: the oracle's own errors by the same columns.
         agreement: one row per generator: whether the oracles agree, see `oracles.agreement`.
         gate: one row per control and oracle, see `scoring.gate`.
+        images: one row per generated image: generator, path, face (see `found.Found`), requested, predicted (by the
+            first oracle; "" without a face), copied_person and copied_path (of the photograph that it copies, or "").
         notes: what was odd in the images, and what was done, a line each.
         settings: how the numbers were made: seed, size, versions, seconds.
         truth: the fraction of images that really show the requested person, where that is known.
@@ -70,6 +72,7 @@ class Scores:
     notes: list[str] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     truth: dict[str, float] = field(default_factory=dict)
+    images: pd.DataFrame = field(default_factory=pd.DataFrame)
     examples: dict[str, list[str | None]] = field(default_factory=dict)
 
     @property
@@ -163,6 +166,7 @@ class Scores:
 
         rename = renamer(self.people)
         held = {part.name: getattr(self, part.name) for part in fields(self)}
+        held["images"] = self.images.drop(columns=["path", "copied_path"], errors="ignore")
         tables = {name: table.map(rename) for name, table in held.items() if isinstance(table, pd.DataFrame)}
         return replace(
             self,
