@@ -49,7 +49,7 @@ def without_part(images: np.ndarray, part: str) -> np.ndarray:
 
     >>> images = np.full((1, 32, 32, 3), 255, dtype=np.uint8)
     >>> grey = {part: (without_part(images, part) == GREY).mean() for part in ("face", "hair")}
-    >>> grey["face"] + grey["hair"]
+    >>> float(grey["face"] + grey["hair"])
     1.0
     """
     if not part:

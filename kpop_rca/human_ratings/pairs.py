@@ -209,7 +209,9 @@ def order_and_repeats(pairs: pd.DataFrame) -> dict[str, float]:
     """
     decided = pairs[(pairs["winner"] != "tie") & (pairs["trial"] == 0)]
     keys = ["rater", "question"]
-    better = np.where(pairs["winner"] == "tie", "tie", pairs["first"].where(pairs["winner"] == "first", pairs["second"]))
+    better = np.where(
+        pairs["winner"] == "tie", "tie", pairs["first"].where(pairs["winner"] == "first", pairs["second"])
+    )
     answers = pairs.assign(better=better)
     again = answers[answers["trial"] > 0].merge(answers[answers["trial"] == 0], on=keys, suffixes=("", "_before"))
     same = again["better"] == again["better_before"]

@@ -71,7 +71,9 @@ def parse_groups(text: str, raters: Sequence[str]) -> dict[str, str] | None:
     """
     if not text:
         return None
-    named = [(name.strip(), f"group {k}") for k, part in enumerate(text.split("|"), start=1) for name in part.split(",")]
+    named = [
+        (name.strip(), f"group {k}") for k, part in enumerate(text.split("|"), start=1) for name in part.split(",")
+    ]
     if sorted(name for name, _ in named) != sorted(raters):
         raise StudyError(
             f"rater_groups is {text!r}; expected each of {', '.join(sorted(raters))} once, groups parted by |"
@@ -104,7 +106,9 @@ def simulated_ratings(
         names = np.array([s.name for s in stimuli])[asked]
         seen = np.r_[np.arange(len(names)), np.arange(min(REPEATED, len(names)))]
         who = simulated.rate(quality[asked], panel, generator=rng, again=seen[len(names) :])
-        frame = pd.DataFrame(who, columns=simulated_names(panel)).assign(image=names[seen], trial=np.arange(len(seen)) // len(names))
+        frame = pd.DataFrame(who, columns=simulated_names(panel)).assign(
+            image=names[seen], trial=np.arange(len(seen)) // len(names)
+        )
         tables.append(frame.melt(["image", "trial"], var_name="rater", value_name="rating").assign(dimension=dimension))
     table = pd.concat(tables, ignore_index=True)
     if groups:
@@ -129,14 +133,18 @@ def simulated_comparisons(
     quality = dict(zip((s.name for s in stimuli), truth, strict=True))
     rng, rows = seeds.generator(seeds.Purpose.SIMULATED_COMPARISONS, seed), []
     asked = rating_page.questions(stimuli, plan)[:questions]
-    for name, spams in zip(simulated_names(panel), np.arange(panel.raters) >= panel.raters - panel.spammers, strict=True):
+    for name, spams in zip(
+        simulated_names(panel), np.arange(panel.raters) >= panel.raters - panel.spammers, strict=True
+    ):
         for number, trial in [(k, 0) for k in range(len(asked))] + [(k, 1) for k in range(min(REPEATED, len(asked)))]:
             one, other = (asked[number][k] for k in rng.permutation(2))
             gap = quality[one.name] - quality[other.name] + panel.inconsistency * np.sqrt(2) * rng.standard_normal()
             winner = "tie" if abs(gap) < panel.inconsistency / 2 else "first" if gap > 0 else "second"
             if spams or rng.random() < panel.lapses:
                 winner = str(rng.choice(pairs.WINNERS))
-            rows.append((name, str(number), f"{one.generator}, {one.level}", f"{other.generator}, {other.level}", winner, trial))
+            rows.append(
+                (name, str(number), f"{one.generator}, {one.level}", f"{other.generator}, {other.level}", winner, trial)
+            )
     return pd.DataFrame(rows, columns=pairs.COLUMNS)
 
 

@@ -45,6 +45,9 @@ class Predicted:
         predicted: int (O, N), in [0, K).
         group: int (N,): of generated images the training that made each, from 0; of real ones their burst, images of
             one number being near-duplicates of each other and -1 alone.
+
+    >>> Predicted(labels=np.array([0, 1]), predicted=np.array([[0, 1], [1, 1]]), group=np.array([-1, -1])).labels.shape
+    (2,)
     """
 
     labels: np.ndarray
@@ -128,6 +131,14 @@ def person_verdicts(
     Source: Wellek (2010), "Testing Statistical Hypotheses of Equivalence and Noninferiority", for one-sided tests at a
     margin; Holm (1979) and Shaffer (1986); Hillis (2007) and Satterthwaite (1946) for v and its degrees of freedom;
     Box (1954) for those of pooled mean squares, by the estimates of Bai and Saranadasa (1996).
+
+    >>> labels = np.repeat([0, 1], 40)
+    >>> real = Predicted(labels, np.stack([labels, labels]), np.full(80, -1))
+    >>> predicted = np.where(np.arange(80) < 20, 1, labels)  # half of the first person's images show the second
+    >>> generated = Predicted(labels, np.stack([predicted, predicted]), np.tile([0, 1], 40))
+    >>> found = person_verdicts(real, generated, ["resnet10", "resnet10"], classes=["Ada", "Bo"])
+    >>> found[["class", "verdict"]].values.tolist()
+    [['Ada', 'inferior to real'], ['Bo', 'non-inferior to real']]
     """
     _, kind = np.unique(architectures, return_inverse=True)
     on_real = _side(real, np.zeros(len(real.labels), int), bursts=real.group, classes=classes)
