@@ -53,8 +53,8 @@ def about_correction(part: dict[str, Any]) -> list[str]:
         *said,
         f"Confusion-corrected accuracy {corrected['mean']:.3f} ({_interval(corrected['ci95'], 3)}), by chance "
         f"{corrected['chance']:.3f}; condition number of the oracle's confusion {corrected['condition_number']:.2f}.",
-        f"The assumption seems to fail for {', '.join(corrected['outside']) or 'nobody'}. With every fraction held "
-        f"between 0 and 1 the mean is {corrected['mean_on_simplex']:.3f}.",
+        f"Outside 0 to 1, which the assumption excludes: {', '.join(corrected['outside']) or 'nobody'}. With every "
+        f"fraction held between 0 and 1 the mean is {corrected['mean_on_simplex']:.3f}.",
     ]
 
 
