@@ -45,7 +45,7 @@ def without_names(note: str) -> str:
     >>> without_names("people/: no image in the folders of 2 people: Ada, Bo")
     'people/: no image in the folders of 2 people'
     """
-    return re.sub(r" ?\(.*\)|(?<= people): .*", "", note)
+    return re.sub(r" ?\(.*\)|(?<= people): .*|; is it .*\?", "", note)
 
 
 def _plain(name: str) -> str:

@@ -8,6 +8,7 @@ from kpop_rca.data.identity_folders import some
 from kpop_rca.scoring.scores import EXACT, HEADLINE, MEASURES, NUMBERS, WEAK, Scores
 from kpop_rca.system import html
 
+LEFT_OUT = "left out: "  # in a note on people
 MOST_NAMED = 6  # generators in a sentence
 FEW = 12  # photographs of a person, below which the errors of an oracle are little known
 DO_NOT_USE = "Do not use these numbers."
@@ -52,7 +53,8 @@ def _of_others(scores: Scores, generator: str) -> str:
 
 
 def incomplete(scores: Scores) -> Iterator[str]:
-    """Generators that lack people, which are not compared on the same footing as the others."""
+    """What was left out, and generators that lack people: they are not compared on the same footing as the others."""
+    yield from (f"Note: {note}" for note in scores.notes if LEFT_OUT in note)
     shown = scores.by_person
     for name in scores.generators:
         there = set(shown.loc[shown["generator"] == name, "person"])
@@ -103,12 +105,12 @@ def _against_next(scores: Scores, best: pd.Series, second: pd.Series) -> str:
     row = rows[rows["measure"] == HEADLINE] if "measure" in rows else rows
     row = rows if row.empty else row
     if row.empty or pd.isna(row["difference"].iloc[0]):
-        return f"Whether it is better than {second.generator} can't be told here."
+        return f"Whether {best.generator} is better than {second.generator} can't be told here."
     found = row.iloc[0]
     gap = f"the difference is {100 * found.difference:.0f} points, 95 % interval {points(found.low, found.high)}"
     if found["better"] == best.generator:
-        return f"It is better than the next, {second.generator}: {gap}."
-    return f"It is not shown to be better than the next, {second.generator}: {gap}."
+        return f"{best.generator} is better than {second.generator}: {gap}."
+    return f"{best.generator} is not shown to be better than {second.generator}: {gap}."
 
 
 def ceilings(scores: Scores) -> Iterator[str]:

@@ -11,6 +11,7 @@ import pytest
 
 from kpop_rca.errors import StudyError
 from kpop_rca.scoring import inputs
+from kpop_rca.scoring.anonymous import without_names
 
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "김 O'Neil") for form in ("NFC", "NFD"))
 PEOPLE = ("ada", "bo")
@@ -296,6 +297,14 @@ def test_paths_that_lead_elsewhere(real, tmp_path, path, said):
     with pytest.raises(StudyError, match=rf"gan.csv(, row 6: .*| is )({said})") as caught:
         inputs.read(real, {"gan": file})
     assert len(str(caught.value)) < 400
+
+
+def test_a_name_that_is_nearly_one_with_photographs_is_asked_about(tmp_path):
+    real, gan = photographs(tmp_path / "people", ["Colin Powell", "Bo"]), tmp_path / "gan"
+    generated(gan, ["Collin Powell", "Bo", "Colin Powell"])
+    (note,) = inputs.read(real, {"gan": gan}).notes
+    assert note.endswith("(Collin Powell); is it Collin Powell for Colin Powell?")
+    assert without_names(note) == "no photographs, so 2 images of gan left out: 1 person"
 
 
 def test_paths_that_stay_within(real, tmp_path):

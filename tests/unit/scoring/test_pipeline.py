@@ -8,7 +8,7 @@ import pytest
 
 from kpop_rca import cli, scoring
 from kpop_rca.errors import StudyError
-from kpop_rca.scoring import demonstration, pipeline, report
+from kpop_rca.scoring import answer, demonstration, pipeline, report
 
 pytest.importorskip("dlib", reason="the extra `embeddings` is not installed")
 FEW = {"people": 4, "photographs": 6, "images": 10, "workers": 1}
@@ -37,6 +37,18 @@ def test_copies_are_flagged_and_no_other_generator_is(demonstrated):
     assert demonstrated.lines()[0].startswith("mixture 0.9 shows the requested person in")
     lines = [line for line in demonstrated.lines() if "repeats photographs" in line]
     assert [line.split(" repeats")[0] for line in lines] == ["copies"]
+
+
+def test_who_is_shown_instead(demonstrated):
+    """A swapped pair is predicted as each other; every image of `copies` is one of its person's photographs."""
+    found = answer.shown_instead(demonstrated).query("generator == 'swapped pair'")
+    assert {("0000", "0001"), ("0001", "0000")} <= set(zip(found["requested"], found["predicted"], strict=True))
+    assert (found["images"] <= found["of its images"]).all() and (found["requested"] != found["predicted"]).all()
+    copies = demonstrated.images.query("generator == 'copies'")
+    assert (copies["copied_person"] == copies["requested"]).all()
+    of_folder = copies["copied_path"].str.split("/").str[-2]
+    assert (of_folder == copies["requested"]).all()
+    assert not {"path", "copied_path"} & {*demonstrated.anonymised().images}
 
 
 def test_the_controls_pass(demonstrated):

@@ -48,7 +48,7 @@ def test_the_page_needs_no_other_file_and_runs_no_script(written):
 def test_the_page_opens_with_the_answer(written):
     page = (written / report.PAGE).read_text()
     answer = page.index("sdxl shows the requested person in")
-    assert answer < page.index("It is better than the next, gan") < page.index("<table>") < page.index("<img")
+    assert answer < page.index("sdxl is better than gan") < page.index("<table>") < page.index("<img")
     assert "Do not use these numbers" not in page
 
 
