@@ -282,7 +282,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m kpop_rca.human_ratings.iqa_networks", description=__doc__)
     parser.add_argument("--study", default="quick", help="whose images were rated")
     parser.add_argument("--mos", type=Path, help="table of MOS (default: 11_mos.csv of the study's report)")
-    parser.add_argument("--recipe", default="ratings", help="study file with iqa_splits and the like (default: ratings)")
+    parser.add_argument(
+        "--recipe", default="ratings", help="study file with iqa_splits and the like (default: ratings)"
+    )
     parser.add_argument("--splits", type=int, help="in place of iqa_splits")
     parser.add_argument("--epochs", type=int, help="in place of iqa_epochs")
     parser.add_argument("--out", type=Path, help="folder of the tables (default: reports/<recipe>/tables)")

@@ -1,6 +1,6 @@
 """A study's images as they are rated, by simulated raters or by people, and what metrics say of the same images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ KNOWN = {
 }
 REAL_BONUS = 0.6  # of authenticity, for real images
 SPREAD = 0.4  # standard deviation of quality about that, half of its variance from sharpness
+ALPHA = 0.05  # of tests between metrics, after Holm
 REPEATED = 20  # images that a simulated rater sees twice
 TRIPLET = ("real, held out", "ddpm, all steps", "ddpm, quarter of the steps")
 
@@ -71,7 +72,9 @@ def parse_groups(text: str, raters: Sequence[str]) -> dict[str, str] | None:
     """
     if not text:
         return None
-    named = [(name.strip(), f"group {k}") for k, part in enumerate(text.split("|"), start=1) for name in part.split(",")]
+    named = [
+        (name.strip(), f"group {k}") for k, part in enumerate(text.split("|"), start=1) for name in part.split(",")
+    ]
     if sorted(name for name, _ in named) != sorted(raters):
         raise StudyError(
             f"rater_groups is {text!r}; expected each of {', '.join(sorted(raters))} once, groups parted by |"
@@ -104,7 +107,9 @@ def simulated_ratings(
         names = np.array([s.name for s in stimuli])[asked]
         seen = np.r_[np.arange(len(names)), np.arange(min(REPEATED, len(names)))]
         who = simulated.rate(quality[asked], panel, generator=rng, again=seen[len(names) :])
-        frame = pd.DataFrame(who, columns=simulated_names(panel)).assign(image=names[seen], trial=np.arange(len(seen)) // len(names))
+        frame = pd.DataFrame(who, columns=simulated_names(panel)).assign(
+            image=names[seen], trial=np.arange(len(seen)) // len(names)
+        )
         tables.append(frame.melt(["image", "trial"], var_name="rater", value_name="rating").assign(dimension=dimension))
     table = pd.concat(tables, ignore_index=True)
     if groups:
@@ -129,14 +134,18 @@ def simulated_comparisons(
     quality = dict(zip((s.name for s in stimuli), truth, strict=True))
     rng, rows = seeds.generator(seeds.Purpose.SIMULATED_COMPARISONS, seed), []
     asked = rating_page.questions(stimuli, plan)[:questions]
-    for name, spams in zip(simulated_names(panel), np.arange(panel.raters) >= panel.raters - panel.spammers, strict=True):
+    for name, spams in zip(
+        simulated_names(panel), np.arange(panel.raters) >= panel.raters - panel.spammers, strict=True
+    ):
         for number, trial in [(k, 0) for k in range(len(asked))] + [(k, 1) for k in range(min(REPEATED, len(asked)))]:
             one, other = (asked[number][k] for k in rng.permutation(2))
             gap = quality[one.name] - quality[other.name] + panel.inconsistency * np.sqrt(2) * rng.standard_normal()
             winner = "tie" if abs(gap) < panel.inconsistency / 2 else "first" if gap > 0 else "second"
             if spams or rng.random() < panel.lapses:
                 winner = str(rng.choice(pairs.WINNERS))
-            rows.append((name, str(number), f"{one.generator}, {one.level}", f"{other.generator}, {other.level}", winner, trial))
+            rows.append(
+                (name, str(number), f"{one.generator}, {one.level}", f"{other.generator}, {other.level}", winner, trial)
+            )
     return pd.DataFrame(rows, columns=pairs.COLUMNS)
 
 
@@ -214,6 +223,38 @@ def valid_ratings(scores: pd.DataFrame, *, least: Sequence[int]) -> pd.DataFrame
             width = (found["high"] - found["low"]).mean() / 2
             rows.append((dimension, number, int(found["mos"].notna().sum()), width))
     return pd.DataFrame(rows, columns=["dimension", "least_ratings", "images", "half_width"])
+
+
+def sentences(
+    who: str, by_generator: Mapping[str, pd.DataFrame], agree: Mapping[str, pd.DataFrame], names: Mapping[str, str]
+) -> Iterator[str]:
+    """The answer, computed: who is rated best on each dimension, and which metric agrees most with its MOS.
+
+    Args:
+        who: rates.
+        by_generator: dimension to `mos.group_means`.
+        agree: dimension to `correlation.agreement_table`'s first.
+        names: metric to its title.
+    """
+    yield f"Raters: {who}."
+    for dimension, found in agree.items():
+        best, usable = by_generator[dimension]["generator"].iloc[0], found.dropna(subset="srcc")
+        if usable.empty:
+            yield f"{dimension}: {best} is rated best; no metric could be correlated."
+            continue
+        top = usable.loc[usable["srcc"].abs().idxmax()]
+        yield (
+            f"{dimension}: {best} is rated best; {names.get(top['metric'], top['metric'])} agrees most, "
+            f"SRCC {top['srcc']:.2f} [{top['srcc_low']:.2f}, {top['srcc_high']:.2f}] on {top['n']} images."
+        )
+
+
+def about_pairs(tested: Mapping[str, pd.DataFrame]) -> str:
+    """How many pairs of metrics differ in |SRCC|, after Holm's correction within each dimension."""
+    parts = [
+        f"{(table['p_holm'] < ALPHA).sum()} of {len(table)} on {name}" for name, table in tested.items() if len(table)
+    ]
+    return f"Pairs of metrics that differ in |SRCC| (paired bootstrap, Holm, 5 %): {', '.join(parts) or 'none tested'}."
 
 
 def effect_of_steps(replicates: pd.DataFrame, means: pd.DataFrame) -> dict[str, float]:

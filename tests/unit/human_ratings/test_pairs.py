@@ -65,13 +65,19 @@ def test_a_triplet_is_three_pairs_and_points(tmp_path):
         "real, held out": 3,
         "ddpm, quarter": 1,
     }
+    wide = pairs.by_annotator(points)
+    assert list(wide) == ["triplet", "generator", "r01"] and wide.groupby("triplet")["r01"].sum().tolist() == [6]
 
 
 @pytest.mark.parametrize(
     ("mode", "rows", "said"),
     [
         ("pairwise", [(REAL, DDPM, "quality", "A", 0, 1.0)], r"row 1: answer 'A' is none of first, second, tie, none"),
-        ("pairwise", [(REAL, DDPM, "quality", "tie", 0, 1), (DDPM, REAL, "quality", "first", 0, 2)], "twice in trial 0"),
+        (
+            "pairwise",
+            [(REAL, DDPM, "quality", "tie", 0, 1), (DDPM, REAL, "quality", "first", 0, 2)],
+            "twice in trial 0",
+        ),
         ("pairwise", [(REAL, "ffffffff", "quality", "tie", 0, 1)], "image ffffffff is not in key.csv"),
         ("triplet", triplet(1, 1, 3), "no ranks from 1 to 3"),
         ("triplet", triplet(4, 2, 3), "row 1: rating 4"),
