@@ -199,7 +199,7 @@ def rating_parser() -> argparse.ArgumentParser:
         "--photographs",
         type=Path,
         metavar="FOLDER",
-        help="photographs of people whose faces the study's model restores, such as LFW: a tenth of --images in addition",
+        help="photographs of people, such as LFW, whose faces the study's model restores: a tenth of --images more",
     )
     found.add_argument("--contact", metavar="TEXT", help="whom raters send their files to, and ask to delete them")
     found.add_argument("--consent", type=Path, metavar="FILE", help="text of your ethics board, one paragraph a line")

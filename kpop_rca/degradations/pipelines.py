@@ -256,3 +256,18 @@ def write_degraded(folder: Path, images: np.ndarray, *, seed: int, factors: Sequ
     with files.atomic(folder / TRUTH) as temporary:
         truth.to_csv(temporary, index=False)
     return truth
+
+
+def frequencies(truth: pd.DataFrame) -> pd.DataFrame:
+    """How often the first-order pipeline took each step, beside its chance: operation, images, fraction, chance.
+
+    Args:
+        truth: from `degraded`.
+    """
+    first = truth[truth["order"] == "first"]
+    number = first["image"].nunique()
+    rows = []
+    for operation, chance in {"downsample": 1.0, **CHANCES}.items():
+        taken = first.loc[first["operation"] == operation, "image"].nunique()
+        rows.append((operation, number, taken / number if number else np.nan, chance))
+    return pd.DataFrame(rows, columns=["operation", "images", "fraction", "chance"])

@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "mos": ["LEAST_RATINGS", "by_image", "group_means", "group_replicates", "long", "z_scores"],
         "outliers": ["bt500", "inconsistent", "screen"],
         "iqa_networks": ["committed", "trained_on"],
-        "pairs": ["bradley_terry", "compared", "of_folder", "order_and_repeats"],
+        "pairs": ["bradley_terry", "by_annotator", "compared", "of_folder", "order_and_repeats"],
         "rating_page": ["write_pages"],
         "raw_ratings": ["COLUMNS", "SCALE", "checked", "matrix", "pseudonymous", "read_folder", "self_consistency"],
         "reference_answers": [
@@ -27,12 +27,14 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "simulated": ["NOTE", "Panel", "targets", "trial_table"],
         "stimuli": ["PHOTOGRAPH", "Stimulus", "of_photographs", "of_study"],
         "study_ratings": [
+            "about_pairs",
             "effect_of_steps",
             "images_of",
             "known_qualities",
             "of_people",
             "parse_groups",
             "scored",
+            "sentences",
             "simulated_comparisons",
             "simulated_names",
             "simulated_ratings",

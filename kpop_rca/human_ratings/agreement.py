@@ -46,7 +46,7 @@ def points_by_majority(points: pd.DataFrame, model: pd.Series) -> tuple[pd.DataF
     """FaceScore's Table 1: how often each model has each number of points by majority vote, and the agreement.
 
     Args:
-        points: int, images by annotators: 1 for the worst of a triplet, 3 for the best.
+        points: images by annotators: 1 for the worst of a triplet, 3 for the best, NaN of who did not rank it.
         model: of each image, in the same order.
 
     Returns:
@@ -54,8 +54,10 @@ def points_by_majority(points: pd.DataFrame, model: pd.Series) -> tuple[pd.DataF
         which more than half of the annotators give the same points. Without a majority the smaller median counts.
     """
     counts = np.stack([(points == point).sum(axis=1) for point in (1, 2, 3)], axis=1)
-    majority = counts.max(axis=1) * 2 > points.shape[1]
-    median = np.sort(points.to_numpy(), axis=1)[:, (points.shape[1] - 1) // 2]
+    given = counts.sum(axis=1)
+    majority = counts.max(axis=1) * 2 > given
+    ascending = np.sort(points.to_numpy(dtype=float), axis=1)  # NaN last
+    median = ascending[np.arange(len(points)), (given - 1) // 2].astype(int)
     voted = np.where(majority, counts.argmax(axis=1) + 1, median)
     table = pd.crosstab(np.asarray(model), voted, normalize="index").reindex(columns=[1, 2, 3], fill_value=0.0)
     table = table.rename_axis(index="model", columns=None).rename(

@@ -38,7 +38,7 @@ def read_comparisons(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
             points.append(_of_triplets(table, source=path.name))
         else:
             raise StudyError(
-                f"{path.name} is no file of pairs or triplets; raters of --mode pairwise or triplet send such files back"
+                f"{path.name} is no file of pairs or triplets, as pages of --mode pairwise or triplet save them"
             )
     points = pd.concat([pd.DataFrame(columns=POINT_COLUMNS), *points]).drop_duplicates(ignore_index=True)
     pairs = pd.concat([pd.DataFrame(columns=COLUMNS), *pairs]).drop_duplicates(ignore_index=True)
@@ -169,12 +169,16 @@ def compared(pairs: pd.DataFrame, *, n_replicates: int, generator: np.random.Gen
         win, tie and lose (fractions of the n).
     """
     pairs = pairs[(pairs["first"] != pairs["second"]) & (pairs["trial"] == 0)].reset_index(drop=True)
-    ones, weights = np.ones(len(pairs)), np.ones((n_replicates, len(pairs)))
+    cells = ["first", "second", "winner"]
+    cell = pairs.groupby(cells, sort=True).ngroup().to_numpy()
+    kinds = pairs[cells].drop_duplicates().sort_values(cells, ignore_index=True)  # by the number of their cell
+    weights = np.ones((n_replicates + 1, len(pairs)))  # the first is the sample itself
     for unit in ("rater", "question"):
         codes, names = pd.factorize(pairs[unit], sort=True)
         drawn = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n_replicates)
-        weights *= drawn[:, codes]
-    value, replicates = _numbers(pairs, ones), [_numbers(pairs, weight) for weight in weights]
+        weights[1:] *= drawn[:, codes]
+    counts = weights @ np.eye(len(kinds))[cell]
+    value, *replicates = [_numbers(kinds, count) for count in counts]
     low, high = np.nanpercentile(np.stack([each.to_numpy() for each in replicates]), [2.5, 97.5], axis=0)
     found = pd.concat([pairs["first"], pairs["second"]]).value_counts().rename("n").to_frame()
     for k, name in enumerate(value.columns):
@@ -184,22 +188,33 @@ def compared(pairs: pd.DataFrame, *, n_replicates: int, generator: np.random.Gen
     return found.sort_values("log_strength", ascending=False).rename_axis("generator").reset_index()
 
 
-def _numbers(pairs: pd.DataFrame, weights: np.ndarray) -> pd.DataFrame:
-    """log_strength, win, tie and lose of each generator, sorted by name, in a weighted sample of pairs."""
-    names = sorted({*pairs["first"], *pairs["second"]})
-    strength = bradley_terry(pairs, weights=weights).set_index("alternative")["strength"].reindex(names)
+def _numbers(kinds: pd.DataFrame, counts: np.ndarray) -> pd.DataFrame:
+    """log_strength, win, tie and lose of each generator, sorted by name.
+
+    Args:
+        kinds: first, second and winner, each combination once.
+        counts: how often each was answered, float (N,).
+    """
+    names = sorted({*kinds["first"], *kinds["second"]})
+    strength = bradley_terry(kinds, weights=counts).set_index("alternative")["strength"].reindex(names)
     log = np.log(strength.clip(LEAST_STRENGTH, 1 / LEAST_STRENGTH))
-    found = {"log_strength": log - log.mean()}
-    mine = {name: (weights * (pairs["first"] == name), weights * (pairs["second"] == name)) for name in names}
-    winner = pairs["winner"]
-    for outcome, (as_first, as_second) in zip(OUTCOMES, OUTCOME_OF, strict=True):
-        share = {
-            name: ((one * (winner == as_first)).sum() + (two * (winner == as_second)).sum()) / (one.sum() + two.sum())
-            for name, (one, two) in mine.items()
-            if one.sum() + two.sum()
-        }
-        found[outcome] = pd.Series(share).reindex(names)
-    return pd.DataFrame(found)
+    sides = [(kinds[side].to_numpy()[None] == np.array(names)[:, None]) * counts for side in ("first", "second")]
+    total = sum(side.sum(axis=1) for side in sides)
+    found, winner = {"log_strength": log - log.mean()}, kinds["winner"].to_numpy()
+    for outcome, winners in zip(OUTCOMES, OUTCOME_OF, strict=True):
+        counted = sum((side * (winner == which)).sum(axis=1) for side, which in zip(sides, winners, strict=True))
+        found[outcome] = np.divide(counted, total, out=np.full(len(names), np.nan), where=total > 0)
+    return pd.DataFrame(found, index=names)
+
+
+def by_annotator(points: pd.DataFrame) -> pd.DataFrame:
+    """The triplets' points of `of_folder`, one row per image: triplet, generator, and a column per rater, NaN for none.
+
+    A repeated triplet (trial 1 and above) is left out.
+    """
+    first = points[points["trial"] == 0].astype({"points": float})
+    wide = first.pivot(index=["triplet", "image", "model"], columns="rater", values="points")
+    return wide.rename_axis(columns=None).reset_index().drop(columns="image").rename(columns={"model": "generator"})
 
 
 def order_and_repeats(pairs: pd.DataFrame) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """A study's images as they are rated, by simulated raters or by people, and what metrics say of the same images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ KNOWN = {
 }
 REAL_BONUS = 0.6  # of authenticity, for real images
 SPREAD = 0.4  # standard deviation of quality about that, half of its variance from sharpness
+ALPHA = 0.05  # of tests between metrics, after Holm
 REPEATED = 20  # images that a simulated rater sees twice
 TRIPLET = ("real, held out", "ddpm, all steps", "ddpm, quarter of the steps")
 
@@ -222,6 +223,38 @@ def valid_ratings(scores: pd.DataFrame, *, least: Sequence[int]) -> pd.DataFrame
             width = (found["high"] - found["low"]).mean() / 2
             rows.append((dimension, number, int(found["mos"].notna().sum()), width))
     return pd.DataFrame(rows, columns=["dimension", "least_ratings", "images", "half_width"])
+
+
+def sentences(
+    who: str, by_generator: Mapping[str, pd.DataFrame], agree: Mapping[str, pd.DataFrame], names: Mapping[str, str]
+) -> Iterator[str]:
+    """The answer, computed: who is rated best on each dimension, and which metric agrees most with its MOS.
+
+    Args:
+        who: rates.
+        by_generator: dimension to `mos.group_means`.
+        agree: dimension to `correlation.agreement_table`'s first.
+        names: metric to its title.
+    """
+    yield f"Raters: {who}."
+    for dimension, found in agree.items():
+        best, usable = by_generator[dimension]["generator"].iloc[0], found.dropna(subset="srcc")
+        if usable.empty:
+            yield f"{dimension}: {best} is rated best; no metric could be correlated."
+            continue
+        top = usable.loc[usable["srcc"].abs().idxmax()]
+        yield (
+            f"{dimension}: {best} is rated best; {names.get(top['metric'], top['metric'])} agrees most, "
+            f"SRCC {top['srcc']:.2f} [{top['srcc_low']:.2f}, {top['srcc_high']:.2f}] on {top['n']} images."
+        )
+
+
+def about_pairs(tested: Mapping[str, pd.DataFrame]) -> str:
+    """How many pairs of metrics differ in |SRCC|, after Holm's correction within each dimension."""
+    parts = [
+        f"{(table['p_holm'] < ALPHA).sum()} of {len(table)} on {name}" for name, table in tested.items() if len(table)
+    ]
+    return f"Pairs of metrics that differ in |SRCC| (paired bootstrap, Holm, 5 %): {', '.join(parts) or 'none tested'}."
 
 
 def effect_of_steps(replicates: pd.DataFrame, means: pd.DataFrame) -> dict[str, float]:

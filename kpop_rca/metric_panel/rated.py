@@ -12,6 +12,7 @@ from kpop_rca.metric_panel.samples import Sample, Seen, Tool
 from kpop_rca.oracles.candidates import Faces
 
 ORIGINAL = "Original"  # caption of the true image beside a restored one
+BESIDE = 15  # real images of each identity, the first ones
 OF_IDENTITY = (Needs.LABELS, Needs.SET_AND_LABELS)
 
 
@@ -31,7 +32,7 @@ def of_each_image(
     Args:
         stimuli: N images of one size.
         names: of the identities, by label.
-        real: images beside which they are measured, uint8 (M, H, W, 3), and their labels; none of them is rated.
+        real: uint8 (M, H, W, 3) and labels, of which the first of each identity stand beside; none of them is rated.
         tools: see `tools.of_study`.
         metrics: a part of the registry, for tests.
 
@@ -47,7 +48,8 @@ def of_each_image(
     known = everything.part(np.flatnonzero([one.identity in number for one in stimuli]))
     restored = np.array(list(truth), dtype=int)
     with_truth = Sample(seen, restored, labels[restored], truth=len(stimuli) + np.arange(len(truth)))
-    beside = Sample.of(*real, tools)
+    few = np.concatenate([np.flatnonzero(real[1] == label)[:BESIDE] for label in np.unique(real[1])])
+    beside = Sample.of(real[0][few], real[1][few], tools)
     values, absent = pd.DataFrame(index=range(len(stimuli))), []
     for name, metric in metrics.items():
         if not metric.of_image:

@@ -42,12 +42,16 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "metric_panel": ["what_is_seen"],
         "oracles": ["accuracy_by_size", "embedding", "oracle_accuracies"],
         "ratings": [
-            "dimension_dots",
+            "comparisons",
+            "content_diversity",
             "inconsistencies",
             "metric_scatter",
             "mos_densities",
             "mos_violins",
             "rankings",
+            "raters",
+            "ratings_answer",
+            "within_groups",
         ],
         "scoring": ["dots", "intervals"],
         "validity": [

@@ -1,17 +1,20 @@
 """The figures of `11_human_ratings`: opinion scores by generator and person, raters, and metrics against them."""
 
-from collections.abc import Callable, Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kpop_rca.plots.charts import BESIDE, CHANCE, GENERATED, INK, REAL, WIDTH, as_text, bar_lengths
+from kpop_rca.plots.charts import BESIDE, CHANCE, GENERATED, INK, PAPER, REAL, WIDTH, as_text, bar_lengths
 
 DIMENSIONS = {"quality": REAL, "authenticity": GENERATED, "id_fidelity": "#b07d12", "correspondence": "#3d8b45"}
 MOS = "MOS (z-scores, scaled)"
+BELOW = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2)}  # a legend under the axes
 
 
 def inconsistencies(tables: dict[str, pd.DataFrame], *, planted: Sequence[int]) -> Figure:
@@ -66,19 +69,140 @@ def rankings(tables: dict[str, pd.DataFrame], names: str, *, xlabels: Sequence[s
     return figure
 
 
-def dimension_dots(tables: dict[str, pd.DataFrame], *, title: str) -> Figure:
-    """Mean of each generator on every dimension, best quality first: dimension to `human_ratings.group_means`."""
-    order = tables["quality"]["generator"].tolist()
-    figure, ax = plt.subplots(figsize=(WIDTH * 0.8, 1.2 + 0.45 * len(order)), layout="constrained")
+def ratings_answer(
+    by_generator: dict[str, pd.DataFrame], agree: dict[str, pd.DataFrame], names: Mapping[str, str], *, title: str
+) -> Figure:
+    """MOS of each generator (left) and how far each metric agrees with the MOS of single images (right), by dimension.
+
+    Args:
+        by_generator: dimension to `human_ratings.group_means`, best quality first.
+        agree: dimension to `human_ratings.agreement_table`'s first.
+        names: metric to its title.
+    """
+    generators = by_generator["quality"]["generator"].tolist()
+    strongest = pd.concat(agree).groupby("metric")["srcc"].agg(lambda values: values.abs().max()).dropna()
+    metrics = strongest.sort_values(ascending=False).index.tolist()
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(WIDTH, 1.6 + 0.38 * max(len(generators), len(metrics))), layout="constrained"
+    )
+    _dimension_dots(left, by_generator, "generator", "mean", ("low", "high"), generators)
+    _dimension_dots(right, agree, "metric", "srcc", ("srcc_low", "srcc_high"), metrics)
+    left.set_yticks(range(len(generators)), labels=[as_text(name) for name in generators])
+    right.set_yticks(range(len(metrics)), labels=[as_text(names.get(name, name)) for name in metrics])
+    right.axvline(0, color=CHANCE, lw=0.8, ls="--")
+    left.set(title="Who is rated best?", xlabel=MOS)
+    right.set(title="Which metric agrees?", xlabel="SRCC with the MOS of an image", xlim=(-1, 1))
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.suptitle(title, fontweight="bold")
+    return figure
+
+
+def _dimension_dots(
+    ax: Axes, tables: dict[str, pd.DataFrame], name: str, value: str, ends: tuple[str, str], order: list[str]
+) -> None:
+    """A row per name in an order, with a dot and its interval for each dimension."""
     for number, (dimension, table) in enumerate(tables.items()):
-        place = np.array([order.index(name) for name in table["generator"]]) + 0.18 * (number - (len(tables) - 1) / 2)
-        ends = bar_lengths(table, "mean")
-        ax.errorbar(table["mean"], place, xerr=ends, fmt="o", color=DIMENSIONS[dimension], capsize=2, label=dimension)
-    ax.set_yticks(range(len(order)), labels=[as_text(name) for name in order])
-    ax.set(title=title, xlabel=f"{MOS}, 95 % interval over raters and images")
+        table = table[table[name].isin(order) & table[value].notna()]
+        place = np.array([order.index(each) for each in table[name]]) + 0.18 * (number - (len(tables) - 1) / 2)
+        bars = bar_lengths(table, value, low=ends[0], high=ends[1])
+        how = {"fmt": "o", "ms": 4, "capsize": 2, "color": DIMENSIONS[dimension], "label": dimension}
+        ax.errorbar(table[value], place, xerr=bars, **how)
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
-    ax.legend(**BESIDE)
+
+
+def raters(screened: pd.DataFrame, agreement: pd.DataFrame, *, title: str) -> Figure:
+    """Inconsistency of each rater by dimension, those who are rejected crossed out; and how far raters agree.
+
+    Args:
+        screened: from `human_ratings.scored`.
+        agreement: dimension, and "alpha, all" and "alpha, kept".
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.6), width_ratios=[2, 1], layout="constrained")
+    order = sorted(screened["rater"].unique())
+    for dimension, part in screened.groupby("dimension"):
+        place = [order.index(rater) for rater in part["rater"]]
+        left.plot(place, part["inconsistency"], "o", ms=5, color=DIMENSIONS[dimension], label=dimension)
+        out = part[part["rejected"]]
+        left.plot([order.index(rater) for rater in out["rater"]], out["inconsistency"], "x", ms=11, color=INK)
+    left.plot([], [], "x", ms=11, color=INK, label="rejected")
+    left.set_xticks(range(len(order)), labels=[as_text(rater) for rater in order], rotation=90)
+    left.set(title="Inconsistency of each rater", ylabel="points of 0 to 5", ylim=(0, None))
+    left.legend(ncols=2)
+    for number, (column, colour) in enumerate((("alpha, all", CHANCE), ("alpha, kept", REAL))):
+        right.barh(np.arange(len(agreement)) + 0.36 * number, agreement[column], 0.34, color=colour, label=column)
+    right.set_yticks(np.arange(len(agreement)) + 0.18, labels=agreement["dimension"])
+    right.set(title="Krippendorff's alpha", xlim=(0, 1))
+    right.invert_yaxis()
+    right.legend(**BELOW)
+    figure.suptitle(title, fontweight="bold")
+    return figure
+
+
+def comparisons(table: pd.DataFrame, *, title: str) -> Figure:
+    """Bradley-Terry strengths with intervals (left), and fractions won, tied and lost (right), best first.
+
+    Args:
+        table: from `human_ratings.compared`.
+    """
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(WIDTH, 1.6 + 0.38 * len(table)), sharey=True, layout="constrained"
+    )
+    place, start = np.arange(len(table)), np.zeros(len(table))
+    ends = bar_lengths(table, "log_strength", low="log_strength_low", high="log_strength_high")
+    left.errorbar(table["log_strength"], place, xerr=ends, fmt="o", color=REAL, capsize=3)
+    left.set_yticks(place, labels=[as_text(name) for name in table["generator"]])
+    for outcome, colour in (("win", REAL), ("tie", PAPER), ("lose", GENERATED)):
+        right.barh(place, table[outcome], left=start, color=colour, label=outcome)
+        ends = bar_lengths(table, outcome, low=f"{outcome}_low", high=f"{outcome}_high")
+        if outcome == "win":
+            right.errorbar(table[outcome], place, xerr=ends, fmt="none", color=INK, capsize=3)
+        start = start + table[outcome].to_numpy()
+    left.invert_yaxis()
+    left.set(title="Strength (Bradley–Terry with ties)", xlabel="logarithm, mean 0; 95 % interval")
+    right.set(title="Outcomes of its comparisons", xlabel="fraction; 95 % interval of the wins", xlim=(0, 1))
+    right.legend(**BELOW, ncols=3)
+    figure.suptitle(title, fontweight="bold")
+    return figure
+
+
+def content_diversity(table: pd.DataFrame) -> Figure:
+    """Relative range (left) and uniformity (right) of each low-level feature, a colour per set of images.
+
+    Args:
+        table: from `image_metrics.diversity_of_content`.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.4), sharey=True, layout="constrained")
+    features = list(dict.fromkeys(table["feature"]))
+    for ax, column, label in zip(axes, ("relative_range", "uniformity"), ("eq. 6", "eq. 7"), strict=True):
+        sets = table["set"].unique()
+        for number, (name, colour) in enumerate(zip(sets, sns.color_palette("colorblind", len(sets)), strict=True)):
+            part = table[table["set"] == name]
+            place = np.array([features.index(each) for each in part["feature"]]) + 0.14 * (number - (len(sets) - 1) / 2)
+            ax.plot(part[column].astype(float), place, "o", color=colour, label=as_text(name))
+        ax.set(title=column.replace("_", " ").capitalize(), xlabel=label, xlim=(-0.05, 1.1))
+        ax.set_yticks(range(len(features)), labels=features)
+    axes[0].invert_yaxis()
+    axes[1].legend(**BESIDE)
+    figure.suptitle("Diversity of content", fontweight="bold")
+    return figure
+
+
+def within_groups(table: pd.DataFrame, names: Mapping[str, str], *, title: str) -> Figure:
+    """SRCC of each metric with MOS within each generator and each person; an empty field is a null.
+
+    Args:
+        table: of, metric and srcc.
+        names: metric to its title.
+    """
+    wide = table.pivot(index="metric", columns="of", values="srcc").loc[:, list(dict.fromkeys(table["of"]))]
+    wide = wide.dropna(how="all").astype(float)
+    figure, ax = plt.subplots(figsize=(WIDTH, 1.8 + 0.36 * len(wide)), layout="constrained")
+    how = {"cmap": "vlag", "vmin": -1, "vmax": 1, "annot": True, "fmt": ".1f", "annot_kws": {"size": 9}}
+    sns.heatmap(wide, ax=ax, cbar_kws={"label": "SRCC"}, **how)
+    ax.set_yticks(np.arange(len(wide)) + 0.5, labels=[as_text(names.get(name, name)) for name in wide.index])
+    ax.set(title=title, xlabel="", ylabel="")
+    ax.tick_params(axis="x", rotation=45)
     return figure
 
 
@@ -121,23 +245,32 @@ def mos_violins(table: pd.DataFrame, by: str, *, title: str) -> Figure:
     return figure
 
 
-def metric_scatter(table: pd.DataFrame, metrics: Sequence[str], fit: Callable, *, title: str) -> Figure:
+def metric_scatter(
+    table: pd.DataFrame, metrics: Sequence[str], fit: Callable, names: Mapping[str, str], *, title: str
+) -> Figure:
     """MOS against each metric with the fitted logistic: columns mos, generator and the metrics.
 
     Args:
         fit: `human_ratings.fitted`, from a metric and MOS to the fitted MOS.
+        names: metric to its title.
     """
-    figure, axes = plt.subplots(1, len(metrics), figsize=(WIDTH, 3.4), sharey=True, squeeze=False, layout="constrained")
+    across = 4
+    down = -(-len(metrics) // across)
+    figure, axes = plt.subplots(
+        down, across, figsize=(WIDTH, 0.8 + 2.6 * down), sharey=True, squeeze=False, layout="constrained"
+    )
     palette = dict(zip(sorted(table["generator"].unique()), sns.color_palette("colorblind", 10), strict=False))
-    for ax, metric in zip(axes[0], metrics, strict=True):
+    for ax in axes.flat[len(metrics) :]:
+        ax.set_axis_off()
+    for ax, metric in zip(axes.flat, metrics, strict=False):
         part = table.dropna(subset=[metric, "mos"]).sort_values(metric)
         for generator, points in part.groupby("generator"):
-            ax.plot(points[metric], points["mos"], "o", ms=4, color=palette[generator], alpha=0.7)
+            ax.plot(points[metric], points["mos"], "o", ms=3, color=palette[generator], alpha=0.7)
         ax.plot(part[metric], fit(part[metric].to_numpy(), part["mos"].to_numpy())[0], color=INK, lw=2)
-        ax.set(title=metric.replace("_", " "), xlabel=metric.replace("_", " "))
-    axes[0, 0].set_ylabel(MOS)
-    for generator, colour in palette.items():
-        axes[0, -1].plot([], [], "o", color=colour, label=as_text(generator))
-    axes[0, -1].legend(**BESIDE)
+        ax.set_title(textwrap.fill(as_text(names.get(metric, metric)), 26), fontsize=10)
+    for row in axes:
+        row[0].set_ylabel("MOS")
+    handles = [plt.Line2D([], [], marker="o", ls="", color=c, label=as_text(g)) for g, c in palette.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
     figure.suptitle(title, fontweight="bold")
     return figure

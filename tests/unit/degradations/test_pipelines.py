@@ -98,3 +98,13 @@ def test_bicubic_enlarges_all_to_one_size():
     low = [np.full((4, 4, 3), 10, np.uint8), np.full((8, 8, 3), 20, np.uint8)]
     found = pipelines.bicubic(low, (16, 16))
     assert found.shape == (2, 16, 16, 3) and (found[0] == 10).all() and (found[1] == 20).all()
+
+
+def test_frequencies_are_of_images_of_the_first_order(made):
+    _, truth = made
+    found = pipelines.frequencies(truth).set_index("operation")
+    first = truth[truth["order"] == "first"]
+    assert (found["images"] == first["image"].nunique()).all()
+    assert found.loc["downsample", "fraction"] == 1.0
+    assert found.loc["noise", "fraction"] == (first["operation"] == "noise").sum() / first["image"].nunique()
+    assert found["chance"].to_dict() == {"downsample": 1.0, "blur": 0.7, "noise": 0.2, "jpeg": 0.7}

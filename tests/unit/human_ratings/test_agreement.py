@@ -28,3 +28,10 @@ def test_majority_of_five():
     assert agreed == pytest.approx(2 / 3)
     assert table.set_index("model").loc["x"].tolist() == [0, 0, 1, 3]
     assert table.set_index("model").loc["y", "score 2"] == 1.0
+
+
+def test_who_did_not_rank_a_triplet_does_not_vote():
+    points = pd.DataFrame({"a": [3, 2, 1], "b": [3, 1, 2], "c": [np.nan] * 3})
+    table, agreed = agreement.points_by_majority(points, pd.Series(["x", "y", "y"]))
+    assert agreed == pytest.approx(1 / 3)
+    assert table.set_index("model").loc["x", "score 3"] == 1 and table.set_index("model").loc["y", "score 1"] == 1

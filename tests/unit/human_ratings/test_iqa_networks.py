@@ -8,6 +8,7 @@ import torch
 from kpop_rca.errors import StudyError
 from kpop_rca.human_ratings import iqa_networks, stimuli
 from kpop_rca.human_ratings.iqa_networks import Recipe
+from kpop_rca.study import params
 
 TINY = Recipe(epochs=1, batch_size=8, width=8)
 
@@ -63,6 +64,8 @@ def test_tables_have_every_network_and_split(monkeypatch, tmp_path):
         for image, name, who in zip(images, names, identities, strict=True)
     ]
     monkeypatch.setattr(stimuli, "of_study", lambda study, n_images: shown)
+    dimensions = {"iqa_dimensions": ["quality"]}
+    monkeypatch.setattr(params, "resolve", lambda study, resolve=params.resolve: resolve(study) | dimensions)
     table = pd.DataFrame({"image": names, "identity": identities, "dimension": "quality", "mos": mos})
     table.loc[0, "mos"] = np.nan  # too few ratings
     table.assign(raters="simulated raters").to_csv(tmp_path / "mos.csv", index=False)
@@ -74,6 +77,18 @@ def test_tables_have_every_network_and_split(monkeypatch, tmp_path):
     summary = pd.read_csv(tmp_path / "out" / iqa_networks.SUMMARY)
     assert summary["network"].tolist() == [*iqa_networks.NETWORKS] and set(summary["raters"]) == {"simulated raters"}
     assert (summary["splits"] == 2).all()
+    of_notebook = iqa_networks.trained_on(table, shown, dimensions=["quality"], n_splits=2, epochs=1, seed=0)
+    pd.testing.assert_frame_equal(of_notebook.drop(columns="raters"), summary.drop(columns="raters"))
+
+
+def test_a_study_that_left_no_tables_is_named():
+    with pytest.raises(StudyError, match="reports/smoke"):
+        iqa_networks.committed("smoke")
+
+
+def test_the_study_of_networks_names_what_it_trains():
+    told = params.resolve("ratings")
+    assert told["iqa_splits"] == 10 and set(told["iqa_dimensions"]) <= {"quality", "authenticity", "id_fidelity"}
 
 
 @pytest.mark.parametrize(

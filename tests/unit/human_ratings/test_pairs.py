@@ -65,6 +65,8 @@ def test_a_triplet_is_three_pairs_and_points(tmp_path):
         "real, held out": 3,
         "ddpm, quarter": 1,
     }
+    wide = pairs.by_annotator(points)
+    assert list(wide) == ["triplet", "generator", "r01"] and wide.groupby("triplet")["r01"].sum().tolist() == [6]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from kpop_rca.errors import StudyError
-from kpop_rca.human_ratings import rating_page
+from kpop_rca.human_ratings import pairs, rating_page
 from kpop_rca.human_ratings.rating_page import Plan
 from kpop_rca.human_ratings.stimuli import Stimulus
 from kpop_rca.study import paths
@@ -316,6 +316,8 @@ def test_comparisons_are_answered_by_keys(tmp_path, mode, keys):
             tab.press("Enter")
         click(tab, "csv")
         rows = list(csv.DictReader(io.StringIO(saved(tmp_path / "browser", "csv"))))
+        click(tab, "json")
+        saved(tmp_path / "browser", "json")
     assert [*rows[0]] == rating_page.COLUMNS[mode]
     given = [keys[k % len(keys)] for k in range(1, len(items))]
     if mode == "pairwise":
@@ -326,3 +328,11 @@ def test_comparisons_are_answered_by_keys(tmp_path, mode, keys):
         scores = {"ca": ["2", "1", "3"], "ab": ["3", "2", "1"], "n": ["", "", ""]}
         assert [row["rating"] for row in rows] == [score for key in given for score in scores[key]]
         assert [row["image"] for row in rows] == [image for item in items[1:] for image in item["images"]]
+    # What the browser saved is read back: both files once, the ids by the key.
+    for file in (tmp_path / "browser").glob("rater-*"):
+        file.rename(tmp_path / "ratings" / file.name)
+    answers, points, faceless = pairs.of_folder(tmp_path / "ratings")
+    per_question = 1 if mode == "pairwise" else 3
+    assert len(answers) == per_question * sum(key != "n" for key in given)
+    assert faceless == per_question * given.count("n") and len(points) == (0 if mode == "pairwise" else len(answers))
+    assert set(answers["first"]) <= {f"{name}, {LEVEL}" for name in GENERATORS}

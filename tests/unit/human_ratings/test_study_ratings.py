@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from kpop_rca.errors import StudyError
-from kpop_rca.human_ratings import agreement, mos, simulated, study_ratings
+from kpop_rca.human_ratings import agreement, mos, pairs, simulated, study_ratings
 from kpop_rca.human_ratings.stimuli import Stimulus
 
 KINDS = [("real", "held out"), ("ddpm", "all steps"), ("ddpm", "quarter of the steps")]
@@ -28,19 +28,21 @@ def shown():
 @pytest.fixture(scope="module")
 def rated(shown):
     images = study_ratings.images_of(shown, [[0], [1]], NAMES)
-    probabilities = np.random.default_rng(1).dirichlet([1, 1], size=len(shown))
-    metrics = study_ratings.metrics_of(shown, probabilities, NAMES)
-    truth = study_ratings.known_qualities(images, metrics, seed=0)
+    rng = np.random.default_rng(1)
+    seen = {"sharpness": rng.random(len(shown)), "likeness": rng.random(len(shown))}
+    truth = study_ratings.known_qualities(images, **seen, seed=0)
     panel = simulated.Panel(raters=18, spammers=2)
-    return images, metrics, truth, study_ratings.simulated_ratings(shown, truth, panel, seed=0)
+    return images, seen, truth, study_ratings.simulated_ratings(shown, truth, panel, seed=0)
 
 
-def test_metrics_are_those_of_the_image(shown, rated):
-    images, metrics, *_ = rated
+def test_truth_has_a_part_of_what_is_measured(rated):
+    images, seen, truth, _ = rated
     assert images["group"].tolist()[:2] == [1, 2]
-    assert metrics["psnr"].notna().sum() == 1
-    assert metrics["psnr"].iloc[-1] == pytest.approx(20 * np.log10(255 / 51), abs=1e-3)
-    assert metrics["oracle_probability"].between(0, 1).all()
+    assert set(truth) == {"quality", "authenticity", "id_fidelity"}
+    assert np.corrcoef(truth["id_fidelity"], seen["likeness"])[0, 1] > 0.8
+    for _, rows in images.groupby("generator").indices.items():
+        if len(rows) > 2:
+            assert np.corrcoef(truth["quality"][rows], seen["sharpness"][rows])[0, 1] > 0.3
 
 
 def test_from_ratings_to_mos(shown, rated):
@@ -92,8 +94,71 @@ def test_files_of_people_take_the_place_of_simulated_ones(tmp_path, rated):
     key.to_csv(tmp_path / "key.csv", index=False)
     for rater, part in table.groupby("rater"):
         part.assign(image=part["image"].map(ids)).to_csv(tmp_path / f"{rater}.csv", index=False)
-    found = study_ratings.of_people(tmp_path, images)
+    found, groups = study_ratings.of_people(tmp_path, images)
+    assert groups is None
     assert set(found["image"]) == set(table["image"])
     assert found["rating"].sum() == pytest.approx(table["rating"].sum())
     with pytest.raises(StudyError, match="rated_images=61"):
         study_ratings.of_people(tmp_path, images.iloc[1:])
+
+
+def test_raters_of_files_have_their_groups_under_their_pseudonyms(tmp_path, rated):
+    images, _, _, table = rated
+    key = pd.DataFrame({"id": images["image"], "image": images["image"], "role": "rated"})
+    key.to_csv(tmp_path / "key.csv", index=False)
+    first, second = (table[table["rater"] == name] for name in ("simulated-01", "simulated-02"))
+    pd.concat([first, second]).to_csv(tmp_path / "two.csv", index=False)
+    found, groups = study_ratings.of_people(tmp_path, images, rater_groups="simulated-02|simulated-01")
+    own = found.drop_duplicates("rater").set_index("rater")
+    assert sorted(groups.values()) == ["group 1", "group 2"] and set(groups) == set(own.index)
+    of_first = found[found["rater"].map(groups) == "group 2"]  # simulated-01 is in the second group
+    assert of_first["rating"].sum() == pytest.approx(first["rating"].sum())
+    with pytest.raises(StudyError, match="each of simulated-01, simulated-02 once"):
+        study_ratings.of_people(tmp_path, images, rater_groups="simulated-02")
+
+
+def test_simulated_groups_share_the_images(shown, rated):
+    images, _, truth, _ = rated
+    panel = simulated.Panel(raters=4)
+    groups = study_ratings.parse_groups("simulated-01,simulated-02|simulated-03,simulated-04", [*PANEL_OF_FOUR])
+    table = study_ratings.simulated_ratings(shown, truth, panel, seed=0, groups=groups)
+    assert (table.groupby(["image", "dimension", "trial"])["rater"].nunique() == 2).all()
+    assert set(table["image"]) == set(images["image"])
+
+
+PANEL_OF_FOUR = study_ratings.simulated_names(simulated.Panel(raters=4))
+
+
+def test_more_ratings_needed_leave_fewer_images_with_narrower_intervals(rated):
+    *_, table = rated
+    few = table[~((table["rater"] > "simulated-10") & (table["image"].str.endswith("1")))]
+    _, scores, _ = study_ratings.scored(few, least_ratings=2)
+    found = study_ratings.valid_ratings(scores, least=(2, 12, 30))
+    quality = found[found["dimension"] == "quality"]
+    assert quality["images"].is_monotonic_decreasing and quality["images"].iloc[-1] == 0
+    assert quality["half_width"].iloc[1] < quality["half_width"].iloc[0] and np.isnan(quality["half_width"].iloc[2])
+
+
+def test_simulated_comparisons_put_generators_in_the_order_of_their_quality(shown, rated):
+    pytest.importorskip("evalica")
+    images, _, truth, _ = rated
+    panel = simulated.Panel(raters=6)
+    answers = study_ratings.simulated_comparisons(shown, truth["quality"], panel, seed=0)
+    assert list(answers.columns) == pairs.COLUMNS and (answers["first"] != answers["second"]).all()
+    found = pairs.compared(answers, n_replicates=20, generator=np.random.default_rng(0))
+    known = pd.Series(truth["quality"]).groupby(images["generator"]).mean()
+    assert found["generator"].tolist() == known[found["generator"]].sort_values(ascending=False).index.tolist()
+    kept = pairs.order_and_repeats(answers)
+    assert kept["repeats"] > 0 and kept["same"] > 0.5 and abs(kept["first_won"] - 0.5) < 0.1
+
+
+def test_the_answer_is_computed(rated):
+    ranking = pd.DataFrame({"generator": ["a", "b"]})
+    agree = pd.DataFrame({"metric": ["m", "flat"], "srcc": [-0.5, None], "srcc_low": -0.6, "srcc_high": -0.4, "n": 9})
+    said = list(study_ratings.sentences("people", {"quality": ranking}, {"quality": agree}, {"m": "M"}))
+    assert said == [
+        "Raters: people.",
+        "quality: a is rated best; M agrees most, SRCC -0.50 [-0.60, -0.40] on 9 images.",
+    ]
+    tested = {"quality": pd.DataFrame({"p_holm": [0.01, 0.2]})}
+    assert study_ratings.about_pairs(tested).endswith("1 of 2 on quality.")
