@@ -125,9 +125,9 @@ def oracles(words: Sequence[str]) -> tuple[list[str], dict[str, Path]]:
 def score(arguments: Sequence[str] | None = None) -> int:
     """`kpop-rca score`; returns the exit status."""
     options = parser().parse_args(arguments)
-    from kpop_rca import scoring  # not above: --help and a mistake need no network
-
     if options.plan:
+        from kpop_rca import scoring  # not above: --help and a mistake need none of its packages
+
         table = scoring.plan(people=options.people, photos=options.photos, width=options.width)
         print(scoring.planned(table, width=options.width))
         print(
@@ -141,6 +141,12 @@ def score(arguments: Sequence[str] | None = None) -> int:
     if bool(options.real) != bool(named):
         missing = "--generated name=folder" if options.real else "--real folder"
         raise StudyError(f"{missing} is missing; photographs and generated images are scored together")
+    generated = named.values() if isinstance(named, dict) else [named]
+    for option, places in (("--real", [options.real] if options.real else []), ("--generated", generated)):
+        for place in places:
+            require_there(place, option)
+    from kpop_rca import scoring
+
     how = {"models": models, "model_size": options.oracle_size, "size": options.size, "workers": options.workers}
     how |= {"oracles": names or list(ORACLES), "keep": options.keep_embeddings, "progress": console.bar}
     if options.anonymise and options.publish_images:
@@ -156,6 +162,17 @@ def score(arguments: Sequence[str] | None = None) -> int:
     print("\n".join(scores.lines(anonymise=options.anonymise)))
     print(f"\n{scores.summary.to_string(index=False)}\n\nopen {page}")
     return 0 if scores.usable else 1
+
+
+def require_there(place: Path, option: str) -> None:
+    """Refuse a folder or CSV that is not there, with the name beside it that it may be meant for."""
+    if place.exists():
+        return
+    beside = [path.name for path in place.parent.iterdir()] if place.parent.is_dir() else []
+    close = difflib.get_close_matches(place.name, beside, n=1)
+    known = "name one folder per person, or a CSV with the columns path and person"
+    hint = f"did you mean {place.with_name(close[0])}?" if close else known
+    raise StudyError(f"{option} {place} is not there; {hint}")
 
 
 def embed_shard(options: argparse.Namespace, named: dict[str, Path] | Path, how: dict[str, Any]) -> int:
@@ -227,6 +244,8 @@ def rate(arguments: Sequence[str] | None = None) -> int:
     told = params.resolve(options.study)
     public = privacy.may_show(told["data_source"], publish_images=told["publish_images"]) and not options.photographs
     rating_page.require_private(options.out, public=public)
+    if not (paths.artifacts_folder(options.study) / "generated").is_dir():
+        raise StudyError(f"the study {options.study} has no images here yet; run: make study STUDY={options.study}")
     how = {"contact": options.contact} if options.contact else {}
     if options.consent:
         if not options.consent.is_file():
