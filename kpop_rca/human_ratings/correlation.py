@@ -10,7 +10,8 @@ from statsmodels.stats.multitest import multipletests
 
 LEAST_IMAGES = 8  # for the logistic's four parameters
 LEAST, MOST = np.array([-6.0, -6.0, -4.0, 0.05]), np.array([6.0, 6.0, 4.0, 10.0])  # top, bottom, middle, width
-MOST_STEPS, LEAST_GAIN = 60, 1e-7  # of the fits of all resamples; relative to the squared error
+MOST_STEPS, MOST_DAMPING, LEAST_GAIN = 60, 1e6, 1e-7  # of the fits of resamples; the last of the squared error
+TEST_DRAWS = 5_000  # of the tests between metrics: the smallest p is to outlast Holm over some sixty pairs
 STATISTICS = ("srcc", "krcc", "plcc", "plcc_unfitted", "rmse")
 
 
@@ -83,7 +84,7 @@ def fitted_together(x: np.ndarray, y: np.ndarray, *, start: np.ndarray) -> np.nd
     """The logistic of `fitted` in many resamples at once: predictions of standardised y, float (R, N).
 
     Levenberg and Marquardt's steps for all resamples side by side, clipped to the bounds; a parameter that the
-    gradient presses against its bound is held there. A resample that no step improves keeps what it has.
+    gradient presses against its bound is held there. A resample that is not improved any more drops out.
 
     Args:
         x: standardised metric of each resample, float (R, N).
@@ -93,15 +94,16 @@ def fitted_together(x: np.ndarray, y: np.ndarray, *, start: np.ndarray) -> np.nd
     p = np.tile(start.clip(LEAST + 1e-3, MOST - 1e-3), (len(x), 1))
     damping, error = np.full(len(x), 1e-2), _errors(x, y, p)
     for _ in range(MOST_STEPS):
-        step = _step(x, y, p, damping)
-        tried = (p + step).clip(LEAST, MOST)
-        found = _errors(x, y, tried)
-        better = found < error
-        gain = np.where(better, (error - found) / np.maximum(error, 1e-12), 0.0)
-        p, error = np.where(better[:, None], tried, p), np.where(better, found, error)
-        damping = np.where(better, damping / 4, damping * 4).clip(1e-9, 1e9)
-        if ((gain < LEAST_GAIN) & (better | (damping >= 1e6))).all():
+        (moving,) = np.nonzero(damping < MOST_DAMPING)
+        if not len(moving):
             break
+        x_m, y_m, was = x[moving], y[moving], error[moving]
+        tried = (p[moving] + _step(x_m, y_m, p[moving], damping[moving])).clip(LEAST, MOST)
+        found = _errors(x_m, y_m, tried)
+        better = found < was
+        p[moving[better]], error[moving[better]] = tried[better], found[better]
+        done = better & (was - found < LEAST_GAIN * was)
+        damping[moving] = np.where(done, np.inf, damping[moving] * np.where(better, 0.25, 4.0)).clip(min=1e-9)
     return _predictions(x, p)
 
 
@@ -166,7 +168,8 @@ def _of_resamples(x: np.ndarray, y: np.ndarray, draws: np.ndarray) -> np.ndarray
 def _row_correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Pearson's correlation of each row of a with the same row of b, (R,)."""
     a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
-    return (a * b).sum(axis=1) / np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+    with np.errstate(invalid="ignore"):  # NaN without variance
+        return (a * b).sum(axis=1) / np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
 
 
 def agreement_table(
@@ -184,8 +187,8 @@ def agreement_table(
 
     Returns:
         metric, n, the five statistics with `_low` and `_high` (95 % bootstrap intervals over images), reason; and
-        metric, other, difference of |SRCC|, low, high, p (paired bootstrap), p_holm. A metric that can't be correlated
-        has NaN and a reason. Pairs are of metrics that have a value for every image.
+        metric, other, difference of |SRCC|, low, high, p (paired bootstrap of TEST_DRAWS resamples), p_holm. A metric
+        that can't be correlated has NaN and a reason. Pairs are of metrics that have a value for every image.
     """
     table = table[table[mos].notna()]
     rows = [_row(table, name, mos) for name in metrics]
@@ -203,11 +206,7 @@ def agreement_table(
             low, high = np.nanpercentile(resampled[row["metric"]], [2.5, 97.5], axis=0)
             row |= {f"{name}_low": value for name, value in zip(STATISTICS, low, strict=True)}
             row |= {f"{name}_high": value for name, value in zip(STATISTICS, high, strict=True)}
-    pairs = [
-        _pair(row, other, resampled)
-        for row, other in combinations(rows, 2)
-        if {row["metric"], other["metric"]} <= set(whole)
-    ]
+    pairs = _pairs(table, [row for row in rows if row["metric"] in whole], mos, generator=generator)
     tested = pd.DataFrame(pairs, columns=["metric", "other", "difference", "low", "high", "p"])
     if len(tested):
         tested["p_holm"] = multipletests(tested["p"], method="holm")[1]
@@ -222,13 +221,24 @@ def _row(table: pd.DataFrame, name: str, mos: str) -> dict[str, float | str]:
     return {"metric": name, "n": len(part), "reason": reason} | ({} if reason else correlations(*pair))
 
 
-def _pair(row: dict, other: dict, resampled: dict[str, np.ndarray]) -> tuple:
-    one, two = (np.abs(resampled[which["metric"]][:, 0]) for which in (row, other))
-    change = one - two
-    low, high = np.nanpercentile(change, [2.5, 97.5])
-    tail = min((change <= 0).sum(), (change >= 0).sum())
-    p = min(1.0, 2 * (tail + 1) / (len(change) + 1))
-    return row["metric"], other["metric"], abs(row["srcc"]) - abs(other["srcc"]), low, high, p
+def _pairs(table: pd.DataFrame, rows: list[dict], mos: str, *, generator: np.random.Generator) -> list[tuple]:
+    """Every two metrics: their names, the difference of |SRCC|, low, high, p, from resamples that they share."""
+    if len(rows) < 2:
+        return []
+    draws = generator.integers(len(table), size=(TEST_DRAWS, len(table)))
+    y = stats.rankdata(table[mos].to_numpy(dtype=float)[draws], axis=1)
+    drawn = {}
+    for row in rows:
+        x = stats.rankdata(table[row["metric"]].to_numpy(dtype=float)[draws], axis=1)
+        drawn[row["metric"]] = np.abs(_row_correlations(x, y))
+    found = []
+    for row, other in combinations(rows, 2):
+        change = drawn[row["metric"]] - drawn[other["metric"]]
+        change = change[~np.isnan(change)]  # of a resample without variance
+        low, high = np.percentile(change, [2.5, 97.5])
+        p = min(1.0, 2 * (min((change <= 0).sum(), (change >= 0).sum()) + 1) / (len(change) + 1))
+        found.append((row["metric"], other["metric"], abs(row["srcc"]) - abs(other["srcc"]), low, high, p))
+    return found
 
 
 def by_group(table: pd.DataFrame, metrics: Sequence[str], group: str, *, mos: str = "mos") -> pd.DataFrame:

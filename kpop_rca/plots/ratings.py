@@ -127,7 +127,9 @@ def raters(screened: pd.DataFrame, agreement: pd.DataFrame, *, title: str) -> Fi
         left.plot([order.index(rater) for rater in out["rater"]], out["inconsistency"], "x", ms=11, color=INK)
     left.plot([], [], "x", ms=11, color=INK, label="rejected")
     left.set_xticks(range(len(order)), labels=[as_text(rater) for rater in order], rotation=90)
-    left.set(title="Inconsistency of each rater", ylabel="points of 0 to 5", ylim=(0, None))
+    left.set(
+        title="Inconsistency of each rater", ylabel="points of 0 to 5", ylim=(0, 1.1 * screened["inconsistency"].max())
+    )
     left.legend(ncols=2)
     for number, (column, colour) in enumerate((("alpha, all", CHANCE), ("alpha, kept", REAL))):
         right.barh(np.arange(len(agreement)) + 0.36 * number, agreement[column], 0.34, color=colour, label=column)
@@ -172,13 +174,13 @@ def content_diversity(table: pd.DataFrame) -> Figure:
     Args:
         table: from `image_metrics.diversity_of_content`.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.4), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 4.2), sharey=True, layout="constrained")
     features = list(dict.fromkeys(table["feature"]))
     for ax, column, label in zip(axes, ("relative_range", "uniformity"), ("eq. 6", "eq. 7"), strict=True):
         sets = table["set"].unique()
         for number, (name, colour) in enumerate(zip(sets, sns.color_palette("colorblind", len(sets)), strict=True)):
             part = table[table["set"] == name]
-            place = np.array([features.index(each) for each in part["feature"]]) + 0.14 * (number - (len(sets) - 1) / 2)
+            place = np.array([features.index(each) for each in part["feature"]]) + 0.11 * (number - (len(sets) - 1) / 2)
             ax.plot(part[column].astype(float), place, "o", color=colour, label=as_text(name))
         ax.set(title=column.replace("_", " ").capitalize(), xlabel=label, xlim=(-0.05, 1.1))
         ax.set_yticks(range(len(features)), labels=features)
@@ -202,7 +204,7 @@ def within_groups(table: pd.DataFrame, names: Mapping[str, str], *, title: str) 
     sns.heatmap(wide, ax=ax, cbar_kws={"label": "SRCC"}, **how)
     ax.set_yticks(np.arange(len(wide)) + 0.5, labels=[as_text(names.get(name, name)) for name in wide.index])
     ax.set(title=title, xlabel="", ylabel="")
-    ax.tick_params(axis="x", rotation=45)
+    ax.set_xticks(np.arange(wide.shape[1]) + 0.5, labels=[as_text(name) for name in wide], rotation=90)
     return figure
 
 

@@ -22,7 +22,6 @@ OFFENDERS = {
     "08_claims": {"cells", "tables", "fraction_long"},
     "09_image_quality": {"tables", "fraction_long"},
     "10_face_score": {"fraction_long"},
-    "11_human_ratings": {"tables", "fraction_long"},
     "12_cascaded_diffusion": {"tables", "fraction_long"},
     "90_benchmarks": {"tables", "fraction_long"},
 }

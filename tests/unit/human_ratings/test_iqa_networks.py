@@ -77,7 +77,9 @@ def test_tables_have_every_network_and_split(monkeypatch, tmp_path):
     summary = pd.read_csv(tmp_path / "out" / iqa_networks.SUMMARY)
     assert summary["network"].tolist() == [*iqa_networks.NETWORKS] and set(summary["raters"]) == {"simulated raters"}
     assert (summary["splits"] == 2).all()
-    of_notebook = iqa_networks.trained_on(table, shown, dimensions=["quality"], n_splits=2, epochs=1, seed=0)
+    of_notebook = iqa_networks.trained_on(
+        table.assign(raters="n"), shown, dimensions=["quality"], n_splits=2, epochs=1, seed=0
+    )
     pd.testing.assert_frame_equal(of_notebook.drop(columns="raters"), summary.drop(columns="raters"))
 
 
