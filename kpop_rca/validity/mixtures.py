@@ -174,7 +174,10 @@ def about_mixtures(summary: pd.DataFrame) -> str:
     """
     found = {}
     for name, own in summary.groupby("estimator"):
-        found[name] = own.loc[own["bias"].abs().idxmax(), "bias"], own["coverage"].mean()
+        if own["bias"].notna().any():
+            found[name] = own.loc[own["bias"].abs().idxmax(), "bias"], own["coverage"].mean()
+    if missing := {"confusion_corrected_accuracy", "rca"} - found.keys():
+        return f"In no draw could the estimators be computed ({', '.join(sorted(missing))}): too few images."
     corrected, ratio = found["confusion_corrected_accuracy"], found["rca"]
     return (
         f"Where the oracle errs as on real images, which mixtures of real test images guarantee, confusion-corrected "

@@ -83,7 +83,7 @@ def splits_of(coloured_faces):
 
 def selected_oracle(folder, *, trained_on):
     folder.mkdir()
-    recipe = {"width": 4, "warmup_epochs": 0, "epochs": 1, "batch_size": 16, "learning_rate": 3e-3}
+    recipe = {"width": 8, "warmup_epochs": 0, "epochs": 1, "batch_size": 16, "learning_rate": 3e-3}
     recipe |= {"weight_decay": 0.05, "colour_jitter": 0.1, "pretrained": False, "seed": 7}
     about = {"architecture": "resnet10", "trained_on": trained_on, "recipe": recipe}
     (folder / "about.json").write_text(json.dumps(about))
