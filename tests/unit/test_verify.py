@@ -135,7 +135,7 @@ IMPORTED_BY = {
     "oracles/training.py": "04 06 07 08 09",
     "faces/audit_tables.py": "01",
     "data/identity_folders.py": "01",
-    "diffusion/samplers.py": "03 05 07 09",
+    "diffusion/samplers.py": "03 04 05 06 07 09",
     "plots/charts.py": "01 02 03 04 05 06 07 08 09",
     "verify.py": "",
     "benchmarks/collection.py": "",
