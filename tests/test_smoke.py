@@ -21,7 +21,7 @@ RULES = [f"notebook_{stage.notebook}" for stage in stages.STAGES] + ["report"]
 METRICS = {
     "study", "seed", "image_size", "classes", "data", "oracles", "headline_oracle", "real", "generated", "rca",
     "visual", "paper", "seconds", "versions", "device", "confusion_corrected_accuracy", "over_oracles", "collapse",
-    "cas", "trainings", "within_groups", "memorisation", "seconds_together",
+    "cas", "trainings", "within_groups", "memorisation", "seconds_together", "assumption",
 }  # fmt: skip
 
 
