@@ -23,6 +23,7 @@ from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.rca import estimators
 from kpop_rca.rca.counts import row_fractions
 
+NOT_INVERTIBLE = "no oracle's confusion on real faces can be inverted"
 MISLEADING = 0.05  # error of a confusion-corrected accuracy that is too large to be let pass
 # Density at or below which correction misled by more than that; section 5 of 07 finds it, on the avatars of quick.
 DENSITY_LIMIT = 0.87
@@ -286,8 +287,10 @@ def _bounds(
         seen = np.stack([training.predict(oracle, degraded)[0].argmax(1) for oracle in loaded])
     ranges = [_range_of(real._replace(predicted=of), generated) for of in (real.predicted, seen)]
     ends = [end for pair in ranges if pair for end in pair]
-    about = {"kind": matched[0], "level": matched[1], "over_oracles": ranges[1]}
-    return {"over_oracles": ranges[0], "matched": about, "all": [min(ends), max(ends)] if ends else None}
+    whys = ["" if pair else NOT_INVERTIBLE for pair in ranges]
+    about = {"kind": matched[0], "level": matched[1], "over_oracles": ranges[1], "why": whys[1]}
+    whole = [min(ends), max(ends)] if ends else None
+    return {"over_oracles": ranges[0], "matched": about, "all": whole, "why": whys[0]}
 
 
 def _range_of(real: Seen, generated: Seen) -> list[float] | None:

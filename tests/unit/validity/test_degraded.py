@@ -105,7 +105,7 @@ def test_an_oracle_is_trained_again_like_the_selected_one_on_blurred_faces(
     like = selected_oracle(tmp_path / "like", trained_on=trained_on)
     how = {"like": like, "seed": 3, "folder": tmp_path / "new", "device": CPU, "bar": tqdm}
     assert degraded.retrained_on_blurred(splits, 1.0, **how) == (tmp_path / "new", CPU)
-    assert given["training"].recipe == training.OracleRecipe(4, 0, 1, 16, 3e-3, 0.05, 0.1, False, 7)
+    assert given["training"].recipe == training.OracleRecipe(8, 0, 1, 16, 3e-3, 0.05, 0.1, False, 7)
     assert given["training"].notes == {"trained_on": trained_on, "blur": 1.0}
     assert given["threads"] == 1  # as the selected one
     expected = candidates.training_faces(splits, seed=3)[trained_on]
