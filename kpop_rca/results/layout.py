@@ -67,7 +67,7 @@ def page(
         scripts: further ones in `assets/`.
     """
     return html.template(TEMPLATES, "layout.html").render(
-        body=Markup(finished.body),  # what comes from names was escaped in it
+        body=Markup(finished.body),  # nosec B704 - what comes from names was escaped in it
         contents=finished.contents,
         title=title,
         menu=menu,
