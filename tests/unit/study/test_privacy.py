@@ -236,6 +236,7 @@ WHERE = {
     "scoring/report.py": {"savefig"},
     "system/html.py": {"base64"},
     "run.py": {"base64"},  # makes the pictures small that a notebook has
+    "results/layout.py": {"base64"},  # reads the size of pictures that a checked page already has
     "human_ratings/rating_page.py": {"base64"},  # for raters: the pages stay where git does not look
     "faces/labelling.py": {"ipywidgets"},
 }
