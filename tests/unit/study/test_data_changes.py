@@ -195,7 +195,7 @@ def with_pages(study, monkeypatch):
     for stage in stages.STAGES:
         nbformat.write(nbformat.v4.new_notebook(), paths.executed_notebook("smoke", stage.notebook))
         manifests.record_executed("smoke", stage)
-    monkeypatch.setattr(pages, "index_page", lambda study, metrics: "<html></html>")
+    monkeypatch.setattr(pages, "index_body", lambda study, metrics, pages: "<p></p>")
     monkeypatch.setattr(pages, "metrics", lambda study: {})
     pages.build("smoke")
     return folder
