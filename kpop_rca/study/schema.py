@@ -104,7 +104,7 @@ class Parameters(BaseModel):
     oracle_seeds: Annotated[int, Field(ge=1, le=10)] = None
     seen_oracles: list[Architecture] = None
     oracle_loss: Literal["softmax", "arcface"] = None
-    oracle_width: Annotated[int, Field(ge=4, le=64)] = None
+    oracle_width: Annotated[int, Field(ge=8, le=64)] = None  # of 4, torch 2.14 writes past its memory on AVX2
     oracle_warmup_epochs: Count = None
     oracle_epochs: Positive = None
     oracle_batch_size: Annotated[int, Field(ge=2, le=LARGEST)] = None  # batch normalisation: one has no variance

@@ -15,7 +15,7 @@ TINY = {
     "batch_size": 8,
     "architectures": ["resnet10"],
     "oracle_seeds": 1,
-    "oracle_width": 4,
+    "oracle_width": 8,
     "oracle_epochs": 1,
     "images_per_identity": 3,
     "sampling_batch_size": 3,
