@@ -5,7 +5,13 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "design": ["about_claims", "committed_parameters", "configuration", "with_detectable"],
+        "design": [
+            "about_claims",
+            "about_shared_faces",
+            "committed_parameters",
+            "configuration",
+            "with_detectable",
+        ],
         "level_faces": ["generated_levels", "rendered_levels"],
         "margin_tables": ["HOPED", "by_kind", "committed_margins"],
         "runs": ["collect", "committed_runs"],

@@ -100,3 +100,12 @@ def about_claims(found: pd.DataFrame) -> list[str]:
         f"With probability {POWER:g} this design sees an effect of {known.median():.2f} (median; {known.min():.2f} to "
         f"{known.max():.2f} by comparison); smaller ones often stay inconclusive.",
     ]
+
+
+def about_shared_faces(shared: pd.DataFrame) -> str:
+    """Where oracles were trained on most of a generator's training faces: a sentence, from `verdicts.shared_faces`."""
+    if shared.empty:
+        return "No level is classified by another level's oracles."
+    worst = shared.loc[shared["fraction"].idxmax()]
+    level = f"{worst['experiment']} {worst['level']}"
+    return f"Most training faces shared with oracles: {worst['fraction']:.1%} ({level})"

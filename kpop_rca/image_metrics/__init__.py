@@ -31,7 +31,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "inception": ["inception_measures", "network_measures"],
         "memorisation": ["copying", "nearest_pairs", "views"],
-        "no_reference": ["brisque", "mscn_moments", "niqe", "niqe_reference", "sharpness"],
+        "no_reference": ["Reference", "brisque", "mscn_moments", "niqe", "niqe_reference", "sharpness"],
         "prdc": ["neighbourhood_measures"],
         "segmentation_scores": ["boundary_iou", "landmark_mask", "mean_iou", "pixel_accuracy"],
     },

@@ -27,6 +27,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "reliability_diagrams",
             "stacked_counts",
             "use_style",
+            "who_is_shown",
         ],
         "cascade": ["identity_by_level", "identity_by_method"],
         "claims": ["identity_loss", "levels", "trade_off", "verdicts"],
@@ -40,7 +41,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "face_score": ["changes_by_tuning", "pairs_and_ladders", "rewards_on_the_way"],
         "metric_panel": ["what_is_seen"],
-        "oracles": ["accuracy_by_size", "embedding", "oracle_accuracies"],
+        "oracles": ["accuracy_by_size", "confidences", "embedding", "oracle_accuracies", "rca_by_quality"],
         "ratings": [
             "comparisons",
             "content_diversity",

@@ -132,6 +132,36 @@ def confusion_matrices(
     return figure
 
 
+def who_is_shown(
+    real: np.ndarray, generated: np.ndarray, corrected: np.ndarray | None, classes: Sequence[str]
+) -> Figure:
+    """What a generator adds to its oracle's errors: generated less real confusion, and who is shown.
+
+    Args:
+        real, generated: confusion counts (K, K).
+        corrected: fractions of the identities shown, (K, K), rows requested; None where the oracle can't be inverted.
+    """
+    percent = [100 * counts / counts.sum(axis=1, keepdims=True) for counts in (real, generated)]
+    panels = {"Generated less real, points": (percent[1] - percent[0], "predicted as", "RdBu_r", (-100, 100), "+.0f")}
+    if corrected is not None:
+        panels["Who is shown, % of row"] = (100 * corrected, "who is shown", "Blues", (0, 100), ".0f")
+    names, width = [as_text(name) for name in classes], WIDTH / 2
+    figure, axes = plt.subplots(
+        ncols=len(panels), figsize=(width * len(panels), width + 0.4), layout="constrained", squeeze=False
+    )
+    for ax, (title, (values, columns, colours, (low, high), form)) in zip(axes.flat, panels.items(), strict=True):
+        crowded = len(names) > ANNOTATED
+        look = {"square": True, "annot_kws": {"fontsize": 7}, "cbar_kws": {"shrink": 0.6}, "cmap": colours}
+        labels = {"xticklabels": names, "yticklabels": names, "annot": not crowded, "cbar": crowded, "fmt": form}
+        sns.heatmap(values + 0.0, ax=ax, vmin=low, vmax=high, **look, **labels)
+        ax.set(title=title, xlabel=columns, ylabel="requested")
+        ax.tick_params(axis="y", rotation=0)
+        if crowded:
+            ax.tick_params(labelsize=max(3.5, LABELS * width / len(names)))
+            ax.tick_params(axis="x", rotation=90)
+    return figure
+
+
 def _class_ticks(ax: Axes, names: Sequence[str]) -> None:
     longest = max(len(str(name)) for name in names)
     crowded = len(names) > 2 * ANNOTATED

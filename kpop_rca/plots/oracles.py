@@ -1,4 +1,4 @@
-"""The figures of `04_oracle_benchmark`, beside those in `charts`."""
+"""The figures of what oracles see, in `04_oracle_benchmark` and `06_rca_analysis`, beside those in `charts`."""
 
 from collections.abc import Sequence
 
@@ -67,4 +67,46 @@ def embedding(points: np.ndarray, labels: np.ndarray, names: Sequence[str], *, t
         box = {"fc": "white", "ec": colour, "alpha": 0.85, "pad": 1.5}
         ax.annotate(as_text(names[label]), place, ha="center", va="center", fontsize=9, bbox=box)
     ax.set(title=title, xticks=[], yticks=[])
+    return figure
+
+
+def confidences(real: pd.DataFrame, generated: pd.DataFrame, *, chance: float) -> Figure:
+    """How sure an oracle is of real and of generated faces, a panel for those that it predicts right and wrong.
+
+    Args:
+        real, generated: label, predicted and confidence, one row per face.
+        chance: the least that a largest probability can be.
+    """
+    figure, axes = plt.subplots(ncols=2, figsize=(WIDTH, 3), sharey=True, layout="constrained")
+    bins = np.linspace(chance, 1, 19)
+    for ax, right in zip(axes, (True, False), strict=True):
+        for name, colour, table in (("real", REAL, real), ("generated", GENERATED, generated)):
+            own = table.loc[(table["label"] == table["predicted"]) == right, "confidence"]
+            heights = np.histogram(own, bins)[0] / len(table)
+            look = {"color": colour, "alpha": 0.35, "fill": True}
+            ax.stairs(heights, bins, label=f"{name}, {len(own) / len(table):.0%} of them", **look)
+            ax.stairs(heights, bins, color=colour)
+        ax.set(title="Predicted as " + ("requested" if right else "another"), xlabel="confidence", xlim=(chance, 1))
+        ax.legend(loc="upper left" if right else "upper right")
+    axes[0].set_ylabel("fraction of the faces")
+    return figure
+
+
+def rca_by_quality(table: pd.DataFrame, *, overall: float, chance: float) -> Figure:
+    """RCA by groups of images from low to high quality, a panel for each measure: measure, group, rca, low, high.
+
+    Args:
+        overall, chance: RCA of all images, and of a generator that ignores the condition.
+    """
+    panels = list(table.groupby("measure", sort=False))
+    figure, axes = plt.subplots(ncols=len(panels), figsize=(WIDTH, 3), sharey=True, squeeze=False, layout="constrained")
+    for ax, (measure, rows) in zip(axes.flat, panels, strict=True):
+        ax.errorbar(rows["group"], rows["rca"], yerr=bar_lengths(rows, "rca"), fmt="o-", color=GENERATED, capsize=3)
+        ax.axhline(overall, color=GENERATED, lw=1, label="all images")
+        ax.axhline(chance, color=CHANCE, ls="--", label="chance")
+        ax.set(title=f"By {as_text(measure)}", xlabel="images of an identity, worst to best")
+        ax.set_xticks(rows["group"], labels=[f"{group:.0f}" for group in rows["group"]])
+        ax.set_ylim(bottom=0)
+    axes.flat[0].set_ylabel("RCA (95 % intervals)")
+    axes.flat[-1].legend(loc="lower right")
     return figure

@@ -13,6 +13,7 @@ RCA's numerator, a classifier trained on real images and tested on generated one
 """
 
 from kpop_rca.rca.bootstrap import bootstrap, intervals, resampled, resampled_counts, resampled_means
+from kpop_rca.rca.by_quality import quality_of_right_images, rca_by_quality
 from kpop_rca.rca.class_intervals import class_confusion_corrected_intervals
 from kpop_rca.rca.collapse import (
     directed_flows,
@@ -98,7 +99,9 @@ __all__ = [
     "perfect_rca",
     "person_verdicts",
     "predicted_class_frequencies",
+    "quality_of_right_images",
     "ratio_interval",
+    "rca_by_quality",
     "resampled",
     "resampled_counts",
     "resampled_means",

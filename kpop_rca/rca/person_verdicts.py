@@ -119,8 +119,8 @@ def person_verdicts(
 
     Returns:
         One row per class: class, verdict, rca (ratio of the mean recalls) with low and high (95 %, for one class at a
-        time) and df; p_non_inferior, p_inferior and p_no_effect (after Holm; NaN where not tested); over; and why
-        somebody is not measurable.
+        time) and df (NaN where v is that over images, by the normal distribution); p_non_inferior, p_inferior and
+        p_no_effect (after Holm; NaN where not tested); over; and why somebody is not measurable.
 
     Raises:
         StudyError: somebody has no image.
@@ -234,7 +234,8 @@ def _ratio(generated: _Side, real: _Side, kind: np.ndarray) -> dict[str, np.ndar
     found = _contrast(generated, real, kind, margin=np.nan_to_num(rca))
     reach = student.isf((1 - CONFIDENCE) / 2, found.df) * np.sqrt(found.variance)
     half = np.divide(reach, of_real, out=none.copy(), where=of_real > 0)
-    return {"rca": rca, "low": np.maximum(rca - half, 0), "high": rca + half, "df": found.df}
+    df = np.where(np.isfinite(found.df), found.df, math.nan)
+    return {"rca": rca, "low": np.maximum(rca - half, 0), "high": rca + half, "df": df}
 
 
 def _why_not_measurable(real: _Side, kind: np.ndarray, n: np.ndarray, n_all: int) -> np.ndarray:

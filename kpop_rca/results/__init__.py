@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "about_groups",
             "about_identity",
             "about_quality",
+            "about_quality_of_right",
             "about_recipe",
         ],
         "further": ["about_further", "further_trainings"],

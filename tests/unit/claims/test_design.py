@@ -31,6 +31,12 @@ def test_the_spread_is_that_behind_the_interval():
     assert "not known" in design.about_claims(found.tail(1))[1]
 
 
+def test_levels_that_no_other_levels_oracles_classify_share_nothing():
+    shared = pd.DataFrame({"experiment": ["labels"] * 2, "level": ["clean", "spoilt"], "fraction": [0.1, 0.2]})
+    assert design.about_shared_faces(shared).endswith("20.0% (labels spoilt)")
+    assert design.about_shared_faces(shared.head(0)).startswith("No level")
+
+
 def test_the_configuration_of_the_committed_runs():
     table = design.configuration(runs.committed_runs("claims"), design.committed_parameters("claims"))
     known = table.set_index("quantity")["value"]

@@ -27,6 +27,7 @@ FIGURES = {
     "columns": lambda: contact_sheets.face_rows(FACES.swapaxes(0, 1), "ab", title="t", columns=NAMES),
     "stacked_counts": lambda: charts.stacked_counts(pd.DataFrame({"n": 1}, index=NAMES), title="t", ylabel="y"),
     "confusion_matrices": lambda: charts.confusion_matrices({"t": (COUNTS, NAMES)}, rows="truth"),
+    "who_is_shown": lambda: charts.who_is_shown(COUNTS, COUNTS.T, COUNTS / COUNTS.sum(), NAMES),
     "identity": lambda: charts.identity(
         pd.DataFrame({"class": NAMES, "rca": 0.5, "chance": 0.1} | VALUES), pd.DataFrame(), chance=0.1, overall=0.5
     ),

@@ -25,7 +25,7 @@ def test_a_compiled_network_gives_the_same_and_keeps_the_names_of_its_weights(mo
     devices.compile_where_it_pays(compiled, CPU, calls=1)
     assert is_compiled(compiled)
     assert list(compiled.state_dict()) == list(plain.state_dict())
-    np.testing.assert_allclose(compiled(x).detach(), plain(x).detach(), rtol=1e-5)
+    np.testing.assert_allclose(compiled(x).detach(), plain(x).detach(), rtol=1e-5, atol=1e-6)  # SiLU may be near 0
 
 
 @pytest.mark.parametrize(
