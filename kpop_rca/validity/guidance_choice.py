@@ -1,0 +1,140 @@
+"""Which guidance weight should a study have? A stated rule, on oracles and images that take no further part.
+
+    python -m kpop_rca.validity.guidance_choice --study quick
+
+Guidance trades diversity for identity, so a weight that is picked by eye, or by the study's own RCA, flatters it. The
+rule: of the weights whose mean Fréchet distance is at most `SLACK` times the lowest, the one of the highest RCA.
+
+RCA and Fréchet distance are means over *validation oracles*, one of each architecture, of the study's recipe and
+another seed, and are held against the validation faces. The images have noise that no image of the study has, and the
+same at every weight, by all of the study's trainings. 01 to 04 must be there; test faces are not looked at. Everything
+ends in `reports/guidance/`.
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from kpop_rca import rca
+from kpop_rca.diffusion import trainings
+from kpop_rca.diffusion.generation import GenerationPlan, Model, generate_batch
+from kpop_rca.diffusion.trainer import load_trained
+from kpop_rca.errors import said_in_a_line
+from kpop_rca.faces import crops, splits
+from kpop_rca.image_metrics.frechet import Normal
+from kpop_rca.oracles import training
+from kpop_rca.oracles.candidates import Candidate, Faces
+from kpop_rca.oracles.resnet import SmallImageResNet
+from kpop_rca.study import given, manifests, params, paths
+from kpop_rca.system import devices, files, parallel
+from kpop_rca.system.console import bar
+
+WEIGHTS = (0.0, 0.5, 1.0, 1.5, 2.5)
+SLACK = 1.25
+REPORT = "guidance"
+FIRST_IMAGE = 10**6  # index of the first image: noise that none of a study's images has
+
+
+def chosen(table: pd.DataFrame) -> float:
+    """The weight that the rule takes, from guidance, rca and frechet, one row per weight; the lowest of equals.
+
+    >>> chosen(pd.DataFrame({"guidance": [0, 1, 2], "rca": [0.5, 0.7, 0.9], "frechet": [4.0, 4.9, 8.0]}))
+    1.0
+    """
+    close = table[table["frechet"] <= SLACK * table["frechet"].min()]
+    return float(close.loc[close["rca"].idxmax(), "guidance"])
+
+
+def validation_oracles(
+    resolved: dict[str, Any], faces: dict[str, Faces], *, folder: Path, device: torch.device
+) -> list[SmallImageResNet]:
+    """One oracle of each architecture, of the number after the study's own."""
+    split = "oracle" if len(faces["oracle"][1]) else "train"
+    planned = [Candidate(kind, resolved["oracle_seeds"], split) for kind in resolved["architectures"]]
+    recipe = training.OracleRecipe.of(resolved)
+    training.train_all(planned, faces, recipe=recipe, folder=folder, device=device, bar=bar)
+    return [training.load_oracle(folder / one.name, device) for one in planned]
+
+
+def generated(models: list[Model], plan: GenerationPlan, *, n_classes: int) -> Faces:
+    """As many images as the study has, by each model its part: uint8 (N, H, W, 3), and who was requested, int (N,)."""
+    of_each = -(-plan.images_per_identity // len(models))
+    batch = replace(plan, batch_size=min(plan.batch_size, of_each), images_per_identity=2 * FIRST_IMAGE, trainings=1)
+    jobs = [
+        (model, (label, FIRST_IMAGE + number * of_each + start), min(batch.batch_size, of_each - start))
+        for label in range(n_classes)
+        for number, model in enumerate(models)
+        for start in range(0, of_each, batch.batch_size)
+    ]
+
+    def made(job: tuple) -> np.ndarray:
+        model, where, n = job
+        return generate_batch(*model, batch, where)[:n]
+
+    images = list(parallel.a_core_each(made, jobs, device=models[0][0].device))
+    return np.concatenate(images), np.concatenate([np.full(n, label) for _, (label, _), n in jobs])
+
+
+def measured(oracles: list[SmallImageResNet], real: Faces, made: Faces) -> tuple[float, float]:
+    """RCA and Fréchet distance of generated faces, beside real ones, as means over oracles."""
+    found, n_classes = [], int(real[1].max()) + 1
+    for oracle in oracles:
+        (on_real, of_real), (on_made, of_made) = (training.predict(oracle, images) for images, _ in (real, made))
+        counts = [
+            rca.confusion_counts(labels, predicted.argmax(axis=1), n_classes)
+            for labels, predicted in ((real[1], on_real), (made[1], on_made))
+        ]
+        found.append((rca.global_rca(*counts), Normal.of(of_real).frechet_distance(of_made)))
+    value, distance = np.mean(found, axis=0)
+    return float(value), float(distance)
+
+
+def trial(resolved: dict[str, Any], *, device: torch.device) -> pd.DataFrame:
+    """RCA and Fréchet distance at every weight: guidance, n_images, n_oracles, rca, frechet and chosen."""
+    folders = {name: manifests.folder_of(resolved["study"], name) for name in ("faces", "ddpm")}
+    faces = {
+        name: crops.load_crops(folders["faces"], size=resolved["image_size"], split=name) for name in splits.SPLITS[:4]
+    }
+    own = paths.artifacts_folder(resolved["study"]) / REPORT
+    oracles = validation_oracles(resolved, faces, folder=own, device=device)
+    plan = GenerationPlan.of(resolved, mixed_precision=resolved["mixed_precision"])
+    numbers = range(resolved["trainings"])
+    models = [load_trained(trainings.training_folder(folders["ddpm"], number), device) for number in numbers]
+    rows = []
+    for weight in WEIGHTS:
+        made = generated(models, replace(plan, guidance=weight), n_classes=len(crops.class_names(folders["faces"])))
+        value, distance = measured(oracles, faces["validation"], made)
+        row = {"guidance": weight, "n_images": len(made[1]), "n_oracles": len(oracles), "rca": value}
+        rows.append(row | {"frechet": distance})
+        print(f"guidance {weight:g}: RCA {value:.2f}, Fréchet distance {distance:.1f}", flush=True)
+    table = pd.DataFrame(rows)
+    return table.assign(chosen=table["guidance"] == chosen(table))
+
+
+@said_in_a_line
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m kpop_rca.validity.guidance_choice", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("--study", default="quick", help="a study with faces and a trained model")
+    given.add_arguments(parser)
+    asked = parser.parse_args(arguments)
+    given.give(asked.set)
+    resolved = params.resolve(asked.study)
+    table = trial(resolved, device=devices.choose(resolved["device"]))
+    folder = paths.report_folder(REPORT)
+    folder.mkdir(parents=True, exist_ok=True)
+    with files.atomic(folder / f"{asked.study}.csv") as temporary:
+        table.to_csv(temporary, index=False)
+    print(f"The rule takes {chosen(table):g}; {asked.study} has {resolved['guidance']:g}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
