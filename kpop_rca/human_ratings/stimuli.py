@@ -11,6 +11,7 @@ from diffusers import DDPMScheduler, UNet2DModel
 from kpop_rca.data.images import crop_square, read_rgb
 from kpop_rca.degradations import pipelines
 from kpop_rca.diffusion import generated_images, restoration, samplers, trainer
+from kpop_rca.diffusion.published_weights import PublishedWeights
 from kpop_rca.diffusion.trainings import training_folders
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import crops, detection
@@ -86,7 +87,7 @@ def of_photographs(study: str, folder: Path, *, n_images: int) -> list[Stimulus]
     beside the restored image is that small one. Neither names nor files' names are kept.
 
     Args:
-        study: whose model restores.
+        study: whose model restores; of one with published weights nothing need have been run.
         folder: with photographs, at any depth, such as LFW.
         n_images: restored images, half of them by each.
 
@@ -94,7 +95,7 @@ def of_photographs(study: str, folder: Path, *, n_images: int) -> list[Stimulus]
         StudyError: no photograph is there, or in too few of them a face is found.
     """
     told = params.resolve(study)
-    manifests.require(study, "ddpm", told)
+    model = _model(study, told)
     size, wanted = told["image_size"], (n_images + 1) // 2
     paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
     small = []
@@ -109,9 +110,6 @@ def of_photographs(study: str, folder: Path, *, n_images: int) -> list[Stimulus]
     if len(small) < wanted:
         raise StudyError(f"{folder}: a face was found in {len(small)} of {len(paths)} photographs, {wanted} are needed")
     enlarged = pipelines.bicubic(small, (size, size))
-    model = trainer.load_trained(
-        training_folders(manifests.folder_of(study, "ddpm"))[0], devices.choose(told["device"])
-    )
     how = {"sampler": told["sampler"], "steps": told["sampling_steps"], "seed": told["seed"]}
     of_ddpm = restoration.restore(*model, enlarged, strength=RESTORATION_STRENGTH, **how)
     return [
@@ -127,6 +125,20 @@ def of_photographs(study: str, folder: Path, *, n_images: int) -> list[Stimulus]
         for generator, images in (("bicubic", enlarged), ("ddpm", of_ddpm))
         for number, image in enumerate(images)
     ]
+
+
+def _model(study: str, told: dict) -> tuple[UNet2DModel, DDPMScheduler]:
+    """The network and forward process of a study's first training, or of the published weights that it names."""
+    if told["weights"]:
+        published = PublishedWeights.read(told["weights"])
+        if (side := published.record["parameters"]["image_size"]) != told["image_size"]:
+            raise StudyError(
+                f"{told['weights']} are of {side} px; image_size is {told['image_size']}, set it to {side}"
+            )
+        return published.load()
+    manifests.require(study, "ddpm", told)
+    folder = training_folders(manifests.folder_of(study, "ddpm"))[0]
+    return trainer.load_trained(folder, devices.choose(told["device"]))
 
 
 class _Sampled:

@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "metric": ["measure"],
         "panel": ["run", "sentences"],
         "rated": ["of_each_image"],
+        "restored_photographs": ["about_photographs"],
         "registry": ["METRICS"],
         "tables": ["by_ladder"],
         "tools": ["of_study"],

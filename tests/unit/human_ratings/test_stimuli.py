@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
+from small_panel import faces
 
 from kpop_rca.diffusion import generated_images, trainer, trainings
 from kpop_rca.diffusion.objective import forward_process
@@ -73,3 +75,24 @@ def test_too_small_a_study_is_refused(sampled):
     source, _ = sampled
     with pytest.raises(StudyError, match="too few generated images for so many"):
         source.stimuli(stimuli.counts(200))
+
+
+def test_faces_of_photographs_are_restored_without_a_truth(tmp_path, monkeypatch):
+    for number, image in enumerate(faces(4, size=96)):
+        (folder := tmp_path / f"Somebody_{number}").mkdir()
+        Image.fromarray(image).save(folder / "Somebody.jpg")
+    Image.new("RGB", (96, 96)).save(tmp_path / "nobody.png")  # without a face, and so passed over
+    told = TOLD | {"min_face_size": 20, "max_side": 512, "crop_margin": 0.25}
+    monkeypatch.setattr(stimuli.params, "resolve", lambda study: told)
+    monkeypatch.setattr(stimuli, "_model", lambda study, told: (None, None))
+    monkeypatch.setattr(stimuli.restoration, "restore", lambda unet, forward, images, **_: 255 - images)
+    found = stimuli.of_photographs("any", tmp_path, n_images=8)
+    assert [one.generator for one in found] == ["bicubic"] * 4 + ["ddpm"] * 4
+    for one, other in zip(found[:4], found[4:], strict=True):
+        assert (one.image == 255 - other.image).all() and one.image.shape == (SIZE, SIZE, 3)
+        assert one.dimensions == [stimuli.QUALITY, stimuli.ID_FIDELITY] and one.identity == stimuli.SOMEBODY
+        ((caption, small, _),) = one.beside
+        assert caption == "Low quality" and small.shape == (SIZE // 2, SIZE // 2, 3)
+    assert not any("Somebody_" in text for one in found for text in (one.name, one.beside[0][2]))
+    with pytest.raises(StudyError, match="a face was found in 4 of 5 photographs, 5 are needed"):
+        stimuli.of_photographs("any", tmp_path, n_images=10)
