@@ -12,7 +12,7 @@ from kpop_rca.metric_panel.samples import Sample, Seen, Tool
 from kpop_rca.oracles.candidates import Faces
 
 ORIGINAL = "Original"  # caption of the true image beside a restored one
-BESIDE = 15  # real images of each identity, the first ones
+BESIDE = 10  # real images of each identity, the first ones
 OF_IDENTITY = (Needs.LABELS, Needs.SET_AND_LABELS)
 
 
@@ -43,11 +43,10 @@ def of_each_image(
     number = {name: label for label, name in enumerate(names)}
     truth = {k: image for k, one in enumerate(stimuli) for caption, image, _ in one.beside if caption == ORIGINAL}
     labels = np.array([number.get(one.identity, 0) for one in stimuli])
-    seen = Seen(np.stack([*(one.image for one in stimuli), *truth.values()]), tools)
-    everything = Sample(seen, np.arange(len(stimuli)), labels)
+    everything = Sample.of(np.stack([one.image for one in stimuli]), labels, tools)
     known = everything.part(np.flatnonzero([one.identity in number for one in stimuli]))
     restored = np.array(list(truth), dtype=int)
-    with_truth = Sample(seen, restored, labels[restored], truth=len(stimuli) + np.arange(len(truth)))
+    with_truth = _beside_truth(everything.images[restored], list(truth.values()), labels[restored])
     few = np.concatenate([np.flatnonzero(real[1] == label)[:BESIDE] for label in np.unique(real[1])])
     beside = Sample.of(real[0][few], real[1][few], tools)
     values, absent = pd.DataFrame(index=range(len(stimuli))), []
@@ -60,5 +59,12 @@ def of_each_image(
         if found is None or found.of_images is None:
             absent.append((name, metric.title, found.why if found else "no image has a true one beside it"))
         else:
-            values.loc[sample.rows, name] = found.of_images
+            values.loc[restored if of_restored else sample.rows, name] = found.of_images
     return values, pd.DataFrame(absent, columns=["metric", "title", "why"])
+
+
+def _beside_truth(images: np.ndarray, truth: list[np.ndarray], labels: np.ndarray) -> Sample:
+    """Restored images with the true ones, at which no tool of single images looks."""
+    both = np.concatenate([images, np.array(truth, dtype=np.uint8).reshape(-1, *images.shape[1:])])
+    rows = np.arange(len(images))
+    return Sample(Seen(both, {}), rows, labels, truth=len(images) + rows)
