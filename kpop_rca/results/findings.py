@@ -46,17 +46,18 @@ def answer() -> str:
         first = f"**RCA {number(ratio['global'])}** (95 % interval {_interval(ratio['ci95'])}), of one training"
     else:
         first = (
-            f"**RCA {number(recipe['value'])}** (95 % interval {_interval(recipe['ci95'])}), the mean of "
-            f"{recipe['n_trainings']} trainings under {len(recipe['oracles'])} oracles; one more training is expected "
-            f"at {_interval(recipe['next_training'])}"
+            f"**RCA {number(recipe['value'])}**, the mean of {recipe['n_trainings']} trainings under "
+            f"{len(recipe['oracles'])} oracles (95 % interval, for other trainings and oracle seeds: "
+            f"{_interval(recipe['ci95'])}).\nOne more training under these oracles is expected at "
+            f"{_interval(recipe['next_training'])} (95 % prediction interval)"
         )
     return "\n".join(
         [
             f"{first}.",
             f"A model that ignores the condition would have {number(ratio['chance'])}, images as recognisable as real "
             f"ones about {number(ratio.get('perfect', 1.0))}.",
-            f"Measured on {number(found['generated']['n'])} generated faces of {len(found['classes'])} {people} at "
-            f"{found['image_size']} px; the oracles were tested on {number(found['real']['n'])} held-out faces.",
+            f"Measured on {number(found['generated']['n'])} generated faces, of all trainings together, of "
+            f"{len(found['classes'])} {people} at {found['image_size']} px; the oracles were tested on {number(found['real']['n'])} held-out faces.",
         ]
     )
 
