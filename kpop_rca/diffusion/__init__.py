@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "answers": ["about_generation", "about_training"],
         "generation": ["GenerationPlan", "generate", "generate_by_trainings"],
+        "guidance_rule": ["about_guidance", "committed_guidance"],
         "inpainting": ["MASKS", "inpaint", "masks_of", "strengths_by_mask"],
         "held_out_loss": ["loss_difference", "losses_of_each", "mean_losses"],
         "objective": ["forward_process"],

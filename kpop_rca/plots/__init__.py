@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "beside_real",
             "confusion_matrices",
             "frechet_lines",
+            "guidance_rule",
             "identity",
             "loss_by_timestep",
             "loss_curves",

@@ -328,6 +328,20 @@ def predicted_class_frequencies(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def guidance_rule(table: pd.DataFrame) -> Figure:
+    """RCA against Fréchet distance at every guidance weight, the chosen one marked: guidance, rca, frechet, chosen."""
+    figure, ax = plt.subplots(figsize=(WIDTH * 0.6, 3.2), layout="constrained")
+    ax.plot(table["frechet"], table["rca"], "o-", color=GENERATED)
+    own = table[table["chosen"].astype(bool)]
+    ax.plot(own["frechet"], own["rca"], "o", ms=13, mfc="none", mec=INK, mew=2, label="what the rule takes")
+    for row in table.itertuples():
+        ax.annotate(f"w = {row.guidance:g}", (row.frechet, row.rca), xytext=(8, -11), textcoords="offset points")
+    ax.margins(0.16)
+    ax.set(title="On validation oracles", xlabel="Fréchet distance (lower is nearer to real)", ylabel="RCA")
+    ax.legend(loc="lower left")
+    return figure
+
+
 def reliability_diagrams(table: pd.DataFrame) -> Figure:
     """Accuracy by confidence, a panel for each architecture and way of training, a line a seed; area follows n.
 

@@ -57,7 +57,8 @@ def answer() -> str:
             f"A model that ignores the condition would have {number(ratio['chance'])}, images as recognisable as real "
             f"ones about {number(ratio.get('perfect', 1.0))}.",
             f"Measured on {number(found['generated']['n'])} generated faces, of all trainings together, of "
-            f"{len(found['classes'])} {people} at {found['image_size']} px; the oracles were tested on {number(found['real']['n'])} held-out faces.",
+            f"{len(found['classes'])} {people} at {found['image_size']} px; the oracles were tested on "
+            f"{number(found['real']['n'])} held-out faces.",
         ]
     )
 

@@ -2,13 +2,10 @@
 
     python -m kpop_rca.validity.guidance_choice --study quick
 
-Guidance trades diversity for identity, so a weight that is picked by eye, or by the study's own RCA, flatters it. The
-rule: of the weights whose mean Fréchet distance is at most `SLACK` times the lowest, the one of the highest RCA.
-
-RCA and Fréchet distance are means over *validation oracles*, one of each architecture, of the study's recipe and
-another seed, and are held against the validation faces. The images have noise that no image of the study has, and the
-same at every weight, by all of the study's trainings. 01 to 04 must be there; test faces are not looked at. Everything
-ends in `reports/guidance/`.
+The rule is that of `diffusion.guidance_rule`. RCA and Fréchet distance are means over *validation oracles*, one of each
+architecture, of the study's recipe and another seed, and are held against the validation faces. The images have noise
+that no image of the study has, and the same at every weight, by all of the study's trainings. 01 to 04 must be there;
+test faces are not looked at. Everything ends in `reports/guidance/`.
 """
 
 import argparse
@@ -24,6 +21,7 @@ import torch
 from kpop_rca import rca
 from kpop_rca.diffusion import trainings
 from kpop_rca.diffusion.generation import GenerationPlan, Model, generate_batch
+from kpop_rca.diffusion.guidance_rule import REPORT, chosen_guidance
 from kpop_rca.diffusion.trainer import load_trained
 from kpop_rca.errors import said_in_a_line
 from kpop_rca.faces import crops, splits
@@ -36,19 +34,7 @@ from kpop_rca.system import devices, files, parallel
 from kpop_rca.system.console import bar
 
 WEIGHTS = (0.0, 0.5, 1.0, 1.5, 2.5)
-SLACK = 1.25
-REPORT = "guidance"
 FIRST_IMAGE = 10**6  # index of the first image: noise that none of a study's images has
-
-
-def chosen(table: pd.DataFrame) -> float:
-    """The weight that the rule takes, from guidance, rca and frechet, one row per weight; the lowest of equals.
-
-    >>> chosen(pd.DataFrame({"guidance": [0, 1, 2], "rca": [0.5, 0.7, 0.9], "frechet": [4.0, 4.9, 8.0]}))
-    1.0
-    """
-    close = table[table["frechet"] <= SLACK * table["frechet"].min()]
-    return float(close.loc[close["rca"].idxmax(), "guidance"])
 
 
 def validation_oracles(
@@ -114,7 +100,7 @@ def trial(resolved: dict[str, Any], *, device: torch.device) -> pd.DataFrame:
         rows.append(row | {"frechet": distance})
         print(f"guidance {weight:g}: RCA {value:.2f}, Fréchet distance {distance:.1f}", flush=True)
     table = pd.DataFrame(rows)
-    return table.assign(chosen=table["guidance"] == chosen(table))
+    return table.assign(chosen=table["guidance"] == chosen_guidance(table))
 
 
 @said_in_a_line
@@ -132,7 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     with files.atomic(folder / f"{asked.study}.csv") as temporary:
         table.to_csv(temporary, index=False)
-    print(f"The rule takes {chosen(table):g}; {asked.study} has {resolved['guidance']:g}.")
+    print(f"The rule takes {chosen_guidance(table):g}; {asked.study} has {resolved['guidance']:g}.")
     return 0
 
 

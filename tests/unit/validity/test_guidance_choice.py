@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from kpop_rca.diffusion.generation import GenerationPlan, generate_batch
+from kpop_rca.diffusion.guidance_rule import chosen_guidance
 from kpop_rca.diffusion.objective import forward_process
 from kpop_rca.diffusion.unet import build_unet
 from kpop_rca.oracles.resnet import SmallImageResNet
@@ -49,5 +50,5 @@ def test_the_rule_takes_the_most_identity_of_those_near_the_best_distance():
     table = pd.DataFrame(
         {"guidance": [0.0, 0.5, 1.0, 2.5], "rca": [0.5, 0.7, 0.7, 0.9], "frechet": [5.0, 4.0, 5.0, 5.1]}
     )
-    assert guidance_choice.chosen(table) == 0.5
-    assert guidance_choice.chosen(table.assign(frechet=[5.0, 4.0, 5.0, 4.9])) == 2.5
+    assert chosen_guidance(table) == 0.5
+    assert chosen_guidance(table.assign(frechet=[5.0, 4.0, 5.0, 4.9])) == 2.5
