@@ -104,9 +104,9 @@ def rca_by_quality(table: pd.DataFrame, *, overall: float, chance: float) -> Fig
         ax.errorbar(rows["group"], rows["rca"], yerr=bar_lengths(rows, "rca"), fmt="o-", color=GENERATED, capsize=3)
         ax.axhline(overall, color=GENERATED, lw=1, label="all images")
         ax.axhline(chance, color=CHANCE, ls="--", label="chance")
-        ax.set(title=f"By {as_text(measure)}", xlabel="images of an identity, worst to best")
+        ax.set(title=f"By {as_text(measure)}", xlabel="images of an identity, from lowest to highest")
         ax.set_xticks(rows["group"], labels=[f"{group:.0f}" for group in rows["group"]])
         ax.set_ylim(bottom=0)
     axes.flat[0].set_ylabel("RCA (95 % intervals)")
-    axes.flat[-1].legend(loc="lower right")
+    axes.flat[-1].legend(**BESIDE)
     return figure
