@@ -335,7 +335,7 @@ def guidance_rule(table: pd.DataFrame) -> Figure:
     own = table[table["chosen"].astype(bool)]
     ax.plot(own["frechet"], own["rca"], "o", ms=13, mfc="none", mec=INK, mew=2, label="what the rule takes")
     for row in table.itertuples():
-        ax.annotate(f"w = {row.guidance:g}", (row.frechet, row.rca), xytext=(8, -11), textcoords="offset points")
+        ax.annotate(f"w = {row.guidance:g}", (row.frechet, row.rca), xytext=(7, 6), textcoords="offset points")
     ax.margins(0.16)
     ax.set(title="On validation oracles", xlabel="Fréchet distance (lower is nearer to real)", ylabel="RCA")
     ax.legend(loc="lower left")
