@@ -11,6 +11,7 @@ from traitlets.config import Config
 
 from kpop_rca.results import layout
 from kpop_rca.study import colab, fingerprint, paths
+from kpop_rca.system.console import COLUMNS
 
 WIDGET = "application/vnd.jupyter.widget-view+json"  # alive in a kernel alone; on a page its scripts would be fetched
 
@@ -23,7 +24,30 @@ def body(notebook: nbformat.NotebookNode) -> str:
             cell.source = colab.BADGE.sub("", cell.source)  # its image lies on another server
         else:
             cell["outputs"] = [output for output in cell.get("outputs", []) if WIDGET not in output.get("data", {})]
+            for output in cell["outputs"]:
+                if output["output_type"] == "stream":
+                    output["text"] = unwrapped(output["text"])
     return _exporter().from_notebook_node(notebook)[0]
+
+
+def unwrapped(text: str) -> str:
+    """Sentences without the line breaks of `console.wrapped`: a page breaks its lines itself, on a phone sooner.
+
+    A break was made by it where the next word would have made the line too long.
+
+    >>> unwrapped("word " * 21 + "reads\\non.\\nNew.").endswith("reads on.\\nNew.")
+    True
+    """
+    lines: list[str] = []
+    last = ""
+    for line in text.split("\n"):
+        word = line.split(" ", 1)[0]
+        if word and last and len(last) <= COLUMNS < len(last) + 1 + len(word):
+            lines[-1] += f" {line}"
+        else:
+            lines.append(line)
+        last = line
+    return "\n".join(lines)
 
 
 def opening(notebook: str) -> str:

@@ -5,6 +5,8 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 from reasons import without_reason
 from small_report import write_executed_notebooks
@@ -13,8 +15,10 @@ from kpop_rca import rca, report
 from kpop_rca.errors import StudyError
 from kpop_rca.image_metrics import feature_panel
 from kpop_rca.results import pages, paper
+from kpop_rca.results.notebook_html import unwrapped
 from kpop_rca.study import paths, stages
 from kpop_rca.system import files
+from kpop_rca.system.console import wrapped
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -278,3 +282,14 @@ def test_widgets_which_need_a_kernel_are_dropped(folder):
     pages.build("mine")
     page = (folder / "01_data_audit.html").read_text()
     assert "HTMLModel" not in page and "ImageModel" not in page
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.text("ab", min_size=1, max_size=12), min_size=1, max_size=60).map(" ".join), min_size=1))
+def test_a_page_breaks_the_lines_of_sentences_itself(sentences):
+    """Those that fill their last line so that the next sentence would not fit there are the exception."""
+    shown = unwrapped(wrapped(sentences))
+    assert shown.replace("\n", " ") == " ".join(sentences)
+    assert shown.count("\n") <= len(sentences) - 1
+    if len(sentences) == 1:
+        assert shown == sentences[0]
