@@ -196,3 +196,12 @@ def test_a_group_too_small_for_a_threshold_says_so(unfair):
     assert np.isnan(few["threshold"])
     assert few["false_match_rate"] >= 0
     assert few["reason"].startswith("243 non-mated comparisons")
+
+
+def test_a_person_whose_corrected_images_are_all_alike_has_an_interval():
+    """Confusion-corrected, a right image may count 1.05: no fraction, and no spread of its own."""
+    table = images(chance=0.7).assign(value=lambda rows: 1.05 * rows["right"])
+    table.loc[table["person"] == 0, "value"] = 1.05
+    found = columns.by_group(table, "value", "person").set_index("group").loc[0]
+    reach = stats.norm.isf(0.025) * table["value"].std(ddof=0) / np.sqrt(N_IMAGES)
+    assert found[["low", "high"]].tolist() == pytest.approx([1.05 - reach, 1.05 + reach])
