@@ -106,10 +106,11 @@ notebooks: study  ## adopt the results of `quick` as the committed notebooks
 	@touch $@
 
 # What only the benchmarks, or only the site, need, in an environment that has everything else from .venv, which stays as
-# it is.
+# it is. Jupyter looks for templates and kernels beside its own interpreter alone, so it is told of those of .venv.
 .venv-%/.complete: requirements-%.lock .venv/.complete
 	$(BIN)/python -m venv --clear .venv-$*
-	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+	@$(BIN)/python -c 'import sysconfig as s; print("import os, site; site.addsitedir(%r);" % s.get_path("purelib"), \
+	    "os.environ.setdefault(\"JUPYTER_PATH\", %r)" % (s.get_path("data") + "/share/jupyter"))' \
 	    > "$$(.venv-$*/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/locked_environment.pth"
 	.venv-$*/bin/$(INSTALL) --require-hashes -r requirements-$*.lock
 	@touch $@
