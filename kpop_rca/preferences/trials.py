@@ -124,7 +124,7 @@ def plan_of(generated: Path, *, images_per_identity: int) -> GenerationPlan:
 
 
 def sharpness_table(own: dict[str, Pairs]) -> pd.DataFrame:
-    """How sharp winners and losers are: pairs, n, winner, loser (means), winner_sharper (fraction of pairs)."""
+    """How sharp winners and losers are: pairs, n, winner, loser (means), sharper (fraction of pairs)."""
     rows = []
     for name, one in own.items():
         win, loss = sharpness(one.win), sharpness(one.loss)
