@@ -118,17 +118,10 @@ def confusion_matrices(
     """
     width = WIDTH / len(matrices)
     figure, axes = plt.subplots(ncols=len(matrices), figsize=(WIDTH, width + 0.4), layout="constrained", squeeze=False)
-    look = {"vmin": 0, "vmax": 100, "cmap": "Blues", "square": True, "fmt": ".0f", "annot_kws": {"fontsize": 7}}
     for number, (ax, (title, (counts, classes))) in enumerate(zip(axes.flat, matrices.items(), strict=True)):
-        names, crowded = [as_text(name) for name in classes], len(classes) > ANNOTATED
-        percent = 100 * np.asarray(counts) / np.sum(counts, axis=1, keepdims=True)
-        bar = {"cbar": crowded and number == len(matrices) - 1, "cbar_kws": {"shrink": 0.6}}
-        sns.heatmap(percent, ax=ax, annot=not crowded, xticklabels=names, yticklabels=names, **look, **bar)
+        last = number == len(matrices) - 1
+        _matrix(ax, _percent_of_row(counts), classes, width=width, bar=last)
         ax.set(title=f"{title}, % of row", xlabel=columns[number % len(columns)], ylabel=rows)
-        ax.tick_params(axis="y", rotation=0)
-        if crowded:
-            ax.tick_params(labelsize=max(3.5, LABELS * width / len(names)))
-            ax.tick_params(axis="x", rotation=90)
     return figure
 
 
@@ -141,25 +134,42 @@ def who_is_shown(
         real, generated: confusion counts (K, K).
         corrected: fractions of the identities shown, (K, K), rows requested; None where the oracle can't be inverted.
     """
-    percent = [100 * counts / counts.sum(axis=1, keepdims=True) for counts in (real, generated)]
-    panels = {"Generated less real, points": (percent[1] - percent[0], "predicted as", "RdBu_r", (-100, 100), "+.0f")}
-    if corrected is not None:
-        panels["Who is shown, % of row"] = (100 * corrected, "who is shown", "Blues", (0, 100), ".0f")
-    names, width = [as_text(name) for name in classes], WIDTH / 2
+    panels, width = 1 if corrected is None else 2, WIDTH / 2
     figure, axes = plt.subplots(
-        ncols=len(panels), figsize=(width * len(panels), width + 0.4), layout="constrained", squeeze=False
+        ncols=panels, figsize=(width * panels, width + 0.4), layout="constrained", squeeze=False
     )
-    for ax, (title, (values, columns, colours, (low, high), form)) in zip(axes.flat, panels.items(), strict=True):
-        crowded = len(names) > ANNOTATED
-        look = {"square": True, "annot_kws": {"fontsize": 7}, "cbar_kws": {"shrink": 0.6}, "cmap": colours}
-        labels = {"xticklabels": names, "yticklabels": names, "annot": not crowded, "cbar": crowded, "fmt": form}
-        sns.heatmap(values + 0.0, ax=ax, vmin=low, vmax=high, **look, **labels)
-        ax.set(title=title, xlabel=columns, ylabel="requested")
-        ax.tick_params(axis="y", rotation=0)
-        if crowded:
-            ax.tick_params(labelsize=max(3.5, LABELS * width / len(names)))
-            ax.tick_params(axis="x", rotation=90)
+    difference = _percent_of_row(generated) - _percent_of_row(real)
+    _matrix(axes[0, 0], difference, classes, width=width, vmin=-100, cmap="RdBu_r", fmt="+.0f")
+    axes[0, 0].set(title="Generated less real, points", xlabel="predicted as", ylabel="requested")
+    if corrected is not None:
+        _matrix(axes[0, 1], 100 * corrected, classes, width=width)
+        axes[0, 1].set(title="Who is shown, % of row", xlabel="who is shown", ylabel="requested")
     return figure
+
+
+def _percent_of_row(counts: np.ndarray) -> np.ndarray:
+    return 100 * np.asarray(counts) / np.sum(counts, axis=1, keepdims=True)
+
+
+def _matrix(
+    ax: Axes, percent: np.ndarray, classes: Sequence[str], *, width: float, bar: bool = True, **look: object
+) -> None:
+    """A matrix (K, K) of percents, with numbers in it or, of many identities, with a bar of the colours.
+
+    Args:
+        width: of the panel, inches.
+        bar: whether there is one at all.
+        look: of seaborn's `heatmap`, other than usual.
+    """
+    names, crowded = [as_text(name) for name in classes], len(classes) > ANNOTATED
+    look = {"vmin": 0, "vmax": 100, "cmap": "Blues", "fmt": ".0f"} | look
+    look |= {"square": True, "annot": not crowded, "annot_kws": {"fontsize": 7}}
+    look |= {"cbar": crowded and bar, "cbar_kws": {"shrink": 0.6}}
+    sns.heatmap(percent, ax=ax, xticklabels=names, yticklabels=names, **look)
+    ax.tick_params(axis="y", rotation=0)
+    if crowded:
+        ax.tick_params(labelsize=max(3.5, LABELS * width / len(names)))
+        ax.tick_params(axis="x", rotation=90)
 
 
 def _class_ticks(ax: Axes, names: Sequence[str]) -> None:
@@ -335,7 +345,8 @@ def guidance_rule(table: pd.DataFrame) -> Figure:
     own = table[table["chosen"].astype(bool)]
     ax.plot(own["frechet"], own["rca"], "o", ms=13, mfc="none", mec=INK, mew=2, label="what the rule takes")
     for row in table.itertuples():
-        ax.annotate(f"w = {row.guidance:g}", (row.frechet, row.rca), xytext=(7, 6), textcoords="offset points")
+        near = {"xytext": (9, 7), "textcoords": "offset points", "bbox": {"fc": "white", "ec": "none", "pad": 0.5}}
+        ax.annotate(f"w = {row.guidance:g}", (row.frechet, row.rca), **near)
     ax.margins(0.16)
     ax.set(title="On validation oracles", xlabel="Fréchet distance (lower is nearer to real)", ylabel="RCA")
     ax.legend(loc="lower left")

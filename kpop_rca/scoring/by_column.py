@@ -55,16 +55,12 @@ def unit_of(images: pd.DataFrame, column: str) -> str:
     return PERSON if images.groupby(column)["person"].nunique().max() == 1 else OF_PERSON
 
 
-def mean_interval(
-    values: np.ndarray, person: np.ndarray, *, clustered: bool = True, spread_of_all: float = 0.0
-) -> tuple[float, float, float]:
+def mean_interval(values: np.ndarray, person: np.ndarray, *, clustered: bool = True) -> tuple[float, float, float]:
     """Mean of images' values, with a 95 % interval from clusters of people: mean, low, high.
 
     Values between 0 and 1 have the interval of a proportion, others Student's. It is never narrower than that of as
-    many independent images, and is of these alone where it is not clustered or there is one person.
-
-    Args:
-        spread_of_all: standard deviation that values have which are all alike and are no fractions.
+    many independent images, and is of these alone where it is not clustered or there is one person. Values that are no
+    fractions and all alike have the spread that they have with one image more, whose value is 0.
 
     >>> right, person = np.repeat([1.0, 0.0, 1.0, 0.0], 10), np.repeat([0, 1], 20)  # two people, half right each
     >>> [round(value, 2) for value in mean_interval(right, person)]
@@ -81,8 +77,8 @@ def mean_interval(
     residuals = np.bincount(people, weights=values - mean) if clustered else values - mean
     error = np.sqrt((residuals**2).sum() * len(residuals) / max(len(residuals) - 1, 1)) / n * wider
     if values.min() < 0 or values.max() > 1:
-        spread = float(values.std()) if np.ptp(values) else spread_of_all
-        reach = norm.isf((1 - rca.CONFIDENCE) / 2) * max(error, spread / np.sqrt(n))
+        spread = (values if np.ptp(values) else np.append(values, 0.0)).std()
+        reach = norm.isf((1 - rca.CONFIDENCE) / 2) * max(error, float(spread) / np.sqrt(n))
         return mean, mean - reach, mean + reach
     independent = n if error == 0 else min(n, max(mean * (1 - mean) / error**2, 1e-3))
     low, high = proportion_confint(mean * independent, independent, alpha=1 - rca.CONFIDENCE, method="beta")
@@ -141,8 +137,7 @@ def _row(
     images: pd.DataFrame, value: str, column: str, group: Any, unit: str, photographs: pd.DataFrame | None
 ) -> dict[str, Any]:
     own = images[images[column] == group]
-    how = {"clustered": unit != PERSON, "spread_of_all": float(images[value].astype(float).std(ddof=0))}
-    mean, low, high = mean_interval(own[value].to_numpy(float), own["person"].to_numpy(), **how)
+    mean, low, high = mean_interval(own[value].to_numpy(float), own["person"].to_numpy(), clustered=unit != PERSON)
     found = {"n_images": len(own), "n_people": own["person"].nunique(), "value": mean, "low": low, "high": high}
     found["others"] = images.loc[images[column] != group, value].mean()
     difference, low, high, p, reason = _difference(images, value, images[column] == group, unit)

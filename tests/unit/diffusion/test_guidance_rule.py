@@ -3,12 +3,14 @@
 import pandas as pd
 
 from kpop_rca.diffusion import guidance_rule
+from kpop_rca.study import params
 
 
 def test_the_committed_choice_is_that_of_the_rule_and_of_the_default_study():
     table = guidance_rule.committed_guidance("quick")
     weight = guidance_rule.chosen_guidance(table)
     assert table.loc[table["chosen"], "guidance"].tolist() == [weight]
+    assert params.resolve("quick")["guidance"] == weight
     assert guidance_rule.about_guidance(table, weight).endswith("validation oracles.")
 
 

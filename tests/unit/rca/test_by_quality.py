@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from kpop_rca import rca
 
@@ -40,6 +41,26 @@ def test_an_identity_that_is_drawn_well_and_recognised_says_nothing():
     table = rca.rca_by_quality(REAL, conditions, predicted, quality)
     assert np.ptp(table["rca"]) < 0.2
     assert rca.quality_of_right_images(conditions, predicted, quality)[1] > 0.05
+
+
+def test_pairs_are_of_one_identity_by_hand():
+    """Of the first identity two of three pairs, of the second none of two; a tie counts a half."""
+    conditions, right = np.array([0, 0, 0, 0, 1, 1, 1]), np.array([1, 0, 0, 0, 1, 1, 0], bool)
+    quality = [2, 1, 1, 3, 90, 91, 92]
+    value, p = rca.quality_of_right_images(conditions, np.where(right, conditions, 1 - conditions), quality)
+    assert value == pytest.approx((2 + 0) / (3 + 2))
+    z = abs(2 - 2.5) / np.sqrt(3 * 5 / 12 + 2 * 4 / 12)
+    assert p == pytest.approx(2 * stats.norm.sf(z))
+    tied, _ = rca.quality_of_right_images([0, 0], [0, 1], [1, 1])
+    assert tied == 0.5
+
+
+def test_one_identity_is_mann_and_whitney():
+    generator = np.random.default_rng(2)
+    quality, right = generator.normal(size=300), generator.random(300) < 0.6
+    value, p = rca.quality_of_right_images(np.zeros(300, int), np.where(right, 0, 1), quality)
+    known = stats.mannwhitneyu(quality[right], quality[~right], method="asymptotic", use_continuity=False)
+    assert (value * right.sum() * (~right).sum(), p) == pytest.approx((known.statistic, known.pvalue))
 
 
 def test_all_alike_and_all_right_are_measured():
