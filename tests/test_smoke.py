@@ -150,7 +150,7 @@ def test_a_generator_that_has_collapsed_is_measured(smoke, tmp_path, kind):
     for table in (report / "tables").glob("0[69]_*.csv"):
         assert not re.search(r"(^|,)-?(inf|nan)(,|$)", table.read_text(), re.M), table.name
     drawn, of_smoke = ({path.name for path in folder.glob("0[69]_*.png")} for folder in figures)
-    assert drawn == of_smoke
+    assert of_smoke - drawn == (set() if kind == "black" else {"09_frechet_line.png"})  # a line needs twelve images
 
 
 def test_a_study_that_starts_from_published_weights_generates_what_its_training_would(smoke, tmp_path):

@@ -14,7 +14,12 @@ DIGITS = 3  # significant ones
 TITLES = {
     "recipes": ("Training recipes at equal time", "RCA and Fréchet distance of recipes that trained equally long."),
     "scoring-lfw": ("Scoring on photographs", "Trials of scoring on photographs of LFW, in which the truth is known."),
-    "arcface": ("Oracles with an angular margin", "Oracles trained with ArcFace's loss beside those with softmax."),
+    "arcface": ("An angular margin", "Oracles trained with ArcFace's loss, and generators with an identity loss."),
+    "guidance": ("The guidance weight", "RCA and Fréchet distance at every weight, and the one that the rule takes."),
+    "preferences": ("Preference tuning", "What generators tuned by preferences gain in identity, and what it costs."),
+    "ratings": ("Learned ratings", "Networks trained on ratings, on other people; photographs that a model restored."),
+    "verdicts": ("The verdicts on people, on trial", "How often they err in simulations, where the truth is known."),
+    "further_trainings": ("Further trainings", "Predictions for the images of more trainings of one recipe."),
     "record": ("Time to identity", "CPU-seconds until images of one quality show the requested identity."),
 }
 

@@ -7,7 +7,7 @@ import pytest
 from small_site import WITH_REFERENCE, Reading, built
 
 from kpop_rca.errors import StudyError
-from kpop_rca.results import layout, links, site
+from kpop_rca.results import layout, links, pages, report_tables, site
 from kpop_rca.study import paths, stages
 
 LARGEST = 1_500_000  # bytes of a page
@@ -40,6 +40,12 @@ def test_studies_notebooks_and_docs_have_their_pages(folder):
     } <= made
     assert {f"docs/{path.stem}.html" for path in (paths.project_root() / "docs").glob("*.md")} <= made
     assert built()[2][0] == folder / "index.html"
+
+
+def test_every_report_of_tables_alone_says_what_it_holds(folder):
+    reports = [path.stem for path in (folder / "studies").glob("*.html")]
+    of_tables = [study for study in reports if pages.is_tables_alone(study) and not pages.alone_in(study)]
+    assert "verdicts" in of_tables and set(of_tables) <= set(report_tables.TITLES)
 
 
 def test_no_request_leaves_a_page(read, folder):
