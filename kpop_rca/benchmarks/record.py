@@ -304,8 +304,8 @@ def measure(record: Record, table: Table, run: dict[str, Any], *, steps: Sequenc
             return
 
 
-def measure_program(record: Record, table: Table, program: str) -> None:
-    """What a program may choose on the tuning seed, then the seeds that are reported."""
+def measure_program(record: Record, table: Table, program: str, asked: Sequence[int] | None = None) -> None:
+    """What a program may choose on the tuning seed, then the seeds that are reported: those asked for, or all."""
     parameters, steps = record.parameters, record.parameters["record_steps"]
     rates = [parameters["learning_rate"]] if program == OURS else parameters["record_learning_rates"]
     for rate in rates:
@@ -314,7 +314,7 @@ def measure_program(record: Record, table: Table, program: str) -> None:
     choice = chosen(table.of_this_machine(), program)
     if program == OURS:
         steps = steps[steps.index(choice["step"]) :]
-    for seed in range(parameters["record_seeds"]):
+    for seed in range(parameters["record_seeds"]) if asked is None else asked:
         run = dict(zip(RUN, (program, seed, choice["learning_rate"]), strict=True))
         measure(record, table, run, steps=steps, cap=parameters["record_cap_seconds"])
 
@@ -329,6 +329,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m kpop_rca.benchmarks.record", description=__doc__.split("\n")[0])
     parser.add_argument("--study", default="record", help="a study with faces")
     parser.add_argument("--program", action="append", choices=PROGRAMS, help="as often as need be; all by default")
+    parser.add_argument("--seed", action="append", type=int, help="as often as need be; all by default")
     given.add_arguments(parser)
     asked = parser.parse_args(arguments)
     given.give(asked.set)
@@ -338,7 +339,7 @@ def main(arguments: list[str] | None = None) -> int:
     record = Record(parameters, faces, devices.choose(parameters["device"]))
     table = Table(paths.report_folder(REPORT) / TABLE, machine=machine())
     for program in asked.program or PROGRAMS:
-        measure_program(record, table, program)
+        measure_program(record, table, program, asked.seed)
     found = table.of_this_machine()
     if OURS in reported(found)["program"].unique():
         print(in_words(ratios(found)))

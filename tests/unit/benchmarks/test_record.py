@@ -131,6 +131,18 @@ def test_a_killed_record_goes_on_to_the_same_table(tiny, output, monkeypatch):
     pd.testing.assert_frame_equal(again, resumed)
 
 
+def test_processes_that_share_the_seeds_measure_what_one_would(tiny, output, monkeypatch):
+    monkeypatch.setattr(record, "LARGEST_FRECHET", 1e-9)  # nobody arrives
+    monkeypatch.setitem(tiny.parameters, "record_seeds", 2)
+    together, apart = (record.Table(output / f"{name}.csv", machine="one") for name in ("together", "apart"))
+    record.measure_program(tiny, together, OURS)
+    for seeds in ([1], [0]):
+        record.measure_program(tiny, apart, OURS, seeds)
+    found = [table.read().drop(columns=["cpu_seconds", "seconds"]) for table in (together, apart)]
+    assert set(found[0]["seed"]) == {record.TUNING_SEED, 0, 1}
+    pd.testing.assert_frame_equal(*[table.sort_values([*record.RUN, "step"], ignore_index=True) for table in found])
+
+
 def test_the_baseline_outside_the_lock_runs_where_it_is_installed(tiny, output):
     pytest.importorskip("denoising_diffusion_pytorch")
     table, run = record.Table(output / "table.csv", machine="one"), {"program": DENOISING, "seed": 0}
