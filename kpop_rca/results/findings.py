@@ -49,7 +49,7 @@ def answer() -> str:
             f"**RCA {number(recipe['value'])}**, the mean of {recipe['n_trainings']} trainings under "
             f"{len(recipe['oracles'])} oracles (95 % interval, for other trainings and oracle seeds: "
             f"{_interval(recipe['ci95'])}).\nOne more training under these oracles is expected at "
-            f"{_interval(recipe['next_training'])} (95 % prediction interval)"
+            f"{_interval(recipe['next_training'])} (95 % prediction interval{_tried(recipe)})"
         )
     return "\n".join(
         [
@@ -61,6 +61,12 @@ def answer() -> str:
             f"{number(found['real']['n'])} held-out faces.",
         ]
     )
+
+
+def _tried(recipe: dict[str, Any]) -> str:
+    """How many further trainings fell into the prediction interval; nothing where none was made."""
+    further = recipe.get("further_trainings") or {}
+    return f"; {further['n_within']} of {further['n']} that were tried fell into it" if further.get("n") else ""
 
 
 def studies() -> str:

@@ -79,3 +79,10 @@ def test_links_between_pages_lead_somewhere():
     for page in findings.pages():
         for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
             assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_further_trainings_are_told_where_they_were_made(project):
+    change(project, "quick", lambda m: m["rca"]["recipe"].update(further_trainings={"n": 12, "n_within": 11}))
+    assert "interval; 11 of 12 that were tried fell into it)" in findings.answer()
+    change(project, "quick", lambda m: m["rca"]["recipe"].update(further_trainings={"n": None, "why": "none made"}))
+    assert "(95 % prediction interval).\n" in findings.answer()
