@@ -2,7 +2,8 @@
 
 `pairs` are made without annotators, `scorer` learns from them, `benchmark` sets scorers beside ladders of known
 quality; `dpo` and `guidance` turn a generator towards a score. `experiments` is a study of its own, over seeds:
-`experiment` is one of them, `tunings` what is tried on its generator, `analysis` and `photographs` try the score.
+`experiment` is one of them, `tunings` what is tried on its generator, `analysis` and `photographs` try the score, and
+`committed` reads what came with the project.
 """
 
 import lazy_loader
@@ -11,8 +12,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "benchmark": ["scorer_table"],
+        "committed": ["about_tunings", "committed_scorers", "committed_verdicts"],
         "dpo": ["TuningRecipe", "best_of_n", "load_tuned", "ranked_pairs", "read_watched", "tune"],
-        "experiments": ["committed"],
         "guidance": ["face_guidance", "guided_sample", "identity_guidance"],
         "pairs": ["Pairs"],
         "scorer": ["FaceScore", "fit_face_score", "score", "train_scorer"],

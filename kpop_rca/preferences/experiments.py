@@ -33,6 +33,7 @@ SCORERS, GENERATORS, PEARSON, ATTRIBUTES = (
 TUNINGS, SCORED, CURVES, GUIDED, VERDICTS = (
     f"{name}.csv" for name in ("tunings", "scored", "curves", "guided", "verdicts")
 )
+SCORERS_MEAN = "scorers_mean.csv"
 OF_SCORERS = (SCORERS, GENERATORS, PEARSON, ATTRIBUTES)
 OF_PHOTOGRAPHS, HEAD = "photographs.csv", "head.csv"
 EMBEDDING, PAIRS_OF_HEAD = "dlib", 100
@@ -42,7 +43,7 @@ FEWER = 4  # so many times fewer images on a rung of a ladder, and of a strength
 TARGETS = {  # of the shipped face score: name of what is measured to the least mean over seeds
     trials.ADAPTIVE_PAIRS: 0.70,
     trials.HIGH_PAIRS: 0.85,
-    "ladders of generators, mean": 0.90,
+    trials.GENERATORS_MEAN: 0.90,
 }
 PHOTOGRAPHS_TARGET = 0.85  # mean over ladders of degradations
 NOTHING = pd.DataFrame()
@@ -180,7 +181,7 @@ def verdicts(scorers: pd.DataFrame, tuned: pd.DataFrame, of_photographs: pd.Data
         found = benchmark.over_seeds(own, by=["name"], value="fraction").set_index("name")
         for name, target in TARGETS.items():
             rows.append({"claim": f"face_score on {name}"} | found.loc[name].to_dict() | {"target": target})
-        mean = scorers[scorers["name"] == "ladders of generators, mean"].pivot(
+        mean = scorers[scorers["name"] == trials.GENERATORS_MEAN].pivot(
             index="seed", columns="scorer", values="fraction"
         )
         gain = pd.DataFrame({"claim": "gain over MSCN moments", "gain": mean[trials.FACE_SCORE] - mean[trials.MSCN]})
@@ -235,7 +236,7 @@ def write_report(experiment: Experiment) -> pd.DataFrame:
     found = verdicts(tables[SCORERS], tables[TUNINGS], tables[OF_PHOTOGRAPHS])
     if len(tables[SCORERS]):
         how = {"by": ["scorer", "kind", "name"], "value": "fraction"}
-        tables["scorers_mean.csv"] = benchmark.over_seeds(tables[SCORERS], **how)
+        tables[SCORERS_MEAN] = benchmark.over_seeds(tables[SCORERS], **how)
     for name, table in (tables | {VERDICTS: found}).items():
         if len(table):
             with atomic(paths.report_folder(REPORT) / name) as temporary:
@@ -249,12 +250,6 @@ def _with_scores(tuned: pd.DataFrame, scored: pd.DataFrame) -> pd.DataFrame:
     return (
         tuned if scored.empty else tuned.merge(scored[[*key, *scored.columns.difference(tuned.columns)]], "left", key)
     )
-
-
-def committed() -> pd.DataFrame:
-    """The verdicts that the study's runs have left in the report that came with the project; empty for none."""
-    path = paths.committed_report(REPORT) / VERDICTS
-    return pd.read_csv(path) if path.is_file() else pd.DataFrame()
 
 
 PARTS = {

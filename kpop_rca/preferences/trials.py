@@ -50,6 +50,7 @@ TRAININGS, SAMPLING = "training steps", "sampling steps"
 OF_GENERATORS = (TRAININGS, SAMPLING)
 SAMPLING_STEPS = (16, 8, 4, 2)
 ADAPTIVE_PAIRS, HIGH_PAIRS, MATCHED_PAIRS = "adaptive", "strength 0.4", "sharpness-matched"
+GENERATORS_MEAN = "ladders of generators, mean"
 BASE = "base"
 INVERTED = 0.5  # below that fraction of a ladder's steps ordered right a scorer is upside down on it
 
@@ -320,7 +321,7 @@ def with_means(table: pd.DataFrame) -> pd.DataFrame:
     means = []
     for name, chosen in (
         ("ladders, mean", ladder),
-        ("ladders of generators, mean", ladder[ladder["name"].isin(OF_GENERATORS)]),
+        (GENERATORS_MEAN, ladder[ladder["name"].isin(OF_GENERATORS)]),
     ):
         mean = chosen.groupby("scorer", sort=False)["fraction"].mean().reset_index()
         means.append(mean.assign(kind="mean", name=name, n=chosen["n"].min()))

@@ -1,0 +1,66 @@
+"""What the runs over seeds of `experiments` found, as it came with the project in `reports/preferences/`."""
+
+import pandas as pd
+
+from kpop_rca.preferences import experiments, trials, tunings
+from kpop_rca.study import paths
+
+# Title to the trial that a scorer's fractions are shown of.
+TRIALS = {
+    "pairs, adaptive": trials.ADAPTIVE_PAIRS,
+    "pairs, strength 0.4": trials.HIGH_PAIRS,
+    "known ladders, mean": "ladders, mean",
+    "those of generators, mean": trials.GENERATORS_MEAN,
+}
+CHANGE = "change in {words}: "
+
+
+def committed_verdicts() -> pd.DataFrame:
+    """Targets and changes with their intervals over seeds; without rows where no run is committed."""
+    return _table(experiments.VERDICTS)
+
+
+def committed_scorers() -> pd.DataFrame:
+    """Fractions that each scorer orders right over seeds, the best on the ladders of generators first.
+
+    Returns:
+        scorer; the TRIALS, text "mean (low to high)"; seeds, their number. Without rows where no run is committed.
+    """
+    found = _table(experiments.SCORERS_MEAN)
+    if found.empty:
+        return pd.DataFrame(columns=["scorer", *TRIALS, "seeds"])
+    found["text"] = [_with_interval(*ends) for ends in zip(found["mean"], found["low"], found["high"], strict=True)]
+    order = found[found["name"] == trials.GENERATORS_MEAN].sort_values("mean", ascending=False)
+    wide = found.pivot(index="scorer", columns="name", values="text").loc[order["scorer"], list(TRIALS.values())]
+    return wide.set_axis(list(TRIALS), axis=1).assign(seeds=order["n_seeds"].to_numpy()).reset_index()
+
+
+def about_tunings(found: pd.DataFrame, *, words: str) -> str:
+    """What tuning for identity changes, beside what changes most, in a sentence; "" where that was not measured.
+
+    Args:
+        found: from `committed_verdicts`.
+        words: of the quantity, as `experiments.EFFECTS` has them.
+    """
+    start = CHANGE.format(words=words)
+    if found.empty:
+        return ""
+    own = found[found["claim"].str.startswith(start)]
+    own = own.set_index(own["claim"].str.removeprefix(start))
+    if tunings.HEADLINE not in own.index:
+        return ""
+    most = own["mean"].idxmax()
+    first, largest = (_with_interval(*own.loc[name, ["mean", "low", "high"]]) for name in (tunings.HEADLINE, most))
+    said = f"Tuning for identity ({tunings.HEADLINE}) changes {words} by {first}"
+    return f"{said}." if most == tunings.HEADLINE else f"{said}; what changes it most is {most}: {largest}."
+
+
+def _table(name: str) -> pd.DataFrame:
+    path = paths.committed_report(experiments.REPORT) / name
+    return pd.read_csv(path) if path.is_file() else pd.DataFrame()
+
+
+def _with_interval(mean: float, low: float, high: float) -> str:
+    """With three digits where the change is that small."""
+    digits = 2 if abs(mean) >= 0.1 else 3
+    return f"{mean:.{digits}f}" + ("" if pd.isna(low) else f" ({low:.{digits}f} to {high:.{digits}f})")

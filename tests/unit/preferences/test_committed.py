@@ -1,0 +1,61 @@
+"""What came with the project of the runs over seeds, as 10 shows it."""
+
+import pandas as pd
+import pytest
+
+from kpop_rca.preferences import committed, experiments, trials, tunings
+from kpop_rca.study import paths
+
+WORDS = "RCA under held-out oracles"
+
+
+def changes(**means):
+    return pd.DataFrame(
+        [
+            {
+                "claim": f"change in {WORDS}: {name.replace('_', ' ')}",
+                "mean": mean,
+                "low": mean - 0.01,
+                "high": mean + 0.01,
+            }
+            for name, mean in means.items()
+        ]
+    )
+
+
+def test_what_changes_most_stands_beside_the_tuning_for_identity():
+    found = changes(random_pairs=0.004, best_of_2_by_identity=0.125).replace({"": ""})
+    assert committed.about_tunings(found, words=WORDS) == ""  # the headline's tuning was not measured
+    headline = changes(x=0.02).assign(claim=f"change in {WORDS}: {tunings.HEADLINE}")
+    said = committed.about_tunings(pd.concat([headline, found]), words=WORDS)
+    assert said == (
+        "Tuning for identity (identity, adapters) changes RCA under held-out oracles by 0.020 (0.010 to 0.030); what "
+        "changes it most is best of 2 by identity: 0.12 (0.12 to 0.14)."
+    )
+    assert committed.about_tunings(headline, words=WORDS).endswith("by 0.020 (0.010 to 0.030).")
+    assert committed.about_tunings(pd.DataFrame(), words=WORDS) == ""
+
+
+def test_scorers_come_in_the_order_of_the_ladders_of_generators(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "committed_report", lambda name: tmp_path)
+    assert committed.committed_scorers().empty and committed.committed_verdicts().empty
+    rows = [
+        {"scorer": scorer, "kind": "x", "name": name, "mean": mean, "low": low, "high": mean + 0.1, "n_seeds": 3}
+        for scorer, mean, low in (("a", 0.5, 0.4), ("b", 0.75, float("nan")))
+        for name in committed.TRIALS.values()
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / experiments.SCORERS_MEAN, index=False)
+    found = committed.committed_scorers()
+    assert found["scorer"].tolist() == ["b", "a"] and found["seeds"].tolist() == [3, 3]
+    assert found.loc[1, list(committed.TRIALS)].tolist() == ["0.50 (0.40 to 0.60)"] * 4
+    assert found["those of generators, mean"].tolist()[0] == "0.75"  # of one seed
+
+
+def test_the_trials_are_ones_that_scorers_are_measured_on():
+    assert trials.GENERATORS_MEAN in committed.TRIALS.values()
+    assert set(committed.TRIALS.values()) >= set(experiments.TARGETS)
+
+
+@pytest.mark.parametrize("read", [committed.committed_verdicts, committed.committed_scorers])
+def test_what_is_committed_can_be_read(read):
+    assert len(read())
