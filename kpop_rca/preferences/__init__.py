@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "benchmark": ["scorer_table"],
-        "committed": ["about_tunings", "committed_scorers", "committed_verdicts"],
+        "committed": ["about_targets", "about_tunings", "committed_scorers", "committed_verdicts"],
         "dpo": ["TuningRecipe", "best_of_n", "load_tuned", "ranked_pairs", "read_watched", "tune"],
         "guidance": ["face_guidance", "guided_sample", "identity_guidance"],
         "pairs": ["Pairs"],

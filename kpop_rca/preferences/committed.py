@@ -12,7 +12,7 @@ TRIALS = {
     "known ladders, mean": "ladders, mean",
     "those of generators, mean": trials.GENERATORS_MEAN,
 }
-CHANGE = "change in {words}: "
+CHANGE = "change in {words}: "  # a claim
 
 
 def committed_verdicts() -> pd.DataFrame:
@@ -33,6 +33,21 @@ def committed_scorers() -> pd.DataFrame:
     order = found[found["name"] == trials.GENERATORS_MEAN].sort_values("mean", ascending=False)
     wide = found.pivot(index="scorer", columns="name", values="text").loc[order["scorer"], list(TRIALS.values())]
     return wide.set_axis(list(TRIALS), axis=1).assign(seeds=order["n_seeds"].to_numpy()).reset_index()
+
+
+def about_targets(found: pd.DataFrame) -> list[str]:
+    """What was found beside each target, a line each; without a target, on which side of 0 the interval lies.
+
+    Args:
+        found: from `committed_verdicts`.
+    """
+    lines = []
+    for row in found[~found["claim"].str.startswith("change")].itertuples():
+        target = f"the target of {row.target:g} is {'' if str(row.met) == 'True' else 'not '}met"
+        verdict = f"{row.met} than 0" if row.met in ("higher", "lower") else row.met
+        mean = _with_interval(row.mean, row.low, row.high)
+        lines.append(f"{row.claim}: {mean}, {row.n_seeds:.0f} seeds; {verdict if pd.isna(row.target) else target}")
+    return lines
 
 
 def about_tunings(found: pd.DataFrame, *, words: str) -> str:

@@ -36,6 +36,28 @@ def test_what_changes_most_stands_beside_the_tuning_for_identity():
     assert committed.about_tunings(pd.DataFrame(), words=WORDS) == ""
 
 
+def test_a_target_is_met_or_not_and_a_gain_has_a_side():
+    rows = [
+        {"claim": "a", "mean": 0.744, "low": 0.694, "high": 0.795, "n_seeds": 3, "target": 0.7, "met": True},
+        {"claim": "b", "mean": 0.058, "low": 0.042, "high": 0.074, "n_seeds": 6, "target": 0.25, "met": False},
+        {"claim": "gain", "mean": 0.017, "low": 0.009, "high": 0.025, "n_seeds": 3, "target": None, "met": "higher"},
+        {
+            "claim": "change in x: y",
+            "mean": 0.1,
+            "low": 0.0,
+            "high": 0.2,
+            "n_seeds": 3,
+            "target": None,
+            "met": "higher",
+        },
+    ]
+    assert committed.about_targets(pd.DataFrame(rows)) == [
+        "a: 0.74 (0.69 to 0.80), 3 seeds; the target of 0.7 is met",
+        "b: 0.058 (0.042 to 0.074), 6 seeds; the target of 0.25 is not met",
+        "gain: 0.017 (0.009 to 0.025), 3 seeds; higher than 0",
+    ]
+
+
 def test_scorers_come_in_the_order_of_the_ladders_of_generators(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "committed_report", lambda name: tmp_path)
     assert committed.committed_scorers().empty and committed.committed_verdicts().empty
