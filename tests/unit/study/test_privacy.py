@@ -3,6 +3,7 @@ unless its study asks for it."""
 
 import ast
 import base64
+import gzip
 import io
 import json
 import re
@@ -71,14 +72,25 @@ def pictures_of_real_people(root: Path) -> list[str]:
             real = path.suffix == ".ipynb" and source_of(nbformat.read(path, as_version=4)) != DRAWN
         else:
             real = sources_of_study(root / "reports" / name.parts[1]) != {DRAWN}
-        if real and (path.suffix not in NUMBERS or PICTURE.search(_outputs(path))):
+        if real and (_kind(path) not in NUMBERS or PICTURE.search(_outputs(path))):
             found.append(name.as_posix())
     return found
 
 
+def _kind(path: Path) -> str:
+    """The ending of a file; of a compressed table, which has to be text, the table's."""
+    if path.name.endswith(".csv.gz"):
+        try:
+            gzip.decompress(path.read_bytes()).decode("ascii")
+        except (gzip.BadGzipFile, UnicodeDecodeError):
+            return ".gz"
+        return ".csv"
+    return path.suffix
+
+
 def _outputs(path: Path) -> str:
     """What a file shows: of tables and numbers everything but the names of photographs."""
-    return "" if path.suffix == ".csv" else path.read_text(encoding="utf-8")
+    return "" if _kind(path) == ".csv" else path.read_text(encoding="utf-8")
 
 
 def test_what_is_committed_shows_nobody():
@@ -107,6 +119,15 @@ def project(tmp_path):
     (tmp_path / "notebooks").mkdir()
     shutil.copy(tmp_path / "reports/quick/notebooks/01_data_audit.ipynb", tmp_path / "notebooks/01_data_audit.ipynb")
     return tmp_path
+
+
+def test_a_compressed_table_is_a_table_and_a_compressed_picture_is_none(project):
+    folder = project / "reports" / "mine" / "tables"
+    (folder / "06_predictions.csv.gz").write_bytes(gzip.compress(b"label,a-0\n1,2\n"))
+    (folder / "faces.csv.gz").write_bytes(gzip.compress((project / "reports/mine/01_fig1.png").read_bytes()))
+    (folder / "plain.csv.gz").write_bytes((project / "reports/mine/01_fig1.png").read_bytes())
+    found = [name for name in pictures_of_real_people(project) if "/tables/" in name]
+    assert sorted(found) == ["reports/mine/tables/faces.csv.gz", "reports/mine/tables/plain.csv.gz"]
 
 
 def test_pictures_of_real_people_would_be_found(project):
