@@ -304,8 +304,8 @@ def measure(record: Record, table: Table, run: dict[str, Any], *, steps: Sequenc
             return
 
 
-def measure_program(record: Record, table: Table, program: str, asked: Sequence[int] | None = None) -> None:
-    """What a program may choose on the tuning seed, then the seeds that are reported: those asked for, or all."""
+def measure_program(record: Record, table: Table, program: str, only: Sequence[int] | None = None) -> None:
+    """What a program may choose on the tuning seed, then the seeds that are reported, all or `only` some."""
     parameters, steps = record.parameters, record.parameters["record_steps"]
     rates = [parameters["learning_rate"]] if program == OURS else parameters["record_learning_rates"]
     for rate in rates:
@@ -314,7 +314,7 @@ def measure_program(record: Record, table: Table, program: str, asked: Sequence[
     choice = chosen(table.of_this_machine(), program)
     if program == OURS:
         steps = steps[steps.index(choice["step"]) :]
-    for seed in range(parameters["record_seeds"]) if asked is None else asked:
+    for seed in range(parameters["record_seeds"]) if only is None else only:
         run = dict(zip(RUN, (program, seed, choice["learning_rate"]), strict=True))
         measure(record, table, run, steps=steps, cap=parameters["record_cap_seconds"])
 

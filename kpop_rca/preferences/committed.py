@@ -53,6 +53,8 @@ def about_targets(found: pd.DataFrame) -> list[str]:
 def about_tunings(found: pd.DataFrame, *, words: str) -> str:
     """What tuning for identity changes, beside what changes most, in a sentence; "" where that was not measured.
 
+    One seed, which has no interval, is not enough to be the largest.
+
     Args:
         found: from `committed_verdicts`.
         words: of the quantity, as `experiments.EFFECTS` has them.
@@ -60,7 +62,7 @@ def about_tunings(found: pd.DataFrame, *, words: str) -> str:
     start = CHANGE.format(words=words)
     if found.empty:
         return ""
-    own = found[found["claim"].str.startswith(start)]
+    own = found[found["claim"].str.startswith(start) & found["low"].notna()]
     own = own.set_index(own["claim"].str.removeprefix(start))
     if tunings.HEADLINE not in own.index:
         return ""

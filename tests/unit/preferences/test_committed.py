@@ -24,7 +24,7 @@ def changes(**means):
 
 
 def test_what_changes_most_stands_beside_the_tuning_for_identity():
-    found = changes(random_pairs=0.004, best_of_2_by_identity=0.125).replace({"": ""})
+    found = changes(random_pairs=0.004, best_of_2_by_identity=0.125)
     assert committed.about_tunings(found, words=WORDS) == ""  # the headline's tuning was not measured
     headline = changes(x=0.02).assign(claim=f"change in {WORDS}: {tunings.HEADLINE}")
     said = committed.about_tunings(pd.concat([headline, found]), words=WORDS)
@@ -32,6 +32,8 @@ def test_what_changes_most_stands_beside_the_tuning_for_identity():
         "Tuning for identity (identity, adapters) changes RCA under held-out oracles by 0.020 (0.010 to 0.030); what "
         "changes it most is best of 2 by identity: 0.12 (0.12 to 0.14)."
     )
+    one_seed = changes(real_faces=0.3).assign(low=None, high=None)
+    assert committed.about_tunings(pd.concat([headline, found, one_seed]), words=WORDS) == said
     assert committed.about_tunings(headline, words=WORDS).endswith("by 0.020 (0.010 to 0.030).")
     assert committed.about_tunings(pd.DataFrame(), words=WORDS) == ""
 
