@@ -4,8 +4,9 @@
 
 The images of a person are real test faces of that person, and in a known fraction those of others; both sides are drawn
 with replacement, as many as the study has. Each draw has oracles of its own, resampled within architectures, and
-trainings that differ by as much as the study's do. It reads the predictions that 06 left in `reports/<study>/tables/`
-and writes `reports/verdicts/`. Where further trainings have been made, they are reruns of the study itself.
+trainings that differ by as much as the study's do, further ones among them. It reads the predictions that 06 left in
+`reports/<study>/tables/` and writes `reports/verdicts/`. Where further trainings have been made, they are reruns of the
+study itself.
 """
 
 import argparse
@@ -88,11 +89,21 @@ def population(table: Path, headline_kind: str = "oracle") -> tuple[Population, 
     return Population(wide.to_numpy(), labels, architectures, n_trainings, n_each), real, generated
 
 
-def scatter_of_trainings(generated: pd.DataFrame) -> float:
-    """Standard deviation between trainings of how often a person is shown, over people, without that of the images."""
+def scatter_of_trainings(generated: pd.DataFrame, further: pd.DataFrame | None = None) -> float:
+    """Standard deviation between trainings of how often a person is shown, over people, without that of the images.
+
+    Args:
+        generated: long table of the study's images.
+        further: the table of `further_trainings`, which count as well.
+    """
     right = generated.assign(right=generated["label"] == generated["predicted"])
-    scores = right.groupby(["label", "training", "image"])["right"].mean()
-    cells = scores.groupby(["label", "training"]).agg(["mean", "var", "size"])
+    scores = right.groupby(["label", "training", "image"])["right"].mean().reset_index()
+    if further is not None:
+        seen = further[generated["oracle"].unique()].eq(further["label"], axis=0).mean(axis=1)
+        others = further[["label", "training"]].assign(right=seen)
+        others["training"] += scores["training"].max() + 1
+        scores = pd.concat([scores, others])
+    cells = scores.groupby(["label", "training"])["right"].agg(["mean", "var", "size"])
     between = cells["mean"].groupby("label").var().mean() - (cells["var"] / cells["size"]).mean()
     return float(np.sqrt(max(between, 0.0)))
 
@@ -245,11 +256,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--draws", type=int, default=DRAWS, help=f"of each setting; {DRAWS} by default")
     asked = parser.parse_args(arguments)
     people, real, generated = population(paths.report_folder(asked.study) / "tables" / PREDICTIONS)
-    scatter = scatter_of_trainings(generated)
+    path = paths.report_folder(FURTHER) / FURTHER_PREDICTIONS
+    further = pd.read_csv(path) if path.is_file() else None
+    scatter = scatter_of_trainings(generated, further)
     reruns = [rerun_table(people, generated, scatter=scatter, draws=asked.draws)]
-    if (further := paths.report_folder(FURTHER) / FURTHER_PREDICTIONS).is_file():
+    if further is not None:
         how = {"n_trainings": people.n_trainings, "draws": OF_FURTHER}
-        reruns.append(further_reruns(real, generated, pd.read_csv(further), **how))
+        reruns.append(further_reruns(real, generated, further, **how))
     tables = {ERRORS: error_table(people, scatter=scatter, draws=asked.draws), RERUNS: _together(pd.concat(reruns))}
     for name, table in tables.items():
         with files.atomic(paths.report_folder(REPORT) / name) as temporary:
