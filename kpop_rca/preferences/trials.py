@@ -20,8 +20,9 @@ from kpop_rca.diffusion.trainings import seed_of, training_folder
 from kpop_rca.diffusion.unet import NETWORK, build_unet
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import crops, load_audit
-from kpop_rca.image_metrics import copying, frechet_distance, views
+from kpop_rca.image_metrics import alignment, alignment_networks, copying, frechet_distance, views
 from kpop_rca.image_metrics.no_reference import Reference, brisque, mscn_moments, sharpness
+from kpop_rca.image_metrics.pretrained import WeightsMissing
 from kpop_rca.oracles import predictions, training
 from kpop_rca.oracles.candidates import Faces
 from kpop_rca.oracles.centroids import embed_crops
@@ -52,6 +53,7 @@ SAMPLING_STEPS = (16, 8, 4, 2)
 ADAPTIVE_PAIRS, HIGH_PAIRS, MATCHED_PAIRS = "adaptive", "strength 0.4", "sharpness-matched"
 GENERATORS_MEAN = "ladders of generators, mean"
 BASE = "base"
+PROMPT = "a portrait of a person"  # of scores that compare an image with a text
 INVERTED = 0.5  # below that fraction of a ladder's steps ordered right a scorer is upside down on it
 
 
@@ -204,7 +206,7 @@ def face_score(material: Material, scorers: dict[str, SmallImageResNet]) -> Face
 
 
 def baselines(material: Material) -> dict[str, Scorer]:
-    """Scores that no pair has trained, each higher for better."""
+    """Scores that no pair of the study has trained, each higher for better."""
     real = material.faces[TRAINING][0]
     texture = Reference.of(mscn_moments(real))
     features = Reference.of(training.predict(material.oracle, real)[1].astype(np.float64))
@@ -221,7 +223,39 @@ def baselines(material: Material) -> dict[str, Scorer]:
         "SER-FIQ (oracle)": lambda images: oracle_ser_fiq(material.oracle, images, generator=material.generator(7)),
         "embedding norm": lambda images: np.linalg.norm(of_features(images), axis=1),
         "Mahalanobis": lambda images: -features.distance_of_each(of_features(images)),
+        **pretrained_scorers()[0],
     }
+
+
+def pretrained_scorers() -> tuple[dict[str, Scorer], dict[str, str]]:
+    """Scores of other people's networks, each higher for better; and why there is none of the others, by name.
+
+    Those that want a prompt have PROMPT. FaceScore's own checkpoint is ImageReward's, trained further.
+    """
+    found, absent = {}, {}
+    for title, (name, score_of) in PRETRAINED.items():
+        try:
+            found[title] = partial(_by_network, alignment_networks.load(name), score_of)
+        except WeightsMissing as missing:
+            absent[title] = " ".join(str(missing).split())
+    return found, absent | {"FaceScore's checkpoint": absent.get("ImageReward", "its file is not read here")}
+
+
+def _by_network(network: alignment_networks.Network, score_of: Callable, images: np.ndarray) -> np.ndarray:
+    return score_of(network, torch.as_tensor(images).permute(0, 3, 1, 2))
+
+
+def _prompted(score_of: Callable) -> Callable:
+    return lambda network, images: score_of(network, images, [PROMPT] * len(images))
+
+
+PRETRAINED = {
+    "LAION aesthetic v2": ("aesthetic_v2", alignment.aesthetic_score),
+    "LAION aesthetic v1": ("aesthetic_v1", alignment.aesthetic_score),
+    "CLIP-IQA": ("clip_iqa", alignment.clip_iqa),
+    "ImageReward": ("image_reward", _prompted(alignment.image_reward)),
+    "HPS v2": ("hpsv2", _prompted(alignment.cosines)),
+}
 
 
 def head_on_embedding(material: Material, *, name: str, margin: float, most: int) -> pd.DataFrame:

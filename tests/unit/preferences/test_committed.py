@@ -54,7 +54,7 @@ def test_a_target_is_met_or_not_and_a_gain_has_a_side():
         },
     ]
     assert committed.about_targets(pd.DataFrame(rows)) == [
-        "a: 0.74 (0.69 to 0.80), 3 seeds; the target of 0.7 is met",
+        "a: 0.74 (0.69 to 0.80), 3 seeds; the target of 0.7 is met by the mean alone",
         "b: 0.058 (0.042 to 0.074), 6 seeds; the target of 0.25 is not met",
         "gain: 0.017 (0.009 to 0.025), 3 seeds; higher than 0",
     ]
@@ -83,3 +83,42 @@ def test_the_trials_are_ones_that_scorers_are_measured_on():
 @pytest.mark.parametrize("read", [committed.committed_verdicts, committed.committed_scorers])
 def test_what_is_committed_can_be_read(read):
     assert len(read())
+
+
+def test_generators_stand_by_their_mean_score_over_seeds(monkeypatch):
+    rows = [
+        (scorer, generator, value + seed / 10, seed)
+        for scorer, sign in ((trials.FACE_SCORE, 1), (trials.PAPER, -1))
+        for generator, value in (("worse", 0.3 * sign), ("better", 0.5 * sign))
+        for seed in (0, 1)
+    ]
+    table = pd.DataFrame(rows, columns=["scorer", "generator", "normalised", "seed"])
+    monkeypatch.setattr(committed, "_table", lambda name: table)
+    found = committed.committed_generators()
+    assert found["generator"].tolist() == ["better", "worse"] and found["seeds"].tolist() == [2, 2]
+    assert found[trials.FACE_SCORE].str.split().str[0].tolist() == ["0.55", "0.35"]
+    assert list(found) == ["generator", trials.PAPER, trials.FACE_SCORE, "seeds"]
+
+
+def test_relations_are_those_of_a_score_with_attributes_and_with_other_scores(monkeypatch):
+    pair = {"scorer": trials.PAPER, "seed": [0, 1]}
+    tables = {
+        experiments.ATTRIBUTES: pd.DataFrame(pair | {"attribute": "face_area", "spearman": [0.2, 0.4]}),
+        experiments.PEARSON: pd.DataFrame(pair | {"other": trials.FACE_SCORE, "pearson": [-0.7, -0.5]}),
+    }
+    monkeypatch.setattr(committed, "_table", lambda name: tables[name].copy())
+    found = committed.committed_relations().set_index("beside")[trials.PAPER]
+    assert found["face area"].startswith("0.30") and found[trials.FACE_SCORE].startswith("-0.60")
+
+
+@pytest.mark.parametrize("read", [committed.committed_generators, committed.committed_relations])
+def test_what_is_committed_has_a_row_for_all_that_was_scored(read):
+    assert len(read()) >= 5 and (read()["seeds"] >= 3).all()
+    assert paths.committed_report(experiments.REPORT).is_dir()
+    assert len(read().columns) <= 8
+
+
+def test_a_target_inside_the_interval_is_met_by_the_mean_alone():
+    row = {"claim": "a", "mean": 0.744, "low": 0.694, "high": 0.795, "n_seeds": 3, "target": 0.7, "met": True}
+    (said,) = committed.about_targets(pd.DataFrame([row]))
+    assert said.endswith("the target of 0.7 is met by the mean alone")
