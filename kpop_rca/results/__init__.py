@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "answers": [
             "about_assumption",
+            "about_copies",
             "about_correction",
             "about_groups",
             "about_identity",

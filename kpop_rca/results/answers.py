@@ -127,13 +127,18 @@ def about_quality(visual: dict[str, Any], cas: dict[str, Any], memorisation: lis
             f"; an oracle trained on them is {ratio['value']:.2f} times as accurate on real faces "
             f"({_interval(ratio['ci95'])}) as one trained on real faces"
         )
+    return [f"{near}.", about_copies(copying)]
+
+
+def about_copies(copying: dict[str, Any]) -> str:
+    """Whether images are copies of training faces, from `image_metrics.copying`, in a sentence."""
     if copying["copies"] is None:
-        return [f"{near}.", f"Whether they are copies of training faces was not determined: {copying['why']}."]
+        return f"Whether they are copies of training faces was not determined: {copying['why']}."
     found = "No copies are found"
     if copying["copies"]:
         found = f"{_percent(copying['excess'])} of them are copies of training faces"
     nearest, by_chance = (_percent(copying[name]) for name in ("fraction_nearer_train", "fraction_by_chance"))
-    return [f"{near}.", f"{found}: {nearest} are nearest to a training face, {by_chance} by chance."]
+    return f"{found}: {nearest} are nearest to a training face, {by_chance} by chance."
 
 
 def _interval(pair: list[float], digits: int = 2) -> str:

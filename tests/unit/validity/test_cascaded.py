@@ -96,9 +96,11 @@ def test_fidelity_is_measured_beside_the_truth(monkeypatch):
     near = table.set_index("method")
     assert near["psnr"].rank().to_dict() == {BICUBIC: 1, DIFFUSION: 2, REGRESSION: 3}
     assert near.loc[BICUBIC, "feature_ratio"] == 1
-    targets = cascaded.fidelity_targets(table)
+    targets = cascaded.fidelity_targets(table, {})
     assert targets["met"].tolist() == [True, True, True]
-    assert cascaded.fidelity_targets(table.assign(feature_ratio=1.0))["met"].tolist() == [True, True, False]
+    assert cascaded.fidelity_targets(table.assign(feature_ratio=1.0), {})["met"].tolist() == [True, True, False]
+    slow = cascaded.fidelity_targets(table, {"diffusion": 200.0, "regression": 160.0})
+    assert slow["met"].tolist()[3:] == [False, True] and slow["target"].iloc[3] == "CPU-minutes to train the diffusion"
 
 
 def test_faces_are_enlarged_every_way_and_labels_swapped():
