@@ -5,6 +5,7 @@ kpop-rca score                                               # avatars, and gene
 kpop-rca score --plan --people 20 --photos 15 --width 0.1    # how many images are needed
 kpop-rca study --study quick
 kpop-rca rate --study quick --raters 12 --out ratings/
+kpop-rca rate --generated sdxl=gen/sdxl --generated gan=gen/gan --mode pairwise --out ratings/
 """
 
 import argparse
@@ -100,6 +101,15 @@ def generators(options: argparse.Namespace) -> dict[str, Path] | Path:
         ) from None
     if len(words) == 1 and "=" not in words[0] and words[0].lower().endswith(".csv"):
         return Path(words[0])
+    return named_folders(words)
+
+
+def named_folders(words: Sequence[str]) -> dict[str, Path]:
+    """Name to place of `name=place`, each of --generated.
+
+    Raises:
+        StudyError: one is no `name=place`, or a name is given twice.
+    """
     found: dict[str, Path] = {}
     for word in words:
         name, equals, place = word.partition("=")
@@ -195,6 +205,14 @@ def rating_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     found.add_argument("--study", default="quick", help="a finished study (default: quick)")
+    found.add_argument(
+        "--generated",
+        action="append",
+        default=[],
+        metavar="NAME=FOLDER",
+        help="in place of a study: a folder with a folder per person, of a generator or of photographs; give two or "
+        "more to have them compared",
+    )
     found.add_argument("--raters", type=_count, default=12, metavar="N", help="pages to write (default: 12)")
     found.add_argument(
         "--out",
@@ -241,10 +259,13 @@ def rate(arguments: Sequence[str] | None = None) -> int:
     from kpop_rca.human_ratings import rating_page, stimuli
     from kpop_rca.study import params, privacy
 
-    told = params.resolve(options.study)
+    told, own = params.resolve(options.study), named_folders(options.generated)
+    if own and options.photographs:
+        raise StudyError("--photographs are restored by a study's model; leave --generated out, or name them there")
     public = privacy.may_show(told["data_source"], publish_images=told["publish_images"]) and not options.photographs
+    public = public and not own
     rating_page.require_private(options.out, public=public)
-    if not (paths.artifacts_folder(options.study) / "generated").is_dir():
+    if not own and not (paths.artifacts_folder(options.study) / "generated").is_dir():
         raise StudyError(f"the study {options.study} has no images here yet; run: make study STUDY={options.study}")
     how = {"contact": options.contact} if options.contact else {}
     if options.consent:
@@ -260,7 +281,10 @@ def rate(arguments: Sequence[str] | None = None) -> int:
         pixelated=not options.smooth,
         **how,
     )
-    shown = stimuli.of_study(options.study, n_images=options.images)
+    if own:
+        shown = stimuli.of_folders(own, n_images=options.images, seed=told["seed"])
+    else:
+        shown = stimuli.of_study(options.study, n_images=options.images)
     if options.photographs:
         shown += stimuli.of_photographs(options.study, options.photographs, n_images=max(2, options.images // 10))
     written = rating_page.write_pages(shown, options.out, plan)

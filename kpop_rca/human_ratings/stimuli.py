@@ -1,13 +1,16 @@
 """What people are asked to rate: a study's real and generated images, restored ones, and anchors."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
+from PIL import ImageOps
 
+from kpop_rca.data import identity_folders
 from kpop_rca.data.images import crop_square, read_rgb
 from kpop_rca.degradations import pipelines
 from kpop_rca.diffusion import generated_images, restoration, samplers, trainer
@@ -32,6 +35,7 @@ FRACTIONS = {
 }
 RESTORATION_STRENGTH = 0.5  # of the noise that the DDPM's restoration begins at
 SMALL_FACTORS = (2, 4, 8)  # of downsampling, for the small faces of a study
+LARGEST_SIDE, GIVEN = 128, "as given"  # pixels and level of images of the user's own generators
 PHOTOGRAPH, SOMEBODY = "restored photograph", "somebody"  # level and identity of what has no truth
 QUALITY, AUTHENTICITY, ID_FIDELITY, CORRESPONDENCE = "quality", "authenticity", "id_fidelity", "correspondence"
 
@@ -125,6 +129,31 @@ def of_photographs(study: str, folder: Path, *, n_images: int) -> list[Stimulus]
         for generator, images in (("bicubic", enlarged), ("ddpm", of_ddpm))
         for number, image in enumerate(images)
     ]
+
+
+def of_folders(generators: Mapping[str, Path], *, n_images: int, seed: int, side: int = LARGEST_SIDE) -> list[Stimulus]:
+    """Images of any generators, each a folder with a folder per person: as many of each, the people in turns.
+
+    Args:
+        generators: name to folder; photographs of the people may be one of them.
+        n_images: of all together, at most.
+        side: pixels; images are cropped to a square about their middle, and brought to it.
+
+    Raises:
+        StudyError: a folder is missing or holds no image, or no person is in two of them.
+    """
+    found, of_each = [], max(1, n_images // len(generators))
+    for generator, folder in generators.items():
+        listed = identity_folders.scan(folder)
+        order = _in_turns(listed["identity"].to_numpy(), seeds.generator(Purpose.RATED_IMAGES, seed))
+        for row in listed.iloc[order[:of_each]].itertuples():
+            image = np.asarray(ImageOps.fit(read_rgb(folder / row.path), (side, side)))
+            name = f"{generator}/{row.path}"
+            found.append(Stimulus(image, name=name, generator=generator, level=GIVEN, identity=row.identity))
+    people = [{one.identity for one in found if one.generator == generator} for generator in generators]
+    if len(people) > 1 and not any(one & other for one, other in combinations(people, 2)):
+        raise StudyError("no person is in the folders of two generators; name their folders alike")
+    return found
 
 
 def _model(study: str, told: dict) -> tuple[UNet2DModel, DDPMScheduler]:

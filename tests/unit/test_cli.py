@@ -109,6 +109,8 @@ def test_rating_pages_of_a_study_without_images_say_what_to_run(output, capsys):
     assert not (output / "pages").exists()
     assert cli.main(["rate", "--study", "nobodys-study"]) == 1
     assert "there is no study 'nobodys-study'" in capsys.readouterr().err
+    assert cli.main(["rate", "--generated", "a", "--out", str(output / "pages")]) == 1
+    assert "expected name=folder" in capsys.readouterr().err
 
 
 def test_photographs_of_people_are_not_written_into_the_project(output, capsys):

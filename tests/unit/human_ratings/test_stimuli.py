@@ -12,7 +12,7 @@ from kpop_rca.diffusion.objective import forward_process
 from kpop_rca.diffusion.unet import build_unet
 from kpop_rca.errors import StudyError
 from kpop_rca.faces import crops
-from kpop_rca.human_ratings import stimuli
+from kpop_rca.human_ratings import rating_page, stimuli
 
 PEOPLE, SIZE = 3, 16
 TOLD = {"image_size": SIZE, "seed": 0, "device": "cpu", "sampler": "ddim", "sampling_steps": 4, "guidance": 0.0}
@@ -96,3 +96,33 @@ def test_faces_of_photographs_are_restored_without_a_truth(tmp_path, monkeypatch
     assert not any("Somebody_" in text for one in found for text in (one.name, one.beside[0][2]))
     with pytest.raises(StudyError, match="a face was found in 4 of 5 photographs, 5 are needed"):
         stimuli.of_photographs("any", tmp_path, n_images=10)
+
+
+def save_people(folder, people, *, n, shape=(20, 30, 3)):
+    rng = np.random.default_rng(0)
+    for person in people:
+        (folder / person).mkdir(parents=True)
+        for number in range(n):
+            Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(folder / person / f"{number}.png")
+
+
+def test_images_of_two_generators_are_rated_without_a_study(tmp_path):
+    save_people(tmp_path / "a", ["Ann", "Bo"], n=4)
+    save_people(tmp_path / "b", ["Ann", "Bo"], n=9)
+    shown = stimuli.of_folders({"one": tmp_path / "a", "two": tmp_path / "b"}, n_images=12, seed=0, side=24)
+    assert [one.generator for one in shown] == ["one"] * 6 + ["two"] * 6
+    assert {one.image.shape for one in shown} == {(24, 24, 3)} and len({one.name for one in shown}) == 12
+    counts = [sum(one.identity == "Ann" for one in shown if one.generator == name) for name in ("one", "two")]
+    assert counts == [3, 3]
+    pages = rating_page.write_pages(shown, tmp_path / "out", rating_page.Plan(2, 0, mode="pairwise", practice=1))
+    key = pd.read_csv(tmp_path / "out" / "key.csv")
+    assert len(pages) == 2 and set(key["generator"]) == {"one", "two"}
+
+
+def test_generators_of_different_people_cannot_be_compared(tmp_path):
+    save_people(tmp_path / "a", ["Ann", "Cy"], n=2)
+    save_people(tmp_path / "b", ["Bo", "Di"], n=2)
+    with pytest.raises(StudyError, match="name their folders alike"):
+        stimuli.of_folders({"one": tmp_path / "a", "two": tmp_path / "b"}, n_images=4, seed=0)
+    with pytest.raises(StudyError):
+        stimuli.of_folders({"one": tmp_path / "nowhere"}, n_images=4, seed=0)
