@@ -111,6 +111,9 @@ def shown(table: pd.DataFrame, columns: dict[str, str | tuple[str, str]], *, dig
     >>> titles = {"identity": "class", "images": "n", "RCA": "rca", "95 % interval": ("low", "high")}
     >>> shown(table, titles).to_dict("index")
     {'Bo': {'images': '1,200', 'RCA': '0.62', '95 % interval': '0.51 to 0.74'}}
+    >>> found = pd.DataFrame({"flag": ["a"], "found": [True], "p": [np.nan]})
+    >>> shown(found, {name: name for name in found}).to_dict("index")
+    {'a': {'found': 'yes', 'p': '–'}}
     """
 
     def text(value: Any) -> str:
