@@ -8,7 +8,7 @@ out of a study of real people without anybody having to think of it.
 import io
 
 import matplotlib.pyplot as plt
-from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.getipython import get_ipython
 from IPython.display import Image, display
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage, BboxImage, FigureImage
@@ -46,13 +46,13 @@ def leave_out(figure: Figure) -> None:
 
 
 def show(figure: Figure) -> None:
-    """Show a figure below the cell that runs, with its description as alternative text."""
+    """Show a figure below the cell that runs, with its description as alternative text; a chart in a notebook alone."""
     alt = descriptions.described(figure)
     if isinstance(figure, Sheet):
         picture = io.BytesIO()
         figure.savefig(picture, format="png", bbox_inches="tight")
         display(Image(pictures.small_png(picture.getvalue()), alt=alt))
-    elif InteractiveShell.initialized():
+    elif getattr(get_ipython(), "kernel", None):
         display(figure, metadata={"image/png": {"alt": alt}})
         plt.close(figure)  # else it is shown once more when the cell ends
 
