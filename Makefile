@@ -80,7 +80,7 @@ lint: .venv/.complete  ## style, risky calls, known vulnerabilities of the packa
 docs: .venv/.complete  ## fill the findings in README and docs from reports/; lint fails where one is stale
 	@$(BIN)/python -m kpop_rca.results.findings
 
-counts: .venv/.complete  ## of each notebook: cells, tables, words, sentences and those of more than 25 words
+counts: .venv/.complete  ## of each notebook and page: cells, tables, words, sentences and those of more than 25 words
 	@$(BIN)/python tests/notebook_counts.py
 
 lab: .venv/.complete  ## JupyterLab with this environment as its kernel: LAB="--no-browser --allow-root"

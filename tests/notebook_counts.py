@@ -1,4 +1,7 @@
-"""How long notebooks are, and their sentences: python tests/notebook_counts.py [FOLDER …], or `make counts`."""
+"""How long notebooks and pages of Markdown are, and their sentences: python tests/notebook_counts.py [FOLDER …].
+
+`make counts` counts those of the project.
+"""
 
 import re
 import sys
@@ -9,6 +12,7 @@ import pandas as pd
 
 LONG = 25  # words of a sentence; more are too many
 NOT_PROSE = re.compile(r"```.*?```|\$\$.*?\$\$|^\|[^\n]*$|^#+ [^\n]*$|^ {4,}\S[^\n]*$", re.S | re.M)
+COMMENT = re.compile(r"<!--.*?-->", re.S)
 MARKUP = re.compile(r"\[([^\]]*)\]\([^)]*\)|[*_]{1,2}(?=\S)|(?<=\S)[*_]{1,2}")
 # Of these no full stop ends a sentence.
 SHORTENED = re.compile(r"\b(e\.g|i\.e|Fig|Figs|eq|vs|al|cf|no|Dr)\.", re.I)
@@ -21,7 +25,7 @@ def sentences(markdown: str) -> list[str]:
     >>> sentences("# T\\nIt is 0.5, e.g. here. Then `a.b` ends.\\n\\n- one\\n- two")
     ['It is 0.5, e.g here.', 'Then `a.b` ends.', 'one', 'two']
     """
-    prose = NOT_PROSE.sub("", markdown)
+    prose = NOT_PROSE.sub("", COMMENT.sub("", markdown))
     prose = SHORTENED.sub(r"\1", MARKUP.sub(r"\1", prose))
     prose = re.sub(r"\A\s*(?:[-*]|\d+\.)\s+", "", prose)
     return [" ".join(piece.split()) for piece in ENDS.split(prose) if re.search(r"\w", piece)]
@@ -34,12 +38,17 @@ def words(sentence: str) -> int:
 
 def count(notebook: nbformat.NotebookNode) -> dict[str, float]:
     """Cells, tables shown, words, sentences, those of more than 25 words, and their fraction."""
-    prose = [sentence for cell in notebook.cells if cell.cell_type == "markdown" for sentence in sentences(cell.source)]
+    prose = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    shown = sum("<table" in output.get("data", {}).get("text/html", "") for output in outputs)
+    return {"cells": len(notebook.cells), "tables": shown} | count_prose(prose)
+
+
+def count_prose(markdown: str) -> dict[str, float]:
+    """Words, sentences, those of more than 25 words, and their fraction."""
+    prose = sentences(markdown)
     long = sum(words(sentence) > LONG for sentence in prose)
     return {
-        "cells": len(notebook.cells),
-        "tables": sum("<table" in output.get("data", {}).get("text/html", "") for output in outputs),
         "words": sum(map(words, prose)),
         "sentences": len(prose),
         "long": long,
@@ -48,11 +57,13 @@ def count(notebook: nbformat.NotebookNode) -> dict[str, float]:
 
 
 def table(folder: Path) -> pd.DataFrame:
-    """The counts of every notebook of a folder, one row each."""
-    found = {path.stem: count(nbformat.read(path, as_version=4)) for path in sorted(folder.glob("*.ipynb"))}
-    return pd.DataFrame.from_dict(found, orient="index").rename_axis("notebook")
+    """The counts of every notebook and every page of Markdown of a folder, one row each."""
+    found = {path.name: count(nbformat.read(path, as_version=4)) for path in sorted(folder.glob("*.ipynb"))}
+    found |= {path.name: count_prose(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.md"))}
+    return pd.DataFrame.from_dict(found, orient="index").rename_axis("page")
 
 
 if __name__ == "__main__":
-    for place in sys.argv[1:] or [Path(__file__).resolve().parents[1] / "notebooks"]:
-        print(table(Path(place)).to_string())
+    root = Path(__file__).resolve().parents[1]
+    for place in map(Path, sys.argv[1:] or [root / "notebooks", root / "docs", root]):
+        print(f"{place.name}/", table(place).to_string(na_rep=""), sep="\n")

@@ -6,12 +6,13 @@ import pandas as pd
 from kpop_rca.diffusion.held_out_loss import ALL
 
 
-def about_training(log: pd.DataFrame, difference: pd.DataFrame) -> list[str]:
+def about_training(log: pd.DataFrame, difference: pd.DataFrame, *, n_faces: int) -> list[str]:
     """How far the loss fell, and whether it is higher on faces that were held out.
 
     Args:
         log: of all trainings: training, step, loss.
         difference: from `loss_difference`, held-out faces less training faces.
+        n_faces: on either side.
     """
     last = log["step"].max()
     by_part = log.assign(part=np.where(log["step"] > 0.9 * last, "end", "before"))
@@ -22,8 +23,14 @@ def about_training(log: pd.DataFrame, difference: pd.DataFrame) -> list[str]:
     told = f"{trainings} of {last:,} steps: the loss falls from {first.mean():.3f} to {reach}."
     row = difference.set_index("t").loc[ALL]
     known = f"{row['difference']:+.4f} (95 % interval {row['low']:+.4f} to {row['high']:+.4f})"
-    verdict = "a gap is shown" if row["low"] > 0 or row["high"] < 0 else "no gap is shown"
-    return [told, f"Held-out faces less training faces, the first training's loss differs by {known}: {verdict}."]
+    apart = row["low"] > 0 or row["high"] < 0
+    verdict = "the mean difference is not 0" if apart else "the mean difference is not distinguishable from 0"
+    single = difference.loc[difference["t"] != ALL, "difference"]
+    return [
+        told,
+        f"Held-out faces less training faces, the first training's loss differs by {known}.",
+        f"With {n_faces} faces a side {verdict}; {(single > 0).sum()} of {len(single)} timesteps are above 0.",
+    ]
 
 
 def about_generation(

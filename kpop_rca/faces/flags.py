@@ -152,7 +152,12 @@ def flag_images(
 
 
 def rules_table(*, min_probability: float, min_face_width: int, max_mismatch_score: float) -> pd.DataFrame:
-    """What each flag means with these settings of `flag_images`: rule, paper (the figure that shows it)."""
+    """What each flag means with these settings of `flag_images`: rule, paper (the figure that shows it).
+
+    The rule of `non_facial` has exceptions that the table leaves out. Probabilities are means over ten views of a face
+    (moved, tilted, darkened, mirrored). Similar faces of other identities count only where their probability is lower.
+    A face in extreme pose is exempt from the probability's part. Landmarks also ask for a nose between eyes and mouth.
+    """
     low, high = EYE_DISTANCE
     rules = {
         "unreadable": ("the file cannot be decoded, or is smaller than a face", ""),
@@ -162,11 +167,9 @@ def rules_table(*, min_probability: float, min_face_width: int, max_mismatch_sco
             "Fig 5",
         ),
         "non_facial": (
-            f"probability over ten views (moved, tilted, darkened, mirrored) below {min_probability} in the mean of "
-            f"the face and the {N_NEIGHBOURS} most similar ones, of which those of other identities count only where "
-            "they are lower, though the face is not in extreme pose; or "
-            f"landmarks that do not lie as in a face: eyes level within {MAX_ROLL:.0f} degrees and {low:.0%} to "
-            f"{high:.0%} of the box apart, nose between eyes and mouth",
+            f"the face and the {N_NEIGHBOURS} most similar ones have a mean probability below {min_probability}, or "
+            f"the landmarks do not lie as in a face (eyes level within {MAX_ROLL:.0f} degrees, {low:.0%} to {high:.0%} "
+            "of the box apart)",
             "Fig 6",
         ),
         "small_face": (f"box smaller than {min_face_width} px", ""),

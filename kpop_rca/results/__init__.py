@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "answers": [
             "about_assumption",
+            "about_bounds",
             "about_copies",
             "about_correction",
             "about_groups",
@@ -23,6 +24,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "further": ["about_further", "further_trainings"],
         "metrics_json": ["assemble", "identity_part", "read_identity_part"],
         "tables": [
+            "MEASURES",
             "UNDEFINED",
             "about_line",
             "beside_paper",

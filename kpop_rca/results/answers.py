@@ -22,9 +22,30 @@ def about_identity(part: dict[str, Any]) -> list[str]:
     low, high = corrected["ci95"]
     shown = (
         f"With the oracle's errors taken out, {_percent(corrected['mean'])} of the faces show it "
-        f"({_percent(low)} to {_percent(high)})"
+        f"({_percent(low)} to {_percent(high)})."
     )
-    return [recognised, f"{shown}.", verdict]
+    return [recognised, shown, about_bounds(part), verdict]
+
+
+def about_bounds(part: dict[str, Any]) -> str:
+    """What confusion-corrected accuracy is worth: whether its assumption is rejected, and the range that is left.
+
+    Args:
+        part: what 06 found, or a `metrics.json`; of an earlier version it may have no `assumption`.
+
+    >>> about_bounds({})
+    'This assumes that the oracle errs on generated faces as on real ones, which was not tested here.'
+    """
+    assumed = "This assumes that the oracle errs on generated faces as on real ones"
+    found = part.get("assumption")
+    if found is None:
+        return f"{assumed}, which was not tested here."
+    if not found["rejected_by"]:
+        return f"{assumed}; no test rejects that."
+    bounds = (found["bounds"] or {}).get("all")
+    if bounds is None:
+        return f"{assumed}, which is rejected; no range can be given."
+    return f"{assumed}, which is rejected: only a range can be given, {_percent(bounds[0])} to {_percent(bounds[1])}."
 
 
 def about_recipe(part: dict[str, Any]) -> str:
@@ -77,10 +98,24 @@ def about_assumption(part: dict[str, Any]) -> list[str]:
     matched = bounds["matched"]
     alike = f"{matched['kind']} of {matched['level']:g}" if matched["level"] else "no degradation"
     said.append(
-        f"So corrected accuracy is bounded only: {_interval(bounds['all'])} over the oracles, and over these with the "
-        f"confusion on real faces degraded alike ({alike})."
+        f"So only a range can be given for corrected accuracy: {_interval(bounds['all'])}. It is over the oracles, and "
+        f"over these with the confusion on real faces degraded alike ({alike})."
     )
     return said
+
+
+def assumption_in_short(found: dict[str, Any] | None) -> str:
+    """For a table: whether the assumption of confusion-corrected accuracy is rejected, with the range that is left.
+
+    >>> assumption_in_short(None), assumption_in_short({"rejected_by": ["density"], "bounds": {"all": [0.6, 0.75]}})
+    ('not tested', 'rejected: 0.60 to 0.75')
+    """
+    if found is None:
+        return "not tested"
+    if not found["rejected_by"]:
+        return "not rejected"
+    bounds = (found["bounds"] or {}).get("all")
+    return "rejected" if bounds is None else f"rejected: {_interval(bounds)}"
 
 
 def about_groups(within: dict[str, Any] | None) -> str:

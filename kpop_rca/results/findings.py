@@ -18,6 +18,8 @@ import pandas as pd
 
 from kpop_rca.errors import StudyError, said_in_a_line
 from kpop_rca.rca.former_names import with_present_names
+from kpop_rca.rca.ratio import INFERIOR, NON_INFERIOR
+from kpop_rca.results import answers, report_tables, tables
 from kpop_rca.study import manifests, paths
 from kpop_rca.system import files
 from kpop_rca.system.html import number
@@ -27,6 +29,7 @@ COMMAND = "make docs"
 PEOPLE = {"idols": "avatars", "folder": "people", "lfw": "people"}  # whom a data source has
 # Studies of one model that are committed, in the order in which the docs show them.
 STUDIES = ("quick", "showcase", "lfw10-quick")
+COMPARING = {"claims": "08_verdicts.csv", "benchmarks-cpu": "90_ratios.csv"}  # studies that compare, and their verdicts
 
 
 def metrics(study: str) -> dict[str, Any]:
@@ -38,35 +41,86 @@ def metrics(study: str) -> dict[str, Any]:
 
 
 def answer() -> str:
-    """The result of the default study: the number, its interval, what it was measured on, what it is beside chance."""
+    """The result of the default study: the number, its intervals, who is shown, and what it was measured on."""
     found = metrics("quick")
-    ratio, people = found["rca"], PEOPLE[found["data"]["source"]]
+    ratio, n, people = found["rca"], len(found["classes"]), PEOPLE[found["data"]["source"]]
+    made, trained = found["generated"], ratio.get("recipe", {}).get("n_trainings", 1)
+    points = [
+        [*_of_recipe(ratio, guidance=number(made["guidance"], 1), people=f"{n} {people}")],
+        [
+            f"A model that ignores the condition would have {number(ratio['chance'])}, images as recognisable as real "
+            f"ones about {number(ratio.get('perfect', 1.0))}."
+        ],
+        _fraction_shown(found),
+        [_verdicts(found)],
+        [
+            f"Measured at {found['image_size']} px on {number(made['n'])} generated faces in all, "
+            f"{number(made['n'] / n, 0)} of each person, made by {_counted(trained, 'training')}.",
+            f"The oracles were tested on {number(found['real']['n'])} held-out faces.",
+        ],
+    ]
+    return "\n".join(f"- {' '.join(sentences)}" for sentences in points)
+
+
+def _of_recipe(ratio: dict[str, Any], *, guidance: str, people: str) -> list[str]:
+    """RCA and its intervals; of one training, where no more were made."""
     recipe = ratio.get("recipe", {})
     if recipe.get("value") is None:
-        first = f"**RCA {number(ratio['global'])}** (95 % interval {_interval(ratio['ci95'])}), of one training"
-    else:
-        first = (
-            f"**RCA {number(recipe['value'])}**, the mean of {recipe['n_trainings']} trainings under "
-            f"{len(recipe['oracles'])} oracles (95 % interval, for other trainings and oracle seeds: "
-            f"{_interval(recipe['ci95'])}).\nOne more training under these oracles is expected at "
-            f"{_interval(recipe['next_training'])} (95 % prediction interval{_tried(recipe)})"
-        )
-    return "\n".join(
-        [
-            f"{first}.",
-            f"A model that ignores the condition would have {number(ratio['chance'])}, images as recognisable as real "
-            f"ones about {number(ratio.get('perfect', 1.0))}.",
-            f"Measured on {number(found['generated']['n'])} generated faces, of all trainings together, of "
-            f"{len(found['classes'])} {people} at {found['image_size']} px; the oracles were tested on "
-            f"{number(found['real']['n'])} held-out faces.",
+        interval = _interval(ratio["ci95"])
+        return [
+            f"**RCA {number(ratio['global'])}** (95 % interval {interval}), of one training at guidance {guidance}."
         ]
-    )
+    low, high = map(number, recipe["next_training"])
+    return [
+        f"**RCA {number(recipe['value'])}** (95 % interval {_interval(recipe['ci95'])}), the mean of "
+        f"{recipe['n_trainings']} trainings under {len(recipe['oracles'])} oracles, at guidance {guidance}.",
+        f"The interval is for other trainings and other seeds of the oracles. The {people} are fixed: it says nothing "
+        "of other people.",
+        f"One more training will lie between {low} and {high} with 95 % probability{_tried(recipe)}.",
+    ]
 
 
 def _tried(recipe: dict[str, Any]) -> str:
     """How many further trainings fell into the prediction interval; nothing where none was made."""
     further = recipe.get("further_trainings") or {}
-    return f"; {further['n_within']} of {further['n']} that were tried fell into it" if further.get("n") else ""
+    return f"; {further['n_within']} of {further['n']} further trainings did" if further.get("n") else ""
+
+
+def _fraction_shown(found: dict[str, Any]) -> list[str]:
+    """Which fraction of the images shows the requested person, and what that is worth."""
+    corrected = found["confusion_corrected_accuracy"]
+    if corrected["mean"] is None:
+        return [f"Which fraction of the images shows the requested person is not known: {corrected['why']}."]
+    low, high = (number(100 * end, 0) for end in corrected["ci95"])
+    return [
+        f"{number(100 * corrected['mean'], 0)} % of the images show the requested person, once the oracle's errors are "
+        f"taken out (95 % interval {low} to {high} %).",
+        answers.about_bounds(found),
+    ]
+
+
+def _verdicts(found: dict[str, Any]) -> str:
+    """On how many people there is which verdict."""
+    counts = tables.identities_by_verdict(found).set_index("verdict")["n"].to_dict()
+    first = (NON_INFERIOR, INFERIOR)
+    said = ", ".join(f"{counts.get(name, 0)} {name}" for name in (*first, *(n for n in counts if n not in first)))
+    return f"Verdicts on the {len(found['classes'])} people: {said}."
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}{'s' if n > 1 else ''}"
+
+
+def showcase() -> str:
+    """The caption of README's figure, with the number of its study."""
+    found = metrics("showcase")
+    ratio, n, people = found["rca"], len(found["classes"]), PEOPLE[found["data"]["source"]]
+    return (
+        f"*{n} {people}, a row each: real faces left, generated ones right. This is the study `showcase` at "
+        f"{found['image_size']} px, and not the default study, `quick`. `make study STUDY=showcase` generates them "
+        "from [weights](weights/showcase/MODEL_CARD.md) in this repository. Their RCA is "
+        f"{number(ratio['global'])} (95 % interval {_interval(ratio['ci95'])}), by one training and one oracle.*"
+    )
 
 
 def studies() -> str:
@@ -77,20 +131,33 @@ def studies() -> str:
 
 def _row(study: str, found: dict[str, Any]) -> dict[str, str]:
     """One line of the table of studies; a dash for what a study has not got."""
-    ratio, corrected = found["rca"], found["confusion_corrected_accuracy"]
+    ratio, corrected, made = found["rca"], found["confusion_corrected_accuracy"], found["generated"]
     recipe = ratio.get("recipe", {})
     several = recipe.get("value") is not None
     return {
         "study": f"`{study}`",
-        "people": f"{len(found['classes'])} {PEOPLE[found['data']['source']]}, {found['image_size']} px",
+        "images": f"{number(made['n'])} of {len(found['classes'])} {PEOPLE[found['data']['source']]}, "
+        f"{found['image_size']} px, guidance {number(made['guidance'], 1)}",
+        "accuracy on real faces": f"{number(found['real']['accuracy'])} (n = {number(found['real']['n'])})",
+        "chance": number(ratio["chance"]),
         "RCA of the recipe": _with_interval(recipe["value"], recipe["ci95"]) if several else "– (one training)",
         "RCA of these images": _with_interval(ratio["global"], ratio["ci95"]),
-        "chance": number(ratio["chance"]),
         "confusion-corrected accuracy": _with_interval(corrected["mean"], corrected.get("ci95")),
-        "accuracy on real faces": f"{number(found['real']['accuracy'])} (n = {number(found['real']['n'])})",
-        "generated": number(found["generated"]["n"]),
-        "guidance": number(found["generated"]["guidance"], 1),
+        "its assumption": answers.assumption_in_short(found.get("assumption")),
     }
+
+
+def comparisons() -> str:
+    """What the studies that compare came to, as a table."""
+    rows = [
+        {"study": f"`{study}`", "result": report_tables.counted(pd.read_csv(_tables_of(study) / name))}
+        for study, name in COMPARING.items()
+    ]
+    return _table(pd.DataFrame(rows))
+
+
+def _tables_of(study: str) -> Path:
+    return paths.committed_report(study) / "tables"
 
 
 def trial() -> str:
@@ -109,7 +176,13 @@ def trial() -> str:
     return _table(pd.DataFrame(shown))
 
 
-FINDINGS: dict[str, Callable[[], str]] = {"answer": answer, "studies": studies, "trial": trial}
+FINDINGS: dict[str, Callable[[], str]] = {
+    "answer": answer,
+    "showcase": showcase,
+    "studies": studies,
+    "comparisons": comparisons,
+    "trial": trial,
+}
 
 
 def _interval(ends: list[float]) -> str:

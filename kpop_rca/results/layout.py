@@ -18,7 +18,7 @@ from kpop_rca.system import html
 TEMPLATES = "kpop_rca.results"  # the package whose they are
 FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\w$\\])\$(?=\S)([^$\n]+?)(?<=\S)\$(?![\w$])", re.S)
 WHERE_DOLLARS_ARE_MEANT = {"code", "pre", "script", "style", "math"}
-ALT_LENGTH = 180  # characters
+WIDE = 700  # pixels; a figure that is wider would be illegible at the width of a phone, and scrolls there
 NOTHING_SAID = "No description has been provided for this image"  # nbconvert's words
 LONG_CELL = 32  # characters; what is longer in a table is broken into lines
 
@@ -95,7 +95,7 @@ def finish(
     for table in soup.find_all("table"):
         _mend_table(soup, table)
     for tag in soup.find_all("img"):
-        _mend_image(tag, image)
+        _mend_image(soup, tag, image)
     for tag in soup.find_all("a", href=True) if link else ():
         _lead(tag, link)
     _write_formulas(soup)
@@ -156,28 +156,29 @@ def _join_header(table: Tag) -> None:
         table.thead.decompose()
 
 
-def _mend_image(tag: Tag, image: Callable[[bytes], str] | None) -> None:
+def _mend_image(soup: BeautifulSoup, tag: Tag, image: Callable[[bytes], str] | None) -> None:
     """Size, so that a text does not jump when an image comes; alternative text; an address in place of the bytes."""
     kind, _, coded = tag.get("src", "").partition(";base64,")
     tag["loading"], tag["decoding"] = "lazy", "async"
     if tag.get("alt", NOTHING_SAID) == NOTHING_SAID:
-        tag["alt"] = _said_before(tag)
+        tag["alt"] = _place_of(soup, tag)
     if kind != "data:image/png":
         return
     content = base64.b64decode(coded)
     if not tag.get("width"):
         with contextlib.suppress(UnidentifiedImageError):  # a damaged one is shown as a browser shows it
             tag["width"], tag["height"] = map(str, Image.open(io.BytesIO(content)).size)
+    if int(tag.get("width", 0)) > WIDE and not tag.find_parent(class_="scroll"):
+        tag.wrap(soup.new_tag("div", attrs={"class": "scroll figure"}))
     if image:
         tag["src"] = image(content)
 
 
-def _said_before(tag: Tag) -> str:
-    """What an image shows, as the text before it says: the heading of its section and the last sentences above it."""
-    heading, prose = tag.find_previous(["h1", "h2", "h3"]), tag.find_previous("p")
-    above = [words(part) for part in (heading, prose) if part]
-    said = ": ".join(dict.fromkeys(part.rstrip(".") for part in above if part)) or "Figure"
-    return said if len(said) <= ALT_LENGTH else f"{said[:ALT_LENGTH].rsplit(' ', 1)[0]} …"
+def _place_of(soup: BeautifulSoup, tag: Tag) -> str:
+    """Of an image that does not say what it shows: the heading of its section, and which figure of the page it is."""
+    heading = tag.find_previous(["h1", "h2", "h3"])
+    number = 1 + [id(image) for image in soup.find_all("img")].index(id(tag))
+    return f"Figure {number}: {words(heading)}" if heading else f"Figure {number}"
 
 
 def _lead(tag: Tag, link: Callable[[str], str | None]) -> None:

@@ -15,7 +15,7 @@ import nbformat
 import numpy as np
 
 from kpop_rca.errors import StudyError
-from kpop_rca.results import layout, notebook_html, tables
+from kpop_rca.results import answers, layout, notebook_html, tables
 from kpop_rca.study import committed, fingerprint, flat_yaml, manifests, params, paths, privacy, stages
 from kpop_rca.system import files, html
 
@@ -155,6 +155,7 @@ def index_body(study: str, found: dict[str, Any], *, pages: dict[str, str]) -> s
     return html.template(layout.TEMPLATES, "index.html").render(
         study=study,
         metrics=found,
+        bounds=answers.about_bounds(found),
         verdicts=tables.identities_by_verdict(found).to_dict("records"),
         visual=_visual_rows(found),
         pages=pages,

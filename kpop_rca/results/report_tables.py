@@ -45,16 +45,16 @@ def side_by_side(studies: list[str]) -> list[dict[str, Any]]:
         rows.append(
             {
                 "study": study,
-                "data": "avatars" if found["data"]["source"] == "idols" else "photographs",
-                "identities": len(found["classes"]),
-                "image_size": found["image_size"],
+                "images": f"{found['generated']['n']:,} of {len(found['classes'])} "
+                f"{'avatars' if found['data']['source'] == 'idols' else 'people'}, {found['image_size']} px",
                 "recipe": recipe.get("value"),
                 "recipe_interval": recipe.get("ci95"),
                 "rca": found["rca"]["global"],
                 "interval": found["rca"]["ci95"],
                 "chance": found["rca"]["chance"],
                 "accuracy_real": found["real"]["accuracy"],
-                "n_generated": found["generated"]["n"],
+                "corrected": found["confusion_corrected_accuracy"],
+                "assumption": answers.assumption_in_short(found.get("assumption")),
             }
         )
     return rows
@@ -73,8 +73,25 @@ def comparisons(studies: list[str]) -> list[dict[str, str]]:
 
 def verdicts_in_words(study: str, alone: tuple[stages.Stage, str, str]) -> str:
     """How many comparisons came to which verdict."""
-    counts = _read(study, f"{alone[-1]}.csv")["verdict"].value_counts()
-    return f"{counts.sum()} comparisons: {', '.join(f'{n} {name}' for name, n in counts.items())}."
+    return counted(_read(study, f"{alone[-1]}.csv"))
+
+
+def counted(table: pd.DataFrame) -> str:
+    """The verdicts of a table of comparisons, counted; of benchmarks first the ratio of speeds.
+
+    >>> counted(pd.DataFrame({"verdict": ["supported", "undecided", "supported", None]}))
+    '3 comparisons: 2 supported, 1 undecided.'
+    >>> row = {"task": "training", "who": "diffusers", "ratio": 1.5, "low": 1.4, "high": 1.6, "verdict": "met"}
+    >>> counted(pd.DataFrame([row]))
+    '1.50 times as fast as diffusers in training (1.40 to 1.60); targets: 1 met.'
+    """
+    counts = table["verdict"].value_counts()
+    verdicts = ", ".join(f"{n} {name}" for name, n in counts.items())
+    if "ratio" not in table:
+        return f"{counts.sum()} comparisons: {verdicts}."
+    first = table.iloc[0]
+    speed = f"{first['ratio']:.2f} times as fast as {first['who']} in {first['task']}"
+    return f"{speed} ({first['low']:.2f} to {first['high']:.2f}); targets: {verdicts}."
 
 
 def comparison(study: str, alone: tuple[stages.Stage, str, str]) -> str:

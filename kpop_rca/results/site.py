@@ -25,7 +25,9 @@ DEFAULT = "quick"  # the study of the committed notebooks
 # How the studies are ordered on the first page; others follow by name.
 FIRST = (DEFAULT, "showcase", "lfw10-quick", "claims", "benchmarks-cpu")
 NAMED = re.compile(r"^!/reports/([\w-]+)/$", re.M)  # in .gitignore: a report that may be committed
-PICTURE = re.compile(r"!\[(?P<alt>[^]]*)\]\((?P<path>[^)]+\.png)\)\s+\*(?P<caption>.+?)\*(?=\n\n|\Z)", re.S)
+PICTURE = re.compile(
+    r"!\[(?P<alt>[^]]*)\]\((?P<path>[^)]+\.png)\)\s+(?:<!--.*?-->\s+)?\*(?P<caption>.+?)\*(?=\n|\Z)", re.S
+)
 DOCS = ("docs/*.md", "CONTRIBUTING.md", "CHANGELOG.md", "weights/*/MODEL_CARD.md")
 SECTION = 1200  # characters of a section that search looks at
 

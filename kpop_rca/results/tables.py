@@ -7,11 +7,19 @@ import numpy as np
 import pandas as pd
 
 from kpop_rca.errors import StudyError
+from kpop_rca.rca.estimators import OF_A_CLASS, TITLES
 from kpop_rca.rca.former_names import with_present_names
 from kpop_rca.rca.oracle_seeds import OVER_ORACLES
 from kpop_rca.results import paper
 from kpop_rca.system.files import read_json
 
+# Names of measures in words, as a page shows them.
+MEASURES = TITLES | {
+    "macro_rca": "macro RCA",
+    "class_rca": "class RCA",
+    OF_A_CLASS: "confusion-corrected accuracy of a class",
+}
+TRUTHS = {"True": "yes", "False": "no"}
 # Why a value of a class is missing, by column.
 UNDEFINED = {
     "rca": "the oracle recognises none of its real faces",
@@ -103,11 +111,14 @@ def shown(table: pd.DataFrame, columns: dict[str, str | tuple[str, str]], *, dig
     >>> titles = {"identity": "class", "images": "n", "RCA": "rca", "95 % interval": ("low", "high")}
     >>> shown(table, titles).to_dict("index")
     {'Bo': {'images': '1,200', 'RCA': '0.62', '95 % interval': '0.51 to 0.74'}}
+    >>> found = pd.DataFrame({"flag": ["a"], "found": [True], "p": [np.nan]})
+    >>> shown(found, {name: name for name in found}).to_dict("index")
+    {'a': {'found': 'yes', 'p': '–'}}
     """
 
     def text(value: Any) -> str:
         if isinstance(value, str | bool | np.bool_):
-            return str(value)
+            return TRUTHS.get(str(value), str(value))
         if pd.isna(value):
             return "–"
         is_count = isinstance(value, int | np.integer) or (value >= 100 and value.is_integer())

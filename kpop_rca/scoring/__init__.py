@@ -15,6 +15,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "planning": ["plan", "planned"],
         "pipeline": ["score", "score_shard"],
         "report": ["compared", "forest", "similarities"],
-        "scores": ["Scores"],
+        "scores": ["MEASURES", "Scores"],
     },
 )

@@ -8,11 +8,12 @@ out of a study of real people without anybody having to think of it.
 import io
 
 import matplotlib.pyplot as plt
+from IPython.core.getipython import get_ipython
 from IPython.display import Image, display
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage, BboxImage, FigureImage
 
-from kpop_rca.study import paths
+from kpop_rca.study import descriptions, paths
 from kpop_rca.system import pictures
 
 DRAWN = "idols"  # the data source that is nobody's face
@@ -44,11 +45,16 @@ def leave_out(figure: Figure) -> None:
     print(f"{getattr(figure, 'shows', Sheet.shows)} are left out here; set publish_images: true to show them")
 
 
-def show(sheet: Sheet) -> None:
-    """Show a sheet below the cell that runs, as other figures are."""
-    picture = io.BytesIO()
-    sheet.savefig(picture, format="png", bbox_inches="tight")
-    display(Image(pictures.small_png(picture.getvalue())))
+def show(figure: Figure) -> None:
+    """Show a figure below the cell that runs, with its description as alternative text; a chart in a notebook alone."""
+    alt = descriptions.described(figure)
+    if isinstance(figure, Sheet):
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", bbox_inches="tight")
+        display(Image(pictures.small_png(picture.getvalue()), alt=alt))
+    elif getattr(get_ipython(), "kernel", None):
+        display(figure, metadata={"image/png": {"alt": alt}})
+        plt.close(figure)  # else it is shown once more when the cell ends
 
 
 def remove_pictures(study: str, notebook: str) -> None:

@@ -64,9 +64,9 @@ class StageRun:
         return privacy.may_show(known.get("data_source"), publish_images=publish)
 
     def save_figure(self, figure: Figure, name: str) -> None:
-        """Save a figure as `reports/<study>/figures/<name>.png`.
+        """Save a figure as `reports/<study>/figures/<name>.png`, and show it below the cell with its description.
 
-        One with images of people is shown here, too; where they may not be, a line of text stands in its place.
+        Where people may not be shown, a line of text stands in the place of their images.
         """
         if privacy.has_pictures(figure) and not self.shows_people:
             privacy.leave_out(figure)
@@ -75,8 +75,7 @@ class StageRun:
             drawn = io.BytesIO()
             figure.savefig(drawn, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
             temporary.write_bytes(pictures.small_png(drawn.getvalue()))
-        if isinstance(figure, privacy.Sheet):
-            privacy.show(figure)
+        privacy.show(figure)
         if note := fonts.note(figure):
             console.print_once(note)
 

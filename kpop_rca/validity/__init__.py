@@ -54,11 +54,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "mixtures": [
             "COVERAGE_WANTED",
             "about_mixtures",
+            "about_single_classes",
             "coverage_findings",
             "mixture_trial",
             "trial_summary",
             "worst_classes",
         ],
-        "sample_sizes": ["balanced_generated", "interval_widths", "recommendation", "with_own"],
+        "sample_sizes": ["about_balance", "balanced_generated", "interval_widths", "recommendation", "with_own"],
     },
 )

@@ -139,8 +139,8 @@ def about_assumption(trial: pd.DataFrame) -> str:
     alarms = rates.loc[rates["images"] == AS_THEY_ARE, "rejected"].iloc[0]
     power = [f"{row.rejected:.0%} of those of images with {row.images}" for row in rates.iloc[1:].itertuples()]
     return (
-        f"Where the oracle errs otherwise than on real images, this is seen: oracles are found to disagree in "
-        f"{alarms:.1%} of the mixtures of real images (by design in 5 %), and in {', and in '.join(power)}."
+        f"Oracles are found to disagree in {alarms:.1%} of the mixtures of real images (by design in 5 %), and in "
+        f"{', and in '.join(power)}."
     )
 
 
@@ -153,9 +153,9 @@ def about_density(altered: pd.DataFrame, *, limit_in_use: float) -> list[str]:
     wrongly, missed = int((below["error"] <= MISLEADING).sum()), altered["density"] > limit_in_use
     missed = int((missed & (altered["error"] > MISLEADING)).sum())
     return [
-        f"Wherever confusion-corrected accuracy was off by more than {MISLEADING}, the density of the images was at "
-        f"most {limit:.2f}; of the {len(below)} kinds of images there, {wrongly} misled by less.",
-        f"A study is warned at {limit_in_use:.2f} or less; above that, {missed} of these kinds mislead.",
+        f"Where confusion-corrected accuracy was off by more than {MISLEADING}, the density was {limit:.2f} or less.",
+        f"Of the {len(below)} kinds of images with such a density, {wrongly} were off by less.",
+        f"A study is warned at {limit_in_use:.2f} or less; above that, {missed} of these kinds are off by more.",
     ]
 
 

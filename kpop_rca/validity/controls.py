@@ -85,8 +85,14 @@ def about_swapped_pair(coverage: pd.DataFrame) -> list[str]:
     """Why each interval covers the truth as often as it does: its bias, and its width beside the scatter of values."""
     said = []
     for row in coverage.itertuples():
-        why = f"bias {row.bias:+.3f}, scatter {row.sd:.3f}, the interval is made for {row.sd_assumed:.3f}"
-        said.append(f"{TITLES[row.estimator]} covers in {row.coverage:.0%} of {row.n_draws} draws: {why}.")
+        title = TITLES[row.estimator]
+        found = (
+            f"bias {row.bias:+.3f}, standard deviation {row.sd:.3f}, where the interval assumes {row.sd_assumed:.3f}"
+        )
+        said.append(
+            f"{title[0].upper()}{title[1:]}: the 95 % interval covers the truth in {row.coverage:.0%} of {row.n_draws} "
+            f"draws; {found}."
+        )
     return said
 
 

@@ -166,8 +166,20 @@ def coverage_findings(summary: pd.DataFrame, worst: pd.DataFrame, *, n_classes: 
     return table.reindex(columns=columns)
 
 
-def about_mixtures(summary: pd.DataFrame) -> str:
-    """How far RCA and confusion-corrected accuracy are from the truth of mixtures, in one sentence.
+def about_single_classes(findings: pd.DataFrame) -> str:
+    """How often the intervals of single classes cover the truth where they do so least, from `coverage_findings`."""
+    rows = findings.set_index("what")
+    lowest, luck = rows.loc["single classes, lowest"], rows.loc["single classes, lowest by luck", "coverage"]
+    verdict = "less often than luck alone explains" if lowest["coverage_high"] < luck else "no less often than by luck"
+    return (
+        f"Of single classes, the 95 % interval covers the truth in only {lowest['coverage']:.0%} of the draws in the "
+        f"worst case ({lowest['class']}, swapped for {lowest['pattern']}, truth {lowest['truth']:g}): {verdict} "
+        f"({luck:.0%})."
+    )
+
+
+def about_mixtures(summary: pd.DataFrame) -> list[str]:
+    """How far RCA and confusion-corrected accuracy are from the truth of mixtures, in a sentence each.
 
     Args:
         summary: from `trial_summary` by pattern, truth and estimator.
@@ -177,10 +189,10 @@ def about_mixtures(summary: pd.DataFrame) -> str:
         if own["bias"].notna().any():
             found[name] = own.loc[own["bias"].abs().idxmax(), "bias"], own["coverage"].mean()
     if missing := {"confusion_corrected_accuracy", "rca"} - found.keys():
-        return f"In no draw could the estimators be computed ({', '.join(sorted(missing))}): too few images."
+        return [f"In no draw could the estimators be computed ({', '.join(sorted(missing))}): too few images."]
     corrected, ratio = found["confusion_corrected_accuracy"], found["rca"]
-    return (
-        f"Where the oracle errs as on real images, which mixtures of real test images guarantee, confusion-corrected "
-        f"accuracy is off by {corrected[0]:+.3f} at most and its 95 % intervals cover the truth in {corrected[1]:.0%} "
-        f"of the draws; RCA is off by up to {ratio[0]:+.3f}, and its intervals cover in {ratio[1]:.0%}."
-    )
+    return [
+        f"In mixtures of real images the oracle errs as it should: confusion-corrected accuracy is off by "
+        f"{corrected[0]:+.3f} at most, and its 95 % intervals cover the truth in {corrected[1]:.0%} of the draws.",
+        f"RCA is off by up to {ratio[0]:+.3f}, and its intervals cover the truth in {ratio[1]:.0%}.",
+    ]

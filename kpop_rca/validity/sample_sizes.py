@@ -102,6 +102,15 @@ def balanced_generated(real_counts: np.ndarray, generated_counts: np.ndarray) ->
     return sizes | {"n_equal": float(n_equal), "n_enough": float(10 * n_equal)}
 
 
+def about_balance(balanced: dict[str, float], *, n_classes: int) -> str:
+    """From how many generated images on the real faces limit the interval: `balanced_generated`, per identity."""
+    each = {name: f"{round(n / n_classes):,}" for name, n in balanced.items()}
+    return (
+        f"With {each['n_real']} real test faces of each identity, {each['n_equal']} generated images of each make both "
+        f"sides count alike; this study has {each['n_generated']}. Beyond {each['n_enough']} more images hardly help."
+    )
+
+
 def recommendation(real_counts: np.ndarray, widths: pd.DataFrame) -> pd.DataFrame:
     """How many generated images each interval needs to be narrow enough with as many real faces as the study has.
 

@@ -21,6 +21,17 @@ def test_a_notebook_and_its_sentences_are_short(name):
     assert not above(found), found
 
 
+PAGES = [*sorted((paths.project_root() / "docs").glob("*.md")), *sorted(paths.project_root().glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_sentences_of_docs_are_short(page):
+    """A page of fewer than twenty sentences may have one long one."""
+    found = notebook_counts.count_prose(page.read_text(encoding="utf-8"))
+    assert found["sentences"] > 3
+    assert found["long"] <= max(1, LIMITS["fraction_long"] * found["sentences"]), found
+
+
 def test_sentences_are_told_apart():
     assert doctest.testmod(notebook_counts).failed == 0
 
@@ -37,3 +48,10 @@ def test_a_long_notebook_would_be_found():
     found = notebook_counts.count(nbformat.v4.new_notebook(cells=cells))
     assert (found["sentences"], found["long"], found["tables"]) == (72, 36, 6)
     assert above(found) == set(LIMITS)
+
+
+def test_what_the_build_fills_in_counts_and_its_marks_do_not():
+    found = notebook_counts.count_prose(
+        f"# T\n\n<!-- findings: x -->\n{'word ' * 26}\n<!-- end -->\n\n```\ncode\n```\n"
+    )
+    assert (found["sentences"], found["words"], found["long"]) == (1, 26, 1)

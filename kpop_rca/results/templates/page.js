@@ -31,7 +31,7 @@
     }
     if (!box.matches(".scroll")) return;
     if (over && !hint?.matches(".hint")) {
-      box.insertAdjacentHTML("beforebegin", '<span class="hint" aria-hidden="true">More columns to the right: scroll →</span>');
+      box.insertAdjacentHTML("beforebegin", '<span class="hint" aria-hidden="true">Wider than the page: scroll →</span>');
     } else if (!over && hint?.matches(".hint")) hint.remove();
   });
   addEventListener("load", mark);

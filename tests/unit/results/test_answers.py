@@ -11,12 +11,27 @@ def metrics():
     return tables.read_metrics(paths.committed_report("quick") / "metrics.json")
 
 
-def test_three_sentences_say_whether_the_identity_is_shown(metrics):
-    first, second, third = answers.about_identity(metrics)
+def test_sentences_say_whether_the_identity_is_shown(metrics):
+    first, second, range_left, third = answers.about_identity(metrics)
+    assert range_left == answers.about_bounds(metrics)
     ratio = metrics["rca"]
     assert f" {ratio['global']:.2f} times as often" in first and f"would have {ratio['chance']:.2f}" in first
     assert f"{100 * metrics['confusion_corrected_accuracy']['mean']:.0f} % of the faces show it" in second
     assert third.startswith(f"The verdict on the {len(ratio['per_class'])} identities") and third.count(" (") >= 1
+
+
+def test_corrected_accuracy_never_stands_without_what_its_assumption_is_worth(metrics):
+    rejected = {"rejected_by": ["density"], "bounds": {"all": [0.6251, 0.7449]}}
+    said = [
+        answers.about_bounds({"assumption": found})
+        for found in (rejected, {"rejected_by": [], "bounds": None}, rejected | {"bounds": {"all": None}}, None)
+    ]
+    assert "is rejected: only a range can be given, 63 % to 74 %." in said[0]
+    assert said[1].endswith("; no test rejects that.")
+    assert said[2].endswith("which is rejected; no range can be given.")
+    assert said[3].endswith("which was not tested here.")
+    whole = metrics | {"assumption": rejected}
+    assert said[0] in answers.about_identity(whole)
 
 
 def test_an_oracle_too_poor_to_correct_for_leaves_the_verdict(metrics):

@@ -23,6 +23,9 @@ def project(tmp_path, monkeypatch):
     for study in findings.STUDIES:
         (tmp_path / "reports" / study).mkdir(parents=True)
         shutil.copy(root / "reports" / study / "metrics.json", tmp_path / "reports" / study / "metrics.json")
+    for study, table in findings.COMPARING.items():
+        (tmp_path / "reports" / study / "tables").mkdir(parents=True)
+        shutil.copy(root / "reports" / study / "tables" / table, tmp_path / "reports" / study / "tables" / table)
     shutil.copytree(root / "reports" / "scoring-lfw", tmp_path / "reports" / "scoring-lfw")
     monkeypatch.setattr(paths, "project_root", lambda: tmp_path)
     findings.main([])
@@ -83,6 +86,37 @@ def test_links_between_pages_lead_somewhere():
 
 def test_further_trainings_are_told_where_they_were_made(project):
     change(project, "quick", lambda m: m["rca"]["recipe"].update(further_trainings={"n": 12, "n_within": 11}))
-    assert "interval; 11 of 12 that were tried fell into it)" in findings.answer()
+    assert "with 95 % probability; 11 of 12 further trainings did." in findings.answer()
     change(project, "quick", lambda m: m["rca"]["recipe"].update(further_trainings={"n": None, "why": "none made"}))
-    assert "(95 % prediction interval).\n" in findings.answer()
+    assert "with 95 % probability." in findings.answer() and "further trainings" not in findings.answer()
+
+
+def test_corrected_accuracy_stands_beside_what_its_assumption_is_worth(project):
+    rejected = {"rejected_by": ["density"], "bounds": {"all": [0.421, 0.567]}}
+    change(project, "quick", lambda m: m.update(assumption=rejected))
+    assert "is rejected: only a range can be given, 42 % to 57 %." in findings.answer()
+    assert "| rejected: 0.42 to 0.57 |" in findings.studies()
+    change(project, "quick", lambda m: m.update(assumption={"rejected_by": [], "bounds": None}))
+    assert "rejected:" not in findings.studies() and findings.studies().count("| not rejected |") == 2
+    change(project, "quick", lambda m: m.pop("assumption"))
+    assert "which was not tested here." in findings.answer() and findings.studies().count("| not tested |") == 2
+
+
+def test_verdicts_are_counted_and_the_people_are_said_to_be_fixed(project):
+    def alter(found):
+        for row, verdict in zip(
+            found["rca"]["per_class"], ["inferior to real"] * 4 + ["inconclusive"] * 6, strict=True
+        ):
+            row["verdict"] = verdict
+
+    change(project, "quick", alter)
+    said = findings.answer()
+    assert "Verdicts on the 10 people: 0 non-inferior to real, 4 inferior to real, 6 inconclusive." in said
+    assert "it says nothing of other people" in said and re.search(r"at guidance \d\.\d", said)
+
+
+def test_the_figure_has_its_number_and_a_table_eight_columns_at_most(project):
+    change(project, "showcase", lambda m: m["rca"].update(**{"global": 0.777, "ci95": [0.7, 0.8]}))
+    assert "RCA is 0.78 (95 % interval 0.70 to 0.80), by one training" in findings.showcase()
+    assert findings.studies().splitlines()[0].count("|") <= 9
+    assert all(re.search(r"\d", line) for line in findings.comparisons().splitlines()[2:])

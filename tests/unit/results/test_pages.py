@@ -132,18 +132,29 @@ def test_the_first_page_opens_with_the_answer(folder):
 
 def test_the_first_page_gives_bounds_where_the_assumption_is_rejected(folder):
     metrics = files.read_json(folder / "metrics.json")
-    assert "The correction assumes" not in pages.build("mine").read_text()  # of an earlier study, nothing is said
+    corrected = metrics["confusion_corrected_accuracy"] | {
+        "mean": 0.6,
+        "ci95": [0.5, 0.7],
+        "chance": 0.3,
+        "outside": [],
+    }
+    metrics["confusion_corrected_accuracy"] = corrected | {"per_class": None}
+    files.write_json(folder / "metrics.json", metrics)
+    assert "which was not tested here." in pages.build("mine").read_text()  # of an earlier study
     agreement = {"oracles": ["a", "b"], "statistic": 9.0, "freedom": 2, "p": 0.2, "agree": True, "why": ""}
     density = {"oracle": "a", "density": 0.95, "coverage": 0.9, "energy": 0.01, "limit": 0.7, "within": True}
     found = {"agreement": agreement, "density": density, "rejected_by": [], "bounds": None}
     files.write_json(folder / "metrics.json", metrics | {"assumption": found})
-    assert "neither test rejects that (oracles: p = 0.20; density 0.95, limit 0.70)" in pages.build("mine").read_text()
+    page = pages.build("mine").read_text()
+    assert "no test rejects that." in page and "oracles, p = 0.20; density 0.95, limit 0.70." in page
     bounds = {"over_oracles": [0.6, 0.7], "matched": {"kind": "blur", "level": 0.75, "over_oracles": [0.5, 0.8]}}
     found = found | {"rejected_by": ["agreement"], "bounds": bounds | {"all": [0.5, 0.8]}}
     files.write_json(folder / "metrics.json", metrics | {"assumption": found})
     page = pages.build("mine").read_text()
-    assert "the 2 oracles cannot all be right about them (p = 0.20)" in page
-    assert "50 % to 80 % of the images show the requested identity" in page and "blur of 0.75" in page
+    lead, details = page.split("Why the assumption is rejected:")
+    assert "(50 % to 70 %; chance 30 %). This assumes" in lead
+    assert "is rejected: only a range can be given, 50 % to 80 %." in lead.split('<p class="lead">')[-1]
+    assert "the 2 oracles cannot all be right about these images (p = 0.20)" in details and "blur of 0.75" in details
     assert "lie outside" not in page
 
 

@@ -1,14 +1,18 @@
 """The committed project as a site: whole, without a request to elsewhere, and readable from any folder."""
 
+import io
 import re
 from urllib.parse import unquote, urlsplit
 
+import nbformat
 import pytest
+from PIL import Image
 from small_site import WITH_REFERENCE, Reading, built
 
 from kpop_rca.errors import StudyError
 from kpop_rca.results import layout, links, pages, report_tables, site
 from kpop_rca.study import paths, stages
+from kpop_rca.system import html
 
 LARGEST = 1_500_000  # bytes of a page
 
@@ -101,7 +105,7 @@ def test_pages_are_small_and_an_image_is_one_file(read, folder):
 def test_the_first_page_has_the_answer_the_faces_and_every_study(folder):
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert re.search(r"RCA of the study .*?<b>\d\.\d\d</b>\s*<small>95 % interval \d\.\d\d to \d\.\d\d</small>", page)
-    assert "<math" in page and "<figure><img " in page
+    assert "<math" in page and re.search(r"<figure>(<div [^>]*>)?<img ", page)
     for study in site.published():
         assert f'href="studies/{study}.html"' in page
 
@@ -174,9 +178,50 @@ def test_headings_have_ids_that_links_can_name_each_once():
     assert 'href="#1-a-b"' in finished.body and 'aria-label="Link to 1. A, B?"' in finished.body
 
 
-def test_an_image_says_what_the_text_before_it_says():
-    body = layout.finish('<h2 id="a">Loss</h2><p>It falls.</p><img src="data:image/gif;base64,R0=">').body
-    assert 'alt="Loss: It falls"' in body
+def test_an_image_that_says_nothing_is_named_by_its_section():
+    body = layout.finish('<h2 id="a">Loss</h2><p>It falls.</p>' + 2 * '<img src="data:image/gif;base64,R0=">').body
+    assert 'alt="Figure 1: Loss"' in body and 'alt="Figure 2: Loss"' in body
+    assert layout.finish('<img alt="Time (s)" src="data:image/gif;base64,R0=">').soup.img["alt"] == "Time (s)"
+
+
+def png(width):
+    written = io.BytesIO()
+    Image.new("RGB", (width, 4)).save(written, "PNG")
+    return html.embedded(written.getvalue())
+
+
+def test_a_wide_figure_has_a_box_that_scrolls_and_a_narrow_one_has_none():
+    wide, narrow = (layout.finish(f'<img src="{png(width)}">').soup.img for width in (layout.WIDE + 1, layout.WIDE))
+    assert wide.parent["class"] == ["scroll", "figure"] and narrow.parent.name != "div"
+
+
+# Notebooks that were last run before figures described themselves: they get descriptions with their next run.
+UNDESCRIBED = {"08_claims", "09_image_quality", "10_face_score", "11_human_ratings", "12_cascaded_diffusion"}
+UNDESCRIBED |= {"90_benchmarks"}
+
+
+@pytest.mark.parametrize("notebook", [stage.notebook for stage in stages.EVERY if stage.notebook not in UNDESCRIBED])
+def test_each_figure_of_a_notebook_says_what_is_plotted(notebook):
+    executed = nbformat.read(paths.notebook_source(notebook), as_version=4)
+    outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
+    shown = [output for output in outputs if "image/png" in output.get("data", {})]
+    said = [output.metadata.get("image/png", {}).get("alt", "") for output in shown]
+    assert said and len(set(said)) == len(said), said
+    assert all(len(alt.split()) >= 3 for alt in said), said
+
+
+def test_no_two_figures_of_a_page_share_a_text(read):
+    for page, found in read.items():
+        said = [image["alt"] for image in found.images]
+        assert len(set(said)) == len(said), page
+
+
+def test_the_table_of_studies_has_eight_columns_at_most(folder):
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    head = page.split('id="studies"')[1].split("</thead>")[0]
+    assert 2 < head.count("<th") - head.count("<thead") <= 8
+    assert re.search(r"<small>rejected: 0\.\d\d to", page) and "<small>not tested" in page
+    assert re.search(r"benchmarks-cpu</a></th><td class=\"note\">\d\.\d\d times as fast", page)
 
 
 def test_formulas_are_mathml():

@@ -50,6 +50,19 @@ def test_nothing_is_clipped_on_a_phone(tab, folder, page):
     assert tab.run(UNMARKED) == 0
 
 
+# Figures narrower than they were drawn, by more than two thirds: their letters are too small to be read.
+SMALL = """[...document.querySelectorAll("main img")].filter((image) => image.getBoundingClientRect().width &&
+  image.getAttribute("width") > 700 && image.getBoundingClientRect().width < 600).length"""
+
+
+@pytest.mark.parametrize("page", ["studies/quick.html", "notebooks/06_rca_analysis.html"])
+def test_wide_figures_are_legible_on_a_phone(tab, folder, page):
+    tab.resize(*PHONE, phone=True)
+    tab.open(folder / page)
+    assert tab.run('document.querySelectorAll("main .scroll.figure > img").length') > 1
+    assert tab.run(SMALL) == 0
+
+
 def test_a_page_fetches_only_what_lies_beside_it(tab, folder):
     tab.resize(*DESK)
     tab.events.clear()

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import nbformat
@@ -170,6 +171,18 @@ def shown(monkeypatch):
     sent = []
     monkeypatch.setattr(privacy, "display", sent.append)
     return sent
+
+
+@pytest.mark.parametrize("in_notebook", [True, False])
+def test_a_chart_is_shown_with_its_description_in_a_notebook_alone(output, monkeypatch, in_notebook):
+    told = []
+    monkeypatch.setattr(privacy, "get_ipython", lambda: SimpleNamespace(kernel="kernel") if in_notebook else None)
+    monkeypatch.setattr(privacy, "display", lambda figure, metadata: told.append(metadata["image/png"]["alt"]))
+    figure, ax = plt.subplots()
+    ax.set(title="Loss", xlabel="step", ylabel="MSE")
+    stage_run.begin("01_data_audit", PEOPLE).save_figure(figure, "01_loss")
+    assert told == (["Loss (MSE, by step)"] if in_notebook else [])
+    assert plt.fignum_exists(figure.number) != in_notebook  # closed, so that the cell does not show it again
 
 
 @pytest.mark.parametrize(("source", "publish"), [("idols", False), ("folder", True), ("lfw", True)])

@@ -42,8 +42,8 @@ def test_the_limit_is_the_highest_density_at_which_correction_misled():
     table = pd.DataFrame({"density": [1.0, 0.9, 0.7, 0.5], "error": [0.0, 0.06, 0.02, 0.4]})
     assert assumption.density_limit(table) == 0.9
     said = " ".join(assumption.about_density(table, limit_in_use=0.8))
-    assert "at most 0.90; of the 3 kinds of images there, 1 misled by less" in said
-    assert "0.80 or less; above that, 1 of these kinds mislead" in said
+    assert "the density was 0.90 or less. Of the 3 kinds of images with such a density, 1 were off by less." in said
+    assert "0.80 or less; above that, 1 of these kinds are off by more." in said
     harmless = table.assign(error=0.0)
     assert np.isnan(assumption.density_limit(harmless))
     assert "No alteration misled" in assumption.about_density(harmless, limit_in_use=0.8)[0]
@@ -96,7 +96,10 @@ def test_swapped_pairs_are_drawn_again_and_their_coverage_is_explained():
     assert (table["n_draws"] == 20).all()
     assert abs(table.loc["confusion_corrected_accuracy", "bias"]) < 0.03 < table.loc["rca", "bias"]
     assert table.loc["confusion_corrected_accuracy", "coverage"] > table.loc["rca", "coverage"]
-    assert len(validity.about_swapped_pair(found)) == 3
+    of_rca, *others = validity.about_swapped_pair(found)
+    row = table.loc["rca"]
+    assert of_rca.startswith(f"RCA: the 95 % interval covers the truth in {row['coverage']:.0%} of 20 draws; bias +")
+    assert of_rca.endswith(f"where the interval assumes {row['sd_assumed']:.3f}.") and len(others) == 2
 
 
 def test_morphs_are_cropped_and_have_a_truth_at_their_ends():

@@ -80,6 +80,10 @@ def test_balanced_generated_is_where_the_interval_stops_shrinking():
     # 0.5 wrong to 4000.5 right: an oracle without an error has a variance too
     never_wrong = sample_sizes.balanced_generated(1000 * np.eye(4, dtype=int), generated)
     assert never_wrong["n_equal"] > 100 * found["n_equal"]
+    of_each = {"n_real": 80.0, "n_generated": 40.0, "n_equal": 4_000.0, "n_enough": 40_000.0}
+    said = sample_sizes.about_balance(of_each, n_classes=4)
+    assert said.startswith("With 20 real test faces of each identity, 1,000 generated images of each")
+    assert "this study has 10. Beyond 10,000 more" in said
 
 
 WIDTHS = ["n_real", "n_generated", *sample_sizes.WIDEST]
