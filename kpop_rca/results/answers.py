@@ -56,7 +56,7 @@ def about_recipe(part: dict[str, Any]) -> str:
     return (
         f"This recipe: RCA {recipe['value']:.2f}, 95 % interval {_interval(recipe['ci95'])}, for other trainings and "
         f"other seeds of the oracles (mean of {recipe['n_trainings']} trainings under {len(recipe['oracles'])} "
-        f"oracles); one more training is expected at {_interval(recipe['next_training'])}."
+        f"oracles); one more training will lie in {_interval(recipe['next_training'])} (95 % probability)."
     )
 
 
