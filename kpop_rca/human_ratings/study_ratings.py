@@ -162,7 +162,7 @@ def of_people(folder: Path, images: pd.DataFrame, *, rater_groups: str = "") -> 
         StudyError: the key of the pages is missing, or they show other images than `images`.
     """
     known = raw_ratings.read_key(folder)
-    rated = known.loc[known["role"].isin(["practice", "anchor", "rated"]), "image"]
+    rated = known.loc[known["role"] != "beside", "image"]
     if set(rated) - set(images["image"]):
         raise StudyError(
             f"the pages of {folder} show {len(rated)} images of another sample; set rated_images={len(rated)}"
