@@ -226,7 +226,11 @@ def of_each_identity(
             found.append(pd.DataFrame([{"class": "", "measure": "", "why": " ".join(str(missing).split())}]))
         else:
             found.append(measures_by_class(*seen, labels=labels, classes=classes, features=name, generator=generator))
-    return pd.concat(dict(zip(BY_CLASS, found, strict=True)), names=["features"]).reset_index(level=0)
+    return (
+        pd.concat(dict(zip(BY_CLASS, found, strict=True)), names=["features"])
+        .reset_index(level=0)
+        .reset_index(drop=True)
+    )
 
 
 def sentences(panel: Panel, *, fresh: bool) -> Iterator[str]:

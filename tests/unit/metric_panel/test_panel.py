@@ -143,3 +143,12 @@ def test_the_studys_tools_look_at_single_images_alike(people):
     real = Sample.of(images[12:], labels[12:], few.seen.tools)
     values = pd.Series({name: measure(metric, few, real).value for name, metric in METRICS.items()})
     assert values[["accuracy", "brisque", "mscn_distance", "ser_fiq", "oracle_features_frechet", "rca"]].notna().all()
+
+
+def test_the_panel_in_the_repository_is_of_the_registry_as_it_is():
+    found = panel.committed()
+    assert list(found.metrics["metric"]) == list(METRICS) == list(dict.fromkeys(found.ladders["metric"]))
+    assert found.parity["holds"].all() and metric_of_metrics.control(found.ladders)["holds"].all()
+    offline = ["ap_11_point", "mean_iou", "psnr", "ssim", "efficientnet_lite0_frechet", "brisque", "ser_fiq", "rca"]
+    values = found.metrics.set_index("metric").loc[[*offline, "embedding_similarity", "true_accepts"]]
+    assert values[["generated", "avatars"]].notna().any(axis=1).all() and values["quality"].notna().all()
