@@ -31,6 +31,7 @@ SPREAD = 0.4  # standard deviation of quality about that, half of its variance f
 ALPHA = 0.05  # of tests between metrics, after Holm
 REPEATED = 20  # images that a simulated rater sees twice
 AVATARS = "idols"  # the source of data whose attributes are known
+LEAST_OF_CLASS = 5  # images of one value of an attribute, or of a person
 OF_PERSON = {"hair_colour": "hair colour", "long_hair": "long hair"}  # what all images of a person share
 OF_IMAGE = {"smiling": "smile", "hat": "hat", "sunglasses": "glasses"}
 TRIPLET = ("real, held out", "ddpm, all steps", "ddpm, quarter of the steps")
@@ -318,13 +319,18 @@ def means_by_class(
 
     Args:
         scores: of `scored`, with the identity of each image.
-        attributes: from `attributes_of`; a value that few images have has a wide interval.
+        attributes: from `attributes_of`.
 
     Returns:
-        dimension, by ("person" or an attribute) and the columns of `mos.group_means`, its first called `value`.
+        dimension, by ("person" or an attribute) and the columns of `mos.group_means`, its first called `value`. A value
+        of fewer than LEAST_OF_CLASS images is left out, as no bootstrap over them means anything, and so is an
+        attribute that has then a single value.
     """
     people = scores.assign(attribute="person", value=scores["identity"])
     every = pd.concat([people, scores.merge(attributes, on="image")], ignore_index=True)
+    of = every.groupby(["dimension", "attribute", "value"])["image"].transform("nunique")
+    every = every[of >= LEAST_OF_CLASS]
+    every = every[every.groupby(["dimension", "attribute"])["value"].transform("nunique") > 1]
     how, found = {"clusters": ["rater", "image"], "n_replicates": n_replicates, "generator": generator}, {}
     for key, part in every.groupby(["dimension", "attribute"], sort=False):
         replicates = mos.group_replicates(part, "value", "score", **how)

@@ -98,6 +98,7 @@ def tools(known, labels):
         "brisque": no_reference.brisque,
         "mscn_moments": no_reference.mscn_moments,
         "sharpness": no_reference.sharpness,
+        "lpips_nearest": partial(panel_tools._lpips_to_nearest, train=known),
         "detector": face_quality.detector_probability,
         "ser_fiq": lambda images: face_quality.ser_fiq(projected(images, seed=0), head, generator=rng(), passes=20),
     }

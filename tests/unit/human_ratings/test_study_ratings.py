@@ -82,8 +82,9 @@ def test_mos_of_each_person_and_attribute_have_intervals(rated):
     hats = pd.DataFrame(
         {"image": names, "attribute": "hat", "value": ["yes" if "real" in one else "no" for one in names]}
     )
+    few = hats.assign(attribute="glasses", value=["yes"] + ["no"] * (len(names) - 1))  # of one image nothing is said
     how = {"n_replicates": 100, "generator": np.random.default_rng(0)}
-    found = study_ratings.means_by_class(scores.merge(images, on="image"), hats, **how)
+    found = study_ratings.means_by_class(scores.merge(images, on="image"), pd.concat([hats, few]), **how)
     assert found["by"].unique().tolist() == ["person", "hat"] and found["dimension"].nunique() == 3
     assert (found["low"] < found["mean"]).all() and (found["mean"] < found["high"]).all()
     of = found.set_index(["dimension", "by", "value"])
