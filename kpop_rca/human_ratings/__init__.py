@@ -28,9 +28,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "stimuli": ["PHOTOGRAPH", "Stimulus", "of_photographs", "of_study"],
         "study_ratings": [
             "about_pairs",
+            "about_triplets",
+            "attributes_of",
             "effect_of_steps",
             "images_of",
             "known_qualities",
+            "means_by_class",
             "of_people",
             "parse_groups",
             "scored",

@@ -13,6 +13,7 @@ LEAST, MOST = np.array([-6.0, -6.0, -4.0, 0.05]), np.array([6.0, 6.0, 4.0, 10.0]
 MOST_STEPS, MOST_DAMPING, LEAST_GAIN = 60, 1e6, 1e-7  # of the fits of resamples; the last of the squared error
 TEST_DRAWS = 5_000  # of the tests between metrics: the smallest p is to outlast Holm over some sixty pairs
 STATISTICS = ("srcc", "krcc", "plcc", "plcc_unfitted", "rmse")
+UNFITTED = ("srcc", "krcc", "plcc_unfitted")  # those without the logistic
 
 
 def logistic(x: np.ndarray, top: float, bottom: float, middle: float, width: float) -> np.ndarray:
@@ -151,18 +152,25 @@ def _of_resamples(x: np.ndarray, y: np.ndarray, draws: np.ndarray) -> np.ndarray
     x_drawn, y_drawn = x[draws], y[draws]
     x_z, y_z = stats.zscore(x_drawn, axis=1), stats.zscore(y_drawn, axis=1)
     predicted = fitted_together(x_z, y_z, start=fitted(x, y)[1])
+    srcc, krcc, unfitted = _without_fit(x, y, draws)
+    flat = np.ptp(predicted, axis=1) <= 1e-9
+    plcc = np.zeros(len(draws))  # where no logistic is better than a constant
+    plcc[~flat] = np.where(unfitted < 0, -1.0, 1.0)[~flat] * _row_correlations(predicted[~flat], y_z[~flat])
+    rmse = y_drawn.std(axis=1) * np.sqrt(((predicted - y_z) ** 2).mean(axis=1))
+    return np.stack([srcc, krcc, plcc, unfitted, rmse], axis=1)
+
+
+def _without_fit(x: np.ndarray, y: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The UNFITTED statistics of resamples, (R,) each; NaN without variance."""
+    x_drawn, y_drawn = x[draws], y[draws]
     srcc = _row_correlations(stats.rankdata(x_drawn, axis=1), stats.rankdata(y_drawn, axis=1))
     weights = np.stack([np.bincount(drawn, minlength=len(x)) for drawn in draws]).astype(float)
     x_signs, y_signs = np.sign(x[:, None] - x), np.sign(y[:, None] - y)
     agreeing, x_apart, y_apart = (
         ((weights @ signs) * weights).sum(axis=1) for signs in (x_signs * y_signs, np.abs(x_signs), np.abs(y_signs))
     )
-    unfitted = _row_correlations(x_drawn, y_drawn)
-    flat = np.ptp(predicted, axis=1) <= 1e-9
-    plcc = np.zeros(len(draws))  # where no logistic is better than a constant
-    plcc[~flat] = np.where(unfitted < 0, -1.0, 1.0)[~flat] * _row_correlations(predicted[~flat], y_z[~flat])
-    rmse = y_drawn.std(axis=1) * np.sqrt(((predicted - y_z) ** 2).mean(axis=1))
-    return np.stack([srcc, agreeing / np.sqrt(x_apart * y_apart), plcc, unfitted, rmse], axis=1)
+    with np.errstate(invalid="ignore"):
+        return srcc, agreeing / np.sqrt(x_apart * y_apart), _row_correlations(x_drawn, y_drawn)
 
 
 def _row_correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -241,9 +249,27 @@ def _pairs(table: pd.DataFrame, rows: list[dict], mos: str, *, generator: np.ran
     return found
 
 
-def by_group(table: pd.DataFrame, metrics: Sequence[str], group: str, *, mos: str = "mos") -> pd.DataFrame:
-    """The five statistics of each metric within each group (a generator, a person), without intervals."""
-    rows = []
+def by_group(
+    table: pd.DataFrame,
+    metrics: Sequence[str],
+    group: str,
+    *,
+    n_replicates: int,
+    generator: np.random.Generator,
+    mos: str = "mos",
+) -> pd.DataFrame:
+    """The five statistics of each metric within each group (a generator, a person).
+
+    The UNFITTED ones have `_low` and `_high`, 95 % bootstrap intervals over the images of the group.
+    """
+    rows, ends = [], [f"{name}{end}" for name in UNFITTED for end in ("_low", "_high")]
     for name, part in table[table[mos].notna()].groupby(group):
-        rows += [{group: name} | _row(part, metric, mos) for metric in metrics]
-    return pd.DataFrame(rows).reindex(columns=[group, "metric", "n", *STATISTICS, "reason"])
+        for metric in metrics:
+            row = _row(part, metric, mos)
+            if not row["reason"]:
+                own = part[part[metric].notna()]
+                draws = generator.integers(len(own), size=(n_replicates, len(own)))
+                found = _without_fit(own[metric].to_numpy(dtype=float), own[mos].to_numpy(dtype=float), draws)
+                row |= dict(zip(ends, np.nanpercentile(found, [2.5, 97.5], axis=1).T.ravel(), strict=True))
+            rows.append({group: name} | row)
+    return pd.DataFrame(rows).reindex(columns=[group, "metric", "n", *STATISTICS, *ends, "reason"])

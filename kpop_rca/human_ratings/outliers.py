@@ -52,7 +52,7 @@ def inconsistent(ratings: np.ndarray, *, times: float = TIMES_THE_MEDIAN) -> tup
 
 
 def screen(matrix: pd.DataFrame, *, rule: str = "inconsistent") -> pd.DataFrame:
-    """Both screenings of one matrix, images by raters, one row per rater; `rejected` is by the rule.
+    """Both screenings of one matrix, images by raters, one row per rater, with P.910's bias; `rejected` is by the rule.
 
     "bt500" is F-Bench's rule. "inconsistent" finds more of those who answer at random, and rejects fewer others
     (`simulated.trial_table`); "either" is both.
@@ -61,6 +61,7 @@ def screen(matrix: pd.DataFrame, *, rule: str = "inconsistent") -> pd.DataFrame:
     by_inconsistency, inconsistency = inconsistent(matrix.to_numpy())
     columns = {"rater": matrix.columns, "ratings": matrix.notna().sum().to_numpy(), "beyond": beyond}
     columns |= {"asymmetry": asymmetry, "inconsistency": inconsistency}
+    columns["bias"] = maximum_likelihood.fit(matrix.to_numpy()).bias
     rules = {"bt500": by_bt500, "inconsistent": by_inconsistency, "either": by_bt500 | by_inconsistency}
     columns |= {"bt500": by_bt500, "inconsistent": by_inconsistency, "rejected": rules[rule]}
     return pd.DataFrame(columns)

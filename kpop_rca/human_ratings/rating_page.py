@@ -52,7 +52,7 @@ COMPARED = {"name": "Face quality", "question": "Which face is the more plausibl
 SECONDS = {"rating": 6, "pairwise": 7, "triplet": 12}  # that an answer takes, about
 WIDEST = 360  # pixels of the screen, of one image
 PRACTICE = 10  # images, as F-Bench has of each dimension
-BEST, WORST = "real", "degraded"  # generators of the examples that the page explains the scale by
+EXAMPLES = {"degraded": "Near 0", "real": "Near 5"}  # generators of what explains the scale, and which end each shows
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,14 @@ def write_pages(stimuli: Sequence[Stimulus], folder: Path, plan: Plan) -> list[P
     Raises:
         StudyError: the folder holds pages of other images, whose key would be lost; or there are too few images.
     """
-    if len(stimuli) <= plan.practice:
+    asked = questions(stimuli, plan)
+    if len(asked) <= plan.practice:
         raise StudyError(f"{len(stimuli)} images are too few: {plan.practice} are for practice; give more images")
     shown = _Shown(stimuli, seed=plan.seed)
-    asked = questions(stimuli, plan)
     page = _page_id(shown, asked, plan)
-    key = shown.key(practice={s.name for group in asked[: plan.practice] for s in group}).assign(page=page)
+    roles = dict.fromkeys((s.name for group in asked[: plan.practice] for s in group), "practice")
+    roles |= dict.fromkeys((s.name for s in examples(stimuli, plan)), "example")
+    key = shown.key(roles).assign(page=page)
     _require_same_key(folder / KEY, page)
     with files.atomic(folder / KEY) as temporary:
         key.to_csv(temporary, index=False)
@@ -134,11 +136,15 @@ class _Shown:
     def addresses(self, ids: set[str]) -> dict[str, str]:
         return {name: html.embedded(self.pngs[name]) for name in sorted(ids)}
 
-    def key(self, *, practice: set[str]) -> pd.DataFrame:
-        """One row per image: id, image, generator, level, identity, role, and the ids of what is beside it."""
+    def key(self, roles: dict[str, str]) -> pd.DataFrame:
+        """One row per image: id, image, generator, level, identity, role, and the ids of what is beside it.
+
+        Args:
+            roles: by name, of images that are neither rated nor anchors.
+        """
         rows, rated = [], {s.name for s in self.stimuli}
         for s in self.stimuli:
-            role = "practice" if s.name in practice else "anchor" if s.anchor else "rated"
+            role = roles.get(s.name, "anchor" if s.anchor else "rated")
             beside = " ".join(self.ids[name] for _, _, name in s.beside)
             rows.append((self.ids[s.name], s.name, s.generator, s.level, s.identity, role, beside))
         others = [(self.ids[name], name, "", "", "", "beside", "") for name in self.ids if name not in rated]
@@ -158,13 +164,23 @@ def _page_id(shown: _Shown, questions: list[list[Stimulus]], plan: Plan) -> str:
     return hashlib.sha256(repr([told, content]).encode()).hexdigest()[:10]
 
 
+def examples(stimuli: Sequence[Stimulus], plan: Plan) -> list[Stimulus]:
+    """The images that explain the scale, one for each of EXAMPLES; [] where there is no scale or one is missing."""
+    first = {s.generator: s for s in reversed(stimuli)}
+    if plan.mode != "rating" or not EXAMPLES.keys() <= first.keys():
+        return []
+    return [first[generator] for generator in EXAMPLES]
+
+
 def questions(stimuli: Sequence[Stimulus], plan: Plan) -> list[list[Stimulus]]:
     """The images of each question, those for practice first; the same for all raters.
 
-    Pairs and triplets are of one identity, each image of another generator and level.
+    No example is asked about: its caption says what to answer. Pairs and triplets are of one identity, each image of
+    another generator and level.
     """
     rng = seeds.generator(Purpose.RATING_ORDER, plan.seed, 0)
-    order = [stimuli[k] for k in rng.permutation(len(stimuli))]
+    told = {s.name for s in examples(stimuli, plan)}
+    order = [stimuli[k] for k in rng.permutation(len(stimuli)) if stimuli[k].name not in told]
     size = MODES[plan.mode]
     if size == 1:
         order.sort(key=lambda s: s.anchor)  # stable; the anchors are not for practice
@@ -209,7 +225,7 @@ def _page(shown: _Shown, questions: list[list[Stimulus]], plan: Plan, *, number:
 
     items = [item(group, 0, True) for group in questions[: plan.practice]]
     items += [item(group, trial, False) for group, trial in _ordered(questions, plan, number=number)]
-    anchors = _anchors(shown) if plan.mode == "rating" else []
+    told = [(shown.ids[s.name], EXAMPLES[s.generator]) for s in examples(shown.stimuli, plan)]
     asked = {name for one in items for name in one["dimensions"]}
     ids = {name for one in items for name in [*one["images"], *(other for other, _ in one["beside"])]}
     content = {
@@ -223,9 +239,9 @@ def _page(shown: _Shown, questions: list[list[Stimulus]], plan: Plan, *, number:
         "side": int(shown.stimuli[0].image.shape[0]),
         "widest": WIDEST,
         "pixelated": plan.pixelated,
-        "anchors": anchors,
+        "examples": told,
         "items": items,
-        "images": shown.addresses(ids | {name for name, _ in anchors}),
+        "images": shown.addresses(ids | {name for name, _ in told}),
     }
     if plan.mode != "rating":
         content["dimensions"] = {QUALITY: COMPARED}
@@ -243,14 +259,6 @@ def _page(shown: _Shown, questions: list[list[Stimulus]], plan: Plan, *, number:
         n_practice=plan.practice,
         minutes=max(5, round(answers * SECONDS[plan.mode] / 60 / 5) * 5),
     )
-
-
-def _anchors(shown: _Shown) -> list[tuple[str, str]]:
-    """Ids and captions of two examples: a real face, and a degraded one; none where the images have no such."""
-    of = {s.generator: s for s in reversed(shown.stimuli)}
-    if not {BEST, WORST} <= of.keys():
-        return []
-    return [(shown.ids[of[WORST].name], "Near 0"), (shown.ids[of[BEST].name], "Near 5")]
 
 
 def _text(ending: str) -> str:

@@ -125,6 +125,7 @@ def targets(table: pd.DataFrame) -> pd.DataFrame:
         ("spammers found", 0.85, 1.0, all_rated["spammers_found_inconsistent"]),
         ("spammers found, 30 % missing", 0.65, 1.0, missing["spammers_found_inconsistent"]),
         ("good raters rejected, highest", 0.0, 0.02, of["good_rejected_inconsistent"].max()),
+        ("good raters rejected by BT.500, highest", 0.0, 0.02, of["good_rejected_bt500"].max()),
         ("PLCC with the truth beside spammers, P.910", 0.98, 1.0, all_rated["plcc_p910"]),
     ]
     found = pd.DataFrame(rows, columns=["target", "least", "most", "value"])

@@ -245,7 +245,7 @@ class _Sampled:
         if not rows:
             return []
         originals = self.real[0][rows]
-        low, _ = pipelines.degraded(originals, seed=self.seed, factors=_factors(originals.shape[1]))
+        low, _ = pipelines.degraded(originals, seed=self.seed, factors=small_factors(originals.shape[1]))
         enlarged = pipelines.bicubic(low, originals.shape[1:3])
         of_ddpm = enlarged[:0]
         if n_ddpm:
@@ -264,7 +264,7 @@ class _Sampled:
 
     def _degraded(self, rows: list[int]) -> list[Stimulus]:
         """Real faces of a quality that nobody can miss: the second-order pipeline at its largest factor."""
-        found, largest = [], max(_factors(self.real[0].shape[1]))
+        found, largest = [], max(small_factors(self.real[0].shape[1]))
         for number, row in enumerate(rows):
             rng = seeds.generator(Purpose.RATED_IMAGES, self.seed, number)
             small, _ = pipelines.second_order(self.real[0][row], factor=largest, generator=rng)
@@ -277,7 +277,7 @@ class _Sampled:
         return self._of_real(row, "swapped", "anchor", beside=self._reference(other), anchor=True)
 
 
-def _factors(side: int) -> Sequence[int]:
+def small_factors(side: int) -> Sequence[int]:
     """Factors of downsampling that leave an image of this side recognisable."""
     return pipelines.FACTORS if side >= 128 else tuple(f for f in SMALL_FACTORS if side // f >= 8) or (2,)
 

@@ -6,9 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from kpop_rca.avatars import attributes, shots
 from kpop_rca.errors import StudyError
-from kpop_rca.human_ratings import mos, outliers, pairs, rating_page, raw_ratings, simulated
+from kpop_rca.faces import crops, load_audit
+from kpop_rca.human_ratings import maximum_likelihood, mos, outliers, pairs, rating_page, raw_ratings, simulated
 from kpop_rca.human_ratings.stimuli import AUTHENTICITY, ID_FIDELITY, QUALITY, Stimulus
+from kpop_rca.study import manifests
 from kpop_rca.system import seeds
 
 # Qualities that simulated raters see, 0 to 5. They are invented, and in the order in which one would expect them.
@@ -27,6 +30,10 @@ REAL_BONUS = 0.6  # of authenticity, for real images
 SPREAD = 0.4  # standard deviation of quality about that, half of its variance from sharpness
 ALPHA = 0.05  # of tests between metrics, after Holm
 REPEATED = 20  # images that a simulated rater sees twice
+AVATARS = "idols"  # the source of data whose attributes are known
+LEAST_OF_CLASS = 5  # images of one value of an attribute, or of a person
+OF_PERSON = {"hair_colour": "hair colour", "long_hair": "long hair"}  # what all images of a person share
+OF_IMAGE = {"smiling": "smile", "hat": "hat", "sunglasses": "glasses"}
 TRIPLET = ("real, held out", "ddpm, all steps", "ddpm, quarter of the steps")
 
 
@@ -162,7 +169,7 @@ def of_people(folder: Path, images: pd.DataFrame, *, rater_groups: str = "") -> 
         StudyError: the key of the pages is missing, or they show other images than `images`.
     """
     known = raw_ratings.read_key(folder)
-    rated = known.loc[known["role"].isin(["practice", "anchor", "rated"]), "image"]
+    rated = known.loc[known["role"] != "beside", "image"]
     if set(rated) - set(images["image"]):
         raise StudyError(
             f"the pages of {folder} show {len(rated)} images of another sample; set rated_images={len(rated)}"
@@ -187,21 +194,25 @@ def scored(
 
     Returns:
         screening (dimension and the columns of `outliers.screen`), scores (dimension, image, rater, score: z-scores on
-        0 to 100 of the raters who count), and MOS (dimension and the columns of `mos.by_image`).
+        0 to 100 of the raters who count), and MOS (dimension and the columns of `mos.by_image`; p910 and p910_se, the
+        quality and its standard error by ITU-T P.910's model of all raters, on the scale of the ratings).
     """
     groups = table["rater"].map(rater_groups) if rater_groups else pd.Series("all", index=table.index)
     screened, scores, means = [], [], []
     for dimension in sorted(table["dimension"].unique()):
-        parts = []
+        parts, fits = [], []
         for _, of_group in table[table["dimension"] == dimension].groupby(groups):
             matrix = raw_ratings.matrix(of_group, dimension)
             found = outliers.screen(matrix)
             kept = matrix.loc[:, ~found["rejected"].to_numpy()]
             parts.append(pd.DataFrame(mos.z_scores(kept.to_numpy()), index=kept.index, columns=kept.columns))
             screened.append(found.assign(dimension=dimension))
+            fitted = maximum_likelihood.fit(matrix.to_numpy())
+            fits.append(pd.DataFrame({"p910": fitted.quality, "p910_se": fitted.standard_error}, index=matrix.index))
         z = pd.concat(parts, axis="columns").sort_index()
         scores.append(mos.long(z).assign(dimension=dimension))
-        means.append(mos.by_image(z, least_ratings=least_ratings).assign(dimension=dimension))
+        p910 = pd.concat(fits).groupby(level=0).mean()  # of an image that two groups rated
+        means.append(mos.by_image(z, least_ratings=least_ratings).join(p910, on="image").assign(dimension=dimension))
     return tuple(pd.concat(part, ignore_index=True) for part in (screened, scores, means))
 
 
@@ -263,6 +274,81 @@ def effect_of_steps(replicates: pd.DataFrame, means: pd.DataFrame) -> dict[str, 
     of = means.set_index("generator")["mean"]
     low, high = np.percentile(replicates[quarter] - replicates[full], [2.5, 97.5])
     return {"change": float(of[quarter] - of[full]), "low": float(low), "high": float(high)}
+
+
+def attributes_of(images: pd.DataFrame, study: str) -> pd.DataFrame:
+    """What is known of the avatars that are rated: image, attribute, value; nothing of photographs.
+
+    Hair is that of the person, and of generated images the requested one's. What an image has for itself is known of
+    test faces and of what was made from them.
+
+    Args:
+        images: from `images_of`.
+    """
+    _, root, source = load_audit(manifests.folder_of(study, "audit"))
+    index = crops.load_index(manifests.folder_of(study, "faces"))
+    test = index[index["split"] == "test"].reset_index(drop=True)
+    tested = set(test["path"]) if source == AVATARS else set()
+    known = {path: attributes(shot) for path, shot in shots(root) if path in tested and shot.sitters} if tested else {}
+    return _told(images, [known.get(path, {}) for path in test["path"]], test["identity"])
+
+
+def _told(images: pd.DataFrame, of_row: Sequence[Mapping], identities: Sequence[str]) -> pd.DataFrame:
+    """`attributes_of`, by the attributes and identities of the test faces, of which an image's name has the row."""
+    of_person: dict[str, list[Mapping]] = {}
+    for found, identity in zip(of_row, identities, strict=True):
+        of_person.setdefault(identity, []).extend([found] * bool(found))
+    rows = []
+    for image, identity in images[["image", "identity"]].itertuples(index=False):
+        own = of_person.get(identity, [])
+        for name, title in OF_PERSON.items() if own else ():
+            rows.append((image, title, _said(pd.Series([each[name] for each in own]).mode()[0])))
+        made_of = {} if image.startswith("generated/") or not own else of_row[int(image.rsplit("/", 1)[1])]
+        rows += [(image, title, _said(made_of[name])) for name, title in OF_IMAGE.items() if made_of]
+    return pd.DataFrame(rows, columns=["image", "attribute", "value"])
+
+
+def _said(value: bool | str) -> str:
+    return value if isinstance(value, str) else "yes" if value else "no"
+
+
+def means_by_class(
+    scores: pd.DataFrame, attributes: pd.DataFrame, *, n_replicates: int, generator: np.random.Generator
+) -> pd.DataFrame:
+    """MOS of each person and of each value of an attribute, with a bootstrap over raters and images.
+
+    Args:
+        scores: of `scored`, with the identity of each image.
+        attributes: from `attributes_of`.
+
+    Returns:
+        dimension, by ("person" or an attribute) and the columns of `mos.group_means`, its first called `value`. A value
+        of fewer than LEAST_OF_CLASS images is left out, as no bootstrap over them means anything, and so is an
+        attribute that has then a single value.
+    """
+    people = scores.assign(attribute="person", value=scores["identity"])
+    every = pd.concat([people, scores.merge(attributes, on="image")], ignore_index=True)
+    of = every.groupby(["dimension", "attribute", "value"])["image"].transform("nunique")
+    every = every[of >= LEAST_OF_CLASS]
+    every = every[every.groupby(["dimension", "attribute"])["value"].transform("nunique") > 1]
+    how, found = {"clusters": ["rater", "image"], "n_replicates": n_replicates, "generator": generator}, {}
+    for key, part in every.groupby(["dimension", "attribute"], sort=False):
+        replicates = mos.group_replicates(part, "value", "score", **how)
+        found[key] = mos.group_means(part, "value", "score", replicates).sort_values("value")
+    return pd.concat(found, names=["dimension", "by"]).reset_index(level=[0, 1]).reset_index(drop=True)
+
+
+def about_triplets(points: pd.DataFrame, agreed: float, *, who: str, ranked: bool) -> str:
+    """How far annotators agree on triplets, and whether they ranked the images or rated each by itself.
+
+    Args:
+        points: of `triplets`, or of people who ranked.
+        agreed: from `agreement.points_by_majority`.
+        ranked: by people; else the ranks are those of ratings.
+    """
+    how = "" if ranked else "; ranks by the ratings of each image, on which agreement comes easily"
+    number = points["triplet"].nunique()
+    return f"{number} triplets ({who}{how}): more than half agree on {agreed:.1%} of the images"
 
 
 def triplets(table: pd.DataFrame, images: pd.DataFrame, *, annotators: int = 5) -> pd.DataFrame:

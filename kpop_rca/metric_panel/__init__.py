@@ -5,13 +5,12 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "metric_of_metrics": ["SEES"],
+        "metric_of_metrics": ["SEES", "by_ladder"],
         "metric": ["measure"],
-        "panel": ["run", "sentences"],
+        "panel": ["committed", "run", "sentences"],
         "rated": ["of_each_image"],
         "restored_photographs": ["about_photographs"],
         "registry": ["METRICS"],
-        "tables": ["by_ladder"],
         "tools": ["of_study"],
     },
 )

@@ -1,6 +1,6 @@
 """Images whose quality, or whose identity, is known to fall from level to level: what a metric should put in order."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -17,7 +17,9 @@ from kpop_rca.oracles.candidates import Faces
 from kpop_rca.system import parallel
 
 QUALITY, IDENTITY, GUIDANCE, NONE = "quality", "identity", "guidance", "none"  # what is known of a ladder
-EACH, POOL, REFERENCE = 6, 18, 15  # images of each identity: on a level, to mix from, and real ones beside them
+SIZES = (6, 18, 15)  # images of each identity: on a level, to mix from, and real ones beside them
+FEW = (3, 6, 9)  # the same of the ladders that slow networks climb; the last supports a threshold at FAR 1 %
+DEGRADED_FOR_SLOW = ("blur",)  # beside mixtures and morphs
 FEWEST = 13  # test faces of an identity, below which the ladders are not worth climbing
 BLUR_SIGMAS = (0.0, 0.5, 1.0, 2.0)  # pixels of 32
 JPEG_QUALITIES = (95, 40, 15, 5)
@@ -82,6 +84,8 @@ def build(
     generator: np.random.Generator,
     generate: Generate | None = None,
     grids: dict[int, np.ndarray] | None = None,
+    degradations: Collection[str] = (),
+    sizes: tuple[int, int, int] = SIZES,
 ) -> tuple[list[Ladder], Sample]:
     """All ladders, and the real images beside which they are measured; no real image is on both sides.
 
@@ -90,11 +94,13 @@ def build(
         tools: see `tools.of_study`.
         generate: samples from the study's model; None for no ladders of steps and guidance.
         grids: images of each identity by the training step, see `trainer.load_grids`; None for no such ladder.
+        degradations: names of these ladders, of which the first is shuffled, too; empty for all.
+        sizes: see SIZES.
 
     Raises:
         StudyError: an identity has too few test faces.
     """
-    originals, pool, reference = _divided(test, generator=generator)
+    originals, pool, reference = _divided(test, sizes, generator=generator)
     stack, planned = _Stack(), []
     images, labels = originals
     rows = stack.add(images)
@@ -103,8 +109,9 @@ def build(
         planned.append((name, truth, tuple(levels), of_levels, true_rows))
 
     for name, levels, made in degraded(images, generator=generator):
-        below = [(stack.add(part), labels) for part in made[1:]]
-        plan(name, QUALITY, levels, [(rows, labels), *below], rows)
+        if not degradations or name in degradations:
+            below = [(stack.add(part), labels) for part in made[1:]]
+            plan(name, QUALITY, levels, [(rows, labels), *below], rows)
     if generate:
         each = len(labels) // (int(labels.max()) + 1)
         sampled = {(n, w): stack.add(generate(each, n, w)) for n, w in _of_sampler()}
@@ -141,10 +148,10 @@ def generator_of(unet: UNet2DModel, forward: DDPMScheduler, *, n_classes: int, s
     return generate
 
 
-def _divided(test: Faces, *, generator: np.random.Generator) -> list[Faces]:
+def _divided(test: Faces, sizes: tuple[int, int, int], *, generator: np.random.Generator) -> list[Faces]:
     """Test faces for the levels, to mix from, and to stand beside; as many of each identity, and none twice."""
     images, labels = test
-    rarest, wanted = int(np.bincount(labels).min()), np.array([EACH, POOL, REFERENCE])
+    rarest, wanted = int(np.bincount(labels).min()), np.array(sizes)
     if rarest < FEWEST:
         raise StudyError(f"an identity has {rarest} test faces; panel: full needs {FEWEST}, see test_fraction of 02")
     ends = np.cumsum(wanted * min(1, rarest / wanted.sum())).astype(int)
@@ -210,5 +217,6 @@ def shuffled(ladder: Ladder) -> Ladder:
         np.concatenate([sample.rows for sample in samples]),
         np.concatenate([sample.labels for sample in samples]),
         truth=None if samples[0].truth is None else np.concatenate([sample.truth for sample in samples]),
+        about={name: [one for sample in samples for one in sample.about[name]] for name in samples[0].about},
     )
     return Ladder(SHUFFLED, NONE, ladder.levels, (together,))

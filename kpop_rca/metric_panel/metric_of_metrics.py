@@ -7,12 +7,13 @@ import pandas as pd
 from scipy.stats import kendalltau
 
 from kpop_rca.metric_panel.ladders import IDENTITY, NONE, QUALITY, Ladder
-from kpop_rca.metric_panel.metric import Measured, Metric, measure
+from kpop_rca.metric_panel.metric import OF_KNOWN, Measured, Metric, measure
 from kpop_rca.metric_panel.samples import Sample
 from kpop_rca.rca import CONFIDENCE
 from kpop_rca.system import parallel
 
 RESAMPLES = 30
+NO_IDENTITY = "no ladder of identity"  # of what cannot be asked whether it sees identity
 SEES = 0.5  # tau from which a metric is said to see what falls
 ENDS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
 Replicates = dict[tuple[str, str], np.ndarray]  # by metric and ladder: tau in each resample, (B,)
@@ -97,12 +98,32 @@ def _row(ladder: Ladder, name: str, metric: Metric, known: list[Measured], taus:
     return row | {"best": known[0].value, "worst": known[-1].value, "why": why}, taus
 
 
+def complete(table: pd.DataFrame, metrics: Mapping[str, Metric]) -> pd.DataFrame:
+    """Rows of several `climb`s with one for each metric and ladder, in the order of the metrics; else with a reason."""
+    ladders = table.drop_duplicates("ladder")[["ladder", "truth"]]
+    every = pd.DataFrame({"metric": list(metrics)}).merge(ladders, how="cross")
+    found = every.merge(table, on=["metric", "ladder", "truth"], how="left")
+    known = [f"it needs {metrics[name].needs}, which are not known there" for name in found["metric"]]
+    slow = ~found["metric"].map(lambda name: metrics[name].needs in OF_KNOWN)
+    reasons = pd.Series(known).mask(slow.to_numpy(), "its network is too slow for so many images")
+    return found.assign(why=found["why"].fillna(reasons))
+
+
+def by_ladder(table: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
+    """Kendall's tau, one row per metric that has any, by its title, and one column per ladder; from `climb`."""
+    has = table[table["tau"].notna()]
+    wide = has.pivot(index="metric", columns="ladder", values="tau")
+    wide = wide.reindex(index=list(dict.fromkeys(has["metric"])), columns=list(dict.fromkeys(table["ladder"])))
+    return wide.rename(index=titles)
+
+
 def what_is_seen(table: pd.DataFrame, replicates: Replicates, metrics: Mapping[str, Metric]) -> pd.DataFrame:
     """The mean tau of each metric over the ladders of quality, and over those of identity.
 
     Returns:
         One row per metric: metric, title, measures, quality and identity with their _low and _high; sees: quality,
-        identity, both or neither, where tau is SEES or more and its interval above 0; and why it has no value.
+        identity, both or neither, where tau is SEES or more and its interval above 0, NO_IDENTITY where no ladder asks
+        it of that; sees_quality, bool; and why it has no value.
     """
     rows = []
     for name, own in table.groupby("metric", sort=False):
@@ -120,7 +141,9 @@ def what_is_seen(table: pd.DataFrame, replicates: Replicates, metrics: Mapping[s
                 seen.append(truth)
         none = bool(own["tau"].isna().all())
         row["sees"] = "" if none else "both" if len(seen) == 2 else (seen or ["neither"])[0]
-        rows.append(row | {"why": own["why"].iloc[0] if none else ""})
+        if not none and np.isnan(row[IDENTITY]):
+            row["sees"] = NO_IDENTITY
+        rows.append(row | {"sees_quality": QUALITY in seen, "why": own["why"].iloc[0] if none else ""})
     return pd.DataFrame(rows)
 
 

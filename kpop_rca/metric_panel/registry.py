@@ -404,7 +404,7 @@ ALIGNMENT = {
         licence=OPEN_CLIP,
     ),
     "blip_score": _prompted(
-        "BLIPScore", "blip_score", "Li et al. (2022)", range=FRACTION, weights="BLIP", licence="BSD-3-Clause"
+        "BLIPScore", "blip_score", "Li et al. (2022)", range=(-1.0, 1.0), weights="BLIP", licence="BSD-3-Clause"
     ),
     "vqa_score": _prompted(
         "VQAScore", "vqa_score", "Lin et al. (2024)", range=FRACTION, weights="LLaVA-1.5", licence="Llama 2"
@@ -486,7 +486,7 @@ SAFETY = {
         direction=1,
         range=ANY,
         source="survey, which only names it",
-        absent="what is measured of it is the oracle's own fairness: 00_score_your_images, scores by group",
+        absent="what is measured of it is the oracle's own fairness, by any column of a CSV: kpop-rca score --by",
     ),
     "toxicity": Metric(
         title="toxicity",

@@ -3,7 +3,7 @@
 A tool whose weights cannot be had raises WeightsMissing, and the metrics behind it say so.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 
 import numpy as np
@@ -20,7 +20,7 @@ from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.system import parallel, seeds
 
 FACE_NETWORK = "dlib"
-SLOW = (FACE_NETWORK, "lpips_nearest", "q_align")  # tools that are spared the ladders
+SLOW = (FACE_NETWORK, "lpips_nearest", "q_align", "vqa_score", "questions")  # tools that are spared the ladders
 SHORTLIST = 10  # training images by LPIPS, of those nearest by coarse pixels
 BY_THEMSELVES = {
     "clip_iqa": alignment.clip_iqa,
@@ -73,6 +73,15 @@ def of_study(
 def with_prompts() -> dict[str, Tool]:
     """The tools that take images, uint8 (N, H, W, 3), and a text of each."""
     return {name: _of_images(name, score) for name, score in WITH_PROMPTS.items()}
+
+
+def but_slow(tools: Mapping[str, Tool]) -> dict[str, Tool]:
+    """The same tools, of which the slow ones say no more than that they are."""
+
+    def spared(*_: object) -> np.ndarray:
+        raise WeightsMissing("its network is too slow for so many images")
+
+    return {name: spared if name in SLOW else tool for name, tool in tools.items()}
 
 
 def _of_images(name: str, score: Callable[..., np.ndarray]) -> Tool:

@@ -41,7 +41,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "real_beside_generated",
         ],
         "face_score": ["changes_by_tuning", "pairs_and_ladders", "rewards_on_the_way"],
-        "metric_panel": ["what_is_seen"],
+        "metric_panel": ["taus_by_ladder", "what_is_seen"],
         "oracles": ["accuracy_by_size", "confidences", "embedding", "oracle_accuracies", "rca_by_quality"],
         "ratings": [
             "comparisons",
@@ -49,6 +49,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "inconsistencies",
             "metric_scatter",
             "mos_densities",
+            "mos_of_classes",
             "mos_violins",
             "rankings",
             "raters",

@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -11,6 +12,7 @@ ROW = 0.21  # inches
 LONGEST = 46  # letters of a metric's name
 PANELS = {"quality": "Does it see quality?", "identity": "Does it see identity?"}
 LOOKS = {"quality": (REAL, "o"), "identity": (GENERATED, "D"), "both": (INK, "s"), "neither": (CHANCE, "v")}
+LOOKS["no ladder of identity"] = ("#b07d12", "^")
 
 
 def what_is_seen(table: pd.DataFrame, *, sees: float) -> Figure:
@@ -35,6 +37,23 @@ def what_is_seen(table: pd.DataFrame, *, sees: float) -> Figure:
     axes[0].set_xlim(-1.05, 1.05)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(LOOKS), title="sees")
+    return figure
+
+
+def taus_by_ladder(table: pd.DataFrame) -> Figure:
+    """Kendall's tau of each metric (rows) on each ladder (columns); an empty field has no value, and a reason.
+
+    Args:
+        table: from `metric_panel.by_ladder`.
+    """
+    figure, ax = plt.subplots(figsize=(WIDTH, 1.6 + 0.25 * len(table)), layout="constrained")
+    how = {"cmap": "vlag", "vmin": -1, "vmax": 1, "annot": True, "fmt": ".1f", "annot_kws": {"size": 9}}
+    sns.heatmap(table, ax=ax, cbar_kws={"label": "Kendall's τ with the known order", "shrink": 0.5}, **how)
+    names = [as_text(title if len(title) <= LONGEST else f"{title[:LONGEST]}…") for title in table.index]
+    ax.set_yticks([k + 0.5 for k in range(len(table))], labels=names)
+    ax.set(title="Which metric puts which ladder in order?", xlabel="", ylabel="")
+    ax.tick_params(axis="x", rotation=40, labeltop=False)
+    plt.setp(ax.get_xticklabels(), ha="right", rotation_mode="anchor")
     return figure
 
 

@@ -190,6 +190,31 @@ def content_diversity(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def mos_of_classes(table: pd.DataFrame, *, title: str) -> Figure:
+    """MOS by person (left) and by what is known of avatars (right), with 95 % intervals, by dimension.
+
+    Args:
+        table: from `human_ratings.means_by_class`.
+    """
+    labelled = table.assign(
+        label=np.where(table["by"] == "person", table["value"], table["by"] + ": " + table["value"])
+    )
+    sides = {"By person": labelled[labelled["by"] == "person"], "By attribute": labelled[labelled["by"] != "person"]}
+    sides = {name: part for name, part in sides.items() if len(part)}
+    longest = max(part["label"].nunique() for part in sides.values())
+    figure, axes = plt.subplots(
+        1, len(sides), figsize=(WIDTH, 1.6 + 0.36 * longest), sharex=True, squeeze=False, layout="constrained"
+    )
+    for ax, (name, part) in zip(axes[0], sides.items(), strict=True):
+        order = list(dict.fromkeys(part["label"]))
+        _dimension_dots(ax, dict(tuple(part.groupby("dimension"))), "label", "mean", ("low", "high"), order)
+        ax.set_yticks(range(len(order)), labels=[as_text(label) for label in order])
+        ax.set(title=name, xlabel=MOS)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    figure.suptitle(title, fontweight="bold")
+    return figure
+
+
 def within_groups(table: pd.DataFrame, names: Mapping[str, str], *, title: str) -> Figure:
     """SRCC of each metric with MOS within each generator and each person; an empty field is a null.
 
@@ -237,11 +262,13 @@ def mos_violins(table: pd.DataFrame, by: str, *, title: str) -> Figure:
         layout="constrained",
     )
     order = sorted(table[by].unique())
+    wrapped = [textwrap.fill(as_text(str(name)), 14) for name in order]
     for ax, dimension in zip(axes[:, 0], dimensions, strict=True):
         part = table[table["dimension"] == dimension]
         how = {"order": order, "inner": "quart", "cut": 0, "density_norm": "width"}
         sns.violinplot(part, x=by, y="mos", color=DIMENSIONS[dimension], alpha=0.5, ax=ax, **how)
         ax.set(title=dimension, xlabel="", ylabel="MOS")
+    axes[-1, 0].set_xticks(range(len(order)), labels=wrapped)
     axes[-1, 0].set_xlabel(by)
     figure.suptitle(title, fontweight="bold")
     return figure

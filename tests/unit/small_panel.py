@@ -3,13 +3,16 @@
 from functools import partial
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
 from kpop_rca.avatars import dataset, photograph
+from kpop_rca.avatars import truth as avatar_truth
 from kpop_rca.degradations import blurred, noised
-from kpop_rca.image_metrics import no_reference
+from kpop_rca.image_metrics import alignment_networks, no_reference
 from kpop_rca.metric_panel import known_faces, properties
+from kpop_rca.metric_panel import tools as panel_tools
 from kpop_rca.metric_panel.samples import Sample, Seen
 from kpop_rca.oracles import face_quality
 
@@ -68,6 +71,22 @@ def head(features):
     return features @ torch.linspace(-1, 1, WIDTH * 4).reshape(WIDTH, 4)
 
 
+def on_random_networks():
+    """Tools on tiny networks, each built once; {} where transformers is not installed."""
+    try:
+        from small_networks import BUILT
+    except pytest.skip.Exception:
+        return {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(alignment_networks, "load", lambda name: BUILT[name]())
+        scores = panel_tools.BY_THEMSELVES | panel_tools.WITH_PROMPTS
+        found = {name: panel_tools._of_images(name, score) for name, score in scores.items()}
+        for name, tool in found.items():
+            image = np.zeros((1, 16, 16, 3), dtype=np.uint8)
+            tool(image, *([["a face"]] if name in panel_tools.WITH_PROMPTS else []))  # loads its network
+    return found
+
+
 def tools(known, labels):
     found = {
         name: partial(projected, seed=seed)
@@ -79,6 +98,7 @@ def tools(known, labels):
         "brisque": no_reference.brisque,
         "mscn_moments": no_reference.mscn_moments,
         "sharpness": no_reference.sharpness,
+        "lpips_nearest": partial(panel_tools._lpips_to_nearest, train=known),
         "detector": face_quality.detector_probability,
         "ser_fiq": lambda images: face_quality.ser_fiq(projected(images, seed=0), head, generator=rng(), passes=20),
     }
@@ -95,13 +115,21 @@ def outlined():
     return found, apart
 
 
+def prompted():
+    """A prompt and two questions of each generated image, which need not be true."""
+    prompts = [f"a portrait of person {number % N_CLASSES}" for number in range(N_GENERATED)]
+    questions = [avatar_truth.Question("hat", f"Is it {prompt}?", bool(k % 2)) for k, prompt in enumerate(prompts)]
+    return {"prompt": prompts, "questions": [[question, question] for question in questions]}
+
+
 def case(*, size=96):
     known, of_known = faces(N_REAL, size=size), np.arange(N_REAL) % N_CLASSES
     truth, rows = faces(N_GENERATED, size=size, first=N_REAL), np.arange(N_GENERATED)
     labels = rows % N_CLASSES
     generated = noised(truth, 4.0, generator=rng())
     seen = Seen(np.concatenate([truth, generated, blurred(generated, 3.0) // 2]), tools(known, of_known))
-    found, apart = outlined()
+    found, apart = ({**about, **prompted()} for about in outlined())
+    seen.tools.update(on_random_networks())
     return properties.Case(
         generated=Sample(seen, rows + N_GENERATED, labels, truth=rows, about=found),
         real=Sample.of(known, of_known, seen.tools),

@@ -270,9 +270,9 @@
 
   function guide() {
     show("guide");
-    if (!plan.anchors) return;
-    at("anchors").replaceChildren(...plan.anchors.map(([id, caption]) => picture(id, caption)));
-    fit(at("anchors"));
+    if (!plan.examples) return;
+    at("examples").replaceChildren(...plan.examples.map(([id, caption]) => picture(id, caption)));
+    fit(at("examples"));
   }
 
   // ---- the files to send back
@@ -360,7 +360,7 @@
 
   document.addEventListener("visibilitychange", () => { charge(); if (state.agreed) keep(); });
   window.addEventListener("pagehide", () => { charge(); if (state.agreed) keep(); });
-  window.addEventListener("resize", () => { fit(at("stage")); if (plan.anchors) fit(at("anchors")); });
+  window.addEventListener("resize", () => { fit(at("stage")); if (plan.examples) fit(at("examples")); });
   window.addEventListener("storage", (event) => {
     if (event.key !== KEY) return;
     elsewhere = true;

@@ -46,8 +46,13 @@ def test_the_logistic_is_found_again():
 
 def test_groups_that_are_too_small_have_a_reason(table):
     table["generator"] = ["a"] * 75 + ["b"] * 5
-    found = correlation.by_group(table, ["good"], "generator").set_index("generator")
+    how = {"n_replicates": 200, "generator": np.random.default_rng(0)}
+    found = correlation.by_group(table, ["good"], "generator", **how).set_index("generator")
     assert found.loc["a", "srcc"] > 0.9
+    for name in correlation.UNFITTED:
+        low, value, high = found.loc["a", [f"{name}_low", name, f"{name}_high"]]
+        assert low < value < high and 0 < high - low < 0.3
+    assert np.isnan(found.loc["b", "srcc_low"])
     assert found.loc["b", "reason"] == "5 images, 8 needed"
 
 

@@ -14,7 +14,7 @@ import pytest
 from kpop_rca.errors import StudyError
 from kpop_rca.human_ratings import pairs, rating_page
 from kpop_rca.human_ratings.rating_page import Plan
-from kpop_rca.human_ratings.stimuli import Stimulus
+from kpop_rca.human_ratings.stimuli import FRACTIONS, Stimulus
 from kpop_rca.study import paths
 
 GENERATORS = ("real", "degraded", "zebrafish", "quokka")
@@ -83,10 +83,52 @@ def test_the_key_translates_every_id(tmp_path):
     assert (key.query("role == 'anchor'")["generator"] == "degraded").all()
 
 
+def real_stimuli():
+    """Of a study's own generators and levels, as `stimuli.of_study` names them."""
+    noise = np.random.default_rng(1).integers(256, size=(90, 8, 8, 3), dtype=np.uint8)
+    kinds = list(FRACTIONS)
+    return [
+        Stimulus(
+            noise[k],
+            name=f"{generator}/{level}/{k}",
+            generator=generator,
+            level=level,
+            identity=f"{k // len(kinds) % 2:04d}",
+            beside=[
+                ("Original" if level == "restored" else "Reference", noise[80 + k % 9], f"{generator}/{level}/-{k}")
+            ],
+            restored=level == "restored",
+            anchor=level == "anchor",
+        )
+        for k in range(70)
+        for generator, level in [kinds[k % len(kinds)]]
+    ]
+
+
+@pytest.mark.parametrize("mode", rating_page.MODES)
+def test_what_a_page_is_given_names_none_of_a_studys_generators_and_levels(tmp_path, mode):
+    (path,) = rating_page.write_pages(real_stimuli(), tmp_path, Plan(raters=1, seed=0, mode=mode, practice=2))
+    page = content(path)
+    told = json.dumps(page | {"images": list(page["images"]), "dimensions": list(page["dimensions"])}).lower()
+    words = {word for kind in FRACTIONS for word in kind}
+    assert len(words) == 10 and not [word for word in words if word in told]
+
+
+def test_an_example_is_never_asked_about(tmp_path):
+    """Its caption says what to answer, and of which kind it is."""
+    (path,) = rating_page.write_pages(real_stimuli(), tmp_path, Plan(raters=1, seed=0, practice=2))
+    page, key = content(path), pd.read_csv(tmp_path / rating_page.KEY, dtype=str).set_index("id")
+    captions = {caption: key.loc[name, ["generator", "role"]].tolist() for name, caption in page["examples"]}
+    assert captions == {"Near 0": ["degraded", "example"], "Near 5": ["real", "example"]}
+    asked = {name for item in page["items"] for name in item["images"]}
+    assert not asked & {name for name, _ in page["examples"]} and len(asked) == 68
+    assert {*key.index[key["role"].isin(["practice", "anchor", "rated"])]} == asked
+
+
 def test_practice_comes_first_and_repeats_come_late(tmp_path):
     one, two = (content(path)["items"] for path in pages(tmp_path))
     for items in (one, two):
-        assert [item["practice"] for item in items] == [True] * 6 + [False] * 39
+        assert [item["practice"] for item in items] == [True] * 6 + [False] * 37
         place = {(item["images"][0], item["trial"]): k for k, item in enumerate(items)}
         again = [image for image, trial in place if trial == 1]
         assert len(again) == 5 and len(place) == len(items)
@@ -199,11 +241,11 @@ def expected(page):
 
 @in_browser
 def test_300_images_are_rated_over_five_reloads_and_a_closed_browser(tmp_path):
-    images = stimuli(300, side=64)
+    images = stimuli(302, side=64)
     path, _ = rating_page.write_pages(images, tmp_path / "ratings", Plan(raters=2, seed=0))
     page = content(path)
     assert path.stat().st_size <= 15e6
-    assert len({item["images"][0] for item in page["items"]}) == 300
+    assert len({item["images"][0] for item in page["items"]}) == 300  # two more are examples
     n = len(page["items"])
     with browser.tab(tmp_path / "browser") as tab:
         tab.open(path)

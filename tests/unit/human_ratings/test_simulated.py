@@ -5,13 +5,18 @@ from kpop_rca.human_ratings import simulated
 
 def test_targets_on_a_tenth_of_the_simulations():
     """Coverage of 20 simulations of 200 images has a standard error of about .005."""
-    table = simulated.trial_table(images=200, raters=16, simulations=20, seed=0).set_index("panel")
+    trial = simulated.trial_table(images=200, raters=16, simulations=20, seed=0)
+    table = trial.set_index("panel")
     assert table["coverage"].between(0.93, 0.97).all()
     assert (table["good_rejected_inconsistent"] <= 0.02).all()
     assert (table["spammers_found_inconsistent"].dropna() >= 0.85).all()
     assert table.loc["4 spammers", "spammers_found_bt500"] >= 0.8
     assert table.loc["4 spammers, 30 % missing", "spammers_found_bt500"] >= 0.65
     assert table.loc["4 spammers", "plcc_p910"] >= 0.98 > table.loc["4 spammers", "plcc_mean"]
+    told = simulated.targets(trial).set_index("target")
+    both = told.loc[["good raters rejected, highest", "good raters rejected by BT.500, highest"]]
+    assert both["value"].tolist() == [table[f"good_rejected_{rule}"].max() for rule in ("inconsistent", "bt500")]
+    assert both["met"].tolist() == (both["value"] <= 0.02).tolist()
 
 
 def test_a_simulation_is_its_seed():

@@ -61,6 +61,63 @@ def test_from_ratings_to_mos(shown, rated):
     assert effect["low"] < effect["change"] < effect["high"] < 0
 
 
+def test_p910_stands_beside_the_mos_and_a_raters_bias_beside_the_screening(shown, rated):
+    """Its quality is on the scale of the ratings; a rater who is a point too kind has that bias."""
+    _, _, truth, table = rated
+    kind = table.assign(rating=table["rating"].where(table["rater"] != "simulated-01", table["rating"] * 0.8 + 1))
+    before, screened = (study_ratings.scored(part, least_ratings=15)[0] for part in (table, kind))
+    bias = [part.set_index(["dimension", "rater"])["bias"] for part in (before, screened)]
+    change = (bias[1] - bias[0]).xs("simulated-01", level="rater")
+    assert (change > 0.3).all() and np.allclose(bias[1].groupby("dimension").mean(), 0)
+    quality = study_ratings.scored(table, least_ratings=15)[2].query("dimension == 'quality'").set_index("image")
+    found = quality.loc[[one.name for one in shown]]
+    assert np.abs(found["p910"] - truth["quality"]).mean() < 0.25 and (found["p910_se"] > 0).all()
+    assert found["p910"].corr(found["mos"]) > 0.99
+
+
+def test_mos_of_each_person_and_attribute_have_intervals(rated):
+    images, _, _, table = rated
+    _, scores, _ = study_ratings.scored(table, least_ratings=15)
+    names = images["image"]
+    hats = pd.DataFrame(
+        {"image": names, "attribute": "hat", "value": ["yes" if "real" in one else "no" for one in names]}
+    )
+    few = hats.assign(attribute="glasses", value=["yes"] + ["no"] * (len(names) - 1))  # of one image nothing is said
+    how = {"n_replicates": 100, "generator": np.random.default_rng(0)}
+    found = study_ratings.means_by_class(scores.merge(images, on="image"), pd.concat([hats, few]), **how)
+    assert found["by"].unique().tolist() == ["person", "hat"] and found["dimension"].nunique() == 3
+    assert (found["low"] < found["mean"]).all() and (found["mean"] < found["high"]).all()
+    of = found.set_index(["dimension", "by", "value"])
+    assert of.loc[("quality", "hat", "yes"), "low"] > of.loc[("quality", "hat", "no"), "high"]  # real faces wear hats
+    by_hand = scores[scores["dimension"] == "quality"].merge(images, on="image").groupby("identity")["score"].mean()
+    assert of.loc[("quality", "person", "ann"), "mean"] == pytest.approx(by_hand["ann"])
+
+
+def test_attributes_are_those_of_the_test_face_and_hair_that_of_the_person():
+    face = {"hair_colour": "brown", "long_hair": True, "smiling": False, "hat": False, "sunglasses": False}
+    of_row = [face, face | {"hair_colour": "black", "hat": True}, face, {}]
+    images = pd.DataFrame(
+        {"image": ["real/held out/1", "generated/all steps/1", "bicubic/restored/2"], "identity": "ann"}
+    )
+    images.loc[3] = ["ddpm/restored photograph/0", "somebody"]
+    found = study_ratings._told(images, of_row, ["ann"] * 4)
+    wide = found.pivot(index="image", columns="attribute", values="value")
+    assert wide["hair colour"].tolist() == ["brown"] * 3 and wide["long hair"].tolist() == ["yes"] * 3
+    assert wide["hat"].fillna("").to_dict() == {
+        "real/held out/1": "yes",
+        "generated/all steps/1": "",
+        "bicubic/restored/2": "no",
+    }
+
+
+def test_agreement_of_ranked_ratings_is_not_told_as_one_of_ranks(rated):
+    images, _, _, table = rated
+    points = study_ratings.triplets(table, images)
+    said = [study_ratings.about_triplets(points, 0.995, who="raters", ranked=ranked) for ranked in (True, False)]
+    assert said[0] == "20 triplets (raters): more than half agree on 99.5% of the images"
+    assert "by the ratings of each image" in said[1]
+
+
 def test_groups_of_raters_are_screened_for_themselves(rated):
     images, _, _, table = rated
     half = set(images["image"][:30])

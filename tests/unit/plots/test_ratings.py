@@ -28,6 +28,16 @@ def test_figures_are_made_of_the_tables():
     assert [ax.get_title() for ax in figures[2].axes] == ["quality", "authenticity"]
 
 
+def test_people_and_attributes_stand_side_by_side_if_there_are_any():
+    rows = {"by": ["person", "person", "hat", "hat"], "value": ["0000", "0001", "no", "yes"]}
+    table = pd.DataFrame(rows | {"mean": 50.0, "low": 40.0, "high": 60.0, "dimension": "quality"})
+    people, known = plots.mos_of_classes(table, title="t").axes
+    assert [label.get_text() for label in people.get_yticklabels()] == ["0000", "0001"]
+    assert [label.get_text() for label in known.get_yticklabels()] == ["hat: no", "hat: yes"]
+    (alone,) = plots.mos_of_classes(table[table["by"] == "person"], title="t").axes
+    assert alone.get_title() == "By person"
+
+
 def test_planted_raters_are_named():
     found = human_ratings.screen(human_ratings.nflx(outliers=True))
     figure = plots.inconsistencies({"a": found, "b": found}, planted=[26, 27])
