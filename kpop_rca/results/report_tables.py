@@ -17,6 +17,7 @@ TITLES = {
     "arcface": ("An angular margin", "Oracles trained with ArcFace's loss, and generators with an identity loss."),
     "guidance": ("The guidance weight", "RCA and Fréchet distance at every weight, and the one that the rule takes."),
     "preferences": ("Preference tuning", "What generators tuned by preferences gain in identity, and what it costs."),
+    "panel": ("The panel of metrics", "Every metric on ladders of known quality and identity, and on a study."),
     "ratings": ("Learned ratings", "Networks trained on ratings, on other people; photographs that a model restored."),
     "verdicts": ("The verdicts on people, on trial", "How often they err in simulations, where the truth is known."),
     "further_trainings": ("Further trainings", "Predictions for the images of more trainings of one recipe."),

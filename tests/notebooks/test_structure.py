@@ -110,8 +110,6 @@ def test_it_begins_with_its_answer(name):
     assert any(SENTENCES.search(cell.source) for cell in answer)
 
 
-# Notebooks whose tables were last shown before this was asked of them.
-UNFORMATTED = {"09_image_quality", "10_face_score", "11_human_ratings", "12_cascaded_diffusion"}
 COLUMNS = 8
 
 
@@ -126,7 +124,7 @@ def flaws(table):
     return found + ([f"{columns} columns"] if columns > COLUMNS else [])
 
 
-@pytest.mark.parametrize("name", [name for name in NOTEBOOKS if name not in UNFORMATTED])
+@pytest.mark.parametrize("name", NOTEBOOKS)
 def test_its_tables_are_formatted(name):
     cells = code_cells(nbformat.read(paths.notebook_source(name), as_version=4))
     shown = [output.get("data", {}).get("text/html", "") for cell in cells for output in cell.outputs]

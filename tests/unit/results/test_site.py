@@ -196,8 +196,7 @@ def test_a_wide_figure_has_a_box_that_scrolls_and_a_narrow_one_has_none():
 
 
 # Notebooks that were last run before figures described themselves: they get descriptions with their next run.
-UNDESCRIBED = {"08_claims", "09_image_quality", "10_face_score", "11_human_ratings", "12_cascaded_diffusion"}
-UNDESCRIBED |= {"90_benchmarks"}
+UNDESCRIBED = {"08_claims", "10_face_score", "90_benchmarks"}
 
 
 @pytest.mark.parametrize("notebook", [stage.notebook for stage in stages.EVERY if stage.notebook not in UNDESCRIBED])
