@@ -11,7 +11,6 @@ import torch
 from kpop_rca.degradations import pipelines
 from kpop_rca.diffusion import restoration
 from kpop_rca.diffusion.trainer import load_grids, load_trained
-from kpop_rca.errors import StudyError
 from kpop_rca.human_ratings.stimuli import RESTORATION_STRENGTH, small_factors
 from kpop_rca.image_metrics.feature_panel import measures_by_class
 from kpop_rca.image_metrics.full_reference import psnr_warning_table
@@ -57,21 +56,18 @@ class Panel:
         return {PREFIX + name: table for name, table in {**own, "declared": tables.declared(METRICS)}.items()}
 
 
-def committed() -> Panel:
-    """The panel that came with the project in `reports/panel/tables/`.
+def committed() -> Panel | None:
+    """The panel that came with the project in `reports/panel/tables/`; None where none did.
 
     A notebook 09 that ran with `panel = "full"` leaves these tables in the report of its study; they are adopted by
     copying `reports/<study>/tables/09_panel_*.csv` there.
-
-    Raises:
-        StudyError: one is missing.
     """
     folder, text = paths.committed_report(REPORT) / "tables", ("why", "sees", "measured_on", "class", "measure")
     found = {}
     for field in fields(Panel):
         path = folder / f"{PREFIX}{field.name}.csv"
         if not path.is_file():
-            raise StudyError(f'there is no {path.name} in reports/{REPORT}; set panel = "full"')
+            return None
         table = pd.read_csv(path, dtype={"class": str, "study": str})
         texts = [name for name in text if name in table]
         found[field.name] = table.assign(**{name: table[name].astype(object).fillna("") for name in texts})

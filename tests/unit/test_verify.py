@@ -134,7 +134,7 @@ IMPORTED_BY = {
     "validity/mixtures.py": "07",
     "oracles/training.py": "04 06 07 08 09",
     "faces/audit_tables.py": "01",
-    "data/identity_folders.py": "01",
+    "data/identity_folders.py": "01 09",
     "diffusion/samplers.py": "03 04 05 06 07 09",
     "plots/charts.py": "01 02 03 04 05 06 07 08 09",
     "verify.py": "",
