@@ -13,7 +13,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "benchmark": ["scorer_table"],
         "committed": [
-            "SHOWN_SCORERS",
             "about_targets",
             "about_tunings",
             "committed_generators",

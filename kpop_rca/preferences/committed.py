@@ -13,6 +13,7 @@ TRIALS = {
     "those of generators, mean": trials.GENERATORS_MEAN,
 }
 CHANGE = "change in {words}: "  # a claim
+SAME = 1e-9  # an interval of this width is of seeds that all gave one value
 SHOWN_SCORERS = (trials.PAPER, trials.FACE_SCORE, trials.MSCN, trials.SHARPNESS)  # where all would not fit
 
 
@@ -30,6 +31,7 @@ def committed_scorers() -> pd.DataFrame:
     found = _table(experiments.SCORERS_MEAN)
     if found.empty:
         return pd.DataFrame(columns=["scorer", *TRIALS, "seeds"])
+    found[["low", "high"]] = found[["low", "high"]].clip(0, 1)  # of fractions, which t intervals may leave
     found["text"] = [_with_interval(*ends) for ends in zip(found["mean"], found["low"], found["high"], strict=True)]
     order = found[found["name"] == trials.GENERATORS_MEAN].sort_values("mean", ascending=False)
     wide = found.pivot(index="scorer", columns="name", values="text").loc[order["scorer"], list(TRIALS.values())]
@@ -125,6 +127,7 @@ def _table(name: str) -> pd.DataFrame:
 
 
 def _with_interval(mean: float, low: float, high: float) -> str:
-    """With three digits where the change is that small."""
+    """With three digits where the change is that small; without an interval where seeds give none, or all the same."""
     digits = 2 if abs(mean) >= 0.1 else 3
-    return f"{mean:.{digits}f}" + ("" if pd.isna(low) else f" ({low:.{digits}f} to {high:.{digits}f})")
+    is_known = not pd.isna(low) and high - low > SAME
+    return f"{mean:.{digits}f}" + (f" ({low:.{digits}f} to {high:.{digits}f})" if is_known else "")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +227,7 @@ def baselines(material: Material) -> dict[str, Scorer]:
     }
 
 
+@cache
 def pretrained_scorers() -> tuple[dict[str, Scorer], dict[str, str]]:
     """Scores of other people's networks, each higher for better; and why there is none of the others, by name.
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from kpop_rca.rca.former_names import FORMER_VERDICTS
 from kpop_rca.results import answers, layout, pages
 from kpop_rca.study import paths, stages
 from kpop_rca.system import html
@@ -81,12 +82,12 @@ def counted(table: pd.DataFrame) -> str:
     """The verdicts of a table of comparisons, counted; of benchmarks first the ratio of speeds.
 
     >>> counted(pd.DataFrame({"verdict": ["supported", "undecided", "supported", None]}))
-    '3 comparisons: 2 supported, 1 undecided.'
+    '3 comparisons: 2 supported, 1 inconclusive.'
     >>> row = {"task": "training", "who": "diffusers", "ratio": 1.5, "low": 1.4, "high": 1.6, "verdict": "met"}
     >>> counted(pd.DataFrame([row]))
     '1.50 times as fast as diffusers in training (1.40 to 1.60); targets: 1 met.'
     """
-    counts = table["verdict"].value_counts()
+    counts = table["verdict"].replace(FORMER_VERDICTS).value_counts()
     verdicts = ", ".join(f"{n} {name}" for name, n in counts.items())
     if "ratio" not in table:
         return f"{counts.sum()} comparisons: {verdicts}."

@@ -122,3 +122,17 @@ def test_a_target_inside_the_interval_is_met_by_the_mean_alone():
     row = {"claim": "a", "mean": 0.744, "low": 0.694, "high": 0.795, "n_seeds": 3, "target": 0.7, "met": True}
     (said,) = committed.about_targets(pd.DataFrame([row]))
     assert said.endswith("the target of 0.7 is met by the mean alone")
+
+
+def test_seeds_that_all_give_one_value_have_no_interval(monkeypatch):
+    """As MSCN moments, in which no seed has a part, of the same test faces: an interval of width 0 would claim much."""
+    rows = {"scorer": trials.MSCN, "generator": "real faces", "normalised": [0.5, 0.5], "seed": [0, 1]}
+    table = pd.concat([pd.DataFrame(rows), pd.DataFrame(rows | {"scorer": trials.FACE_SCORE})])
+    monkeypatch.setattr(committed, "_table", lambda name: table)
+    assert committed.committed_generators()[trials.MSCN].tolist() == ["0.50"]
+
+
+def test_the_interval_of_a_fraction_ends_at_1():
+    shown = committed.committed_scorers().drop(columns=["scorer", "seeds"]).stack()
+    ends = shown.str.extract(r"\((.+) to (.+)\)").dropna().astype(float)
+    assert len(ends) and ends.stack().between(0, 1).all()
