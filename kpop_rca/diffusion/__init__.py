@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "guidance_rule": ["about_guidance", "committed_guidance"],
         "inpainting": ["MASKS", "inpaint", "masks_of", "strengths_by_mask"],
         "held_out_loss": ["loss_difference", "losses_of_each", "mean_losses"],
+        "lengths": ["about_lengths", "committed_curve", "over_trainings"],
         "objective": ["forward_process"],
         "published_weights": ["PublishedWeights"],
         "restoration": ["restore"],

@@ -36,6 +36,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "means_by_class",
             "of_people",
             "parse_groups",
+            "ranked_by_people",
             "scored",
             "sentences",
             "simulated_comparisons",

@@ -184,6 +184,34 @@ def of_people(folder: Path, images: pd.DataFrame, *, rater_groups: str = "") -> 
     return table.assign(image=names), groups
 
 
+def ranked_by_people(folder: Path, stimuli: Sequence[Stimulus]) -> tuple[np.ndarray, pd.DataFrame]:
+    """The triplets of a study's images that raters ranked, by the mean of their points; a repeated triplet is left out.
+
+    Args:
+        folder: of what raters sent back, with its key.
+        stimuli: the study's images, of the sample that the pages show.
+
+    Returns:
+        images, uint8 (N, H, W, 3), and triplet, image (index into them) and points (3 for the best).
+
+    Raises:
+        StudyError: the key is missing, nobody ranked a triplet, or the pages show other images.
+    """
+    key, (_, points) = raw_ratings.read_key(folder), pairs.read_comparisons(folder)
+    points = points[points["trial"] == 0].dropna(subset="points")
+    if points.empty:
+        raise StudyError(f"nobody ranked a triplet in {folder}; pages of kpop-rca rate --mode triplet ask for that")
+    place = {one.name: number for number, one in enumerate(stimuli)}
+    index = points["image"].map(key.set_index("id")["image"]).map(place)
+    if index.isna().any():
+        raise StudyError(
+            f"the pages of {folder} show images of another sample; set rated_images to the --images that they had"
+        )
+    table = points.assign(image=index.astype(int))
+    means = table.groupby(["triplet", "image"], sort=False)["points"].mean().reset_index()
+    return np.stack([one.image for one in stimuli]), means
+
+
 def scored(
     table: pd.DataFrame, *, least_ratings: int, rater_groups: Mapping[str, str] | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:

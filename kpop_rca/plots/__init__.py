@@ -27,6 +27,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "rca_by_training",
             "reliability_diagrams",
             "stacked_counts",
+            "training_lengths",
             "use_style",
             "who_is_shown",
         ],
@@ -40,7 +41,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "photographs",
             "real_beside_generated",
         ],
-        "face_score": ["changes_by_tuning", "pairs_and_ladders", "rewards_on_the_way"],
+        "face_score": [
+            "changes_by_tuning",
+            "own_against_held_out",
+            "pairs_and_ladders",
+            "rewards_on_the_way",
+            "score_and_identity",
+        ],
         "metric_panel": ["taus_by_ladder", "what_is_seen"],
         "oracles": ["accuracy_by_size", "confidences", "embedding", "oracle_accuracies", "rca_by_quality"],
         "ratings": [

@@ -73,6 +73,31 @@ def loss_curves(log: pd.DataFrame) -> Figure:
     return figure
 
 
+def training_lengths(curve: pd.DataFrame, *, own: int, real: dict[str, float]) -> Figure:
+    """Loss, RCA and Fréchet distance against the steps of a training, the study's own length marked.
+
+    Args:
+        curve: steps, training, loss, rca and frechet, one row per training.
+        own: steps of the study's trainings.
+        real: rca and frechet of real faces in place of generated ones.
+    """
+    figure, axes = plt.subplots(1, 3, figsize=(WIDTH, 3.3), layout="constrained")
+    named = {"loss": "Loss at the end", "rca": "RCA", "frechet": "Fréchet distance"}
+    for ax, (name, title) in zip(axes, named.items(), strict=True):
+        ax.axvline(own, color=CHANCE, lw=1, ls=":", label=f"{own:,} steps, the study's")
+        ax.plot(curve["steps"], curve[name], "o", color=GENERATED, alpha=0.4, ms=5, label="one training")
+        ax.plot(curve.groupby("steps")[name].mean(), color=GENERATED, label="mean")
+        if name in real:
+            ax.axhline(real[name], color=REAL, lw=1.5, ls="--", label="real faces")
+        ax.set(title=title, xscale="log", xlabel="training steps", yscale="log" if name == "frechet" else "linear")
+        ax.set_xticks(sorted(curve["steps"].unique()), labels=sorted(curve["steps"].unique()))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.tick_params(axis="x", which="minor", length=0)
+    axes[0].set_ylabel("MSE of the prediction")
+    axes[1].legend(loc="lower right")
+    return figure
+
+
 def loss_by_timestep(table: pd.DataFrame, difference: pd.DataFrame) -> Figure:
     """Loss by timestep on both kinds of faces, and how much higher it is on those that were held out.
 

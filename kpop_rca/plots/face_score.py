@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
 
 from kpop_rca.plots.charts import BESIDE, CHANCE, GENERATED, INK, REAL, WIDTH
@@ -58,6 +59,53 @@ def rewards_on_the_way(curves: pd.DataFrame, *, reward: str, title: str) -> Figu
     axes[0, 0].set(ylabel=f"mean reward: {reward}")
     axes[0, -1].legend(title="reward by", **BESIDE)
     figure.suptitle(title, fontweight="bold", x=0.01, ha="left")
+    return figure
+
+
+def own_against_held_out(rises: pd.DataFrame, *, rewards: dict[str, str], title: str) -> Figure:
+    """How far a reward rises by the network that rewards, and by another: a panel for each reward, a line per tuning.
+
+    On the dotted line both rise alike; below it the generator has learned the network that rewards.
+
+    Args:
+        rises: reward, tuning, step, own, held_out; changes since step 0.
+        rewards: their names in words.
+    """
+    shown = [reward for reward in rewards if (rises["reward"] == reward).any()]
+    how = {"figsize": (WIDTH * (0.7 if len(shown) == 1 else 1), 3.8), "squeeze": False, "layout": "constrained"}
+    figure, axes = plt.subplots(ncols=len(shown), **how)
+    colours = dict(
+        zip(rises["tuning"].unique(), sns.color_palette("colorblind", rises["tuning"].nunique()), strict=True)
+    )
+    for ax, reward in zip(axes[0], shown, strict=True):
+        for tuning, rows in rises[rises["reward"] == reward].groupby("tuning", sort=False):
+            ax.plot(rows["own"], rows["held_out"], "-o", color=colours[tuning], ms=4, label=tuning)
+            ax.plot(*rows[["own", "held_out"]].iloc[-1], "o", color=colours[tuning], ms=9)
+        ax.axline((0, 0), slope=1, color=CHANCE, ls=":", lw=1.2)
+        ax.set(title=rewards[reward], xlabel="change by the rewarding network", ylabel="change by another network")
+    handles = {label: handle for ax in axes[0] for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside right upper", frameon=False)
+    figure.suptitle(title, fontweight="bold", x=0.01, ha="left")
+    return figure
+
+
+def score_and_identity(table: pd.DataFrame, *, title: str) -> Figure:
+    """What each tuning changes in the held-out face score and in RCA under held-out oracles: a cross per tuning.
+
+    Args:
+        table: tuning, score and rca with <name>_low and <name>_high; changes from the generator before the tuning.
+    """
+    figure, ax = plt.subplots(figsize=(WIDTH * 0.8, 4.2), layout="constrained")
+    colours = sns.color_palette("colorblind", len(table))
+    for colour, row in zip(colours, table.itertuples(), strict=True):
+        ax.hlines(row.rca, row.score_low, row.score_high, color=colour, lw=1.5)
+        ax.vlines(row.score, row.rca_low, row.rca_high, color=colour, lw=1.5)
+        ax.plot(row.score, row.rca, "o", color=colour, ms=7, label=row.tuning)
+    ax.axhline(0, color=CHANCE, ls=":", lw=1.2)
+    ax.axvline(0, color=CHANCE, ls=":", lw=1.2)
+    ax.set(xlabel="change in face score (held-out scorer)", ylabel="change in RCA (held-out oracles)")
+    ax.set_title(title, loc="left")
+    ax.legend(**BESIDE)
     return figure
 
 

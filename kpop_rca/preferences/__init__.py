@@ -11,14 +11,20 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "benchmark": ["scorer_table"],
+        "benchmark": ["scorer_table", "with_triplets"],
         "committed": [
+            "REWARDS",
+            "about_search",
             "about_targets",
             "about_tunings",
+            "committed_fractions",
             "committed_generators",
             "committed_relations",
             "committed_scorers",
+            "committed_tunings",
             "committed_verdicts",
+            "rewards_since_start",
+            "score_and_identity",
         ],
         "dpo": ["TuningRecipe", "best_of_n", "load_tuned", "ranked_pairs", "read_watched", "tune"],
         "guidance": ["face_guidance", "guided_sample", "identity_guidance"],
@@ -55,5 +61,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "training_parameters",
             "with_means",
         ],
+        "tunings": ["CHOSEN"],
     },
 )

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from kpop_rca.preferences import benchmark, experiments, trials, tunings
+from kpop_rca.preferences.experiment import FACE, IDENTITY
 from kpop_rca.study import paths
 
 # Title to the trial that a scorer's fractions are shown of.
@@ -13,6 +14,7 @@ TRIALS = {
     "those of generators, mean": trials.GENERATORS_MEAN,
 }
 CHANGE = "change in {words}: "  # a claim
+REWARDS = {IDENTITY: "requested identity, log probability", FACE: "face score"}  # rewards in words
 SAME = 1e-9  # an interval of this width is of seeds that all gave one value
 SHOWN_SCORERS = (trials.PAPER, trials.FACE_SCORE, trials.MSCN, trials.SHARPNESS)  # where all would not fit
 
@@ -36,6 +38,56 @@ def committed_scorers() -> pd.DataFrame:
     order = found[found["name"] == trials.GENERATORS_MEAN].sort_values("mean", ascending=False)
     wide = found.pivot(index="scorer", columns="name", values="text").loc[order["scorer"], list(TRIALS.values())]
     return wide.set_axis(list(TRIALS), axis=1).assign(seeds=order["n_seeds"].to_numpy()).reset_index()
+
+
+def committed_fractions() -> pd.DataFrame:
+    """Mean fractions over seeds: a row per scorer, a column per set of pairs and per ladder; empty without a run."""
+    found = _table(experiments.SCORERS_MEAN)
+    return found if found.empty else found.pivot(index="scorer", columns="name", values="mean")
+
+
+def committed_tunings() -> pd.DataFrame:
+    """What was measured of every tuning, one row per tuning and seed; without rows where no run is committed."""
+    return _table(experiments.TUNINGS)
+
+
+def rewards_since_start() -> pd.DataFrame:
+    """How far each reward rose along each tuning, by the network that rewards and by one that does not.
+
+    Returns:
+        reward, tuning, step, own and held_out (means over seeds of the change since step 0), n_seeds; without rows
+        where no run is committed.
+    """
+    curves, parts = _table(experiments.CURVES), []
+    for reward in [] if curves.empty else [name for name in REWARDS if f"{name}_own" in curves]:
+        columns = {f"{reward}_own": "own", f"{reward}_held_out": "held_out"}
+        own = curves[curves[f"{reward}_own"].notna()].rename(columns=columns)
+        keys = ["tuning", "seed"]
+        start = own[own["step"] == 0].set_index(keys)[["own", "held_out"]]
+        change = own.set_index(keys)[["own", "held_out"]] - start.reindex(own.set_index(keys).index)
+        table = own[[*keys, "step"]].assign(own=change["own"].to_numpy(), held_out=change["held_out"].to_numpy())
+        means = {"own": ("own", "mean"), "held_out": ("held_out", "mean"), "n_seeds": ("seed", "nunique")}
+        parts.append(table.groupby(["tuning", "step"], sort=False).agg(**means).reset_index().assign(reward=reward))
+    columns = ["reward", "tuning", "step", "own", "held_out", "n_seeds"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def score_and_identity(found: pd.DataFrame) -> pd.DataFrame:
+    """What each tuning changes in the held-out face score and in RCA under held-out oracles, with intervals.
+
+    Args:
+        found: from `committed_verdicts`.
+
+    Returns:
+        tuning, score and rca, with <name>_low and <name>_high: of the tunings of which both have an interval.
+    """
+    parts = []
+    for name, column in {"score": "face_score_held_out", "rca": "rca_held_out"}.items():
+        start = CHANGE.format(words=experiments.EFFECTS[column])
+        own = found[found["claim"].str.startswith(start) & found["low"].notna()]
+        own = own.set_index(own["claim"].str.removeprefix(start))[["mean", "low", "high"]]
+        parts.append(own.set_axis([name, f"{name}_low", f"{name}_high"], axis=1))
+    return pd.concat(parts, axis=1, join="inner").rename_axis("tuning").reset_index()
 
 
 def committed_generators() -> pd.DataFrame:
@@ -119,6 +171,22 @@ def about_tunings(found: pd.DataFrame, *, words: str) -> str:
     first, largest = (_with_interval(*own.loc[name, ["mean", "low", "high"]]) for name in (tunings.HEADLINE, most))
     said = f"Tuning for identity ({tunings.HEADLINE}) changes {words} by {first}"
     return f"{said}." if most == tunings.HEADLINE else f"{said}; what changes it most is {most}: {largest}."
+
+
+def about_search() -> str:
+    """Which recipe of a tuning for identity was chosen, out of how many, on the seed of the search; "" without one."""
+    searched = _table(experiments.SEARCH)
+    if searched.empty:
+        return ""
+    found = tunings.with_gaps(searched).set_index("tuning")
+    tried = found.loc[found.index.isin(tunings.SEARCHED)]
+    chosen = tunings.chosen_recipe(searched)
+    gaps = tried["gap_closed_held_out"].map("{:.0%}".format)
+    return (
+        f"Of {len(tried)} recipes of DPO, tried on a seed that takes no further part, “{chosen}” was chosen. Under "
+        f"held-out oracles it closes {gaps[chosen]} of the gap to real faces there, the others "
+        f"{', '.join(gaps.drop(chosen))}."
+    )
 
 
 def _table(name: str) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ SCORERS, GENERATORS, PEARSON, ATTRIBUTES = (
 TUNINGS, SCORED, CURVES, GUIDED, VERDICTS = (
     f"{name}.csv" for name in ("tunings", "scored", "curves", "guided", "verdicts")
 )
-SCORERS_MEAN = "scorers_mean.csv"
+SCORERS_MEAN, SEARCH = "scorers_mean.csv", "search.csv"
 OF_SCORERS = (SCORERS, GENERATORS, PEARSON, ATTRIBUTES)
 OF_PHOTOGRAPHS, HEAD = "photographs.csv", "head.csv"
 EMBEDDING, PAIRS_OF_HEAD = "dlib", 100
@@ -125,6 +126,16 @@ def run_tunings(experiments: Sequence[Experiment], names: Sequence[str]) -> None
                 row, curve = tunings.measured(one, name)
                 write(one, {CURVES: curve, TUNINGS: row})
                 write_report(one)
+
+
+def run_search(experiments: Sequence[Experiment]) -> None:
+    """Every recipe that is searched, on the seed of the search; the table of that seed is `SEARCH`."""
+    one = replace(experiments[0], seed=tunings.SEARCH_SEED)
+    for name in (trials.BASE, *tunings.SEARCHED, *tunings.OUTRIGHT):
+        there = read(one, SEARCH)
+        if there.empty or name not in set(there["tuning"]):
+            write(one, {SEARCH: tunings.measured(one, name)[0]})
+            write_report(one)
 
 
 def run_scores(experiments: Sequence[Experiment]) -> None:
@@ -229,7 +240,8 @@ def _sign(table: pd.DataFrame) -> np.ndarray:
 def write_report(experiment: Experiment) -> pd.DataFrame:
     """Write the tables of all seeds, the means of scorers over seeds, and the verdicts, which are handed back."""
     tables = {
-        name: done(experiment, name) for name in (*OF_SCORERS, TUNINGS, SCORED, CURVES, GUIDED, OF_PHOTOGRAPHS, HEAD)
+        name: done(experiment, name)
+        for name in (*OF_SCORERS, TUNINGS, SCORED, CURVES, GUIDED, OF_PHOTOGRAPHS, HEAD, SEARCH)
     }
     if len(tables[TUNINGS]):
         tables[TUNINGS] = tunings.with_gaps(_with_scores(tables[TUNINGS], tables.pop(SCORED)))
@@ -254,6 +266,7 @@ def _with_scores(tuned: pd.DataFrame, scored: pd.DataFrame) -> pd.DataFrame:
 
 PARTS = {
     "scorers": run_scorers,
+    "search": run_search,
     "tuning": run_tunings,
     "scores": run_scores,
     "head": run_head,

@@ -1,6 +1,5 @@
 """What becomes of a generator that is tuned by preferences, and of what is compared with that, one at a time."""
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,20 +16,41 @@ from kpop_rca.system import seeds
 from kpop_rca.system.seeds import Purpose
 
 FULL = {"adapter": "full", "learning_rate": 3e-5}
+WINNERS = {"objective": "winners", "adapter": "full"}
 WATCH_EVERY = 25  # steps
-HEADLINE, RANDOM = "identity, adapters", "random pairs"
+# Recipes of a tuning for identity by DPO, on a seed of their own, of which `chosen_recipe` takes one: CHOSEN.
+SEARCHED: dict[str, dict[str, Any]] = {
+    "adapters, 1e-3": {"learning_rate": 1e-3},
+    "adapters, 3e-3": {"learning_rate": 3e-3},
+    "all weights, 1e-4": FULL | {"learning_rate": 1e-4},
+    "all weights, 3e-4": FULL | {"learning_rate": 3e-4},
+    "adapters, 1e-3, 300 steps": {"learning_rate": 1e-3, "steps": 300},
+    "all weights, 3e-5, 300 steps": FULL | {"steps": 300},
+}
+CHOSEN = SEARCHED["adapters, 1e-3"]
+SEARCH_SEED = 100  # whose generator takes no further part
+SLACK = 1.25  # of the Fréchet distance over the base's, that a chosen recipe has at most
+HEADLINE = "identity, chosen recipe"
 # Name to reward and recipe. Random pairs and winners only have the recipe of the tuning that they are controls of.
 TUNED: dict[str, tuple[str, dict[str, Any]]] = {
-    HEADLINE: (IDENTITY, {}),
-    RANDOM: ("random", {}),
+    HEADLINE: (IDENTITY, CHOSEN),
+    "random pairs, chosen recipe": ("random", CHOSEN),
+    "winners only, chosen recipe": (IDENTITY, CHOSEN | {"objective": "winners"}),
+    "face score, chosen recipe": (FACE, CHOSEN),
+    "both, chosen recipe": (BOTH, CHOSEN),
+    "real faces, chosen recipe": ("real", CHOSEN | {"objective": "winners"}),
+    "identity, adapters": (IDENTITY, {}),
+    "random pairs": ("random", {}),
     "identity, all weights": (IDENTITY, FULL),
-    "face score, adapters": (FACE, {}),
     "paper's scorer, all weights": (PAPER, FULL),
-    "winners only": (IDENTITY, {"objective": "winners"}),
-    "real faces": ("real", {"objective": "winners"}),
-    "both, adapters": (BOTH, {}),
     "face score, all weights": (FACE, FULL),
 }
+# Rewards that are learned outright, beside DPO, on the seed of the search.
+OUTRIGHT: dict[str, dict[str, Any]] = {
+    "winners only, all weights, 3e-4": WINNERS | {"learning_rate": 3e-4},
+    "winners only, all weights, 1e-3": WINNERS | {"learning_rate": 1e-3},
+}
+RECIPES = TUNED | {name: (IDENTITY, changed) for name, changed in (SEARCHED | OUTRIGHT).items()}
 BEST_OF = {f"best of 2 by {reward}": reward for reward in (IDENTITY, FACE)}
 NEGATIVE = "negative guidance"
 EVERY = (trials.BASE, *TUNED, *BEST_OF, NEGATIVE)
@@ -43,11 +63,11 @@ def measured(experiment: Experiment, name: str) -> tuple[pd.DataFrame, pd.DataFr
     Raises:
         StudyError: it is none of EVERY.
     """
-    if name not in EVERY:
+    if name not in EVERY and name not in RECIPES:
         raise StudyError(f"there is no tuning {name!r}; take one of: {'; '.join(EVERY)}")
     about: dict[str, Any] = {"tuning": name}
     curve = pd.DataFrame()
-    if name in TUNED:
+    if name in RECIPES:
         log, curve = _tuned(experiment, name)
         about |= {"steps": int(log["step"].iloc[-1]), "win": log["win"].iloc[-1], "lose": log["lose"].iloc[-1]}
     return pd.DataFrame([about | trials.measured(experiment.observers, images_of(experiment, name))]), curve
@@ -61,7 +81,7 @@ def scored(experiment: Experiment, name: str) -> pd.DataFrame:
 
 def images_of(experiment: Experiment, name: str) -> Faces:
     """The images of one of EVERY, with the base's noise and the base's requested identities."""
-    if name in TUNED:
+    if name in RECIPES:
         return experiment.kept(name, lambda: experiment.sampled(_tuned_model(experiment, name), experiment.plan()))
     if name in BEST_OF:
         return best_of_two(experiment, BEST_OF[name])
@@ -81,22 +101,23 @@ def _negative(experiment: Experiment) -> Model:
 
 def _tuned(experiment: Experiment, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Tune a generator unless it was: the log, and rewards on the way."""
-    reward, changed = TUNED[name]
+    reward, changed = RECIPES[name]
     base, folder = experiment.base, experiment.folder / "tunings" / as_file(name)
-    recipe = dpo.TuningRecipe(steps=experiment.steps, seed=experiment.seed, **changed)
-    recipe = replace(recipe, timestep_sampling=experiment.resolved["timestep_sampling"])
+    own = {field: getattr(experiment, field) for field in ("steps", "seed")}
+    own |= {"timestep_sampling": experiment.resolved["timestep_sampling"]}
+    recipe = dpo.TuningRecipe(**own | changed)
     few = experiment.plan(max(2, experiment.images // 16))
     watch = trials.Watch(experiment.observers_of(reward), base[1], few, experiment.n_classes)
     how = {"recipe": recipe, "folder": folder, "watch": watch, "watch_every": WATCH_EVERY}
     bar = partial(tqdm, desc=f"{name}, seed {experiment.seed}", mininterval=60)
-    log = dpo.tune(*base, preference_images(experiment, reward), bar=bar, **how)
+    log = dpo.tune(*base, preference_images(experiment, reward, steps=recipe.steps), bar=bar, **how)
     return log, dpo.read_watched(folder).assign(tuning=name)
 
 
-def preference_images(experiment: Experiment, reward: str) -> dpo.Images:
+def preference_images(experiment: Experiment, reward: str, *, steps: int) -> dpo.Images:
     """Winners, losers and labels of a tuning by a reward, by "random" ones, or of real faces as winners ("real")."""
     rng = seeds.generator(Purpose.PREFERENCE_PAIRS, experiment.seed)
-    n = experiment.steps * dpo.TuningRecipe.batch_size // 2
+    n = steps * dpo.TuningRecipe.batch_size // 2
     if reward == "real":
         images, labels = experiment.faces("train")
         rows = rng.permutation(len(labels))[:n]
@@ -127,3 +148,22 @@ def with_gaps(table: pd.DataFrame) -> pd.DataFrame:
         own_base = table["seed"].map(base[f"rca_{kind}"])
         table[f"gap_closed_{kind}"] = trials.gap_closed(own_base, table[f"rca_{kind}"])
     return table
+
+
+def chosen_recipe(searched: pd.DataFrame) -> str:
+    """The recipe of SEARCHED that closes most of the gap under held-out oracles, of those that keep quality.
+
+    Those are the ones whose Fréchet distance is at most `SLACK` times the base's.
+
+    Args:
+        searched: rows of `measured` of the seed of the search, its base among them.
+
+    Raises:
+        StudyError: every recipe costs more quality.
+    """
+    by_name = searched.set_index("tuning")
+    tried = by_name.loc[by_name.index.isin(SEARCHED)]
+    kept = tried[tried["frechet"] <= SLACK * by_name.loc[trials.BASE, "frechet"]]
+    if kept.empty:
+        raise StudyError(f"every recipe of a tuning makes the Fréchet distance more than {SLACK:g} times the base's")
+    return kept["rca_held_out"].idxmax()

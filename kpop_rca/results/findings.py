@@ -20,6 +20,7 @@ from kpop_rca.errors import StudyError, said_in_a_line
 from kpop_rca.rca.former_names import with_present_names
 from kpop_rca.rca.ratio import INFERIOR, NON_INFERIOR
 from kpop_rca.results import answers, report_tables, tables
+from kpop_rca.results.questions import asked_and_answered
 from kpop_rca.study import manifests, paths
 from kpop_rca.system import files
 from kpop_rca.system.html import number
@@ -160,6 +161,11 @@ def _tables_of(study: str) -> Path:
     return paths.committed_report(study) / "tables"
 
 
+def questions() -> str:
+    """What was asked beside the first question, and what the committed runs answer, as a table."""
+    return _table(asked_and_answered())
+
+
 def trial() -> str:
     """How near `kpop-rca score` comes to a known truth on photographs of LFW, as a table."""
     found = pd.read_csv(paths.committed_report("scoring-lfw") / "trial.csv")
@@ -181,6 +187,7 @@ FINDINGS: dict[str, Callable[[], str]] = {
     "showcase": showcase,
     "studies": studies,
     "comparisons": comparisons,
+    "questions": questions,
     "trial": trial,
 }
 

@@ -79,19 +79,29 @@ def recipe_of(resolved: dict[str, Any]) -> dict[str, Any]:
     return {name: value for part in held for name, value in part.items() if name not in NOT_OF_RECIPE}
 
 
-def train(further: Further, number: int, *, device: torch.device) -> None:
-    """One training, by one thread; from its last checkpoint, where it has one."""
-    resolved, folder = further.resolved, trainings.training_folder(further.folder, number)
+def train_alone(
+    resolved: dict[str, Any], images: np.ndarray, labels: np.ndarray, folder: Path, *, device: torch.device
+) -> None:
+    """One training from the seed of the parameters, by one thread; from its last checkpoint, where it has one.
+
+    A training that is there is left as it is.
+    """
     if (folder / LOG).is_file():
         return
-    faces, labels = crops.load_crops(further.of_study("faces"), size=resolved["image_size"], split="train")
-    of_number = resolved | {"seed": trainings.seed_of(number, seed=resolved["seed"])}
-    trainer = trainings.begin(of_number, n_classes=int(labels.max()) + 1, folder=folder, device=device)
+    trainer = trainings.begin(resolved, n_classes=int(labels.max()) + 1, folder=folder, device=device)
     how = {"checkpoint_minutes": 1.0, "sample_grids": 0, "stops": Event().is_set}
     with parallel.one_thread(device):
-        for _ in trainer.lines(trainer.steps_left, faces, labels, **how):
+        for _ in trainer.lines(trainer.steps_left, images, labels, **how):
             pass
     trainer.save_result()
+
+
+def train(further: Further, number: int, *, device: torch.device) -> None:
+    """One of the further trainings."""
+    resolved, folder = further.resolved, trainings.training_folder(further.folder, number)
+    faces = crops.load_crops(further.of_study("faces"), size=resolved["image_size"], split="train")
+    of_number = resolved | {"seed": trainings.seed_of(number, seed=resolved["seed"])}
+    train_alone(of_number, *faces, folder, device=device)
 
 
 def generate(further: Further, number: int, *, device: torch.device) -> None:

@@ -219,3 +219,28 @@ def test_the_answer_is_computed(rated):
     ]
     tested = {"quality": pd.DataFrame({"p_holm": [0.01, 0.2]})}
     assert study_ratings.about_pairs(tested).endswith("1 of 2 on quality.")
+
+
+def ranking(folder, rows):
+    """What a rater of triplets sent back: image, points, trial."""
+    table = pd.DataFrame(rows, columns=["image", "rating", "trial"])
+    table.assign(rater="one", dimension="quality", seconds=1.0, triplet="t").to_csv(folder / "one.csv", index=False)
+
+
+def test_triplets_that_people_ranked_are_found_among_the_studys_images(tmp_path, shown):
+    names = [one.name for one in shown[:3]]
+    key = pd.DataFrame({"id": list("abc"), "image": names, "generator": "g", "level": "l", "role": "rated"})
+    key.to_csv(tmp_path / "key.csv", index=False)
+    ranking(tmp_path, [("a", 1, 0), ("b", 3, 0), ("c", 2, 0), ("a", 3, 1), ("b", 2, 1), ("c", 1, 1)])
+    images, found = study_ratings.ranked_by_people(tmp_path, shown)
+    assert found.set_index("image")["points"].to_dict() == {0: 1, 1: 3, 2: 2}  # the repeat does not count
+    assert images.shape == (len(shown), *shown[0].image.shape)
+    with pytest.raises(StudyError, match="another sample; set rated_images"):
+        study_ratings.ranked_by_people(tmp_path, shown[1:])
+
+
+def test_pages_without_triplets_rank_nothing(tmp_path, shown):
+    pd.DataFrame({"id": ["a"], "image": [shown[0].name], "role": "rated"}).to_csv(tmp_path / "key.csv", index=False)
+    ranking(tmp_path, [("a", "", 0), ("b", "", 0), ("c", "", 0)])
+    with pytest.raises(StudyError, match="nobody ranked a triplet"):
+        study_ratings.ranked_by_people(tmp_path, shown)

@@ -71,3 +71,15 @@ def test_the_losses_of_all_trainings_are_in_one_figure(n, lines):
     assert len(figure.axes[0].lines) == lines
     assert len(figure.axes[1].lines) == 1
     plt.close(figure)
+
+
+def test_each_length_of_training_has_its_dots_and_the_studys_own_is_marked():
+    curve = pd.DataFrame(
+        {"steps": [10, 10, 20, 20], "training": [0, 1, 0, 1], "loss": 0.5, "rca": [0.2, 0.4, 0.6, 0.8]}
+    )
+    figure = charts.training_lengths(curve.assign(frechet=3.0), own=20, real={"rca": 1.0, "frechet": 1.5})
+    loss, rca, frechet = figure.axes
+    means = next(line for line in rca.lines if line.get_label() == "mean")
+    assert means.get_ydata().tolist() == [0.30000000000000004, 0.7] and means.get_xdata().tolist() == [10, 20]
+    assert [line.get_label() for line in loss.lines] == ["20 steps, the study's", "one training", "mean"]
+    assert all("real faces" in [line.get_label() for line in ax.lines] for ax in (rca, frechet))

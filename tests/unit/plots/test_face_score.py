@@ -29,3 +29,27 @@ def test_changes_of_one_quantity_with_their_intervals():
     (ax,) = face_score.changes_by_tuning(table, words="RCA", title="T").axes
     assert [label.get_text() for label in ax.get_yticklabels()] == ["b", "a"]  # the first on top
     assert ax.lines[0].get_xdata().tolist() == [-0.2, 0.1]
+
+
+def test_each_reward_that_was_measured_has_a_panel_with_the_line_of_equal_gains():
+    rises = pd.DataFrame({"reward": ["a", "a", "b", "b"], "tuning": ["t", "t", "u", "u"], "step": [0, 9] * 2})
+    rises = rises.assign(own=[0.0, 2.0, 0.0, 1.0], held_out=[0.0, 1.0, 0.0, -1.0])
+    figure = face_score.own_against_held_out(rises, rewards={"a": "A", "b": "B", "c": "C"}, title="T")
+    assert [ax.get_title() for ax in figure.axes] == ["A", "B"]
+    assert figure.axes[0].lines[0].get_ydata().tolist() == [0.0, 1.0]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["t", "u"]
+
+
+def test_a_tuning_lies_where_its_changes_are():
+    row = {
+        "tuning": "t",
+        "score": 0.5,
+        "score_low": 0.4,
+        "score_high": 0.6,
+        "rca": -0.1,
+        "rca_low": -0.2,
+        "rca_high": 0,
+    }
+    (ax,) = face_score.score_and_identity(pd.DataFrame([row]), title="T").axes
+    at = [(line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines if line.get_label() == "t"]
+    assert at == [(0.5, -0.1)]

@@ -29,7 +29,7 @@ def test_what_changes_most_stands_beside_the_tuning_for_identity():
     headline = changes(x=0.02).assign(claim=f"change in {WORDS}: {tunings.HEADLINE}")
     said = committed.about_tunings(pd.concat([headline, found]), words=WORDS)
     assert said == (
-        "Tuning for identity (identity, adapters) changes RCA under held-out oracles by 0.020 (0.010 to 0.030); what "
+        f"Tuning for identity ({tunings.HEADLINE}) changes RCA under held-out oracles by 0.020 (0.010 to 0.030); what "
         "changes it most is best of 2 by identity: 0.12 (0.12 to 0.14)."
     )
     one_seed = changes(real_faces=0.3).assign(low=None, high=None)
@@ -136,3 +136,37 @@ def test_the_interval_of_a_fraction_ends_at_1():
     shown = committed.committed_scorers().drop(columns=["scorer", "seeds"]).stack()
     ends = shown.str.extract(r"\((.+) to (.+)\)").dropna().astype(float)
     assert len(ends) and ends.stack().between(0, 1).all()
+
+
+def test_a_reward_rises_from_its_own_start_and_only_where_it_was_measured(monkeypatch):
+    rows = [("t", 0, 0, 1.0, 5.0, None), ("t", 0, 25, 1.5, 5.2, None), ("t", 1, 0, 3.0, 7.0, None)]
+    rows += [("t", 1, 25, 3.3, 6.8, None), ("f", 0, 0, 0.0, 0.0, 2.0), ("f", 0, 25, 0.1, 0.0, 2.5)]
+    columns = ["tuning", "seed", "step", "identity_own", "identity_held_out", "face_score_own"]
+    table = pd.DataFrame(rows, columns=columns).assign(face_score_held_out=lambda t: t["face_score_own"] * 2)
+    monkeypatch.setattr(committed, "_table", lambda name: table)
+    found = committed.rewards_since_start().set_index(["reward", "tuning", "step"])
+    assert found.loc[("identity", "t", 25), ["own", "held_out", "n_seeds"]].tolist() == pytest.approx([0.4, 0.0, 2])
+    assert found.loc[("face_score", "f", 25), ["own", "held_out", "n_seeds"]].tolist() == pytest.approx([0.5, 1.0, 1])
+    assert ("face_score", "t", 25) not in found.index  # that tuning has no face score
+    monkeypatch.setattr(committed, "_table", lambda name: pd.DataFrame())
+    assert committed.rewards_since_start().empty
+
+
+def test_score_and_identity_are_of_tunings_that_have_an_interval_of_both():
+    score = changes(a=0.5, b=0.1, c=0.3)
+    score["claim"] = score["claim"].str.replace(WORDS, "held-out face score")
+    both = pd.concat([changes(a=-0.2, b=0.1), score]).assign(n_seeds=3)
+    both.loc[both["claim"] == "change in held-out face score: b", ["low", "high"]] = None
+    found = committed.score_and_identity(both)
+    assert found["tuning"].tolist() == ["a"]
+    assert found.loc[0, ["score", "score_low", "rca", "rca_high"]].tolist() == pytest.approx([0.5, 0.49, -0.2, -0.19])
+
+
+def test_the_recipe_in_use_is_the_one_that_the_committed_search_chose(monkeypatch):
+    searched = committed._table(experiments.SEARCH)
+    assert tunings.SEARCHED[tunings.chosen_recipe(searched)] == tunings.CHOSEN
+    assert set(searched["seed"]) == {tunings.SEARCH_SEED} and set(tunings.SEARCHED) <= set(searched["tuning"])
+    said = committed.about_search()
+    assert said.startswith(f"Of {len(tunings.SEARCHED)} recipes") and tunings.chosen_recipe(searched) in said
+    monkeypatch.setattr(committed, "_table", lambda name: pd.DataFrame())
+    assert committed.about_search() == ""

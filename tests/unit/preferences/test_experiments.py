@@ -6,6 +6,7 @@ import torch
 
 from kpop_rca.preferences import experiments, trials
 from kpop_rca.preferences.experiment import Experiment
+from kpop_rca.preferences.tunings import HEADLINE
 from kpop_rca.study import paths
 
 
@@ -33,7 +34,7 @@ def test_targets_are_met_or_not_and_a_gain_has_a_sign(mscn, sign):
 def test_the_gap_is_that_of_the_tuning_for_identity():
     tunings = pd.DataFrame(
         {
-            "tuning": ["base", "identity, adapters"] * 2,
+            "tuning": ["base", HEADLINE] * 2,
             "gap_closed_held_out": [0.0, 0.3, 0.0, 0.4],
             "seed": [0, 0, 1, 1],
             "rca_held_out": [0.5, 0.7, 0.5, 0.72],
@@ -46,7 +47,7 @@ def test_the_gap_is_that_of_the_tuning_for_identity():
 
 
 def test_a_mean_above_the_target_is_met_only_with_an_interval_above_0():
-    tunings = pd.DataFrame({"tuning": "identity, adapters", "gap_closed_held_out": [0.3, 0.31], "seed": [0, 1]})
+    tunings = pd.DataFrame({"tuning": HEADLINE, "gap_closed_held_out": [0.3, 0.31], "seed": [0, 1]})
     tunings = tunings.assign(**dict.fromkeys(experiments.EFFECTS, 1.0))
     row, *_ = experiments.verdicts(pd.DataFrame(), tunings).to_dict("records")
     assert row["low"] > 0 and row["met"] is True

@@ -27,7 +27,6 @@ class Made:
     base_images: tuple = shades(100)
     candidates: tuple = shades(50)
     seed: int = 0
-    steps: int = 4
 
     def rewarded(self, reward):
         return {experiment.IDENTITY: brightness}[reward]
@@ -37,15 +36,15 @@ class Made:
 
 
 def test_winners_are_brighter_than_losers_where_brightness_is_the_reward():
-    win, loss, labels = tunings.preference_images(Made(), experiment.IDENTITY)
+    win, loss, labels = tunings.preference_images(Made(), experiment.IDENTITY, steps=4)
     assert len(labels) == 32 and (brightness(win, labels) > brightness(loss, labels)).all()
     assert win.min() >= 50 and win.max() < 66  # candidates, and no image that a tuning is measured by
 
 
 def test_random_pairs_follow_no_reward_and_real_faces_are_those_of_training():
-    win, loss, labels = tunings.preference_images(Made(), "random")
+    win, loss, labels = tunings.preference_images(Made(), "random", steps=4)
     assert 0 < (brightness(win, labels) > brightness(loss, labels)).mean() < 1
-    real = tunings.preference_images(Made(), "real")
+    real = tunings.preference_images(Made(), "real", steps=4)
     assert real[0].min() >= 7 and real[0].max() < 23 and np.array_equal(real[0], real[1])
 
 
@@ -85,3 +84,12 @@ def test_every_name_is_measured_or_refused():
     assert len(set(tunings.EVERY)) == len(tunings.EVERY)
     with pytest.raises(StudyError, match="there is no tuning 'mine'"):
         tunings.measured(Made(), "mine")
+
+
+def test_the_chosen_recipe_closes_most_of_the_gap_of_those_that_keep_quality():
+    names = [trials.BASE, "adapters, 1e-3", "adapters, 3e-3", "all weights, 1e-4"]
+    table = pd.DataFrame({"tuning": names, "rca_held_out": [0.6, 0.7, 0.8, 0.75], "frechet": [4.0, 4.0, 5.1, 5.0]})
+    assert tunings.chosen_recipe(table) == "all weights, 1e-4"
+    assert tunings.chosen_recipe(table.assign(frechet=[4.0, 4.0, 5.0, 5.0])) == "adapters, 3e-3"
+    with pytest.raises(StudyError, match=r"more than 1\.25 times"):
+        tunings.chosen_recipe(table.assign(frechet=[1.0, 4.0, 5.0, 5.0]))

@@ -26,10 +26,20 @@ def project(tmp_path, monkeypatch):
     for study, table in findings.COMPARING.items():
         (tmp_path / "reports" / study / "tables").mkdir(parents=True)
         shutil.copy(root / "reports" / study / "tables" / table, tmp_path / "reports" / study / "tables" / table)
-    shutil.copytree(root / "reports" / "scoring-lfw", tmp_path / "reports" / "scoring-lfw")
+    for folder in ("scoring-lfw", "panel", "preferences", "training_length"):
+        shutil.copytree(root / "reports" / folder, tmp_path / "reports" / folder)
+    shutil.copytree(root / "params", tmp_path / "params")
+    shutil.copytree(root / "notebooks", tmp_path / "notebooks")
     monkeypatch.setattr(paths, "project_root", lambda: tmp_path)
     findings.main([])
     return tmp_path
+
+
+def test_a_question_that_no_committed_run_answers_is_not_asked(project):
+    before = findings.questions()
+    assert len(before.splitlines()) == 6 and "Which metrics" in before and "longer training" in before
+    shutil.rmtree(project / "reports" / "panel")
+    assert "Which metrics" not in findings.questions() and len(findings.questions().splitlines()) == 5
 
 
 def change(project, study, alter):

@@ -195,11 +195,7 @@ def test_a_wide_figure_has_a_box_that_scrolls_and_a_narrow_one_has_none():
     assert wide.parent["class"] == ["scroll", "figure"] and narrow.parent.name != "div"
 
 
-# Notebooks that were last run before figures described themselves: they get descriptions with their next run.
-UNDESCRIBED = {"08_claims", "10_face_score", "90_benchmarks"}
-
-
-@pytest.mark.parametrize("notebook", [stage.notebook for stage in stages.EVERY if stage.notebook not in UNDESCRIBED])
+@pytest.mark.parametrize("notebook", [stage.notebook for stage in stages.EVERY])
 def test_each_figure_of_a_notebook_says_what_is_plotted(notebook):
     executed = nbformat.read(paths.notebook_source(notebook), as_version=4)
     outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]

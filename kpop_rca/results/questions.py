@@ -1,0 +1,83 @@
+"""What the project asks beside its first question, and what the committed runs answer: a row per question."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from kpop_rca import diffusion, metric_panel, preferences
+from kpop_rca.diffusion.lengths import changes
+from kpop_rca.preferences.benchmark import over_seeds
+from kpop_rca.preferences.tunings import HEADLINE
+from kpop_rca.study import params
+from kpop_rca.system.html import number
+
+STUDY = "quick"  # whose recipe the curve over training lengths is of
+SHOWN_TRIALS = ["adaptive", "noise", "training steps"]
+SAID = {HEADLINE: "tuning closes", "best of 2 by identity": "the better of two images"}
+
+
+def asked_and_answered() -> pd.DataFrame:
+    """question, answer and notebook, of each question that committed tables answer; the others are left out."""
+    parts = (_metrics(), _training_length(), _scorers(), _tuning())
+    return pd.DataFrame([row for part in parts for row in part], columns=["question", "answer", "notebook"])
+
+
+def _metrics() -> Iterator[tuple[str, str, str]]:
+    panel = metric_panel.committed()
+    if panel is not None:
+        able = panel.metrics[panel.metrics["sees"] != ""]
+        n = able["sees"].value_counts()
+        yield (
+            "Which metrics of generated images see identity?",
+            f"Of {len(able)} metrics, {n.get('quality', 0)} see quality and not identity, {n.get('both', 0)} both, "
+            f"{n.get('identity', 0)} identity alone, {n.get('neither', 0)} neither. The others have no ladder of "
+            "identity.",
+            "09",
+        )
+
+
+def _training_length() -> Iterator[tuple[str, str, str]]:
+    parameters = params.of_notebook("03_ddpm_training", params.resolve(STUDY))
+    curve, about = diffusion.committed_curve(parameters)
+    if len(curve):
+        own, longest = about["train_steps"], int(curve["steps"].max())
+        further = changes(curve, own, longest)
+        yield (
+            "Would a longer training show more identity?",
+            f"From {number(own)} to {number(longest)} steps RCA changes by {_change(further.loc['rca'])}, and the "
+            f"loss by {_change(further.loc['loss'], digits=3)}.",
+            "03",
+        )
+
+
+def _scorers() -> Iterator[tuple[str, str, str]]:
+    found = preferences.committed_fractions()
+    if len(found):
+        paper, own = (found.loc[name, SHOWN_TRIALS].map(number) for name in (preferences.PAPER, preferences.FACE_SCORE))
+        yield (
+            "Does a face score that passes on its own pairs order known qualities?",
+            f"The paper's recipe orders {paper.iloc[0]} of its held-out pairs right, but {paper.iloc[1]} of the steps "
+            f"of noise and {paper.iloc[2]} of those of training. The composite here: {', '.join(own)}.",
+            "10",
+        )
+
+
+def _tuning() -> Iterator[tuple[str, str, str]]:
+    table = preferences.committed_tunings()
+    if len(table):
+        found = over_seeds(table, by=["tuning"], value="gap_closed_held_out").set_index("tuning")
+        percent = (100 * found[["mean", "low", "high"]]).map(lambda value: number(value, 0))
+        rows = [
+            f"{said} {row['mean']} % ({row['low']} to {row['high']} %)"
+            for said, row in ((said, percent.loc[name]) for name, said in SAID.items() if name in found.index)
+        ]
+        yield (
+            "What does preference tuning for identity buy?",
+            "Of the gap between the generator's RCA and that of real faces, under oracles that rewarded nothing: "
+            f"{', '.join(rows)}.",
+            "10",
+        )
+
+
+def _change(row: pd.Series, *, digits: int = 2) -> str:
+    return f"{row['mean']:+.{digits}f} ({row['low']:+.{digits}f} to {row['high']:+.{digits}f})"
