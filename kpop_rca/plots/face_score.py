@@ -72,8 +72,7 @@ def own_against_held_out(rises: pd.DataFrame, *, rewards: dict[str, str], title:
         rewards: their names in words.
     """
     shown = [reward for reward in rewards if (rises["reward"] == reward).any()]
-    how = {"figsize": (WIDTH * (0.7 if len(shown) == 1 else 1), 3.8), "squeeze": False, "layout": "constrained"}
-    figure, axes = plt.subplots(ncols=len(shown), **how)
+    figure, axes = plt.subplots(ncols=len(shown), figsize=(WIDTH, 3.8), squeeze=False, layout="constrained")
     colours = dict(
         zip(rises["tuning"].unique(), sns.color_palette("colorblind", rises["tuning"].nunique()), strict=True)
     )
@@ -84,7 +83,7 @@ def own_against_held_out(rises: pd.DataFrame, *, rewards: dict[str, str], title:
         ax.axline((0, 0), slope=1, color=CHANCE, ls=":", lw=1.2)
         ax.set(title=rewards[reward], xlabel="change by the rewarding network", ylabel="change by another network")
     handles = {label: handle for ax in axes[0] for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside right upper", frameon=False)
+    figure.legend(handles.values(), handles.keys(), loc="outside center right", frameon=False)
     figure.suptitle(title, fontweight="bold", x=0.01, ha="left")
     return figure
 
