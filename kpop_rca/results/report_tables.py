@@ -22,6 +22,7 @@ TITLES = {
     "ratings": ("Learned ratings", "Networks trained on ratings, on other people; photographs that a model restored."),
     "verdicts": ("The verdicts on people, on trial", "How often they err in simulations, where the truth is known."),
     "further_trainings": ("Further trainings", "Predictions for the images of more trainings of one recipe."),
+    "training_length": ("Shorter and longer trainings", "Loss, RCA and Fréchet distance by the length of a training."),
     "record": ("Time to identity", "CPU-seconds until images of one quality show the requested identity."),
 }
 
