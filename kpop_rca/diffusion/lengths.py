@@ -89,7 +89,8 @@ def about_lengths(curve: pd.DataFrame, about: dict[str, Any]) -> list[str]:
         f"The Fréchet distance goes from {table.loc[first, 'frechet']:.0f} to {table.loc[own, 'frechet']:.1f}; real "
         f"faces have {about['real']['frechet']:.1f}.",
     ]
-    if last == own:
+    n = table.loc[[own, last], "n_trainings"].min()
+    if last == own or n < 2:  # of one training no interval is known
         return said
     further = changes(curve, own, last)
     told = [
@@ -97,5 +98,4 @@ def about_lengths(curve: pd.DataFrame, about: dict[str, Any]) -> list[str]:
         f"({further.loc[name, 'low']:+.{digits}f} to {further.loc[name, 'high']:+.{digits}f})"
         for name, (word, digits) in MEASURED.items()
     ]
-    n = table.loc[[own, last], "n_trainings"].min()
     return [*said, f"From {own:,} to {last:,} steps, over {n} trainings (95 % intervals): {', '.join(told)}."]

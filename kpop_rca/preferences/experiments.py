@@ -131,7 +131,7 @@ def run_tunings(experiments: Sequence[Experiment], names: Sequence[str]) -> None
 def run_search(experiments: Sequence[Experiment]) -> None:
     """Every recipe that is searched, on the seed of the search; the table of that seed is `SEARCH`."""
     one = replace(experiments[0], seed=tunings.SEARCH_SEED)
-    for name in (trials.BASE, *tunings.SEARCHED, *tunings.OUTRIGHT):
+    for name in (trials.BASE, *tunings.SEARCHED, *tunings.FINE_TUNED):
         there = read(one, SEARCH)
         if there.empty or name not in set(there["tuning"]):
             write(one, {SEARCH: tunings.measured(one, name)[0]})

@@ -45,12 +45,12 @@ TUNED: dict[str, tuple[str, dict[str, Any]]] = {
     "paper's scorer, all weights": (PAPER, FULL),
     "face score, all weights": (FACE, FULL),
 }
-# Rewards that are learned outright, beside DPO, on the seed of the search.
-OUTRIGHT: dict[str, dict[str, Any]] = {
+# Fine-tuning on winners without losers, beside DPO, on the seed of the search.
+FINE_TUNED: dict[str, dict[str, Any]] = {
     "winners only, all weights, 3e-4": WINNERS | {"learning_rate": 3e-4},
     "winners only, all weights, 1e-3": WINNERS | {"learning_rate": 1e-3},
 }
-RECIPES = TUNED | {name: (IDENTITY, changed) for name, changed in (SEARCHED | OUTRIGHT).items()}
+RECIPES = TUNED | {name: (IDENTITY, changed) for name, changed in (SEARCHED | FINE_TUNED).items()}
 BEST_OF = {f"best of 2 by {reward}": reward for reward in (IDENTITY, FACE)}
 NEGATIVE = "negative guidance"
 EVERY = (trials.BASE, *TUNED, *BEST_OF, NEGATIVE)

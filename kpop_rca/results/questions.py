@@ -42,6 +42,8 @@ def _training_length() -> Iterator[tuple[str, str, str]]:
     if len(curve):
         own, longest = about["train_steps"], int(curve["steps"].max())
         further = changes(curve, own, longest)
+        if further.isna().any(axis=None):  # of one training no interval is known
+            return
         yield (
             "Would a longer training show more identity?",
             f"From {number(own)} to {number(longest)} steps RCA changes by {_change(further.loc['rca'])}, and the "
@@ -57,7 +59,9 @@ def _scorers() -> Iterator[tuple[str, str, str]]:
         yield (
             "Does a face score that passes on its own pairs order known qualities?",
             f"The paper's recipe orders {paper.iloc[0]} of its held-out pairs right, but {paper.iloc[1]} of the steps "
-            f"of noise and {paper.iloc[2]} of those of training. The composite here: {', '.join(own)}.",
+            f"of noise and {paper.iloc[2]} of those of training. The composite here "
+            f"orders {own.iloc[0]} of the pairs right, {own.iloc[1]} of noise, which it was weighted on, and "
+            f"{own.iloc[2]} of training.",
             "10",
         )
 

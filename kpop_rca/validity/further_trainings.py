@@ -85,6 +85,11 @@ def train_alone(
     """One training from the seed of the parameters, by one thread; from its last checkpoint, where it has one.
 
     A training that is there is left as it is.
+
+    Args:
+        resolved: parameters of 03; the seed is that of this training.
+        images, labels: training faces, uint8 (N, H, W, 3), and their identities from 0, int (N,).
+        folder: of this training.
     """
     if (folder / LOG).is_file():
         return

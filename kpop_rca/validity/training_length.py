@@ -8,7 +8,7 @@ those of a short one. The seeds are those of the study's trainings, which stand 
 
 A length might be chosen by this curve, so the test faces are not looked at: RCA and Fréchet distance are means over the
 validation oracles of `guidance_choice`, beside the validation faces, of images whose noise no image of the study has
-and all lengths share. 01 to 03 must be there. What was done is not done again: stop it and go on at any time.
+and all lengths share. 01 to 03 must be there. A training that is there is not made again: stop and go on at any time.
 Everything ends in `reports/training_length/`.
 """
 

@@ -59,6 +59,8 @@ def test_what_is_said_names_the_change_with_its_sign():
     assert "RCA changes by +0.21 (+0.08 to +0.34)" in told and "the Fréchet distance changes by -2.0" in told
     ends_there = lengths.about_lengths(curve(steps=(2, 5, 10)), ABOUT)
     assert not any("changes" in sentence for sentence in ends_there)
+    of_one = lengths.about_lengths(curve().query("training == 0"), ABOUT)
+    assert not any("changes" in sentence or "nan" in sentence for sentence in of_one)
 
 
 def test_the_loss_of_the_end_is_that_of_the_last_tenth():

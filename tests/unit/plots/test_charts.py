@@ -80,6 +80,6 @@ def test_each_length_of_training_has_its_dots_and_the_studys_own_is_marked():
     figure = charts.training_lengths(curve.assign(frechet=3.0), own=20, real={"rca": 1.0, "frechet": 1.5})
     loss, rca, frechet = figure.axes
     means = next(line for line in rca.lines if line.get_label() == "mean")
-    assert means.get_ydata().tolist() == [0.30000000000000004, 0.7] and means.get_xdata().tolist() == [10, 20]
+    assert means.get_ydata().tolist() == pytest.approx([0.3, 0.7]) and means.get_xdata().tolist() == [10, 20]
     assert [line.get_label() for line in loss.lines] == ["20 steps, the study's", "one training", "mean"]
     assert all("real faces" in [line.get_label() for line in ax.lines] for ax in (rca, frechet))
