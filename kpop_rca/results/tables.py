@@ -1,5 +1,6 @@
 """`metrics.json` as it is read: the file, and tables of its parts. No network is loaded for it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ MEASURES = TITLES | {
     OF_A_CLASS: "confusion-corrected accuracy of a class",
 }
 TRUTHS = {"True": "yes", "False": "no"}
+# pandas' options for showing a table whole.
+UNCUT = ("display.max_colwidth", None, "display.max_rows", None)
 # Why a value of a class is missing, by column.
 UNDEFINED = {
     "rca": "the oracle recognises none of its real faces",
@@ -100,7 +103,23 @@ def interval_columns(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def shown(table: pd.DataFrame, columns: dict[str, str | tuple[str, str]], *, digits: int = 2) -> pd.DataFrame:
+class WholeTable(pd.DataFrame):
+    """A table that a notebook shows whole, where pandas would cut a text of 50 letters and leave rows out."""
+
+    @property
+    def _constructor(self) -> Callable[..., "WholeTable"]:
+        return WholeTable
+
+    def _repr_html_(self) -> str:
+        with pd.option_context(*UNCUT):
+            return super()._repr_html_()
+
+    def __repr__(self) -> str:
+        with pd.option_context(*UNCUT):
+            return super().__repr__()
+
+
+def shown(table: pd.DataFrame, columns: dict[str, str | tuple[str, str]], *, digits: int = 2) -> WholeTable:
     """A table as a page shows it: the chosen columns under their titles, the first as the index, numbers as text.
 
     Args:
@@ -131,10 +150,10 @@ def shown(table: pd.DataFrame, columns: dict[str, str | tuple[str, str]], *, dig
         else:
             ends = table[list(name)].itertuples(index=False)
             found[title] = ["–" if pd.isna(low) else f"{text(low)} to {text(high)}" for low, high in ends]
-    return pd.DataFrame(found).set_index(next(iter(columns)))
+    return WholeTable(found).set_index(next(iter(columns)))
 
 
-def oracles_beside_paper(by_architecture: pd.DataFrame, measures: list[str]) -> pd.DataFrame:
+def oracles_beside_paper(by_architecture: pd.DataFrame, measures: list[str]) -> WholeTable:
     """Table 1 as a page shows it: measures in rows; architectures, with mean and range over seeds, and the paper's.
 
     Args:
@@ -156,7 +175,7 @@ def oracles_beside_paper(by_architecture: pd.DataFrame, measures: list[str]) -> 
     for name in theirs:
         columns[f"paper, {name}"] = ["–" if pd.isna(value) else f"{value:.2f}" for value in theirs[name]]
     titles = [name.replace("_", " ") for name in measures]
-    return pd.DataFrame(columns, index=pd.Index(titles, name="measure"))
+    return WholeTable(columns, index=pd.Index(titles, name="measure"))
 
 
 def over_oracles_table(over: dict[str, Any]) -> pd.DataFrame:

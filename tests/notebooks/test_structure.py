@@ -114,11 +114,12 @@ COLUMNS = 8
 
 
 def flaws(table):
-    """What a reader should not meet in a table: NaN, truth values, names of variables, more columns than a page has."""
+    """What a reader should not meet in a table: NaN, truth values, what was cut, names of variables, too many columns."""
     rows = [row.find_all(["th", "td"]) for row in BeautifulSoup(table, "html.parser").find_all("tr")]
     headers = {cell.get_text() for row in rows for cell in row if cell.find_parent("thead")}
     cells = {cell.get_text() for row in rows for cell in row}
     found = [text for text in ("NaN", "nan", "True", "False", "None") if text in cells]
+    found += [text for text in sorted(cells) if text.endswith("...")]
     found += [name for name in sorted(headers) if re.search(r"[a-z]_[a-z]", name)]
     columns = max(map(len, rows))
     return found + ([f"{columns} columns"] if columns > COLUMNS else [])
@@ -133,8 +134,8 @@ def test_its_tables_are_formatted(name):
 
 
 def test_a_raw_table_would_be_found():
-    raw = pd.DataFrame([[True, float("nan"), *range(7)]], columns=["n_real", *"abcdefgh"])
-    assert flaws(raw.to_html(index=False)) == ["NaN", "True", "n_real", "9 columns"]
+    raw = pd.DataFrame([[True, float("nan"), 60 * "a", *range(5)]], columns=["n_real", *"abcdefg"])
+    assert flaws(raw._repr_html_()) == ["NaN", "True", f"{46 * 'a'}...", "n_real", "9 columns"]
 
 
 def test_prose_comes_between_results(notebook):
