@@ -244,7 +244,7 @@ def test_a_cascade_goes_on_from_a_finished_study(smoke):
     run = subprocess.run(command, env=environment, cwd=paths.project_root(), capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-20_000:]
     found = json.loads((smoke / "artifacts/smoke/cascade/cascade.json").read_text())
-    assert found["verdict"] in ("identity improves", "identity falls", "no effect", "inconclusive")
+    assert found["verdict"] in ("rises", "falls", "no effect", "inconclusive")
     assert {row["level"] for row in found["levels"]} == {0.0, 0.6}
     assert {row["faces"] for row in found["label"]} == {"real", "generated"}
     assert all(row["lpips"] is not None for row in found["fidelity"]) or found["missing"]["lpips"]

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from kpop_rca.benchmarks.verdicts import MET, MISSED, OF_LIMIT
+from kpop_rca.benchmarks.verdicts import MET, MISSED, OF_LIMIT, UNDECIDED
 
 
 def about_speed(ratios: pd.DataFrame, whole_runs: pd.DataFrame) -> list[str]:
@@ -16,13 +16,14 @@ def about_speed(ratios: pd.DataFrame, whole_runs: pd.DataFrame) -> list[str]:
     >>> table = pd.DataFrame(rows, columns=["task", "who", "ratio", "verdict"])
     >>> print(*about_speed(table, pd.DataFrame({"what": [OF_LIMIT], "value": [0.59]})), sep=chr(10))
     Ours is faster in 2 of 2 comparisons: 1.5 times (training, a) to 3.0 times (sampling, b). 1 had no number.
-    Targets: 1 met, 1 missed; training reaches 59 % of what this machine's matrix product allows.
+    Targets: 1 met, 1 missed, 0 within the spread; training reaches 59 % of what this machine's matrix product allows.
     """
     known = ratios.dropna(subset="ratio")
     counts = ratios["verdict"].value_counts()
     limit = whole_runs.set_index("what")["value"][OF_LIMIT]
     reached = f"training reaches {limit:.0%} of what this machine's matrix product allows".replace("%", " %")
-    targets = f"Targets: {counts.get(MET, 0)} met, {counts.get(MISSED, 0)} missed; {reached}."
+    verdicts = ", ".join(f"{counts.get(name, 0)} {name}" for name in (MET, MISSED, UNDECIDED))
+    targets = f"Targets: {verdicts}; {reached}."
     if known.empty:
         return ["No baseline was measured.", targets]
     least, most = known.loc[known["ratio"].idxmin()], known.loc[known["ratio"].idxmax()]

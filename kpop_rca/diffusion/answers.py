@@ -25,11 +25,13 @@ def about_training(log: pd.DataFrame, difference: pd.DataFrame, *, n_faces: int)
     known = f"{row['difference']:+.4f} (95 % interval {row['low']:+.4f} to {row['high']:+.4f})"
     apart = row["low"] > 0 or row["high"] < 0
     verdict = "the mean difference is not 0" if apart else "the mean difference is not distinguishable from 0"
-    single = difference.loc[difference["t"] != ALL, "difference"]
+    single = difference[difference["t"] != ALL]
+    n_apart = int((single["low"] > 0).sum())
     return [
         told,
         f"Held-out faces less training faces, the first training's loss differs by {known}.",
-        f"With {n_faces} faces a side {verdict}; {(single > 0).sum()} of {len(single)} timesteps are above 0.",
+        f"With {n_faces} faces a side {verdict}; {(single['difference'] > 0).sum()} of {len(single)} timesteps are "
+        f"above 0, {n_apart} of them with an interval that excludes it.",
     ]
 
 

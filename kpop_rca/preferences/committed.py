@@ -182,10 +182,10 @@ def about_search() -> str:
     tried = found.loc[found.index.isin(tunings.SEARCHED)]
     chosen = tunings.chosen_recipe(searched)
     gaps = tried["gap_closed_held_out"].map("{:.0%}".format)
+    others = ", ".join(f"“{name}” {gap}" for name, gap in gaps.drop(chosen).items())
     return (
         f"Of {len(tried)} recipes of DPO, tried on a seed that takes no further part, “{chosen}” was chosen. Under "
-        f"held-out oracles it closes {gaps[chosen]} of the gap to real faces there, the others "
-        f"{', '.join(gaps.drop(chosen))}."
+        f"held-out oracles it closes {gaps[chosen]} of the gap to real faces there; the others: {others}."
     )
 
 

@@ -371,7 +371,7 @@ def answer(table: pd.DataFrame) -> list[str]:
     >>> rows += [("face_score", "adaptive", 0.7), ("face_score", "noise", 0.9)]
     >>> kinds = ["pairs", "ladder"] * 3
     >>> print(*answer(pd.DataFrame(rows, columns=["scorer", "name", "fraction"]).assign(kind=kinds)), sep=chr(10))
-    Yes: the paper's recipe orders 80 % of its own held-out pairs right, and less than half of the steps of: noise.
+    Yes: FaceScore's recipe orders 80 % of its own held-out pairs right, and less than half of the steps of: noise.
     Laplacian variance, which has learned nothing, orders 90 % of the same pairs right.
     face_score orders 70 % of the pairs right, and less than half of the steps of: none.
     """
@@ -384,7 +384,7 @@ def answer(table: pd.DataFrame) -> list[str]:
     upside_down = inverted(PAPER)
     yes = "No" if upside_down == "none" else "Yes"
     return [
-        f"{yes}: the paper's recipe orders {fraction[PAPER, ADAPTIVE_PAIRS]:.0%} of its own held-out pairs right, and "
+        f"{yes}: FaceScore's recipe orders {fraction[PAPER, ADAPTIVE_PAIRS]:.0%} of its own held-out pairs right, and "
         f"less than half of the steps of: {upside_down}.".replace("%", " %"),
         f"{SHARPNESS}, which has learned nothing, orders {fraction[SHARPNESS, ADAPTIVE_PAIRS]:.0%} of the same pairs "
         "right.".replace("%", " %"),

@@ -10,7 +10,7 @@ from kpop_rca.rca.bootstrap import intervals, resampled_means
 from kpop_rca.rca.ratio import INCONCLUSIVE
 
 NO_CHANGE_LIMIT = 0.05  # change of an accuracy within which it counts as none
-IMPROVES, FALLS, NO_CHANGE = "identity improves", "identity falls", "no effect"
+RISES, FALLS, NO_CHANGE = "rises", "falls", "no effect"
 
 
 def _class_means(
@@ -91,13 +91,13 @@ def paired_rca(
 
 
 def change_verdict(low: float, high: float) -> str:
-    """What an interval of a change says of identity; "no effect" where all of it is within NO_CHANGE_LIMIT.
+    """What an interval of a change says; "no effect" where all of it is within NO_CHANGE_LIMIT.
 
     >>> [change_verdict(*ends) for ends in ((0.01, 0.2), (-0.2, -0.01), (-0.02, 0.03), (-0.1, 0.1))]
-    ['identity improves', 'identity falls', 'no effect', 'inconclusive']
+    ['rises', 'falls', 'no effect', 'inconclusive']
     """
     if low >= -NO_CHANGE_LIMIT and high <= NO_CHANGE_LIMIT:
         return NO_CHANGE
     if low > 0:
-        return IMPROVES
+        return RISES
     return FALLS if high < 0 else INCONCLUSIVE

@@ -12,7 +12,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "answers": [
             "about_assumption",
-            "about_bounds",
             "about_copies",
             "about_correction",
             "about_groups",
@@ -29,6 +28,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "about_line",
             "beside_paper",
             "beside_real",
+            "copying_beside_real",
             "copying_table",
             "identities_by_verdict",
             "interval_columns",

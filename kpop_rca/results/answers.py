@@ -19,33 +19,48 @@ def about_identity(part: dict[str, Any]) -> list[str]:
     )
     if corrected["mean"] is None:
         return [recognised, verdict]
-    low, high = corrected["ci95"]
-    shown = (
-        f"With the oracle's errors taken out, {_percent(corrected['mean'])} of the faces show it "
-        f"({_percent(low)} to {_percent(high)})."
-    )
-    return [recognised, shown, about_bounds(part), verdict]
+    return [recognised, *about_fraction(part), verdict]
 
 
-def about_bounds(part: dict[str, Any]) -> str:
-    """What confusion-corrected accuracy is worth: whether its assumption is rejected, and the range that is left.
+def about_fraction(part: dict[str, Any]) -> list[str]:
+    """Which fraction of the images shows the requested identity: a range where a test rejects a single number.
 
     Args:
         part: what 06 found, or a `metrics.json`; of an earlier version it may have no `assumption`.
 
-    >>> about_bounds({})
-    'This assumes that the oracle errs on generated faces as on real ones, which was not tested here.'
+    >>> corrected = {"mean": 0.64, "ci95": [0.59, 0.68], "why": ""}
+    >>> rejected = {"rejected_by": ["density"], "bounds": {"all": [0.631, 0.744]}}
+    >>> print(*about_fraction({"confusion_corrected_accuracy": corrected, "assumption": rejected}), sep=chr(10))
+    Between 63 % and 74 % of the images show the requested identity. This is a range over oracles, with the errors of \
+each taken out; sampling error comes on top.
+    One number would assume that an oracle errs on generated faces as on real ones, which is rejected. By the headline \
+oracle alone it would be 64 % (59 to 68 %).
     """
-    assumed = "This assumes that the oracle errs on generated faces as on real ones"
-    found = part.get("assumption")
+    corrected, found = part["confusion_corrected_accuracy"], part.get("assumption")
+    if corrected["mean"] is None:
+        return [f"Which fraction of the images shows the requested identity is not known: {corrected['why']}."]
+    low, high = (f"{100 * end:.0f}" for end in corrected["ci95"])
+    value, interval = _percent(corrected["mean"]), f"{low} to {high} %"
+    alike = "an oracle errs on generated faces as on real ones"
+    bounds = ((found or {}).get("bounds") or {}).get("all")
+    if found is not None and found["rejected_by"] and bounds is not None:
+        return [
+            f"Between {_percent(bounds[0])} and {_percent(bounds[1])} of the images show the requested identity. This "
+            "is a range over oracles, with the errors of each taken out; sampling error comes on top.",
+            f"One number would assume that {alike}, which is rejected. By the headline oracle alone it would be "
+            f"{value} ({interval}).",
+        ]
     if found is None:
-        return f"{assumed}, which was not tested here."
-    if not found["rejected_by"]:
-        return f"{assumed}; no test rejects that."
-    bounds = (found["bounds"] or {}).get("all")
-    if bounds is None:
-        return f"{assumed}, which is rejected; no range can be given."
-    return f"{assumed}, which is rejected: only a range can be given, {_percent(bounds[0])} to {_percent(bounds[1])}."
+        worth = ", which was not tested here"
+    elif found["rejected_by"]:
+        worth = ", which is rejected; no range can be given"
+    else:
+        worth = "; no test rejects that"
+    return [
+        f"{value} of the images show the requested identity, once the oracle's errors are taken out (95 % interval "
+        f"{interval}).",
+        f"This assumes that {alike}{worth}.",
+    ]
 
 
 def about_recipe(part: dict[str, Any]) -> str:
@@ -90,9 +105,13 @@ def about_assumption(part: dict[str, Any]) -> list[str]:
         verdict = "may all be right" if agreed["agree"] else "cannot all be right"
         p = "" if agreed["p"] is None else f" (p = {agreed['p']:.2g})"
         oracles = f"The {len(agreed['oracles'])} oracles {verdict} about these images{p}."
-    where = "above" if density["within"] else "not above"
-    said = [oracles, f"The density of the images among real features is {density['density']:.2f}, {where} the limit of "
-            f"{density['limit']:.2f}."]  # fmt: skip
+    where = "above" if density["within"] else "at or below"
+    worth = "" if density["within"] else ", where the correction may mislead"
+    said = [
+        oracles,
+        f"The density of the images among real features is {density['density']:.2f} (real images: about 1), {where} "
+        f"the limit of {density['limit']:.2f}{worth}.",
+    ]
     if bounds is None or bounds["all"] is None:
         return said
     matched = bounds["matched"]

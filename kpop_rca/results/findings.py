@@ -52,7 +52,7 @@ def answer() -> str:
             f"A model that ignores the condition would have {number(ratio['chance'])}, images as recognisable as real "
             f"ones about {number(ratio.get('perfect', 1.0))}."
         ],
-        _fraction_shown(found),
+        answers.about_fraction(found),
         [_verdicts(found)],
         [
             f"Measured at {found['image_size']} px on {number(made['n'])} generated faces in all, "
@@ -85,19 +85,6 @@ def _tried(recipe: dict[str, Any]) -> str:
     """How many further trainings fell into the prediction interval; nothing where none was made."""
     further = recipe.get("further_trainings") or {}
     return f"; {further['n_within']} of {further['n']} further trainings did" if further.get("n") else ""
-
-
-def _fraction_shown(found: dict[str, Any]) -> list[str]:
-    """Which fraction of the images shows the requested person, and what that is worth."""
-    corrected = found["confusion_corrected_accuracy"]
-    if corrected["mean"] is None:
-        return [f"Which fraction of the images shows the requested person is not known: {corrected['why']}."]
-    low, high = (number(100 * end, 0) for end in corrected["ci95"])
-    return [
-        f"{number(100 * corrected['mean'], 0)} % of the images show the requested person, once the oracle's errors are "
-        f"taken out (95 % interval {low} to {high} %).",
-        answers.about_bounds(found),
-    ]
 
 
 def _verdicts(found: dict[str, Any]) -> str:
@@ -135,10 +122,12 @@ def _row(study: str, found: dict[str, Any]) -> dict[str, str]:
     ratio, corrected, made = found["rca"], found["confusion_corrected_accuracy"], found["generated"]
     recipe = ratio.get("recipe", {})
     several = recipe.get("value") is not None
+    oracle = found["oracles"][found["headline_oracle"]]
+    shared = "; oracle trained on the generator's faces" if oracle["trained_on"] == "train" else ""
     return {
         "study": f"`{study}`",
         "images": f"{number(made['n'])} of {len(found['classes'])} {PEOPLE[found['data']['source']]}, "
-        f"{found['image_size']} px, guidance {number(made['guidance'], 1)}",
+        f"{found['image_size']} px, guidance {number(made['guidance'], 1)}{shared}",
         "accuracy on real faces": f"{number(found['real']['accuracy'])} (n = {number(found['real']['n'])})",
         "chance": number(ratio["chance"]),
         "RCA of the recipe": _with_interval(recipe["value"], recipe["ci95"]) if several else "– (one training)",

@@ -155,7 +155,7 @@ def index_body(study: str, found: dict[str, Any], *, pages: dict[str, str]) -> s
     return html.template(layout.TEMPLATES, "index.html").render(
         study=study,
         metrics=found,
-        bounds=answers.about_bounds(found),
+        fraction=" ".join(answers.about_fraction(found)),
         verdicts=tables.identities_by_verdict(found).to_dict("records"),
         visual=_visual_rows(found),
         pages=pages,

@@ -85,7 +85,7 @@ def disagreements() -> pd.DataFrame:
     real, stated = rca.accuracy(oracle_confusion()), headline()["generated_accuracy"]
     rows = [
         ("global RCA", "6", "20.77%", f"{stated / real:.2%}"),
-        ("generated images of the requested identity", "7", "27%", f"{stated:.2%}"),
+        ("generated images that the oracle recognises", "7", "27%", f"{stated:.2%}"),
         ("accuracy on real images", "5.4, Table 4", "0.770", f"{real:.3f}"),
         ("RCA by its definition", "4.3", "accuracy on generated images", "divided by that on real ones (eq. 5)"),
         ("images of Figure 7", "5.2.2", "real", "generated; the real ones are in Table 2"),

@@ -1,25 +1,52 @@
 """What the project asks beside its first question, and what the committed runs answer: a row per question."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pandas as pd
 
-from kpop_rca import diffusion, metric_panel, preferences
+from kpop_rca import diffusion, metric_panel, preferences, validity
 from kpop_rca.diffusion.lengths import changes
 from kpop_rca.preferences.benchmark import over_seeds
 from kpop_rca.preferences.tunings import HEADLINE
-from kpop_rca.study import params
+from kpop_rca.study import params, paths
 from kpop_rca.system.html import number
 
-STUDY = "quick"  # whose recipe the curve over training lengths is of
+STUDY = "quick"  # whose notebooks, and whose recipe, are meant
 SHOWN_TRIALS = ["adaptive", "noise", "training steps"]
 SAID = {HEADLINE: "tuning closes", "best of 2 by identity": "the better of two images"}
 
 
 def asked_and_answered() -> pd.DataFrame:
     """question, answer and notebook, of each question that committed tables answer; the others are left out."""
-    parts = (_metrics(), _training_length(), _scorers(), _tuning())
+    parts = (_parts(), _guidance(), _metrics(), _training_length(), _scorers(), _tuning())
     return pd.DataFrame([row for part in parts for row in part], columns=["question", "answer", "notebook"])
+
+
+def _parts() -> Iterator[tuple[str, str, str]]:
+    if (path := _table_of_the_study("07_parts")).is_file():
+        said = " ".join(validity.about_parts(pd.read_csv(path)))
+        yield "What does an oracle look at?", said.replace("%", " %"), "07"
+
+
+def _guidance() -> Iterator[tuple[str, str, str]]:
+    if (path := _table_of_the_study("05_guidance_rule")).is_file():
+        table = pd.read_csv(path).set_index("guidance")
+        none, most = table.index.min(), table.index.max()
+        own = table.index[table["chosen"]][0]
+        rows = [
+            f"{number(row['rca'])} and {number(row['frechet'], 1)} at {number(weight, 1)}"
+            for weight, row in table.loc[sorted({none, own, most})].iterrows()
+        ]
+        yield (
+            "What does guidance buy, and what does it cost?",
+            f"RCA and Fréchet distance by its weight, under validation oracles: {', '.join(rows)}.",
+            "05",
+        )
+
+
+def _table_of_the_study(name: str) -> Path:
+    return paths.committed_report(STUDY) / "tables" / f"{name}.csv"
 
 
 def _metrics() -> Iterator[tuple[str, str, str]]:
@@ -30,7 +57,8 @@ def _metrics() -> Iterator[tuple[str, str, str]]:
         yield (
             "Which metrics of generated images see identity?",
             f"Of {len(able)} metrics, {n.get('quality', 0)} see quality and not identity, {n.get('both', 0)} both, "
-            f"{n.get('identity', 0)} identity alone, {n.get('neither', 0)} neither. The others have no ladder of "
+            f"{n.get('identity', 0)} identity alone, {n.get('neither', 0)} neither. To see is to follow a series of "
+            f"images of known order (Kendall's τ of {metric_panel.SEES:g} or more); the others have no series of "
             "identity.",
             "09",
         )
@@ -58,8 +86,8 @@ def _scorers() -> Iterator[tuple[str, str, str]]:
         paper, own = (found.loc[name, SHOWN_TRIALS].map(number) for name in (preferences.PAPER, preferences.FACE_SCORE))
         yield (
             "Does a face score that passes on its own pairs order known qualities?",
-            f"The paper's recipe orders {paper.iloc[0]} of its held-out pairs right, but {paper.iloc[1]} of the steps "
-            f"of noise and {paper.iloc[2]} of those of training. The composite here "
+            f"FaceScore's recipe orders {paper.iloc[0]} of its held-out pairs right, but {paper.iloc[1]} of the steps "
+            f"of noise and {paper.iloc[2]} of those of training. The composite, `face_score`, "
             f"orders {own.iloc[0]} of the pairs right, {own.iloc[1]} of noise, which it was weighted on, and "
             f"{own.iloc[2]} of training.",
             "10",

@@ -22,7 +22,7 @@ MEASURES = TITLES | {
 }
 TRUTHS = {"True": "yes", "False": "no"}
 # pandas' options for showing a table whole.
-UNCUT = ("display.max_colwidth", None, "display.max_rows", None)
+UNCUT = ("display.max_colwidth", None, "display.max_rows", None, "display.max_columns", None)
 # Why a value of a class is missing, by column.
 UNDEFINED = {
     "rca": "the oracle recognises none of its real faces",
@@ -104,7 +104,7 @@ def interval_columns(table: pd.DataFrame) -> pd.DataFrame:
 
 
 class WholeTable(pd.DataFrame):
-    """A table that a notebook shows whole, where pandas would cut a text of 50 letters and leave rows out."""
+    """A table that a notebook shows whole, where pandas would cut long texts and leave out rows or columns."""
 
     @property
     def _constructor(self) -> Callable[..., "WholeTable"]:
@@ -222,6 +222,23 @@ def copying_table(copying: list[dict[str, Any]]) -> pd.DataFrame:
     ['features', 'excess', 'real_excess']
     """
     return pd.json_normalize(copying, sep="_").drop(columns="real", errors="ignore")  # None where nothing was found
+
+
+def copying_beside_real(copying: list[dict[str, Any]]) -> pd.DataFrame:
+    """What `memorisation.copying` found, for reading: a row per figure, generated images beside other real faces.
+
+    >>> found = {"features": "pixels", "rule": "…", "copies": False, "p_ratio": 0.5, "real": {"p_ratio": 0.6}}
+    >>> copying_beside_real([found]).to_dict("list")
+    {'figure': ['copies', 'p ratio'], 'pixels': [False, 0.5], 'pixels, other real faces': [nan, 0.6]}
+    """
+    columns = {}
+    for found in copying:
+        own = {name: value for name, value in found.items() if name not in ("features", "rule", "real")}
+        columns[found["features"]] = own
+        columns[f"{found['features']}, other real faces"] = found.get("real") or {}
+    table = pd.DataFrame(columns, dtype=object)
+    table.index = table.index.str.replace("_", " ")
+    return table.rename_axis("figure").reset_index()
 
 
 def visual_table(visual: dict[str, Any]) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from kpop_rca.oracles import training
 from kpop_rca.oracles.assumption import MISLEADING, Seen, agreement_test, feature_distances
 from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.rca.estimators import ESTIMATORS, estimate
+from kpop_rca.validity.degraded import SEEN_WITHOUT
 
 AS_THEY_ARE = "as they are"
 TRUTHS = (0.3, 0.7, 1.0)
@@ -160,12 +161,17 @@ def about_density(altered: pd.DataFrame, *, limit_in_use: float) -> list[str]:
 
 
 def about_parts(table: pd.DataFrame) -> list[str]:
-    """RCA by what an oracle sees, from `parts_trial`."""
-    return [
+    """RCA by what an oracle sees, and what of it tells real people apart, from `parts_trial`."""
+    said = [
         f"Seeing {row.sees}, an oracle is right on {row.accuracy_real:.0%} of the real faces, and RCA is {row.rca:.2f} "
         f"({row.rca_low:.2f} to {row.rca_high:.2f})."
         for row in table.itertuples()
     ]
+    face, rest = SEEN_WITHOUT["hair"], SEEN_WITHOUT["face"]
+    accuracy = table.set_index("sees")["accuracy_real"]
+    if accuracy.get(rest, 0.0) >= accuracy.get(face, 1.0):
+        said.append("Hair, neck and backdrop tell these people apart at least as well as the face: RCA measures both.")
+    return said
 
 
 def cropped_faces(images: np.ndarray, *, margin: float, size: int, min_face_size: int) -> list[np.ndarray | None]:

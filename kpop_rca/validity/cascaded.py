@@ -304,7 +304,7 @@ def cascade_answer(changes: pd.DataFrame, ratios: pd.DataFrame) -> dict[str, obj
     verdicts = set(of_stage["verdict"])
     verdict = verdicts.pop() if len(verdicts) == 1 else rca.INCONCLUSIVE
     oracles = f"{len(of_stage)} oracles" if len(of_stage) > 1 else "one oracle"
-    sentences = [f"Does resolution bring identity back, by RCA under {oracles}? {verdict}."]
+    sentences = [f"Does resolution bring identity back? RCA under {oracles}: {verdict}."]
     for row in of_stage.itertuples():
         sentences.append(
             f"{row.oracle}: RCA, with real faces enlarged alike, is {row.rca_bicubic:.2f} and {row.rca:.2f}, "

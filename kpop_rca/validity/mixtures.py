@@ -172,7 +172,7 @@ def about_single_classes(findings: pd.DataFrame) -> str:
     lowest, luck = rows.loc["single classes, lowest"], rows.loc["single classes, lowest by luck", "coverage"]
     verdict = "less often than luck alone explains" if lowest["coverage_high"] < luck else "no less often than by luck"
     return (
-        f"Of single classes, the 95 % interval covers the truth in only {lowest['coverage']:.0%} of the draws in the "
+        f"Of single classes, the 95 % interval covers the truth in {lowest['coverage']:.0%} of the draws in the "
         f"worst case ({lowest['class']}, swapped for {lowest['pattern']}, truth {lowest['truth']:g}): {verdict} "
         f"({luck:.0%})."
     )

@@ -114,7 +114,7 @@ COLUMNS = 8
 
 
 def flaws(table):
-    """What a reader should not meet in a table: NaN, truth values, what was cut, names of variables, too many columns."""
+    """What a reader should not meet in a table: NaN, truth values, cut text, names of variables, too many columns."""
     rows = [row.find_all(["th", "td"]) for row in BeautifulSoup(table, "html.parser").find_all("tr")]
     headers = {cell.get_text() for row in rows for cell in row if cell.find_parent("thead")}
     cells = {cell.get_text() for row in rows for cell in row}

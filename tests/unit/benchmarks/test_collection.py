@@ -23,7 +23,7 @@ from kpop_rca.benchmarks.baselines import torchvision as baseline_torchvision
 from kpop_rca.benchmarks.setting import Setting, random_features
 from kpop_rca.benchmarks.timing import OURS, Work
 from kpop_rca.errors import StudyError
-from kpop_rca.study import fingerprint, params, stage_run
+from kpop_rca.study import fingerprint, params, paths, stage_run
 from kpop_rca.system import devices
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -40,6 +40,13 @@ def test_programs_take_turns_and_each_goes_first_in_its_turn():
     assert [set(order[k : k + 3]) for k in range(0, 12, 3)] == [{OURS, "b", "c"}] * 4
     assert sorted(order[3::3]) == sorted([OURS, "b", "c"])
     assert table.groupby("who")["repeat"].apply(list).to_dict() == {who: [0, 1, 2] for who in (OURS, "b", "c")}
+
+
+def test_what_is_committed_follows_from_its_own_times():
+    """A target that changes later changes the committed verdicts, too."""
+    folder = paths.committed_report("benchmarks-cpu") / "tables"
+    for name, table in collection.summary(collection.committed("benchmarks-cpu")).items():
+        assert (folder / f"90_{name}.csv").read_text(encoding="utf-8") == table.to_csv(index=False), name
 
 
 def broken(*, at_call):

@@ -30,7 +30,7 @@ def test_a_gap_is_shown_only_where_it_exceeds_the_scatter():
         assert row["low"] < row["difference"] < row["high"]
     log = pd.DataFrame({"training": [0] * 10 + [1] * 10, "step": 2 * [*range(10, 110, 10)], "loss": [0.5] * 20})
     assert "With 50 faces a side the mean difference is not distinguishable from 0; " in said(log, same)
-    assert "With 50 faces a side the mean difference is not 0; 2 of 2 timesteps are above 0." in said(log, gap)
+    assert "the mean difference is not 0; 2 of 2 timesteps are above 0, 2 of them" in said(log, gap)
     assert said(log, gap).startswith("2 trainings of 100 steps")
 
 
@@ -43,7 +43,7 @@ def test_timesteps_that_all_lean_one_way_are_counted_though_their_mean_may_be_0(
     rows = [("10", 0.01, -0.01, 0.03), ("900", 0.02, -0.01, 0.05), ("mean", 0.015, -0.005, 0.035)]
     table = pd.DataFrame(rows, columns=["t", "difference", "low", "high"])
     log = pd.DataFrame({"training": 0, "step": [10, 20], "loss": 0.5})
-    assert "not distinguishable from 0; 2 of 2 timesteps are above 0." in said(log, table)
+    assert "not distinguishable from 0; 2 of 2 timesteps are above 0, 0 of them" in said(log, table)
     assert "no gap" not in said(log, table)
 
 

@@ -65,7 +65,7 @@ def test_the_answer_is_no_where_nothing_is_upside_down():
     rows = [(name, kind, part, 0.9) for name in (trials.PAPER, trials.SHARPNESS, trials.FACE_SCORE) for kind, part in
             (("pairs", trials.ADAPTIVE_PAIRS), ("ladder", "blur"))]  # fmt: skip
     table = pd.DataFrame(rows, columns=["scorer", "kind", "name", "fraction"])
-    assert trials.answer(table)[0].startswith("No: the paper's recipe orders 90 % of its own held-out pairs")
+    assert trials.answer(table)[0].startswith("No: FaceScore's recipe orders 90 % of its own held-out pairs")
 
 
 def observers(material, *, other=True):

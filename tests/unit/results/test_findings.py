@@ -104,7 +104,7 @@ def test_further_trainings_are_told_where_they_were_made(project):
 def test_corrected_accuracy_stands_beside_what_its_assumption_is_worth(project):
     rejected = {"rejected_by": ["density"], "bounds": {"all": [0.421, 0.567]}}
     change(project, "quick", lambda m: m.update(assumption=rejected))
-    assert "is rejected: only a range can be given, 42 % to 57 %." in findings.answer()
+    assert "Between 42 % and 57 % of the images show" in findings.answer()
     assert "| rejected: 0.42 to 0.57 |" in findings.studies()
     change(project, "quick", lambda m: m.update(assumption={"rejected_by": [], "bounds": None}))
     assert "rejected:" not in findings.studies() and findings.studies().count("| not rejected |") == 2

@@ -152,8 +152,9 @@ def test_the_first_page_gives_bounds_where_the_assumption_is_rejected(folder):
     files.write_json(folder / "metrics.json", metrics | {"assumption": found})
     page = pages.build("mine").read_text()
     lead, details = page.split("Why the assumption is rejected:")
-    assert "(50 % to 70 %; chance 30 %). This assumes" in lead
-    assert "is rejected: only a range can be given, 50 % to 80 %." in lead.split('<p class="lead">')[-1]
+    said = lead.split('<p class="lead">')[-1]
+    assert "Between 50 % and 80 % of the images show" in said and "it would be 60 % (50 to 70 %)." in said
+    assert "By chance it would be 30 %." in said
     assert "the 2 oracles cannot all be right about these images (p = 0.20)" in details and "blur of 0.75" in details
     assert "lie outside" not in page
 

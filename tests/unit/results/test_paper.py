@@ -111,7 +111,7 @@ def test_table_3_averages_to_what_it_says():
 def test_disagreements_are_computed():
     recomputed = paper.disagreements().set_index("what")["recomputed"]
     assert recomputed["global RCA"] == "27.03%"
-    assert recomputed["generated images of the requested identity"] == "20.77%"
+    assert recomputed["generated images that the oracle recognises"] == "20.77%"
     assert recomputed["accuracy on real images"] == "0.768"
 
 

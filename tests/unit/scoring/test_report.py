@@ -122,3 +122,17 @@ def test_avatars_are_shown(tmp_path):
     examples = {name: [str(tmp_path / "face.png")] for name in ["", *small_scores.TRUE]}
     scores = replace(small_scores.scores(), examples=examples, truth=small_scores.TRUE)
     assert "What do the images look like?" in scores.report(tmp_path / "out").read_text()
+
+
+def test_a_generator_that_repeats_photographs_is_not_ranked():
+    scores = small_scores.scores()
+    measures = scores.measures.assign(
+        low=scores.measures["low"].mask(
+            scores.measures["generator"].eq("gan") & scores.measures["measure"].eq("copy_rate"), 0.9
+        )
+    )
+    table = report.compared(replace(scores, measures=measures))
+    copies = table[["a", "b"]].eq("gan").any(axis=1)
+    assert set(table.loc[copies, "verdict"]) == {"not ranked: gan repeats photographs"}
+    assert not table.loc[~copies, "verdict"].str.startswith("not ranked").any()
+    assert len(table) == 3 and copies.sum() == 2

@@ -86,6 +86,12 @@ def test_parts_of_faces_are_hidden_on_both_sides(monkeypatch):
     assert found["sees"].tolist() == ["all", "brows to chin alone", "all but brows to chin"]
     assert found["accuracy_real"].tolist() == pytest.approx([1, 1, 1 / 3])
     assert "right on 33% of the real faces" in validity.about_parts(found)[2]
+    surroundings = "Hair, neck and backdrop tell these people apart at least as well as the face: RCA measures both."
+    without_face = found["sees"] == "all but brows to chin"
+    for accuracy, said in ((0.0, False), (1.0, True)):
+        told = validity.about_parts(found.assign(accuracy_real=found["accuracy_real"].mask(without_face, accuracy)))
+        assert (surroundings in told) == said
+    assert surroundings not in validity.about_parts(found[:1])
     assert len(seen_parts(found).axes[0].get_yticklabels()) == 3
 
 
