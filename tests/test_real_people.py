@@ -26,11 +26,14 @@ SMALLER = {
     "idols_test_per_identity": 8,
     "idols_hard_per_identity": 1,
     "idols_group_per_identity": 1,
+    "trainings": 1,
     "train_steps": 4,
     "oracle_seeds": 1,
     "seen_oracles": [],
     "oracle_epochs": 1,
     "images_per_identity": 6,
+    "mixture_draws": 1,
+    "assumption_draws": 1,
 }
 NOTE = re.compile(r"(\d+) .* are left out here; set publish_images: true to show them")
 

@@ -121,9 +121,8 @@ def test_a_changed_module_reruns_the_notebooks_that_import_it(smoke, project):
     assert planned(smoke, project) == [RULES[3], *RULES[5:]]
 
 
-@pytest.mark.parametrize("kind", ["black", "two of each"])
-def test_a_generator_that_has_collapsed_is_measured(smoke, tmp_path, kind):
-    """06 and 09 on images that are all alike, and on two of each identity: no number breaks them."""
+def test_a_generator_that_has_collapsed_is_measured(smoke, tmp_path):
+    """06 and 09 on images that are all alike: no number breaks them."""
     output = tmp_path / "output"
     shutil.copytree(smoke, output)
     for folder in ("rca", "quality"):
@@ -131,7 +130,7 @@ def test_a_generator_that_has_collapsed_is_measured(smoke, tmp_path, kind):
     (output / "reports/smoke/metrics.json").unlink()
     figures = [root / "reports/smoke/figures" for root in (output, smoke)]
     shutil.rmtree(figures[0])
-    replaced(output / "artifacts/smoke/generated", np.zeros_like if kind == "black" else lambda images: images[:2])
+    replaced(output / "artifacts/smoke/generated", np.zeros_like)
     for notebook in ("06", "09"):
         run = subprocess.run(
             [sys.executable, "-m", "kpop_rca.run", notebook, "--study", "smoke"],
@@ -145,12 +144,11 @@ def test_a_generator_that_has_collapsed_is_measured(smoke, tmp_path, kind):
     assert list(without_reason(metrics)) == []
     spread, line = (metrics["visual"][f"oracle_{name}"] for name in ("feature_diversity", "frechet_infinity"))
     assert (spread["ci95"], [row["ci95"] for row in spread["per_class"]]) == (None, [None] * 4)
-    assert ("all alike" if kind == "black" else "2 images of") in spread["ci95_why"]
-    assert line["r_squared" if kind == "black" else "value"] is None
+    assert "all alike" in spread["ci95_why"] and line["r_squared"] is None
     for table in (report / "tables").glob("0[69]_*.csv"):
         assert not re.search(r"(^|,)-?(inf|nan)(,|$)", table.read_text(), re.M), table.name
     drawn, of_smoke = ({path.name for path in folder.glob("0[69]_*.png")} for folder in figures)
-    assert of_smoke - drawn == (set() if kind == "black" else {"09_frechet_line.png"})  # a line needs twelve images
+    assert drawn >= of_smoke
 
 
 def test_a_study_that_starts_from_published_weights_generates_what_its_training_would(smoke, tmp_path):

@@ -98,13 +98,17 @@ def predicted_as_look_alike(labels: np.ndarray, predicted: np.ndarray, groups: l
 def image_interval(differences: pd.Series) -> tuple[float, float, float]:
     """Mean over the identities of paired differences, and its interval (95 %) over images: mean, low, high.
 
-    The trainings are taken as they are, so that it says nothing of others. `differences` are indexed by label.
+    The trainings are taken as they are, so that it says nothing of others. `differences` are indexed by label. An
+    identity with a single image leaves the interval unknown, NaN.
 
     >>> [round(value, 3) for value in image_interval(pd.Series([0, 0.5, 1, 0], index=[0, 0, 1, 1]))]
     [0.375, -0.173, 0.923]
     """
     of_label = differences.groupby(level=0)
-    mean, error = of_label.mean().mean(), np.sqrt((of_label.var() / of_label.size()).sum()) / of_label.ngroups
+    mean, error = (
+        of_label.mean().mean(),
+        np.sqrt((of_label.var() / of_label.size()).sum(skipna=False)) / of_label.ngroups,
+    )
     reach = stats.norm.isf((1 - rca.CONFIDENCE) / 2) * error
     return float(mean), float(mean - reach), float(mean + reach)
 

@@ -25,8 +25,9 @@ from kpop_rca.rca.counts import row_fractions
 
 NOT_INVERTIBLE = "no oracle's confusion on real faces can be inverted"
 MISLEADING = 0.05  # error of a confusion-corrected accuracy that is too large to be let pass
-# Density at or below which correction misled by more than that; section 5 of 07 finds it, on the avatars of quick.
-DENSITY_LIMIT = 0.87
+# Density at or below which correction misled by more than that: what section 5 of 07 finds on the avatars of quick,
+# rounded up to two digits.
+DENSITY_LIMIT = 0.85
 # Degradations that generated images may seem to have: pixels of blur, grey levels of noise; 0 for none.
 MATCHED = (("blur", 0.0), ("blur", 0.5), ("blur", 0.75), ("blur", 1.0), ("noise", 10.0), ("noise", 20.0))
 MOST_MATCHED = 400  # real images, of which each of these is tried

@@ -3,9 +3,11 @@
 Images are resampled within each class, whose size was fixed by design, each with its predictions by every oracle.
 They are not counted again but weighted, by a Dirichlet distribution, with one more image: a
 wrong one for the low end of an interval, a right one for its high end. So images that are all right leave an interval
-of some width; of a single proportion these are the limits of Clopper and Pearson, and the weighted counts of both sides
-are combined as in melded intervals. The weights of n images vary as fractions of n - 1 do: resampling n images would
-make intervals too short where n is 3.
+of some width; of a single proportion these are nearly the limits of Clopper and Pearson, and below some twenty images
+wider ones. The weighted counts of both sides are combined as in melded intervals. The weights of n images vary as
+fractions of n - 1 do: resampling n images would make intervals too short where n is 3.
+
+Images are taken as independent. Where many photographs are near-duplicates of others the intervals are too short.
 """
 
 from collections.abc import Sequence

@@ -125,8 +125,8 @@ def person_verdicts(
     Raises:
         StudyError: somebody has no image.
 
-    That recall is below the limit and that it is above exclude each other: two of a person's three null hypotheses can
-    be true at once, which Holm's procedure takes into account.
+    That recall is at most the limit and that it is above exclude each other: two of a person's three null hypotheses
+    can be true at once, which Holm's procedure takes into account.
 
     Source: Wellek (2010), "Testing Statistical Hypotheses of Equivalence and Noninferiority", for one-sided tests at a
     margin; Holm (1979) and Shaffer (1986); Hillis (2007) and Satterthwaite (1946) for v and its degrees of freedom;

@@ -213,6 +213,9 @@ def perfect_rca(real_counts: ArrayLike, generated_counts: ArrayLike) -> float:
 
     1 where the test faces are spread over the classes as the images are; elsewhere RCA is to be read relative to this.
 
+    Raises:
+        StudyError: the oracle recognises no real image.
+
     Source: ours, from the paper's eq. 5.
 
     >>> round(perfect_rca([[90, 10], [5, 5]], [[10, 0], [0, 10]]), 3)  # (0.9 + 0.5) / 2 over 95 / 110
@@ -220,7 +223,8 @@ def perfect_rca(real_counts: ArrayLike, generated_counts: ArrayLike) -> float:
     """
     real, generated = checked(real_counts), checked(generated_counts)
     requested = generated.sum(axis=1) / generated.sum()
-    return float(requested @ class_recall(real)) / accuracy(real) * global_rca(real, real)
+    global_rca(real, real)  # which refuses an oracle that recognises nobody
+    return float(requested @ class_recall(real)) / accuracy(real)
 
 
 def chance_corrected(accuracy_generated: float, accuracy_real: float, n_classes: int) -> float:
@@ -266,7 +270,7 @@ def holm(p_values: ArrayLike, *, most_true: int | None = None) -> np.ndarray:
 
     >>> holm([0.01, np.nan, 0.03])
     array([0.02,  nan, 0.03])
-    >>> holm([0.01, 0.99], most_true=1)  # that a mean is 0 or less, or 0 or more
+    >>> holm([0.01, 0.99], most_true=1)  # that a mean is 0 or less, or above 0
     array([0.01, 0.99])
     """
     p_values = np.asarray(p_values, dtype=float)

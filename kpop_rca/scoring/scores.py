@@ -12,7 +12,6 @@ import pandas as pd
 
 from kpop_rca.errors import StudyError
 
-VALUES = ("value", "low", "high", "reason")
 HEADLINE = "confusion_corrected_accuracy"
 # Each number of a generator, as tables and pages name it.
 MEASURES = {

@@ -13,6 +13,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -45,18 +46,18 @@ class Population:
     n_trainings: int
     n_each: int  # images of a person by one training
 
-    @property
+    @cached_property
     def pools(self) -> list[np.ndarray]:
         """The images of each person."""
         return [np.flatnonzero(self.labels == c) for c in range(self.labels.max() + 1)]
 
-    @property
+    @cached_property
     def recall(self) -> np.ndarray:
         """(K,), mean over oracles."""
         right = (self.predicted == self.labels).mean(axis=0)
         return np.array([right[pool].mean() for pool in self.pools])
 
-    @property
+    @cached_property
     def false_alarms(self) -> np.ndarray:
         """(K,), mean over oracles of the fraction of other people's images that are predicted as the person."""
         n = len(self.labels)
@@ -90,7 +91,7 @@ def population(table: Path, headline_kind: str = "oracle") -> tuple[Population, 
 
 
 def scatter_of_trainings(generated: pd.DataFrame, further: pd.DataFrame | None = None) -> float:
-    """Standard deviation between trainings of how often a person is shown, over people, without that of the images.
+    """Standard deviation between trainings of a person's recall, over people, without that of the images.
 
     Args:
         generated: long table of the study's images.
@@ -111,12 +112,18 @@ def scatter_of_trainings(generated: pd.DataFrame, further: pd.DataFrame | None =
 def draw(
     people: Population, shown: np.ndarray, *, scatter: float, generator: np.random.Generator
 ) -> tuple[Predicted, Predicted]:
-    """A study: real images, and images of trainings of which a fraction of about `shown` (K,) show who is requested."""
+    """A study: real images, and images of trainings of which a fraction of about `shown` (K,) show who is requested.
+
+    Args:
+        scatter: standard deviation of recall between trainings. The fraction shown scatters by more, since
+            recall = shown (recall on real - false alarms) + false alarms.
+    """
     pools, n_classes = people.pools, len(shown)
     real = np.concatenate([generator.choice(pool, len(pool)) for pool in pools])
     oracles = _resampled_oracles(people.architectures, generator)
     group, label, _ = np.indices((people.n_trainings, n_classes, people.n_each)).reshape(3, -1)
-    moved = shown + scatter * (shown < WHOLE) * generator.standard_normal((people.n_trainings, n_classes))
+    of_shown = scatter * (shown < WHOLE) / (people.recall - people.false_alarms)
+    moved = shown + of_shown * generator.standard_normal((people.n_trainings, n_classes))
     is_shown = generator.random(len(label)) < moved[group, label]
     who = np.where(is_shown, label, (label + generator.integers(1, n_classes, len(label))) % n_classes)
     places = generator.integers(2**31, size=len(who))

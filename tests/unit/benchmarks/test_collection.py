@@ -273,7 +273,7 @@ def test_baselines_outside_the_lock_do_too_where_they_are_installed(library, bas
 
 @pytest.fixture
 def parameters():
-    return params.resolve("benchmarks-smoke")
+    return params.resolve("benchmarks-smoke") | {"bench_scales": [1, 2]}
 
 
 @pytest.fixture
@@ -354,7 +354,7 @@ def test_sizes_are_what_the_parameters_ask_for(parameters):
     detected = found.pop((tasks.DETECTION, tasks.IMAGES))
     assert detected == [detected[0], 2 * detected[0]]
     assert found == {
-        (tasks.STEP, tasks.IMAGES): [128, 256],
+        (tasks.STEP, tasks.IMAGES): [100, 200],
         (tasks.GENERATION, tasks.IMAGES): [120, 240],
         (tasks.MEASURES, tasks.IMAGES): [48, 96],
         (tasks.STEP, tasks.CLASSES): [4],

@@ -29,6 +29,11 @@ def test_images_are_paired_and_identities_count_alike():
     assert (mean, low, high) == pytest.approx((-0.25, -0.25 - 1.96 * error, -0.25 + 1.96 * error), abs=1e-4)
 
 
+def test_of_one_image_no_scatter_is_known():
+    mean, low, high = margin_tables.image_interval(pd.Series([0.5, 1.0], index=[0, 1]))
+    assert mean == 0.75 and np.isnan([low, high]).all()
+
+
 def answers(taken):
     """Predictions of 20 images of identity 0: so many are predicted as the look-alike 1, one as the stranger 2."""
     return pd.DataFrame({"label": 0, "predicted": [1] * taken + [2] + [0] * (19 - taken)})

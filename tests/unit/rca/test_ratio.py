@@ -312,6 +312,11 @@ def test_a_perfect_generator_of_people_tested_unevenly_is_not_said_to_have_lost(
     assert rca.perfect_rca(real, generated) < 0.75 and rca.perfect_rca(generated, generated) == pytest.approx(1)
 
 
+def test_nobody_is_perfect_under_an_oracle_that_recognises_nobody():
+    with pytest.raises(StudyError):
+        rca.perfect_rca([[0, 3], [4, 0]], [[5, 5], [5, 5]])
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_counts_that_are_no_numbers_are_refused(bad):
     with pytest.raises(ValueError, match="finite"):

@@ -10,8 +10,9 @@ from kpop_rca import validity
 from kpop_rca.avatars import morphed
 from kpop_rca.avatars.dataset import people
 from kpop_rca.oracles import training
-from kpop_rca.oracles.assumption import Seen
+from kpop_rca.oracles.assumption import DENSITY_LIMIT, Seen
 from kpop_rca.plots.validity import assumption_tests, dose_responses, seen_parts
+from kpop_rca.study import paths
 from kpop_rca.validity import assumption, degraded
 from kpop_rca.validity.assumption import Altered
 
@@ -39,14 +40,24 @@ def test_mixtures_pass_and_images_on_which_the_oracles_err_anew_do_not():
 
 
 def test_the_limit_is_the_highest_density_at_which_correction_misled():
-    table = pd.DataFrame({"density": [1.0, 0.9, 0.7, 0.5], "error": [0.0, 0.06, 0.02, 0.4]})
+    errors = np.array([0.0, 0.06, 0.06, 0.02, 0.4])
+    table = pd.DataFrame({"density": [1.0, 0.95, 0.9, 0.7, 0.5], "error": errors, "truth": 1.0})
+    reach = np.array([0.04, 0.07, 0.04, 0.04, 0.04])  # of the second the interval holds the truth: few images
+    table["confusion_corrected_accuracy_low"] = 1.0 - errors - reach
+    table["confusion_corrected_accuracy_high"] = 1.0 - errors + reach
     assert assumption.density_limit(table) == 0.9
     said = " ".join(assumption.about_density(table, limit_in_use=0.8))
-    assert "the density was 0.90 or less. Of the 3 kinds of images with such a density, 1 were off by less." in said
-    assert "0.80 or less; above that, 1 of these kinds are off by more." in said
+    assert "the density was 0.900 or less. Of the 3 kinds of images with such a density, 1 were not." in said
+    assert "0.80 or less; above that, 1 of these kinds are off." in said
     harmless = table.assign(error=0.0)
     assert np.isnan(assumption.density_limit(harmless))
     assert "No alteration misled" in assumption.about_density(harmless, limit_in_use=0.8)[0]
+
+
+def test_the_limit_in_use_is_what_the_committed_study_finds():
+    altered = pd.read_csv(paths.committed_report("quick") / "tables" / "07_altered.csv")
+    found = assumption.density_limit(altered[altered["kind"] != "morph"])
+    assert np.ceil(100 * found) / 100 == DENSITY_LIMIT
 
 
 def bright(oracle, images):
@@ -86,12 +97,12 @@ def test_parts_of_faces_are_hidden_on_both_sides(monkeypatch):
     assert found["sees"].tolist() == ["all", "brows to chin alone", "all but brows to chin"]
     assert found["accuracy_real"].tolist() == pytest.approx([1, 1, 1 / 3])
     assert "right on 33% of the real faces" in validity.about_parts(found)[2]
-    surroundings = "Hair, neck and backdrop tell these people apart at least as well as the face: RCA measures both."
-    without_face = found["sees"] == "all but brows to chin"
-    for accuracy, said in ((0.0, False), (1.0, True)):
-        told = validity.about_parts(found.assign(accuracy_real=found["accuracy_real"].mask(without_face, accuracy)))
-        assert (surroundings in told) == said
-    assert surroundings not in validity.about_parts(found[:1])
+    without_hair = found["sees"] == "brows to chin alone"
+    for accuracy, said in ((0.9, 3), (0.2, 4)):
+        told = validity.about_parts(found.assign(accuracy_real=found["accuracy_real"].mask(without_hair, accuracy)))
+        assert len(told) == said
+    assert "more real faces (33%) than the face alone (20%)" in told[-1]
+    assert len(validity.about_parts(found[:1])) == 1
     assert len(seen_parts(found).axes[0].get_yticklabels()) == 3
 
 
