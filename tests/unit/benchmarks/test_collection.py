@@ -355,7 +355,7 @@ def test_sizes_are_what_the_parameters_ask_for(parameters):
     assert detected == [detected[0], 2 * detected[0]]
     assert found == {
         (tasks.STEP, tasks.IMAGES): [100, 200],
-        (tasks.GENERATION, tasks.IMAGES): [120, 240],
+        (tasks.GENERATION, tasks.IMAGES): [80, 160],
         (tasks.MEASURES, tasks.IMAGES): [48, 96],
         (tasks.STEP, tasks.CLASSES): [4],
         (tasks.STEP, tasks.SIDE): [16],

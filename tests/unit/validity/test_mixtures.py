@@ -138,7 +138,7 @@ def test_the_findings_name_the_cells_that_the_pooled_coverage_hides():
     assert found.loc[1, ["coverage_low", "coverage_high", "width"]].tolist() == [0.779, 0.915, 0.013]
     assert found.loc[1, ["pattern", "truth"]].tolist() == ["someone unlike", 0] and found.loc[3, "class"] == "Bo"
     said = mixtures.about_single_classes(found)
-    assert "in only 80% of the draws in the worst case (Bo, swapped for anyone, truth 1)" in said
+    assert "covers the truth in 80% of the draws in the worst case (Bo, swapped for anyone, truth 1)" in said
     assert "less often than luck alone explains" in said
     lucky = found.assign(coverage_high=1.0)
     assert "no less often than by luck" in mixtures.about_single_classes(lucky)
