@@ -68,7 +68,8 @@ def about_photographs(study: str) -> list[str]:
     if not path.is_file():
         raise StudyError(f"there is no {TABLE} in reports/{study}; see kpop_rca.metric_panel.restored_photographs")
     table = pd.read_csv(path)
-    said = [f"A committed run on {table['n'].iloc[0]} photographs each; the DDPM less bicubic interpolation, 95 %:"]
+    n = table["n"].iloc[0]
+    said = [f"A committed run on photographs, {n} faces each; the DDPM less bicubic interpolation, 95 %:"]
     for row in table[table["generator"] == DIFFERENCE].itertuples():
         said.append(f"{row.title} ({row.better} is better): {row.mean:.3g} [{row.low:.3g}, {row.high:.3g}]")
     return said

@@ -37,5 +37,5 @@ def test_differences_are_paired_and_only_numbers_are_kept(tmp_path_factory, monk
     (tmp_path.parent / "tables").mkdir()
     table.reset_index().to_csv(tmp_path.parent / "tables" / restored_photographs.TABLE, index=False)
     said = restored_photographs.about_photographs("ratings")
-    assert said[0].startswith("Restored photographs, 6 faces each") and len(said) == 4
+    assert said[0].startswith("A committed run on photographs, 6 faces each") and len(said) == 4
     assert "Somebody" not in (tmp_path / restored_photographs.TABLE).read_text() + capsys.readouterr().out
