@@ -153,9 +153,9 @@ def about_density(altered: pd.DataFrame, *, limit_in_use: float) -> list[str]:
     return [
         f"Where confusion-corrected accuracy was off by more than {MISLEADING}, and by more than the sampling of the "
         f"images explains, the density was {limit:.3f} or less.",
-        f"Of the {below.sum()} kinds of images with such a density, {(below & ~is_misled).sum()} were not.",
+        f"Of the {below.sum()} kinds of images with such a density, {(below & ~is_misled).sum()} did not mislead.",
         f"A study is warned at {limit_in_use:.2f} or less; above that, "
-        f"{(is_misled & (altered['density'] > limit_in_use)).sum()} of these kinds are off.",
+        f"{(is_misled & (altered['density'] > limit_in_use)).sum()} of these kinds misled.",
     ]
 
 

@@ -122,7 +122,8 @@ def draw(
     real = np.concatenate([generator.choice(pool, len(pool)) for pool in pools])
     oracles = _resampled_oracles(people.architectures, generator)
     group, label, _ = np.indices((people.n_trainings, n_classes, people.n_each)).reshape(3, -1)
-    of_shown = scatter * (shown < WHOLE) / (people.recall - people.false_alarms)
+    gain = people.recall - people.false_alarms  # of who is not recognised at all recall has no scatter
+    of_shown = np.divide(scatter * (shown < WHOLE), gain, out=np.zeros(n_classes), where=gain > 0)
     moved = shown + of_shown * generator.standard_normal((people.n_trainings, n_classes))
     is_shown = generator.random(len(label)) < moved[group, label]
     who = np.where(is_shown, label, (label + generator.integers(1, n_classes, len(label))) % n_classes)

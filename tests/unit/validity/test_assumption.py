@@ -42,13 +42,13 @@ def test_mixtures_pass_and_images_on_which_the_oracles_err_anew_do_not():
 def test_the_limit_is_the_highest_density_at_which_correction_misled():
     errors = np.array([0.0, 0.06, 0.06, 0.02, 0.4])
     table = pd.DataFrame({"density": [1.0, 0.95, 0.9, 0.7, 0.5], "error": errors, "truth": 1.0})
-    reach = np.array([0.04, 0.07, 0.04, 0.04, 0.04])  # of the second the interval holds the truth: few images
+    reach = np.array([0.04, 0.07, 0.04, 0.04, 0.04])  # that of the second covers the truth: few images
     table["confusion_corrected_accuracy_low"] = 1.0 - errors - reach
     table["confusion_corrected_accuracy_high"] = 1.0 - errors + reach
     assert assumption.density_limit(table) == 0.9
     said = " ".join(assumption.about_density(table, limit_in_use=0.8))
-    assert "the density was 0.900 or less. Of the 3 kinds of images with such a density, 1 were not." in said
-    assert "0.80 or less; above that, 1 of these kinds are off." in said
+    assert "the density was 0.900 or less. Of the 3 kinds of images with such a density, 1 did not mislead." in said
+    assert "0.80 or less; above that, 1 of these kinds misled." in said
     harmless = table.assign(error=0.0)
     assert np.isnan(assumption.density_limit(harmless))
     assert "No alteration misled" in assumption.about_density(harmless, limit_in_use=0.8)[0]
