@@ -8,8 +8,7 @@ A notebook depends on the manifests of the stages before it, on its parameters a
 the package modules that it imports. The last three enter as `params`, which Snakemake compares with those of the run
 before. What was complete and is not as it was left (a table, a photograph) is made again, too: see `withdrawn`.
 
-A study that asks for a sweep is one notebook over many small studies, which run side by side, a core each. They
-borrow from each other what their levels do not change (`kpop_rca.study.sweeps`).
+A study that asks for a sweep is one notebook, which runs its small studies itself (`kpop_rca.claims.small_studies`).
 """
 
 import json
@@ -21,8 +20,8 @@ from snakemake.exceptions import WorkflowError
 
 from kpop_rca import studies
 from kpop_rca.errors import StudyError
-from kpop_rca.study import fingerprint, given, manifests, params, paths, stages, sweeps
-from kpop_rca.system import locks, parallel
+from kpop_rca.study import fingerprint, given, manifests, params, paths, stages
+from kpop_rca.system import locks
 
 
 workdir: paths.output_root()
@@ -39,7 +38,7 @@ except (StudyError, ValueError) as error:  # ValueError: a quotation mark in SET
     raise WorkflowError(str(error)) from None
 
 STUDIES = list(ASKED)
-RUNS = {study: params.works(study) for study in ASKED}  # with those of the small studies of a sweep
+WORKS = {study: params.works(study) for study in ASKED}
 # In a command by name, not as `params`: neither another interpreter nor another way of giving the same value changes a
 # result. Whatever stands there, braces among it, is text.
 PYTHON = sys.executable
@@ -53,26 +52,18 @@ def resolved(name):
 
 @cache
 def manifest(study, folder):
-    return f"artifacts/{params.owner(study, folder)}/{folder}/manifest.json"
+    return f"artifacts/{study}/{folder}/manifest.json"
 
 
 def what_it_reads(stage, study):
-    """The manifests of the stages before it; for the notebook of a sweep, those of its small studies."""
-    return [manifest(*place) for place in params.inputs(stage, study).values()]
+    """The manifests of the stages before it."""
+    return [manifest(study, need) for need in stage.needs]
 
 
-SMALL = {owner for study, works in RUNS.items() for owner, _ in works if owner != study}
-
-
-def cores_of(study):
-    """The cores that a notebook keeps busy, all that there are; a small study of a sweep on a CPU has one.
-
-    Snakemake tells the mathematical libraries the number of a job's threads. Where two notebooks share the cores, each
-    is told half of them, also while it is alone, and both together take longer than one after the other.
-    """
-    if study in SMALL and parallel.on_cpu(resolved(study)["device"]):
-        return 1
-    return workflow.cores or 8  # a cluster gives none: each job has a machine of its own
+# A notebook keeps all cores busy. Snakemake tells the mathematical libraries the number of a job's threads: where two
+# notebooks share the cores, each is told half of them, also while it is alone, and both together take longer than one
+# after the other. A cluster gives none: there each job has a machine of its own.
+CORES = workflow.cores or 8
 
 
 def what_it_depends_on(stage, study):
@@ -98,12 +89,12 @@ onstart:
 
 
 def withdrawn():
-    """What was complete and is not as it was left, such as a table that is gone; taken back, so that it is made again."""
+    """What was complete and is not as it was left, such as a table that is gone: taken back, to be made again."""
     dry_run = bool({"-n", "--dry-run", "--dryrun"} & set(sys.argv))
-    works = dict.fromkeys(work for works in RUNS.values() for work in works)
     found = [
         manifests.withdraw(study, stage, params.of_notebook(stage.notebook, resolved(study)), dry_run=dry_run)
-        for study, stage in works
+        for study, works in WORKS.items()
+        for stage in works
     ]
     found += [manifests.withdraw(study, None, {}, dry_run=dry_run) for study in STUDIES]
     return [line for line in found if line]
@@ -122,7 +113,7 @@ wildcard_constraints:
 # the artifacts behind it, and a report that is already there would be all that is wanted.
 rule all:
     input:
-        [manifest(owner, stage.folder) for works in RUNS.values() for owner, stage in works],
+        [manifest(study, stage.folder) for study, works in WORKS.items() for stage in works],
         [f"reports/{study}/index.html" for study in STUDIES],
 
 
@@ -138,7 +129,7 @@ for stage in stages.EVERY:
         params:
             depends=lambda wildcards, stage=stage: what_it_depends_on(stage, wildcards.study),
             notebook=stage.notebook,
-        threads: lambda wildcards: cores_of(wildcards.study)
+        threads: CORES
         resources:
             mem_mb=6000,
             runtime="24h",
@@ -148,7 +139,7 @@ for stage in stages.EVERY:
 
 rule report:
     input:
-        lambda wildcards: [manifest(owner, stage.folder) for owner, stage in RUNS[wildcards.study]],
+        lambda wildcards: [manifest(wildcards.study, stage.folder) for stage in WORKS[wildcards.study]],
     output:
         "reports/{study}/index.html",
     params:

@@ -13,7 +13,7 @@ from kpop_rca.results import pages
 from kpop_rca.study import given, manifests, params, paths, stages, sweeps
 from kpop_rca.study.manifests import Difference
 
-Found = dict[tuple[str, str], list[Difference]]  # by the study in whose folder a stage lies, and the stage's folder
+Found = dict[str, list[Difference]]  # by the folder of a stage
 
 
 def verify(study: str, *, every: bool = False) -> Found:
@@ -21,16 +21,14 @@ def verify(study: str, *, every: bool = False) -> Found:
 
     With `every`, also of the stages that the study can do without.
     """
-    found: Found = {}
-    further = [(study, stage) for stage in stages.further(params.resolve(study)) if every]
-    for owner, stage in [*params.works(study), *further]:
-        parameters = params.of_notebook(stage.notebook, params.resolve(owner))
-        differences = manifests.differences(paths.artifacts_folder(owner) / stage.folder, stage, parameters)
-        places = {name: (params.owner(of, need), need) for name, (of, need) in params.inputs(stage, owner).items()}
-        needs = {name: _states(found[place]) for name, place in places.items()}
+    found, resolved = {}, params.resolve(study)
+    for stage in (*params.works(study), *(stages.further(resolved) if every else ())):
+        parameters = params.of_notebook(stage.notebook, resolved)
+        differences = manifests.differences(manifests.folder_of(study, stage.folder), stage, parameters)
+        needs = {need: _states(found[need]) for need in stage.needs}
         if not any(difference.part in ("missing", "damaged") for difference in differences):
             differences += [Difference("needs", name, now=states) for name, states in needs.items() if states]
-        found[owner, stage.folder] = differences
+        found[stage.folder] = differences
     return found
 
 
@@ -42,13 +40,13 @@ def _states(differences: list[Difference]) -> str:
 def lines(study: str, *, every: bool = False) -> dict[str, bool]:
     """A line on each stage of a study and on the pages of its report, and whether all is well there."""
     said = {}
-    for (owner, folder), differences in verify(study, every=every).items():
+    for folder, differences in verify(study, every=every).items():
         stage = stages.by_folder(folder)
-        about = f"{owner} {stage.notebook}: "
+        about = f"{study} {stage.notebook}: "
         if differences:
-            said[f"{about}{manifests.in_words(differences)}; run: {manifests.command(owner, stage)}"] = False
+            said[f"{about}{manifests.in_words(differences)}; run: {manifests.command(study, stage)}"] = False
         else:
-            made = manifests.read(paths.artifacts_folder(owner) / folder)["files"]
+            made = manifests.read(manifests.folder_of(study, folder))["files"]
             said[f"{about}complete, {len(made)} files"] = True
     if paths.report_record(study).is_file():
         differences = manifests.of_report(study, code={"pages": pages.code()})

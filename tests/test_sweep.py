@@ -3,8 +3,7 @@
 import pandas as pd
 import pytest
 from graph import snakemake
-
-BASE = "claims-smoke-seed0"
+from PIL import Image
 
 
 @pytest.fixture(scope="module")
@@ -15,28 +14,27 @@ def sweep(tmp_path_factory):
     return output
 
 
-def test_a_member_made_what_its_level_changes_and_nothing_else(sweep):
-    studies = (sweep / "artifacts").iterdir()
-    made = {path.name: sorted(p.name for p in path.iterdir() if p.is_dir()) for path in studies}  # beside their locks
-    assert made == {
-        BASE: ["audit", "ddpm", "faces", "generated", "oracle", "tensorboard"],
-        "claims-smoke.guidance=2-seed0": ["generated"],
-        "claims-smoke.sampler=ddim-2-seed0": ["generated"],
-        "claims-smoke": ["claims"],
-    }
+def test_the_notebook_runs_its_small_studies_and_keeps_their_measures(sweep):
+    assert [path.name for path in (sweep / "artifacts").iterdir() if path.is_dir()] == ["claims-smoke"]
+    kept = sweep / "artifacts/claims-smoke/small_studies"
+    assert sorted(path.name for path in kept.iterdir()) == ["first_images", "rows"]
 
 
 def test_every_level_was_predicted(sweep):
     runs = pd.read_csv(sweep / "reports/claims-smoke/tables/08_runs.csv", dtype={"level": str})
     assert list(zip(runs["experiment"], runs["level"], strict=True)) == [
+        ("converged", "16"),
+        ("converged", "32"),
+        ("dominance", "equal"),
+        ("dominance", "more-pictures"),
         ("guidance", "0"),
         ("guidance", "2"),
         ("sampler", "ddim-2"),
         ("sampler", "ddim-4"),
     ]
     assert runs["n_generated"].eq(4 * 12).all()
-    by_level = runs.set_index("level")
-    assert by_level.loc["0", "images"] == by_level.loc["ddim-4", "images"] != by_level.loc["2", "images"]
+    sheet = Image.open(sweep / "reports/claims-smoke/figures/08_first_images.png")
+    assert sheet.size == (4 * 64, 6 * 64)  # four people; the base, and five levels that differ from it
 
 
 def test_one_seed_decides_nothing_and_the_report_says_so(sweep):

@@ -5,16 +5,12 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "design": [
-            "about_claims",
-            "about_shared_faces",
-            "committed_parameters",
-            "configuration",
-            "with_detectable",
-        ],
-        "level_faces": ["generated_levels", "rendered_levels"],
+        "answers": ["about_claims", "about_explanations", "about_flat", "about_shared_faces", "about_undecided"],
+        "design": ["FURTHER", "committed_parameters", "configuration", "with_detectable"],
+        "level_faces": ["SHEET", "committed_levels", "generated_levels", "rendered_levels"],
         "margin_tables": ["HOPED", "by_kind", "committed_margins"],
-        "runs": ["collect", "committed_runs"],
+        "runs": ["committed_runs"],
+        "small_studies": ["run_all"],
         "verdicts": ["mean_over_oracles", "means_by_level", "shared_faces", "shared_images", "verdict_table"],
     },
 )

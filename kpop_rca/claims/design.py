@@ -1,16 +1,35 @@
 """What a sweep consists of, and how large an effect it can see: what a reader wants to know before any verdict."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy import stats
 from statsmodels.stats.power import TTestPower
+from torch.utils.flop_counter import FlopCounterMode
 
 from kpop_rca import rca
-from kpop_rca.study import flat_yaml, params, paths
+from kpop_rca.claims.verdicts import POWER
+from kpop_rca.diffusion.unet import NETWORK, build_unet
+from kpop_rca.study import flat_yaml, params, paths, sweeps
 
-POWER = 0.8
+# Experiments beside the paper's explanations of a low RCA: title, axis and responses of their figures.
+FURTHER = {
+    "labels": (
+        "Wrong images in the training folders",
+        "training folders",
+        ["confusion_corrected_accuracy", "rca", "recall"],
+    ),
+    "guidance": ("Classifier-free guidance", "weight w", ["rca", "recall", "frechet"]),
+    "sampler": ("Samplers", "sampler and steps", ["rca", "recall", "frechet"]),
+    "jitter": (
+        "Colour jitter in the oracles' training",
+        "spread of the random gains",
+        ["confusion_corrected_accuracy", "rca", "accuracy_real"],
+    ),
+}
 
 
 def committed_parameters(study: str) -> dict[str, Any]:
@@ -23,18 +42,23 @@ def configuration(runs: pd.DataFrame, parameters: dict[str, Any]) -> pd.DataFram
     """What the runs consist of: quantity and value (text).
 
     Args:
-        runs: from `runs.collect` or `runs.committed_runs`.
+        runs: from `small_studies.run_all` or `runs.committed_runs`.
         parameters: of the sweep.
     """
-    first = runs.drop_duplicates(["study", "oracle"])
-    sizes = runs.loc[runs["experiment"] == "size", "level"].unique().tolist()
-    pixels = f"{parameters['image_size']} px" + (f"; in one experiment {', '.join(sizes)} px" if sizes else "")
-    steps, batch = parameters["train_steps"], parameters["batch_size"]
+    first, batch = runs.drop_duplicates(["study", "oracle"]), parameters["batch_size"]
+    seeds = runs.groupby(["experiment", "level"])["seed"].nunique()
+    flat = runs["experiment"].isin(sweeps.UNTIL_FLAT)
+    steps = f"{_range(runs.loc[~flat, 'n_steps'])} steps of {batch} images"
+    if flat.any():
+        steps += f"; until the held-out loss is flat, {_range(runs.loc[flat, 'n_steps'])}"
+    sizes = parameters["sweep_sizes"] or [parameters["image_size"]]
+    counted = _range(pd.Series(operations(parameters, sizes)))
     rows = {
         "people": f"{parameters['n_identities']} avatars, others for each seed",
-        "image size": pixels,
-        "training of a generator": f"{steps} steps of {batch} images",
-        "trainings of a level": f"{runs['seed'].nunique()} seeds, one training each",
+        "image size": f"{parameters['image_size']} px; in the experiment on it {', '.join(map(str, sizes))} px",
+        "operations of the network": f"{counted} million an image, whatever its size",
+        "training of a generator": steps,
+        "trainings of a level": f"{_range(seeds)} seeds, one training each",
         "sets of generated images": f"{runs['images'].nunique()}",
         "generated images of a set": _range(first["n_generated"]),
         "real test faces of an oracle": _range(first["n_real"]),
@@ -43,6 +67,20 @@ def configuration(runs: pd.DataFrame, parameters: dict[str, Any]) -> pd.DataFram
         f"{len(runs.drop_duplicates(['experiment', 'level']))}",
     }
     return pd.DataFrame({"quantity": rows.keys(), "value": rows.values()})
+
+
+def operations(parameters: dict[str, Any], sizes: Sequence[int]) -> list[int]:
+    """Millions of floating-point operations of the network for one image, at each size of the experiment on sizes."""
+    found = []
+    for size in sizes:
+        network = parameters | sweeps.EXPERIMENTS["size"][1](str(size), parameters)
+        with torch.device("meta"):  # shapes alone are counted
+            unet = build_unet(**{name: network[name] for name in NETWORK}, n_classes=parameters["n_identities"])
+            inputs = torch.zeros(1, 3, size, size), torch.zeros(1), torch.zeros(1, dtype=torch.long)
+        with FlopCounterMode(display=False) as counted:
+            unet(inputs[0], inputs[1], class_labels=inputs[2])
+        found.append(round(counted.get_total_flops() / 1e6))
+    return found
 
 
 def _range(values: pd.Series) -> str:
@@ -81,31 +119,3 @@ def with_detectable(found: pd.DataFrame) -> pd.DataFrame:
     quantile = stats.t.ppf(0.5 + rca.CONFIDENCE / 2, np.maximum(n - 1, 1))
     sd = (found["high"] - found["low"]).to_numpy() / 2 / quantile * np.sqrt(n)
     return found.assign(sd=sd, detectable=[detectable_effect(*row) for row in zip(sd, n, strict=True)])
-
-
-def about_claims(found: pd.DataFrame) -> list[str]:
-    """How the claims fared, and what the design can see: two sentences.
-
-    Args:
-        found: from `with_detectable`.
-    """
-    counts = found["verdict"].value_counts()
-    said = ", ".join(f"{counts.get(name, 0)} {name}" for name in ("supported", "contradicted", rca.INCONCLUSIVE))
-    known = found["detectable"].dropna()
-    sentences = [f"Of {len(found)} comparisons: {said}."]
-    if known.empty:
-        return [*sentences, "One seed has no spread: which effects the design can see is not known."]
-    return [
-        *sentences,
-        f"With probability {POWER:g} this design sees an effect of {known.median():.2f} (median; {known.min():.2f} to "
-        f"{known.max():.2f} by comparison); smaller ones often stay inconclusive.",
-    ]
-
-
-def about_shared_faces(shared: pd.DataFrame) -> str:
-    """Where oracles were trained on most of a generator's training faces: a sentence, from `verdicts.shared_faces`."""
-    if shared.empty:
-        return "No level is classified by another level's oracles."
-    worst = shared.loc[shared["fraction"].idxmax()]
-    level = f"{worst['experiment']} {worst['level']}"
-    return f"Most training faces shared with oracles: {worst['fraction']:.1%} ({level})"

@@ -1,19 +1,21 @@
 """What the levels of a sweep look like: the avatars that they are about, and what was generated for them."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from kpop_rca.avatars import dataset, photograph
-from kpop_rca.claims.runs import made_by
-from kpop_rca.diffusion import generated_images
-from kpop_rca.study import sweeps
+from kpop_rca.claims import small_studies
+from kpop_rca.study import paths, sweeps
 from kpop_rca.system import seeds
 
 SIDE = 96  # pixels of a face on the sheet
 REACH = 3.0  # side of the crop, in units of a sitter's head
 MOST = 6  # people on a sheet
+SHEET, SHEET_SIDE = "08_first_images", 64  # of generated faces, pixels of each
 
 Rows = dict[str, np.ndarray]  # title to uint8 (K, SIDE, SIDE, 3)
 
@@ -77,23 +79,37 @@ def _wrong_images(parameters: dict[str, Any]) -> np.ndarray:
     return np.stack(found)
 
 
-def generated_levels(parameters: dict[str, Any]) -> dict[str, Rows]:
-    """The first image of each of the first people, for every level of every experiment of the sweep's first seed.
+def generated_levels(parameters: dict[str, Any], *, folder: Path) -> Rows:
+    """The first generated image of each of the first people, for every level of the sweep's first seed.
 
     Args:
-        parameters: of a sweep whose small studies were run here.
+        parameters: of a sweep that was run here.
+        folder: of its small studies.
 
-    Raises:
-        StudyError: a small study was not run.
+    Returns:
+        Title to uint8 (K, SHEET_SIDE, SHEET_SIDE, 3); what several experiments have in common is "base".
     """
-    found: dict[str, Rows] = {}
-    for member in sweeps.members(parameters):
-        if member.seed == 0:
-            images, requested = generated_images.load(made_by(member.study, "generated"))
-            first = [np.flatnonzero(requested == label)[0] for label in range(requested.max() + 1)][:MOST]
-            faces = [
-                np.asarray(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.NEAREST))
-                for image in images[first]
-            ]
-            found.setdefault(member.experiment, {})[member.level] = np.stack(faces)
+    found: Rows = {}
+    for member, images in small_studies.first_images(parameters, folder=folder):
+        title = f"{member.experiment} {member.level}" if sweeps.Name.of(member.study).experiment else "base"
+        small = [Image.fromarray(image).resize((SHEET_SIDE, SHEET_SIDE), Image.Resampling.NEAREST) for image in images]
+        found.setdefault(title, np.stack([np.asarray(image) for image in small[:MOST]]))
     return found
+
+
+def committed_levels(study: str, runs: pd.DataFrame) -> Rows:
+    """`generated_levels` of a sweep whose sheet came with the project; without rows where none did.
+
+    Args:
+        runs: of the sweep, from which the rows of the sheet have their titles.
+    """
+    path = paths.committed_report(study) / "figures" / f"{SHEET}.png"
+    if not path.is_file():
+        return {}
+    pixels, first = np.asarray(Image.open(path).convert("RGB")), runs[runs["seed"] == 0]
+    names = first["experiment"] + " " + first["level"].astype(str)
+    is_base = [sweeps.Name.of(name).experiment is None for name in first["study"]]
+    titles = names.mask(is_base, "base").unique()
+    columns = pixels.shape[1] // SHEET_SIDE
+    tiles = pixels.reshape(len(titles), SHEET_SIDE, columns, SHEET_SIDE, 3).swapaxes(1, 2)
+    return dict(zip(titles, tiles, strict=True))

@@ -32,7 +32,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "who_is_shown",
         ],
         "cascade": ["identity_by_level", "identity_by_method"],
-        "claims": ["identity_loss", "levels", "trade_off", "verdicts"],
+        "claims": ["identity_loss", "levels", "verdicts"],
         "contact_sheets": [
             "crop_steps",
             "face_rows",

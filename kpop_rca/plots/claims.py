@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from kpop_rca.plots.charts import BESIDE, CHANCE, GENERATED, INK, REAL, WIDTH
 
-COLOURS = {"supported": REAL, "contradicted": GENERATED, "inconclusive": CHANCE}
+COLOURS = {"supported": REAL, "contradicted": GENERATED, "negligible": INK, "inconclusive": CHANCE}
 SIGNS = {1: "expected above 0", -1: "expected below 0", 0: "expected within the band"}
 LETTERS = 36  # of the names of all levels that find room below a panel beside each other
 TITLES = {
@@ -23,6 +23,8 @@ TITLES = {
     "recall": "recall (diversity)",
     "precision": "precision",
     "frechet": "Fréchet distance",
+    "n_steps": "training steps",
+    "held_out_loss": "held-out loss",
 }
 KINDS = {"rewarding": GENERATED, "same architecture": CHANCE, "held out": REAL}  # of oracles
 OF_A_SEED = {"color": CHANCE, "lw": 0.8, "ms": 4, "alpha": 0.7}
@@ -32,12 +34,12 @@ OF_THE_MEAN = {"color": GENERATED, "lw": 2.2, "ms": 7}
 def verdicts(table: pd.DataFrame, *, margin: float) -> Figure:
     """Every claim's effect with its interval, in the colour of its verdict.
 
-    The margin of equivalence is a band for the claims of no difference. What is supported by two one-sided tests at 5 %
-    has the interval of 90 % in the band; that of 95 %, which is shown, may extend beyond it.
+    The margin is a band where the response is a fraction. The intervals are of each row alone; verdicts are corrected
+    for the number of rows.
     """
     figure, ax = plt.subplots(figsize=(WIDTH, 1.2 + 0.42 * len(table)))
     for place, row in enumerate(table.itertuples()):
-        if row.expected == 0:
+        if pd.notna(row.p_within):
             ax.fill_betweenx([place - 0.4, place + 0.4], -margin, margin, color=CHANCE, alpha=0.18, lw=0)
         ax.plot([row.low, row.high], [place, place], color=COLOURS[row.verdict], lw=2, solid_capstyle="butt")
         ax.plot(row.effect, place, "o", color=COLOURS[row.verdict], ms=7)
@@ -83,22 +85,6 @@ def _lines(ax: Axes, part: pd.DataFrame, means: pd.DataFrame, response: str) -> 
         ax.tick_params(axis="x", rotation=35)
         plt.setp(ax.get_xticklabels(), ha="right", rotation_mode="anchor")
     ax.margins(x=0.12)
-
-
-def trade_off(part: pd.DataFrame, means: pd.DataFrame, *, costs: Sequence[str]) -> Figure:
-    """RCA against the costs of guidance (columns, a panel each), with the weights; see `levels`."""
-    figure, axes = plt.subplots(1, len(costs), figsize=(WIDTH, 4), squeeze=False, sharey=True, layout="constrained")
-    for ax, cost in zip(axes[0], costs, strict=True):
-        for _, of_seed in part.groupby("seed"):
-            ax.plot(of_seed[cost], of_seed["rca"], "o-", **OF_A_SEED)
-        ax.plot(means[cost], means["rca"], "D-", **OF_THE_MEAN)
-        for row in means.to_dict("records"):
-            ax.annotate(f"w = {row['level']}", (row[cost], row["rca"]), xytext=(9, 5), textcoords="offset points")
-        ax.set(xlabel=f"{TITLES[cost]}, oracle's features")
-        ax.margins(0.14)
-    axes[0, 0].set_ylabel("RCA")
-    figure.suptitle("What guidance gains in RCA, and what it costs", fontweight="bold")
-    return figure
 
 
 def identity_loss(means: pd.DataFrame, responses: Sequence[str]) -> Figure:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from kpop_rca import diffusion, metric_panel, preferences, validity
+from kpop_rca import claims, diffusion, metric_panel, preferences, validity
 from kpop_rca.diffusion.lengths import changes
 from kpop_rca.preferences.benchmark import over_seeds
 from kpop_rca.preferences.tunings import HEADLINE
@@ -19,8 +19,15 @@ SAID = {HEADLINE: "tuning closes", "best of 2 by identity": "the better of two i
 
 def asked_and_answered() -> pd.DataFrame:
     """question, answer and notebook, of each question that committed tables answer; the others are left out."""
-    parts = (_parts(), _guidance(), _metrics(), _training_length(), _scorers(), _tuning())
+    parts = (_claims(), _parts(), _guidance(), _metrics(), _training_length(), _scorers(), _tuning())
     return pd.DataFrame([row for part in parts for row in part], columns=["question", "answer", "notebook"])
+
+
+def _claims() -> Iterator[tuple[str, str, str]]:
+    path = paths.committed_report("claims") / "tables" / "08_verdicts.csv"
+    if path.is_file():
+        said = claims.about_explanations(pd.read_csv(path, dtype={"level": str, "reference": str}))
+        yield "Which of the paper's explanations of a low RCA hold?", f"{'; '.join(said)}.".capitalize(), "08"
 
 
 def _parts() -> Iterator[tuple[str, str, str]]:

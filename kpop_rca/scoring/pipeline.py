@@ -3,7 +3,7 @@
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import product
@@ -21,7 +21,7 @@ from kpop_rca.scoring import found as faces
 from kpop_rca.scoring.cross_fitting import NOBODY, CrossFitted, cross_fit
 from kpop_rca.scoring.estimates import Estimates, estimate
 from kpop_rca.scoring.own_resnet import cross_fitted_resnet
-from kpop_rca.scoring.scores import HEADLINE, Scores
+from kpop_rca.scoring.scores import HEADLINE, Scores, unranked
 from kpop_rca.system import seeds
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def score(
         fitted, images["person"].to_numpy(), images["generator"], found.people, n_replicates=replicates, seed=seed
     )
     similar, copies = _similarity(seen, calibrated)
-    return Scores(
+    scores = Scores(
         people=found.people,
         measures=pd.concat([estimated.measures, similar], ignore_index=True),
         oracles=_oracles(estimated.oracles, embeddings),
@@ -108,6 +108,7 @@ def score(
         },
         examples=_examples(seen),
     )
+    return replace(scores, comparisons=unranked(scores.comparisons, scores.copying))
 
 
 class _Seen:

@@ -255,20 +255,14 @@ def dots(scores: Scores) -> tuple[Figure, str] | None:
 
 
 def compared(scores: Scores) -> pd.DataFrame:
-    """Every pair of generators by the headline's measure and oracle, the better one first.
-
-    One that repeats photographs is measured and not ranked: its images are not its own.
-    """
+    """Every pair of generators by the headline's measure and oracle, the better one first."""
     if scores.comparisons.empty:
         return scores.comparisons
     pairs = [scores.compare(a, b) for a, b in combinations(scores.generators, 2)]
     table = pd.concat(pairs, ignore_index=True)
     table = table[table["oracle"].eq(scores.oracle) & table["difference"].notna()]
     measure = next((name for name in (HEADLINE, "accuracy") if name in set(table["measure"])), None)
-    table = table.loc[table["measure"].eq(measure), [name for name in COMPARED if name in table]]
-    for name in sorted(scores.copying):
-        table.loc[table["a"].eq(name) | table["b"].eq(name), "verdict"] = f"not ranked: {name} repeats photographs"
-    return table
+    return table.loc[table["measure"].eq(measure), [name for name in COMPARED if name in table]]
 
 
 def groups(scores: Scores) -> pd.DataFrame:

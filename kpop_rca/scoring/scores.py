@@ -198,6 +198,20 @@ def wide(measures: pd.DataFrame, *, rows: list[str]) -> pd.DataFrame:
     return pd.concat(parts, axis=1).reset_index()
 
 
+def unranked(comparisons: pd.DataFrame, copying: set[str]) -> pd.DataFrame:
+    """Comparisons in which a generator that repeats photographs is measured and not ranked: its images are not its own.
+
+    >>> table = pd.DataFrame({"a": ["gan"], "b": ["sdxl"], "better": ["gan"], "verdict": ["gan is better than sdxl"]})
+    >>> unranked(table, {"gan"})[["better", "verdict"]].values.tolist()
+    [['', 'not ranked: gan repeats photographs']]
+    """
+    table = comparisons.copy()
+    for name in sorted(copying) if len(table) else ():
+        with_it = table["a"].eq(name) | table["b"].eq(name)
+        table.loc[with_it, ["better", "verdict"]] = "", f"not ranked: {name} repeats photographs"
+    return table
+
+
 def comparison_of(comparisons: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
     """The rows of two generators, turned where they were compared the other way round."""
     forward = comparisons[(comparisons["a"] == a) & (comparisons["b"] == b)]

@@ -28,6 +28,7 @@ MANIFEST, STARTED = "manifest.json", "started.json"
 SOURCE = "source.json"  # of the audit: where the photographs are
 METRICS = "metrics.json"
 PHOTOGRAPHS, LABELS, WEIGHTS = "photographs", "labels given by hand", "published weights"
+SMALL_STUDIES = "parameters of the small studies"  # of a sweep, whose notebook declares a few of them only
 # Where results go, and who is shown, does not change them: these parameters may differ between a stage and the stages
 # behind it, and between a stage and what it left half done.
 NOT_COMPARED = {"study", "device", "data_root", "detector_batch_size", "checkpoint_minutes", "publish_images"}
@@ -67,7 +68,7 @@ def versions() -> dict[str, str]:
 def begun(stage: stages.Stage, parameters: dict[str, Any]) -> dict[str, Any]:
     """The record of a stage that begins now."""
     study = parameters["study"]
-    now = {name: identity_of(*place) for name, place in params.inputs(stage, study).items()}
+    now = {need: identity_of(study, need) for need in stage.needs}
     return {
         "stage": stage.notebook,
         "parameters": parameters,
@@ -128,6 +129,10 @@ def from_outside(parameters: dict[str, Any]) -> dict[str, str]:
     if "hand_labels" in parameters:
         path = params.hand_labels_file(parameters)
         found[LABELS] = files.sha256(path)[:16] if path.is_file() else "none"
+    if parameters.get("sweep_seeds"):
+        with suppress(StudyError):  # a study that lives in the notebook's cell alone
+            known = json.dumps(compared(params.resolve(parameters["study"])), sort_keys=True)
+            found[SMALL_STUDIES] = hashlib.sha256(known.encode()).hexdigest()[:16]
     if parameters.get("weights"):
         folder = paths.resolve_data_root(parameters["weights"])
         read = [path for path in folder.rglob("*") if path.suffix != ".md"]  # a model card may be written anew
@@ -152,11 +157,8 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def folder_of(study: str, folder: str) -> Path:
-    """Where the artifacts of a stage lie: in the study's own folder, or, for what a member of a sweep did not make,
-    in its base's. Whether they fit is for `require` to say."""
-    own = paths.artifacts_folder(study) / folder
-    base = sweeps.base_of(study)
-    return own if base is None or own.is_dir() else paths.artifacts_folder(base) / folder
+    """Where the artifacts of a stage lie. Whether they fit is for `require` to say."""
+    return paths.artifacts_folder(study) / folder
 
 
 def lock_of(study: str, name: str) -> Path:
@@ -258,16 +260,10 @@ def _both(
     if part == "data":
         return was, was | _photographs(folder, record, parameters) | from_outside(parameters)
     if part == "inputs":  # of what is not there, its own line tells
-        return was, {name: identity_of(*_place(name, parameters["study"])) or was[name] for name in was}
+        return was, {name: identity_of(parameters["study"], name) or was[name] for name in was}
     if part == "computing":
         return was, {stage.module: fingerprint.of_computing(stage.module)}
     return was, {stage.notebook: fingerprint.of_notebook(stage.notebook)}
-
-
-def _place(name: str, study: str) -> tuple[str, str]:
-    """The study and the folder of an input: "audit" is of the same study, "claims-seed0/audit" of another."""
-    other, _, folder = name.rpartition("/")
-    return other or study, folder
 
 
 def _photographs(folder: Path, record: dict[str, Any], parameters: dict[str, Any]) -> dict[str, str]:
@@ -296,14 +292,12 @@ def require(study: str, folder: str, parameters: dict[str, Any], *, parts: Colle
     found = differences(lies_in, stage, parameters, parts=parts)
     if not found:
         return
-    first, owner = found[0], lies_in.parent.name
-    # A member of a sweep may lack what its level changes; what the base made, and is not as it was, the base makes.
-    mending = f"run: {command(study if first.part in MADE else owner, stage)}"
-    if first.part == "missing" and locks.holder(lock_of(owner, folder)):
+    first, mending = found[0], f"run: {command(study, stage)}"
+    if first.part == "missing" and locks.holder(lock_of(study, folder)):
         mending = "wait for it to end"
     if first.part == "parameters":
         mending = f"set {first.name} to {first.was!r} here, or {mending}"
-    raise StudyError(f"artifacts/{owner}/{folder} is {in_words(found)}; {mending}")
+    raise StudyError(f"artifacts/{study}/{folder} is {in_words(found)}; {mending}")
 
 
 def of_report(study: str, **code: dict[str, str]) -> list[Difference]:

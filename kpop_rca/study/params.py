@@ -182,39 +182,9 @@ def hand_labels_file(parameters: dict[str, Any]) -> Path:
     return paths.data_folder("hand_labels") / f"{sweeps.file_of(parameters['study']).stem}.csv"
 
 
-def owner(study: str, folder: str) -> str:
-    """The study whose artifacts of a stage serve this one: itself, but for what a member of a sweep can borrow.
-
-    That is the base of the member's seed where neither the stage nor anything behind it reads what the level sets.
-    """
-    base = sweeps.base_of(study)
-    if base is None:
-        return study
-    read = set().union(*(declared(stage.notebook) for stage in stages.behind(folder))) - {"study"}
-    own, of_base = resolve(study), resolve(base)
-    return study if any(own[name] != of_base[name] for name in read) else base
-
-
-def works(study: str) -> list[tuple[str, stages.Stage]]:
-    """The stages that a study runs, each with the study in whose folder it lies, in the order of running.
-
-    Of a sweep also those of its small studies, which share what their levels do not change.
-    """
-    resolved = resolve(study)
-    if not resolved["sweep_seeds"]:
-        return [(owner(study, stage.folder), stage) for stage in stages.of_study(resolved)]
-    if sweeps.Name.of(study).seed is not None:  # a small study itself
-        return [(owner(study, stage.folder), stage) for stage in stages.OF_SMALL_STUDY]
-    small = [work for member in sweeps.members(resolved) for work in works(member.study)]
-    return [*dict.fromkeys(small), (study, stages.CLAIMS)]
-
-
-def inputs(stage: stages.Stage, study: str) -> dict[str, tuple[str, str]]:
-    """What a stage is made from: name to study and folder; of a sweep's notebook, the stages of its small studies."""
-    if stage is not stages.CLAIMS:
-        return {need: (study, need) for need in stage.needs}
-    try:
-        small = [(of, earlier.folder) for of, earlier in works(study) if of != study]
-        return {"/".join(place): place for place in small}
-    except StudyError:  # a study that lives in the notebook's cell alone
-        return {}
+def works(study: str) -> tuple[stages.Stage, ...]:
+    """The stages that a study runs, in the order of running; a small study of a sweep ends at its images."""
+    resolved, name = resolve(study), sweeps.Name.of(study)
+    if name.experiment and name.seed is None:
+        raise StudyError(f"{study} is a small study of a sweep, of one seed; write {study}-seed0, for example")
+    return stages.OF_SMALL_STUDY if resolved["sweep_seeds"] and name.seed is not None else stages.of_study(resolved)

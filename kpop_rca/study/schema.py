@@ -152,8 +152,8 @@ class Parameters(BaseModel):
     preference_steps: Positive = None
 
     sweep_seeds: Annotated[int, Field(ge=0, le=50)] = None
-    sweep_one_seed: list[Annotated[str, Field(pattern=r"^[a-z]+=.+$")]] = None
     sweep_sizes: list[Literal[16, 32, 64]] = None
+    sweep_converged: list[Literal[16, 32, 64]] = None
     sweep_alikeness: list[Rate] = None
     sweep_labels: list[Literal["clean", "as-found", "excluded"]] = None
     sweep_dominance: list[Literal["equal", "more-pictures", "distinct-face"]] = None

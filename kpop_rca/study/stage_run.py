@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL import Image
 
 from kpop_rca.errors import StudyError
 from kpop_rca.study import checksums, manifests, paths, privacy, stages
@@ -78,6 +80,17 @@ class StageRun:
         privacy.show(figure)
         if note := fonts.note(figure):
             console.print_once(note)
+
+    def save_tiles(self, rows: np.ndarray, name: str) -> None:
+        """Save images of one size, uint8 (R, C, H, W, 3), as they are: rows of a PNG that another study can read again.
+
+        Where people may not be shown, nothing is saved.
+        """
+        if self.shows_people:
+            with self._saving("figures", f"{name}.png") as temporary:
+                n_rows, n_columns, height, width = rows.shape[:4]
+                sheet = rows.swapaxes(1, 2).reshape(n_rows * height, n_columns * width, 3)
+                Image.fromarray(sheet).save(temporary, format="png", optimize=True)
 
     def save_table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
         """Save a table as `reports/<study>/tables/<name>.csv` and hand it back to be shown.

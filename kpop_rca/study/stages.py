@@ -27,11 +27,11 @@ STAGES = (
     Stage("07_rca_validity", "validity", ("audit", "faces", "ddpm", "oracle", "generated"), "validity.degraded"),
     Stage("09_image_quality", "quality", ("faces", "ddpm", "oracle", "generated", "rca"), "oracles.cas"),
 )
-OF_SMALL_STUDY = STAGES[:5]  # what a sweep wants of each of its small studies
+OF_SMALL_STUDY = STAGES[:5]  # a small study of a sweep, run by itself, up to its images
 # Images of any generator; it reads nothing of the study, and without any images makes its own.
 SCORES = Stage("00_score_your_images", "scores", (), "scoring.pipeline")
-# A sweep's notebook reads the artifacts of its small studies, not of stages before it in its own study.
-CLAIMS = Stage("08_claims", "claims", (), "claims.runs")
+# A sweep's notebook runs its small studies itself, and reads no stage before it.
+CLAIMS = Stage("08_claims", "claims", (), "claims.small_studies")
 # Ratings of the study's images, by people or simulated raters; it has a model sample with fewer steps.
 RATINGS = Stage("11_human_ratings", "ratings", ("faces", "ddpm", "oracle", "generated"), "human_ratings.study_ratings")
 # The second stage of a cascade, on the study's faces and generated images.

@@ -1,8 +1,7 @@
 """Sweeps: small studies that differ from a base study in one thing each, and are named for it.
 
 `claims.guidance=2.5-seed1` is the study file `claims` with the experiment `guidance` at the level 2.5 and seed 1;
-`claims-seed1` is the base that it is compared with. A member makes only what its level changes, and borrows everything
-before that from the base of its seed: the levels of a guidance sweep share one trained model.
+`claims-seed1` is the base that it is compared with. `kpop_rca.claims.small_studies` runs all of a sweep.
 """
 
 import re
@@ -13,6 +12,9 @@ from kpop_rca.errors import StudyError
 from kpop_rca.study import paths
 
 RUNS = "08_runs"  # the table of what the oracles said of every small study
+# Whose work a small study does, in this order.
+NOTEBOOKS_OF_SMALL_STUDY = ("01_data_audit", "02_preprocessing", "03_ddpm_training", "04_oracle_benchmark")
+NOTEBOOKS_OF_SMALL_STUDY += ("05_generation",)
 
 
 class Member(NamedTuple):
@@ -25,10 +27,25 @@ class Member(NamedTuple):
 
 
 def _size(level: str, base: dict[str, Any]) -> dict[str, Any]:
-    """The same network at another size: self-attention stays at its level, whose side grows with the image's."""
-    size = int(level)
+    """Another size at equal operations per image: twice the side has a quarter of the operations per pixel, so half the
+    channels. Self-attention stays at its level, whose side grows with the image's."""
+    size, of_base = int(level), base["image_size"]
     sizes = {"face_sizes": [*base["face_sizes"], size]} if size not in base["face_sizes"] else {}
-    return sizes | {"image_size": size, "attention_size": base["attention_size"] * size // base["image_size"]}
+    channels = [n * of_base // size for n in base["channels"]]
+    return sizes | {
+        "image_size": size,
+        "channels": channels,
+        "attention_size": base["attention_size"] * size // of_base,
+    }
+
+
+def _until_flat(level: str, base: dict[str, Any]) -> dict[str, Any]:
+    """A size trained until the held-out loss is flat.
+
+    The learning rate stays, since a schedule that ends at 0 makes any loss flat; the weights are averaged for longer.
+    """
+    average = {"ema_half_life": 8 * base["ema_half_life"]}
+    return _size(level, base) | average | {"learning_rate_schedule": "constant", "train_steps": 5 * base["train_steps"]}
 
 
 def _sampler(level: str, base: dict[str, Any]) -> dict[str, Any]:
@@ -45,9 +62,11 @@ DOMINANCE = {"equal": {}, "more-pictures": {"idols_first_times": 3}, "distinct-f
 # the oracle's too, and the real faces that it is tried on. These have the oracles of the level named here. The price
 # is that such an oracle may have been trained on faces of the level's generator, too: see `claims.shared_faces`.
 COMMON_ORACLE = {"labels": {"as-found": "clean", "excluded": "clean"}, "dominance": {"more-pictures": "equal"}}
+UNTIL_FLAT = {"converged"}  # experiments whose steps are the most of a training, which ends when its loss is flat
 # Name to the parameter that lists the levels, and what a level sets in the parameters of the base.
 EXPERIMENTS = {
     "size": ("sweep_sizes", _size),
+    "converged": ("sweep_converged", _until_flat),
     "alikeness": ("sweep_alikeness", lambda level, base: {"idols_alikeness": float(level)}),
     "labels": ("sweep_labels", lambda level, base: LABELS[level]),
     "dominance": ("sweep_dominance", lambda level, base: DOMINANCE[level]),
@@ -80,16 +99,6 @@ class Name(NamedTuple):
 def file_of(study: str) -> Path:
     """The file in `params/` that a study shares with its seeds and the members of its sweep."""
     return paths.study_file(Name.of(study).file)
-
-
-def base_of(study: str) -> str | None:
-    """The study from which a member of a sweep borrows what it does not make; None for any other study.
-
-    >>> base_of("claims.guidance=2.5-seed1")
-    'claims-seed1'
-    """
-    name = Name.of(study)
-    return f"{name.file}-seed{name.seed}" if name.experiment else None
 
 
 def named(studies: str | list[str], seeds: str | list[str] = "") -> list[str]:
@@ -138,7 +147,7 @@ def members(resolved: dict[str, Any]) -> list[Member]:
     name, where = resolved["study"], f"params/{resolved['study']}.yaml"
     if Name.of(name).seed is not None:
         raise StudyError(f"{name} is of a sweep, which has seeds of its own; set sweep_seeds, and leave the seed out")
-    found, dear, known = [], resolved["sweep_one_seed"], []
+    found = []
     for experiment, (parameter, _) in EXPERIMENTS.items():
         levels = [f"{level:g}" if isinstance(level, int | float) else level for level in resolved[parameter]]
         if len(levels) == 1 or len(set(levels)) < len(levels):
@@ -149,11 +158,8 @@ def members(resolved: dict[str, Any]) -> list[Member]:
             if of_oracles not in levels:
                 reason = f"has {level} without {of_oracles}, whose oracles it is held against; add that"
                 raise StudyError(f"{where}: {parameter} {reason}")
-            known.append(f"{experiment}={level}")
-            study = f"{name}.{known[-1]}"
+            study = f"{name}.{experiment}={level}"
             prefix = name if overrides(study, resolved).items() <= resolved.items() else study
-            seeds = range(1 if known[-1] in dear else resolved["sweep_seeds"])
+            seeds = range(resolved["sweep_seeds"])
             found += [Member(experiment, level, seed, f"{prefix}-seed{seed}") for seed in seeds]
-    for stray in sorted(set(dear) - set(known)):
-        raise StudyError(f"{where}: sweep_one_seed names {stray!r}, which is no level of the sweep")
     return found

@@ -19,7 +19,7 @@ from kpop_rca.study import paths
 
 SCRIPT = Path(__file__).with_name("one_node_slurm.sh")
 SYSTEMS = Path("/etc/slurm/slurm.conf")  # where the processes of a job look for it
-MEMBER = "artifacts/claims-smoke-seed0/audit/manifest.json"
+AUDIT = "artifacts/smoke/audit/manifest.json"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 MODULES = ("snakemake_executor_plugin_slurm", "dlib", "face_recognition_models")
 
@@ -64,7 +64,7 @@ def test_a_scoring_in_parts(slurm, tmp_path):
     assert (slurm / "jobs.log").read_text().count("JobState=COMPLETED") == 4
 
 
-def test_a_member_of_a_sweep(slurm, tmp_path):
-    run = submitted(tmp_path, "-s", "Snakefile", MEMBER, "--config", "studies=claims-smoke")
+def test_a_stage_of_a_study(slurm, tmp_path):
+    run = submitted(tmp_path, "-s", "Snakefile", AUDIT, "--config", "studies=smoke")
     assert run.returncode == 0, run.stdout[-5000:] + run.stderr[-5000:]
-    assert (tmp_path / MEMBER).is_file()
+    assert (tmp_path / AUDIT).is_file()

@@ -11,7 +11,7 @@ from project_copy import edit, python, write_project
 from small_report import write_executed_copy
 
 from kpop_rca import verify
-from kpop_rca.study import given, manifests, params, paths, stage_run, stages, sweeps
+from kpop_rca.study import given, params, paths, stage_run, stages, sweeps
 
 SWEEP = "claims-smoke"
 BEHIND_IT = {"06_rca_analysis", "07_rca_validity", "09_image_quality"}  # what reads oracles and generated images
@@ -134,8 +134,8 @@ IMPORTED_BY = {
     "validity/mixtures.py": "07",
     "oracles/training.py": "04 06 07 08 09",
     "faces/audit_tables.py": "01",
-    "data/identity_folders.py": "01 09",
-    "diffusion/samplers.py": "03 04 05 06 07 09",
+    "data/identity_folders.py": "01 08 09",
+    "diffusion/samplers.py": "03 04 05 06 07 08 09",
     "plots/charts.py": "01 02 03 04 05 06 07 08 09",
     "verify.py": "",
     "benchmarks/collection.py": "",
@@ -214,13 +214,7 @@ def both(study, sweep):
 
 @pytest.fixture
 def sweep(output):
-    for owner, stage in params.works(SWEEP)[:-1]:
-        run(owner, stage)
-    predicted = {m.study for m in sweeps.members(params.resolve(SWEEP))}
-    folders = {name: paths.artifacts_folder(params.owner(name, "generated")) / "generated" for name in predicted}
-    made = {name: manifests.read(folder) for name, folder in folders.items()}
-    table = pd.DataFrame({"study": list(made), "images": [manifests.identity(m) for m in made.values()]})
-    run(SWEEP, stages.CLAIMS, runs=table)
+    run(SWEEP, stages.CLAIMS, runs=pd.DataFrame({"study": [f"{SWEEP}-seed0"], "images": ["a"]}))
     return output
 
 
@@ -230,31 +224,23 @@ def lines_of(capsys, study, status):
     return capsys.readouterr().out.splitlines()
 
 
-def test_of_a_sweep_every_small_study_is_checked_once(sweep, capsys):
-    lines = lines_of(capsys, SWEEP, 0)
-    assert len(lines) == len({line.partition(":")[0] for line in lines}) == len(params.works(SWEEP))
-    assert sum(" 05_generation: complete" in line for line in lines) == 3
-    assert sum(" 03_ddpm_training: complete" in line for line in lines) == 1
-    assert lines[-1] == f"{SWEEP} 08_claims: complete, 1 files"
-
-
-def test_a_small_study_is_checked_with_what_it_borrows(sweep, capsys):
-    lines = lines_of(capsys, f"{SWEEP}.guidance=2-seed0", 0)
-    assert [line.split()[0] for line in lines if " 05_" in line] == [f"{SWEEP}.guidance=2-seed0"]
-    assert [line.split()[0] for line in lines if " 03_" in line] == [f"{SWEEP}-seed0"]
-
-
-def test_a_sweep_is_stale_when_a_small_study_is_or_was_made_again(sweep, capsys):
-    small = f"{SWEEP}.guidance=2-seed0"
-    run(small, stages.by_folder("generated"), content="b")
-    last = lines_of(capsys, SWEEP, 1)[-1]
-    assert f"stale: made from an earlier {small}/generated; run:" in last
-    (sweep / f"artifacts/{small}/generated/made.txt").write_text("c")
-    assert (
-        f"stale: made from an earlier {small}/generated, {small}/generated is altered" in lines_of(capsys, SWEEP, 1)[-1]
-    )
+def test_of_a_sweep_its_one_notebook_is_checked(sweep, capsys):
+    assert lines_of(capsys, SWEEP, 0) == [f"{SWEEP} 08_claims: complete, 1 files"]
     (sweep / f"reports/{SWEEP}/tables/08_runs.csv").write_text("nothing\n")
-    assert "altered in the report: tables/08_runs.csv (other contents)" in lines_of(capsys, SWEEP, 1)[-1]
+    assert "altered in the report: tables/08_runs.csv (other contents)" in lines_of(capsys, SWEEP, 1)[0]
+
+
+def test_a_sweep_is_stale_when_any_parameter_of_its_small_studies_is_another(sweep, capsys):
+    """The notebook declares a few of them only; the training's steps are none of these."""
+    assert "train_steps" not in params.declared(stages.CLAIMS.notebook)
+    capsys.readouterr()
+    assert verify.main([SWEEP, "--set", "train_steps=13"]) == 1
+    assert "the parameters of the small studies have changed" in capsys.readouterr().out
+
+
+def test_a_small_study_by_itself_ends_at_its_images(output, capsys):
+    lines = lines_of(capsys, f"{SWEEP}.guidance=2-seed0", 1)
+    assert [line.partition(":")[0].split()[1] for line in lines] == [stage.notebook for stage in stages.OF_SMALL_STUDY]
 
 
 @pytest.mark.parametrize("name", ["nothing", "quick.guidence=1-seed0", "../quick", "claims.size=32"])

@@ -37,9 +37,9 @@ def project(tmp_path, monkeypatch):
 
 def test_a_question_that_no_committed_run_answers_is_not_asked(project):
     before = findings.questions()
-    assert len(before.splitlines()) == 6 and "Which metrics" in before and "longer training" in before
+    assert len(before.splitlines()) == 7 and "Which metrics" in before and "longer training" in before
     shutil.rmtree(project / "reports" / "panel")
-    assert "Which metrics" not in findings.questions() and len(findings.questions().splitlines()) == 5
+    assert "Which metrics" not in findings.questions() and len(findings.questions().splitlines()) == 6
 
 
 def change(project, study, alter):

@@ -39,6 +39,18 @@ def test_copies_are_flagged_and_no_other_generator_is(demonstrated):
     assert [line.split(" repeats")[0] for line in lines] == ["copies"]
 
 
+def test_copies_are_ranked_in_no_table_and_no_file(demonstrated, tmp_path):
+    """The page said so alone, and the files beside it called the copies better than everyone."""
+    demonstrated.report(tmp_path)
+    for table in (
+        demonstrated.comparisons,
+        pd.read_csv(tmp_path / report.TABLES / "comparisons.csv", keep_default_na=False),
+    ):
+        with_them = table[table["a"].eq("copies") | table["b"].eq("copies")]
+        assert set(with_them["verdict"]) == {"not ranked: copies repeats photographs"}
+        assert set(with_them["better"]) == {""} and not table["better"].eq("copies").any()
+
+
 def test_who_is_shown_instead(demonstrated):
     """A swapped pair is predicted as each other; every image of `copies` is one of its person's photographs."""
     found = answer.shown_instead(demonstrated).query("generator == 'swapped pair'")

@@ -1,4 +1,4 @@
-"""Sweeps: names of small studies, what their levels set, and what they borrow."""
+"""Sweeps: names of small studies, and what their levels set."""
 
 import pytest
 
@@ -16,7 +16,7 @@ CLAIMS = params.resolve("claims")
         ("claims.sampler=ddpm-1000-seed0", {"sampler": "ddpm", "sampling_steps": 1000, "guidance": 0.0}),
         ("claims.labels=as-found-seed1", {"exclude_flags": []}),
         ("claims.dominance=more-pictures-seed1", {"idols_first_times": 3}),
-        ("claims.size=32", {"image_size": 32, "attention_size": 8}),
+        ("claims.size=16", {"image_size": 16, "channels": [48, 96, 192], "attention_size": 4}),
         ("claims-seed1", {}),
         ("quick", {}),
     ],
@@ -25,16 +25,25 @@ def test_a_level_sets_what_its_name_says(study, expected):
     assert sweeps.overrides(study, CLAIMS) == expected
 
 
-def test_the_network_of_every_size_is_the_same_but_for_its_size():
+def test_the_network_of_every_size_has_the_same_parts():
     """With attention at one side in pixels, the largest size had none at all, and the sizes differed in that, too."""
-    networks = [params.resolve(f"claims.size={size}-seed0") for size in CLAIMS["sweep_sizes"]]
     parts = []
-    for resolved in networks:
+    for size in CLAIMS["sweep_sizes"]:
+        resolved = params.resolve(f"claims.size={size}-seed0")
         shape = {name: resolved[name] for name in ("image_size", "channels", "layers_per_block", "attention_size")}
         unet = build_unet(**shape, n_classes=3)
-        parts.append([(name, value.shape) for name, value in unet.state_dict().items()])
+        parts.append([name for name, _ in unet.named_parameters()])
     assert parts[0] == parts[1] == parts[2]
-    assert any("down_blocks" in name and "attentions" in name for name, _ in parts[0])
+    assert any("down_blocks" in name and "attentions" in name for name in parts[0])
+
+
+def test_a_training_until_the_loss_is_flat_has_a_learning_rate_that_stays():
+    """A schedule that ends at 0 makes any loss flat."""
+    for size in CLAIMS["sweep_converged"]:
+        long, short = (params.resolve(f"claims.{kind}={size}-seed0") for kind in ("converged", "size"))
+        changed = {name for name in long if long[name] != short[name]} - {"study"}
+        assert changed == {"learning_rate_schedule", "train_steps", "ema_half_life"}
+        assert long["learning_rate_schedule"] == "constant"
 
 
 def test_studies_and_seeds_are_read_alike_by_every_command():
@@ -68,24 +77,15 @@ def test_every_level_has_a_study_a_seed_and_the_base_stands_for_its_own_level():
     assert [(m.level, m.seed, m.study) for m in members] == [
         ("0", 0, "claims.guidance=0-seed0"),
         ("0", 1, "claims.guidance=0-seed1"),
-        ("1", 0, "claims-seed0"),
-        ("1", 1, "claims-seed1"),
+        ("1.5", 0, "claims-seed0"),
+        ("1.5", 1, "claims-seed1"),
     ]
 
 
-def test_a_level_too_dear_is_run_once():
-    small = CLAIMS | {name: [] for name in CLAIMS if name.startswith("sweep_") and name != "sweep_seeds"}
-    members = sweeps.members(small | {"sweep_seeds": 3, "sweep_sizes": [16, 64], "sweep_one_seed": ["size=64"]})
-    assert [(m.level, m.seed) for m in members] == [("16", 0), ("16", 1), ("16", 2), ("64", 0)]
-
-
 def test_a_size_that_the_base_has_no_use_for_is_cropped_for_its_level():
-    large, base = params.resolve("claims.size=64-seed0"), params.resolve("claims-seed0")
-    assert 64 in large["face_sizes"]
-    assert 64 not in base["face_sizes"]
-    assert params.owner("claims.size=64-seed0", "audit") == "claims-seed0"
-    assert params.owner("claims.size=64-seed0", "faces") == "claims.size=64-seed0"
-    assert params.owner("claims.size=32-seed0", "faces") == "claims-seed0"
+    base = CLAIMS | {"face_sizes": [32]}
+    assert sweeps.overrides("claims.size=64-seed0", base)["face_sizes"] == [32, 64]
+    assert "face_sizes" not in sweeps.overrides("claims.size=32-seed0", base)
 
 
 def test_every_member_of_the_sweeps_in_the_project_resolves():
@@ -104,7 +104,6 @@ def test_a_sweep_with_a_seed_in_its_name_is_refused():
         ({"sweep_guidance": [1.0]}, "sweep_guidance is .* two levels or more"),
         ({"sweep_guidance": [0.0, 1.0, 1]}, "sweep_guidance is .* each once"),
         ({"sweep_labels": ["as-found", "excluded"]}, "has as-found without clean"),
-        ({"sweep_one_seed": ["guidance=2.0"]}, "'guidance=2.0', which is no level"),
     ],
 )
 def test_a_sweep_that_cannot_be_compared_is_refused_before_it_runs(changed, message):
@@ -119,19 +118,8 @@ def test_a_study_without_a_sweep_has_no_members():
     assert stages.of_study(CLAIMS) == (stages.CLAIMS,)
 
 
-@pytest.mark.parametrize(
-    ("level", "own"),
-    [
-        ("guidance=0", {"generated"}),
-        ("jitter=0", {"oracle"}),
-        ("size=32", {"ddpm", "oracle", "generated"}),
-        ("labels=as-found", {"faces", "ddpm", "oracle", "generated"}),
-        ("alikeness=0.6", {"audit", "faces", "ddpm", "oracle", "generated"}),
-    ],
-)
-def test_a_member_makes_what_its_level_changes_and_borrows_the_rest(level, own):
-    """Worked out by hand from what each notebook reads; a stage that is shared by mistake would mix up two levels."""
-    member = f"claims.{level}-seed1"
-    folders = ["audit", "faces", "ddpm", "oracle", "generated"]
-    assert {folder for folder in folders if params.owner(member, folder) == member} == own
-    assert {params.owner(member, folder) for folder in folders} <= {member, "claims-seed1"}
+def test_a_small_study_by_itself_ends_at_its_images():
+    for study in ("claims-seed1", "claims.guidance=0-seed1"):
+        assert params.works(study) == stages.OF_SMALL_STUDY
+    assert params.works("claims") == (stages.CLAIMS,)
+    assert params.works("quick-seed1") == stages.STAGES
