@@ -23,8 +23,8 @@ def test_the_notebook_runs_its_small_studies_and_keeps_their_measures(sweep):
 def test_every_level_was_predicted(sweep):
     runs = pd.read_csv(sweep / "reports/claims-smoke/tables/08_runs.csv", dtype={"level": str})
     assert list(zip(runs["experiment"], runs["level"], strict=True)) == [
-        ("converged", "16"),
-        ("converged", "32"),
+        ("longer", "16"),
+        ("longer", "32"),
         ("dominance", "equal"),
         ("dominance", "more-pictures"),
         ("guidance", "0"),

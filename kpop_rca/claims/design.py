@@ -50,7 +50,7 @@ def configuration(runs: pd.DataFrame, parameters: dict[str, Any]) -> pd.DataFram
     flat = runs["experiment"].isin(sweeps.UNTIL_FLAT)
     steps = f"{_range(runs.loc[~flat, 'n_steps'])} steps of {batch} images"
     if flat.any():
-        steps += f"; until the held-out loss is flat, {_range(runs.loc[flat, 'n_steps'])}"
+        steps += f"; in the longer arm {_range(runs.loc[flat, 'n_steps'])}"
     sizes = parameters["sweep_sizes"] or [parameters["image_size"]]
     counted = _range(pd.Series(operations(parameters, sizes)))
     rows = {

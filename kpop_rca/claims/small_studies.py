@@ -32,7 +32,7 @@ AUDIT, CROPS, TRAINING, ORACLES, GENERATION = sweeps.NOTEBOOKS_OF_SMALL_STUDY
 # Parameters that no result follows from.
 ASIDE = {"study", "device", "publish_images", "checkpoint_minutes", "sample_grids", "hand_labels"}
 # What is tried first, and what last: the paper's explanations, the long trainings, what else a measure follows from.
-TURNS = (("size", "alikeness", "dominance"), ("converged",), ("guidance", "jitter", "labels", "sampler"))
+TURNS = (("size", "alikeness", "dominance"), ("longer",), ("guidance", "jitter", "labels", "sampler"))
 SILENT = partial(console.bar, disable=True)
 ROWS, FIRST, COMPLETE = "rows", "first_images", "complete.json"
 

@@ -57,7 +57,7 @@ CLAIMS = (
     Claim("more pixels keep identity better", "6.1", "size", IDENTITY, +1, ("16", "64")),
     Claim("more pixels help the oracle on real faces", "6.1", "size", "accuracy_real", +1, ("16", "32")),
     Claim("more pixels help the oracle on real faces", "6.1", "size", "accuracy_real", +1, ("16", "64")),
-    Claim("more pixels keep identity better, trained for longer", "6.1", "converged", IDENTITY, +1, ("32", "64")),
+    Claim("more pixels keep identity better, trained for longer", "6.1", "longer", IDENTITY, +1, ("32", "64")),
     Claim("likeness within a group costs identity", "6.2", "alikeness", IDENTITY, -1),
     Claim("likeness adds errors within the group", "6.2", "alikeness", "within_group_excess", +1),
     Claim("wrong images in the folders cost identity", "5.2", "labels", IDENTITY, -1, ("clean", "as-found")),

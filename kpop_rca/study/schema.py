@@ -153,7 +153,7 @@ class Parameters(BaseModel):
 
     sweep_seeds: Annotated[int, Field(ge=0, le=50)] = None
     sweep_sizes: list[Literal[16, 32, 64]] = None
-    sweep_converged: list[Literal[16, 32, 64]] = None
+    sweep_longer: list[Literal[16, 32, 64]] = None
     sweep_alikeness: list[Rate] = None
     sweep_labels: list[Literal["clean", "as-found", "excluded"]] = None
     sweep_dominance: list[Literal["equal", "more-pictures", "distinct-face"]] = None

@@ -40,7 +40,7 @@ def _size(level: str, base: dict[str, Any]) -> dict[str, Any]:
 
 
 def _until_flat(level: str, base: dict[str, Any]) -> dict[str, Any]:
-    """A size trained until the held-out loss is flat.
+    """A size trained until the held-out loss is flat, at most for five times the steps of the base.
 
     The learning rate stays, since a schedule that ends at 0 makes any loss flat; the weights are averaged for longer.
     """
@@ -62,11 +62,11 @@ DOMINANCE = {"equal": {}, "more-pictures": {"idols_first_times": 3}, "distinct-f
 # the oracle's too, and the real faces that it is tried on. These have the oracles of the level named here. The price
 # is that such an oracle may have been trained on faces of the level's generator, too: see `claims.shared_faces`.
 COMMON_ORACLE = {"labels": {"as-found": "clean", "excluded": "clean"}, "dominance": {"more-pictures": "equal"}}
-UNTIL_FLAT = {"converged"}  # experiments whose steps are the most of a training, which ends when its loss is flat
+UNTIL_FLAT = {"longer"}  # experiments whose steps are the most of a training, which ends when its loss is flat
 # Name to the parameter that lists the levels, and what a level sets in the parameters of the base.
 EXPERIMENTS = {
     "size": ("sweep_sizes", _size),
-    "converged": ("sweep_converged", _until_flat),
+    "longer": ("sweep_longer", _until_flat),
     "alikeness": ("sweep_alikeness", lambda level, base: {"idols_alikeness": float(level)}),
     "labels": ("sweep_labels", lambda level, base: LABELS[level]),
     "dominance": ("sweep_dominance", lambda level, base: DOMINANCE[level]),

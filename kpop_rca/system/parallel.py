@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
-import shutil
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,8 +20,6 @@ if TYPE_CHECKING:
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
-GPU_DRIVERS = ("nvidia-smi", "rocm-smi")  # programs that the drivers of NVIDIA's and AMD's GPUs bring along
-
 
 def cores() -> int:
     """Cores that this process may keep busy, by the operating system, OMP_NUM_THREADS (Snakemake's) and torch."""
@@ -32,13 +28,6 @@ def cores() -> int:
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get("OMP_NUM_THREADS", "")
     return max(1, min(allowed, torch.get_num_threads(), int(asked) if asked.isdigit() else allowed))
-
-
-def on_cpu(device: str) -> bool:
-    """Whether a study surely computes on the CPU, found out without loading PyTorch: "auto" is taken to mean a GPU
-    where a driver or Apple's own chip says that there may be one."""
-    apple = (platform.system(), platform.machine()) == ("Darwin", "arm64")
-    return device == "cpu" or (device == "auto" and not apple and not any(map(shutil.which, GPU_DRIVERS)))
 
 
 def in_order(

@@ -49,7 +49,7 @@ def test_what_an_interval_excludes_is_said_in_the_claimed_sense():
 
 def test_trainings_that_used_up_their_steps_are_not_called_flat():
     parameters = {"train_steps": 10, "ema_half_life": 1, "image_size": 32, "face_sizes": [32], "channels": [8, 16]}
-    rows = [("converged", "32", 50), ("converged", "32", 40), ("size", "32", 10)]
+    rows = [("longer", "32", 50), ("longer", "32", 40), ("size", "32", 10)]
     table = pd.DataFrame(rows, columns=["experiment", "level", "n_steps"])
     assert "32 px: 1 of 2." in answers.about_flat(table, parameters | {"attention_size": 8})
 

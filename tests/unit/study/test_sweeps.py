@@ -39,8 +39,8 @@ def test_the_network_of_every_size_has_the_same_parts():
 
 def test_a_training_until_the_loss_is_flat_has_a_learning_rate_that_stays():
     """A schedule that ends at 0 makes any loss flat."""
-    for size in CLAIMS["sweep_converged"]:
-        long, short = (params.resolve(f"claims.{kind}={size}-seed0") for kind in ("converged", "size"))
+    for size in CLAIMS["sweep_longer"]:
+        long, short = (params.resolve(f"claims.{kind}={size}-seed0") for kind in ("longer", "size"))
         changed = {name for name in long if long[name] != short[name]} - {"study"}
         assert changed == {"learning_rate_schedule", "train_steps", "ema_half_life"}
         assert long["learning_rate_schedule"] == "constant"

@@ -62,24 +62,6 @@ def test_cores_are_those_that_everyone_allows(monkeypatch: pytest.MonkeyPatch) -
     assert parallel.cores() == 3
 
 
-@pytest.mark.parametrize(
-    ("system", "machine", "programs", "expected"),
-    [
-        ("Linux", "x86_64", (), True),
-        ("Linux", "x86_64", ("nvidia-smi",), False),
-        ("Linux", "x86_64", ("rocm-smi",), False),
-        ("Darwin", "x86_64", (), True),
-        ("Darwin", "arm64", (), False),
-    ],
-)
-def test_auto_may_be_a_gpu_where_there_are_signs_of_one(monkeypatch, system, machine, programs, expected) -> None:
-    monkeypatch.setattr(parallel.platform, "system", lambda: system)
-    monkeypatch.setattr(parallel.platform, "machine", lambda: machine)
-    monkeypatch.setattr(parallel.shutil, "which", lambda program: program if program in programs else None)
-    assert parallel.on_cpu("auto") is expected
-    assert parallel.on_cpu("cpu") and not parallel.on_cpu("cuda") and not parallel.on_cpu("mps")
-
-
 def test_what_runs_side_by_side_has_a_core_each_and_keeps_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "cores", lambda: 3)
     meeting = Barrier(3, timeout=30)  # passed by three threads at once, or not at all
