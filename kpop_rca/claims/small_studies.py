@@ -3,8 +3,8 @@
 A small study is the study's own steps (render, audit, crop, train a generator and oracles, generate) at a small size.
 It does not run the notebooks: their figures and their kernels would take longer than the work. What two levels of a
 seed have in common is made once, in a folder that is named for the parameters behind it. A run that is measured is a
-file of its own, named for its parameters and for the code: a stopped sweep goes on after the last one, and one of other
-parameters or of other code takes nothing over.
+file of its own. All of these are named for the code as well: a stopped sweep goes on after the last run, and one of
+other parameters or of other code takes nothing over.
 """
 
 import hashlib
@@ -34,7 +34,8 @@ ASIDE = {"study", "device", "publish_images", "checkpoint_minutes", "sample_grid
 # What is tried first, and what last: the paper's explanations, the long trainings, what else a measure follows from.
 TURNS = (("size", "alikeness", "dominance"), ("longer",), ("guidance", "jitter", "labels", "sampler"))
 SILENT = partial(console.bar, disable=True)
-ROWS, FIRST, COMPLETE = "rows", "first_images", "complete.json"
+ROWS, FIRST, WORK, COMPLETE = "rows", "first_images", "work-seed", "complete.json"
+MODULE = "claims.small_studies"
 
 
 def _values(parameters: dict[str, Any], *notebooks: str) -> dict[str, Any]:
@@ -227,14 +228,14 @@ def run_all(resolved: dict[str, Any], *, folder: Path, bar: Callable) -> pd.Data
     with bar(total=len(planned), desc="small studies", unit="study") as shown:
         for n_runs in parallel.in_order(work, [turns[key] for key in sorted(turns)], workers=workers):
             shown.update(n_runs)
-    for seed in {run.member.seed for run in planned}:
-        shutil.rmtree(_work_of(folder, seed), ignore_errors=True)
+    for work in folder.glob(f"{WORK}*"):
+        shutil.rmtree(work)
     return pd.concat([runs.read_runs(_rows_of(folder, run)) for run in planned], ignore_index=True)
 
 
 def plan(resolved: dict[str, Any]) -> list[Run]:
     """The runs of a sweep, in its order."""
-    members, code = sweeps.members(resolved), fingerprint.of_computing("claims.small_studies")
+    members, code = sweeps.members(resolved), fingerprint.of_computing(MODULE)
     parameters = {member.study: params.resolve(member.study) for member in members}
     planned = []
     for member in members:
@@ -286,7 +287,7 @@ def first_images(resolved: dict[str, Any], *, folder: Path) -> Iterator[tuple[sw
 
 
 def _work_of(folder: Path, seed: int) -> Path:
-    return folder / f"work-seed{seed}"
+    return folder / f"{WORK}{seed}-{fingerprint.of_computing(MODULE)}"
 
 
 def _rows_of(folder: Path, run: Run) -> Path:

@@ -60,6 +60,15 @@ def test_a_stopped_sweep_goes_on_and_one_of_other_parameters_begins_anew(swept):
     assert len(names) == len(before) and not names & {name.removesuffix(".csv") for name in before}
 
 
+def test_half_done_work_of_other_code_is_not_taken_over(swept, monkeypatch):
+    """The name of what a seed makes on the way, like that of its measures, follows from the code."""
+    folder, _ = swept
+    before = small_studies._work_of(folder, 0), small_studies.plan(params.resolve(STUDY))[0].name
+    monkeypatch.setattr(small_studies.fingerprint, "of_computing", lambda module: "other")
+    after = small_studies._work_of(folder, 0), small_studies.plan(params.resolve(STUDY))[0].name
+    assert before[0] != after[0] and before[1] != after[1]
+
+
 def test_a_run_that_is_made_again_is_the_same(swept):
     folder, runs = swept
     run = next(run for run in small_studies.plan(params.resolve(STUDY)) if run.member.level == "2")
