@@ -1,12 +1,9 @@
 """What a sweep found, in sentences that are true whatever its numbers are."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from kpop_rca.claims.verdicts import POWER, SUPPORTED, VERDICTS
-from kpop_rca.study import sweeps
 
 
 def about_claims(found: pd.DataFrame) -> list[str]:
@@ -55,22 +52,9 @@ def about_undecided(found: pd.DataFrame) -> list[str]:
         if np.isnan(end):
             lines.append(f"{change}; one seed excludes nothing")
         else:
-            lines.append(f"{change}; in the claimed sense more than {max(end, 0):.2f} is excluded")
+            left = f"an effect above {end:.2f}" if end > 0 else "any effect"
+            lines.append(f"{change}; excluded is {left} in the claimed direction")
     return lines
-
-
-def about_flat(table: pd.DataFrame, parameters: dict[str, Any]) -> str:
-    """How many of the trainings that end where their held-out loss is flat did so before their steps were used up.
-
-    Args:
-        table: from `verdicts.mean_over_oracles`.
-        parameters: of the sweep.
-    """
-    said = []
-    for level, part in table[table["experiment"].isin(sweeps.UNTIL_FLAT)].groupby("level", sort=False):
-        most = sweeps.EXPERIMENTS[part["experiment"].iloc[0]][1](level, parameters)["train_steps"]
-        said.append(f"{level} px: {(part['n_steps'] < most).sum()} of {len(part)}")
-    return f"Flat before the last step: {', '.join(said)}. Where it was not, more steps might still change the effect."
 
 
 def about_shared_faces(shared: pd.DataFrame) -> str:

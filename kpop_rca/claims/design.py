@@ -11,6 +11,7 @@ from statsmodels.stats.power import TTestPower
 from torch.utils.flop_counter import FlopCounterMode
 
 from kpop_rca import rca
+from kpop_rca.claims import flat_loss
 from kpop_rca.claims.verdicts import POWER
 from kpop_rca.diffusion.unet import NETWORK, build_unet
 from kpop_rca.study import flat_yaml, params, paths, sweeps
@@ -51,12 +52,14 @@ def configuration(runs: pd.DataFrame, parameters: dict[str, Any]) -> pd.DataFram
     steps = f"{_range(runs.loc[~flat, 'n_steps'])} steps of {batch} images"
     if flat.any():
         steps += f"; in the longer arm {_range(runs.loc[flat, 'n_steps'])}"
-    sizes = parameters["sweep_sizes"] or [parameters["image_size"]]
+    own = parameters["image_size"]
+    sizes = sorted({own, *parameters["sweep_sizes"], *parameters["sweep_longer"]})
+    others = f"; in the experiments on it {', '.join(map(str, sizes))} px" if len(sizes) > 1 else ""
     counted = _range(pd.Series(operations(parameters, sizes)))
     rows = {
         "people": f"{parameters['n_identities']} avatars, others for each seed",
-        "image size": f"{parameters['image_size']} px; in the experiment on it {', '.join(map(str, sizes))} px",
-        "operations of the network": f"{counted} million an image, whatever its size",
+        "image size": f"{own} px{others}",
+        "operations of the network": f"{counted} million an image",
         "training of a generator": steps,
         "trainings of a level": f"{_range(seeds)} seeds, one training each",
         "sets of generated images": f"{runs['images'].nunique()}",
@@ -119,3 +122,22 @@ def with_detectable(found: pd.DataFrame) -> pd.DataFrame:
     quantile = stats.t.ppf(0.5 + rca.CONFIDENCE / 2, np.maximum(n - 1, 1))
     sd = (found["high"] - found["low"]).to_numpy() / 2 / quantile * np.sqrt(n)
     return found.assign(sd=sd, detectable=[detectable_effect(*row) for row in zip(sd, n, strict=True)])
+
+
+def about_flat(table: pd.DataFrame, parameters: dict[str, Any]) -> list[str]:
+    """When a held-out loss counts as flat, and how many trainings ended so before their steps were used up: sentences.
+
+    Args:
+        table: from `verdicts.mean_over_oracles`.
+        parameters: of the sweep.
+    """
+    said, most = [], 0
+    for level, part in table[table["experiment"].isin(sweeps.UNTIL_FLAT)].groupby("level", sort=False):
+        most = sweeps.EXPERIMENTS[part["experiment"].iloc[0]][1](level, parameters)["train_steps"]
+        said.append(f"{level} px: {(part['n_steps'] < most).sum()} of {len(part)}")
+    return [
+        f"A loss is flat where {flat_loss.PATIENCE} looks, {flat_loss.EVERY} steps apart, lower it by less than "
+        f"{flat_loss.GAIN:.0%}.",
+        f"Flat before the last of {most:,} steps: {', '.join(said)}.",
+        "Where it was not, more steps might still change the effect.",
+    ]

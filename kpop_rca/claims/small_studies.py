@@ -30,7 +30,8 @@ from kpop_rca.system import console, devices, files, parallel
 
 AUDIT, CROPS, TRAINING, ORACLES, GENERATION = sweeps.NOTEBOOKS_OF_SMALL_STUDY
 # Parameters that no result follows from.
-ASIDE = {"study", "device", "publish_images", "checkpoint_minutes", "sample_grids", "hand_labels"}
+ASIDE = {"study", "device", "publish_images", "checkpoint_minutes", "sample_grids"}
+WHO = ("n_identities", "min_per_identity", "exclude_identities", "max_per_identity")
 # What is tried first, and what last: the paper's explanations, the long trainings, what else a measure follows from.
 TURNS = (("size", "alikeness", "dominance"), ("longer",), ("guidance", "jitter", "labels", "sampler"))
 SILENT = partial(console.bar, disable=True)
@@ -97,7 +98,7 @@ class SmallStudy:
         known = self.parameters
         root = data.prepare(known, bar=SILENT)
         detections = faces.detect_faces(
-            data.scan(root, n_identities=known["n_identities"], max_per_identity=known["max_per_identity"]),
+            data.scan(root, **{name: known[name] for name in WHO}),
             root,
             min_face_size=known["min_face_size"],
             batch_size=known["detector_batch_size"],
@@ -107,6 +108,9 @@ class SmallStudy:
         )
         thresholds = {name: known[name] for name in ("min_probability", "max_mismatch_score", "min_face_width", "seed")}
         flagged = faces.flag_images(detections, **thresholds)
+        labels_file = params.hand_labels_file(known)
+        if known["hand_labels"] or labels_file.is_file():
+            flagged = faces.join_hand_labels(flagged, labels_file, root=root)
         left_out = {name: known[name] for name in ("exclude_flags", "exclude_hand_labels")}
         kept = flagged[faces.exclusion_reasons(flagged, **left_out) == ""].copy()
         fractions = {name: known[name] for name in ("oracle_fraction", "validation_fraction", "test_fraction")}
@@ -163,7 +167,7 @@ def measured(made: SmallStudy, judged_by: SmallStudy) -> list[dict[str, Any]]:
     log = pd.read_csv(made.generator / trainer.LOG)
     of_training = {
         "n_steps": int(log["step"].max()),
-        "training_seconds": float(log["seconds"].max()),
+        "seconds": float(log["seconds"].max()),
         "held_out_loss": flat_loss.held_out_loss(
             *trainer.load_trained(made.generator, made.device), made.split("validation"), seed=made.parameters["seed"]
         ),
@@ -222,8 +226,7 @@ def run_all(resolved: dict[str, Any], *, folder: Path, bar: Callable) -> pd.Data
     for run in planned:
         turn = next(number for number, names in enumerate(TURNS) if run.member.experiment in names)
         turns.setdefault((turn, run.member.seed), []).append(run)
-    one_gpu = devices.choose(resolved["device"]).type != "cpu"
-    workers = 1 if one_gpu else parallel.cores()
+    workers = parallel.cores() if devices.choose(resolved["device"]).type == "cpu" else 1
     work = partial(_run_turn, folder=folder, device=resolved["device"])
     with bar(total=len(planned), desc="small studies", unit="study") as shown:
         for n_runs in parallel.in_order(work, [turns[key] for key in sorted(turns)], workers=workers):

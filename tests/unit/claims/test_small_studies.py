@@ -8,8 +8,8 @@ import torch
 from kpop_rca.claims import flat_loss, small_studies
 from kpop_rca.diffusion import trainings
 from kpop_rca.errors import StudyError
+from kpop_rca.faces.crops import class_names
 from kpop_rca.study import given, params, paths
-from kpop_rca.system import console
 
 STUDY = "claims-smoke"
 
@@ -74,13 +74,20 @@ def test_a_run_that_is_made_again_is_the_same(swept):
     run = next(run for run in small_studies.plan(params.resolve(STUDY)) if run.member.level == "2")
     (folder / small_studies.ROWS / f"{run.name}.csv").unlink()
     again = run_all(folder)
-    pd.testing.assert_frame_equal(again.drop(columns="training_seconds"), runs.drop(columns="training_seconds"))
+    pd.testing.assert_frame_equal(again.drop(columns="seconds"), runs.drop(columns="seconds"))
 
 
 def test_what_was_made_on_the_way_does_not_stay(swept):
     assert sorted(path.name for path in swept[0].iterdir()) == [small_studies.FIRST, small_studies.ROWS]
     first = dict(small_studies.first_images(params.resolve(STUDY), folder=swept[0]))
     assert {images.shape[0] for images in first.values()} == {4}
+
+
+def test_a_small_study_leaves_out_whom_the_audit_would(tmp_path):
+    """It has every parameter of the notebooks whose work it does, those of a folder of people among them."""
+    parameters = params.resolve(STUDY) | {"exclude_identities": ["0002"]}
+    made = small_studies.SmallStudy(parameters, False, tmp_path, torch.device("cpu"))
+    assert class_names(made.faces) == ["0000", "0001", "0003"]
 
 
 def test_a_training_ends_where_its_loss_is_flat(tmp_path, monkeypatch):
@@ -113,9 +120,3 @@ def test_a_level_whose_oracles_are_not_swept_is_refused():
     given.give(["sweep_dominance=[more-pictures, distinct-face]"])
     with pytest.raises(StudyError, match="has more-pictures without equal"):
         small_studies.plan(params.resolve(STUDY))
-
-
-def test_the_silent_bar_counts():
-    with small_studies.SILENT(total=2) as bar:
-        bar.total += 1
-    assert isinstance(bar, console.bar)
