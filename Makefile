@@ -57,7 +57,7 @@ bench: .venv-bench/.complete  ## how fast, beside others: BENCH=benchmarks-cpu o
 	@.venv-bench/bin/python -m kpop_rca.run 90 --study $(BENCH)
 	@$(BIN)/python -m kpop_rca.report --study $(BENCH) --where $(BENCH)
 
-record: .venv-bench/.complete  ## time to identity, beside others: hours; stopped, it goes on: SET="record_cap_seconds=600"
+record: .venv-bench/.complete  ## time to identity, beside others: two hours; stopped, it goes on: SET="record_cap_seconds=600"
 	@$(BIN)/python -m kpop_rca.studies --only-data $(OF_A_RECORD)
 	@.venv-bench/bin/python -m kpop_rca.benchmarks.record $(OF_A_RECORD)
 

@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "ratios",
             "reported",
         ],
+        "recipes": ["by_change", "by_recipe", "committed_recipes", "with_intervals"],
         "timing": ["OURS"],
     },
 )

@@ -1,132 +1,156 @@
-"""Recipes of training compared: what the oracles of a study say of the images of each.
+"""Recipes of training at equal time: what is predicted, how timesteps are sampled, the optimiser and the stem.
 
-    python -m kpop_rca.benchmarks.recipes --study quick-seed101 --recipe eps --recipe flow-muon
+    python -m kpop_rca.benchmarks.recipes --study record --recipe eps --recipe flow-muon --seed 0
 
-The study's faces and oracles (01, 02, 04) must be there; its seed is that of the training. One row per recipe and
-guidance is added to `reports/recipes/recipes.csv`, and a sheet is left beside the images. The seconds count for what a
-machine does that has nothing else to do.
+Faces, network, frozen oracles and clock are those of `record`, at one guidance. One row per recipe and seed is added to
+`reports/recipes/recipes.csv`; a row that is there is left as it is. The default study's recipe was chosen by
+`search.csv` beside it, on avatars that `record` does not have.
 """
 
 import argparse
+import math
 import sys
-import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from PIL import Image
-from tqdm import tqdm
 
-from kpop_rca.diffusion import generated_images, trainings
-from kpop_rca.diffusion.generation import GenerationPlan, generate
-from kpop_rca.diffusion.trainer import load_trained
+from kpop_rca.benchmarks.record import Record, Table, clocked, machine, ours, record_of
+from kpop_rca.claims.verdicts import student_interval
+from kpop_rca.diffusion.objective import forward_process
 from kpop_rca.errors import said_in_a_line
-from kpop_rca.faces import crops
-from kpop_rca.image_metrics.frechet import frechet_distance
-from kpop_rca.oracles import predictions, training
-from kpop_rca.study import given, manifests, params, paths
-from kpop_rca.system import devices
-from kpop_rca.system.files import atomic
+from kpop_rca.study import given, paths
 
-TABLE, SHEET = "recipes.csv", "sheet.png"
-SET = ["train_steps", "learning_rate", "muon_learning_rate"]
-KEY = ["study", "recipe", *SET, "guidance", "guidance_interval"]
-SHOWN = 12  # images of each identity on the sheet
+REPORT, TABLE = "recipes", "recipes.csv"
+RUN = ["study", "recipe", "guidance", "seed"]
+COLUMNS = [*RUN, "step", "cpu_seconds", "seconds", "rca", "frechet", "machine"]
+GUIDANCE = 1.0  # the largest at which a program of the record may arrive
 EPS = {"prediction": "eps", "timestep_sampling": "uniform", "optimizer": "adamw", "stem": "pixels"}
 FLOW = EPS | {"prediction": "flow", "timestep_sampling": "logit_normal"}
-# Steps in proportion to the time that one takes on a CPU.
+MUON = {"optimizer": "muon"}
+# Steps in proportion to what one costs: Muon adds an eighth to a step, and a stem of patches halves it.
 RECIPES: dict[str, dict[str, Any]] = {
-    "eps": EPS | {"train_steps": 850},
-    "eps-logit-normal": EPS | {"timestep_sampling": "logit_normal", "train_steps": 850},
-    "eps-muon": EPS | {"optimizer": "muon", "train_steps": 740},
-    "v": EPS | {"prediction": "v", "train_steps": 850},
-    "v-logit-normal": FLOW | {"prediction": "v", "train_steps": 850},
-    "v-muon": FLOW | {"prediction": "v", "optimizer": "muon", "train_steps": 740},
-    "flow": FLOW | {"train_steps": 850},
-    "flow-uniform": FLOW | {"timestep_sampling": "uniform", "train_steps": 850},
-    "flow-muon": FLOW | {"optimizer": "muon", "train_steps": 740},
-    "flow-muon-batch-32": FLOW | {"optimizer": "muon", "train_steps": 380, "batch_size": 32},
-    "flow-muon-stem": FLOW | {"optimizer": "muon", "stem": "space_to_depth", "train_steps": 1400},
+    "flow-muon": FLOW | MUON | {"train_steps": 300},
+    "eps": EPS | {"train_steps": 345},
+    "flow": FLOW | {"train_steps": 345},
+    "v-logit-normal": FLOW | {"prediction": "v", "train_steps": 345},
+    "v": EPS | {"prediction": "v", "train_steps": 345},
+    "eps-muon": EPS | MUON | {"train_steps": 300},
+    "v-muon": FLOW | MUON | {"prediction": "v", "train_steps": 300},
+    "flow-muon-stem": FLOW | MUON | {"stem": "space_to_depth", "train_steps": 570},
+}
+WORDS = {"eps": "noise", "v": "velocity v", "flow": "flow", "adamw": "AdamW", "muon": "Muon"} | {
+    "uniform": "uniform",
+    "logit_normal": "logit-normal",
+    "pixels": "pixels",
+    "space_to_depth": "patches of 2 x 2",
 }
 
 
-def compare(resolved: dict[str, Any], recipe: str, *, steps: int | None, guidances: list[float]) -> pd.DataFrame:
-    """Train by a recipe, or go on from what is there, generate, and ask each oracle: one row per guidance.
+def compare(record: Record, recipe: str, *, seed: int) -> dict[str, float]:
+    """Train by a recipe and score its images: the columns of a row that are not of the run."""
+    changed = RECIPES[recipe]
+    steps = changed["train_steps"]
+    course = ours(record, seed, lengths=[steps], **changed)
+    times, point = next(clocked(course, steps=[steps], cap=math.inf))
+    forward = forward_process(record.parameters["noise_schedule"], changed["prediction"])
+    (score,) = record.scores(point.network(), forward, seed=seed, guidances=[GUIDANCE])
+    return times | score
 
-    Columns: `KEY`, n, rca and frechet (means over the oracles, of their features of the test faces), cpu_seconds (of
-    the training, as far as this process did it).
+
+CHANGES = {  # one thing changed: words to the recipes before and after
+    "velocity v in place of noise": ("eps", "v"),
+    "logit-normal timesteps in place of uniform": ("v", "v-logit-normal"),
+    "flow in place of velocity v": ("v-logit-normal", "flow"),
+    "Muon in place of AdamW, on flow": ("flow", "flow-muon"),
+    "Muon in place of AdamW, on noise": ("eps", "eps-muon"),
+    "Muon in place of AdamW, on velocity v": ("v-logit-normal", "v-muon"),
+    "a stem of patches": ("flow-muon", "flow-muon-stem"),
+}
+
+
+def by_recipe(rows: pd.DataFrame) -> pd.DataFrame:
+    """Means over seeds, the largest RCA first.
+
+    Args:
+        rows: the table of COLUMNS, of one machine.
+
+    Returns:
+        recipe; predicts, timesteps, optimiser, stem, in words; n_seeds; step and cpu_seconds, means; rca and frechet,
+        means, with <name>_low and <name>_high, the ends of a 95 % interval over seeds.
     """
-    parameters = resolved | RECIPES[recipe]
-    parameters["train_steps"] = steps or parameters["train_steps"]
-    study, device = parameters["study"], devices.choose(parameters["device"])
-    settings = {name: parameters[name] for name in SET}
-    interval = "-".join(f"{end:g}" for end in parameters["guidance_interval"])
-    folder = paths.artifacts_folder(study) / "recipes" / "-".join([recipe, *map(str, settings.values())])
-    cpu_seconds = _train(parameters, folder, device)
-    unet, forward = load_trained(folder, device)
-    rows = []
-    for guidance in guidances:
-        plan = GenerationPlan.of(parameters | {"guidance": guidance}, mixed_precision=parameters["mixed_precision"])
-        images = folder / f"guidance-{guidance:g}-in-{interval}"
-        n_classes = unet.config.num_class_embeds - 1
-        generate(unet, forward, plan, n_classes=n_classes, folder=images, progress=tqdm)
-        found, labels = generated_images.load(images)
-        _save_sheet(crops.first_of_each(found, labels, count=SHOWN), images / SHEET)
-        row = {"study": study, "recipe": recipe} | settings | {"guidance": guidance, "guidance_interval": interval}
-        rows.append(row | _scored(study, found, labels, device) | {"cpu_seconds": round(cpu_seconds, 1)})
-    return pd.DataFrame(rows)
+    found = []
+    for name, own in rows.groupby("recipe", sort=False):
+        recipe = [WORDS[RECIPES[name][key]] for key in ("prediction", "timestep_sampling", "optimizer", "stem")]
+        row = dict(zip(("recipe", "predicts", "timesteps", "optimiser", "stem"), (name, *recipe), strict=True))
+        row |= {"n_seeds": len(own), "step": own["step"].mean(), "cpu_seconds": own["cpu_seconds"].mean()}
+        for column in ("rca", "frechet"):
+            low, high, _ = student_interval(own[column].to_numpy())
+            row |= {column: own[column].mean(), f"{column}_low": low, f"{column}_high": high}
+        found.append(row)
+    return pd.DataFrame(found).sort_values("rca", ascending=False, ignore_index=True)
 
 
-def _train(parameters: dict[str, Any], folder: Path, device: torch.device) -> float:
-    """The seconds of CPU that it took."""
-    faces = manifests.folder_of(parameters["study"], "faces")
-    images, labels = crops.load_crops(faces, size=parameters["image_size"], split="train")
-    trainer = trainings.begin(parameters, n_classes=len(crops.class_names(faces)), folder=folder, device=device)
-    begun = time.process_time()
-    if trainer.progress.step < parameters["train_steps"]:
-        trainer.fit(images, labels, checkpoint_minutes=1.0, sample_grids=1, bar=tqdm)
-    return time.process_time() - begun
+def by_change(rows: pd.DataFrame) -> pd.DataFrame:
+    """What each of CHANGES does, seed by seed.
+
+    Args:
+        rows: as for `by_recipe`; a change of which a recipe is missing is left out.
+
+    Returns:
+        change; n_seeds; rca, the mean difference; frechet, the geometric mean of the ratios; <name>_low, <name>_high,
+        the ends of their 95 % intervals over seeds.
+    """
+    wide = rows.pivot(index="seed", columns="recipe", values=["rca", "frechet"])
+    found = []
+    for change, (before, after) in CHANGES.items():
+        if {before, after} <= set(rows["recipe"]):
+            rca = (wide["rca"][after] - wide["rca"][before]).dropna().to_numpy()
+            ratio = np.log(wide["frechet"][after] / wide["frechet"][before]).dropna().to_numpy()
+            of_rca, of_ratio = ((own.mean(), *student_interval(own)[:2]) for own in (rca, ratio))
+            found.append([change, len(rca), *of_rca, *np.exp(of_ratio)])
+    ends = [f"{name}{end}" for name in ("rca", "frechet") for end in ("", "_low", "_high")]
+    return pd.DataFrame(found, columns=["change", "n_seeds", *ends])
 
 
-def _scored(study: str, images: np.ndarray, labels: np.ndarray, device: torch.device) -> dict[str, float]:
-    real, real_labels = crops.load_crops(manifests.folder_of(study, "faces"), size=images.shape[1], split="test")
-    folder = manifests.folder_of(study, "oracle")
-    table, rca, frechet = predictions.trained(folder), [], []
-    for name in table.loc[table["eligible"], "oracle"]:
-        oracle = training.load_oracle(folder / name, device)
-        (of_real, real_features), (of_images, features) = (training.predict(oracle, part) for part in (real, images))
-        rca.append((of_images.argmax(1) == labels).mean() / (of_real.argmax(1) == real_labels).mean())
-        frechet.append(frechet_distance(real_features, features))
-    return {"n": len(images), "rca": np.mean(rca).round(4), "frechet": np.mean(frechet).round(3)}
+def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
+    """The columns rca and frechet as text, "0.81 (0.70 to 0.92)"; without an interval where there is one seed."""
+    table = table.copy()
+    for name in ("rca", "frechet"):
+        ends = zip(table[name], table[f"{name}_low"], table[f"{name}_high"], strict=True)
+        table[name] = [
+            f"{mean:.2f}" + ("" if low != low else f" ({low:.2f} to {high:.2f})") for mean, low, high in ends
+        ]
+    return table
 
 
-def _save_sheet(rows: np.ndarray, path: Path) -> None:
-    """One row per identity, from uint8 (K, n, H, W, 3)."""
-    with atomic(path) as temporary:
-        Image.fromarray(np.concatenate([np.concatenate(list(row), axis=1) for row in rows])).save(temporary, "PNG")
+def committed_recipes() -> pd.DataFrame:
+    """The rows that were measured here, or came with the project, of the machine that was there last."""
+    places = [folder / TABLE for folder in (paths.report_folder(REPORT), paths.committed_report(REPORT))]
+    for path in filter(lambda place: place.is_file(), places):
+        found = pd.read_csv(path)
+        return found[found["machine"] == found["machine"].iloc[-1]]
+    return pd.DataFrame(columns=COLUMNS)
 
 
 @said_in_a_line
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m kpop_rca.benchmarks.recipes", description=__doc__.split("\n")[0])
-    parser.add_argument("--study", default="quick", help="a study with faces and oracles")
-    parser.add_argument(
-        "--recipe", action="append", choices=RECIPES, help="as often as need be; all of them by default"
-    )
-    parser.add_argument("--guidance", action="append", type=float, help="as often as need be")
-    parser.add_argument("--steps", type=int, help="of the training, in place of the recipe's")
+    parser.add_argument("--study", default="record", help="a study with faces")
+    parser.add_argument("--recipe", action="append", choices=RECIPES, help="as often as need be; all by default")
+    parser.add_argument("--seed", action="append", type=int, help="as often as need be; 0 to 2 by default")
     given.add_arguments(parser)
     asked = parser.parse_args(arguments)
     given.give(asked.set)
-    resolved, path = params.resolve(asked.study), paths.report_folder("recipes") / TABLE
+    record = record_of(asked.study)
+    table = Table(paths.report_folder(REPORT) / TABLE, machine=machine(), columns=COLUMNS)
     for recipe in asked.recipe or RECIPES:
-        found = compare(resolved, recipe, steps=asked.steps, guidances=asked.guidance or [0.5, 1.0, 2.5])
-        print(found.to_string(index=False))
-        before = pd.read_csv(path) if path.is_file() else None
-        with atomic(path) as temporary:
-            pd.concat([before, found]).drop_duplicates(KEY, keep="last").to_csv(temporary, index=False)
+        for seed in asked.seed or range(3):
+            run = {"study": asked.study, "recipe": recipe, "guidance": GUIDANCE, "seed": seed}
+            if not table.has(run):
+                row = compare(record, recipe, seed=seed)
+                table.put(run, [row])
+                print(f"{recipe}, seed {seed}: " + ", ".join(f"{name} {value:g}" for name, value in row.items()))
     return 0
 
 

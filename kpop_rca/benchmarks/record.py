@@ -5,8 +5,8 @@
 All programs train the same network on the same faces and are scored after the same numbers of steps, `record_steps`. A
 program has arrived at the first of these at which, at one of the guidances, the mean RCA is high enough and the mean
 Fréchet distance low enough. Ours needs to know its length beforehand: it trains anew for each number of steps, and the
-time of a training that did not arrive counts as well. The baselines' learning rate, and the first length of ours, are
-chosen on a seed that is not reported.
+time of a training that did not arrive counts as well. The baselines' learning rate, and the number of steps after which
+a program is first scored, are chosen on a seed that is not reported: scoring takes as long as hundreds of steps.
 """
 
 import argparse
@@ -40,10 +40,9 @@ from kpop_rca.diffusion.unet import NETWORK, build_unet
 from kpop_rca.errors import said_in_a_line
 from kpop_rca.faces import crops
 from kpop_rca.faces.splits import SPLITS
-from kpop_rca.image_metrics.frechet import Normal
 from kpop_rca.oracles import training
+from kpop_rca.oracles.beside_real import OracleBesideReal, mean_rca_and_frechet
 from kpop_rca.oracles.candidates import Candidate, Faces
-from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.study import given, manifests, params, paths
 from kpop_rca.system import devices, seeds
 from kpop_rca.system.files import atomic
@@ -78,45 +77,43 @@ class Record:
         folder, recipe = self.folder / "oracles", training.OracleRecipe.of(parameters)
         training.train_all(planned, faces, recipe=recipe, folder=folder, device=device, bar=tqdm)
         trained = [training.load_oracle(folder / candidate.name, device) for candidate in planned]
-        self.oracles = [FrozenOracle(oracle, *faces["test"]) for oracle in trained]
+        self.oracles = [OracleBesideReal(oracle, faces["test"]) for oracle in trained]
 
     def unet(self, seed: int, **changed: Any) -> UNet2DModel:
         torch.manual_seed(seeds.number(seeds.Purpose.NETWORK, seed))
         named = {name: self.parameters[name] for name in NETWORK} | changed
         return build_unet(**named, n_classes=self.n_classes).to(self.device)
 
-    def scores(self, network: UNet2DModel, forward: DDPMScheduler, *, seed: int) -> Iterator[dict[str, float]]:
+    def scores(
+        self, network: UNet2DModel, forward: DDPMScheduler, *, seed: int, guidances: Sequence[float]
+    ) -> Iterator[dict[str, float]]:
         """guidance, rca and frechet, for each guidance; images from the seed, and the means over the oracles."""
-        for guidance in self.parameters["record_guidances"]:
+        for guidance in guidances:
             changed = {"guidance": guidance, "seed": seed, "trainings": 1}
             plan = GenerationPlan.of(self.parameters | changed, mixed_precision=self.parameters["mixed_precision"])
             batches = [(label, first) for label in range(self.n_classes) for first in plan.first_images]
             images = np.concatenate([generate_batch(network, forward, plan, batch) for batch in batches])
             labels = np.repeat(np.arange(self.n_classes), plan.images_per_identity)
-            rca, frechet = np.mean([oracle.score(images, labels) for oracle in self.oracles], axis=0)
+            rca, frechet = mean_rca_and_frechet(self.oracles, (images, labels))
             yield {"guidance": guidance, "rca": round(rca, 4), "frechet": round(frechet, 3)}
 
 
-class FrozenOracle:
-    """An oracle, with its accuracy and its features on the real test faces."""
-
-    def __init__(self, oracle: SmallImageResNet, images: np.ndarray, labels: np.ndarray):
-        self.oracle = oracle
-        probabilities, features = training.predict(oracle, images)
-        self.accuracy, self.real = (probabilities.argmax(1) == labels).mean(), Normal.of(features)
-
-    def score(self, images: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-        """RCA, and the Fréchet distance of the oracle's features to those of the test faces."""
-        probabilities, features = training.predict(self.oracle, images)
-        return (probabilities.argmax(1) == labels).mean() / self.accuracy, self.real.frechet_distance(features)
+def record_of(study: str) -> Record:
+    """What all runs on the faces of a study share; 02 must be there."""
+    parameters = params.resolve(study)
+    folder, size = manifests.folder_of(study, "faces"), parameters["image_size"]
+    faces = {split: crops.load_crops(folder, size=size, split=split) for split in SPLITS}
+    return Record(parameters, faces, devices.choose(parameters["device"]))
 
 
-def ours(record: Record, seed: int, *, lengths: Sequence[int]) -> Iterator[Point]:
-    """The study's recipe, trained anew for each number of steps."""
+def ours(record: Record, seed: int, *, lengths: Sequence[int], **changed: Any) -> Iterator[Point]:
+    """The study's recipe, with some parameters changed, trained anew for each number of steps."""
+    parameters = record.parameters | changed
     for steps in lengths:
-        recipe = DiffusionRecipe.of(record.parameters | {"train_steps": steps, "seed": seed})
+        recipe = DiffusionRecipe.of(parameters | {"train_steps": steps, "seed": seed})
+        unet = record.unet(seed, prediction=parameters["prediction"], stem=parameters["stem"])
         with TemporaryDirectory() as folder:
-            trainer = Trainer(record.unet(seed), recipe=recipe, folder=Path(folder), device=record.device)
+            trainer = Trainer(unet, recipe=recipe, folder=Path(folder), device=record.device)
             trainer.fit(*record.faces["train"], checkpoint_minutes=1e6, sample_grids=1, bar=NO_BAR)
         yield Point(steps, trainer.bare_unet.eval)
 
@@ -188,13 +185,9 @@ def arrivals(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def chosen(rows: pd.DataFrame, program: str) -> pd.Series:
-    """The arrival of a program on the tuning seed: that of the learning rate which arrives first.
-
-    Where none does it is that of the one which comes nearest.
-    """
+    """How a program ended on the tuning seed, with the learning rate that comes nearest to both targets."""
     tried = arrivals(rows[(rows["program"] == program) & (rows["seed"] == TUNING_SEED)])
-    first = tried[tried["arrived"]]
-    return tried.loc[first["cpu_seconds"].idxmin() if len(first) else tried["shortfall"].idxmin()]
+    return tried.loc[tried["shortfall"].idxmin()]
 
 
 def reported(rows: pd.DataFrame) -> pd.DataFrame:
@@ -248,17 +241,21 @@ def committed_record() -> pd.DataFrame | None:
 
 
 class Table:
-    """`reports/record/record.csv`: rows of COLUMNS, those of a run together, added as it goes."""
+    """A table in reports, `record/record.csv` by its columns: rows of a run come together, and are added as it goes."""
 
-    def __init__(self, path: Path, *, machine: str):
-        self.path, self.machine = path, machine
+    def __init__(self, path: Path, *, machine: str, columns: Sequence[str] = tuple(COLUMNS)):
+        self.path, self.machine, self.columns = path, machine, list(columns)
 
     def read(self) -> pd.DataFrame:
-        return pd.read_csv(self.path) if self.path.is_file() else pd.DataFrame(columns=COLUMNS)
+        return pd.read_csv(self.path) if self.path.is_file() else pd.DataFrame(columns=self.columns)
 
     def of_this_machine(self) -> pd.DataFrame:
         found = self.read()
         return found[found["machine"] == self.machine]
+
+    def has(self, run: dict[str, Any]) -> bool:
+        """Whether there is a row of a run on this machine."""
+        return bool(_is_of(self.of_this_machine(), run).any())
 
     def put(self, run: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         """The rows of a run in place of those that it had."""
@@ -266,7 +263,7 @@ class Table:
         with FileLock(self.path.with_suffix(".lock")):
             found = self.read()
             others = found[~_is_of(found, run | {"machine": self.machine})]
-            added = pd.DataFrame([run | row | {"machine": self.machine} for row in rows], columns=COLUMNS)
+            added = pd.DataFrame([run | row | {"machine": self.machine} for row in rows], columns=self.columns)
             with atomic(self.path) as temporary:
                 pd.concat([table for table in (others, added) if len(table)]).to_csv(temporary, index=False)
 
@@ -293,7 +290,8 @@ def measure(record: Record, table: Table, run: dict[str, Any], *, steps: Sequenc
     rows = []
     torch.manual_seed(seeds.number(seeds.Purpose.TRAINING_ORDER, seed))
     for times, point in clocked(course, steps=steps, cap=cap):
-        rows += [times | score for score in record.scores(point.network(), forward, seed=seed)]
+        how = {"seed": seed, "guidances": record.parameters["record_guidances"]}
+        rows += [times | score for score in record.scores(point.network(), forward, **how)]
         table.put(run, rows)
         found = arrivals(pd.DataFrame([run | row for row in rows])).iloc[0]
         print(
@@ -305,15 +303,19 @@ def measure(record: Record, table: Table, run: dict[str, Any], *, steps: Sequenc
 
 
 def measure_program(record: Record, table: Table, program: str, only: Sequence[int] | None = None) -> None:
-    """What a program may choose on the tuning seed, then the seeds that are reported, all or `only` some."""
+    """What a program may choose on the tuning seed, then the seeds that are reported, all or `only` some.
+
+    There ours trains until it arrives, and a baseline for equal time at each of its learning rates, scored at its end.
+    """
     parameters, steps = record.parameters, record.parameters["record_steps"]
     rates = [parameters["learning_rate"]] if program == OURS else parameters["record_learning_rates"]
     for rate in rates:
         run = dict(zip(RUN, (program, TUNING_SEED, rate), strict=True))
-        measure(record, table, run, steps=steps, cap=parameters["record_tuning_seconds"])
+        tried = steps if program == OURS else steps[-1:]
+        measure(record, table, run, steps=tried, cap=parameters["record_tuning_seconds"])
     choice = chosen(table.of_this_machine(), program)
-    if program == OURS:
-        steps = steps[steps.index(choice["step"]) :]
+    if program == OURS or not choice["arrived"]:
+        steps = [step for step in steps if step >= choice["step"]]
     for seed in range(parameters["record_seeds"]) if only is None else only:
         run = dict(zip(RUN, (program, seed, choice["learning_rate"]), strict=True))
         measure(record, table, run, steps=steps, cap=parameters["record_cap_seconds"])
@@ -327,16 +329,13 @@ def machine() -> str:
 @said_in_a_line
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m kpop_rca.benchmarks.record", description=__doc__.split("\n")[0])
-    parser.add_argument("--study", default="record", help="a study with faces")
+    parser.add_argument("--study", default=REPORT, help="a study with faces")
     parser.add_argument("--program", action="append", choices=PROGRAMS, help="as often as need be; all by default")
     parser.add_argument("--seed", action="append", type=int, help="as often as need be; all by default")
     given.add_arguments(parser)
     asked = parser.parse_args(arguments)
     given.give(asked.set)
-    parameters = params.resolve(asked.study)
-    folder, size = manifests.folder_of(asked.study, "faces"), parameters["image_size"]
-    faces = {split: crops.load_crops(folder, size=size, split=split) for split in SPLITS}
-    record = Record(parameters, faces, devices.choose(parameters["device"]))
+    record = record_of(asked.study)
     table = Table(paths.report_folder(REPORT) / TABLE, machine=machine())
     for program in asked.program or PROGRAMS:
         measure_program(record, table, program, asked.seed)

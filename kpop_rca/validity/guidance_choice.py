@@ -18,17 +18,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from kpop_rca import rca
 from kpop_rca.diffusion import trainings
 from kpop_rca.diffusion.generation import GenerationPlan, Model, generate_batch
 from kpop_rca.diffusion.guidance_rule import REPORT, chosen_guidance
 from kpop_rca.diffusion.trainer import load_trained
 from kpop_rca.errors import said_in_a_line
 from kpop_rca.faces import crops, splits
-from kpop_rca.image_metrics.frechet import Normal
 from kpop_rca.oracles import training
+from kpop_rca.oracles.beside_real import OracleBesideReal, mean_rca_and_frechet
 from kpop_rca.oracles.candidates import Candidate, Faces
-from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.study import given, manifests, params, paths
 from kpop_rca.system import devices, files, parallel
 from kpop_rca.system.console import bar
@@ -39,13 +37,14 @@ FIRST_IMAGE = 10**6  # index of the first image: noise that none of a study's im
 
 def validation_oracles(
     resolved: dict[str, Any], faces: dict[str, Faces], *, folder: Path, device: torch.device
-) -> list[SmallImageResNet]:
-    """One oracle of each architecture, of the number after the study's own."""
+) -> list[OracleBesideReal]:
+    """One oracle of each architecture, of the number after the study's own, beside the validation faces."""
     split = "oracle" if len(faces["oracle"][1]) else "train"
     planned = [Candidate(kind, resolved["oracle_seeds"], split) for kind in resolved["architectures"]]
     recipe = training.OracleRecipe.of(resolved)
     training.train_all(planned, faces, recipe=recipe, folder=folder, device=device, bar=bar)
-    return [training.load_oracle(folder / one.name, device) for one in planned]
+    trained = [training.load_oracle(folder / one.name, device) for one in planned]
+    return [OracleBesideReal(oracle, faces["validation"]) for oracle in trained]
 
 
 def generated(models: list[Model], plan: GenerationPlan, *, n_classes: int) -> Faces:
@@ -67,20 +66,6 @@ def generated(models: list[Model], plan: GenerationPlan, *, n_classes: int) -> F
     return np.concatenate(images), np.concatenate([np.full(n, label) for _, (label, _), n in jobs])
 
 
-def measured(oracles: list[SmallImageResNet], real: Faces, made: Faces) -> tuple[float, float]:
-    """RCA and Fréchet distance of generated faces, beside real ones, as means over oracles."""
-    found, n_classes = [], int(real[1].max()) + 1
-    for oracle in oracles:
-        (on_real, of_real), (on_made, of_made) = (training.predict(oracle, images) for images, _ in (real, made))
-        counts = [
-            rca.confusion_counts(labels, predicted.argmax(axis=1), n_classes)
-            for labels, predicted in ((real[1], on_real), (made[1], on_made))
-        ]
-        found.append((rca.global_rca(*counts), Normal.of(of_real).frechet_distance(of_made)))
-    value, distance = np.mean(found, axis=0)
-    return float(value), float(distance)
-
-
 def trial(resolved: dict[str, Any], *, device: torch.device) -> pd.DataFrame:
     """RCA and Fréchet distance at every weight: guidance, n_images, n_oracles, rca, frechet and chosen."""
     folders = {name: manifests.folder_of(resolved["study"], name) for name in ("faces", "ddpm")}
@@ -95,7 +80,7 @@ def trial(resolved: dict[str, Any], *, device: torch.device) -> pd.DataFrame:
     rows = []
     for weight in WEIGHTS:
         made = generated(models, replace(plan, guidance=weight), n_classes=len(crops.class_names(folders["faces"])))
-        value, distance = measured(oracles, faces["validation"], made)
+        value, distance = mean_rca_and_frechet(oracles, made)
         row = {"guidance": weight, "n_images": len(made[1]), "n_oracles": len(oracles), "rca": value}
         rows.append(row | {"frechet": distance})
         print(f"guidance {weight:g}: RCA {value:.2f}, Fréchet distance {distance:.1f}", flush=True)

@@ -27,13 +27,13 @@ from kpop_rca.diffusion.lengths import ABOUT, CURVE, REPORT, loss_at_the_end, re
 from kpop_rca.diffusion.trainer import LOG, load_trained
 from kpop_rca.errors import said_in_a_line
 from kpop_rca.faces import crops, splits
+from kpop_rca.oracles.beside_real import OracleBesideReal, mean_rca_and_frechet
 from kpop_rca.oracles.candidates import Faces
-from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.study import given, manifests, params, paths
 from kpop_rca.system import devices, files, seeds
 from kpop_rca.system.seeds import Purpose
 from kpop_rca.validity.further_trainings import train_alone
-from kpop_rca.validity.guidance_choice import generated, measured, validation_oracles
+from kpop_rca.validity.guidance_choice import generated, validation_oracles
 
 LENGTHS = (1 / 4, 1 / 2, 1, 2)  # of the study's own
 IMAGES = 20  # of each identity, by each training
@@ -50,27 +50,22 @@ def trained(resolved: dict[str, Any], steps: int, number: int, faces: Faces, *, 
 
 
 def row_of(
-    folder: Path,
-    resolved: dict[str, Any],
-    oracles: list[SmallImageResNet],
-    real: Faces,
-    *,
-    device: torch.device,
+    folder: Path, resolved: dict[str, Any], oracles: list[OracleBesideReal], *, n_classes: int, device: torch.device
 ) -> dict[str, float]:
     """Loss at the end of one training, and what its images get: n_images, n_oracles, loss, rca, frechet."""
     plan = GenerationPlan.of(resolved, mixed_precision=resolved["mixed_precision"])
     plan = replace(plan, images_per_identity=IMAGES)
-    made = generated([load_trained(folder, device)], plan, n_classes=int(real[1].max()) + 1)
-    value, distance = measured(oracles, real, made)
+    made = generated([load_trained(folder, device)], plan, n_classes=n_classes)
+    value, distance = mean_rca_and_frechet(oracles, made)
     loss = loss_at_the_end(pd.read_csv(folder / LOG))
     return {"n_images": len(made[1]), "n_oracles": len(oracles), "loss": loss, "rca": value, "frechet": distance}
 
 
-def of_real_faces(oracles: list[SmallImageResNet], real: Faces, train: Faces, *, seed: int) -> dict[str, float]:
+def of_real_faces(oracles: list[OracleBesideReal], train: Faces, *, seed: int) -> dict[str, float]:
     """What real faces get in place of generated ones, as many: training faces, which the oracles have not seen."""
-    n = min(IMAGES * (int(real[1].max()) + 1), len(train[1]))
+    n = min(IMAGES * (int(train[1].max()) + 1), len(train[1]))
     some = seeds.generator(Purpose.COMPARED_FACES, seed).permutation(len(train[1]))[:n]
-    value, distance = measured(oracles, real, (train[0][some], train[1][some]))
+    value, distance = mean_rca_and_frechet(oracles, (train[0][some], train[1][some]))
     return {"n": n, "rca": value, "frechet": distance}
 
 
@@ -79,17 +74,17 @@ def trial(resolved: dict[str, Any], *, device: torch.device) -> None:
     own, size = paths.artifacts_folder(resolved["study"]) / REPORT, resolved["image_size"]
     folder = manifests.folder_of(resolved["study"], "faces")
     faces = {name: crops.load_crops(folder, size=size, split=name) for name in splits.SPLITS[:4]}
-    oracles = validation_oracles(resolved, faces, folder=own, device=device)
+    oracles, n_classes = validation_oracles(resolved, faces, folder=own, device=device), len(crops.class_names(folder))
     report = paths.report_folder(REPORT)
     report.mkdir(parents=True, exist_ok=True)
-    real = of_real_faces(oracles, faces["validation"], faces["train"], seed=resolved["seed"])
+    real = of_real_faces(oracles, faces["train"], seed=resolved["seed"])
     about = {"study": resolved["study"], "train_steps": resolved["train_steps"], "recipe": recipe_of(resolved)}
     files.write_json(report / ABOUT, about | {"real": real})
     rows: list[dict[str, float]] = []
     for steps in [max(1, round(length * resolved["train_steps"])) for length in LENGTHS]:
         for number in range(resolved["trainings"]):
             made_by = trained(resolved, steps, number, faces["train"], device=device)
-            row = row_of(made_by, resolved, oracles, faces["validation"], device=device)
+            row = row_of(made_by, resolved, oracles, n_classes=n_classes, device=device)
             rows.append({"steps": steps, "training": number} | row)
             print(", ".join(f"{name} {value:.4g}" for name, value in rows[-1].items()), flush=True)
             with files.atomic(report / CURVE) as temporary:

@@ -2,29 +2,9 @@ import itertools
 
 import pandas as pd
 import pytest
-import torch
 
 from kpop_rca.benchmarks import record
 from kpop_rca.benchmarks.record import DENOISING, DIFFUSERS, OURS, TUNING_SEED
-from kpop_rca.study import params
-
-TINY = {
-    "image_size": 16,
-    "channels": [8, 16],
-    "attention_size": 0,
-    "batch_size": 8,
-    "architectures": ["resnet10"],
-    "oracle_seeds": 1,
-    "oracle_width": 8,
-    "oracle_epochs": 1,
-    "images_per_identity": 3,
-    "sampling_batch_size": 3,
-    "sampling_steps": 2,
-    "record_seeds": 1,
-    "record_steps": [2, 3],
-    "record_learning_rates": [1e-3, 1e-2],
-    "record_guidances": [0.0, 1.0],
-}
 
 
 def rows(program, seed, learning_rate, *points):
@@ -71,13 +51,13 @@ def test_where_ours_does_not_arrive_no_lower_bound_is_claimed(rca, bound):
 
 
 def test_the_learning_rate_is_chosen_on_a_seed_that_is_not_reported():
-    """The first to arrive there, though others arrive earlier elsewhere; where none does, the nearest."""
-    slow, fast = (40, 0, 0.9, 3), (10, 0, 0.9, 3)
+    """The nearest to both targets there, though another is nearer elsewhere."""
+    near, far = (40, 0, 0.9, 3), (40, 0, 0.9, 5)
     table = pd.DataFrame(
-        rows(DIFFUSERS, TUNING_SEED, 1e-4, slow)
-        + rows(DIFFUSERS, TUNING_SEED, 1e-3, fast)
-        + rows(DIFFUSERS, 0, 1e-4, fast)
-        + rows(DIFFUSERS, 0, 1e-3, slow)
+        rows(DIFFUSERS, TUNING_SEED, 1e-4, far)
+        + rows(DIFFUSERS, TUNING_SEED, 1e-3, near)
+        + rows(DIFFUSERS, 0, 1e-4, near)
+        + rows(DIFFUSERS, 0, 1e-3, far)
     )
     assert record.chosen(table, DIFFUSERS)["learning_rate"] == 1e-3
     assert set(record.reported(table)["seed"]) == {0}
@@ -85,17 +65,27 @@ def test_the_learning_rate_is_chosen_on_a_seed_that_is_not_reported():
     assert record.chosen(pd.DataFrame(never), DIFFUSERS)["learning_rate"] == 1e-4
 
 
+def test_a_program_is_first_scored_where_it_was_near_on_the_tuning_seed(tiny, output, monkeypatch):
+    """Baselines of which the better one ends its tuning after two steps; if it arrived there it might have before."""
+    scored = []
+
+    def measure(_, table, run, *, steps, cap):
+        table.put(run, [{**rows(*run.values(), (2, 0, *found))[0], "machine": "one"}])
+        scored.append(steps)
+
+    monkeypatch.setattr(record, "measure", measure)
+    monkeypatch.setitem(tiny.parameters, "record_steps", [1, 2, 3])
+    for found, expected in [((0.1, 30), [[3], [3], [2, 3]]), ((0.9, 3), [[3], [3], [1, 2, 3]])]:
+        scored.clear()
+        record.measure_program(tiny, record.Table(output / f"{found[1]}.csv", machine="one"), DIFFUSERS)
+        assert scored == expected
+
+
 def test_a_course_is_scored_at_its_steps_and_where_it_is_given_up():
     course = (record.Point(step, None) for step in itertools.count(1))
     assert [times["step"] for times, _ in record.clocked(course, steps=[2, 5], cap=1e9)] == [2, 5]
     course = (record.Point(step, None) for step in itertools.count(1))
     assert [times["step"] for times, _ in record.clocked(course, steps=[2, 5], cap=0.0)] == [1]
-
-
-@pytest.fixture
-def tiny(output, splits, fresh_accelerate):
-    faces = splits | {"oracle": splits["train"]}
-    return record.Record(params.defaults() | TINY | {"study": "tiny"}, faces, torch.device("cpu"))
 
 
 def measured(tiny, path):
@@ -106,15 +96,16 @@ def measured(tiny, path):
 
 
 def test_a_killed_record_goes_on_to_the_same_table(tiny, output, monkeypatch):
-    """Killed within the third run, of which the first step is in the table already."""
+    """Killed within the last run, of which the first step is in the table already."""
     monkeypatch.setattr(record, "LARGEST_FRECHET", 1e-9)  # nobody arrives
+    monkeypatch.setitem(tiny.parameters, "record_tuning_seconds", 0.0)
     whole = measured(tiny, output / "whole.csv")
-    assert whole.groupby(record.RUN, sort=False).size().tolist() == [4, 2, 4, 4, 4]
+    assert whole.groupby(record.RUN, sort=False).size().tolist() == [2, 4, 2, 2, 4]
     put, calls = record.Table.put, itertools.count(1)
 
     def killed(self, *run):
         put(self, *run)
-        if next(calls) == 4:
+        if next(calls) == 6:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(record.Table, "put", killed)
@@ -125,7 +116,7 @@ def test_a_killed_record_goes_on_to_the_same_table(tiny, output, monkeypatch):
     times = ["cpu_seconds", "seconds"]
     resumed = measured(tiny, output / "killed.csv")
     pd.testing.assert_frame_equal(resumed.drop(columns=times), whole.drop(columns=times))
-    kept = begun.groupby(record.RUN).filter(lambda run: run["step"].max() == 3)
+    kept = begun.head(-2)
     pd.testing.assert_frame_equal(kept, resumed.head(len(kept)))  # what was whole is not measured again
     again = measured(tiny, output / "killed.csv")
     pd.testing.assert_frame_equal(again, resumed)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from kpop_rca.diffusion.trainer import LOG
+from kpop_rca.oracles.beside_real import OracleBesideReal
 from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.study import params, paths
 from kpop_rca.validity import further_trainings, training_length
@@ -38,9 +39,9 @@ def test_another_length_has_the_seed_of_the_studys_training_and_is_made_once(sma
 
 def test_real_faces_in_place_of_generated_ones_are_those_that_were_trained_on():
     torch.manual_seed(0)
-    oracles = [SmallImageResNet("resnet10", n_classes=2, width=8).eval()]
+    oracle = SmallImageResNet("resnet10", n_classes=2, width=8).eval()
     real, train = faces(), faces(n=40)
-    found = training_length.of_real_faces(oracles, real, train, seed=0)
+    found = training_length.of_real_faces([OracleBesideReal(oracle, real)], train, seed=0)
     assert found["n"] == 40 and found["frechet"] > 0
-    itself = training_length.of_real_faces(oracles, train, train, seed=0)
+    itself = training_length.of_real_faces([OracleBesideReal(oracle, train)], train, seed=0)
     assert itself["rca"] == pytest.approx(1) and itself["frechet"] == pytest.approx(0, abs=1e-3)

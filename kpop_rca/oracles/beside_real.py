@@ -1,0 +1,30 @@
+"""RCA and Fréchet distance of many sets of generated faces, by several oracles, beside the same real faces."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kpop_rca.image_metrics.frechet import Normal
+from kpop_rca.oracles.candidates import Faces
+from kpop_rca.oracles.resnet import SmallImageResNet
+from kpop_rca.oracles.training import predict
+
+
+class OracleBesideReal:
+    """An oracle, with its accuracy and the distribution of its features on real faces: these are shown to it once."""
+
+    def __init__(self, oracle: SmallImageResNet, real: Faces):
+        self.oracle = oracle
+        probabilities, features = predict(oracle, real[0])
+        self.accuracy, self.real = (probabilities.argmax(1) == real[1]).mean(), Normal.of(features)
+
+    def rca_and_frechet(self, made: Faces) -> tuple[float, float]:
+        """RCA of generated faces, and the Fréchet distance of the oracle's features of them to those of the real."""
+        probabilities, features = predict(self.oracle, made[0])
+        return (probabilities.argmax(1) == made[1]).mean() / self.accuracy, self.real.frechet_distance(features)
+
+
+def mean_rca_and_frechet(oracles: Sequence[OracleBesideReal], made: Faces) -> tuple[float, float]:
+    """RCA and Fréchet distance of generated faces, means over oracles."""
+    value, distance = np.mean([oracle.rca_and_frechet(made) for oracle in oracles], axis=0)
+    return float(value), float(distance)
