@@ -11,7 +11,6 @@ LEVELS = {
     "resnet50": (Bottleneck, [3, 4, 6, 3]),
 }
 FULL_WIDTH = 64
-LOSSES = ("softmax", "arcface")  # for which the last layer is made
 
 
 def _last_layer(loss: str) -> type[nn.Module]:
@@ -26,7 +25,13 @@ class SmallImageResNet(ResNet):
     """A ResNet for small images: 3x3 stem of stride 1, no max-pool (paper section 5.2), and a width to choose."""
 
     def __init__(self, architecture: str, *, n_classes: int, width: int, loss: str = "softmax"):
-        """With random weights; `architecture` is a key of LEVELS, the published `width` is 64, `loss` one of LOSSES."""
+        """With random weights.
+
+        Args:
+            architecture: a key of LEVELS.
+            width: of the first level, 64 as published.
+            loss: softmax or arcface, for which the last layer is made.
+        """
         self.width = width  # read by _make_layer while the base class builds itself
         block, levels = LEVELS[architecture]
         super().__init__(block, levels, num_classes=n_classes)

@@ -5,7 +5,7 @@ Low-rank adapters are a few lines here: diffusers' UNet cannot be imported where
 
 import copy
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,6 @@ Images = tuple[np.ndarray, np.ndarray, np.ndarray]  # winners and losers, uint8 
 ADAPTED = ("to_q", "to_k", "to_v", "to_out.0", "conv1", "conv2")  # layers of the UNet, by the ends of their names
 LOG, WATCHED, CHECKPOINT, RESULT = "log.csv", "watched.csv", "tuning.pt", "tuned"
 LOG_EVERY = 10  # steps between two lines of the log, each of which may end the tuning
-FRACTION = 0.35  # of a class's images that can win, and that can lose
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,10 @@ class TuningRecipe:
     Attributes:
         objective: "dpo", or "winners": the training's own loss on the winners alone.
         adapter: "lora", or "full" for all weights.
+        warm_up: steps over which the learning rate rises.
         largest_rise: of the winners' error over the reference's, at which the tuning stops.
+        candidates: so many times as many images can make pairs as are scored in the end.
+        fraction: of a class's candidates that can win, and that can lose.
     """
 
     objective: str = "dpo"
@@ -58,6 +60,9 @@ class TuningRecipe:
     rank: int = 8
     timestep_sampling: str = "logit_normal"
     largest_rise: float = 0.003
+    warm_up: int = 0
+    candidates: int = 1
+    fraction: float = 0.35
     seed: int = 0
 
 
@@ -222,6 +227,7 @@ def _step(
         raise StudyError(f"the loss of step {step + 1} of a tuning is not finite; lower its learning rate or beta")
     optimizer.zero_grad()
     loss.backward()
+    optimizer.param_groups[0]["lr"] = recipe.learning_rate * min(1.0, (step + 1) / (recipe.warm_up or 1))
     optimizer.step()
     rises = [(own - other).mean().item() for own, other in zip((of_winner, of_loser), before, strict=True)]
     return [loss.item(), *rises]
@@ -290,6 +296,12 @@ def identity_reward(oracle: SmallImageResNet) -> Reward:
     return reward
 
 
+def committee_reward(oracles: Sequence[SmallImageResNet]) -> Reward:
+    """The mean of `identity_reward` over oracles: what fools one of them counts less."""
+    each = [identity_reward(oracle) for oracle in oracles]
+    return lambda images, labels: np.mean([reward(images, labels) for reward in each], axis=0)
+
+
 def summed_reward(*rewards: Reward) -> Reward:
     """The sum of rewards, each in standard deviations over the images that are compared."""
 
@@ -301,9 +313,14 @@ def summed_reward(*rewards: Reward) -> Reward:
 
 
 def ranked_pairs(
-    rewards: np.ndarray, labels: np.ndarray, *, n: int, generator: np.random.Generator
+    rewards: np.ndarray,
+    labels: np.ndarray,
+    *,
+    n: int,
+    generator: np.random.Generator,
+    fraction: float = TuningRecipe.fraction,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of n winners and n losers, int (n,) each: of one class, out of its top and bottom FRACTION by reward.
+    """Indices of n winners and n losers, int (n,) each: of one class, out of its top and bottom fraction by reward.
 
     Random rewards give random pairs, the control.
 
@@ -316,7 +333,7 @@ def ranked_pairs(
         if len(order) < 2:
             raise StudyError(f"identity {label} has a single image to rank; generate more of each")
         order = order[np.argsort(rewards[order], kind="stable")]
-        most = max(1, int(FRACTION * len(order)))
+        most = max(1, int(fraction * len(order)))
         tops.append(order[-most:])
         bottoms.append(order[:most])
     classes = np.arange(n) % len(tops)

@@ -13,20 +13,24 @@ from tqdm import tqdm
 from kpop_rca.diffusion.generation import GenerationPlan, Model
 from kpop_rca.diffusion.trainer import load_trained
 from kpop_rca.diffusion.trainings import training_folder
-from kpop_rca.faces import crops
+from kpop_rca.faces import crops, splits
 from kpop_rca.image_metrics.no_reference import Reference, mscn_moments
 from kpop_rca.oracles import predictions, training
-from kpop_rca.oracles.candidates import Faces
+from kpop_rca.oracles.beside_real import OracleBesideReal
+from kpop_rca.oracles.candidates import Candidate, Faces
 from kpop_rca.preferences import dpo, trials
 from kpop_rca.preferences.scorer import FaceScore
 from kpop_rca.study import manifests, paths
 from kpop_rca.system import seeds
 from kpop_rca.system.files import atomic
 from kpop_rca.system.seeds import Purpose
+from kpop_rca.validity.guidance_choice import validation_oracles
 
 FOLDER = "preferences"
 IDENTITY, FACE, PAPER = "identity", "face_score", "paper's scorer"  # rewards
 BOTH = "both"  # of identity and face score
+COMMITTEE = "committee"  # of oracles that the study has not got, for identity
+MEMBERS = 3  # of it
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,26 @@ class Experiment:
         return trials.oracles_by_kind(self.stage("oracle"), rewarding=self.rewarding, device=self.device)
 
     @cached_property
+    def _all_faces(self) -> dict[str, Faces]:
+        return {split: self.faces(split) for split in splits.SPLITS[:4]}
+
+    @cached_property
+    def committee(self) -> list[training.SmallImageResNet]:
+        """Oracles that reward and do nothing else, the same ones whatever the seed; trained unless they were."""
+        first, faces = self.resolved["oracle_seeds"] + 1, self._all_faces  # that number itself chooses, see below
+        split, kind = "oracle" if len(faces["oracle"][1]) else "train", self.resolved["architectures"][0]
+        planned = [Candidate(kind, number, split) for number in range(first, first + MEMBERS)]
+        folder, recipe = self.folder.parent / "oracles", training.OracleRecipe.of(self.resolved)
+        training.train_all(planned, faces, recipe=recipe, folder=folder, device=self.device, bar=tqdm)
+        return [training.load_oracle(folder / one.name, self.device) for one in planned]
+
+    @cached_property
+    def choosing(self) -> list[OracleBesideReal]:
+        """Oracles that choose a recipe and do nothing else, beside the validation faces."""
+        folder = self.folder.parent / "oracles"
+        return validation_oracles(self.resolved, self._all_faces, folder=folder, device=self.device)
+
+    @cached_property
     def rewarding(self) -> str:
         table = predictions.trained(self.stage("oracle"))
         own = table.loc[table["eligible"] & (table["architecture"] == self.resolved["architectures"][0]), "oracle"]
@@ -137,6 +161,8 @@ class Experiment:
     def observers(self) -> trials.Observers:
         """Who rewards identity, and who looks at identity and quality."""
         own, held_out = ({IDENTITY: dpo.identity_reward(self.oracles[kind][0])} for kind in ("rewarding", "held out"))
+        own[COMMITTEE] = dpo.committee_reward(self.committee)
+        held_out[COMMITTEE] = dpo.committee_reward(self.oracles["held out"])
         texture = Reference.of(mscn_moments(self.material.faces[trials.TRAINING][0]))
         answers = trials.answers_by_kind(self.stage("oracle"), rewarding=self.rewarding)
         return trials.Observers(own, held_out, self.oracles, self.faces("test"), texture, self.faces("train"), answers)
@@ -177,10 +203,10 @@ class Experiment:
         """Of the generator that is tuned, with the noise that every tuned one starts from."""
         return self.kept("base", lambda: self.sampled(self.base, self.plan()))
 
-    @property
-    def candidates(self) -> Faces:
-        """Of the same, with other noise, for preference pairs."""
-        return self.kept("candidates", lambda: self.sampled(self.base, trials.other_noise(self.plan())))
+    def candidates(self, times: int = 1) -> Faces:
+        """Of the same, so many times as many, with other noise, for preference pairs."""
+        plan = trials.other_noise(self.plan(times * self.images))
+        return self.kept("candidates" if times == 1 else f"candidates {times}", lambda: self.sampled(self.base, plan))
 
 
 def as_file(name: str) -> str:

@@ -68,7 +68,7 @@ def measure_scorers(experiment: Experiment) -> dict[str, pd.DataFrame]:
     all_scorers = trials.trained_scorers(material, trials.training_pairs(material))
     scorers = trials.as_scorers(all_scorers) | {trials.FACE_SCORE: experiment.face_score} | trials.baselines(material)
     table = benchmark.scorer_table(scorers, trials.held_out_pairs(material), steps)
-    real = material.faces[trials.HELD_OUT][0][: how["n_images"]]
+    real = trials.some_real(material, how["n_images"])
     by_generator = trials.by_generator(steps, real=real, full_steps=full)
     shown = analysis.test_faces(
         experiment.stage("audit"), experiment.stage("faces"), size=material.model[0].config.sample_size
@@ -134,7 +134,7 @@ def run_search(experiments: Sequence[Experiment]) -> None:
     for name in (trials.BASE, *tunings.SEARCHED, *tunings.FINE_TUNED):
         there = read(one, SEARCH)
         if there.empty or name not in set(there["tuning"]):
-            write(one, {SEARCH: tunings.measured(one, name)[0]})
+            write(one, {SEARCH: tunings.searched(one, name)})
             write_report(one)
 
 

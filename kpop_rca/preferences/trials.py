@@ -318,6 +318,12 @@ def sampled(model: Model, plan: GenerationPlan, *, n_classes: int) -> Faces:
     return np.concatenate(made), np.repeat([label for label, _ in batches], [len(part) for part in made])
 
 
+def some_real(material: Material, n: int) -> np.ndarray:
+    """Held-out faces drawn from all people, uint8 (n, H, W, 3): the crops themselves come person by person."""
+    real = material.faces[HELD_OUT][0]
+    return real[seeds.generator(Purpose.BENCHMARK_IMAGES, material.seed).permutation(len(real))[:n]]
+
+
 def all_ladders(
     material: Material, plan: GenerationPlan, models: Sequence[Model], *, n_images: int, n_classes: int
 ) -> dict[str, list[np.ndarray]]:
@@ -328,10 +334,8 @@ def all_ladders(
         models: from the longest trained to the shortest.
         n_images: held-out faces.
     """
-    real = material.faces[HELD_OUT][0]
-    rows = seeds.generator(Purpose.BENCHMARK_IMAGES, material.seed).permutation(len(real))[:n_images]
     rng = seeds.generator(Purpose.BENCHMARK_IMAGES, material.seed, 1)
-    found = benchmark.ladders(real[rows], generator=rng)
+    found = benchmark.ladders(some_real(material, n_images), generator=rng)
     found[TRAININGS] = [sampled(model, plan, n_classes=n_classes)[0] for model in models]
     by_steps = [replace(plan, steps=steps) for steps in SAMPLING_STEPS]
     found[SAMPLING] = [sampled(models[0], own, n_classes=n_classes)[0] for own in by_steps]

@@ -9,33 +9,43 @@ from tqdm import tqdm
 
 from kpop_rca.diffusion.generation import Model
 from kpop_rca.errors import StudyError
+from kpop_rca.oracles.beside_real import mean_rca_and_frechet
 from kpop_rca.oracles.candidates import Faces
 from kpop_rca.preferences import dpo, guidance, trials
-from kpop_rca.preferences.experiment import BOTH, FACE, IDENTITY, PAPER, Experiment, as_file
+from kpop_rca.preferences.experiment import BOTH, COMMITTEE, FACE, IDENTITY, PAPER, Experiment, as_file
 from kpop_rca.system import seeds
 from kpop_rca.system.seeds import Purpose
 
 FULL = {"adapter": "full", "learning_rate": 3e-5}
 WINNERS = {"objective": "winners", "adapter": "full"}
 WATCH_EVERY = 25  # steps
-# Recipes of a tuning for identity by DPO, on a seed of their own, of which `chosen_recipe` takes one: CHOSEN.
-SEARCHED: dict[str, dict[str, Any]] = {
-    "adapters, 1e-3": {"learning_rate": 1e-3},
-    "adapters, 3e-3": {"learning_rate": 3e-3},
-    "all weights, 1e-4": FULL | {"learning_rate": 1e-4},
-    "all weights, 3e-4": FULL | {"learning_rate": 3e-4},
-    "adapters, 1e-3, 300 steps": {"learning_rate": 1e-3, "steps": 300},
-    "all weights, 3e-5, 300 steps": FULL | {"steps": 300},
+MANY = {"candidates": 4, "fraction": 0.15, "warm_up": 20}  # better winners and worse losers, and no first leap
+# Recipes of a tuning for identity by DPO, with the reward: on a seed of their own, `chosen_recipe` takes one, CHOSEN.
+SEARCHED: dict[str, tuple[str, dict[str, Any]]] = {
+    "adapters, 1e-3": (IDENTITY, {"learning_rate": 1e-3}),
+    "adapters, 3e-3": (IDENTITY, {"learning_rate": 3e-3}),
+    "all weights, 1e-4": (IDENTITY, FULL | {"learning_rate": 1e-4}),
+    "all weights, 3e-4": (IDENTITY, FULL | {"learning_rate": 3e-4}),
+    "adapters, 1e-3, 300 steps": (IDENTITY, {"learning_rate": 1e-3, "steps": 300}),
+    "all weights, 3e-5, 300 steps": (IDENTITY, FULL | {"steps": 300}),
+    "committee, adapters, 1e-3": (COMMITTEE, MANY | {"learning_rate": 1e-3}),
+    "committee, adapters, 1e-3, β 500, 200 steps": (
+        COMMITTEE,
+        MANY | {"learning_rate": 1e-3, "beta": 500.0, "steps": 200},
+    ),
+    "committee, all weights, 3e-5, 200 steps": (COMMITTEE, MANY | FULL | {"steps": 200}),
+    "committee, all weights, 1e-4, β 500": (COMMITTEE, MANY | FULL | {"learning_rate": 1e-4, "beta": 500.0}),
 }
-CHOSEN = SEARCHED["adapters, 1e-3"]
+CHOSEN_REWARD, CHOSEN = SEARCHED["adapters, 1e-3"]
 SEARCH_SEED = 100  # whose generator takes no further part
+CHOSEN_BY = ("rca_validation", "frechet_validation")
 SLACK = 1.25  # of the Fréchet distance over the base's, that a chosen recipe has at most
 HEADLINE = "identity, chosen recipe"
 # Name to reward and recipe. Random pairs and winners only have the recipe of the tuning that they are controls of.
 TUNED: dict[str, tuple[str, dict[str, Any]]] = {
-    HEADLINE: (IDENTITY, CHOSEN),
+    HEADLINE: (CHOSEN_REWARD, CHOSEN),
     "random pairs, chosen recipe": ("random", CHOSEN),
-    "winners only, chosen recipe": (IDENTITY, CHOSEN | {"objective": "winners"}),
+    "winners only, chosen recipe": (CHOSEN_REWARD, CHOSEN | {"objective": "winners"}),
     "face score, chosen recipe": (FACE, CHOSEN),
     "both, chosen recipe": (BOTH, CHOSEN),
     "real faces, chosen recipe": ("real", CHOSEN | {"objective": "winners"}),
@@ -46,11 +56,12 @@ TUNED: dict[str, tuple[str, dict[str, Any]]] = {
     "face score, all weights": (FACE, FULL),
 }
 # Fine-tuning on winners without losers, beside DPO, on the seed of the search.
-FINE_TUNED: dict[str, dict[str, Any]] = {
-    "winners only, all weights, 3e-4": WINNERS | {"learning_rate": 3e-4},
-    "winners only, all weights, 1e-3": WINNERS | {"learning_rate": 1e-3},
+FINE_TUNED: dict[str, tuple[str, dict[str, Any]]] = {
+    "winners only, all weights, 3e-4": (IDENTITY, WINNERS | {"learning_rate": 3e-4}),
+    "winners only, all weights, 1e-3": (IDENTITY, WINNERS | {"learning_rate": 1e-3}),
+    "committee, winners only, 1e-4, 200 steps": (COMMITTEE, WINNERS | MANY | {"learning_rate": 1e-4, "steps": 200}),
 }
-RECIPES = TUNED | {name: (IDENTITY, changed) for name, changed in (SEARCHED | FINE_TUNED).items()}
+RECIPES = TUNED | SEARCHED | FINE_TUNED
 BEST_OF = {f"best of 2 by {reward}": reward for reward in (IDENTITY, FACE)}
 NEGATIVE = "negative guidance"
 EVERY = (trials.BASE, *TUNED, *BEST_OF, NEGATIVE)
@@ -110,27 +121,27 @@ def _tuned(experiment: Experiment, name: str) -> tuple[pd.DataFrame, pd.DataFram
     watch = trials.Watch(experiment.observers_of(reward), base[1], few, experiment.n_classes)
     how = {"recipe": recipe, "folder": folder, "watch": watch, "watch_every": WATCH_EVERY}
     bar = partial(tqdm, desc=f"{name}, seed {experiment.seed}", mininterval=60)
-    log = dpo.tune(*base, preference_images(experiment, reward, steps=recipe.steps), bar=bar, **how)
+    log = dpo.tune(*base, preference_images(experiment, reward, recipe=recipe), bar=bar, **how)
     return log, dpo.read_watched(folder).assign(tuning=name)
 
 
-def preference_images(experiment: Experiment, reward: str, *, steps: int) -> dpo.Images:
+def preference_images(experiment: Experiment, reward: str, *, recipe: dpo.TuningRecipe) -> dpo.Images:
     """Winners, losers and labels of a tuning by a reward, by "random" ones, or of real faces as winners ("real")."""
     rng = seeds.generator(Purpose.PREFERENCE_PAIRS, experiment.seed)
-    n = steps * dpo.TuningRecipe.batch_size // 2
+    n = recipe.steps * recipe.batch_size // 2
     if reward == "real":
         images, labels = experiment.faces("train")
         rows = rng.permutation(len(labels))[:n]
         return images[rows], images[rows], labels[rows]
-    images, labels = experiment.candidates
+    images, labels = experiment.candidates(recipe.candidates)
     values = rng.random(len(labels)) if reward == "random" else experiment.rewarded(reward)(images, labels)
-    win, loss = dpo.ranked_pairs(values, labels, n=n, generator=rng)
+    win, loss = dpo.ranked_pairs(values, labels, n=n, fraction=recipe.fraction, generator=rng)
     return images[win], images[loss], labels[win]
 
 
 def best_of_two(experiment: Experiment, reward: str) -> Faces:
     """Of each image of the base and the candidate of the same number the better one: preferences without a tuning."""
-    (first, labels), (second, _) = experiment.base_images, experiment.candidates
+    (first, labels), (second, _) = experiment.base_images, experiment.candidates()
     images = np.stack([first, second], axis=1).reshape(-1, *first.shape[1:])
     labels = labels.repeat(2)
     chosen = dpo.best_of_n(experiment.rewarded(reward)(images, labels), labels, n=2)
@@ -150,20 +161,32 @@ def with_gaps(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def chosen_recipe(searched: pd.DataFrame) -> str:
-    """The recipe of SEARCHED that closes most of the gap under held-out oracles, of those that keep quality.
+def searched(experiment: Experiment, name: str) -> pd.DataFrame:
+    """A row of `measured` with rca_validation and frechet_validation, which a recipe is chosen by.
+
+    These are of oracles that neither reward a tuning nor report one, beside the validation faces.
+    """
+    row, _ = measured(experiment, name)
+    value, distance = mean_rca_and_frechet(experiment.choosing, images_of(experiment, name))
+    return row.assign(rca_validation=value, frechet_validation=distance)
+
+
+def chosen_recipe(found: pd.DataFrame) -> str:
+    """The recipe of SEARCHED with the largest RCA, of those that keep quality, by what `searched` adds.
 
     Those are the ones whose Fréchet distance is at most `SLACK` times the base's.
 
     Args:
-        searched: rows of `measured` of the seed of the search, its base among them.
+        found: rows of `searched` of the seed of the search, its base among them; where they are of before there were
+            oracles to choose by, those that report have chosen.
 
     Raises:
         StudyError: every recipe costs more quality.
     """
-    by_name = searched.set_index("tuning")
+    by_name = found.set_index("tuning")
+    value, distance = CHOSEN_BY if set(CHOSEN_BY) <= set(found) else ("rca_held_out", "frechet")
     tried = by_name.loc[by_name.index.isin(SEARCHED)]
-    kept = tried[tried["frechet"] <= SLACK * by_name.loc[trials.BASE, "frechet"]]
+    kept = tried[tried[distance] <= SLACK * by_name.loc[trials.BASE, distance]]
     if kept.empty:
         raise StudyError(f"every recipe of a tuning makes the Fréchet distance more than {SLACK:g} times the base's")
-    return kept["rca_held_out"].idxmax()
+    return kept[value].idxmax()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from kpop_rca import claims, diffusion, metric_panel, preferences, validity
+from kpop_rca import benchmarks, claims, diffusion, metric_panel, preferences, validity
 from kpop_rca.diffusion.lengths import changes
 from kpop_rca.preferences.benchmark import over_seeds
 from kpop_rca.preferences.tunings import HEADLINE
@@ -19,7 +19,17 @@ SAID = {HEADLINE: "tuning closes", "best of 2 by identity": "the better of two i
 
 def asked_and_answered() -> pd.DataFrame:
     """question, answer and notebook, of each question that committed tables answer; the others are left out."""
-    parts = (_claims(), _parts(), _guidance(), _metrics(), _training_length(), _scorers(), _tuning())
+    parts = (
+        _claims(),
+        _parts(),
+        _guidance(),
+        _metrics(),
+        _training_length(),
+        _recipes(),
+        _record(),
+        _scorers(),
+        _tuning(),
+    )
     return pd.DataFrame([row for part in parts for row in part], columns=["question", "answer", "notebook"])
 
 
@@ -85,6 +95,22 @@ def _training_length() -> Iterator[tuple[str, str, str]]:
             f"loss by {_change(further.loc['loss'], digits=3)}.",
             "03",
         )
+
+
+def _recipes() -> Iterator[tuple[str, str, str]]:
+    rows = benchmarks.committed_recipes()
+    changes = benchmarks.with_intervals(benchmarks.by_change(rows)) if len(rows) else rows
+    if len(changes):
+        said = "; ".join(f"{row.change} {row.rca}" for row in changes.itertuples())
+        yield "Which part of the recipe brings identity early?", f"RCA at equal time, by one change each: {said}.", "90"
+
+
+def _record() -> Iterator[tuple[str, str, str]]:
+    rows = benchmarks.committed_record()
+    if rows is not None:
+        aim = f"RCA {benchmarks.LEAST_RCA:g} and Fréchet distance {benchmarks.LARGEST_FRECHET:g}"
+        said = " ".join(benchmarks.in_words(benchmarks.ratios(rows)).splitlines())
+        yield f"How long does a training take to {aim}?", said, "90"
 
 
 def _scorers() -> Iterator[tuple[str, str, str]]:

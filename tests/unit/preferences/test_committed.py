@@ -164,9 +164,10 @@ def test_score_and_identity_are_of_tunings_that_have_an_interval_of_both():
 
 def test_the_recipe_in_use_is_the_one_that_the_committed_search_chose(monkeypatch):
     searched = committed._table(experiments.SEARCH)
-    assert tunings.SEARCHED[tunings.chosen_recipe(searched)] == tunings.CHOSEN
-    assert set(searched["seed"]) == {tunings.SEARCH_SEED} and set(tunings.SEARCHED) <= set(searched["tuning"])
-    said = committed.about_search()
-    assert said.startswith(f"Of {len(tunings.SEARCHED)} recipes") and tunings.chosen_recipe(searched) in said
+    assert tunings.SEARCHED[tunings.chosen_recipe(searched)] == (tunings.CHOSEN_REWARD, tunings.CHOSEN)
+    assert set(searched["seed"]) == {tunings.SEARCH_SEED}
+    assert set(searched["tuning"]) <= {trials.BASE, *tunings.SEARCHED, *tunings.FINE_TUNED}
+    said, tried = committed.about_search(), searched["tuning"].isin(tunings.SEARCHED).sum()
+    assert said.startswith(f"Of {tried} recipes") and tunings.chosen_recipe(searched) in said
     monkeypatch.setattr(committed, "_table", lambda name: pd.DataFrame())
     assert committed.about_search() == ""

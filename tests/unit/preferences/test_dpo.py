@@ -92,6 +92,18 @@ def test_it_stops_where_the_winners_become_less_likely(unet, tmp_path):
     assert log["step"].tolist() == [10]
 
 
+def test_a_rise_of_the_learning_rate_begins_with_small_steps_and_ends_at_the_whole(unet, tmp_path):
+    """Adam's first step is the learning rate in every weight that has a gradient."""
+    before = unet.state_dict()["conv_in.weight"]
+    reached = {}
+    for warm_up in (0, 4):
+        folder = tmp_path / str(warm_up)
+        tuned(unet, folder, adapter="full", steps=1, warm_up=warm_up)
+        reached[warm_up] = (weights(folder)["conv_in.weight"] - before).abs().max().item()
+    assert reached[0] == pytest.approx(RECIPE.learning_rate, rel=1e-2)
+    assert reached[4] == pytest.approx(RECIPE.learning_rate / 4, rel=1e-2)
+
+
 def test_winners_alone_are_a_plain_training(unet, tmp_path):
     one = tuned(unet, tmp_path / "one", objective="winners", adapter="full")
     other = tuned(unet, tmp_path / "other", (WIN, WIN[::-1].copy(), IMAGES[2]), objective="winners", adapter="full")
@@ -111,6 +123,11 @@ def test_winners_are_the_best_of_a_class_and_losers_the_worst():
     assert rewards[win].min() >= 7 and rewards[loss].max() <= 2
     with pytest.raises(StudyError, match="identity 2 has a single image"):
         dpo.ranked_pairs(np.append(rewards, 0.0), np.append(labels, 2), n=4, generator=np.random.default_rng(0))
+
+
+def test_a_committee_says_the_mean_of_its_members(monkeypatch):
+    monkeypatch.setattr(dpo, "identity_reward", lambda oracle: lambda images, labels: np.full(len(labels), oracle))
+    assert dpo.committee_reward([1.0, 4.0])(None, np.zeros(2)).tolist() == [2.5, 2.5]
 
 
 def test_a_sum_of_rewards_weighs_them_alike():

@@ -122,6 +122,13 @@ def test_a_head_on_features_of_crops(material, monkeypatch):
     assert table["n"].tolist() == [3, 3, 3] and table["fraction"].between(0, 1).all()
 
 
+def test_real_faces_of_a_comparison_are_of_all_people(material):
+    """The faces of a split come person by person, of which a first part has but some."""
+    images = np.arange(90, dtype=np.uint8)[:, None, None, None] // 30 * np.ones((1, 4, 4, 3), dtype=np.uint8)
+    sorted_faces = trials.replace(material, faces={trials.HELD_OUT: (images, np.arange(90) // 30)})
+    assert set(trials.some_real(sorted_faces, 20)[:, 0, 0, 0]) == {0, 1, 2}
+
+
 def test_rungs_of_ladders_have_names_of_their_own():
     images = [np.full((2, 4, 4, 3), k, dtype=np.uint8) for k in range(7)]
     steps = {trials.TRAININGS: images[:3], trials.SAMPLING: images[3:], "blur": images[:2]}

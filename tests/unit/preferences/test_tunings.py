@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from kpop_rca.errors import StudyError
-from kpop_rca.preferences import experiment, trials, tunings
+from kpop_rca.preferences import dpo, experiment, trials, tunings
 
 LABELS = np.repeat([0, 1], 8)
 
@@ -25,8 +25,11 @@ class Made:
     """Images and a reward in place of a generator's and an oracle's."""
 
     base_images: tuple = shades(100)
-    candidates: tuple = shades(50)
+    few: tuple = shades(50)
     seed: int = 0
+
+    def candidates(self, times=1):
+        return self.few if times == 1 else shades(80)
 
     def rewarded(self, reward):
         return {experiment.IDENTITY: brightness}[reward]
@@ -36,20 +39,26 @@ class Made:
 
 
 def test_winners_are_brighter_than_losers_where_brightness_is_the_reward():
-    win, loss, labels = tunings.preference_images(Made(), experiment.IDENTITY, steps=4)
+    win, loss, labels = tunings.preference_images(Made(), experiment.IDENTITY, recipe=dpo.TuningRecipe(steps=4))
     assert len(labels) == 32 and (brightness(win, labels) > brightness(loss, labels)).all()
     assert win.min() >= 50 and win.max() < 66  # candidates, and no image that a tuning is measured by
 
 
+def test_a_smaller_fraction_of_more_candidates_leaves_the_extremes():
+    recipe = dpo.TuningRecipe(steps=4, candidates=4, fraction=0.125)
+    win, loss, _ = tunings.preference_images(Made(), experiment.IDENTITY, recipe=recipe)
+    assert set(win.ravel()) == {87, 95} and set(loss.ravel()) == {80, 88}
+
+
 def test_random_pairs_follow_no_reward_and_real_faces_are_those_of_training():
-    win, loss, labels = tunings.preference_images(Made(), "random", steps=4)
+    win, loss, labels = tunings.preference_images(Made(), "random", recipe=dpo.TuningRecipe(steps=4))
     assert 0 < (brightness(win, labels) > brightness(loss, labels)).mean() < 1
-    real = tunings.preference_images(Made(), "real", steps=4)
+    real = tunings.preference_images(Made(), "real", recipe=dpo.TuningRecipe(steps=4))
     assert real[0].min() >= 7 and real[0].max() < 23 and np.array_equal(real[0], real[1])
 
 
 def test_the_better_of_each_two():
-    made = Made(candidates=(np.where(np.arange(16)[:, None, None, None] % 2, 200, 0).repeat(4, axis=1).repeat(4, axis=2)
+    made = Made(few=(np.where(np.arange(16)[:, None, None, None] % 2, 200, 0).repeat(4, axis=1).repeat(4, axis=2)
                             .repeat(3, axis=3).astype(np.uint8), LABELS))  # fmt: skip
     images, labels = tunings.best_of_two(made, experiment.IDENTITY)
     assert np.array_equal(labels, LABELS)
@@ -93,3 +102,10 @@ def test_the_chosen_recipe_closes_most_of_the_gap_of_those_that_keep_quality():
     assert tunings.chosen_recipe(table.assign(frechet=[4.0, 4.0, 5.0, 5.0])) == "adapters, 3e-3"
     with pytest.raises(StudyError, match=r"more than 1\.25 times"):
         tunings.chosen_recipe(table.assign(frechet=[1.0, 4.0, 5.0, 5.0]))
+
+
+def test_oracles_that_report_do_not_choose_where_others_can():
+    names = [trials.BASE, "adapters, 1e-3", "adapters, 3e-3"]
+    table = pd.DataFrame({"tuning": names, "rca_held_out": [0.6, 0.7, 0.8], "frechet": [4.0, 4.0, 4.0]})
+    table = table.assign(rca_validation=[0.6, 0.72, 0.7], frechet_validation=[5.0, 5.0, 5.0])
+    assert tunings.chosen_recipe(table) == "adapters, 1e-3"

@@ -26,7 +26,7 @@ def project(tmp_path, monkeypatch):
     for study, table in findings.COMPARING.items():
         (tmp_path / "reports" / study / "tables").mkdir(parents=True)
         shutil.copy(root / "reports" / study / "tables" / table, tmp_path / "reports" / study / "tables" / table)
-    for folder in ("scoring-lfw", "panel", "preferences", "training_length"):
+    for folder in ("scoring-lfw", "panel", "preferences", "training_length", "record", "recipes"):
         shutil.copytree(root / "reports" / folder, tmp_path / "reports" / folder)
     shutil.copytree(root / "params", tmp_path / "params")
     shutil.copytree(root / "notebooks", tmp_path / "notebooks")
@@ -37,9 +37,9 @@ def project(tmp_path, monkeypatch):
 
 def test_a_question_that_no_committed_run_answers_is_not_asked(project):
     before = findings.questions()
-    assert len(before.splitlines()) == 7 and "Which metrics" in before and "longer training" in before
+    assert len(before.splitlines()) == 9 and "Which metrics" in before and "longer training" in before
     shutil.rmtree(project / "reports" / "panel")
-    assert "Which metrics" not in findings.questions() and len(findings.questions().splitlines()) == 6
+    assert "Which metrics" not in findings.questions() and len(findings.questions().splitlines()) == 8
 
 
 def change(project, study, alter):
