@@ -185,10 +185,10 @@ def time_to_identity(rows: pd.DataFrame, *, least_rca: float, largest_frechet: f
                 ax.plot(run["cpu_seconds"], run[column], "o-", ms=4, **line)
         ax.axhline(target, color=INK, lw=1, ls="--")
         ax.set(xscale="log", xlabel="CPU-seconds of training", title=f"{label}, target {target:g}")
-        ax.xaxis.set_major_formatter("{x:g}")
     axes[1].set_yscale("log")
-    axes[1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes[1].yaxis.set_major_formatter("{x:g}")
-    axes[1].yaxis.set_minor_formatter(NullFormatter())
+    for axis in (axes[0].xaxis, axes[1].xaxis, axes[1].yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(COLOURS))
     return figure
