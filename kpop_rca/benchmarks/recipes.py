@@ -114,13 +114,12 @@ def by_change(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns rca and frechet as text, "0.81 (0.70 to 0.92)"; without an interval where there is one seed."""
+    """The columns rca and frechet as text, "0.81 (0.70 to 0.92)", of one seed "0.81"; a change of RCA has its sign."""
     table = table.copy()
-    for name in ("rca", "frechet"):
-        ends = zip(table[name], table[f"{name}_low"], table[f"{name}_high"], strict=True)
-        table[name] = [
-            f"{mean:.2f}" + ("" if low != low else f" ({low:.2f} to {high:.2f})") for mean, low, high in ends
-        ]
+    for name, written in (("rca", "{:+.2f}" if "change" in table else "{:.2f}"), ("frechet", "{:.2f}")):
+        ends = zip(table[f"{name}_low"], table[f"{name}_high"], strict=True)
+        said = ["" if math.isnan(low) else f" ({written.format(low)} to {written.format(high)})" for low, high in ends]
+        table[name] = table[name].map(written.format) + said
     return table
 
 

@@ -53,4 +53,4 @@ def test_a_change_is_measured_seed_by_seed():
     assert found["n_seeds"].item() == 2
     assert found["rca"].item() == pytest.approx(0.51) and found["frechet"].item() == pytest.approx(0.25, abs=0.01)
     assert found["rca_low"].item() < 0.5 < found["rca_high"].item() and found["frechet_high"].item() > 0.25
-    assert recipes.with_intervals(found)["rca"].item() == "0.51 (0.38 to 0.64)"
+    assert recipes.with_intervals(found)["rca"].item() == "+0.51 (+0.38 to +0.64)"
