@@ -115,8 +115,9 @@ def by_change(rows: pd.DataFrame) -> pd.DataFrame:
 
 def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
     """The columns rca and frechet as text, "0.81 (0.70 to 0.92)", of one seed "0.81"; a change of RCA has its sign."""
+    formats = ("{:+.2f}", "{:.2f}") if "change" in table else ("{:.2f}", "{:.1f}")
     table = table.copy()
-    for name, written in (("rca", "{:+.2f}" if "change" in table else "{:.2f}"), ("frechet", "{:.2f}")):
+    for name, written in zip(("rca", "frechet"), formats, strict=True):
         ends = zip(table[f"{name}_low"], table[f"{name}_high"], strict=True)
         said = ["" if math.isnan(low) else f" ({written.format(low)} to {written.format(high)})" for low, high in ends]
         table[name] = table[name].map(written.format) + said
