@@ -16,7 +16,7 @@ from kpop_rca.diffusion.trainings import training_folder
 from kpop_rca.faces import crops, splits
 from kpop_rca.image_metrics.no_reference import Reference, mscn_moments
 from kpop_rca.oracles import predictions, training
-from kpop_rca.oracles.beside_real import OracleBesideReal
+from kpop_rca.oracles.beside_real import OracleBesideReal, validation_oracles
 from kpop_rca.oracles.candidates import Candidate, Faces
 from kpop_rca.preferences import dpo, trials
 from kpop_rca.preferences.scorer import FaceScore
@@ -24,7 +24,6 @@ from kpop_rca.study import manifests, paths
 from kpop_rca.system import seeds
 from kpop_rca.system.files import atomic
 from kpop_rca.system.seeds import Purpose
-from kpop_rca.validity.guidance_choice import validation_oracles
 
 FOLDER = "preferences"
 IDENTITY, FACE, PAPER = "identity", "face_score", "paper's scorer"  # rewards

@@ -11,7 +11,6 @@ test faces are not looked at. Everything ends in `reports/guidance/`.
 import argparse
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,27 +23,13 @@ from kpop_rca.diffusion.guidance_rule import REPORT, chosen_guidance
 from kpop_rca.diffusion.trainer import load_trained
 from kpop_rca.errors import said_in_a_line
 from kpop_rca.faces import crops, splits
-from kpop_rca.oracles import training
-from kpop_rca.oracles.beside_real import OracleBesideReal, mean_rca_and_frechet
-from kpop_rca.oracles.candidates import Candidate, Faces
+from kpop_rca.oracles.beside_real import mean_rca_and_frechet, validation_oracles
+from kpop_rca.oracles.candidates import Faces
 from kpop_rca.study import given, manifests, params, paths
 from kpop_rca.system import devices, files, parallel
-from kpop_rca.system.console import bar
 
 WEIGHTS = (0.0, 0.5, 1.0, 1.5, 2.5)
 FIRST_IMAGE = 10**6  # index of the first image: noise that none of a study's images has
-
-
-def validation_oracles(
-    resolved: dict[str, Any], faces: dict[str, Faces], *, folder: Path, device: torch.device
-) -> list[OracleBesideReal]:
-    """One oracle of each architecture, of the number after the study's own, beside the validation faces."""
-    split = "oracle" if len(faces["oracle"][1]) else "train"
-    planned = [Candidate(kind, resolved["oracle_seeds"], split) for kind in resolved["architectures"]]
-    recipe = training.OracleRecipe.of(resolved)
-    training.train_all(planned, faces, recipe=recipe, folder=folder, device=device, bar=bar)
-    trained = [training.load_oracle(folder / one.name, device) for one in planned]
-    return [OracleBesideReal(oracle, faces["validation"]) for oracle in trained]
 
 
 def generated(models: list[Model], plan: GenerationPlan, *, n_classes: int) -> Faces:

@@ -27,13 +27,13 @@ from kpop_rca.diffusion.lengths import ABOUT, CURVE, REPORT, loss_at_the_end, re
 from kpop_rca.diffusion.trainer import LOG, load_trained
 from kpop_rca.errors import said_in_a_line
 from kpop_rca.faces import crops, splits
-from kpop_rca.oracles.beside_real import OracleBesideReal, mean_rca_and_frechet
+from kpop_rca.oracles.beside_real import OracleBesideReal, mean_rca_and_frechet, validation_oracles
 from kpop_rca.oracles.candidates import Faces
 from kpop_rca.study import given, manifests, params, paths
 from kpop_rca.system import devices, files, seeds
 from kpop_rca.system.seeds import Purpose
 from kpop_rca.validity.further_trainings import train_alone
-from kpop_rca.validity.guidance_choice import generated, validation_oracles
+from kpop_rca.validity.guidance_choice import generated
 
 LENGTHS = (1 / 4, 1 / 2, 1, 2)  # of the study's own
 IMAGES = 20  # of each identity, by each training

@@ -30,8 +30,8 @@ FLOORS = (
     "claims",
     "human_ratings",
     "metric_panel",
-    "results",
     "benchmarks",
+    "results",
 )  # from the ground up
 COMMANDS = {"cli", "launch", "new", "publish", "report", "run", "studies", "verify"}  # above all of them
 ESTIMATORS_STAND_ON = {"kpop_rca", "numpy", "scipy", "statsmodels", "pandas"}  # the last comes with statsmodels: tables
