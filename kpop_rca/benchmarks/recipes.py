@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kpop_rca.benchmarks.record import Record, Table, clocked, machine, ours, record_of
+from kpop_rca.benchmarks.record import Record, Table, clocked, last_measured, machine, ours, record_of
 from kpop_rca.claims.verdicts import student_interval
 from kpop_rca.diffusion.objective import forward_process
 from kpop_rca.errors import said_in_a_line
@@ -125,12 +125,9 @@ def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def committed_recipes() -> pd.DataFrame:
-    """The rows that were measured here, or came with the project, of the machine that was there last."""
-    places = [folder / TABLE for folder in (paths.report_folder(REPORT), paths.committed_report(REPORT))]
-    for path in filter(lambda place: place.is_file(), places):
-        found = pd.read_csv(path)
-        return found[found["machine"] == found["machine"].iloc[-1]]
-    return pd.DataFrame(columns=COLUMNS)
+    """The rows of all recipes, see `record.last_measured`; none where nothing was measured."""
+    found = last_measured(REPORT, TABLE)
+    return pd.DataFrame(columns=COLUMNS) if found is None else found
 
 
 @said_in_a_line

@@ -227,17 +227,19 @@ def in_words(table: pd.DataFrame) -> str:
     return "\n".join(said)
 
 
-def committed_record() -> pd.DataFrame | None:
-    """The record that was measured here, or came with the project: the rows of the machine that was there last.
-
-    None where there is none, or ours has not been measured.
-    """
-    places = [folder / TABLE for folder in (paths.report_folder(REPORT), paths.committed_report(REPORT))]
-    for path in filter(Path.is_file, places):
-        found = pd.read_csv(path)
-        found = found[found["machine"] == found["machine"].iloc[-1]]
-        return found if OURS in reported(found)["program"].unique() else None
+def last_measured(report: str, table: str) -> pd.DataFrame | None:
+    """A table of runs that was measured here, or came with the project: the rows of the machine that was there last."""
+    for path in (folder / table for folder in (paths.report_folder(report), paths.committed_report(report))):
+        if path.is_file():
+            found = pd.read_csv(path)
+            return found[found["machine"] == found["machine"].iloc[-1]]
     return None
+
+
+def committed_record() -> pd.DataFrame | None:
+    """The record, see `last_measured`; None where there is none, or ours has not been measured."""
+    found = last_measured(REPORT, TABLE)
+    return found if found is not None and OURS in reported(found)["program"].unique() else None
 
 
 class Table:

@@ -25,8 +25,8 @@ def asked_and_answered() -> pd.DataFrame:
         _guidance(),
         _metrics(),
         _training_length(),
-        _recipes(),
         _record(),
+        _recipes(),
         _scorers(),
         _tuning(),
     )
