@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from kpop_rca.errors import StudyError
 from kpop_rca.image_metrics.frechet import Normal
 from kpop_rca.oracles import training
 from kpop_rca.oracles.candidates import Candidate, Faces
@@ -15,12 +16,18 @@ from kpop_rca.system.console import bar
 
 
 class OracleBesideReal:
-    """An oracle, with its accuracy and the distribution of its features on real faces: these are shown to it once."""
+    """An oracle, with its accuracy and the distribution of its features on real faces: these are shown to it once.
+
+    Raises:
+        StudyError: it recognises no real face, so that RCA is undefined.
+    """
 
     def __init__(self, oracle: SmallImageResNet, real: Faces):
         self.oracle = oracle
         probabilities, features = training.predict(oracle, real[0])
         self.accuracy, self.real = (probabilities.argmax(1) == real[1]).mean(), Normal.of(features)
+        if not self.accuracy:
+            raise StudyError("an oracle recognises no real face; train it for longer, or on more faces")
 
     def rca_and_frechet(self, made: Faces) -> tuple[float, float]:
         """RCA of generated faces, and the Fréchet distance of the oracle's features of them to those of the real."""

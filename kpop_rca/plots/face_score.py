@@ -65,24 +65,30 @@ def rewards_on_the_way(curves: pd.DataFrame, *, reward: str, title: str) -> Figu
 def own_against_held_out(rises: pd.DataFrame, *, rewards: dict[str, str], title: str) -> Figure:
     """How far a reward rises by the network that rewards, and by another: a panel for each reward, a line per tuning.
 
-    On the dotted line both rise alike; below it the generator has learned the network that rewards.
+    On the dotted line both rise alike; below it the generator fits the rewarding network alone.
 
     Args:
         rises: reward, tuning, step, own, held_out; changes since step 0.
         rewards: their names in words.
     """
     shown = [reward for reward in rewards if (rises["reward"] == reward).any()]
-    figure, axes = plt.subplots(ncols=len(shown), figsize=(WIDTH, 3.8), squeeze=False, layout="constrained")
+    columns = min(2, len(shown))
+    lines = -(-len(shown) // columns)
+    figure, axes = plt.subplots(lines, columns, figsize=(WIDTH, 3.8 * lines), squeeze=False, layout="constrained")
+    for ax in axes.flat[len(shown) :]:
+        ax.remove()
     colours = dict(
         zip(rises["tuning"].unique(), sns.color_palette("colorblind", rises["tuning"].nunique()), strict=True)
     )
-    for ax, reward in zip(axes[0], shown, strict=True):
+    for ax, reward in zip(axes.flat, shown, strict=False):
         for tuning, rows in rises[rises["reward"] == reward].groupby("tuning", sort=False):
             ax.plot(rows["own"], rows["held_out"], "-o", color=colours[tuning], ms=4, label=tuning)
             ax.plot(*rows[["own", "held_out"]].iloc[-1], "o", color=colours[tuning], ms=9)
         ax.axline((0, 0), slope=1, color=CHANCE, ls=":", lw=1.2)
         ax.set(title=rewards[reward], xlabel="change by the rewarding network", ylabel="change by another network")
-    handles = {label: handle for ax in axes[0] for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    handles = {
+        label: handle for ax in figure.axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
     figure.legend(handles.values(), handles.keys(), loc="outside center right", frameon=False)
     figure.suptitle(title, fontweight="bold", x=0.01, ha="left")
     return figure

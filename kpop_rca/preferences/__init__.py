@@ -2,8 +2,8 @@
 
 `pairs` are made without annotators, `scorer` learns from them, `benchmark` sets scorers beside ladders of known
 quality; `dpo` and `guidance` turn a generator towards a score. `experiments` is a study of its own, over seeds:
-`experiment` is one of them, `tunings` what is tried on its generator, `analysis` and `photographs` try the score, and
-`committed` reads what came with the project.
+`experiment` is one of them, `tunings` what is tried on its generator, `composites` what the face score may be made of,
+`analysis` and `photographs` try the score, and `committed` reads what came with the project.
 """
 
 import lazy_loader
@@ -14,9 +14,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "benchmark": ["scorer_table", "with_triplets"],
         "committed": [
             "REWARDS",
+            "about_parts",
             "about_search",
             "about_targets",
             "about_tunings",
+            "committed_faces",
             "committed_fractions",
             "committed_generators",
             "committed_relations",
@@ -26,7 +28,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "rewards_since_start",
             "score_and_identity",
         ],
-        "dpo": ["TuningRecipe", "best_of_n", "load_tuned", "ranked_pairs", "read_watched", "tune"],
+        "dpo": ["TuningRecipe", "best_of_n", "load_tuned", "ranked_pairs", "read_watched", "tune", "tune_each"],
         "guidance": ["face_guidance", "guided_sample", "identity_guidance"],
         "pairs": ["Pairs"],
         "scorer": ["FaceScore", "fit_face_score", "score", "train_scorer"],

@@ -1,9 +1,11 @@
 """What the runs over seeds of `experiments` found, as it came with the project in `reports/preferences/`."""
 
+import numpy as np
 import pandas as pd
+from PIL import Image
 
-from kpop_rca.preferences import benchmark, experiments, trials, tunings
-from kpop_rca.preferences.experiment import FACE, IDENTITY
+from kpop_rca.preferences import benchmark, composites, experiments, trials, tunings
+from kpop_rca.preferences.experiment import BOTH, COMMITTEE, FACE, IDENTITY, PAPER, RANDOM, REAL
 from kpop_rca.study import paths
 
 # Title to the trial that a scorer's fractions are shown of.
@@ -14,7 +16,12 @@ TRIALS = {
     "those of generators, mean": trials.GENERATORS_MEAN,
 }
 CHANGE = "change in {words}: "  # a claim
-REWARDS = {IDENTITY: "requested identity, log probability", FACE: "face score"}  # rewards in words
+REWARDS = {  # rewards in words
+    IDENTITY: "requested identity, by one oracle",
+    COMMITTEE: "requested identity, by three oracles",
+    FACE: "face score",
+    PAPER: "the paper's scorer",
+}
 SAME = 1e-9  # an interval of this width is of seeds that all gave one value
 SHOWN_SCORERS = (trials.PAPER, trials.FACE_SCORE, trials.MSCN, trials.SHARPNESS)  # where all would not fit
 
@@ -51,8 +58,27 @@ def committed_tunings() -> pd.DataFrame:
     return _table(experiments.TUNINGS)
 
 
+def committed_faces() -> tuple[np.ndarray, list[str]]:
+    """Faces of one noise by every tuned generator, uint8 (rows, columns, H, W, 3), a column per identity; the tunings.
+
+    Both are empty where no run is committed.
+    """
+    folder = paths.committed_report(experiments.REPORT)
+    if not (folder / experiments.FACES).is_file():
+        return np.empty((0, 0, 0, 0, 3), dtype=np.uint8), []
+    names = _table(experiments.ROWS_OF_FACES)["tuning"].tolist()
+    with Image.open(folder / experiments.FACES) as image:
+        sheet = np.asarray(image)
+    side = sheet.shape[0] // len(names)
+    tiles = sheet.reshape(len(names), side, -1, side, 3).swapaxes(1, 2)
+    return tiles, names
+
+
 def rewards_since_start() -> pd.DataFrame:
-    """How far each reward rose along each tuning, by the network that rewards and by one that does not.
+    """How far each reward rose, by the network that rewards and by one that does not, along the tunings that follow it.
+
+    Beside these are the controls, which follow no reward, where it was watched. A reward that no tuning follows is
+    left out.
 
     Returns:
         reward, tuning, step, own and held_out (means over seeds of the change since step 0), n_seeds; without rows
@@ -61,7 +87,12 @@ def rewards_since_start() -> pd.DataFrame:
     curves, parts = _table(experiments.CURVES), []
     for reward in [] if curves.empty else [name for name in REWARDS if f"{name}_own" in curves]:
         columns = {f"{reward}_own": "own", f"{reward}_held_out": "held_out"}
-        own = curves[curves[f"{reward}_own"].notna()].rename(columns=columns)
+        own = curves[curves[f"{reward}_own"].notna()].rename(columns=columns).sort_values("step", kind="stable")
+        by = own["tuning"].map(lambda name: tunings.RECIPES.get(name, (None,))[0])
+        follows = (by == reward) | ((by == BOTH) & (reward in (COMMITTEE, FACE)))
+        if not follows.any():
+            continue
+        own = own[follows | by.isin([RANDOM, REAL])]
         keys = ["tuning", "seed"]
         start = own[own["step"] == 0].set_index(keys)[["own", "held_out"]]
         change = own.set_index(keys)[["own", "held_out"]] - start.reindex(own.set_index(keys).index)
@@ -85,9 +116,14 @@ def score_and_identity(found: pd.DataFrame) -> pd.DataFrame:
     for name, column in {"score": "face_score_held_out", "rca": "rca_held_out"}.items():
         start = CHANGE.format(words=experiments.EFFECTS[column])
         own = found[found["claim"].str.startswith(start) & found["low"].notna()]
-        own = own.set_index(own["claim"].str.removeprefix(start))[["mean", "low", "high"]]
+        own = _of_tunings(own.set_index(own["claim"].str.removeprefix(start))[["mean", "low", "high"]])
         parts.append(own.set_axis([name, f"{name}_low", f"{name}_high"], axis=1))
     return pd.concat(parts, axis=1, join="inner").rename_axis("tuning").reset_index()
+
+
+def _of_tunings(found: pd.DataFrame) -> pd.DataFrame:
+    """Without the rows of guidance, which is measured on fewer images and at several strengths."""
+    return found[found.index.isin(tunings.EVERY)]
 
 
 def committed_generators() -> pd.DataFrame:
@@ -164,7 +200,7 @@ def about_tunings(found: pd.DataFrame, *, words: str) -> str:
     if found.empty:
         return ""
     own = found[found["claim"].str.startswith(start) & found["low"].notna()]
-    own = own.set_index(own["claim"].str.removeprefix(start))
+    own = _of_tunings(own.set_index(own["claim"].str.removeprefix(start)))
     if tunings.HEADLINE not in own.index:
         return ""
     most = own["mean"].idxmax()
@@ -184,8 +220,26 @@ def about_search() -> str:
     gaps = tried["gap_closed_held_out"].map("{:.0%}".format)
     others = ", ".join(f"“{name}” {gap}" for name, gap in gaps.drop(chosen).items())
     return (
-        f"Of {len(tried)} recipes of DPO, tried on a seed that takes no further part, “{chosen}” was chosen. Under "
-        f"held-out oracles it closes {gaps[chosen]} of the gap to real faces there; the others: {others}."
+        f"Of {len(tried)} recipes of DPO, tried on a seed that takes no further part, “{chosen}” was chosen. It has "
+        f"the largest RCA of those whose Fréchet distance is at most {tunings.SLACK:g} times the base's, by oracles "
+        f"that neither reward nor report. Under held-out oracles it closes {gaps[chosen]} of the gap to real faces "
+        f"there, and takes the Fréchet distance from {found.loc[trials.BASE, 'frechet']:.1f} to "
+        f"{found.loc[chosen, 'frechet']:.1f}. The others close: {others}."
+    )
+
+
+def about_parts() -> str:
+    """How well the face score's parts did beside other sets of parts, in sentences; "" without a run."""
+    found = _table(experiments.COMPOSITES)
+    if found.empty:
+        return ""
+    means = composites.means(found)
+    untrained = means[[" + ".join(names) for names in composites.SETS if not {*names} & {*composites.TRAINED_PARTS}]]
+    own = means[" + ".join(composites.IN_USE)]
+    return (
+        f"The mean of the fractions of pairs and of ladders is {own:.3f} for these parts, and {means.min():.3f} to "
+        f"{means.max():.3f} for the {len(means)} sets that were tried. {untrained.idxmax()}, with no trained scorer, "
+        f"has {untrained.max():.3f}."
     )
 
 

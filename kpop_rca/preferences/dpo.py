@@ -5,7 +5,7 @@ Low-rank adapters are a few lines here: diffusers' UNet cannot be imported where
 
 import copy
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from kpop_rca.oracles import training
 from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.preferences.scorer import Scorer
 from kpop_rca.study import checksums
-from kpop_rca.system import files, seeds
+from kpop_rca.system import files, parallel, seeds
 from kpop_rca.system.parallel import one_thread
 from kpop_rca.system.seeds import Purpose
 
@@ -49,6 +49,8 @@ class TuningRecipe:
         largest_rise: of the winners' error over the reference's, at which the tuning stops.
         candidates: so many times as many images can make pairs as are scored in the end.
         fraction: of a class's candidates that can win, and that can lose.
+        rounds: tunings one after the other, of so many steps each at most. Each has the generator that the one before
+            has left as its reference, and that one's images as its candidates: DPO on policy. `tune` is one of them.
     """
 
     objective: str = "dpo"
@@ -63,6 +65,7 @@ class TuningRecipe:
     warm_up: int = 0
     candidates: int = 1
     fraction: float = 0.35
+    rounds: int = 1
     seed: int = 0
 
 
@@ -197,6 +200,32 @@ def tune(
             watched.append({"step": lines[-1][0]} | watch(policy.eval()))
     _write_result(folder, merge_adapters(policy.eval()), forward, _log(lines), pd.DataFrame(watched))
     return _log(lines)
+
+
+def tune_each(
+    unet: UNet2DModel,
+    forward: DDPMScheduler,
+    images: Mapping[str, Images],
+    *,
+    folder: Path,
+    named: Callable[[str], Callable],
+    **how: Any,
+) -> dict[str, Path]:
+    """`tune` one generator by each of several sets of images, a core each: the folders of the tunings.
+
+    Args:
+        folder: of all tunings.
+        named: the bar of a tuning by its name.
+        how: the other arguments of `tune`.
+    """
+    folders = {name: folder / name.replace(" ", "_") for name in images}
+
+    def tune_by(name: str) -> pd.DataFrame:
+        return tune(unet, forward, images[name], folder=folders[name], bar=named(name), **how)
+
+    for _ in parallel.a_core_each(tune_by, images, device=unet.device):
+        pass
+    return folders
 
 
 def _step(

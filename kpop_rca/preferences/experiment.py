@@ -27,9 +27,10 @@ from kpop_rca.system.seeds import Purpose
 
 FOLDER = "preferences"
 IDENTITY, FACE, PAPER = "identity", "face_score", "paper's scorer"  # rewards
-BOTH = "both"  # of identity and face score
+BOTH = "both"  # of the committee and face score
 COMMITTEE = "committee"  # of oracles that the study has not got, for identity
 MEMBERS = 3  # of it
+RANDOM, REAL = "random", "real"  # no reward: random winners; real faces as winners
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,8 @@ class Experiment:
     def committee(self) -> list[training.SmallImageResNet]:
         """Oracles that reward and do nothing else, the same ones whatever the seed; trained unless they were."""
         first, faces = self.resolved["oracle_seeds"] + 1, self._all_faces  # that number itself chooses, see below
-        split, kind = "oracle" if len(faces["oracle"][1]) else "train", self.resolved["architectures"][0]
-        planned = [Candidate(kind, number, split) for number in range(first, first + MEMBERS)]
+        split, kinds = "oracle" if len(faces["oracle"][1]) else "train", self.resolved["architectures"]
+        planned = [Candidate(kinds[number % len(kinds)], number, split) for number in range(first, first + MEMBERS)]
         folder, recipe = self.folder.parent / "oracles", training.OracleRecipe.of(self.resolved)
         training.train_all(planned, faces, recipe=recipe, folder=folder, device=self.device, bar=tqdm)
         return [training.load_oracle(folder / one.name, self.device) for one in planned]
@@ -182,7 +183,7 @@ class Experiment:
 
     def rewarded(self, reward: str) -> dpo.Reward:
         own = self.observers_of(reward).own
-        return dpo.summed_reward(own[IDENTITY], own[FACE]) if reward == BOTH else own[reward]
+        return dpo.summed_reward(own[COMMITTEE], own[FACE]) if reward == BOTH else own[reward]
 
     def kept(self, name: str, make: Callable[[], Faces]) -> Faces:
         """Images and requested identities by their name, made unless they were."""
@@ -204,8 +205,12 @@ class Experiment:
 
     def candidates(self, times: int = 1) -> Faces:
         """Of the same, so many times as many, with other noise, for preference pairs."""
-        plan = trials.other_noise(self.plan(times * self.images))
-        return self.kept("candidates" if times == 1 else f"candidates {times}", lambda: self.sampled(self.base, plan))
+        name = "candidates" if times == 1 else f"candidates {times}"
+        return self.kept(name, lambda: self.other_images(self.base, times))
+
+    def other_images(self, model: Model, times: int = 1, *, number: int = 1) -> Faces:
+        """Of a generator, so many times as many as are scored, with noise that nothing is scored with."""
+        return self.sampled(model, trials.other_noise(self.plan(times * self.images), number))
 
 
 def as_file(name: str) -> str:

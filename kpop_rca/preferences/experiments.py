@@ -10,19 +10,20 @@ Seeds take turns: the first tuning of every seed comes before the second of any.
 import argparse
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 from tqdm import tqdm
 
 from kpop_rca.errors import said_in_a_line
-from kpop_rca.preferences import analysis, benchmark, guidance, photographs, trials, tunings
+from kpop_rca.preferences import analysis, benchmark, composites, guidance, photographs, trials, tunings
 from kpop_rca.preferences.experiment import FACE, IDENTITY, Experiment
-from kpop_rca.study import given, params, paths
+from kpop_rca.study import given, params, paths, privacy
 from kpop_rca.system import devices
 from kpop_rca.system.files import atomic
 
@@ -34,12 +35,14 @@ SCORERS, GENERATORS, PEARSON, ATTRIBUTES = (
 TUNINGS, SCORED, CURVES, GUIDED, VERDICTS = (
     f"{name}.csv" for name in ("tunings", "scored", "curves", "guided", "verdicts")
 )
-SCORERS_MEAN, SEARCH = "scorers_mean.csv", "search.csv"
+SCORERS_MEAN, SEARCH, COMPOSITES = "scorers_mean.csv", "search.csv", "composites.csv"
 OF_SCORERS = (SCORERS, GENERATORS, PEARSON, ATTRIBUTES)
+FACES, ROWS_OF_FACES = "faces.png", "faces.csv"
 OF_PHOTOGRAPHS, HEAD = "photographs.csv", "head.csv"
 EMBEDDING, PAIRS_OF_HEAD = "dlib", 100
 N_PHOTOGRAPHS = 300
 STRENGTHS = (0.0, 3.0, 10.0, 30.0)  # of score guidance
+GUIDES = {FACE: "the scorer of mixed losers", IDENTITY: "the rewarding oracle"}  # what leads
 FEWER = 4  # so many times fewer images on a rung of a ladder, and of a strength of guidance, than of a tuning
 TARGETS = {  # of the shipped face score: name of what is measured to the least mean over seeds
     trials.ADAPTIVE_PAIRS: 0.70,
@@ -138,6 +141,14 @@ def run_search(experiments: Sequence[Experiment]) -> None:
             write_report(one)
 
 
+def run_composites(experiments: Sequence[Experiment]) -> None:
+    """Every set of parts that a face score could have, on the seed of the search."""
+    one = replace(experiments[0], seed=tunings.SEARCH_SEED)
+    if read(one, COMPOSITES).empty:
+        write(one, {COMPOSITES: composites.measured(one)})
+        write_report(one)
+
+
 def run_scores(experiments: Sequence[Experiment]) -> None:
     """Face scores of all images that tunings have left."""
     for one in experiments:
@@ -146,6 +157,30 @@ def run_scores(experiments: Sequence[Experiment]) -> None:
             if there.empty or name not in set(there["tuning"]):
                 write(one, {SCORED: tunings.scored(one, name)})
         write_report(one)
+
+
+def run_faces(experiments: Sequence[Experiment]) -> None:
+    """An image of each identity by every generator of the first seed, all of one noise: a row each, side by side.
+
+    The better of two images is of another noise, and not among them.
+
+    Only of avatars: what was made from photographs of people stays out of a report.
+    """
+    one, rows = experiments[0], []
+    if not privacy.may_show(one.resolved["data_source"], publish_images=False):
+        return
+    names = read(one, TUNINGS).get("tuning", pd.Series(dtype=str))
+    names = names[~names.isin(tunings.BEST_OF)]
+    for name in names:
+        images, labels = tunings.images_of(one, name)
+        first = np.unique(labels, return_index=True)[1]
+        rows.append(np.concatenate([*images[first]], axis=1))
+    if rows:
+        folder = paths.report_folder(REPORT)
+        with atomic(folder / FACES) as temporary:
+            Image.fromarray(np.concatenate(rows)).save(temporary, format="png")
+        with atomic(folder / ROWS_OF_FACES) as temporary:
+            names.to_frame().to_csv(temporary, index=False)
 
 
 def run_guidance(experiments: Sequence[Experiment]) -> None:
@@ -180,7 +215,12 @@ def done(experiment: Experiment, name: str) -> pd.DataFrame:
     return pd.concat([pd.read_csv(path) for path in found], ignore_index=True) if found else pd.DataFrame()
 
 
-def verdicts(scorers: pd.DataFrame, tuned: pd.DataFrame, of_photographs: pd.DataFrame = NOTHING) -> pd.DataFrame:
+def verdicts(
+    scorers: pd.DataFrame,
+    tuned: pd.DataFrame,
+    of_photographs: pd.DataFrame = NOTHING,
+    guided: pd.DataFrame = NOTHING,
+) -> pd.DataFrame:
     """Each target beside what was found: claim, mean, low, high, n_seeds, target, met.
 
     What has no target, the gain over MSCN moments and every change from the base, has a verdict that says which way its
@@ -207,6 +247,8 @@ def verdicts(scorers: pd.DataFrame, tuned: pd.DataFrame, of_photographs: pd.Data
         found = benchmark.over_seeds(closed, by=["claim"], value="gap_closed_held_out")
         rows += found.assign(target=GAP_TARGET).to_dict("records")
         rows += effects(tuned)
+    if len(guided):
+        rows += effects_of_guidance(guided)
     if not rows:
         return pd.DataFrame()
     table = pd.DataFrame(rows, columns=VERDICT_COLUMNS)
@@ -215,15 +257,30 @@ def verdicts(scorers: pd.DataFrame, tuned: pd.DataFrame, of_photographs: pd.Data
 
 def effects(tuned: pd.DataFrame) -> list[dict[str, Any]]:
     """Changes from the base of the same seed in what EFFECTS names, by every other row of tunings."""
-    base, rows = tuned[tuned["tuning"] == trials.BASE].set_index("seed"), []
-    for name in [name for name in tunings.EVERY[1:] if name in set(tuned["tuning"])]:
-        own = tuned[tuned["tuning"] == name]
+    return changes(tuned, tuned[tuned["tuning"] == trials.BASE], names=tunings.EVERY[1:])
+
+
+def effects_of_guidance(guided: pd.DataFrame) -> list[dict[str, Any]]:
+    """The same for guidance at every strength, beside the same noise without guidance."""
+    rows = []
+    for score, own in guided.groupby("score", sort=False):
+        named = own.assign(tuning=[f"guidance by {GUIDES[score]}, {at:g}" for at in own["strength"]])
+        is_base = named["strength"] == 0
+        rows += changes(named, named[is_base], names=named.loc[~is_base, "tuning"].unique())
+    return rows
+
+
+def changes(table: pd.DataFrame, base: pd.DataFrame, *, names: Iterable[str]) -> list[dict[str, Any]]:
+    """Of the tunings with some names, from the row of base with the same seed."""
+    base, rows = base.set_index("seed"), []
+    for name in [name for name in names if name in set(table["tuning"])]:
+        own = table[table["tuning"] == name]
         for column, words in EFFECTS.items():
             if column not in own or own[column].isna().all():
                 continue  # not scored yet
             change = own[column] - own["seed"].map(base[column])
-            table = pd.DataFrame({"claim": f"change in {words}: {name}", "change": change.dropna()})
-            rows += benchmark.over_seeds(table, by=["claim"], value="change").to_dict("records")
+            found = pd.DataFrame({"claim": f"change in {words}: {name}", "change": change.dropna()})
+            rows += benchmark.over_seeds(found, by=["claim"], value="change").to_dict("records")
     return rows
 
 
@@ -241,11 +298,11 @@ def write_report(experiment: Experiment) -> pd.DataFrame:
     """Write the tables of all seeds, the means of scorers over seeds, and the verdicts, which are handed back."""
     tables = {
         name: done(experiment, name)
-        for name in (*OF_SCORERS, TUNINGS, SCORED, CURVES, GUIDED, OF_PHOTOGRAPHS, HEAD, SEARCH)
+        for name in (*OF_SCORERS, TUNINGS, SCORED, CURVES, GUIDED, OF_PHOTOGRAPHS, HEAD, SEARCH, COMPOSITES)
     }
     if len(tables[TUNINGS]):
         tables[TUNINGS] = tunings.with_gaps(_with_scores(tables[TUNINGS], tables.pop(SCORED)))
-    found = verdicts(tables[SCORERS], tables[TUNINGS], tables[OF_PHOTOGRAPHS])
+    found = verdicts(tables[SCORERS], tables[TUNINGS], tables[OF_PHOTOGRAPHS], tables[GUIDED])
     if len(tables[SCORERS]):
         how = {"by": ["scorer", "kind", "name"], "value": "fraction"}
         tables[SCORERS_MEAN] = benchmark.over_seeds(tables[SCORERS], **how)
@@ -265,10 +322,12 @@ def _with_scores(tuned: pd.DataFrame, scored: pd.DataFrame) -> pd.DataFrame:
 
 
 PARTS = {
+    "composites": run_composites,
     "scorers": run_scorers,
     "search": run_search,
     "tuning": run_tunings,
     "scores": run_scores,
+    "faces": run_faces,
     "head": run_head,
     "guidance": run_guidance,
 }

@@ -23,7 +23,7 @@ from kpop_rca.system.seeds import Purpose
 SIZE, MARGIN = 64, 0.25  # pixels of a crop; fraction of the box around it
 SMALLEST_FACE, SIDES = 20, (160, 512)  # pixels: of a face, and of an image when it is looked at
 FEWEST = 20  # faces
-HELD_OUT = ("JPEG", "downsampling")  # ladders whose degradation no part of the face score was trained or weighed on
+HELD_OUT = ("JPEG", "downsampling")  # ladders that no part of the face score was trained or weighed on
 
 
 def crops_of(folder: Path, *, n: int, seed: int, size: int = SIZE) -> np.ndarray:

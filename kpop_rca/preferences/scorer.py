@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from kpop_rca.data import tensors
 from kpop_rca.errors import StudyError
-from kpop_rca.image_metrics.no_reference import Reference, mscn_moments
+from kpop_rca.image_metrics.no_reference import Reference, mscn_moments, sharpness
 from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.preferences.pairs import Pairs
 from kpop_rca.system import finite, seeds
@@ -157,15 +157,16 @@ def train_head(embed: Callable[[np.ndarray], np.ndarray], pairs: Pairs) -> Score
 
 @dataclass(frozen=True)
 class FaceScore:
-    """The study's `face_score`: scorers and how unlike real images an image's texture is, weighed by `weights`.
+    """The study's `face_score`: how like real texture an image's is, how sharp it is, and scorers, with `weights`.
 
-    A scorer alone is inverted on images that no pair was like: trained on inpainted faces, it prefers noise. The
-    distance of the MSCN moments from those of the study's real faces grows in either direction.
+    Sharpness or a scorer alone is inverted on images that no pair was like: noise is sharper than any face, and a
+    scorer trained on inpainted faces prefers it. The distance of the MSCN moments from those of the study's real faces
+    grows in either direction, and holds the other parts upright.
 
     Attributes:
         scorers: from `train_scorer`.
         reference: of the study's real faces.
-        weights, spread: of the distance and of each scorer, from `fit_head`.
+        weights, spread: of what `components` gives, from `fit_head`.
     """
 
     scorers: Sequence[SmallImageResNet]
@@ -179,10 +180,12 @@ class FaceScore:
 
 
 def components(scorers: Sequence[SmallImageResNet], reference: Reference, images: np.ndarray) -> np.ndarray:
-    """What `FaceScore` weighs, float64 (N, 1 + number of scorers): minus the distance, and the scores."""
-    return np.stack(
-        [-reference.distance_of_each(mscn_moments(checked(images))), *(score(s, images) for s in scorers)], axis=1
-    )
+    """What `FaceScore` weighs, float64 (N, 2 + number of scorers).
+
+    These are minus the distance from real texture, the logarithm of `sharpness`, and the scores.
+    """
+    distance = reference.distance_of_each(mscn_moments(checked(images)))
+    return np.stack([-distance, np.log1p(sharpness(images)), *(score(s, images) for s in scorers)], axis=1)
 
 
 def fit_face_score(scorers: Sequence[SmallImageResNet], real: np.ndarray, pairs: Pairs) -> FaceScore:

@@ -45,6 +45,7 @@ SPLITS = {TRAINING: "oracle", DEVELOPMENT: "validation", HELD_OUT: "test"}  # of
 LARGEST_BATCH = 20  # of generated images
 TRAINED = (PAPER, FIXED_LOW, FIXED_HIGH, WHOLE, MATCHED, REAL, MIXED)
 FACE_SCORE, MSCN, SHARPNESS, RANDOM = "face_score", "MSCN moments", "Laplacian variance", "random"
+BRISQUE = "BRISQUE"
 IN_FACE_SCORE = (PAPER, MIXED)
 # Ladders that are no degradation of pixels.
 TRAININGS, SAMPLING = "training steps", "sampling steps"
@@ -191,6 +192,13 @@ def development_pairs(material: Material) -> Pairs:
     )
 
 
+def other_development_pairs(material: Material) -> dict[str, Pairs]:
+    """Inpainted pairs of development faces that no part is weighed on: another draw of faces, masks and noise."""
+    other = replace(material, seed=seeds.number(Purpose.PAIRS, material.seed, 9))
+    high = inpainted(other, DEVELOPMENT, strength=0.4)
+    return {ADAPTIVE_PAIRS: inpainted(other, DEVELOPMENT), HIGH_PAIRS: high}
+
+
 def trained_scorers(material: Material, own: dict[str, Pairs]) -> dict[str, SmallImageResNet]:
     """A scorer by the pairs that it is trained on."""
     return {
@@ -218,7 +226,7 @@ def baselines(material: Material) -> dict[str, Scorer]:
         RANDOM: benchmark.random_scorer(material.seed),
         SHARPNESS: sharpness,
         MSCN: lambda images: -texture.distance_of_each(mscn_moments(images)),
-        "BRISQUE": lambda images: -brisque(images),
+        BRISQUE: lambda images: -brisque(images),
         "oracle's largest probability": lambda images: training.predict(material.oracle, images)[0].max(axis=1),
         "SER-FIQ (oracle)": lambda images: oracle_ser_fiq(material.oracle, images, generator=material.generator(7)),
         "embedding norm": lambda images: np.linalg.norm(of_features(images), axis=1),
@@ -318,24 +326,30 @@ def sampled(model: Model, plan: GenerationPlan, *, n_classes: int) -> Faces:
     return np.concatenate(made), np.repeat([label for label, _ in batches], [len(part) for part in made])
 
 
-def some_real(material: Material, n: int) -> np.ndarray:
-    """Held-out faces drawn from all people, uint8 (n, H, W, 3): the crops themselves come person by person."""
-    real = material.faces[HELD_OUT][0]
+def some_real(material: Material, n: int, part: str = HELD_OUT) -> np.ndarray:
+    """Faces of a part drawn from all people, uint8 (n, H, W, 3): the crops themselves come person by person."""
+    real = material.faces[part][0]
     return real[seeds.generator(Purpose.BENCHMARK_IMAGES, material.seed).permutation(len(real))[:n]]
 
 
 def all_ladders(
-    material: Material, plan: GenerationPlan, models: Sequence[Model], *, n_images: int, n_classes: int
+    material: Material,
+    plan: GenerationPlan,
+    models: Sequence[Model],
+    *,
+    n_images: int,
+    n_classes: int,
+    part: str = HELD_OUT,
 ) -> dict[str, list[np.ndarray]]:
-    """Degraded held-out faces, and images of generators trained longer to shorter, and sampled in many to few steps.
+    """Degraded faces of a part, and images of generators trained longer to shorter, and sampled in many to few steps.
 
     Args:
         plan: of the images of a generator.
         models: from the longest trained to the shortest.
-        n_images: held-out faces.
+        n_images: real faces.
     """
     rng = seeds.generator(Purpose.BENCHMARK_IMAGES, material.seed, 1)
-    found = benchmark.ladders(some_real(material, n_images), generator=rng)
+    found = benchmark.ladders(some_real(material, n_images, part), generator=rng)
     found[TRAININGS] = [sampled(model, plan, n_classes=n_classes)[0] for model in models]
     by_steps = [replace(plan, steps=steps) for steps in SAMPLING_STEPS]
     found[SAMPLING] = [sampled(models[0], own, n_classes=n_classes)[0] for own in by_steps]
@@ -607,9 +621,9 @@ def training_faces(folders: dict[str, Path]) -> Faces:
     return crops.load_crops(folders["faces"], size=size, split="train")
 
 
-def other_noise(plan: GenerationPlan) -> GenerationPlan:
+def other_noise(plan: GenerationPlan, number: int = 1) -> GenerationPlan:
     """The same plan with other noise, for images by which a generator is tuned and not measured."""
-    return replace(plan, seed=seeds.number(Purpose.PREFERENCE_PAIRS, plan.seed, 1))
+    return replace(plan, seed=seeds.number(Purpose.PREFERENCE_PAIRS, plan.seed, number))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from kpop_rca.errors import StudyError
 from kpop_rca.oracles import training
 from kpop_rca.oracles.beside_real import OracleBesideReal, mean_rca_and_frechet
 from kpop_rca.oracles.resnet import SmallImageResNet
@@ -31,3 +32,9 @@ def test_rca_is_the_ratio_of_accuracies_and_the_mean_is_over_oracles(faces, orac
     found = [oracle.rca_and_frechet(made) for oracle in oracles]
     assert found[0][0] == pytest.approx(1 / oracles[0].accuracy) and found[1][0] < found[0][0]
     assert mean_rca_and_frechet(oracles, made) == tuple(np.mean(found, axis=0))
+
+
+def test_an_oracle_that_recognises_no_real_face_is_refused(faces, oracles):
+    never = (training.predict(oracles[0].oracle, faces[0])[0].argmax(1) + 1) % 4
+    with pytest.raises(StudyError, match="recognises no real face; train it"):
+        OracleBesideReal(oracles[0].oracle, (faces[0], never))

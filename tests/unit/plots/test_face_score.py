@@ -40,6 +40,12 @@ def test_each_reward_that_was_measured_has_a_panel_with_the_line_of_equal_gains(
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["t", "u"]
 
 
+def test_three_rewards_leave_no_empty_panel():
+    rises = pd.DataFrame({"reward": ["a", "b", "c"], "tuning": "t", "step": 0, "own": 0.0, "held_out": 0.0})
+    figure = face_score.own_against_held_out(rises, rewards={name: name for name in "abc"}, title="T")
+    assert [ax.get_title() for ax in figure.axes] == ["a", "b", "c"]
+
+
 def test_a_tuning_lies_where_its_changes_are():
     row = {
         "tuning": "t",

@@ -24,7 +24,7 @@ def changes(**means):
 
 
 def test_what_changes_most_stands_beside_the_tuning_for_identity():
-    found = changes(random_pairs=0.004, best_of_2_by_identity=0.125)
+    found = changes(**{"random_pairs,_one_round": 0.004, "best_of_2_by_identity": 0.125, "guidance_by_x,_3": 0.5})
     assert committed.about_tunings(found, words=WORDS) == ""  # the headline's tuning was not measured
     headline = changes(x=0.02).assign(claim=f"change in {WORDS}: {tunings.HEADLINE}")
     said = committed.about_tunings(pd.concat([headline, found]), words=WORDS)
@@ -138,27 +138,41 @@ def test_the_interval_of_a_fraction_ends_at_1():
     assert len(ends) and ends.stack().between(0, 1).all()
 
 
-def test_a_reward_rises_from_its_own_start_and_only_where_it_was_measured(monkeypatch):
+def test_a_reward_rises_from_its_own_start_and_only_along_tunings_that_follow_it(monkeypatch):
+    follows = {"t": "committee", "f": "face_score", "random": "random", "both": "both"}
+    monkeypatch.setattr(tunings, "RECIPES", {name: (reward, {}) for name, reward in follows.items()})
     rows = [("t", 0, 0, 1.0, 5.0, None), ("t", 0, 25, 1.5, 5.2, None), ("t", 1, 0, 3.0, 7.0, None)]
     rows += [("t", 1, 25, 3.3, 6.8, None), ("f", 0, 0, 0.0, 0.0, 2.0), ("f", 0, 25, 0.1, 0.0, 2.5)]
-    columns = ["tuning", "seed", "step", "identity_own", "identity_held_out", "face_score_own"]
+    rows += [(name, 0, step, 0.0, 0.0, 0.0) for name in ("random", "both") for step in (0, 25)]
+    rows += [("of before", 0, 0, 1.0, 1.0, 1.0)]
+    columns = ["tuning", "seed", "step", "committee_own", "committee_held_out", "face_score_own"]
     table = pd.DataFrame(rows, columns=columns).assign(face_score_held_out=lambda t: t["face_score_own"] * 2)
+    table = table.assign(identity_own=table["committee_own"], identity_held_out=table["committee_held_out"])
     monkeypatch.setattr(committed, "_table", lambda name: table)
     found = committed.rewards_since_start().set_index(["reward", "tuning", "step"])
-    assert found.loc[("identity", "t", 25), ["own", "held_out", "n_seeds"]].tolist() == pytest.approx([0.4, 0.0, 2])
+    assert found.loc[("committee", "t", 25), ["own", "held_out", "n_seeds"]].tolist() == pytest.approx([0.4, 0.0, 2])
     assert found.loc[("face_score", "f", 25), ["own", "held_out", "n_seeds"]].tolist() == pytest.approx([0.5, 1.0, 1])
-    assert ("face_score", "t", 25) not in found.index  # that tuning has no face score
+    shown = set(found.index.droplevel("step"))
+    assert shown == {("committee", "t"), ("face_score", "f")} | {
+        (reward, name) for reward in ("committee", "face_score") for name in ("random", "both")
+    }
     monkeypatch.setattr(committed, "_table", lambda name: pd.DataFrame())
     assert committed.rewards_since_start().empty
 
 
 def test_score_and_identity_are_of_tunings_that_have_an_interval_of_both():
-    score = changes(a=0.5, b=0.1, c=0.3)
-    score["claim"] = score["claim"].str.replace(WORDS, "held-out face score")
-    both = pd.concat([changes(a=-0.2, b=0.1), score]).assign(n_seeds=3)
-    both.loc[both["claim"] == "change in held-out face score: b", ["low", "high"]] = None
+    words, (first, second, third) = "held-out face score", tunings.EVERY[1:4]
+    of_rca = {first: -0.2, second: 0.1, "guidance by x, 3": 0.3}
+    of_score = {first: 0.5, second: 0.1, third: 0.3, "guidance by x, 3": 0.3}
+    rows = [
+        changes(x=mean).assign(claim=f"change in {column}: {name}")
+        for column, means in ((WORDS, of_rca), (words, of_score))
+        for name, mean in means.items()
+    ]
+    both = pd.concat(rows).assign(n_seeds=3)
+    both.loc[both["claim"] == f"change in {words}: {second}", ["low", "high"]] = None
     found = committed.score_and_identity(both)
-    assert found["tuning"].tolist() == ["a"]
+    assert found["tuning"].tolist() == [first]
     assert found.loc[0, ["score", "score_low", "rca", "rca_high"]].tolist() == pytest.approx([0.5, 0.49, -0.2, -0.19])
 
 
@@ -166,8 +180,8 @@ def test_the_recipe_in_use_is_the_one_that_the_committed_search_chose(monkeypatc
     searched = committed._table(experiments.SEARCH)
     assert tunings.SEARCHED[tunings.chosen_recipe(searched)] == (tunings.CHOSEN_REWARD, tunings.CHOSEN)
     assert set(searched["seed"]) == {tunings.SEARCH_SEED}
-    assert set(searched["tuning"]) <= {trials.BASE, *tunings.SEARCHED, *tunings.FINE_TUNED}
-    said, tried = committed.about_search(), searched["tuning"].isin(tunings.SEARCHED).sum()
-    assert said.startswith(f"Of {tried} recipes") and tunings.chosen_recipe(searched) in said
+    assert set(searched["tuning"]) == {trials.BASE, *tunings.SEARCHED, *tunings.FINE_TUNED}
+    said = committed.about_search()
+    assert said.startswith(f"Of {len(tunings.SEARCHED)} recipes") and tunings.chosen_recipe(searched) in said
     monkeypatch.setattr(committed, "_table", lambda name: pd.DataFrame())
     assert committed.about_search() == ""

@@ -133,3 +133,14 @@ def test_a_committee_says_the_mean_of_its_members(monkeypatch):
 def test_a_sum_of_rewards_weighs_them_alike():
     rewards = [lambda images, labels: np.array([0.0, 1.0, 2.0]), lambda images, labels: np.array([300.0, 200.0, 100.0])]
     assert np.allclose(dpo.summed_reward(*rewards)(None, None), 0)
+
+
+def test_tunings_side_by_side_are_those_that_follow_each_other(unet, tmp_path):
+    swapped = IMAGES[1], IMAGES[0], IMAGES[2]
+    how = {"recipe": RECIPE, "named": lambda name: iter}
+    folders = dpo.tune_each(unet, FORWARD, {"as they are": IMAGES, "swapped": swapped}, folder=tmp_path, **how)
+    assert [folder.name for folder in folders.values()] == ["as_they_are", "swapped"]
+    for folder, images in zip(folders.values(), (IMAGES, swapped), strict=True):
+        tuned(unet, tmp_path / "alone" / folder.name, images)
+        own, alone = weights(folder), weights(tmp_path / "alone" / folder.name)
+        assert own.keys() == alone.keys() and all(torch.equal(own[key], alone[key]) for key in own)

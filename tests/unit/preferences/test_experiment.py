@@ -8,13 +8,13 @@ from kpop_rca.preferences import dpo
 from kpop_rca.preferences.experiment import MEMBERS, Experiment
 from kpop_rca.study import params
 
-TINY = {"image_size": 16, "architectures": ["resnet10"], "oracle_width": 8, "oracle_epochs": 1, "oracle_seeds": 2}
+TINY = {"image_size": 16, "oracle_width": 8, "oracle_epochs": 1, "oracle_seeds": 2}
 
 
 @pytest.fixture
 def of_seed(output, splits, monkeypatch):
     monkeypatch.setattr(Experiment, "faces", lambda self, split: splits[split])
-    resolved = params.defaults() | TINY | {"study": "tiny"}
+    resolved = params.defaults() | TINY | {"architectures": ["resnet10", "resnet18"], "study": "tiny"}
     return lambda seed: Experiment(resolved, seed, 12, 4, 10, torch.device("cpu"))
 
 
@@ -23,10 +23,10 @@ def named(experiment):
 
 
 def test_the_committee_is_of_oracles_that_the_study_has_not_and_is_trained_once(of_seed, splits):
-    """The study's own have the numbers 0 and 1, the one that chooses has 2."""
+    """The study's own have the numbers 0 and 1, those that choose have 2; a committee is of every architecture."""
     one = of_seed(0)
     members = one.committee
-    assert named(one) == [f"resnet10-{number}" for number in range(3, 3 + MEMBERS)]
+    assert named(one) == ["resnet10-4", "resnet18-3", "resnet18-5"] and MEMBERS == 3
     times = {path: path.stat().st_mtime_ns for path in (one.folder.parent / "oracles").rglob("*.safetensors")}
     reward, again = (dpo.committee_reward(oracles) for oracles in (members, of_seed(1).committee))
     assert times and all(path.stat().st_mtime_ns == when for path, when in times.items())
@@ -40,4 +40,4 @@ def test_a_recipe_is_chosen_beside_the_validation_faces_by_an_oracle_of_its_own(
     one = of_seed(0)
     found = mean_rca_and_frechet(one.choosing, splits["validation"])
     assert found == (pytest.approx(1), pytest.approx(0, abs=1e-3))
-    assert named(one) == ["resnet10-2"]
+    assert named(one) == ["resnet10-2", "resnet18-2"]

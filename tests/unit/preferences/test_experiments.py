@@ -1,10 +1,11 @@
 """The study's tables: verdicts over seeds, and runs that are not done again."""
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from kpop_rca.preferences import experiments, trials
+from kpop_rca.preferences import committed, experiments, trials, tunings
 from kpop_rca.preferences.experiment import Experiment
 from kpop_rca.preferences.tunings import HEADLINE
 from kpop_rca.study import paths
@@ -63,3 +64,40 @@ def test_tables_of_all_seeds_of_one_size_come_together(output):
     experiments.write_report(one)
     written = {path.name for path in paths.report_folder(experiments.REPORT).iterdir()}
     assert written == {experiments.SCORERS, experiments.SCORERS_MEAN, experiments.VERDICTS}
+
+
+def test_guidance_stands_beside_the_same_noise_without_it():
+    signs = {"face_score": -1, "identity": 1}
+    each = [(score, at, seed) for score in signs for at in (0.0, 10.0) for seed in (0, 1)]
+    rows = [(score, at, seed, 0.5 + at / 100 * signs[score] + seed / 10) for score, at, seed in each]
+    guided = pd.DataFrame(rows, columns=["score", "strength", "seed", "rca_held_out"]).assign(frechet=[1.0, 2.0] * 4)
+    table = experiments.verdicts(pd.DataFrame(), pd.DataFrame(), guided=guided).set_index("claim")
+    assert table.loc[
+        "change in RCA under held-out oracles: guidance by the scorer of mixed losers, 10", "mean"
+    ] == pytest.approx(-0.1)
+    assert table.loc[
+        "change in RCA under held-out oracles: guidance by the rewarding oracle, 10", "mean"
+    ] == pytest.approx(0.1)
+    assert len(table) == 4 and (table.filter(like="Fréchet", axis=0)["mean"] == 0).all()
+
+
+def test_faces_stand_in_a_row_for_each_generator_of_avatars_and_of_photographs_in_none(output, monkeypatch):
+    shades = {trials.BASE: 10, HEADLINE: 200}
+    labels = np.repeat([0, 1, 2], 2)
+
+    def images_of(experiment, name):
+        return np.full((6, 4, 4, 3), shades[name], dtype=np.uint8) + labels[:, None, None, None].astype(
+            np.uint8
+        ), labels
+
+    monkeypatch.setattr(tunings, "images_of", images_of)
+    monkeypatch.setattr(paths, "committed_report", paths.report_folder)
+    for source in ("lfw", "idols"):
+        one = Experiment({"study": "smoke", "data_source": source}, 0, 12, 4, 10, torch.device("cpu"))
+        if source == "lfw":
+            experiments.write(one, {experiments.TUNINGS: pd.DataFrame({"tuning": [*shades]})})
+        experiments.run_faces([one])
+        faces, names = committed.committed_faces()
+        assert len(names) == (0 if source == "lfw" else 2)
+    assert names == [*shades] and faces.shape == (2, 3, 4, 4, 3)
+    assert faces[:, :, 0, 0, 0].tolist() == [[10, 11, 12], [200, 201, 202]]

@@ -16,10 +16,10 @@ FACES = (128 + 300 * gaussian_filter(NOISE, (0, 1, 1, 0))).clip(0, 255).astype(n
 
 def test_texture_orders_blur_and_noise_and_sharpness_only_blur():
     nothing = Reference(np.zeros(17), np.eye(17))
-    table = photographs.degraded_ladders(FaceScore([], nothing, np.ones(1), np.ones(1)), FACES, seed=0)
+    table = photographs.degraded_ladders(FaceScore([], nothing, np.array([1.0, 0.0]), np.ones(2)), FACES, seed=0)
     found = table.set_index(["scorer", "name"])
     assert found.loc[("face_score", "blur"), "n"] == 12
-    for name in ("blur", "noise", "JPEG"):  # without a scorer the face score is its texture, of these faces
+    for name in ("blur", "noise", "JPEG"):  # with no other weight it is its texture, of these faces
         assert found.loc[("face_score", name), "fraction"] == found.loc[("MSCN moments", name), "fraction"]
     assert found.loc[("face_score", "blur"), "fraction"] > 0.8 < found.loc[("face_score", "noise"), "fraction"]
     assert found.loc[("Laplacian variance", "noise"), "fraction"] < 0.2

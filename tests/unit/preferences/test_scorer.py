@@ -6,6 +6,7 @@ import torch
 
 from kpop_rca.degradations import blurred, noised
 from kpop_rca.errors import StudyError
+from kpop_rca.image_metrics.no_reference import mscn_moments, sharpness
 from kpop_rca.oracles.resnet import SmallImageResNet
 from kpop_rca.preferences import pairs, scorer
 from kpop_rca.preferences.pairs import Pairs
@@ -102,6 +103,18 @@ def test_the_composite_does_not_prefer_noise(trained):
     composite = scorer.fit_face_score([trained], IMAGES, held_out)
     assert (composite(IMAGES) > composite(rough)).mean() > 0.9
     assert np.array_equal(composite(IMAGES[:3]), composite(IMAGES)[:3])
+
+
+def test_sharpness_has_a_weight_where_losers_are_blurred_and_noise_is_still_no_better(trained):
+    """Unlike sharpness alone, which has noise above every face."""
+    rough = noised(IMAGES, 30.0, generator=np.random.default_rng(0))
+    win, loss = np.concatenate([IMAGES] * 3), np.concatenate([blurred(IMAGES, 0.5), blurred(IMAGES, 1.0), rough])
+    composite = scorer.fit_face_score([], IMAGES, Pairs(win, loss, scorer.np.repeat(0, len(win))))
+    assert (composite.weights > 0).all() and len(composite.weights) == 2
+    assert (composite(IMAGES) > composite(rough)).all() and (sharpness(IMAGES) < sharpness(rough)).all()
+    alone = -composite.reference.distance_of_each(mscn_moments(IMAGES))
+    gained = composite(IMAGES) - alone / composite.spread[0] * composite.weights[0]
+    assert np.array_equal(gained.argsort(), sharpness(IMAGES).argsort())
 
 
 def grey(images):
