@@ -78,7 +78,7 @@ def rewards_since_start() -> pd.DataFrame:
     """How far each reward rose, by the network that rewards and by one that does not, along the tunings that follow it.
 
     Beside these are the controls, which follow no reward, where it was watched. A reward that no tuning follows is
-    left out.
+    left out, and so are steps that a tuning of another seed had ended before: a mean of fewer seeds is another one.
 
     Returns:
         reward, tuning, step, own and held_out (means over seeds of the change since step 0), n_seeds; without rows
@@ -98,7 +98,8 @@ def rewards_since_start() -> pd.DataFrame:
         change = own.set_index(keys)[["own", "held_out"]] - start.reindex(own.set_index(keys).index)
         table = own[[*keys, "step"]].assign(own=change["own"].to_numpy(), held_out=change["held_out"].to_numpy())
         means = {"own": ("own", "mean"), "held_out": ("held_out", "mean"), "n_seeds": ("seed", "nunique")}
-        parts.append(table.groupby(["tuning", "step"], sort=False).agg(**means).reset_index().assign(reward=reward))
+        table = table.groupby(["tuning", "step"], sort=False).agg(**means).reset_index().assign(reward=reward)
+        parts.append(table[table["n_seeds"] == table.groupby("tuning")["n_seeds"].transform("max")])
     columns = ["reward", "tuning", "step", "own", "held_out", "n_seeds"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
@@ -182,7 +183,10 @@ def about_targets(found: pd.DataFrame) -> list[str]:
         met = "not met" if str(row.met) != "True" else "met" if row.low >= row.target else "met by the mean alone"
         target = f"the target of {row.target:g} is {met}"
         verdict = f"{row.met} than 0" if row.met in ("higher", "lower") else row.met
-        mean = _with_interval(row.mean, row.low, row.high)
+        largest = (
+            1.0 if row.claim.startswith("face_score on") else float("inf")
+        )  # a fraction, which t intervals may leave
+        mean = _with_interval(row.mean, row.low, min(row.high, largest))
         lines.append(f"{row.claim}: {mean}, {row.n_seeds:.0f} seeds; {verdict if pd.isna(row.target) else target}")
     return lines
 

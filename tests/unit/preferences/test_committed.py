@@ -39,6 +39,8 @@ def test_what_changes_most_stands_beside_the_tuning_for_identity():
 
 
 def test_a_target_is_met_or_not_and_a_gain_has_a_side():
+    of_fraction = {"claim": "face_score on a", "mean": 0.97, "low": 0.9, "high": 1.02, "n_seeds": 3, "target": 0.85}
+    assert "0.97 (0.90 to 1.00)" in committed.about_targets(pd.DataFrame([of_fraction | {"met": True}]))[0]
     rows = [
         {"claim": "a", "mean": 0.744, "low": 0.694, "high": 0.795, "n_seeds": 3, "target": 0.7, "met": True},
         {"claim": "b", "mean": 0.058, "low": 0.042, "high": 0.074, "n_seeds": 6, "target": 0.25, "met": False},
@@ -144,7 +146,7 @@ def test_a_reward_rises_from_its_own_start_and_only_along_tunings_that_follow_it
     rows = [("t", 0, 0, 1.0, 5.0, None), ("t", 0, 25, 1.5, 5.2, None), ("t", 1, 0, 3.0, 7.0, None)]
     rows += [("t", 1, 25, 3.3, 6.8, None), ("f", 0, 0, 0.0, 0.0, 2.0), ("f", 0, 25, 0.1, 0.0, 2.5)]
     rows += [(name, 0, step, 0.0, 0.0, 0.0) for name in ("random", "both") for step in (0, 25)]
-    rows += [("of before", 0, 0, 1.0, 1.0, 1.0)]
+    rows += [("of before", 0, 0, 1.0, 1.0, 1.0), ("t", 0, 50, 9.0, 9.0, None)]  # seed 1 had ended at step 25
     columns = ["tuning", "seed", "step", "committee_own", "committee_held_out", "face_score_own"]
     table = pd.DataFrame(rows, columns=columns).assign(face_score_held_out=lambda t: t["face_score_own"] * 2)
     table = table.assign(identity_own=table["committee_own"], identity_held_out=table["committee_held_out"])
@@ -152,6 +154,7 @@ def test_a_reward_rises_from_its_own_start_and_only_along_tunings_that_follow_it
     found = committed.rewards_since_start().set_index(["reward", "tuning", "step"])
     assert found.loc[("committee", "t", 25), ["own", "held_out", "n_seeds"]].tolist() == pytest.approx([0.4, 0.0, 2])
     assert found.loc[("face_score", "f", 25), ["own", "held_out", "n_seeds"]].tolist() == pytest.approx([0.5, 1.0, 1])
+    assert ("committee", "t", 50) not in found.index
     shown = set(found.index.droplevel("step"))
     assert shown == {("committee", "t"), ("face_score", "f")} | {
         (reward, name) for reward in ("committee", "face_score") for name in ("random", "both")
