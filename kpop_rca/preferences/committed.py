@@ -18,7 +18,7 @@ TRIALS = {
 CHANGE = "change in {words}: "  # a claim
 REWARDS = {  # rewards in words
     IDENTITY: "requested identity, by one oracle",
-    COMMITTEE: "requested identity, by three oracles",
+    COMMITTEE: "requested identity, by a committee",
     FACE: "face score",
     PAPER: "the paper's scorer",
 }
@@ -183,10 +183,8 @@ def about_targets(found: pd.DataFrame) -> list[str]:
         met = "not met" if str(row.met) != "True" else "met" if row.low >= row.target else "met by the mean alone"
         target = f"the target of {row.target:g} is {met}"
         verdict = f"{row.met} than 0" if row.met in ("higher", "lower") else row.met
-        largest = (
-            1.0 if row.claim.startswith("face_score on") else float("inf")
-        )  # a fraction, which t intervals may leave
-        mean = _with_interval(row.mean, row.low, min(row.high, largest))
+        is_fraction = row.claim.startswith("face_score on")  # which t intervals may leave
+        mean = _with_interval(row.mean, row.low, min(row.high, 1.0) if is_fraction else row.high)
         lines.append(f"{row.claim}: {mean}, {row.n_seeds:.0f} seeds; {verdict if pd.isna(row.target) else target}")
     return lines
 

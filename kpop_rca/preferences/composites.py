@@ -12,7 +12,7 @@ import pandas as pd
 from kpop_rca.preferences import benchmark, trials
 from kpop_rca.preferences.experiment import Experiment
 from kpop_rca.preferences.pairs import Pairs
-from kpop_rca.preferences.scorer import Scorer, fit_head
+from kpop_rca.preferences.scorer import Scorer, fit_head, log_sharpness
 
 IN_USE = (trials.MSCN, trials.SHARPNESS, *trials.IN_FACE_SCORE)  # in `scorer.FaceScore`
 SETS = (
@@ -53,17 +53,12 @@ def measured(experiment: Experiment) -> pd.DataFrame:
     """`compared` on other pairs of development faces, degraded ones, and ladders of the seed's own generator."""
     material = experiment.material
     networks = trials.trained_scorers(material, trials.training_pairs(material, TRAINED_PARTS))
-    scorers = trials.as_scorers(networks) | trials.baselines(material)
-    scorers[trials.SHARPNESS] = _in_logarithms(scorers[trials.SHARPNESS])
+    scorers = trials.as_scorers(networks) | trials.baselines(material) | {trials.SHARPNESS: log_sharpness}
     full, few = experiment.resolved["train_steps"], max(2, experiment.images // 8)
     models = [material.model, *(experiment.trained_for(max(2, full // part)) for part in (2, 4, 8))]
     how = {"n_images": few * experiment.n_classes, "n_classes": experiment.n_classes, "part": trials.DEVELOPMENT}
     steps = trials.all_ladders(material, experiment.plan(few), models, **how)
     return compared(scorers, trials.development_pairs(material), trials.other_development_pairs(material), steps)
-
-
-def _in_logarithms(scorer: Scorer) -> Scorer:
-    return lambda images: np.log1p(scorer(images))
 
 
 def means(table: pd.DataFrame) -> pd.Series:

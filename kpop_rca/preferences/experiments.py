@@ -56,8 +56,11 @@ GAP_TARGET = 0.25  # of the gap between base and real that a tuning for identity
 EFFECTS = {  # changes from the base, whose sign is the verdict: column to words
     "rca_held_out": "RCA under held-out oracles",
     "face_score_held_out": "held-out face score",
+    "confusion_corrected": "confusion-corrected accuracy",
     "frechet": "Fréchet distance",
     "diversity": "diversity",
+    "mscn": "MSCN distance",
+    "copied": "excess of copies",
 }
 
 

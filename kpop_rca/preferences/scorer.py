@@ -179,13 +179,18 @@ class FaceScore:
         return components(self.scorers, self.reference, images) / self.spread @ self.weights
 
 
+def log_sharpness(images: np.ndarray) -> np.ndarray:
+    """log(1 + sharpness), float64 (N,), of uint8 (N, H, W, 3): a sum cannot weigh what differs a hundredfold."""
+    return np.log1p(sharpness(images))
+
+
 def components(scorers: Sequence[SmallImageResNet], reference: Reference, images: np.ndarray) -> np.ndarray:
     """What `FaceScore` weighs, float64 (N, 2 + number of scorers).
 
     These are minus the distance from real texture, the logarithm of `sharpness`, and the scores.
     """
     distance = reference.distance_of_each(mscn_moments(checked(images)))
-    return np.stack([-distance, np.log1p(sharpness(images)), *(score(s, images) for s in scorers)], axis=1)
+    return np.stack([-distance, log_sharpness(images), *(score(s, images) for s in scorers)], axis=1)
 
 
 def fit_face_score(scorers: Sequence[SmallImageResNet], real: np.ndarray, pairs: Pairs) -> FaceScore:

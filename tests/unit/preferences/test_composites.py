@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from kpop_rca.degradations import blurred
-from kpop_rca.image_metrics.no_reference import Reference, mscn_moments, sharpness
+from kpop_rca.image_metrics.no_reference import Reference, mscn_moments
 from kpop_rca.preferences import committed, composites, scorer, trials
 from kpop_rca.preferences.pairs import Pairs
 
@@ -46,9 +46,8 @@ def test_pairs_and_ladders_count_alike_however_many_there_are():
 def test_the_parts_in_use_are_among_the_best_of_the_committed_comparison(monkeypatch):
     table = committed._table("composites.csv")
     means = composites.means(table)
-    assert (
-        means[" + ".join(composites.IN_USE)] > means.max() - 0.01
-    )  # within chance: of 150 pairs and ladders of 100 images
+    chance = 0.01  # of 150 pairs and of ladders of 100 images
+    assert means[" + ".join(composites.IN_USE)] > means.max() - chance
     assert set(table["scorer"]) == {" + ".join(names) for names in composites.SETS}
     assert f"to {means.max():.3f} for the {len(composites.SETS)} sets" in committed.about_parts()
     monkeypatch.setattr(committed, "_table", lambda name: pd.DataFrame())
@@ -63,7 +62,7 @@ def test_a_set_is_weighed_as_the_face_score_is():
     texture = Reference.of(mscn_moments(real))
     parts = {
         trials.MSCN: lambda images: -texture.distance_of_each(mscn_moments(images)),
-        trials.SHARPNESS: composites._in_logarithms(sharpness),
+        trials.SHARPNESS: scorer.log_sharpness,
     }
     assert np.allclose(composites.composite(parts, pairs)(pairs.loss), own(pairs.loss))
     assert (*parts, *trials.IN_FACE_SCORE) == composites.IN_USE
