@@ -214,8 +214,7 @@ def chosen_recipe(found: pd.DataFrame) -> str:
     Those are the ones whose Fréchet distance is at most `SLACK` times the base's.
 
     Args:
-        found: rows of `searched` of the seed of the search, its base among them; a recipe without these values, of
-            before there were oracles to choose by, is not chosen.
+        found: rows of `searched` of the seed of the search, its base among them.
 
     Raises:
         StudyError: every recipe costs more quality.
